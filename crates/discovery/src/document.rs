@@ -1,0 +1,138 @@
+//! The discovery document (OpenID Connect Discovery 1.0 section 3).
+
+use std::collections::BTreeSet;
+
+use issuer_jwks::Algorithm;
+use serde::Serialize;
+
+use crate::IssuerUrl;
+
+/// Where the JWK Set stands below the issuer URL.
+pub const KEYS_NAME: &str = "keys.json";
+
+/// Where the discovery document stands below the issuer URL (OpenID Connect Discovery 1.0 section 4).
+pub const DISCOVERY_NAME: &str = ".well-known/openid-configuration";
+
+/// Which members a document has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// The seven of the pod identity webhook's self-hosted guide.
+    #[default]
+    Irsa,
+    /// The five that kube-apiserver serves, byte for byte.
+    Kubernetes,
+}
+
+/// Why an issuer's discovery document cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// No keys, so no algorithm to name.
+    #[error("there are no keys, so the document would name no signing algorithm; AWS STS needs at least one")]
+    NoAlgorithms,
+    /// A `jwks_uri` that is none.
+    #[error(
+        "the jwks_uri {uri:?} is no https URL; kube-apiserver does not start with it, and AWS STS does not fetch it"
+    )]
+    JwksUri {
+        /// As given.
+        uri: String,
+    },
+}
+
+/// What an issuer says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovery {
+    issuer: IssuerUrl,
+    jwks_uri: String,
+    algorithms: BTreeSet<Algorithm>,
+    shape: Shape,
+}
+
+impl Discovery {
+    /// The document of `issuer`, whose keys lie at `jwks_uri` (default: [`KEYS_NAME`] below the issuer) and sign with
+    /// `algorithms`.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::NoAlgorithms`] where there are none, [`DiscoveryError::JwksUri`] where it is no https URL.
+    pub fn new(
+        issuer: IssuerUrl,
+        jwks_uri: Option<&str>,
+        algorithms: BTreeSet<Algorithm>,
+        shape: Shape,
+    ) -> Result<Self, DiscoveryError> {
+        if algorithms.is_empty() {
+            return Err(DiscoveryError::NoAlgorithms);
+        }
+        let jwks_uri = match jwks_uri {
+            None => issuer.document_url(KEYS_NAME),
+            Some(uri) => https_url(uri).ok_or_else(|| DiscoveryError::JwksUri { uri: uri.to_owned() })?,
+        };
+        Ok(Self { issuer, jwks_uri, algorithms, shape })
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &IssuerUrl {
+        &self.issuer
+    }
+
+    /// Where its keys lie.
+    pub fn jwks_uri(&self) -> &str {
+        &self.jwks_uri
+    }
+
+    /// The document, compact and without a final newline, in the member order of its shape's source.
+    pub fn to_json(&self) -> String {
+        escape_as_go(&self.with_document(|document| serde_json::to_string(document)))
+    }
+
+    /// The same for people: indented by two spaces.
+    pub fn to_json_pretty(&self) -> String {
+        escape_as_go(&self.with_document(|document| serde_json::to_string_pretty(document)))
+    }
+
+    #[expect(clippy::expect_used, reason = "strings and lists of strings always serialize")]
+    fn with_document(&self, write: impl Fn(&Document<'_>) -> serde_json::Result<String>) -> String {
+        let irsa = self.shape == Shape::Irsa;
+        let algorithms: Vec<_> = self.algorithms.iter().map(|a| a.as_str()).collect();
+        write(&Document {
+            issuer: self.issuer.as_str(),
+            jwks_uri: &self.jwks_uri,
+            authorization_endpoint: irsa.then_some("urn:kubernetes:programmatic_authorization"),
+            response_types_supported: ["id_token"],
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: &algorithms,
+            claims_supported: irsa.then_some(["sub", "iss"]),
+        })
+        .expect("a document of strings serializes")
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    issuer: &'a str,
+    jwks_uri: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_endpoint: Option<&'a str>,
+    response_types_supported: [&'a str; 1],
+    subject_types_supported: [&'a str; 1],
+    id_token_signing_alg_values_supported: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims_supported: Option<[&'a str; 2]>,
+}
+
+/// Go's `encoding/json`, with which kube-apiserver writes the document, escapes these three.
+fn escape_as_go(json: &str) -> String {
+    json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
+}
+
+fn https_url(uri: &str) -> Option<String> {
+    let parsed = url::Url::parse(uri).ok()?;
+    let clean = !uri.chars().any(|c| c.is_whitespace() || c.is_control());
+    (parsed.scheme() == "https"
+        && parsed.has_host()
+        && parsed.username().is_empty()
+        && parsed.password().is_none()
+        && clean)
+        .then(|| uri.to_owned())
+}

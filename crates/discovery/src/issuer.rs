@@ -1,0 +1,360 @@
+//! Issuer URLs that every reader of a token takes for the same.
+
+use std::fmt;
+
+/// Whether an issuer may name a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ports {
+    /// No: IAM refuses a provider whose URL has one.
+    #[default]
+    Refuse,
+    /// Yes, for readers other than AWS (`--allow-port`).
+    Allow,
+}
+
+/// The `iss` of a cluster's tokens: an https URL that Kubernetes, IAM and STS compare byte for byte.
+///
+/// OpenID Connect Discovery 1.0 section 3 (`issuer`), narrowed to what IAM's `CreateOpenIDConnectProvider` and
+/// kube-apiserver's `--service-account-issuer` both take.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IssuerUrl(String);
+
+/// Why a text is no issuer URL, which reader would break, and how.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssuerUrlError {
+    /// Nothing there.
+    #[error("the issuer is empty; kube-apiserver does not start with an empty --service-account-issuer")]
+    Empty,
+    /// More than 255 characters.
+    #[error("the issuer has {length} characters; IAM takes at most 255 as a provider's URL")]
+    TooLong {
+        /// How many it has.
+        length: usize,
+    },
+    /// White space or a control character anywhere.
+    #[error(
+        "the issuer {url:?} has white space in it; kube-apiserver would put it into tokens as it is, and no provider in IAM matches it"
+    )]
+    WhiteSpace {
+        /// As given.
+        url: String,
+    },
+    /// A comma.
+    #[error(
+        "the issuer {url:?} has a comma; kube-apiserver does not split a list, so two issuers joined by a comma \
+         (EKS Anywhere does this when apiServerExtraArgs sets one too) are one issuer that nobody can fetch"
+    )]
+    Comma {
+        /// As given.
+        url: String,
+    },
+    /// A character that no URL has without percent-encoding.
+    #[error(
+        "the issuer {url:?} has the character {character:?}; readers encode it differently, so the iss of a token and \
+         the issuer of the document would not agree byte for byte"
+    )]
+    Character {
+        /// As given.
+        url: String,
+        /// The first such character.
+        character: char,
+    },
+    /// Another scheme, or none.
+    #[error(
+        "the issuer {url:?} does not begin with https://; kube-apiserver then serves no discovery document, and IAM refuses the provider"
+    )]
+    NotHttps {
+        /// As given.
+        url: String,
+    },
+    /// A user name or password.
+    #[error("the issuer {url} has user information before the host; everybody can read an issuer, and IAM refuses it")]
+    UserInfo {
+        /// As given, the user information replaced by `***`.
+        url: String,
+    },
+    /// No host, or one that is none.
+    #[error("the issuer {url:?} has no valid host; AWS STS would have nowhere to fetch the discovery document from")]
+    Host {
+        /// As given.
+        url: String,
+    },
+    /// Upper case in the host.
+    #[error(
+        "the issuer {url:?} has upper case in its host; IAM and STS compare letter by letter, while readers that \
+         normalize URLs write it in lower case"
+    )]
+    UpperCaseHost {
+        /// As given.
+        url: String,
+    },
+    /// A port.
+    #[error("the issuer {url:?} has a port; IAM refuses a provider's URL with one")]
+    Port {
+        /// As given.
+        url: String,
+    },
+    /// A query.
+    #[error(
+        "the issuer {url:?} has a query; kube-apiserver then serves no discovery document, and IAM refuses the provider"
+    )]
+    Query {
+        /// As given.
+        url: String,
+    },
+    /// A fragment.
+    #[error(
+        "the issuer {url:?} has a fragment; kube-apiserver then serves no discovery document, and it is never sent to a server"
+    )]
+    Fragment {
+        /// As given.
+        url: String,
+    },
+    /// A slash at the end.
+    #[error(
+        "the issuer {url:?} ends in a slash; IAM and STS compare byte for byte, and the provider, the document and the \
+         tokens seldom all have it: \"No OpenIDConnect provider found in your account\""
+    )]
+    TrailingSlash {
+        /// As given.
+        url: String,
+    },
+    /// `//` in the path.
+    #[error(
+        "the issuer {url:?} has a doubled slash in its path; web servers fold it into one, so the document is not found or is another one"
+    )]
+    DoubledSlash {
+        /// As given.
+        url: String,
+    },
+    /// `.` or `..` as a part of the path.
+    #[error(
+        "the issuer {url:?} has a dot segment in its path; STS resolves it before it fetches, so the document is looked for elsewhere"
+    )]
+    DotSegment {
+        /// As given.
+        url: String,
+    },
+}
+
+impl IssuerUrl {
+    /// Reads an issuer URL.
+    ///
+    /// # Errors
+    /// The first rule that it breaks, with the reader that would break over it.
+    pub fn parse(text: &str, ports: Ports) -> Result<Self, IssuerUrlError> {
+        use IssuerUrlError as E;
+        let url = || text.to_owned();
+        if text.is_empty() {
+            return Err(E::Empty);
+        }
+        let length = text.chars().count();
+        if length > 255 {
+            return Err(E::TooLong { length });
+        }
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(E::WhiteSpace { url: url() });
+        }
+        let Some(rest) = text.strip_prefix("https://") else {
+            return Err(E::NotHttps { url: url() });
+        };
+        if text.contains(',') {
+            return Err(E::Comma { url: url() });
+        }
+        let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, tail) = rest.split_at(authority_end);
+        if let Some((_, host)) = authority.rsplit_once('@') {
+            return Err(E::UserInfo { url: format!("https://***@{host}{tail}") });
+        }
+        if tail.contains('#') {
+            return Err(E::Fragment { url: url() });
+        }
+        if tail.contains('?') {
+            return Err(E::Query { url: url() });
+        }
+        let (host, port) = split_port(authority);
+        if host.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(E::UpperCaseHost { url: url() });
+        }
+        if let Some(character) = text.chars().find(|&c| !is_url_character(c)) {
+            return Err(E::Character { url: url(), character });
+        }
+        // The parser of browsers and of our HTTP client must see the very host that is written here.
+        let parsed_host = url::Url::parse(text).ok().and_then(|u| u.host_str().map(str::to_owned));
+        if host.is_empty() || parsed_host.as_deref() != Some(host) {
+            return Err(E::Host { url: url() });
+        }
+        match port {
+            Some(_) if ports == Ports::Refuse => return Err(E::Port { url: url() }),
+            Some(digits) if !is_port(digits) => return Err(E::Host { url: url() }),
+            _ => {}
+        }
+        if tail.contains("//") {
+            return Err(E::DoubledSlash { url: url() });
+        }
+        if tail.split('/').any(is_dot_segment) {
+            return Err(E::DotSegment { url: url() });
+        }
+        if tail.ends_with('/') {
+            return Err(E::TrailingSlash { url: url() });
+        }
+        Ok(Self(url()))
+    }
+
+    /// The URL as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Host and path without the scheme, as IAM names the provider and as trust policies begin their condition keys.
+    pub fn without_scheme(&self) -> &str {
+        self.0.strip_prefix("https://").unwrap_or(&self.0)
+    }
+
+    /// The host without a port.
+    pub fn host(&self) -> &str {
+        let rest = self.without_scheme();
+        split_port(rest.split('/').next().unwrap_or(rest)).0
+    }
+
+    /// The path, empty or beginning with a slash.
+    pub fn path(&self) -> &str {
+        let rest = self.without_scheme();
+        rest.find('/').map_or("", |at| &rest[at..])
+    }
+
+    /// The URL of a document of this issuer, such as [`crate::KEYS_NAME`].
+    pub fn document_url(&self, name: &str) -> String {
+        format!("{}/{name}", self.0)
+    }
+}
+
+impl fmt::Display for IssuerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+/// Written as every reader writes it: no leading zero, and not the default one, which readers leave out.
+fn is_port(digits: &str) -> bool {
+    !digits.starts_with('0')
+        && digits != "443"
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && digits.parse::<u16>().is_ok()
+}
+
+/// RFC 3986 section 2: unreserved, reserved, and the percent sign.
+fn is_url_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c)
+}
+
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(text: &str) -> String {
+        match IssuerUrl::parse(text, Ports::Refuse) {
+            Ok(url) => format!("accepted {url}"),
+            Err(error) => format!("{error:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_broken_rule_is_refused_by_its_name() {
+        let long = format!("https://example.com/{}", "a".repeat(236));
+        for (text, rule) in [
+            ("", "Empty"),
+            (long.as_str(), "TooLong"),
+            ("https://example.com/a b", "WhiteSpace"),
+            (" https://example.com", "WhiteSpace"),
+            ("https://example.com\n", "WhiteSpace"),
+            ("https://a.example,https://b.example", "Comma"),
+            ("https://example.com/a,b", "Comma"),
+            ("https://example.com/\u{fc}", "Character"),
+            ("https://b\u{fc}cher.example", "Character"),
+            ("https://example.com/<x>", "Character"),
+            ("http://example.com", "NotHttps"),
+            ("HTTPS://example.com", "NotHttps"),
+            ("example.com/demo", "NotHttps"),
+            ("kubernetes/serviceaccount", "NotHttps"),
+            ("https://user:pw@example.com/demo", "UserInfo"),
+            ("https://", "Host"),
+            ("https:///demo", "Host"),
+            ("https://exa[mple.com", "Host"),
+            ("https://Example.com/demo", "UpperCaseHost"),
+            ("https://example.com:8443/demo", "Port"),
+            ("https://example.com:443", "Port"),
+            ("https://example.com/demo?x=1", "Query"),
+            ("https://example.com/demo?", "Query"),
+            ("https://example.com/demo#frag", "Fragment"),
+            ("https://example.com/demo#", "Fragment"),
+            ("https://example.com/", "TrailingSlash"),
+            ("https://example.com/demo/", "TrailingSlash"),
+            ("https://example.com//demo", "DoubledSlash"),
+            ("https://example.com/demo//", "DoubledSlash"),
+            ("https://example.com/demo/../x", "DotSegment"),
+            ("https://example.com/./x", "DotSegment"),
+            ("https://example.com/%2E%2e/x", "DotSegment"),
+            ("https://example.com/..", "DotSegment"),
+        ] {
+            assert_eq!(refused(text), rule, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_repeated_in_the_error() {
+        let error = IssuerUrl::parse("https://user:hunter2@example.com", Ports::Refuse).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_port_is_taken_only_when_allowed_and_written_as_readers_write_it() {
+        let parse = |text| IssuerUrl::parse(text, Ports::Allow);
+        assert_eq!(parse("https://localhost:9000/demo").unwrap().host(), "localhost");
+        assert_eq!(parse("https://[::1]:9000").unwrap().host(), "[::1]");
+        for text in ["https://h:443", "https://h:09", "https://h:", "https://h:x", "https://h:70000"] {
+            assert!(matches!(parse(text), Err(IssuerUrlError::Host { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_parts_are_those_that_iam_and_policies_name() {
+        let url = IssuerUrl::parse("https://b.s3.us-west-2.amazonaws.com/prod", Ports::Refuse).unwrap();
+        assert_eq!(url.without_scheme(), "b.s3.us-west-2.amazonaws.com/prod");
+        assert_eq!(url.host(), "b.s3.us-west-2.amazonaws.com");
+        assert_eq!(url.path(), "/prod");
+        assert_eq!(url.document_url(crate::KEYS_NAME), "https://b.s3.us-west-2.amazonaws.com/prod/keys.json");
+        assert_eq!(IssuerUrl::parse("https://h.example", Ports::Refuse).unwrap().path(), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,300}") {
+            let _ = IssuerUrl::parse(&text, Ports::Allow);
+        }
+
+        #[test]
+        fn what_is_accepted_is_what_a_url_parser_sees(text in "https://[a-zA-Z0-9.:@\\[\\]-]{1,20}(/[a-z.%2eE/?#-]{0,12})?") {
+            if let Ok(issuer) = IssuerUrl::parse(&text, Ports::Allow) {
+                let parsed = url::Url::parse(&text).unwrap();
+                prop_assert_eq!(issuer.as_str(), &text);
+                prop_assert_eq!(parsed.host_str().unwrap(), issuer.host());
+                prop_assert_eq!(parsed.path().trim_end_matches('/'), issuer.path());
+                prop_assert!(parsed.query().is_none() && parsed.fragment().is_none() && parsed.username().is_empty());
+            }
+        }
+    }
+}
