@@ -1,0 +1,32 @@
+//! One module a command: parse, call, print.
+
+mod completions;
+mod discovery;
+mod extract;
+mod jwks;
+mod keygen;
+mod man;
+mod publish;
+mod verify;
+
+use crate::Outcome;
+use crate::cli::{Cli, Command};
+use crate::talk::Talk;
+
+/// Runs the command that was given.
+///
+/// # Errors
+/// Whatever ends it early; the caller prints it.
+pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
+    let format = cli.general.output;
+    match &cli.command {
+        Command::Keygen(args) => keygen::run(args, format, talk),
+        Command::Extract(args) => extract::run(args, format, talk),
+        Command::Jwks(args) => jwks::run(args, format, talk),
+        Command::Discovery(args) => discovery::run(args, format, talk),
+        Command::Publish(args) => publish::run(args, format, talk),
+        Command::Verify(args) => verify::run(args, format, talk),
+        Command::Completions(args) => completions::run(args, format),
+        Command::Man(args) => man::run(args, format, talk),
+    }
+}

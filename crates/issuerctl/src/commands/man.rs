@@ -1,0 +1,27 @@
+//! `issuerctl man`
+
+use clap::CommandFactory;
+
+use crate::Outcome;
+use crate::cli::{Cli, ManArgs, OutputFormat};
+use crate::failure::{Exit, Failure};
+use crate::output::{self, SCHEMA_VERSION};
+use crate::talk::Talk;
+
+pub(crate) fn run(args: &ManArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+    let refuse = |error: std::io::Error| {
+        Failure::while_doing(Exit::Failure, format!("cannot write man pages to {}", args.out_dir.display()), &error)
+    };
+    std::fs::create_dir_all(&args.out_dir).map_err(refuse)?;
+    clap_mangen::generate_to(Cli::command(), &args.out_dir).map_err(refuse)?;
+    let entries = std::fs::read_dir(&args.out_dir).map_err(refuse)?;
+    let mut files: Vec<String> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    files.retain(|name| name.starts_with("issuerctl") && name.ends_with(".1"));
+    files.sort();
+    talk.note(&format!("wrote {} man pages to {}", files.len(), args.out_dir.display()));
+    if format == OutputFormat::Json {
+        output::json(&output::Files { schema_version: SCHEMA_VERSION, files })?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,118 @@
+//! Exit codes, and the one shape in which every error reaches the user.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// The documented exit codes (`docs/usage.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// Something failed that is none of the below: network, disk, a server's fault.
+    Failure = 1,
+    /// The command line itself is wrong (also clap's code).
+    Usage = 2,
+    /// A file, document, key or URL that was given is unusable.
+    BadInput = 3,
+    /// What is there already stands against what was to be written.
+    Conflict = 4,
+    /// The issuer or the token would not be accepted.
+    Verification = 5,
+    /// A server refused the call, or the bucket belongs to someone else.
+    NotPermitted = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error on its way to the user: what failed, why, and what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The code the process ends with.
+    pub(crate) exit: Exit,
+    /// After `error:`.
+    pub(crate) message: String,
+    /// After `caused by:`, outermost first.
+    pub(crate) causes: Vec<String>,
+    /// After `hint:`.
+    pub(crate) hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without a cause behind it.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// An error and all the sources behind it.
+    pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
+        let mut failure = Self::new(exit, error.to_string());
+        failure.add_sources(error);
+        failure
+    }
+
+    /// The error as the cause of `message`, which says what was being done.
+    pub(crate) fn while_doing(exit: Exit, message: impl Into<String>, error: &dyn Error) -> Self {
+        let mut failure = Self::new(exit, message);
+        failure.causes.push(error.to_string());
+        failure.add_sources(error);
+        failure
+    }
+
+    /// The same with one more hint, where there is one.
+    pub(crate) fn hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hints.extend(hint.map(Into::into));
+        self
+    }
+
+    fn add_sources(&mut self, error: &dyn Error) {
+        let mut source = error.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // Some libraries repeat the source in their own text.
+            if self.causes.last().unwrap_or(&self.message) != &text {
+                self.causes.push(text);
+            }
+            source = error.source();
+        }
+    }
+}
+
+impl From<issuer_discovery::IssuerUrlError> for Failure {
+    fn from(error: issuer_discovery::IssuerUrlError) -> Self {
+        let hint = match &error {
+            issuer_discovery::IssuerUrlError::Port { .. } => Some("with readers other than AWS, give --allow-port"),
+            issuer_discovery::IssuerUrlError::TrailingSlash { .. } => {
+                Some("leave the slash off here, in --service-account-issuer and in IAM alike")
+            }
+            _ => None,
+        };
+        Self::of(Exit::BadInput, &error).hint(hint)
+    }
+}
+
+impl From<issuer_discovery::DiscoveryError> for Failure {
+    fn from(error: issuer_discovery::DiscoveryError) -> Self {
+        Self::of(Exit::BadInput, &error)
+    }
+}
+
+impl From<issuer_cluster::Error> for Failure {
+    fn from(error: issuer_cluster::Error) -> Self {
+        let exit = match error.category() {
+            issuer_cluster::Category::BadInput => Exit::BadInput,
+            issuer_cluster::Category::NotPermitted => Exit::NotPermitted,
+            _ => Exit::Failure,
+        };
+        Self::of(exit, &error).hint(error.hint())
+    }
+}
+
+impl From<issuer_verify::Error> for Failure {
+    fn from(error: issuer_verify::Error) -> Self {
+        Self::of(Exit::BadInput, &error)
+    }
+}

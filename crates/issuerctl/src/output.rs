@@ -1,0 +1,172 @@
+//! Standard output: exact documents, and the frozen objects of `--output json`.
+
+use std::io::{self, IsTerminal, Write};
+
+use issuer_jwks::JwkSet;
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::cli::OutputFormat;
+use crate::failure::{Exit, Failure};
+
+/// Version of every object below; it grows when a member changes its meaning or goes.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
+
+/// A key by its public names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Key {
+    pub(crate) kid: String,
+    pub(crate) alg: &'static str,
+    /// `RSA-2048`, `P-256`.
+    pub(crate) kind: String,
+}
+
+impl From<&issuer_jwks::Jwk> for Key {
+    fn from(jwk: &issuer_jwks::Jwk) -> Self {
+        Self {
+            kid: jwk.kid.as_str().to_owned(),
+            alg: jwk.key.algorithm().as_str(),
+            kind: jwk.key.describe(),
+        }
+    }
+}
+
+/// `keygen`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Keygen {
+    pub(crate) schema_version: u32,
+    pub(crate) key: Key,
+    pub(crate) private_key_file: String,
+    pub(crate) public_key_file: String,
+}
+
+/// `extract`, `jwks`, `discovery`: a document, and the keys it was made from.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document {
+    pub(crate) schema_version: u32,
+    /// The document's exact text.
+    pub(crate) document: String,
+    pub(crate) keys: Vec<Key>,
+}
+
+/// `verify`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verify<'a> {
+    pub(crate) schema_version: u32,
+    pub(crate) issuer: &'a str,
+    pub(crate) passed: bool,
+    pub(crate) checks: Vec<Check<'a>>,
+}
+
+/// One check of `verify`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Check<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) status: &'static str,
+    pub(crate) message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sts_error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<&'a str>,
+}
+
+impl<'a> From<&'a issuer_verify::Verdict> for Verify<'a> {
+    fn from(verdict: &'a issuer_verify::Verdict) -> Self {
+        let check = |check: &'a issuer_verify::Check| Check {
+            id: check.id,
+            status: status_word(check.status),
+            message: &check.message,
+            sts_error: check.sts_error.as_deref(),
+            fix: check.fix.as_deref(),
+        };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            issuer: &verdict.issuer,
+            passed: verdict.passed(),
+            checks: verdict.checks.iter().map(check).collect(),
+        }
+    }
+}
+
+/// `completions`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Script {
+    pub(crate) schema_version: u32,
+    pub(crate) document: String,
+}
+
+/// `man`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Files {
+    pub(crate) schema_version: u32,
+    pub(crate) files: Vec<String>,
+}
+
+/// How a status is written.
+pub(crate) fn status_word(status: issuer_verify::Status) -> &'static str {
+    match status {
+        issuer_verify::Status::Pass => "pass",
+        issuer_verify::Status::Fail => "fail",
+        issuer_verify::Status::Warn => "warn",
+        issuer_verify::Status::Skip => "skip",
+    }
+}
+
+/// Writes a document's exact bytes; a newline follows only on a terminal, where the prompt would stick to it.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn document(text: &str) -> Result<(), Failure> {
+    let newline = io::stdout().is_terminal() && !text.ends_with('\n');
+    write(text, if newline { "\n" } else { "" })
+}
+
+/// Ends `extract`, `jwks` and `discovery`: the document, exactly or within the JSON object.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn keys_document(format: OutputFormat, document: String, set: &JwkSet) -> Outcome {
+    match format {
+        OutputFormat::Text => self::document(&document)?,
+        OutputFormat::Json => {
+            let keys = set.keys().iter().map(Key::from).collect();
+            json(&Document { schema_version: SCHEMA_VERSION, document, keys })?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes one line.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    write(text, "\n")
+}
+
+/// Writes one of the objects above.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(object)
+        .map_err(|error| Failure::while_doing(Exit::Failure, "cannot write the answer as JSON", &error))?;
+    write(&text, "\n")
+}
+
+/// Writes text with colours, which are left out where standard output is no terminal or `NO_COLOR` is set.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
+    anstream::stdout().write_all(text.as_bytes()).map_err(|error| refused(&error))
+}
+
+fn write(text: &str, end: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    [text, end].iter().try_for_each(|part| out.write_all(part.as_bytes())).and_then(|()| out.flush()).map_err(|error| refused(&error))
+}
+
+fn refused(error: &io::Error) -> Failure {
+    Failure::while_doing(Exit::Failure, "cannot write to standard output", error)
+}
