@@ -1,0 +1,168 @@
+//! Fetching as AWS STS does: anonymously, over https, without following redirects, with limits.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
+use issuer_jwks::MAX_INPUT_BYTES;
+use reqwest::{Client, Response, redirect};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use crate::tls::{self, Refused};
+use crate::{Answer, BodyFault, Error, Fetched, Observation, TIME_LIMIT_SECS, Unreached, Vantage};
+
+/// How it is looked.
+#[derive(Debug, Clone, Default)]
+pub struct FetchOptions {
+    /// Certificates in PEM that are trusted besides the system's (`--ca-file`).
+    pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+/// Looks at an issuer: the discovery document first, then twice at once the keys that it points to.
+///
+/// # Errors
+/// [`Error::ExtraRoots`] and [`Error::Client`]; whatever is wrong with the issuer is in the [`Observation`].
+pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observation, Error> {
+    let looker = Looker::new(options.extra_roots_pem.as_deref())?;
+    let discovery = looker.get(&issuer.document_url(DISCOVERY_NAME)).await;
+    let (keys, keys_again) = match next(issuer, &discovery) {
+        Next::Nothing => (None, None),
+        Next::Beside(url) => (Some(looker.get(&url).await), None),
+        Next::Keys(url) => {
+            let (once, again) = tokio::join!(looker.get(&url), looker.get(&url));
+            (Some(once), Some(again))
+        }
+    };
+    let vantage = Vantage::Network { proxy: is_proxy_set(), extra_roots: options.extra_roots_pem.is_some() };
+    Ok(Observation { issuer: Some(issuer.as_str().to_owned()), vantage, discovery, keys, keys_again })
+}
+
+/// What is worth a second look after the discovery document.
+enum Next {
+    /// The host cannot be reached, or the document's `jwks_uri` must not be fetched.
+    Nothing,
+    /// The document is not there: whether `keys.json` is tells an upload that was forgotten from a closed door.
+    Beside(String),
+    /// The document's `jwks_uri`.
+    Keys(String),
+}
+
+fn next(issuer: &IssuerUrl, discovery: &Fetched) -> Next {
+    let Ok(answer) = &discovery.outcome else { return Next::Nothing };
+    if answer.body_fault == Some(BodyFault::TimedOut) {
+        return Next::Nothing;
+    }
+    let document = discovery.document().and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    match document.as_ref().and_then(|document| document.get("jwks_uri")).and_then(Value::as_str) {
+        Some(uri) if uri.starts_with("https://") && reqwest::Url::parse(uri).is_ok() => Next::Keys(uri.to_owned()),
+        Some(_) => Next::Nothing,
+        None => Next::Beside(issuer.document_url(KEYS_NAME)),
+    }
+}
+
+struct Looker {
+    client: Client,
+    refused: Refused,
+}
+
+impl Looker {
+    fn new(extra_roots_pem: Option<&[u8]>) -> Result<Self, Error> {
+        let (tls, refused) = tls::config(extra_roots_pem)?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            // A little less than the whole, so that it is known what took so long.
+            .connect_timeout(limit() - Duration::from_millis(100))
+            .user_agent(concat!("issuerctl/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Error::Client(error.into()))?;
+        Ok(Self { client, refused })
+    }
+
+    async fn get(&self, url: &str) -> Fetched {
+        let deadline = Instant::now() + limit();
+        let outcome = match timeout_at(deadline, self.client.get(url).send()).await {
+            Err(_) => Err(Unreached::AnswerTimedOut),
+            Ok(Err(error)) => Err(classify(&error, &self.refused)),
+            Ok(Ok(response)) => Ok(read(response, deadline).await),
+        };
+        Fetched { location: url.to_owned(), outcome }
+    }
+}
+
+async fn read(mut response: Response, deadline: Instant) -> Answer {
+    let headers = response.headers().iter();
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        headers: headers.collect(),
+        address: response.remote_addr().map(|address| address.ip()),
+        ..Answer::default()
+    };
+    answer.body_fault = loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Err(_) => break Some(BodyFault::TimedOut),
+            Ok(Err(_)) => break Some(BodyFault::Truncated),
+            Ok(Ok(None)) => break None,
+            Ok(Ok(Some(chunk))) if answer.body.len() + chunk.len() > MAX_INPUT_BYTES => {
+                break Some(BodyFault::TooLarge);
+            }
+            Ok(Ok(Some(chunk))) => answer.body.extend_from_slice(&chunk),
+        }
+    };
+    answer
+}
+
+fn limit() -> Duration {
+    Duration::from_secs(TIME_LIMIT_SECS)
+}
+
+fn is_proxy_set() -> bool {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn classify(error: &reqwest::Error, refused: &Refused) -> Unreached {
+    if let Some(tls) = causes(error).find_map(tls_error) {
+        return tls::classify(tls, refused);
+    }
+    if error.is_timeout() {
+        return if error.is_connect() { Unreached::ConnectTimedOut } else { Unreached::AnswerTimedOut };
+    }
+    // hyper-util's resolver error has no type of its own that could be asked for.
+    if causes(error).any(|cause| cause.to_string().starts_with("dns error")) {
+        return Unreached::NameNotFound;
+    }
+    let last = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
+    match causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => Unreached::Refused,
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => Unreached::Unroutable,
+        Some(
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof,
+        ) => Unreached::Closed,
+        // hyper's words for an answer that ends before its headers do, and for one that it cannot parse.
+        _ if last.contains("before message completed") => Unreached::Closed,
+        _ if last.contains("invalid HTTP") || last.contains("HTTP header") => Unreached::NotHttp(last),
+        _ => Unreached::Other(last),
+    }
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |&error| error.source())
+}
+
+/// tokio-rustls wraps rustls's error into an I/O error, whose `source` skips over what it wraps.
+fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    cause
+        .downcast_ref::<rustls::Error>()
+        .or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>())
+}

@@ -1,0 +1,41 @@
+//! A site in a folder, as it would be served.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+use issuer_jwks::MAX_INPUT_BYTES;
+
+use crate::{Answer, BodyFault, Error, Fetched, Observation, Unreached, Vantage};
+
+/// Reads the two documents of a folder. The keys are always those of `keys.json`: where `jwks_uri` leads, once it is
+/// served, cannot be known here.
+///
+/// # Errors
+/// [`Error::Site`] where `dir` is no folder that may be read; a document that is not there is a failed check.
+pub fn read_folder(dir: &Path) -> Result<Observation, Error> {
+    std::fs::read_dir(dir).map_err(|source| Error::Site { path: dir.to_owned(), source })?;
+    Ok(Observation {
+        issuer: None,
+        vantage: Vantage::Folder(dir.to_owned()),
+        discovery: read_file(&dir.join(DISCOVERY_NAME)),
+        keys: Some(read_file(&dir.join(KEYS_NAME))),
+        keys_again: None,
+    })
+}
+
+fn read_file(path: &Path) -> Fetched {
+    let mut body = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut body));
+    let outcome = match read {
+        Ok(_) => {
+            let body_fault = (body.len() > MAX_INPUT_BYTES).then_some(BodyFault::TooLarge);
+            body.truncate(MAX_INPUT_BYTES);
+            Ok(Answer { status: 200, body, body_fault, ..Answer::default() })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Unreached::NoSuchFile),
+        Err(error) => Err(Unreached::Other(error.to_string())),
+    };
+    Fetched { location: path.display().to_string(), outcome }
+}

@@ -1,0 +1,164 @@
+//! The TLS side of a fetch: whom we trust, and what exactly was wrong with a certificate.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::der::oid::ObjectIdentifier;
+
+use crate::{CertificateFault, Chain, Error, Unreached};
+
+/// RFC 5280 section 4.2.2.1.
+const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
+
+/// The chain of the last certificate that was refused; rustls's error does not hold it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refused(Arc<Mutex<Option<Chain>>>);
+
+impl Refused {
+    fn set(&self, chain: Option<Chain>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+    }
+
+    fn get(&self) -> Option<Chain> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A client that trusts the system's roots and `extra_roots_pem`.
+///
+/// # Errors
+/// [`Error::ExtraRoots`] where the PEM has no certificate, [`Error::Client`] where the system has no trust store.
+pub(crate) fn config(extra_roots_pem: Option<&[u8]>) -> Result<(ClientConfig, Refused), Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let roots = extra_roots_pem.map_or_else(|| Ok(Vec::new()), read_roots)?;
+    let refused = Refused::default();
+    let verifier = Recorder { inner: verifier(roots, provider.clone())?, refused: refused.clone() };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Client(error.into()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok((config, refused))
+}
+
+/// What a TLS error means for the issuer.
+pub(crate) fn classify(error: &rustls::Error, refused: &Refused) -> Unreached {
+    use rustls::Error as E;
+    match error {
+        E::InvalidCertificate(fault) => Unreached::Certificate(certificate_fault(fault, refused)),
+        E::InvalidMessage(_) => Unreached::NotTls,
+        other => Unreached::Handshake(other.to_string()),
+    }
+}
+
+fn certificate_fault(fault: &CertificateError, refused: &Refused) -> CertificateFault {
+    use CertificateError as E;
+    match fault {
+        E::Expired => CertificateFault::Expired { not_after: None },
+        E::ExpiredContext { not_after, .. } => CertificateFault::Expired { not_after: Some(not_after.as_secs()) },
+        E::NotValidYet => CertificateFault::NotYetValid { not_before: None },
+        E::NotValidYetContext { not_before, .. } => {
+            CertificateFault::NotYetValid { not_before: Some(not_before.as_secs()) }
+        }
+        E::NotValidForName => CertificateFault::WrongName { names: Vec::new() },
+        E::NotValidForNameContext { presented, .. } => {
+            CertificateFault::WrongName { names: presented.iter().map(|name| plain_name(name)).collect() }
+        }
+        E::UnknownIssuer | E::BadSignature => CertificateFault::Untrusted(refused.get()),
+        // webpki's word for a self-signed certificate that says it is a CA.
+        other if other.to_string().contains("CaUsedAsEndEntity") => CertificateFault::Untrusted(refused.get()),
+        other => CertificateFault::Other(other.to_string()),
+    }
+}
+
+/// rustls writes `DnsName("example.com")`.
+fn plain_name(name: &str) -> String {
+    name.split_once('"').and_then(|(_, rest)| rest.split_once('"')).map_or(name, |(inner, _)| inner).to_owned()
+}
+
+fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::ExtraRoots { reason: error.to_string() })?;
+    if roots.is_empty() {
+        return Err(Error::ExtraRoots { reason: "it has no CERTIFICATE block".to_owned() });
+    }
+    Ok(roots)
+}
+
+#[cfg(any(all(unix, not(target_os = "android")), target_os = "windows"))]
+fn verifier(roots: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Verifier, Error> {
+    if roots.is_empty() {
+        return Verifier::new(provider).map_err(|error| Error::Client(error.into()));
+    }
+    Verifier::new_with_extra_roots(roots, provider).map_err(|error| match error {
+        rustls::Error::InvalidCertificate(fault) => Error::ExtraRoots { reason: fault.to_string() },
+        other => Error::Client(other.into()),
+    })
+}
+
+/// The platform's verifier, which leaves behind what it refused.
+#[derive(Debug)]
+struct Recorder {
+    inner: Verifier,
+    refused: Refused,
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.inner
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .inspect_err(|_| self.refused.set(chain(end_entity, intermediates)))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn chain(end_entity: &[u8], intermediates: &[CertificateDer<'_>]) -> Option<Chain> {
+    let certificate = Certificate::from_der(end_entity).ok()?;
+    let body = certificate.tbs_certificate();
+    let names_its_signer =
+        body.extensions().is_some_and(|list| list.iter().any(|extension| extension.extn_id == AUTHORITY_INFO_ACCESS));
+    Some(Chain {
+        subject: body.subject().to_string(),
+        issuer: body.issuer().to_string(),
+        length: intermediates.len() + 1,
+        names_its_signer,
+    })
+}
