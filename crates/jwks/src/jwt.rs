@@ -1,8 +1,12 @@
 //! Tokens: JWS compact serialization (RFC 7515 section 7.1) and its signature.
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+use p256::ecdsa::signature::Verifier;
+use rsa::BoxedUint;
 use serde_json::{Map, Value};
 
-use crate::{Jwk, JwkSet};
+use crate::key::Members;
+use crate::{Algorithm, Curve, Jwk, JwkSet, PublicKey};
 
 /// A token in its parts, nothing of it verified.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,11 +21,38 @@ pub struct Token {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenFault {
+    /// Nothing there.
+    #[error("it is empty")]
+    Empty,
+    /// `Bearer` and a token, as an HTTP header has it.
+    #[error("it begins with \"Bearer \", which belongs to the HTTP header and not to the token")]
+    Bearer,
+    /// White space between its first and last character.
+    #[error("it has white space in it: it is wrapped, or there is more than one token")]
+    WhiteSpace,
+    /// A JSON object, such as a TokenRequest or ExecCredential.
+    #[error("it is JSON, not a JWT; the token itself is in status.token")]
+    Json,
+    /// Five parts: an encrypted token (RFC 7516).
+    #[error("it has five parts between dots: an encrypted token (JWE), not a signed one")]
+    Encrypted,
     /// Not three parts between dots.
-    #[error("it has {parts} parts between dots, a JWT has three")]
+    #[error("it has {parts} part(s) between dots, a JWT has three (header, claims, signature)")]
     Parts {
         /// How many it has.
         parts: usize,
+    },
+    /// A part that is not unpadded base64url (RFC 7515 section 2).
+    #[error("its {part} is not base64url without padding: cut off, or damaged")]
+    Base64 {
+        /// `header`, `claims` or `signature`.
+        part: &'static str,
+    },
+    /// A part that is no JSON object, or has a member twice.
+    #[error("its {part} is no JSON object")]
+    NotAnObject {
+        /// `header` or `claims`.
+        part: &'static str,
     },
 }
 
@@ -29,6 +60,18 @@ pub enum TokenFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureFault {
+    /// The header has no `alg`.
+    #[error("the token's header has no alg")]
+    MissingAlgorithm,
+    /// `alg` is `none`, symmetric, or unknown.
+    #[error("the token says alg {alg:?}; a service-account token is signed RS256, ES256, ES384 or ES512")]
+    UnsupportedAlgorithm {
+        /// The token's.
+        alg: String,
+    },
+    /// The header has `crit`, extensions that a reader must understand (RFC 7515 section 4.1.11).
+    #[error("the token's header has crit, which names extensions that no reader here knows")]
+    Critical,
     /// The header has no `kid`.
     #[error("the token's header has no kid")]
     MissingKid,
@@ -46,7 +89,7 @@ pub enum SignatureFault {
         /// The key's kid.
         kid: String,
         /// The key's.
-        expected: crate::Algorithm,
+        expected: Algorithm,
     },
     /// The key says no.
     #[error("the signature is not that of the key {kid:?}")]
@@ -62,8 +105,29 @@ impl Token {
     /// # Errors
     /// What it is not, as far as it can be seen.
     pub fn parse(text: &str) -> Result<Self, TokenFault> {
-        let _ = text;
-        todo!()
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        if text.is_empty() {
+            return Err(TokenFault::Empty);
+        }
+        if text.starts_with('{') {
+            return Err(TokenFault::Json);
+        }
+        if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+            return Err(TokenFault::Bearer);
+        }
+        let parts: Vec<&str> = text.split('.').collect();
+        let (header, claims, signature) = match parts.as_slice() {
+            _ if text.contains(char::is_whitespace) && parts.len() >= 3 => return Err(TokenFault::WhiteSpace),
+            [header, claims, signature] => (*header, *claims, *signature),
+            [_, _, _, _, _] => return Err(TokenFault::Encrypted),
+            _ => return Err(TokenFault::Parts { parts: parts.len() }),
+        };
+        Ok(Self {
+            header: object(header, "header")?,
+            claims: object(claims, "claims")?,
+            signature: decode(signature, "signature")?,
+            signing_input: format!("{header}.{claims}"),
+        })
     }
 
     /// The JOSE header.
@@ -91,7 +155,62 @@ impl Token {
     /// # Errors
     /// Which of kid, algorithm and signature does not hold.
     pub fn verify<'set>(&self, set: &'set JwkSet) -> Result<&'set Jwk, SignatureFault> {
-        let _ = (set, &self.signing_input, &self.signature);
-        todo!()
+        let alg = self.alg().ok_or(SignatureFault::MissingAlgorithm)?;
+        if !["RS256", "ES256", "ES384", "ES512"].contains(&alg) {
+            return Err(SignatureFault::UnsupportedAlgorithm { alg: alg.to_owned() });
+        }
+        if self.header.contains_key("crit") {
+            return Err(SignatureFault::Critical);
+        }
+        let kid = self.kid().ok_or(SignatureFault::MissingKid)?;
+        let jwk = set.get(kid).ok_or_else(|| SignatureFault::UnknownKid { kid: kid.to_owned() })?;
+        let expected = jwk.key.algorithm();
+        if alg != expected.as_str() {
+            return Err(SignatureFault::AlgorithmMismatch { alg: alg.to_owned(), kid: kid.to_owned(), expected });
+        }
+        if holds(&jwk.key, self.signing_input.as_bytes(), &self.signature) {
+            Ok(jwk)
+        } else {
+            Err(SignatureFault::BadSignature { kid: kid.to_owned() })
+        }
+    }
+}
+
+fn decode(text: &str, part: &'static str) -> Result<Vec<u8>, TokenFault> {
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| TokenFault::Base64 { part })
+}
+
+fn object(text: &str, part: &'static str) -> Result<Map<String, Value>, TokenFault> {
+    serde_json::from_slice(&decode(text, part)?).map_err(|_| TokenFault::NotAnObject { part })
+}
+
+/// RFC 7518 sections 3.3 (PKCS#1 v1.5) and 3.4 (ECDSA, the two numbers side by side).
+fn holds(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    match &key.0 {
+        Members::Rsa { n, e } => rsa_holds(n, e, message, signature),
+        Members::Ec { curve, point } => {
+            let point = [&[4], point.as_ref()].concat();
+            match curve {
+                Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+                    .and_then(|key| key.verify(message, &p256::ecdsa::Signature::from_slice(signature)?)),
+                Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+                    .and_then(|key| key.verify(message, &p384::ecdsa::Signature::from_slice(signature)?)),
+                Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+                    .and_then(|key| key.verify(message, &p521::ecdsa::Signature::from_slice(signature)?)),
+            }
+            .is_ok()
+        }
+    }
+}
+
+fn rsa_holds(n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let number = |bytes| BoxedUint::from_be_slice_vartime(bytes);
+    let key = rsa::PublicKey::new_with_size_limits(number(n), number(e), 512..=8192);
+    let signature = rsa::pkcs1v15::Signature::try_from(signature);
+    match (key, signature) {
+        (Ok(key), Ok(signature)) => {
+            rsa::pkcs1v15::VerifyingKey::<rsa::sha2::Sha256>::new(key).verify(message, &signature).is_ok()
+        }
+        _ => false,
     }
 }

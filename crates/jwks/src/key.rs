@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::Error;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use p256::elliptic_curve::sec1::ToSec1Point;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, KeyFault, pem};
 
 /// A key id, the `kid` of a JWK and of a token's header (RFC 7517 section 4.5).
 ///
@@ -92,32 +96,200 @@ pub enum WeakKeys {
 ///
 /// Its only contents are the public members of RFC 7518 sections 6.2.1 and 6.3.1.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PublicKey(());
+pub struct PublicKey(pub(crate) Members);
+
+/// The public members, checked; big-endian.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Members {
+    /// Neither begins with a zero byte.
+    Rsa { n: Box<[u8]>, e: Box<[u8]> },
+    /// The point is `x` and `y`, each as wide as the field.
+    Ec { curve: Curve, point: Box<[u8]> },
+}
 
 impl PublicKey {
+    /// An RSA key from its big-endian modulus and exponent; leading zero bytes do not matter.
+    ///
+    /// # Errors
+    /// [`KeyFault`]: fewer than 2048 bits (unless weak ones are allowed; 512 is the least then) or more than 8192, an
+    /// even modulus, an exponent that is 1, even or larger than the modulus may be.
+    pub fn rsa(n: &[u8], e: &[u8], weak: WeakKeys) -> Result<Self, KeyFault> {
+        let (n, e) = (strip_zeros(n), strip_zeros(e));
+        let bits = bit_length(n);
+        let least = if weak == WeakKeys::Allow { 512 } else { 2048 };
+        if bits < least {
+            return Err(KeyFault::WeakRsa { bits });
+        }
+        if bits > 8192 {
+            return Err(KeyFault::LargeRsa { bits });
+        }
+        if n.last().is_some_and(|byte| byte % 2 == 0) {
+            return Err(KeyFault::EvenModulus);
+        }
+        // 32 bits is what kube-apiserver (Go's crypto/rsa) takes.
+        if e == [1] || e.last().is_none_or(|byte| byte % 2 == 0) || bit_length(e) > 32 {
+            return Err(KeyFault::RsaExponent);
+        }
+        Ok(Self(Members::Rsa { n: n.into(), e: e.into() }))
+    }
+
+    /// An EC key from a SEC1 point (SEC 1 section 2.3.3), compressed or not.
+    ///
+    /// # Errors
+    /// [`KeyFault::NotOnCurve`], also for the point at infinity.
+    pub fn ec(curve: Curve, sec1_point: &[u8]) -> Result<Self, KeyFault> {
+        let fault = KeyFault::NotOnCurve { curve: curve.as_str() };
+        let uncompressed = match curve {
+            Curve::P256 => p256::PublicKey::from_sec1_bytes(sec1_point).map(|k| k.to_sec1_point(false).to_bytes()),
+            Curve::P384 => p384::PublicKey::from_sec1_bytes(sec1_point).map(|k| k.to_sec1_point(false).to_bytes()),
+            Curve::P521 => p521::PublicKey::from_sec1_bytes(sec1_point).map(|k| k.to_sec1_point(false).to_bytes()),
+        };
+        match uncompressed.as_deref() {
+            Ok([4, point @ ..]) => Ok(Self(Members::Ec { curve, point: point.into() })),
+            _ => Err(fault),
+        }
+    }
+
     /// The kid that kube-apiserver gives this key: unpadded base64url of the SHA-256 of the SPKI DER
     /// (kubernetes `pkg/serviceaccount/jwt.go`).
     pub fn kid(&self) -> KeyId {
-        todo!()
+        KeyId(Base64UrlUnpadded::encode_string(&Sha256::digest(self.to_spki_der())))
     }
 
     /// The algorithm that tokens of this key are signed with.
     pub fn algorithm(&self) -> Algorithm {
-        todo!()
+        match &self.0 {
+            Members::Rsa { .. } => Algorithm::Rs256,
+            Members::Ec { curve, .. } => curve.algorithm(),
+        }
     }
 
     /// SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), an EC point uncompressed.
     pub fn to_spki_der(&self) -> Vec<u8> {
-        todo!()
+        match &self.0 {
+            Members::Rsa { n, e } => rsa_spki(n, e),
+            Members::Ec { curve, point } => [curve.spki_prefix(), point].concat(),
+        }
     }
 
     /// SubjectPublicKeyInfo as a `PUBLIC KEY` PEM block of 64 columns, with a final newline.
     pub fn to_spki_pem(&self) -> String {
-        todo!()
+        pem::write("PUBLIC KEY", &self.to_spki_der())
     }
 
     /// What people call the key: `RSA-2048`, `P-256`.
     pub fn describe(&self) -> String {
-        todo!()
+        match &self.0 {
+            Members::Rsa { n, .. } => format!("RSA-{}", bit_length(n)),
+            Members::Ec { curve, .. } => curve.as_str().to_owned(),
+        }
     }
+
+    /// `RSA` or `EC`, the `kty` of RFC 7518 section 6.1.
+    pub fn key_type(&self) -> &'static str {
+        match &self.0 {
+            Members::Rsa { .. } => "RSA",
+            Members::Ec { .. } => "EC",
+        }
+    }
+}
+
+impl Curve {
+    /// The name in `crv`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+        }
+    }
+
+    /// The bytes of one coordinate.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    fn algorithm(self) -> Algorithm {
+        match self {
+            Self::P256 => Algorithm::Es256,
+            Self::P384 => Algorithm::Es384,
+            Self::P521 => Algorithm::Es512,
+        }
+    }
+
+    /// SPKI DER up to and with the `04` of an uncompressed point: id-ecPublicKey, the named curve, the bit string's head
+    /// (RFC 5480 section 2.1.1).
+    fn spki_prefix(self) -> &'static [u8] {
+        match self {
+            Self::P256 => &[
+                0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+                0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+            ],
+            Self::P384 => &[
+                0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81,
+                0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04,
+            ],
+            Self::P521 => &[
+                0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+                0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04,
+            ],
+        }
+    }
+}
+
+/// rsaEncryption with NULL parameters, and RSAPublicKey in the bit string (RFC 3279 section 2.3.1).
+fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
+    const ALGORITHM: &[u8] =
+        &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    let key = tlv_len(integer_len(n) + integer_len(e));
+    let mut der = Vec::with_capacity(key + 32);
+    push_header(&mut der, 0x30, ALGORITHM.len() + tlv_len(key + 1));
+    der.extend_from_slice(ALGORITHM);
+    push_header(&mut der, 0x03, key + 1);
+    der.push(0);
+    push_header(&mut der, 0x30, integer_len(n) + integer_len(e));
+    for number in [n, e] {
+        let pad = usize::from(number[0] >= 0x80);
+        push_header(&mut der, 0x02, number.len() + pad);
+        der.extend(std::iter::repeat_n(0, pad));
+        der.extend_from_slice(number);
+    }
+    der
+}
+
+fn integer_len(number: &[u8]) -> usize {
+    tlv_len(number.len() + usize::from(number[0] >= 0x80))
+}
+
+fn tlv_len(content: usize) -> usize {
+    content
+        + if content < 0x80 {
+            2
+        } else if content < 0x100 {
+            3
+        } else {
+            4
+        }
+}
+
+/// Tag and length; no content here is longer than 65,535 bytes.
+fn push_header(der: &mut Vec<u8>, tag: u8, content: usize) {
+    let [_, _, .., high, low] = content.to_be_bytes();
+    match content {
+        0..0x80 => der.extend_from_slice(&[tag, low]),
+        0x80..0x100 => der.extend_from_slice(&[tag, 0x81, low]),
+        _ => der.extend_from_slice(&[tag, 0x82, high, low]),
+    }
+}
+
+pub(crate) fn strip_zeros(number: &[u8]) -> &[u8] {
+    &number[number.iter().take_while(|byte| **byte == 0).count()..]
+}
+
+fn bit_length(number: &[u8]) -> usize {
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }

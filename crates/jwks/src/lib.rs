@@ -9,14 +9,17 @@
 //! read(bytes) ──► Reading { set: JwkSet, notes } ──► JwkSet::union ──► JwkSet::to_json
 //! ```
 
+mod der_key;
 mod error;
 mod generate;
+mod jwk;
 mod jwt;
 mod key;
+mod pem;
 mod read;
 mod set;
 
-pub use error::{Error, JwkFault};
+pub use error::{Error, JwkFault, KeyFault};
 pub use generate::{GeneratedKey, KeyKind, generate};
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};

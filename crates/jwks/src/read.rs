@@ -1,6 +1,10 @@
 //! Bytes of any key file to a JWK Set.
 
-use crate::{Error, JwkSet, WeakKeys};
+use base64ct::{Base64, Encoding};
+use zeroize::Zeroizing;
+
+use crate::pem::{self, Block, BlockFault};
+use crate::{Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
 
 /// What a key file held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +35,168 @@ pub enum Note {
 
 /// Reads every key in `bytes`: PEM in one block or many, DER, or a JWK Set.
 ///
+/// Labels of PEM blocks do not matter, as they do not to kube-apiserver (client-go `util/keyutil`).
+///
 /// # Errors
-/// Where there is no usable key, with what the bytes are instead.
+/// Where there is no usable key, with what the bytes are instead; where a PEM block is cut off.
 pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
-    let _ = (bytes, weak);
-    todo!()
+    if bytes.len() > MAX_INPUT_BYTES {
+        return Err(Error::TooLarge);
+    }
+    if bytes.starts_with(&[0x30]) && std::str::from_utf8(bytes).is_err() {
+        return read_der(bytes, weak);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    if text.is_empty() {
+        return Err(Error::Empty);
+    }
+    // JSON of another kind may well hold a PEM text (a Secret does), so it goes first.
+    if text.starts_with(['{', '[']) {
+        return read_json(text, weak);
+    }
+    if text.contains("-----BEGIN ") {
+        return read_pem(text, weak);
+    }
+    if let Some(inner) = unarmored(text) {
+        let inner = Zeroizing::new(inner);
+        return match std::str::from_utf8(&inner) {
+            Ok(text) if text.contains("-----BEGIN ") => read_pem(text, weak),
+            _ => read_der(&inner, weak),
+        };
+    }
+    Err(recognize(bytes, text))
+}
+
+fn read_der(der: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
+    let found = der_key::read(der, weak).map_err(|fault| Error::Key { fault })?;
+    let notes = if found.private { vec![Note::PrivateKey { block: 1 }] } else { Vec::new() };
+    Ok(Reading { set: JwkSet::from_keys([found.key])?, notes })
+}
+
+fn read_json(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
+    let set = JwkSet::parse(text.as_bytes(), weak)?;
+    if set.is_empty() { Err(Error::EmptySet) } else { Ok(Reading { set, notes: Vec::new() }) }
+}
+
+fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
+    let mut keys = Vec::new();
+    let mut notes = Vec::new();
+    let mut unusable = Vec::new();
+    for (number, block) in (1..).zip(pem::blocks(text)) {
+        if block.body == Err(BlockFault::Truncated) {
+            return Err(Error::Truncated { block: number, label: block.label.to_owned() });
+        }
+        match read_block(block, weak) {
+            Ok(found) => {
+                if found.private {
+                    notes.push(Note::PrivateKey { block: number });
+                }
+                keys.push(found.key);
+            }
+            Err(BlockVerdict::Harmless) => {}
+            Err(BlockVerdict::Unusable { label, fault }) => {
+                unusable.push((number, label, fault));
+            }
+        }
+    }
+    if keys.is_empty() {
+        return Err(none_usable(unusable));
+    }
+    notes.extend(
+        unusable.into_iter().map(|(block, label, fault)| Note::Skipped { block, what: describe(&label, &fault) }),
+    );
+    notes.sort_by_key(|note| match note {
+        Note::PrivateKey { block } | Note::Skipped { block, .. } => *block,
+    });
+    Ok(Reading { set: JwkSet::from_keys(keys)?, notes })
+}
+
+enum BlockVerdict {
+    /// Not a key, and nobody takes it for one: the named curve that `openssl ecparam -genkey` writes before the key.
+    Harmless,
+    Unusable {
+        label: String,
+        fault: KeyFault,
+    },
+}
+
+fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockVerdict> {
+    let label = block.label;
+    let der = match block.body {
+        Ok(der) => Zeroizing::new(der),
+        Err(fault) => {
+            let fault = if fault == BlockFault::Encrypted { KeyFault::Encrypted } else { KeyFault::NotBase64 };
+            return Err(BlockVerdict::Unusable { label: label.to_owned(), fault });
+        }
+    };
+    // OBJECT IDENTIFIER alone: EC PARAMETERS of a named curve.
+    if label == "EC PARAMETERS" && der.first() == Some(&0x06) {
+        return Err(BlockVerdict::Harmless);
+    }
+    let found = match label {
+        "TRUSTED CERTIFICATE" => der_key::read_leading(&der, weak),
+        "OPENSSH PRIVATE KEY" => Err(KeyFault::Unsupported { what: "an OpenSSH private key".to_owned() }),
+        _ => der_key::read(&der, weak),
+    };
+    found.map_err(|fault| BlockVerdict::Unusable { label: label.to_owned(), fault })
+}
+
+fn none_usable(mut unusable: Vec<(usize, String, KeyFault)>) -> Error {
+    if unusable.len() == 1 {
+        return Error::Key { fault: unusable.remove(0).2 };
+    }
+    let blocks = unusable.iter().map(|(n, label, fault)| format!("block {n} is {}", describe(label, fault))).collect();
+    Error::NoUsableKey { blocks }
+}
+
+fn describe(label: &str, fault: &KeyFault) -> String {
+    format!("{fault} (labelled {label:?})")
+}
+
+/// Base64 of DER or of a PEM text, as `kubectl get secret -o jsonpath` prints it.
+fn unarmored(text: &str) -> Option<Vec<u8>> {
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let bytes = Base64::decode_vec(&compact).ok()?;
+    (bytes.starts_with(&[0x30]) || bytes.windows(11).any(|w| w == b"-----BEGIN ")).then_some(bytes)
+}
+
+/// What people give by mistake.
+fn recognize(bytes: &[u8], text: &str) -> Error {
+    let not = |what, mend| Error::NotAKey { what, mend };
+    let start: String = text.chars().take(512).collect::<String>().to_ascii_lowercase();
+    let parts = text.split('.').count();
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return not("UTF-16 text", "save it as UTF-8 or ASCII");
+    }
+    if start.starts_with("<!doctype")
+        || start.starts_with("<html")
+        || start.starts_with("<?xml")
+        || start.starts_with('<')
+    {
+        return not("HTML or XML", "the download has fetched a page instead; look at the URL that it came from");
+    }
+    if text.starts_with("eyJ") && (parts == 3 || parts == 5) {
+        return not(
+            "a token (JWT)",
+            "a token is signed with the key and does not hold it; give the API server's sa.pub, or judge the token with `issuerctl verify --token`",
+        );
+    }
+    if ["ssh-rsa ", "ssh-ed25519 ", "ssh-dss ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]
+        .iter()
+        .any(|p| text.starts_with(p))
+        || start.contains("begin ssh2 public key")
+    {
+        return not("an OpenSSH public key", "convert it with `ssh-keygen -e -m PKCS8 -f FILE`");
+    }
+    if start.contains("apiversion:") || start.contains("kind:") {
+        return not(
+            "a Kubernetes object in YAML",
+            "give --cluster NAME to read the Secret, or take the key out with `kubectl get secret NAME-sa -o jsonpath='{.data.tls\\.crt}' | base64 -d`",
+        );
+    }
+    if !text.contains('\n') && text.len() < 4096 && (text.starts_with('/') || text.starts_with("./")) {
+        return not("a file's path", "give the path itself to --key, or the file's contents on standard input");
+    }
+    Error::Unrecognized
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Algorithm, Error, KeyId, PublicKey, WeakKeys};
+use crate::jwk::{self, Members};
+use crate::{Algorithm, Error, JwkFault, KeyId, MAX_KEYS_PER_TYPE, PublicKey, WeakKeys};
 
 /// One entry of a JWK Set: a public key under a kid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,8 +37,7 @@ impl JwkSet {
     /// # Errors
     /// [`Error::TooManyKeys`].
     pub fn from_keys(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, Error> {
-        let _ = keys.into_iter();
-        todo!()
+        Self::from_entries(keys.into_iter().map(|key| Jwk { kid: key.kid(), key }))
     }
 
     /// Reads a published document; any entry that AWS STS would trip over is refused.
@@ -45,10 +45,11 @@ impl JwkSet {
     /// A set without entries is read as such; callers that need keys look at [`JwkSet::is_empty`].
     ///
     /// # Errors
-    /// [`Error::NotJson`], [`Error::Entry`], [`Error::KidConflict`], [`Error::TooManyKeys`] and their like.
+    /// [`Error::NotJson`], [`Error::NotAJwkSet`], the first [`Error::Entry`], [`Error::KidConflict`],
+    /// [`Error::TooManyKeys`].
     pub fn parse(bytes: &[u8], weak: WeakKeys) -> Result<Self, Error> {
-        let _ = (bytes, weak);
-        todo!()
+        let entries: Result<Vec<Jwk>, Error> = Self::entries(bytes, weak)?.into_iter().map(|entry| entry.jwk).collect();
+        Self::from_entries(entries?)
     }
 
     /// Reads a document entry by entry, so that every fault can be named, not the first alone.
@@ -56,18 +57,36 @@ impl JwkSet {
     /// # Errors
     /// Only where the document as a whole is no JWK Set.
     pub fn entries(bytes: &[u8], weak: WeakKeys) -> Result<Vec<Entry>, Error> {
-        let _ = (bytes, weak);
-        todo!()
+        let members = jwk::parse_set(bytes)?;
+        let entry = |(number, value): (usize, Result<Members, JwkFault>)| {
+            let kid = value.as_ref().ok().and_then(|members| members.text("kid")).map(str::to_owned);
+            let jwk = value.and_then(|members| jwk::read(&members, weak));
+            Entry { number, jwk: jwk.map_err(|fault| Error::Entry { number, kid: kid.clone(), fault }), kid }
+        };
+        Ok((1..).zip(members).map(entry).collect())
     }
 
     /// The set as kube-apiserver writes it at `/openid/v1/jwks`: compact, no final newline.
     pub fn to_json(&self) -> String {
-        todo!()
+        let mut json = String::with_capacity(64 + self.keys.len() * 512);
+        json.push_str("{\"keys\":[");
+        for (index, entry) in self.keys.iter().enumerate() {
+            if index > 0 {
+                json.push(',');
+            }
+            jwk::write(&mut json, entry);
+        }
+        json.push_str("]}");
+        json
     }
 
     /// The same for people: indented by two spaces.
     pub fn to_json_pretty(&self) -> String {
-        todo!()
+        let entries: Vec<String> = self.keys.iter().map(jwk::to_pretty).collect();
+        if entries.is_empty() {
+            return "{\n  \"keys\": []\n}".to_owned();
+        }
+        format!("{{\n  \"keys\": [\n{}\n  ]\n}}", entries.join(",\n"))
     }
 
     /// The entries, in order.
@@ -90,15 +109,15 @@ impl JwkSet {
     /// # Errors
     /// [`Error::KidConflict`] where both have a kid with different keys, [`Error::TooManyKeys`].
     pub fn union(&self, other: &Self) -> Result<Self, Error> {
-        let _ = other;
-        todo!()
+        let both = self.keys.iter().chain(&other.keys);
+        let (named, unnamed): (Vec<&Jwk>, Vec<&Jwk>) = both.partition(|jwk| !jwk.kid.as_str().is_empty());
+        Self::from_entries(named.into_iter().chain(unnamed).cloned())
     }
 
     /// The entries that are not in `other` (by kid and key).
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        let _ = other;
-        todo!()
+        Self { keys: self.keys.iter().filter(|jwk| !other.keys.contains(jwk)).cloned().collect() }
     }
 
     /// The set with a copy of its first key under the kid `""` at the end, as the webhook's guide makes it for the
@@ -106,12 +125,42 @@ impl JwkSet {
     ///
     /// # Errors
     /// [`Error::TooManyKeys`].
-    pub fn with_empty_kid(self) -> Result<Self, Error> {
-        todo!()
+    pub fn with_empty_kid(mut self) -> Result<Self, Error> {
+        if let Some(first) = self.keys.first()
+            && self.get("").is_none()
+        {
+            let copy = Jwk { kid: KeyId::new("")?, key: first.key.clone() };
+            self.keys.push(copy);
+        }
+        check_count(&self.keys)?;
+        Ok(self)
     }
 
     /// The algorithms of the keys, sorted and unique.
     pub fn algorithms(&self) -> BTreeSet<Algorithm> {
         self.keys.iter().map(|jwk| jwk.key.algorithm()).collect()
     }
+
+    fn from_entries(entries: impl IntoIterator<Item = Jwk>) -> Result<Self, Error> {
+        let mut set = Self::default();
+        for jwk in entries {
+            match set.get(jwk.kid.as_str()) {
+                None => set.keys.push(jwk),
+                Some(present) if present.key == jwk.key => {}
+                Some(_) => return Err(Error::KidConflict { kid: jwk.kid }),
+            }
+        }
+        check_count(&set.keys)?;
+        Ok(set)
+    }
+}
+
+fn check_count(keys: &[Jwk]) -> Result<(), Error> {
+    for key_type in ["RSA", "EC"] {
+        let count = keys.iter().filter(|jwk| jwk.key.key_type() == key_type).count();
+        if count > MAX_KEYS_PER_TYPE {
+            return Err(Error::TooManyKeys { key_type, count });
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,277 @@
+//! One JWK (RFC 7517 section 4) between JSON and [`Jwk`].
+
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::key::Members as Material;
+use crate::{Curve, Error, Jwk, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
+
+/// Members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// A JSON object, member by member; duplicates are still there to be seen.
+pub(crate) struct Members(Vec<(String, Value)>);
+
+impl Members {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    fn duplicate(&self) -> Option<&str> {
+        let twice = |(index, (name, _)): (usize, &(String, Value))| self.0[..index].iter().any(|(n, _)| n == name);
+        self.0.iter().enumerate().find(|&pair| twice(pair)).map(|(_, (name, _))| name.as_str())
+    }
+}
+
+/// The entries of a JWK Set document.
+pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, Error> {
+    let wrong = |what| Error::NotAJwkSet { what };
+    if bytes.len() > crate::MAX_INPUT_BYTES {
+        return Err(Error::TooLarge);
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::Empty);
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(Error::NotJson { reason: "it begins with a byte order mark".to_owned() });
+    }
+    let document: SetDocument = serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_data() {
+            wrong("JSON, but no object with an array \"keys\"")
+        } else {
+            Error::NotJson { reason: error.to_string() }
+        }
+    })?;
+    if let Some(keys) = document.keys {
+        return if document.twice { Err(wrong("it has the member \"keys\" twice")) } else { Ok(keys) };
+    }
+    Err(wrong(if document.members.iter().any(|m| m == "k") {
+        "a symmetric key, which is a secret, and no JWK Set"
+    } else if document.members.iter().any(|m| m == "kty") {
+        "a single JWK, and no JWK Set: it belongs into {\"keys\":[…]}"
+    } else if document.members.iter().any(|m| m == "jwks_uri") {
+        "a discovery document, and no JWK Set"
+    } else if document.members.iter().any(|m| m == "apiVersion" || m == "kind") {
+        "a Kubernetes object, and no JWK Set"
+    } else {
+        "JSON without the member \"keys\", and so no JWK Set"
+    }))
+}
+
+/// Checks an entry by every rule that AWS STS and the other readers have.
+pub(crate) fn read(members: &Members, weak: WeakKeys) -> Result<Jwk, JwkFault> {
+    if let Some(member) = PRIVATE.into_iter().find(|name| *name != "k" && members.get(name).is_some()) {
+        return Err(JwkFault::PrivateMember { member });
+    }
+    if members.text("kty") == Some("oct") {
+        return Err(JwkFault::Symmetric);
+    }
+    if members.get("k").is_some() {
+        return Err(JwkFault::PrivateMember { member: "k" });
+    }
+    if let Some(member) = members.duplicate() {
+        return Err(JwkFault::DuplicateMember { member: member.to_owned() });
+    }
+    let kid = match members.get("kid") {
+        None => return Err(JwkFault::MissingKid),
+        Some(kid) => kid.as_str().and_then(|kid| KeyId::new(kid).ok()).ok_or(JwkFault::BadKid)?,
+    };
+    if let Some(value) = members.get("use").filter(|value| value.as_str() != Some("sig")) {
+        return Err(JwkFault::Use { value: value.to_string() });
+    }
+    if members.get("key_ops").is_some() {
+        return Err(JwkFault::KeyOps);
+    }
+    let key = match members.text("kty") {
+        None => return Err(JwkFault::MissingKeyType),
+        Some("RSA") => PublicKey::rsa(&base64(members, "n")?, &base64(members, "e")?, weak).map_err(JwkFault::Key)?,
+        Some("EC") => ec(members)?,
+        Some(kty) => return Err(JwkFault::KeyType { kty: kty.to_owned() }),
+    };
+    if let Some(alg) = members.get("alg").filter(|alg| !fits(alg, &key)) {
+        let alg = alg.as_str().map_or_else(|| alg.to_string(), str::to_owned);
+        return Err(JwkFault::Algorithm { alg, expected: key.algorithm() });
+    }
+    check_certificate(members, &key)?;
+    Ok(Jwk { kid, key })
+}
+
+/// Appends an entry as go-jose writes it in kube-apiserver (go-jose `jwk.go`).
+pub(crate) fn write(json: &mut String, jwk: &Jwk) {
+    for (index, (name, value)) in written(jwk).iter().enumerate() {
+        json.push_str(if index == 0 { "{\"" } else { ",\"" });
+        json.push_str(name);
+        json.push_str("\":");
+        json.push_str(value);
+    }
+    json.push('}');
+}
+
+/// An entry indented as a member of the array of [`crate::JwkSet::to_json_pretty`].
+pub(crate) fn to_pretty(jwk: &Jwk) -> String {
+    let lines: Vec<String> = written(jwk).iter().map(|(name, value)| format!("      \"{name}\": {value}")).collect();
+    format!("    {{\n{}\n    }}", lines.join(",\n"))
+}
+
+/// Names and JSON values, in order.
+fn written(jwk: &Jwk) -> Vec<(&'static str, String)> {
+    let plain = |text: &str| format!("\"{text}\"");
+    let number = |bytes: &[u8]| format!("\"{}\"", Base64UrlUnpadded::encode_string(bytes));
+    let (kid, alg) = (quote(jwk.kid.as_str()), plain(jwk.key.algorithm().as_str()));
+    let mut members = vec![("use", plain("sig")), ("kty", plain(jwk.key.key_type())), ("kid", kid)];
+    match &jwk.key.0 {
+        Material::Rsa { n, e } => members.extend([("alg", alg), ("n", number(n)), ("e", number(e))]),
+        Material::Ec { curve, point } => {
+            let (x, y) = point.split_at(curve.width());
+            members.extend([("crv", plain(curve.as_str())), ("alg", alg), ("x", number(x)), ("y", number(y))]);
+        }
+    }
+    members
+}
+
+/// A JSON string with the escapes of Go's `encoding/json`.
+fn quote(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    json.replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+fn base64(members: &Members, member: &'static str) -> Result<Vec<u8>, JwkFault> {
+    let text = members.text(member).filter(|text| !text.is_empty()).ok_or(JwkFault::Member { member })?;
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| JwkFault::Base64 { member })
+}
+
+fn ec(members: &Members) -> Result<PublicKey, JwkFault> {
+    let curve = match members.text("crv") {
+        Some("P-256") => Curve::P256,
+        Some("P-384") => Curve::P384,
+        Some("P-521") => Curve::P521,
+        Some(crv) => return Err(JwkFault::Curve { crv: crv.to_owned() }),
+        None => return Err(JwkFault::Member { member: "crv" }),
+    };
+    let mut point = vec![4];
+    for member in ["x", "y"] {
+        let coordinate = base64(members, member)?;
+        if coordinate.len() != curve.width() {
+            return Err(JwkFault::Width { member, bytes: coordinate.len(), expected: curve.width() });
+        }
+        point.extend(coordinate);
+    }
+    PublicKey::ec(curve, &point).map_err(JwkFault::Key)
+}
+
+/// Without an `alg` any is fine. AWS STS takes the larger hashes with an RSA key too, and kube-apiserver never uses them.
+fn fits(alg: &Value, key: &PublicKey) -> bool {
+    let expected = key.algorithm();
+    let larger = expected == crate::Algorithm::Rs256 && matches!(alg.as_str(), Some("RS384" | "RS512"));
+    alg.as_str() == Some(expected.as_str()) || larger
+}
+
+/// RFC 7517 section 4.7: the first certificate must hold the very key; here in standard base64.
+fn check_certificate(members: &Members, key: &PublicKey) -> Result<(), JwkFault> {
+    let Some(chain) = members.get("x5c") else { return Ok(()) };
+    let first = chain.as_array().and_then(|chain| chain.first()).and_then(Value::as_str);
+    let der = first.and_then(|text| base64ct::Base64::decode_vec(text).ok()).ok_or(JwkFault::Certificate)?;
+    match der_key::read(&der, WeakKeys::Allow) {
+        Ok(found) if !found.private && found.key == *key => Ok(()),
+        Err(KeyFault::RsaPss) | Ok(_) | Err(_) => Err(JwkFault::Certificate),
+    }
+}
+
+struct SetDocument {
+    keys: Option<Vec<Result<Members, JwkFault>>>,
+    twice: bool,
+    members: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for SetDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SetVisitor;
+        impl<'de> Visitor<'de> for SetVisitor {
+            type Value = SetDocument;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with an array \"keys\"")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SetDocument, A::Error> {
+                let mut document = SetDocument { keys: None, twice: false, members: Vec::new() };
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "keys" {
+                        let entries: Vec<EntryDocument> = map.next_value()?;
+                        document.twice |= document.keys.is_some();
+                        document.keys = Some(entries.into_iter().map(|entry| entry.0).collect());
+                    } else {
+                        map.next_value::<de::IgnoredAny>()?;
+                        document.members.push(name);
+                    }
+                }
+                Ok(document)
+            }
+        }
+        deserializer.deserialize_map(SetVisitor)
+    }
+}
+
+struct EntryDocument(Result<Members, JwkFault>);
+
+impl<'de> Deserialize<'de> for EntryDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntryVisitor;
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = EntryDocument;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JWK")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EntryDocument, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, Value>()? {
+                    members.push(member);
+                }
+                Ok(EntryDocument(Ok(Members(members))))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<EntryDocument, E> {
+                Ok(EntryDocument(Err(JwkFault::NotAnObject)))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<EntryDocument, E> {
+                Ok(EntryDocument(Err(JwkFault::NotAnObject)))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<EntryDocument, E> {
+                Ok(EntryDocument(Err(JwkFault::NotAnObject)))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<EntryDocument, E> {
+                Ok(EntryDocument(Err(JwkFault::NotAnObject)))
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<EntryDocument, E> {
+                Ok(EntryDocument(Err(JwkFault::NotAnObject)))
+            }
+
+            fn visit_unit<E>(self) -> Result<EntryDocument, E> {
+                Ok(EntryDocument(Err(JwkFault::NotAnObject)))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<EntryDocument, A::Error> {
+                while seq.next_element::<de::IgnoredAny>()?.is_some() {}
+                Ok(EntryDocument(Err(JwkFault::NotAnObject)))
+            }
+        }
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
