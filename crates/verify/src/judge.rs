@@ -1,9 +1,19 @@
 //! From what was seen to a verdict; no I/O.
 
+mod answer;
+mod document;
+mod entry;
+mod json;
+mod keys;
+mod token;
+mod token_text;
+mod url;
+mod vantage;
+
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, WeakKeys};
 
-use crate::{Observation, Verdict};
+use crate::{Check, Observation, Verdict};
 
 /// What an issuer is held against.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +34,33 @@ pub struct Expected {
 
 /// Judges what was seen as AWS STS would.
 pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
-    let _ = expected;
-    Verdict { issuer: observation.issuer.clone().unwrap_or_default(), checks: Vec::new() }
+    let asked = expected.issuer.as_ref().map(|issuer| issuer.as_str().to_owned()).or(observation.issuer.clone());
+    let mut checks = Vec::new();
+    let document = document::judge(observation, asked.as_deref(), &mut checks);
+    let published = keys::judge(observation, expected, &document, &mut checks);
+    if let Some(text) = &expected.token {
+        let issuer = asked.as_deref().or(document.issuer.as_deref());
+        let site = token::Site { issuer, documented_issuer: document.issuer.as_deref(), keys: &published };
+        token::judge(text, expected, &site, &mut checks);
+    }
+    checks.push(vantage::judge(observation, asked.as_deref()));
+    checks.push(aws_side(&checks, expected));
+    Verdict { issuer: asked.or(document.issuer).unwrap_or_default(), checks }
+}
+
+/// The last check, which is never made here: what AWS itself has.
+fn aws_side(checks: &[Check], expected: &Expected) -> Check {
+    let message = if checks.iter().any(Check::failed) {
+        "not looked at: mend the first failed check, then verify again".to_owned()
+    } else {
+        let token = match expected.token {
+            Some(_) => "",
+            None => " (no token was given; --token FILE checks one)",
+        };
+        format!(
+            "nothing visible from outside is wrong{token}; what cannot be seen from here comes next: the IAM provider \
+             (its URL, client ids, account and partition), the role's trust policy, then AWS itself"
+        )
+    };
+    Check::skip("aws-side", message)
 }

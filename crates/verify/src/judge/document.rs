@@ -1,0 +1,287 @@
+//! The discovery document.
+
+use issuer_discovery::{IssuerUrl, KEYS_NAME, Ports};
+use serde_json::{Map, Value};
+
+use crate::judge::answer::{Document, fault};
+use crate::judge::json;
+use crate::judge::url::{difference, host, internal};
+use crate::text::{kind, quote, show};
+use crate::verdict::Fault;
+use crate::{Check, Fetched, Observation, Vantage, sts};
+
+/// What the later checks need of the document.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// Its `issuer`.
+    pub(super) issuer: Option<String>,
+    /// `id_token_signing_alg_values_supported`.
+    pub(super) algorithms: Option<Vec<String>>,
+    /// Whether its `jwks_uri` is one that STS can fetch; only then are the keys judged.
+    pub(super) keys_follow: bool,
+}
+
+const NAME: &str = "the discovery document";
+
+/// Judges `<issuer>/.well-known/openid-configuration`.
+pub(super) fn judge(observation: &Observation, asked: Option<&str>, checks: &mut Vec<Check>) -> Judged {
+    let object = match read(observation, checks) {
+        Ok(object) => object,
+        Err(failed) => {
+            for id in ["required-members", "issuer-match", "jwks-uri"] {
+                checks.push(Check::skip(id, format!("follows from {failed}")));
+            }
+            return Judged::default();
+        }
+    };
+    checks.push(required_members(&object));
+    let issuer = object.get("issuer").and_then(Value::as_str).map(str::to_owned);
+    checks.push(issuer_match(issuer.as_deref(), asked));
+    let base = asked.or(issuer.as_deref());
+    let uri = jwks_uri(&object, base, observation);
+    let keys_follow = !uri.failed() && uri.status != crate::Status::Skip;
+    checks.push(uri);
+    let names = object.get("id_token_signing_alg_values_supported").and_then(Value::as_array);
+    let algorithms = names.map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+    Judged { issuer, algorithms, keys_follow }
+}
+
+fn read(observation: &Observation, checks: &mut Vec<Check>) -> Result<Map<String, Value>, &'static str> {
+    let fetched = &observation.discovery;
+    let extra_roots = matches!(observation.vantage, Vantage::Network { extra_roots: true, .. });
+    if let Some((mut fault, sts_error)) = fault(fetched, Document::Discovery, extra_roots) {
+        fault.cause.push_str(&beside(observation.keys.as_ref()));
+        checks.push(Check::fail("discovery-reachable", sts_error, fault));
+        checks.push(Check::skip("discovery-json", "follows from discovery-reachable"));
+        return Err("discovery-reachable");
+    }
+    checks.push(Check::pass("discovery-reachable", format!("{NAME} is at {}", quote(&fetched.location))));
+    let answer = fetched.outcome.as_ref().ok();
+    let body = fetched.document().unwrap_or_default();
+    let parsed =
+        json::object(body, answer.and_then(|a| a.header("content-encoding")), Document::Discovery).and_then(|object| {
+            match json::other_object(&object, Document::Discovery) {
+                Some(fault) => Err(fault),
+                None => Ok(object),
+            }
+        });
+    match parsed {
+        Ok(object) => {
+            checks.push(Check::pass("discovery-json", format!("{NAME} is a JSON object")));
+            checks.extend(content_type("discovery-content-type", fetched, &["application/json"]));
+            Ok(object)
+        }
+        Err(fault) => {
+            checks.push(Check::fail("discovery-json", sts::NO_KEY, fault));
+            Err("discovery-json")
+        }
+    }
+}
+
+/// Whether the keys are where they would be: that tells a closed host from a document that was forgotten.
+fn beside(keys: Option<&Fetched>) -> String {
+    match keys.map(|keys| (&keys.location, &keys.outcome)) {
+        Some((url, Ok(answer))) if url.starts_with("https://") => {
+            format!(" ({} is answered with status {})", quote(url), answer.status)
+        }
+        _ => String::new(),
+    }
+}
+
+/// STS is not known to look at it, browsers and strict clients do.
+pub(super) fn content_type(id: &'static str, fetched: &Fetched, wanted: &[&str]) -> Option<Check> {
+    let answer = fetched.outcome.as_ref().ok()?;
+    if answer.headers.is_empty() {
+        return None;
+    }
+    let found = answer.header("content-type").unwrap_or_default();
+    let essence = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if wanted.contains(&essence.as_str()) {
+        return None;
+    }
+    let shown = if found.is_empty() { "no Content-Type".to_owned() } else { format!("Content-Type {}", quote(found)) };
+    Some(Check::warn(
+        id,
+        format!(
+            "{} comes with {shown}, not application/json; STS takes it, strict clients may not",
+            quote(&fetched.location)
+        ),
+        "set Content-Type: application/json on the object, as issuerctl publish does",
+    ))
+}
+
+const REQUIRED: [&str; 5] = [
+    "issuer",
+    "jwks_uri",
+    "response_types_supported",
+    "subject_types_supported",
+    "id_token_signing_alg_values_supported",
+];
+
+fn required_members(object: &Map<String, Value>) -> Check {
+    const ID: &str = "required-members";
+    let missing: Vec<_> = REQUIRED.into_iter().filter(|name| object.get(*name).is_none_or(Value::is_null)).collect();
+    if !missing.is_empty() {
+        let alike: Vec<_> = missing.iter().filter_map(|name| misspelled(object, name)).collect();
+        let instead = if alike.is_empty() { String::new() } else { format!("; there is {} instead", alike.join(", ")) };
+        let plural = if missing.len() > 1 { "members" } else { "member" };
+        let list = missing.join(", ");
+        let fault = Fault::new(
+            format!("{NAME} has no {list}: the required {plural} is missing{instead}"),
+            format!("add {list}: issuerctl publish (or issuerctl discovery) writes a document with every member"),
+        );
+        return Check::fail(ID, sts::NO_KEY, fault);
+    }
+    let wrong = REQUIRED.iter().find_map(|name| member_fault(name, object.get(*name)?));
+    wrong.map_or_else(
+        || Check::pass(ID, format!("{NAME} has the five required members")),
+        |fault| Check::fail(ID, sts::NO_KEY, fault),
+    )
+}
+
+fn misspelled(object: &Map<String, Value>, wanted: &str) -> Option<String> {
+    let plain = |name: &str| {
+        let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        letters.to_ascii_lowercase().replace("url", "uri").trim_end_matches('s').to_owned()
+    };
+    object.keys().find(|name| plain(name) == plain(wanted)).map(|name| quote(name))
+}
+
+fn member_fault(name: &str, value: &Value) -> Option<Fault> {
+    let publish = "write the document anew with issuerctl publish (or issuerctl discovery)";
+    if matches!(name, "issuer" | "jwks_uri") {
+        return match value {
+            Value::String(text) if text.is_empty() => {
+                Some(Fault::new(format!("the member {name} of {NAME} is empty"), publish))
+            }
+            Value::String(_) => None,
+            other => Some(Fault::new(
+                format!("the member {name} of {NAME} is {}, not a string: {}", kind(other), show(other)),
+                publish,
+            )),
+        };
+    }
+    let Some(items) = value.as_array().filter(|items| items.iter().all(Value::is_string)) else {
+        let cause =
+            format!("the member {name} of {NAME} must be an array of strings, and is {}: {}", kind(value), show(value));
+        return Some(Fault::new(cause, publish));
+    };
+    let mut names = items.iter().filter_map(Value::as_str);
+    let (fits, wanted) = match name {
+        "response_types_supported" => (names.any(|n| n.split(' ').any(|word| word == "id_token")), "\"id_token\""),
+        "subject_types_supported" => (names.any(|n| n == "public"), "\"public\""),
+        _ => (names.any(is_algorithm_of_sts), "an algorithm that STS accepts (RS256, ES256, …)"),
+    };
+    (!fits).then(|| {
+        Fault::new(
+            format!("the member {name} of {NAME} is {} and does not contain {wanted}", show(value)),
+            format!("add {wanted} to {name}: issuerctl publish (or issuerctl discovery) writes it right"),
+        )
+    })
+}
+
+fn is_algorithm_of_sts(name: &str) -> bool {
+    matches!(name, "RS256" | "RS384" | "RS512" | "ES256" | "ES384" | "ES512")
+}
+
+fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
+    const ID: &str = "issuer-match";
+    let Some(issuer) = issuer else { return Check::skip(ID, "follows from required-members") };
+    if issuer.is_empty() {
+        return Check::skip(ID, "follows from required-members");
+    }
+    let Some(asked) = asked else {
+        return match IssuerUrl::parse(issuer, Ports::Allow) {
+            Ok(_) => Check::pass(ID, format!("{NAME} says issuer {}", quote(issuer))),
+            Err(error) => Check::fail(
+                ID,
+                sts::NO_KEY,
+                Fault::new(
+                    format!("{NAME} says an issuer that is none: {error}"),
+                    "publish with the right --issuer URL",
+                ),
+            ),
+        };
+    };
+    if issuer == asked {
+        return Check::pass(ID, format!("{NAME} says issuer {}, as asked for", quote(issuer)));
+    }
+    let fault = Fault::new(
+        format!(
+            "the issuer in {NAME} is {}, but {} is expected, byte for byte: {}",
+            quote(issuer),
+            quote(asked),
+            difference(asked, issuer)
+        ),
+        format!(
+            "publish the document with issuerctl publish --issuer {asked}, so that document, API server \
+             (--service-account-issuer) and IAM provider agree byte for byte; or verify the other issuer"
+        ),
+    );
+    Check::fail(ID, sts::NO_KEY, fault)
+}
+
+fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Observation) -> Check {
+    const ID: &str = "jwks-uri";
+    let Some(uri) = object.get("jwks_uri").and_then(Value::as_str).filter(|uri| !uri.is_empty()) else {
+        return Check::skip(ID, "follows from required-members");
+    };
+    let issuer = issuer.unwrap_or_default();
+    let standard = format!("{issuer}/{KEYS_NAME}");
+    let wrong = |what: String| {
+        Check::fail(
+            ID,
+            sts::NO_KEY,
+            Fault::new(
+                format!("jwks_uri in {NAME} is {}: {what}", quote(uri)),
+                format!(
+                    "let jwks_uri be the full public https URL of the keys, such as {standard}: issuerctl publish writes it"
+                ),
+            ),
+        )
+    };
+    if let Some(c) = uri.chars().find(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+        return wrong(format!("it holds the character U+{:04X}, which no URL has", u32::from(c)));
+    }
+    let scheme = uri.split_once("://").map(|(scheme, _)| scheme);
+    match scheme {
+        None => return wrong("it is a relative path and no full (absolute) https URL".to_owned()),
+        Some("https") => {}
+        Some(other) => return wrong(format!("its scheme is {}, and STS fetches https alone", quote(other))),
+    }
+    if reqwest::Url::parse(uri).is_err() {
+        return wrong("it is no valid URL".to_owned());
+    }
+    if uri.split('/').nth(2).is_some_and(|authority| authority.contains('@')) {
+        return wrong("it holds user information, and STS is anonymous".to_owned());
+    }
+    let (own, other) = (host(issuer), host(uri));
+    if own != other
+        && let Some(why) = internal(other)
+    {
+        return Check::fail(
+            ID,
+            sts::NO_KEY,
+            Fault::new(
+                format!(
+                    "jwks_uri in {NAME} is {}: {} is {why}, which STS cannot reach from the internet",
+                    quote(uri),
+                    quote(other)
+                ),
+                format!(
+                    "publish the keys at a public place and let jwks_uri lead there, such as {standard} (issuerctl publish \
+                     does both; an API server that serves the document itself has --service-account-jwks-uri for it)"
+                ),
+            ),
+        );
+    }
+    if matches!(observation.vantage, Vantage::Folder(_)) && uri != standard {
+        return Check::warn(
+            ID,
+            format!("jwks_uri is {}, so the keys.json of this folder is not what STS will read", quote(uri)),
+            format!("let jwks_uri be {standard}, or serve this keys.json there"),
+        );
+    }
+    let elsewhere = if own == other { "" } else { ", on another host than the issuer, which is allowed" };
+    Check::pass(ID, format!("jwks_uri is {}{elsewhere}", quote(uri)))
+}

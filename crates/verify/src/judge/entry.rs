@@ -1,0 +1,124 @@
+//! One entry of the JWK Set.
+
+use issuer_jwks::{Error, JwkFault, KeyFault};
+use serde_json::Value;
+
+use crate::text::{quote, show};
+use crate::verdict::Fault;
+
+/// What is wrong with entry `number` (from 1), in this crate's words where more can be said than the fault itself does.
+pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault {
+    let member = |name: &str| raw.and_then(|raw| raw.get(name));
+    let who = match member("kid") {
+        Some(kid) => format!("key {number} (kid {})", show(kid)),
+        None => format!("key {number}"),
+    };
+    let Error::Entry { fault, .. } = error else {
+        return Fault::new(format!("{who} is unusable: {error}"), anew());
+    };
+    match fault {
+        JwkFault::PrivateMember { .. } | JwkFault::Symmetric => private(&who, raw),
+        JwkFault::MissingKid => Fault::new(
+            format!("{who} has no kid: the member is missing, and STS finds a key by its kid alone"),
+            format!("add the kid that the tokens carry; {}", anew()),
+        ),
+        JwkFault::BadKid => Fault::new(
+            format!("{who} has a kid that is no usable string (a string of at most 1024 characters is required)"),
+            format!("write the kid as the very string that the tokens carry; {}", anew()),
+        ),
+        JwkFault::Use { value } => Fault::new(
+            format!("{who} has use {}, not \"sig\": STS takes no such key for signatures", crate::text::shorten(value)),
+            format!("set use to \"sig\" or remove it; {}", anew()),
+        ),
+        JwkFault::KeyOps => Fault::new(
+            format!(
+                "{who} has key_ops ({}), and STS refuses a key with any key_ops",
+                member("key_ops").map(show).unwrap_or_default()
+            ),
+            format!("remove key_ops, \"use\": \"sig\" says enough; {}", anew()),
+        ),
+        JwkFault::KeyType { kty } => Fault::new(
+            format!("{who} has kty {} and is not supported: STS knows RSA and EC keys only", quote(kty)),
+            "sign with an RSA or EC key (issuerctl keygen makes one), publish it, and remove this entry",
+        ),
+        JwkFault::Member { member: name } => Fault::new(
+            match member(name) {
+                None => format!("{who} has no {name}: the member is missing"),
+                Some(Value::String(_)) => format!("{who} has an empty {name}"),
+                Some(value) => {
+                    format!("{who} has {name} {}, which is not a string (base64url is required)", show(value))
+                }
+            },
+            anew(),
+        ),
+        JwkFault::Base64 { member: name } => Fault::new(
+            format!(
+                "{who} has {} in {name}, which must be base64url without padding",
+                what_is_not_base64url(member(name))
+            ),
+            format!("encode {name} as base64url ('-' and '_', no '=', '+' or '/'); {}", anew()),
+        ),
+        JwkFault::Width { member: name, bytes, expected } => Fault::new(
+            format!(
+                "{who} has {name} with {bytes} bytes, but its curve needs exactly {expected} (leading zero bytes count)"
+            ),
+            format!("pad {name} with zero bytes on the left; {}", anew()),
+        ),
+        JwkFault::Algorithm { alg, expected } => Fault::new(
+            format!(
+                "{who} has alg {}, which does not fit (match) the key: its tokens are signed {expected}",
+                quote(alg)
+            ),
+            format!("set alg to {expected} or remove it; {}", anew()),
+        ),
+        JwkFault::Certificate => Fault::new(
+            format!("{who} has an x5c whose certificate does not match the key: it holds another key, or none"),
+            format!("remove x5c; {}", anew()),
+        ),
+        JwkFault::Curve { crv } => Fault::new(
+            format!("{who} has crv {}, which is not supported: STS knows P-256, P-384 and P-521", quote(crv)),
+            "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen makes one), and publish it",
+        ),
+        JwkFault::Key(KeyFault::WeakRsa { bits }) => Fault::new(
+            format!("{who} is an RSA key of {bits} bits, too short and too weak; 2048 is the least"),
+            "make a new signing key of at least 2048 bits (issuerctl keygen --algorithm rsa-2048), rotate to it and publish it",
+        ),
+        other => Fault::new(format!("{who} is unusable: {other}"), anew()),
+    }
+}
+
+fn anew() -> String {
+    "publish the set anew from the cluster's key: issuerctl publish KEY-SOURCE".to_owned()
+}
+
+fn private(who: &str, raw: Option<&Value>) -> Fault {
+    const NAMES: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    let there: Vec<_> = NAMES.into_iter().filter(|name| raw.is_some_and(|raw| raw.get(*name).is_some())).collect();
+    Fault::new(
+        format!(
+            "{who} is published with its private (secret) members {}: whoever has read them can sign tokens for every role of \
+             this cluster",
+            there.join(", ")
+        ),
+        "the key is compromised: rotate to a new signing key now (issuerctl keygen), remove this key from the set and from \
+         every API server, and publish public keys only",
+    )
+}
+
+fn what_is_not_base64url(value: Option<&Value>) -> String {
+    let text = value.and_then(Value::as_str).unwrap_or_default();
+    if text.is_empty() {
+        return "nothing".to_owned();
+    }
+    if text.contains(['+', '/']) {
+        return "standard base64 ('+' and '/')".to_owned();
+    }
+    if text.contains('=') {
+        return "base64 with padding ('=')".to_owned();
+    }
+    match text.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
+        Some(c) if c.is_whitespace() => format!("white space (U+{:04X})", u32::from(c)),
+        Some(c) => format!("the character {}", quote(&c.to_string())),
+        None => format!("{} characters of no whole number of bytes", text.len()),
+    }
+}

@@ -1,0 +1,356 @@
+//! The JWK Set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use issuer_jwks::{Entry, Error, Jwk, JwkFault, JwkSet, MAX_KEYS_PER_TYPE, WeakKeys};
+use serde_json::Value;
+
+use crate::judge::answer::{self, Document};
+use crate::judge::document::{Judged, content_type};
+use crate::judge::{Expected, entry, json};
+use crate::text::quote;
+use crate::verdict::Fault;
+use crate::{Check, Fetched, Observation, Vantage, sts};
+
+/// What is published, for the token's checks.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    /// The usable keys.
+    pub(super) keys: Vec<Jwk>,
+    /// The check that keeps the keys from being known in full, where one does.
+    pub(super) spoilt_by: Option<&'static str>,
+    /// Kids that should be published and are not; already blamed.
+    pub(super) blamed: Vec<String>,
+}
+
+const LATER: [&str; 3] = ["keys-usable", "keys-expected", "keys-stable"];
+
+/// Judges the keys, where the discovery document leads to any.
+pub(super) fn judge(
+    observation: &Observation,
+    expected: &Expected,
+    document: &Judged,
+    checks: &mut Vec<Check>,
+) -> Published {
+    let root = checks.iter().find(|check| check.failed()).map(|check| check.id);
+    let Some(fetched) = observation.keys.as_ref().filter(|_| document.keys_follow) else {
+        let root = root.unwrap_or("jwks-uri");
+        for id in ["keys-reachable", "keys-json"].into_iter().chain(LATER) {
+            checks.push(Check::skip(id, format!("follows from {root}")));
+        }
+        return Published { spoilt_by: Some(root), ..Published::default() };
+    };
+    match read(fetched, observation, expected.weak, checks) {
+        Err(failed) => {
+            for id in LATER {
+                checks.push(Check::skip(id, format!("follows from {failed}")));
+            }
+            Published { spoilt_by: Some(failed), ..Published::default() }
+        }
+        Ok((entries, raw)) => judge_set(entries, &raw, observation, expected, document, checks),
+    }
+}
+
+fn read(
+    fetched: &Fetched,
+    observation: &Observation,
+    weak: WeakKeys,
+    checks: &mut Vec<Check>,
+) -> Result<(Vec<Entry>, Vec<Value>), &'static str> {
+    let extra_roots = matches!(observation.vantage, Vantage::Network { extra_roots: true, .. });
+    if let Some((mut fault, sts_error)) = answer::fault(fetched, Document::Keys, extra_roots) {
+        if observation.keys_again.as_ref().is_some_and(|again| again.document().is_some()) {
+            fault
+                .cause
+                .push_str(" (a second request at the same time was answered well: not all servers are the same)");
+        }
+        checks.push(Check::fail("keys-reachable", sts_error, fault));
+        checks.push(Check::skip("keys-json", "follows from keys-reachable"));
+        return Err("keys-reachable");
+    }
+    checks.push(Check::pass("keys-reachable", format!("the keys are at {}", quote(&fetched.location))));
+    let encoding = fetched.outcome.as_ref().ok().and_then(|answer| answer.header("content-encoding"));
+    match parse(fetched.document().unwrap_or_default(), encoding, weak) {
+        Ok((entries, raw)) => {
+            checks
+                .push(Check::pass("keys-json", format!("the keys document is a JWK Set of {}", count(entries.len()))));
+            checks.extend(content_type(
+                "keys-content-type",
+                fetched,
+                &["application/json", "application/jwk-set+json"],
+            ));
+            Ok((entries, raw))
+        }
+        Err(fault) => {
+            checks.push(Check::fail("keys-json", sts::NO_KEY, fault));
+            Err("keys-json")
+        }
+    }
+}
+
+fn parse(body: &[u8], encoding: Option<&str>, weak: WeakKeys) -> Result<(Vec<Entry>, Vec<Value>), Fault> {
+    let object = json::object(body, encoding, Document::Keys)?;
+    if let Some(fault) = json::other_object(&object, Document::Keys) {
+        return Err(fault);
+    }
+    let name = Document::Keys.name();
+    let anew = "write the set anew: issuerctl jwks KEY-SOURCE > keys.json, or issuerctl publish KEY-SOURCE";
+    let raw = match object.get("keys") {
+        Some(Value::Array(items)) => items.clone(),
+        Some(other) => {
+            return Err(Fault::new(
+                format!("{name} has a member \"keys\" that is {}, not an array of JWKs", crate::text::kind(other)),
+                anew,
+            ));
+        }
+        None => {
+            let there: Vec<_> = object.keys().take(5).map(|key| quote(key)).collect();
+            let there = if there.is_empty() { "no member at all".to_owned() } else { there.join(", ") };
+            return Err(Fault::new(
+                format!("{name} is no JWK Set: the member \"keys\" is missing (there is {there})"),
+                anew,
+            ));
+        }
+    };
+    match JwkSet::entries(body, weak) {
+        Ok(entries) => Ok((entries, raw)),
+        Err(error) => Err(Fault::new(format!("{name} is no JWK Set: {error}"), anew)),
+    }
+}
+
+fn judge_set(
+    entries: Vec<Entry>,
+    raw: &[Value],
+    observation: &Observation,
+    expected: &Expected,
+    document: &Judged,
+    checks: &mut Vec<Check>,
+) -> Published {
+    let usable = usable(&entries, raw);
+    let mut published = Published {
+        keys: entries.into_iter().filter_map(|entry| entry.jwk.ok()).collect(),
+        spoilt_by: usable.failed().then_some("keys-usable"),
+        ..Published::default()
+    };
+    checks.push(usable);
+    let expected_keys = expected.keys.as_ref();
+    checks.push(expected_keys.map_or_else(
+        || Check::skip("keys-expected", "no key source was given (--key, --jwks, --cluster, --apiserver)"),
+        |wanted| keys_expected(wanted, &mut published),
+    ));
+    checks.push(stable(observation, expected.weak, &published.keys));
+    checks.extend(algorithms_listed(document, &published.keys));
+    published
+}
+
+/// Every rule for the set and its entries; the first fault leads, since one mend at a time is enough.
+fn usable(entries: &[Entry], raw: &[Value]) -> Check {
+    const ID: &str = "keys-usable";
+    if entries.is_empty() {
+        let fault = Fault::new(
+            "the published JWK Set is empty: it has no keys at all, so no token can be verified",
+            "publish the cluster's signing key: issuerctl publish KEY-SOURCE --to s3://BUCKET",
+        );
+        return Check::fail(ID, sts::NO_KEY, fault);
+    }
+    if let Some(fault) = too_many(raw) {
+        return Check::fail(ID, sts::NO_KEY, fault);
+    }
+    let good: Vec<&Jwk> = entries.iter().filter_map(|entry| entry.jwk.as_ref().ok()).collect();
+    let (foreign, bad): (Vec<_>, Vec<_>) = entries
+        .iter()
+        .filter_map(|entry| entry.jwk.as_ref().err().map(|error| (entry, error)))
+        .partition(|(_, error)| is_foreign(error) && !good.is_empty());
+    let faults: Vec<_> = bad
+        .iter()
+        .map(|(entry, error)| entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error))
+        .collect();
+    if let Some(fault) = join(faults) {
+        return Check::fail(ID, sts::NO_KEY, fault);
+    }
+    if let Some(fault) = conflict(&good) {
+        return Check::fail(ID, sts::NO_KEY, fault);
+    }
+    if let Some((entry, error)) = foreign.first() {
+        let fault = entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error);
+        return Check::warn(ID, format!("{}; the other {} usable", fault.cause, are(good.len())), fault.fix);
+    }
+    if let Some(kid) = repeated(&good) {
+        return Check::warn(
+            ID,
+            format!("the key with the kid {} is published twice (a duplicate)", quote(kid)),
+            "publish it once: issuerctl publish writes each key once",
+        );
+    }
+    let named: Vec<_> =
+        good.iter().take(4).map(|jwk| format!("{} ({})", quote(jwk.kid.as_str()), jwk.key.describe())).collect();
+    let more = if good.len() > 4 { ", …" } else { "" };
+    Check::pass(ID, format!("{} usable: {}{more}", are(good.len()), named.join(", ")))
+}
+
+/// A key of a type that STS does not know; RFC 7517 section 5 has readers ignore it.
+fn is_foreign(error: &Error) -> bool {
+    let Error::Entry { fault, .. } = error else { return false };
+    matches!(fault, JwkFault::KeyType { .. } | JwkFault::Curve { .. })
+}
+
+fn too_many(raw: &[Value]) -> Option<Fault> {
+    ["RSA", "EC"].into_iter().find_map(|kty| {
+        let count = raw.iter().filter(|key| key.get("kty").and_then(Value::as_str) == Some(kty)).count();
+        (count > MAX_KEYS_PER_TYPE).then(|| {
+            Fault::new(
+                format!("the set has {count} {kty} keys, too many: STS takes at most {MAX_KEYS_PER_TYPE} of a type, and with more no token at all"),
+                format!(
+                    "remove the keys that no live token was signed with, so that at most {MAX_KEYS_PER_TYPE} are left: \
+                     issuerctl publish KEY-SOURCE --prune drops all that are not given"
+                ),
+            )
+        })
+    })
+}
+
+/// All causes, shortly, and the first mend.
+fn join(faults: Vec<Fault>) -> Option<Fault> {
+    const SHOWN: usize = 3;
+    let more = faults.len().saturating_sub(SHOWN);
+    let mut shown = faults.into_iter().take(SHOWN);
+    let mut all = shown.next()?;
+    for fault in shown {
+        all.cause.push_str("; ");
+        all.cause.push_str(&fault.cause);
+    }
+    if more > 0 {
+        all.cause.push_str(&format!("; and {more} more bad keys"));
+    }
+    Some(all)
+}
+
+fn conflict(keys: &[&Jwk]) -> Option<Fault> {
+    let mut seen: BTreeMap<&str, &Jwk> = BTreeMap::new();
+    let kid = keys.iter().find_map(|jwk| {
+        let kid = jwk.kid.as_str();
+        (seen.entry(kid).or_insert(jwk).key != jwk.key).then_some(kid)
+    })?;
+    let right: Vec<_> = keys.iter().filter(|jwk| jwk.kid.as_str() == kid).map(|jwk| jwk.key.describe()).collect();
+    Some(Fault::new(
+        format!(
+            "two different keys share one kid (a duplicate): {} stands for {}; STS takes the last alone",
+            quote(kid),
+            right.join(" and ")
+        ),
+        "give each key its own kid or remove the wrong one: issuerctl publish writes the kid that the API server uses",
+    ))
+}
+
+fn repeated<'a>(keys: &[&'a Jwk]) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    keys.iter().map(|jwk| jwk.kid.as_str()).find(|kid| !seen.insert(*kid))
+}
+
+fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
+    const ID: &str = "keys-expected";
+    let missing: Vec<&Jwk> = wanted
+        .keys()
+        .iter()
+        .filter(|jwk| !published.keys.iter().any(|p| p.key == jwk.key && p.kid == jwk.kid))
+        .collect();
+    let (elsewhere, absent): (Vec<_>, Vec<_>) =
+        missing.into_iter().partition(|jwk| published.keys.iter().any(|p| p.key == jwk.key));
+    if let Some(first) = absent.first() {
+        published.blamed = absent.iter().map(|jwk| jwk.kid.as_str().to_owned()).collect();
+        if published.spoilt_by.is_some() {
+            return Check::skip(ID, "follows from keys-usable");
+        }
+        let more = if absent.len() > 1 { format!(" (and {} more)", absent.len() - 1) } else { String::new() };
+        let fault = Fault::new(
+            format!(
+                "the given key {} ({}){more} is not published; {}",
+                quote(first.kid.as_str()),
+                first.key.describe(),
+                kids(&published.keys)
+            ),
+            "publish it beside the present keys, with the key source that was given here: issuerctl publish KEY-SOURCE --to \
+             s3://BUCKET",
+        );
+        return Check::fail(ID, sts::NO_KEY, fault);
+    }
+    if let Some(first) = elsewhere.first() {
+        let found = published.keys.iter().find(|p| p.key == first.key).map(|p| p.kid.as_str()).unwrap_or_default();
+        return Check::warn(
+            ID,
+            format!(
+                "the given key is published under the kid {}, while kube-apiserver would call it {}; right only for an external \
+                 signer that uses this kid",
+                quote(found),
+                quote(first.kid.as_str())
+            ),
+            "compare with the kid of a fresh token (--token); if they differ, publish the key with issuerctl publish",
+        );
+    }
+    Check::pass(ID, format!("{} given, and published", are(wanted.keys().len()).replace(" are", "").replace(" is", "")))
+}
+
+/// Which kids there are.
+pub(super) fn kids(keys: &[Jwk]) -> String {
+    if keys.is_empty() {
+        return "no usable key is published".to_owned();
+    }
+    let shown: Vec<_> = keys.iter().take(4).map(|jwk| quote(jwk.kid.as_str())).collect();
+    let more = if keys.len() > 4 { format!(" and {} more", keys.len() - 4) } else { String::new() };
+    format!("published: {}{more}", shown.join(", "))
+}
+
+fn stable(observation: &Observation, weak: WeakKeys, keys: &[Jwk]) -> Check {
+    const ID: &str = "keys-stable";
+    let Some(again) = &observation.keys_again else {
+        return Check::skip(ID, "the keys were read once only");
+    };
+    if let Some((fault, _)) = answer::fault(again, Document::Keys, false) {
+        return Check::warn(ID, format!("of two requests at the same time one failed: {}", fault.cause), fault.fix);
+    }
+    let second = JwkSet::entries(again.document().unwrap_or_default(), weak).unwrap_or_default();
+    let second: Vec<Jwk> = second.into_iter().filter_map(|entry| entry.jwk.ok()).collect();
+    let lacks = |these: &[Jwk], those: &[Jwk]| {
+        those.iter().filter(|jwk| !these.contains(jwk)).map(|jwk| quote(jwk.kid.as_str())).collect::<Vec<_>>()
+    };
+    let different = [lacks(keys, &second), lacks(&second, keys)].concat();
+    if different.is_empty() {
+        return Check::pass(ID, "two requests at the same time were answered with the same keys");
+    }
+    let fault = Fault::new(
+        format!(
+            "two requests at the same time were answered with different keys: {} came once only; several servers, or a cache, \
+             hold different sets",
+            different.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
+        ),
+        "let every server and cache hold the union of the keys: publish all of them (issuerctl publish with each API server's \
+         key), and invalidate the CDN",
+    );
+    Check::fail(ID, sts::NO_KEY, fault)
+}
+
+fn algorithms_listed(document: &Judged, keys: &[Jwk]) -> Option<Check> {
+    let listed = document.algorithms.as_ref()?;
+    let used: BTreeSet<_> = keys.iter().map(|jwk| jwk.key.algorithm().as_str()).collect();
+    let missing: Vec<_> = used.iter().copied().filter(|alg| !listed.iter().any(|l| l == alg)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    Some(Check::warn(
+        "algorithms-listed",
+        format!(
+            "id_token_signing_alg_values_supported does not contain {}, which the published keys sign with; it lists {}",
+            missing.join(", "),
+            listed.iter().take(8).map(|alg| quote(alg)).collect::<Vec<_>>().join(", ")
+        ),
+        format!("add {} to the list: issuerctl publish writes the algorithms of the keys", missing.join(", ")),
+    ))
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 key".to_owned() } else { format!("{n} keys") }
+}
+
+fn are(n: usize) -> String {
+    format!("{} {}", count(n), if n == 1 { "is" } else { "are" })
+}

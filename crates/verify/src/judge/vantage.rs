@@ -1,0 +1,53 @@
+//! From where it was looked.
+
+use crate::judge::url::{host, internal, internal_address};
+use crate::text::quote;
+use crate::{Check, Fetched, Observation, Vantage};
+
+const ID: &str = "vantage";
+
+/// A firewall or split DNS can make a broken issuer look well; this check says whether anything hints at it.
+pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
+    let (proxy, extra_roots) = match &observation.vantage {
+        Vantage::Folder(path) => {
+            return Check::skip(
+                ID,
+                format!(
+                    "read from the folder {}, not fetched: hosting and TLS are not judged",
+                    quote(&path.display().to_string())
+                ),
+            );
+        }
+        Vantage::Network { proxy, extra_roots } => (*proxy, *extra_roots),
+    };
+    let from = if proxy { "from this machine (a proxy is set)" } else { "from this machine" };
+    let host = host(issuer.unwrap_or_default());
+    let hidden = internal(host)
+        .map(|why| format!("the issuer's host {} is {why}", quote(host)))
+        .or_else(|| address(&observation.discovery, proxy));
+    if let Some(hidden) = hidden {
+        return Check::warn(
+            ID,
+            format!(
+                "looked at {from}; {hidden}: STS looks from the internet and may not reach it, or see something else"
+            ),
+            "verify again from a machine outside your network; the issuer needs a public name and address \
+             (issuerctl publish --to s3://BUCKET gives it one)",
+        );
+    }
+    if extra_roots {
+        return Check::warn(
+            ID,
+            format!("looked at {from}, with the roots of --ca-file; STS does not have them"),
+            "where the issuer's CA is private, the IAM provider needs its thumbprint: \
+             aws iam update-open-id-connect-provider-thumbprint",
+        );
+    }
+    Check::pass(ID, format!("looked at {from}; a firewall or split DNS may show STS something else"))
+}
+
+/// With a proxy in between the address is the proxy's, and says nothing.
+fn address(discovery: &Fetched, proxy: bool) -> Option<String> {
+    let address = discovery.outcome.as_ref().ok()?.address.filter(|_| !proxy)?;
+    internal_address(address).map(|why| format!("the answer came from {address}, {why}"))
+}
