@@ -1,1 +1,26 @@
-//! publish
+//! How a site gets to where the world reads it, without ever losing a key.
+//!
+//! ```text
+//! Site ──┐
+//!        ├──► Plan (what would change, printable) ──► apply (writes under a condition)
+//! Store ─┘
+//! ```
+//!
+//! The merging and planning are pure functions on values ([`Plan::new`], [`merge`]); disk and network are in
+//! [`Folder`] and [`S3`] alone.
+
+mod error;
+mod folder;
+mod merge;
+mod plan;
+mod publish;
+mod s3;
+mod store;
+
+pub use error::{Category, Error};
+pub use folder::Folder;
+pub use merge::{KeyChange, Merged, merge};
+pub use plan::{Change, DocumentPlan, Plan, PlanOptions, Site};
+pub use publish::{Applied, Step, apply, plan, publish};
+pub use s3::{AccessMode, AccessPlan, BucketName, Partition, Prefix, S3, S3Location, S3Options};
+pub use store::{Condition, Published, Store, Stored, Version};

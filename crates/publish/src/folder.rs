@@ -1,0 +1,105 @@
+//! A folder that a web server serves.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+use issuer_jwks::MAX_INPUT_BYTES;
+use sha2::{Digest, Sha256};
+
+use crate::{AccessPlan, Condition, Error, Published, Stored, Version};
+
+/// A folder with `keys.json` and `.well-known/openid-configuration` below it.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// The folder at `root`; it is made with the first write.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub(crate) fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    pub(crate) fn read(&self) -> Result<Published, Error> {
+        Ok(Published {
+            keys: self.read_document(KEYS_NAME)?,
+            discovery: self.read_document(DISCOVERY_NAME)?,
+            access: AccessPlan::default(),
+        })
+    }
+
+    /// Writes to a temporary file in the same folder, syncs it to disk and renames it, so that a reader sees the old or the
+    /// new document and never half of one.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<(), Error> {
+        let path = self.root.join(name);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+        // Held until the end of this function: two runs on this machine take turns.
+        let lock = File::open(&self.root).map_err(failed("open the folder", &self.root))?;
+        lock.lock().map_err(failed("lock the folder", &self.root))?;
+        let now = self.read_document(name)?;
+        let holds = match condition {
+            Condition::Absent => now.is_none(),
+            Condition::Unchanged(version) => now.is_some_and(|stored| stored.version == *version),
+        };
+        if !holds {
+            return Err(Error::Changed { location: path.display().to_string() });
+        }
+        replace(&path, folder, bytes).map_err(failed("write", &path))
+    }
+
+    fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
+        let path = self.root.join(name);
+        let not = |what| Error::NotADocument { location: path.display().to_string(), what };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // A link into nowhere must not be taken for a free name.
+                return if path.is_symlink() { Err(not("a link to nothing")) } else { Ok(None) };
+            }
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
+        if !file.metadata().map_err(failed("read", &path))?.is_file() {
+            return Err(not("no regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed("read", &path))?;
+        if bytes.len() > MAX_INPUT_BYTES {
+            return Err(not("larger than 1 MiB"));
+        }
+        let version = Version(Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)));
+        Ok(Some(Stored { bytes, version, headers_match: true }))
+    }
+}
+
+fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A document that is a link keeps being one: what it points to is replaced.
+    let target = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
+    let folder = target.parent().unwrap_or(folder);
+    let mut temporary = tempfile::Builder::new().prefix(".issuerctl-").tempfile_in(folder)?;
+    temporary.write_all(bytes)?;
+    make_world_readable(temporary.as_file())?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(&target).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+/// A web server of another user reads it, whatever the umask says.
+fn make_world_readable(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
+fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Io { action, path: path.to_owned(), source }
+}

@@ -1,0 +1,206 @@
+//! What a publish would change: a value that can be printed, and then executed as it is.
+
+use std::fmt;
+
+use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
+use issuer_jwks::{Jwk, JwkSet, WeakKeys};
+use serde::Deserialize;
+
+use crate::{AccessPlan, Condition, Error, KeyChange, Published, Stored, merge};
+
+/// What is to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The keys that were given.
+    pub keys: JwkSet,
+    /// The issuer.
+    pub issuer: IssuerUrl,
+    /// The members of its document.
+    pub shape: Shape,
+}
+
+/// How a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlanOptions {
+    /// Drop published keys that were not given.
+    pub prune: bool,
+    /// Repeat the first key under the empty kid.
+    pub with_empty_kid: bool,
+    /// Replace the document of another issuer.
+    pub change_issuer: bool,
+    /// What to do with weak keys in the published set.
+    pub weak: WeakKeys,
+}
+
+/// What happens to one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is not there yet.
+    Create,
+    /// Its bytes, media type or caching differ.
+    Update,
+    /// It is what it should be.
+    Unchanged,
+}
+
+/// One document of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentPlan {
+    /// Its name below the issuer.
+    pub name: &'static str,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What happens to it.
+    pub change: Change,
+    /// What must still be true when it is written.
+    pub condition: Condition,
+}
+
+/// What a publish would change; `Display` is the dry run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    location: String,
+    issuer: IssuerUrl,
+    keys: JwkSet,
+    key_changes: Vec<(Jwk, KeyChange)>,
+    previous_issuer: Option<String>,
+    access: AccessPlan,
+    documents: [DocumentPlan; 2],
+}
+
+impl Plan {
+    /// Compares what is to be published with what is.
+    ///
+    /// # Errors
+    /// [`Error::NoKeys`], [`Error::Unreadable`], [`Error::Merge`], [`Error::OtherIssuer`], [`Error::Discovery`].
+    pub fn new(location: &str, site: &Site, published: &Published, options: &PlanOptions) -> Result<Self, Error> {
+        if site.keys.is_empty() {
+            return Err(Error::NoKeys);
+        }
+        let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
+        let published_keys = match &published.keys {
+            None => JwkSet::default(),
+            Some(stored) => JwkSet::parse(&stored.bytes, options.weak)
+                .map_err(|error| Error::Unreadable { location: place(KEYS_NAME), reason: error.to_string() })?,
+        };
+        let previous_issuer = other_issuer(site, published, place(DISCOVERY_NAME), options)?;
+        let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
+        let mut given = site.keys.clone();
+        if options.with_empty_kid && published_keys.get("").is_none() {
+            given = given.with_empty_kid().map_err(conflict)?;
+        }
+        let merged = merge(&given, &published_keys, options.prune).map_err(conflict)?;
+        let discovery = Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
+        let documents = [
+            document(KEYS_NAME, merged.set.to_json(), published.keys.as_ref()),
+            document(DISCOVERY_NAME, discovery.to_json(), published.discovery.as_ref()),
+        ];
+        Ok(Self {
+            location: location.to_owned(),
+            issuer: site.issuer.clone(),
+            keys: merged.set,
+            key_changes: merged.changes,
+            previous_issuer,
+            access: published.access.clone(),
+            documents,
+        })
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.access.is_empty() && self.documents.iter().all(|document| document.change == Change::Unchanged)
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &IssuerUrl {
+        &self.issuer
+    }
+
+    /// The keys that will be published.
+    pub fn keys(&self) -> &JwkSet {
+        &self.keys
+    }
+
+    /// Every key with what happens to it.
+    pub fn key_changes(&self) -> &[(Jwk, KeyChange)] {
+        &self.key_changes
+    }
+
+    /// What has to be done about public access.
+    pub fn access(&self) -> &AccessPlan {
+        &self.access
+    }
+
+    /// The two documents, in the order in which they are written.
+    pub fn documents(&self) -> &[DocumentPlan; 2] {
+        &self.documents
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} for {}", self.location, self.issuer)?;
+        if let Some(previous) = &self.previous_issuer {
+            writeln!(f, "  ~ issuer        {previous} -> {}", self.issuer)?;
+        }
+        for step in self.access.steps() {
+            writeln!(f, "  + access        {step}")?;
+        }
+        for document in &self.documents {
+            let (sign, word) = match document.change {
+                Change::Create => ('+', "new"),
+                Change::Update => ('~', "changed"),
+                Change::Unchanged => ('=', "unchanged"),
+            };
+            writeln!(f, "  {sign} document      {} ({word})", document.name)?;
+        }
+        for (jwk, change) in &self.key_changes {
+            let (sign, word) = match change {
+                KeyChange::Added => ('+', "new"),
+                KeyChange::Unchanged => ('=', "unchanged"),
+                KeyChange::Kept => ('=', "published and not given: kept; --prune drops it"),
+                KeyChange::Pruned => ('-', "published and not given: dropped"),
+            };
+            writeln!(f, "  {sign} key           {:?} {} ({word})", jwk.kid.as_str(), jwk.key.describe())?;
+        }
+        if self.is_empty() {
+            writeln!(f, "nothing to do")?;
+        }
+        Ok(())
+    }
+}
+
+fn document(name: &'static str, text: String, stored: Option<&Stored>) -> DocumentPlan {
+    let bytes = text.into_bytes();
+    let (change, condition) = match stored {
+        None => (Change::Create, Condition::Absent),
+        Some(stored) if stored.bytes == bytes && stored.headers_match => {
+            (Change::Unchanged, Condition::Unchanged(stored.version.clone()))
+        }
+        Some(stored) => (Change::Update, Condition::Unchanged(stored.version.clone())),
+    };
+    DocumentPlan { name, bytes, change, condition }
+}
+
+/// The issuer that the published document names, where that is another one and may be replaced.
+fn other_issuer(
+    site: &Site,
+    published: &Published,
+    location: String,
+    options: &PlanOptions,
+) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    struct Named {
+        issuer: String,
+    }
+    let Some(stored) = &published.discovery else { return Ok(None) };
+    let named: Named = serde_json::from_slice(&stored.bytes)
+        .map_err(|error| Error::Unreadable { location: location.clone(), reason: error.to_string() })?;
+    if named.issuer == site.issuer.as_str() {
+        return Ok(None);
+    }
+    if options.change_issuer {
+        return Ok(Some(named.issuer));
+    }
+    Err(Error::OtherIssuer { location, published: named.issuer, issuer: site.issuer.to_string() })
+}

@@ -1,0 +1,217 @@
+//! S3 and compatible stores.
+
+mod access;
+mod client;
+mod location;
+mod policy;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl};
+use aws_smithy_types::error::display::DisplayErrorContext;
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+use issuer_jwks::MAX_INPUT_BYTES;
+
+pub use access::{AccessMode, AccessPlan};
+pub use location::{BucketName, Partition, Prefix, S3Location};
+
+use crate::{Condition, Error, Published, Stored, Version};
+
+/// How a bucket is reached and made public.
+#[derive(Debug, Clone, Default)]
+pub struct S3Options {
+    /// `--region`; else the profile's, else the bucket's own.
+    pub region: Option<String>,
+    /// `--profile` in `~/.aws/config`.
+    pub profile: Option<String>,
+    /// `--endpoint-url` of a compatible store.
+    pub endpoint_url: Option<String>,
+    /// Bucket in the path instead of the host.
+    pub path_style: bool,
+    /// The account that must own the bucket.
+    pub expected_bucket_owner: Option<String>,
+    /// `max-age` of the documents' `Cache-Control`, in seconds.
+    pub max_age_secs: u32,
+    /// How the world may read.
+    pub access: AccessMode,
+    /// Make the bucket where it is not there.
+    pub create_bucket: bool,
+    /// Certificate authorities (PEM) to trust beside the system's.
+    pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+/// A prefix in a bucket.
+#[derive(Debug)]
+pub struct S3 {
+    client: Client,
+    location: S3Location,
+    options: S3Options,
+    region: String,
+}
+
+impl S3 {
+    /// Finds credentials and region by the SDK's default chain, and the bucket's own region where none was given.
+    ///
+    /// # Errors
+    /// [`Error::Options`], [`Error::OtherRegion`], [`Error::OtherOwner`].
+    pub async fn connect(location: S3Location, options: S3Options) -> Result<Self, Error> {
+        let connected = client::connect(&location, &options).await?;
+        Ok(Self { client: connected.client, region: connected.region, location, options })
+    }
+
+    /// A store on a client that is there already.
+    pub fn with_client(client: Client, location: S3Location, options: S3Options, region: String) -> Self {
+        Self { client, location, options, region }
+    }
+
+    /// The region of the bucket.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The issuer URL that follows from bucket, region and prefix; for a compatible store from its endpoint.
+    ///
+    /// # Errors
+    /// [`Error::NoIssuer`] where the endpoint is no https URL.
+    pub fn issuer_url(&self) -> Result<String, Error> {
+        self.location.issuer_url(&self.region, self.options.endpoint_url.as_deref())
+    }
+
+    pub(crate) fn location(&self) -> String {
+        self.location.to_string()
+    }
+
+    /// Everything at once: independent requests go out together.
+    pub(crate) async fn read(&self) -> Result<Published, Error> {
+        let (keys, discovery, access) =
+            tokio::join!(self.read_document(KEYS_NAME), self.read_document(DISCOVERY_NAME), self.read_access());
+        // The bucket's own fault says more than that of an object in it.
+        let access = access?;
+        Ok(Published { keys: keys?, discovery: discovery?, access })
+    }
+
+    pub(crate) async fn write(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<(), Error> {
+        let key = self.location.object_key(name);
+        let request = self
+            .client
+            .put_object()
+            .bucket(self.location.bucket.as_str())
+            .key(&key)
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .content_type(MEDIA_TYPE)
+            .cache_control(self.cache_control())
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .set_acl((self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead))
+            .body(ByteStream::from(bytes.to_vec()));
+        let request = match condition {
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Unchanged(Version(etag)) => request.if_match(etag),
+        };
+        request.send().await.map(|_| ()).map_err(|error| match code(&error).as_deref() {
+            // 412 and 409, and 404 of an If-Match on a document that is gone.
+            Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
+                Error::Changed { location: format!("{}/{name}", self.location) }
+            }
+            Some("AccessControlListNotSupported") => Error::NoAcls { bucket: self.location.bucket.to_string() },
+            _ => self.failed("PutObject", "s3:PutObject", &key, &error),
+        })
+    }
+
+    async fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
+        let key = self.location.object_key(name);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(self.location.bucket.as_str())
+            .key(&key)
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
+        let object = match answer {
+            Ok(object) => object,
+            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey")) => return Ok(None),
+            // Told by the look at the bucket itself.
+            Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => return Ok(None),
+            Err(error) => return Err(self.failed("GetObject", "s3:GetObject and s3:ListBucket", &key, &error)),
+        };
+        let headers_match =
+            object.content_type() == Some(MEDIA_TYPE) && object.cache_control() == Some(self.cache_control().as_str());
+        let version = Version(object.e_tag().unwrap_or_default().to_owned());
+        let bytes = collect(object.body).await.map_err(|reason| match reason {
+            None => Error::NotADocument { location: format!("{}/{name}", self.location), what: "larger than 1 MiB" },
+            Some(message) => Error::Call { call: "GetObject", resource: key, message },
+        })?;
+        Ok(Some(Stored { bytes, version, headers_match }))
+    }
+
+    fn cache_control(&self) -> String {
+        format!("public, max-age={}", self.options.max_age_secs)
+    }
+
+    /// A failed call, with the bucket's own troubles told apart from a denied one.
+    fn failed<E>(&self, call: &'static str, permission: &'static str, resource: &str, error: &SdkError<E>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let bucket = self.location.bucket.to_string();
+        let message = message(error);
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let actual = error.raw_response().and_then(|r| r.headers().get("x-amz-bucket-region")).unwrap_or_default();
+        match code(error).as_deref() {
+            Some("NoSuchBucket") => Error::NoBucket { bucket },
+            Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
+                if !actual.is_empty() && actual != self.region =>
+            {
+                Error::OtherRegion { bucket, actual: actual.to_owned(), asked: self.region.clone() }
+            }
+            Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => {
+                Error::Denied { call, permission, resource: format!("{bucket}/{resource}"), message }
+            }
+            _ if status == Some(403) => {
+                Error::Denied { call, permission, resource: format!("{bucket}/{resource}"), message }
+            }
+            _ if status == Some(301) && !actual.is_empty() => {
+                Error::OtherRegion { bucket, actual: actual.to_owned(), asked: self.region.clone() }
+            }
+            _ => Error::Call { call, resource: format!("{bucket}/{resource}"), message },
+        }
+    }
+}
+
+const MEDIA_TYPE: &str = "application/json";
+
+/// `None`: too large.
+async fn collect(mut body: ByteStream) -> Result<Vec<u8>, Option<String>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.try_next().await.map_err(|error| Some(error.to_string()))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_INPUT_BYTES {
+            return Err(None);
+        }
+    }
+    Ok(bytes)
+}
+
+/// S3's error code; an answer without a body (HEAD) or with a foreign one has only its status.
+fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
+    let stated = error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
+    stated.or_else(|| match error.raw_response()?.status().as_u16() {
+        412 => Some("PreconditionFailed".to_owned()),
+        409 => Some("ConditionalRequestConflict".to_owned()),
+        _ => None,
+    })
+}
+
+fn message<E>(error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error.as_service_error() {
+        Some(service) if service.code().is_some() => {
+            let (code, text) = (service.code().unwrap_or_default(), service.message().unwrap_or_default());
+            if text.is_empty() { code.to_owned() } else { format!("{code}: {text}") }
+        }
+        _ => DisplayErrorContext(error).to_string(),
+    }
+}

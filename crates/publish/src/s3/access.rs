@@ -1,0 +1,359 @@
+//! Public access as AWS has it since April 2023: ownership, public access block, bucket policy, in this order.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
+    PublicAccessBlockConfiguration,
+};
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+
+use super::policy::{self, Merge};
+use super::{Partition, S3, code};
+use crate::Error;
+
+/// How the world may read the two objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccessMode {
+    /// By a bucket policy.
+    #[default]
+    Policy,
+    /// By an ACL on each object, for stores that know nothing else.
+    Acl,
+    /// Something else sees to it.
+    None,
+}
+
+/// What has to be done before the documents can be written and read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccessPlan {
+    create_bucket: bool,
+    ownership: bool,
+    block: Option<Block>,
+    policy: Option<String>,
+    notices: BTreeSet<String>,
+}
+
+/// The public access block of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Block {
+    block_acls: bool,
+    ignore_acls: bool,
+    block_policy: bool,
+    restrict_buckets: bool,
+}
+
+impl AccessPlan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps().is_empty()
+    }
+
+    /// One text a step, in order.
+    pub fn steps(&self) -> Vec<String> {
+        let mut steps = Vec::new();
+        if self.create_bucket {
+            steps.push("create the bucket".to_owned());
+        }
+        if self.ownership {
+            steps.push("object ownership: BucketOwnerEnforced".to_owned());
+        }
+        if let Some(block) = self.block {
+            steps.push(format!(
+                "public access block: BlockPublicAcls={} IgnorePublicAcls={} BlockPublicPolicy={} RestrictPublicBuckets={}",
+                block.block_acls, block.ignore_acls, block.block_policy, block.restrict_buckets
+            ));
+        }
+        if self.policy.is_some() {
+            steps.push("bucket policy: everybody may s3:GetObject the two documents".to_owned());
+        }
+        steps
+    }
+
+    /// What the user has to be told.
+    pub fn notices(&self) -> impl Iterator<Item = &str> {
+        self.notices.iter().map(String::as_str)
+    }
+}
+
+/// The answer to one look.
+enum Look<T> {
+    Is(T),
+    /// The store has no such thing.
+    Unknown,
+    NoBucket,
+}
+
+impl S3 {
+    pub(super) async fn read_access(&self) -> Result<AccessPlan, Error> {
+        if self.options.access != AccessMode::Policy {
+            return self.read_bucket().await;
+        }
+        let (ownership, block, policy) = tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
+        let mut plan = AccessPlan::default();
+        let wanted = Block { block_acls: true, ignore_acls: true, block_policy: false, restrict_buckets: false };
+        match ownership? {
+            Look::Is(enforced) => plan.ownership = !enforced,
+            Look::Unknown => self.note_unknown(&mut plan),
+            Look::NoBucket => return self.new_bucket(wanted),
+        }
+        match block? {
+            Look::Is(block) => plan.block = (block != Some(wanted)).then_some(wanted),
+            Look::Unknown => self.note_unknown(&mut plan),
+            Look::NoBucket => return self.new_bucket(wanted),
+        }
+        match policy? {
+            Look::Is(existing) => {
+                plan.policy = self.merged_policy(existing.as_deref())?;
+                for sid in existing.as_deref().map(policy::denies).unwrap_or_default() {
+                    plan.notices.insert(format!(
+                        "the bucket policy's statement {sid:?} forbids reading; no permission outweighs it"
+                    ));
+                }
+            }
+            Look::Unknown => self.note_unknown(&mut plan),
+            Look::NoBucket => return self.new_bucket(wanted),
+        }
+        Ok(plan)
+    }
+
+    pub(crate) async fn grant(&self, plan: &AccessPlan) -> Result<(), Error> {
+        if plan.create_bucket {
+            self.create_bucket().await?;
+        }
+        // A new bucket of AWS has it already; one of a compatible store may have no such thing.
+        if plan.ownership {
+            self.put_ownership().await?;
+        }
+        if let Some(block) = plan.block {
+            self.put_block(block, plan.create_bucket).await?;
+        }
+        if plan.policy.is_some() {
+            self.put_policy().await?;
+        }
+        Ok(())
+    }
+
+    /// `--access acl` and `none` leave the bucket's settings alone, and only ask whether it is there.
+    async fn read_bucket(&self) -> Result<AccessPlan, Error> {
+        let bucket = self.location.bucket.as_str();
+        let answer = self
+            .client
+            .head_bucket()
+            .bucket(bucket)
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(AccessPlan::default()),
+            Err(error) if error.raw_response().is_some_and(|r| r.status().as_u16() == 404) => {
+                self.missing_bucket()?;
+                Ok(AccessPlan { create_bucket: true, ..AccessPlan::default() })
+            }
+            // A job that may only write two objects cannot ask for the bucket; the objects themselves will tell.
+            Err(error) if error.raw_response().is_some_and(|r| r.status().as_u16() == 403) => Ok(AccessPlan::default()),
+            Err(error) => Err(self.failed("HeadBucket", "s3:ListBucket", "", &error)),
+        }
+    }
+
+    async fn read_ownership(&self) -> Result<Look<bool>, Error> {
+        let answer = self
+            .client
+            .get_bucket_ownership_controls()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
+        match answer {
+            Ok(output) => Ok(Look::Is(output.ownership_controls().is_some_and(|controls| {
+                controls.rules().iter().any(|rule| *rule.object_ownership() == ObjectOwnership::BucketOwnerEnforced)
+            }))),
+            Err(error) => self.look(
+                &error,
+                "OwnershipControlsNotFoundError",
+                false,
+                "GetBucketOwnershipControls",
+                "s3:GetBucketOwnershipControls",
+            ),
+        }
+    }
+
+    async fn read_block(&self) -> Result<Look<Option<Block>>, Error> {
+        let answer = self
+            .client
+            .get_public_access_block()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
+        match answer {
+            Ok(output) => Ok(Look::Is(output.public_access_block_configuration().map(|block| Block {
+                block_acls: block.block_public_acls() == Some(true),
+                ignore_acls: block.ignore_public_acls() == Some(true),
+                block_policy: block.block_public_policy() == Some(true),
+                restrict_buckets: block.restrict_public_buckets() == Some(true),
+            }))),
+            Err(error) => self.look(
+                &error,
+                "NoSuchPublicAccessBlockConfiguration",
+                None,
+                "GetPublicAccessBlock",
+                "s3:GetBucketPublicAccessBlock",
+            ),
+        }
+    }
+
+    async fn read_policy(&self) -> Result<Look<Option<String>>, Error> {
+        let answer = self
+            .client
+            .get_bucket_policy()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
+        match answer {
+            Ok(output) => Ok(Look::Is(output.policy().filter(|text| !text.is_empty()).map(str::to_owned))),
+            Err(error) => self.look(&error, "NoSuchBucketPolicy", None, "GetBucketPolicy", "s3:GetBucketPolicy"),
+        }
+    }
+
+    /// What an error answer to a look means: nothing set, no such thing in this store, no bucket, or a failure.
+    fn look<T, E>(
+        &self,
+        error: &SdkError<E>,
+        nothing_set: &str,
+        nothing: T,
+        call: &'static str,
+        permission: &'static str,
+    ) -> Result<Look<T>, Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match code(error).as_deref() {
+            Some(code) if code == nothing_set => Ok(Look::Is(nothing)),
+            Some("NoSuchBucket") => Ok(Look::NoBucket),
+            code if self.has_no_such_thing(code, error) => Ok(Look::Unknown),
+            _ => Err(self.failed(call, permission, "", error)),
+        }
+    }
+
+    /// AWS knows all of these calls; a compatible store may answer that it does not.
+    fn has_no_such_thing<E>(&self, code: Option<&str>, error: &SdkError<E>) -> bool {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        self.options.endpoint_url.is_some()
+            && (matches!(code, Some("NotImplemented" | "MalformedXML" | "MethodNotAllowed" | "UnsupportedOperation"))
+                || matches!(status, Some(405 | 501)))
+    }
+
+    fn note_unknown(&self, plan: &mut AccessPlan) {
+        plan.notices.insert("this store has no public access block or ownership controls; going on without".to_owned());
+    }
+
+    fn missing_bucket(&self) -> Result<(), Error> {
+        if self.options.create_bucket {
+            Ok(())
+        } else {
+            Err(Error::NoBucket { bucket: self.location.bucket.to_string() })
+        }
+    }
+
+    fn new_bucket(&self, block: Block) -> Result<AccessPlan, Error> {
+        self.missing_bucket()?;
+        let policy = self.merged_policy(None)?;
+        Ok(AccessPlan { create_bucket: true, ownership: false, block: Some(block), policy, notices: BTreeSet::new() })
+    }
+
+    fn merged_policy(&self, existing: Option<&str>) -> Result<Option<String>, Error> {
+        let partition = Partition::of_region(&self.region).name;
+        let arn = |name| format!("arn:{partition}:s3:::{}/{}", self.location.bucket, self.location.object_key(name));
+        // One statement a prefix, so that several issuers live side by side in a bucket.
+        let sid: String = std::iter::once("IssuerctlPublicRead")
+            .chain(self.location.object_key("").split(|c: char| !c.is_ascii_alphanumeric()))
+            .collect();
+        match policy::merge(existing, &sid, &[arn(KEYS_NAME), arn(DISCOVERY_NAME)]) {
+            Ok(Merge::Unchanged) => Ok(None),
+            Ok(Merge::Put(text)) => Ok(Some(text)),
+            Err(reason) => {
+                Err(Error::Unreadable { location: format!("bucket policy of {}", self.location.bucket), reason })
+            }
+        }
+    }
+
+    async fn create_bucket(&self) -> Result<(), Error> {
+        let bucket = self.location.bucket.as_str();
+        // us-east-1 is the one region that must not be named.
+        let configuration = (self.region != "us-east-1").then(|| {
+            let region = BucketLocationConstraint::from(self.region.as_str());
+            CreateBucketConfiguration::builder().location_constraint(region).build()
+        });
+        let answer =
+            self.client.create_bucket().bucket(bucket).set_create_bucket_configuration(configuration).send().await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match code(&error).as_deref() {
+                Some("BucketAlreadyOwnedByYou") => Ok(()),
+                Some("BucketAlreadyExists") => {
+                    Err(Error::OtherOwner { bucket: bucket.to_owned(), reason: super::message(&error) })
+                }
+                _ => Err(self.failed("CreateBucket", "s3:CreateBucket", "", &error)),
+            },
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "all required members are given")]
+    async fn put_ownership(&self) -> Result<(), Error> {
+        let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced).build();
+        let controls = OwnershipControls::builder().rules(rule.expect("has its one member")).build();
+        self.client
+            .put_bucket_ownership_controls()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .ownership_controls(controls.expect("has its one member"))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.failed("PutBucketOwnershipControls", "s3:PutBucketOwnershipControls", "", &error))
+    }
+
+    async fn put_block(&self, block: Block, new_bucket: bool) -> Result<(), Error> {
+        let configuration = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(block.block_acls)
+            .ignore_public_acls(block.ignore_acls)
+            .block_public_policy(block.block_policy)
+            .restrict_public_buckets(block.restrict_buckets)
+            .build();
+        let answer = self
+            .client
+            .put_public_access_block()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .public_access_block_configuration(configuration)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            // Nobody could ask a bucket that was not there yet.
+            Err(error) if new_bucket && self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(()),
+            Err(error) => Err(self.failed("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock", "", &error)),
+        }
+    }
+
+    /// S3 has no conditional write of a policy, so it is read once more just before.
+    async fn put_policy(&self) -> Result<(), Error> {
+        let existing = match self.read_policy().await? {
+            Look::Is(existing) => existing,
+            Look::Unknown | Look::NoBucket => None,
+        };
+        let Some(text) = self.merged_policy(existing.as_deref())? else { return Ok(()) };
+        self.client
+            .put_bucket_policy()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .policy(text)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error))
+    }
+}

@@ -1,0 +1,145 @@
+//! Where in S3 a site lies, and which issuer URL follows from it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Error;
+
+/// A bucket's name (S3 user guide, "Bucket naming rules").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketName(String);
+
+/// What stands before the documents' names in their keys; no slash at either end, and may be empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prefix(String);
+
+/// `s3://BUCKET[/PREFIX]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Location {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The prefix in it.
+    pub prefix: Prefix,
+}
+
+/// A partition of AWS: accounts, ARNs and host names of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partition {
+    /// The second field of an ARN.
+    pub name: &'static str,
+    /// What S3's host names end in.
+    pub dns_suffix: &'static str,
+}
+
+const PARTITIONS: [(&str, Partition); 4] = [
+    ("us-gov-", Partition { name: "aws-us-gov", dns_suffix: "amazonaws.com" }),
+    ("cn-", Partition { name: "aws-cn", dns_suffix: "amazonaws.com.cn" }),
+    ("eusc-", Partition { name: "aws-eusc", dns_suffix: "amazonaws.eu" }),
+    ("", Partition { name: "aws", dns_suffix: "amazonaws.com" }),
+];
+
+impl Partition {
+    /// The partition that a region belongs to.
+    pub fn of_region(region: &str) -> Self {
+        PARTITIONS.into_iter().find(|(start, _)| region.starts_with(start)).map_or(PARTITIONS[3].1, |(_, it)| it)
+    }
+}
+
+impl BucketName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BucketName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |reason: &str| Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() });
+        if !(3..=63).contains(&text.len()) {
+            return refuse("a bucket's name has 3 to 63 characters");
+        }
+        if !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.') {
+            return refuse("a bucket's name has lower-case letters, digits, hyphens and dots only");
+        }
+        if !text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            || !text.ends_with(|c: char| c.is_ascii_alphanumeric())
+        {
+            return refuse("a bucket's name begins and ends with a letter or digit");
+        }
+        if text.contains("..") {
+            return refuse("a bucket's name has no two dots side by side");
+        }
+        if text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u8>().is_ok()) {
+            return refuse("a bucket's name is no IP address");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = Error;
+
+    /// The prefix becomes a part of the issuer URL, so it has only what stands in a URL as it is.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |reason: &str| Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() });
+        let trimmed = text.strip_suffix('/').unwrap_or(text);
+        if trimmed.split('/').any(|part| part.is_empty() || part == "." || part == "..") && !trimmed.is_empty() {
+            return refuse("a prefix has no empty parts and no dot segments, since it is a part of the issuer URL");
+        }
+        if !trimmed.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b)) {
+            return refuse("a prefix has letters, digits and -._~/ only, since it is a part of the issuer URL");
+        }
+        Ok(Self(trimmed.to_owned()))
+    }
+}
+
+impl FromStr for S3Location {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let Some(rest) = text.strip_prefix("s3://") else {
+            return Err(Error::Location { text: text.to_owned(), reason: "it does not begin with s3://".to_owned() });
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        Ok(Self { bucket: bucket.parse()?, prefix: prefix.parse()? })
+    }
+}
+
+impl S3Location {
+    /// The key of an object below the prefix.
+    pub fn object_key(&self, name: &str) -> String {
+        if self.prefix.0.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix.0) }
+    }
+
+    /// Regional hosts only: the global one redirects. No certificate covers a bucket with dots in the host.
+    pub(crate) fn issuer_url(&self, region: &str, endpoint_url: Option<&str>) -> Result<String, Error> {
+        let (bucket, suffix) = (&self.bucket.0, Partition::of_region(region).dns_suffix);
+        let base = match endpoint_url {
+            Some(endpoint) if endpoint.starts_with("https://") => {
+                format!("{}/{bucket}", endpoint.trim_end_matches('/'))
+            }
+            Some(endpoint) => {
+                let reason = format!("the endpoint {endpoint} is not https, and an issuer must be");
+                return Err(Error::NoIssuer { location: self.to_string(), reason });
+            }
+            None if bucket.contains('.') => format!("https://s3.{region}.{suffix}/{bucket}"),
+            None => format!("https://{bucket}.s3.{region}.{suffix}"),
+        };
+        Ok(if self.prefix.0.is_empty() { base } else { format!("{base}/{}", self.prefix.0) })
+    }
+}
+
+impl fmt::Display for BucketName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for S3Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}", self.bucket)?;
+        if self.prefix.0.is_empty() { Ok(()) } else { write!(f, "/{}", self.prefix.0) }
+    }
+}

@@ -1,0 +1,95 @@
+//! Where a site lives: named documents that are read, and written under a condition.
+
+use crate::{AccessPlan, Error, Folder, S3};
+
+/// The state of a document that a plan was made against: an ETag, or the hash of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub(crate) String);
+
+/// A document as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What a write can be conditional on.
+    pub version: Version,
+    /// Whether media type and caching are what we would write; a folder has none.
+    pub headers_match: bool,
+}
+
+/// What must still be true when a write happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// There is no such document (`If-None-Match: *`).
+    Absent,
+    /// It is this version (`If-Match`).
+    Unchanged(Version),
+}
+
+/// What a store holds now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Published {
+    /// `keys.json`.
+    pub keys: Option<Stored>,
+    /// `.well-known/openid-configuration`.
+    pub discovery: Option<Stored>,
+    /// What has to be done about public access before anything is written.
+    pub access: AccessPlan,
+}
+
+/// One of the places a site can live in.
+#[derive(Debug)]
+pub enum Store {
+    /// A folder.
+    Folder(Folder),
+    /// An S3 bucket, or one of a compatible store.
+    S3(Box<S3>),
+}
+
+impl Store {
+    /// The place for people: a path, or `s3://bucket/prefix`.
+    pub fn location(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.location(),
+            Self::S3(s3) => s3.location(),
+        }
+    }
+
+    /// One document's place for people.
+    pub fn document_location(&self, name: &str) -> String {
+        format!("{}/{name}", self.location().trim_end_matches('/'))
+    }
+
+    /// Reads everything that a plan depends on, in one round.
+    ///
+    /// # Errors
+    /// A denied or failed read; a bucket that is missing, elsewhere or somebody else's.
+    pub async fn read(&self) -> Result<Published, Error> {
+        match self {
+            Self::Folder(folder) => folder.read(),
+            Self::S3(s3) => s3.read().await,
+        }
+    }
+
+    /// Does what [`Published::access`] says.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn grant(&self, access: &AccessPlan) -> Result<(), Error> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::S3(s3) => s3.grant(access).await,
+        }
+    }
+
+    /// Writes a document if the condition still holds.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where it does not; a denied or failed write.
+    pub async fn write(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => folder.write(name, bytes, condition),
+            Self::S3(s3) => s3.write(name, bytes, condition).await,
+        }
+    }
+}
