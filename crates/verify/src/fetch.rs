@@ -129,7 +129,7 @@ fn is_proxy_set() -> bool {
 }
 
 fn classify(error: &reqwest::Error, refused: &Refused) -> Unreached {
-    if let Some(tls) = causes(error).find_map(tls_error) {
+    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return tls::classify(tls, refused);
     }
     if error.is_timeout() {
@@ -140,7 +140,7 @@ fn classify(error: &reqwest::Error, refused: &Refused) -> Unreached {
         return Unreached::NameNotFound;
     }
     let last = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
-    match causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
+    match causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => Unreached::Refused,
         Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => Unreached::Unroutable,
         Some(
@@ -156,13 +156,13 @@ fn classify(error: &reqwest::Error, refused: &Refused) -> Unreached {
     }
 }
 
+/// The causes of an error, and within I/O errors, whose `source` skips what they wrap, that as well: hyper-rustls
+/// wraps tokio-rustls's I/O error, which wraps rustls's.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    std::iter::successors(error.source(), |&error| error.source())
-}
-
-/// tokio-rustls wraps rustls's error into an I/O error, whose `source` skips over what it wraps.
-fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    cause
-        .downcast_ref::<rustls::Error>()
-        .or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>())
+    std::iter::successors(error.source(), |&cause| {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+            None => cause.source(),
+        }
+    })
 }
