@@ -73,7 +73,10 @@ fn certificate_fault(fault: &CertificateError, refused: &Refused) -> Certificate
         E::NotValidForNameContext { presented, .. } => {
             CertificateFault::WrongName { names: presented.iter().map(|name| plain_name(name)).collect() }
         }
-        E::UnknownIssuer | E::BadSignature => CertificateFault::Untrusted(refused.get()),
+        // The last two come where a trusted root has the same name as the signer, and another key.
+        E::UnknownIssuer | E::BadSignature | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            CertificateFault::Untrusted(refused.get())
+        }
         // webpki's word for a self-signed certificate that says it is a CA.
         other if other.to_string().contains("CaUsedAsEndEntity") => CertificateFault::Untrusted(refused.get()),
         other => CertificateFault::Other(other.to_string()),
