@@ -111,6 +111,18 @@ impl From<issuer_cluster::Error> for Failure {
     }
 }
 
+impl From<issuer_publish::Error> for Failure {
+    fn from(error: issuer_publish::Error) -> Self {
+        let exit = match error.category() {
+            issuer_publish::Category::BadInput => Exit::BadInput,
+            issuer_publish::Category::Conflict => Exit::Conflict,
+            issuer_publish::Category::NotPermitted => Exit::NotPermitted,
+            issuer_publish::Category::Failure => Exit::Failure,
+        };
+        Self::of(exit, &error).hint(error.hint())
+    }
+}
+
 impl From<issuer_verify::Error> for Failure {
     fn from(error: issuer_verify::Error) -> Self {
         Self::of(Exit::BadInput, &error)

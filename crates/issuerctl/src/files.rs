@@ -23,18 +23,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(|e| refuse(&e))?;
     }
     if bytes.len() > MAX_INPUT_BYTES {
-        return Err(Failure::new(Exit::BadInput, format!("{name} is larger than 1 MiB; that is no key and no document")));
+        return Err(Failure::new(
+            Exit::BadInput,
+            format!("{name} is larger than 1 MiB; that is no key and no document"),
+        ));
     }
     Ok(bytes)
-}
-
-/// Reads text.
-///
-/// # Errors
-/// As [`read`], and where it is not UTF-8.
-pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(read(path)?)
-        .map_err(|_| Failure::new(Exit::BadInput, format!("{} is not text (UTF-8)", name_of(path))))
 }
 
 /// How a message names the path.

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use issuer_jwks::JwkSet;
+use issuer_publish::{Change, KeyChange, Plan};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -23,11 +24,7 @@ pub(crate) struct Key {
 
 impl From<&issuer_jwks::Jwk> for Key {
     fn from(jwk: &issuer_jwks::Jwk) -> Self {
-        Self {
-            kid: jwk.kid.as_str().to_owned(),
-            alg: jwk.key.algorithm().as_str(),
-            kind: jwk.key.describe(),
-        }
+        Self { kid: jwk.kid.as_str().to_owned(), alg: jwk.key.algorithm().as_str(), kind: jwk.key.describe() }
     }
 }
 
@@ -47,6 +44,74 @@ pub(crate) struct Document {
     /// The document's exact text.
     pub(crate) document: String,
     pub(crate) keys: Vec<Key>,
+}
+
+/// `publish`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Publish<'a> {
+    pub(crate) schema_version: u32,
+    pub(crate) issuer: &'a str,
+    pub(crate) store: &'a str,
+    pub(crate) dry_run: bool,
+    /// Whether anything was written, or would be.
+    pub(crate) changed: bool,
+    pub(crate) keys: Vec<PublishedKey>,
+    pub(crate) documents: Vec<PublishedDocument>,
+    /// What was done about public access, in order.
+    pub(crate) access: Vec<String>,
+    pub(crate) notices: Vec<&'a str>,
+    pub(crate) verification: Option<Verify<'a>>,
+}
+
+/// A key of `publish` with what happens to it.
+#[derive(Debug, Serialize)]
+pub(crate) struct PublishedKey {
+    #[serde(flatten)]
+    pub(crate) key: Key,
+    /// `added`, `unchanged`, `kept` or `pruned`.
+    pub(crate) change: &'static str,
+}
+
+/// A document of `publish` with what happens to it.
+#[derive(Debug, Serialize)]
+pub(crate) struct PublishedDocument {
+    pub(crate) name: &'static str,
+    /// `create`, `update` or `unchanged`.
+    pub(crate) change: &'static str,
+}
+
+impl<'a> Publish<'a> {
+    pub(crate) fn new(plan: &'a Plan, verdict: Option<&'a issuer_verify::Verdict>, dry_run: bool) -> Self {
+        let key = |(jwk, change): &(issuer_jwks::Jwk, KeyChange)| PublishedKey {
+            key: jwk.into(),
+            change: match change {
+                KeyChange::Added => "added",
+                KeyChange::Unchanged => "unchanged",
+                KeyChange::Kept => "kept",
+                KeyChange::Pruned => "pruned",
+            },
+        };
+        let document = |document: &issuer_publish::DocumentPlan| PublishedDocument {
+            name: document.name,
+            change: match document.change {
+                Change::Create => "create",
+                Change::Update => "update",
+                Change::Unchanged => "unchanged",
+            },
+        };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            issuer: plan.issuer().as_str(),
+            store: plan.location(),
+            dry_run,
+            changed: !plan.is_empty(),
+            keys: plan.key_changes().iter().map(key).collect(),
+            documents: plan.documents().iter().map(document).collect(),
+            access: plan.access().steps(),
+            notices: plan.access().notices().collect(),
+            verification: verdict.map(Verify::from),
+        }
+    }
 }
 
 /// `verify`.
@@ -164,7 +229,11 @@ pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
 
 fn write(text: &str, end: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    [text, end].iter().try_for_each(|part| out.write_all(part.as_bytes())).and_then(|()| out.flush()).map_err(|error| refused(&error))
+    [text, end]
+        .iter()
+        .try_for_each(|part| out.write_all(part.as_bytes()))
+        .and_then(|()| out.flush())
+        .map_err(|error| refused(&error))
 }
 
 fn refused(error: &io::Error) -> Failure {

@@ -41,6 +41,11 @@ impl Talk {
         line(WARNING, "warning", text);
     }
 
+    /// A report that explains a failure; said also with `--quiet`.
+    pub(crate) fn always(&self, text: &str) {
+        plain(text.trim_end());
+    }
+
     /// What was done, or what to do next.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {

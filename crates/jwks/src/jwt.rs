@@ -130,6 +130,11 @@ impl Token {
         })
     }
 
+    /// The token as it is sent (RFC 7515 section 7.1).
+    pub fn compact(&self) -> String {
+        format!("{}.{}", self.signing_input, Base64UrlUnpadded::encode_string(&self.signature))
+    }
+
     /// The JOSE header.
     pub fn header(&self) -> &Map<String, Value> {
         &self.header

@@ -21,6 +21,6 @@ pub use error::{Category, Error};
 pub use folder::Folder;
 pub use merge::{KeyChange, Merged, merge};
 pub use plan::{Change, DocumentPlan, Plan, PlanOptions, Site};
-pub use publish::{Applied, Step, apply, plan, publish};
+pub use publish::{Step, apply, plan, publish};
 pub use s3::{AccessMode, AccessPlan, BucketName, Partition, Prefix, S3, S3Location, S3Options};
 pub use store::{Condition, Published, Store, Stored, Version};

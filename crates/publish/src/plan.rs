@@ -111,6 +111,11 @@ impl Plan {
         self.access.is_empty() && self.documents.iter().all(|document| document.change == Change::Unchanged)
     }
 
+    /// The store, for people.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
     /// The issuer.
     pub fn issuer(&self) -> &IssuerUrl {
         &self.issuer

@@ -16,13 +16,6 @@ pub enum Step {
     Document(&'static str),
 }
 
-/// What was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// The plan that was executed.
-    pub plan: Plan,
-}
-
 /// Reads the store and compares.
 ///
 /// # Errors
@@ -62,12 +55,12 @@ pub async fn publish<E: From<Error>>(
     options: &PlanOptions,
     mut approve: impl FnMut(&Plan) -> Result<(), E>,
     mut progress: impl FnMut(Step),
-) -> Result<Applied, E> {
+) -> Result<Plan, E> {
     for attempt in 1..=TRIES {
         let plan = plan(store, site, options).await?;
         approve(&plan)?;
         match apply(store, &plan, &mut progress).await {
-            Ok(()) => return Ok(Applied { plan }),
+            Ok(()) => return Ok(plan),
             Err(Error::Changed { .. }) => tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await,
             Err(error) => return Err(error.into()),
         }

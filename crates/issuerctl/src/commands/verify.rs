@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use issuer_discovery::IssuerUrl;
-use issuer_verify::{Expected, FetchOptions, Observation, Status, Verdict};
+use issuer_verify::{Expected, FetchOptions, Status, Verdict};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, TlsArgs, VerifyArgs};
@@ -68,7 +68,7 @@ pub(crate) fn report(verdict: &Verdict) -> String {
     let width = verdict.checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
     for check in &verdict.checks {
         let style = match check.status {
-            Status::Pass => Style::from(AnsiColor::Green.on_default()),
+            Status::Pass => AnsiColor::Green.on_default(),
             Status::Fail => AnsiColor::Red.on_default().bold(),
             Status::Warn => AnsiColor::Yellow.on_default(),
             Status::Skip => Style::new().dimmed(),

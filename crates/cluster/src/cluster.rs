@@ -1,0 +1,238 @@
+//! Requests to an API server.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding};
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use issuer_jwks::{JwkSet, MAX_INPUT_BYTES, Reading, Token, WeakKeys};
+use kube::Client;
+use kube::client::Body;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+use crate::{ClusterName, Error, ServiceAccountRef};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How a cluster is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Connection {
+    /// A kubeconfig file; else `KUBECONFIG`, `~/.kube/config`, or the pod's own service account.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of it; else its current one.
+    pub context: Option<String>,
+}
+
+/// A connection to an API server.
+pub struct Cluster {
+    client: Client,
+    server: String,
+}
+
+/// What an API server publishes of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// `/openid/v1/jwks`.
+    pub keys: JwkSet,
+    /// `issuer` in its discovery document.
+    pub issuer: String,
+    /// `jwks_uri` in its discovery document.
+    pub jwks_uri: String,
+}
+
+impl Cluster {
+    /// Reads the configuration; nothing is asked of the server yet.
+    ///
+    /// # Errors
+    /// [`Error::Kubeconfig`], [`Error::NoContext`], [`Error::NoConfiguration`], [`Error::Client`].
+    pub async fn connect(connection: &Connection) -> Result<Self, Error> {
+        let mut config = configuration(connection).await?;
+        config.connect_timeout = Some(CONNECT_LIMIT);
+        config.read_timeout = Some(ANSWER_LIMIT);
+        let server = config.cluster_url.to_string();
+        let client = Client::try_from(config)
+            .map_err(|error| Error::Client { server: server.clone(), source: Box::new(error) })?;
+        Ok(Self { client, server })
+    }
+
+    /// The public keys in Secret `<cluster>-sa` (Cluster API `util/secret`): every PEM block of its `tls.crt`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::NoCertificate`], [`Error::Keys`], and failures of the connection.
+    pub async fn secret_keys(&self, cluster: &ClusterName, namespace: &str, weak: WeakKeys) -> Result<Reading, Error> {
+        let resource = format!("Secret {cluster}-sa in namespace {namespace}");
+        let path = format!("/api/v1/namespaces/{namespace}/secrets/{cluster}-sa");
+        let body = self.ask(Method::GET, &path, "get", &resource, None).await?;
+        let secret: Secret = parse(&body, &resource)?;
+        let Some(encoded) = secret.data.tls_crt else {
+            return Err(Error::NoCertificate { secret: resource, members: secret.data.members });
+        };
+        let pem = Base64::decode_vec(&encoded)
+            .map_err(|_| Error::Answer { resource: resource.clone(), what: "not base64 in tls.crt".to_owned() })?;
+        // A private key put there by mistake must not stay in memory either.
+        let pem = Zeroizing::new(pem);
+        let place = format!("tls.crt of {resource}");
+        issuer_jwks::read(&pem, weak).map_err(|source| Error::Keys { resource: place, source })
+    }
+
+    /// What the server publishes itself; both documents are asked for together.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Keys`], and failures of the connection.
+    pub async fn served(&self, weak: WeakKeys) -> Result<Served, Error> {
+        #[derive(Deserialize)]
+        struct Document {
+            issuer: String,
+            jwks_uri: String,
+        }
+        let (keys_path, document_path) = ("/openid/v1/jwks", "/.well-known/openid-configuration");
+        let (keys, document) = tokio::join!(
+            self.ask(Method::GET, keys_path, "get", keys_path, None),
+            self.ask(Method::GET, document_path, "get", document_path, None),
+        );
+        let keys = JwkSet::parse(&keys?, weak)
+            .and_then(|set| if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(set) });
+        let keys = keys.map_err(|source| Error::Keys { resource: keys_path.to_owned(), source })?;
+        let document: Document = parse(&document?, document_path)?;
+        Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
+    }
+
+    /// A fresh token of a service account (TokenRequest, authentication.k8s.io/v1), valid for ten minutes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Token`], and failures of the connection.
+    pub async fn fresh_token(&self, account: &ServiceAccountRef, audience: &str) -> Result<Token, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            token: String,
+        }
+        let (namespace, name) = (account.namespace(), account.name());
+        let resource = format!("ServiceAccount {name} (serviceaccounts/token) in namespace {namespace}");
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request = serde_json::json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [audience], "expirationSeconds": 600},
+        });
+        let body = self.ask(Method::POST, &path, "create", &resource, Some(request.to_string())).await?;
+        let answer: Answer = parse(&body, &resource)?;
+        Token::parse(&answer.status.token).map_err(|source| Error::Token { account: account.to_string(), source })
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        verb: &'static str,
+        resource: &str,
+        body: Option<String>,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let timeout = || Error::Timeout { server: self.server.clone(), limit_secs: ANSWER_LIMIT.as_secs() };
+        let (status, body) = tokio::time::timeout(ANSWER_LIMIT, self.exchange(method, path, resource, body))
+            .await
+            .map_err(|_| timeout())??;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        let (server, resource, message) = (self.server.clone(), resource.to_owned(), status_message(&body));
+        Err(match status {
+            401 => Error::Unauthorized { server, message },
+            403 => Error::Forbidden { server, verb, resource, message },
+            404 => Error::NotFound { server, resource },
+            _ => Error::Status { server, verb, resource, status, message },
+        })
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        resource: &str,
+        body: Option<String>,
+    ) -> Result<(u16, Zeroizing<Vec<u8>>), Error> {
+        let unreachable =
+            |source: kube::Error| Error::Unreachable { server: self.server.clone(), source: Box::new(source) };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.unwrap_or_default().into_bytes()))
+            .map_err(|error| unreachable(kube::Error::HttpError(error)))?;
+        let response = self.client.send(request).await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        match Limited::new(response.into_body(), MAX_INPUT_BYTES).collect().await {
+            Ok(collected) => Ok((status, Zeroizing::new(collected.to_bytes().to_vec()))),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(Error::Answer { resource: resource.to_owned(), what: "larger than 1 MiB".to_owned() })
+            }
+            Err(error) => Err(unreachable(kube::Error::Service(error))),
+        }
+    }
+}
+
+async fn configuration(connection: &Connection) -> Result<Config, Error> {
+    let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
+    let refuse = |path: PathBuf| move |error| Error::Kubeconfig { path, source: Box::new(error) };
+    let (path, kubeconfig) = match &connection.kubeconfig {
+        Some(path) => (path.clone(), Kubeconfig::read_from(path).map_err(refuse(path.clone()))?),
+        None => {
+            let path = default_path();
+            match Kubeconfig::read() {
+                Ok(kubeconfig) if !kubeconfig.clusters.is_empty() || connection.context.is_some() => (path, kubeconfig),
+                Ok(_) => return in_cluster("the kubeconfig names no cluster"),
+                Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) => {
+                    return in_cluster("neither KUBECONFIG nor ~/.kube/config is there");
+                }
+                Err(error) => return Err(refuse(path)(error)),
+            }
+        }
+    };
+    if let Some(context) = &connection.context
+        && !kubeconfig.contexts.iter().any(|named| named.name == *context)
+    {
+        let known = kubeconfig.contexts.iter().map(|named| named.name.clone()).collect();
+        return Err(Error::NoContext { context: context.clone(), known });
+    }
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(refuse(path))
+}
+
+fn in_cluster(reason: &str) -> Result<Config, Error> {
+    Config::incluster().map_err(|error| Error::NoConfiguration { reason: format!("{reason}; {error}") })
+}
+
+/// For messages alone; kube finds the file itself.
+fn default_path() -> PathBuf {
+    std::env::var_os("KUBECONFIG").map_or_else(|| PathBuf::from("~/.kube/config"), PathBuf::from)
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        let html = body.trim_ascii_start().starts_with(b"<");
+        // The JSON reader's own text may quote a value, which could be a secret one.
+        let place = format!("not the JSON that it should be (line {} column {})", error.line(), error.column());
+        let what = if html { "HTML, so something else than the API server has answered".to_owned() } else { place };
+        Error::Answer { resource: resource.to_owned(), what }
+    })
+}
+
+/// The message of a metav1.Status, or the beginning of whatever was said.
+fn status_message(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Status {
+        message: String,
+    }
+    serde_json::from_slice::<Status>(body).map_or_else(
+        |_| String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned(),
+        |status| status.message,
+    )
+}
