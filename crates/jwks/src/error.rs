@@ -16,7 +16,7 @@ pub enum Error {
     #[error("it is empty")]
     Empty,
     /// Something else than a key, recognized.
-    #[error("it is {what}, not a public key")]
+    #[error("it is {what}; an API server does not read that as a key")]
     NotAKey {
         /// What the bytes are.
         what: &'static str,

@@ -44,10 +44,14 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
     }
     let document: SetDocument = serde_json::from_slice(bytes).map_err(|error| {
         if error.is_data() {
-            wrong("JSON, but no object with an array \"keys\"")
-        } else {
-            Error::NotJson { reason: error.to_string() }
+            return wrong("JSON, but no object with an array \"keys\"");
         }
+        let instead = match bytes.trim_ascii_start() {
+            [b'<', ..] => "it is HTML or XML; ",
+            [b'-', b'-', ..] => "it is PEM; ",
+            _ => "",
+        };
+        Error::NotJson { reason: format!("{instead}{error}") }
     })?;
     if let Some(keys) = document.keys {
         return if document.twice { Err(wrong("it has the member \"keys\" twice")) } else { Ok(keys) };

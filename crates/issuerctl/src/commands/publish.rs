@@ -48,7 +48,7 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outc
             let expected = expected(&plan, &site, live.as_ref(), args);
             Some(read_back(&target, &plan, &fetch, &expected, talk).await?)
         };
-        finish(&plan, verdict.as_ref(), args, format, talk)
+        finish(&target, &plan, verdict.as_ref(), args, format, talk)
     })
 }
 
@@ -223,7 +223,13 @@ fn finish(plan: &Plan, verdict: Option<&Verdict>, args: &PublishArgs, format: Ou
     }
     let Some(verdict) = verdict else { return Ok(Exit::Done) };
     if verdict.passed() {
-        talk.note("verified: AWS STS can read this issuer");
+        let verified = match target {
+            Target::Folder(_) => {
+                "verified: the documents are what AWS STS needs; now serve the folder at the issuer URL"
+            }
+            Target::S3(_) => "verified: AWS STS can read this issuer",
+        };
+        talk.note(verified);
         talk.detail(&verify::report(verdict));
         return Ok(Exit::Done);
     }
