@@ -216,7 +216,14 @@ async fn read_back(
     }
 }
 
-fn finish(plan: &Plan, verdict: Option<&Verdict>, args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+fn finish(
+    target: &Target,
+    plan: &Plan,
+    verdict: Option<&Verdict>,
+    args: &PublishArgs,
+    format: OutputFormat,
+    talk: &Talk,
+) -> Outcome {
     match format {
         OutputFormat::Text => output::line(plan.issuer().as_str())?,
         OutputFormat::Json => output::json(&output::Publish::new(plan, verdict, args.dry_run))?,
