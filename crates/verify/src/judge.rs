@@ -43,7 +43,7 @@ pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
         let site = token::Site { issuer, documented_issuer: document.issuer.as_deref(), keys: &published };
         token::judge(text, expected, &site, &mut checks);
     }
-    checks.push(vantage::judge(observation, asked.as_deref()));
+    checks.push(vantage::judge(observation, asked.as_deref().or(document.issuer.as_deref())));
     checks.push(aws_side(&checks, expected));
     Verdict { issuer: asked.or(document.issuer).unwrap_or_default(), checks }
 }

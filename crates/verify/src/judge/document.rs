@@ -124,10 +124,10 @@ fn required_members(object: &Map<String, Value>) -> Check {
     if !missing.is_empty() {
         let alike: Vec<_> = missing.iter().filter_map(|name| misspelled(object, name)).collect();
         let instead = if alike.is_empty() { String::new() } else { format!("; there is {} instead", alike.join(", ")) };
-        let plural = if missing.len() > 1 { "members" } else { "member" };
+        let plural = if missing.len() > 1 { "members are" } else { "member is" };
         let list = missing.join(", ");
         let fault = Fault::new(
-            format!("{NAME} has no {list}: the required {plural} is missing{instead}"),
+            format!("{NAME} has no {list}: the required {plural} missing{instead}"),
             format!("add {list}: issuerctl publish (or issuerctl discovery) writes a document with every member"),
         );
         return Check::fail(ID, sts::NO_KEY, fault);

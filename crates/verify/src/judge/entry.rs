@@ -37,8 +37,16 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             ),
             format!("remove key_ops, \"use\": \"sig\" says enough; {}", anew()),
         ),
+        JwkFault::KeyType { kty } if matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC") => Fault::new(
+            format!("{who} has kty {}: letter case counts, and it must be {}", quote(kty), kty.to_ascii_uppercase()),
+            format!("set kty to {}; {}", kty.to_ascii_uppercase(), anew()),
+        ),
         JwkFault::KeyType { kty } => Fault::new(
-            format!("{who} has kty {} and is not supported: STS knows RSA and EC keys only", quote(kty)),
+            format!(
+                "{who} has kty {}{} and is not supported: STS knows RSA and EC keys only",
+                quote(kty),
+                member("crv").map(|crv| format!(" (crv {})", show(crv))).unwrap_or_default()
+            ),
             "sign with an RSA or EC key (issuerctl keygen makes one), publish it, and remove this entry",
         ),
         JwkFault::Member { member: name } => Fault::new(

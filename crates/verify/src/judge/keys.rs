@@ -191,7 +191,10 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
 /// A key of a type that STS does not know; RFC 7517 section 5 has readers ignore it.
 fn is_foreign(error: &Error) -> bool {
     let Error::Entry { fault, .. } = error else { return false };
-    matches!(fault, JwkFault::KeyType { .. } | JwkFault::Curve { .. })
+    match fault {
+        JwkFault::KeyType { kty } => !matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC"),
+        other => matches!(other, JwkFault::Curve { .. }),
+    }
 }
 
 fn too_many(raw: &[Value]) -> Option<Fault> {

@@ -1,0 +1,407 @@
+//! Broken and healthy sites, judged without a network: each is broken in one way, and that way is named.
+
+mod common;
+
+use common::*;
+use issuer_jwks::{JwkSet, WeakKeys};
+use issuer_verify::{
+    Answer, BodyFault, CertificateFault, Chain, Expected, Fetched, Observation, Status, Unreached, judge, read_folder,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn first_key(name: &str, value: Value) -> String {
+    let mut keys = keys();
+    keys["keys"][0] = with(keys["keys"][0].clone(), name, value);
+    keys.to_string()
+}
+
+#[test]
+fn a_well_issuer_passes_and_the_verdict_says_what_cannot_be_seen() {
+    let verdict = judge(&well(), &expected());
+    assert!(verdict.passed(), "{verdict:#?}");
+    assert_eq!(verdict.issuer, ISSUER);
+    let last = verdict.checks.last().unwrap();
+    assert_eq!((last.id, last.status), ("aws-side", Status::Skip));
+    assert!(last.message.contains("IAM provider") && last.message.contains("trust policy"), "{}", last.message);
+}
+
+#[test]
+fn a_broken_discovery_document_is_named_by_its_fault() {
+    let doc = |name, value| with(document(), name, value).to_string();
+    let other = |text: &str| text.to_owned();
+    for (name, body, id, words) in [
+        ("empty", other(""), "discovery-json", &["empty"][..]),
+        ("bom", format!("\u{feff}{}", document()), "discovery-json", &["byte order mark"]),
+        ("html", other("<!doctype html><html></html>"), "discovery-json", &["HTML"]),
+        ("xml", other("<?xml version=\"1.0\"?><Error/>"), "discovery-json", &["XML"]),
+        ("cut", document().to_string()[..40].to_owned(), "discovery-json", &["truncated", "upload"]),
+        ("array", other("[]"), "discovery-json", &["an array"]),
+        ("twice encoded", json!(document().to_string()).to_string(), "discovery-json", &["twice"]),
+        ("the keys", keys().to_string(), "discovery-json", &["JWK Set", "swapped"]),
+        ("a Status", other(r#"{"kind":"Status","apiVersion":"v1"}"#), "discovery-json", &["Kubernetes object"]),
+        ("no issuer", doc("issuer", Value::Null), "required-members", &["no issuer"]),
+        ("no jwks_uri", doc("jwks_uri", Value::Null), "required-members", &["no jwks_uri"]),
+        (
+            "no response types",
+            doc("response_types_supported", Value::Null),
+            "required-members",
+            &["response_types_supported"],
+        ),
+        (
+            "no subject types",
+            doc("subject_types_supported", Value::Null),
+            "required-members",
+            &["subject_types_supported"],
+        ),
+        (
+            "no algorithms",
+            doc("id_token_signing_alg_values_supported", Value::Null),
+            "required-members",
+            &["id_token_signing_alg_values_supported"],
+        ),
+        ("issuer is a list", doc("issuer", json!([ISSUER])), "required-members", &["an array, not a string"]),
+        ("code only", doc("response_types_supported", json!(["code"])), "required-members", &["id_token"]),
+        (
+            "a string for a list",
+            doc("subject_types_supported", json!("public")),
+            "required-members",
+            &["array of strings"],
+        ),
+        ("slash", doc("issuer", json!(format!("{ISSUER}/"))), "issuer-match", &["trailing slash", "byte for byte"]),
+        ("letter case", doc("issuer", json!("https://oidc.example.com/Demo")), "issuer-match", &["letter case"]),
+        ("http", doc("issuer", json!("http://oidc.example.com/demo")), "issuer-match", &["scheme is http"]),
+        ("invisible", doc("issuer", json!(format!("{ISSUER}\u{200b}"))), "issuer-match", &["U+200B", "\\u{200b}"]),
+        ("other host", doc("issuer", json!("https://x.example/demo")), "issuer-match", &["another host"]),
+        (
+            "plain jwks_uri",
+            doc("jwks_uri", json!("http://oidc.example.com/demo/keys.json")),
+            "jwks-uri",
+            &["https alone"],
+        ),
+        ("relative jwks_uri", doc("jwks_uri", json!("/keys.json")), "jwks-uri", &["relative"]),
+        (
+            "inner jwks_uri",
+            doc("jwks_uri", json!("https://10.1.2.3:6443/openid/v1/jwks")),
+            "jwks-uri",
+            &["private address", "--service-account-jwks-uri"],
+        ),
+        (
+            "cluster jwks_uri",
+            doc("jwks_uri", json!("https://kubernetes.default.svc/openid/v1/jwks")),
+            "jwks-uri",
+            &["inside the cluster"],
+        ),
+    ] {
+        assert_root(name, &judge(&observation(body, keys().to_string()), &expected()), id, words);
+    }
+}
+
+#[test]
+fn a_misspelled_member_is_pointed_out() {
+    let mut document = with(document(), "jwks_uri", Value::Null);
+    document["jwksUri"] = json!("https://oidc.example.com/demo/keys.json");
+    let verdict = judge(&observation(document.to_string(), keys().to_string()), &expected());
+    assert_root("jwksUri", &verdict, "required-members", &["\"jwksUri\" instead"]);
+}
+
+#[test]
+fn broken_keys_are_named_by_their_fault() {
+    let text = |text: &str| text.to_owned();
+    let pem = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n";
+    let many = json!({"keys": vec![keys()["keys"][0].clone(); 101]}).to_string();
+    let shared =
+        json!({"keys": [keys()["keys"][0], with(other_keys()["keys"][0].clone(), "kid", json!(kid()))]}).to_string();
+    for (name, body, id, words) in [
+        ("empty", text(""), "keys-json", &["empty"][..]),
+        ("pem", text(pem), "keys-json", &["PEM", "issuerctl jwks"]),
+        ("private pem", text("-----BEGIN RSA PRIVATE KEY-----\n"), "keys-json", &["PRIVATE", "rotate"]),
+        ("error text", text("open sa.pub: no such file"), "keys-json", &["not JSON", "open sa.pub"]),
+        ("one JWK", keys()["keys"][0].to_string(), "keys-json", &["single JWK"]),
+        ("bare array", keys()["keys"].to_string(), "keys-json", &["bare array"]),
+        ("no array", json!({"keys": {}}).to_string(), "keys-json", &["an object, not an array"]),
+        ("discovery", document().to_string(), "keys-json", &["discovery document"]),
+        ("no keys member", text("{}"), "keys-json", &["\"keys\" is missing"]),
+        ("no keys", text(r#"{"keys":[]}"#), "keys-usable", &["empty", "publish"]),
+        ("101 keys", many, "keys-usable", &["101", "at most 100", "--prune"]),
+        ("shared kid", shared, "keys-usable", &["share one kid"]),
+        ("no kid", first_key("kid", Value::Null), "keys-usable", &["no kid"]),
+        ("kid a number", first_key("kid", json!(1)), "keys-usable", &["kid", "string"]),
+        ("enc", first_key("use", json!("enc")), "keys-usable", &["use \"enc\""]),
+        ("key_ops", first_key("key_ops", json!(["verify"])), "keys-usable", &["key_ops"]),
+        ("alg", first_key("alg", json!("RS256")), "keys-usable", &["alg \"RS256\"", "ES256"]),
+        ("private", first_key("d", json!("AA")), "keys-usable", &["private", "rotate"]),
+        ("padding", first_key("x", json!("AAA=")), "keys-usable", &["padding"]),
+        ("no y", first_key("y", Value::Null), "keys-usable", &["no y"]),
+        ("off the curve", first_key("y", json!("A".repeat(43))), "keys-usable", &["point"]),
+        ("lower case", first_key("kty", json!("ec")), "keys-usable", &["letter case"]),
+        (
+            "ed25519",
+            text(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"e","x":"AA"}]}"#),
+            "keys-usable",
+            &["Ed25519", "RSA and EC"],
+        ),
+    ] {
+        assert_root(name, &judge(&observation(document().to_string(), body), &expected()), id, words);
+    }
+}
+
+#[test]
+fn what_is_only_unusual_passes() {
+    let pretty = serde_json::to_string_pretty(&keys()).unwrap();
+    let beside =
+        json!({"keys": [keys()["keys"][0], {"kty": "OKP", "crv": "Ed25519", "kid": "e", "x": "AA"}]}).to_string();
+    let twice = json!({"keys": [keys()["keys"][0], keys()["keys"][0]]}).to_string();
+    let unnamed = json!({"keys": [keys()["keys"][0], with(keys()["keys"][0].clone(), "kid", json!(""))]}).to_string();
+    for (name, keys) in [
+        ("pretty", format!("\r\n {pretty}\n")),
+        ("a foreign key beside", beside),
+        ("twice", twice),
+        ("the guide's empty kid", unnamed),
+        ("an external signer's kid", first_key("kid", json!("signer/1"))),
+        ("no use, no alg", with(keys(), "comment", json!("x")).to_string()),
+    ] {
+        let verdict = judge(&observation(document().to_string(), keys), &expected());
+        assert!(verdict.passed(), "{name}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn keys_on_another_public_host_are_fine() {
+    let document = with(document(), "jwks_uri", json!("https://cdn.example.net/demo.json"));
+    let verdict = judge(&observation(document.to_string(), keys().to_string()), &expected());
+    assert!(verdict.passed(), "{verdict:#?}");
+}
+
+fn no_discovery(outcome: Result<Answer, Unreached>) -> Observation {
+    let location = format!("{ISSUER}/.well-known/openid-configuration");
+    Observation { discovery: Fetched { location, outcome }, keys: None, keys_again: None, ..well() }
+}
+
+#[test]
+fn an_answer_other_than_200_is_named_by_who_gave_it() {
+    let xml = |code: &str| format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
+    let api = r#"{"kind":"Status","apiVersion":"v1","code":403}"#;
+    for (name, answer, words) in [
+        ("s3", status(403, "AmazonS3", &xml("AccessDenied")), &["403", "AccessDenied", "bucket policy"][..]),
+        ("cloudfront", status(403, "CloudFront", &xml("AccessDenied")), &["CloudFront", "origin access control"]),
+        ("api server", status(403, "", api), &["system:anonymous", "service-account-issuer-discovery"]),
+        ("api server 401", status(401, "", api), &["401", "anonymous"]),
+        ("other 403", status(403, "nginx", "no"), &["403", "anonymous"]),
+        ("no bucket", status(404, "AmazonS3", &xml("NoSuchBucket")), &["bucket does not exist", "--create-bucket"]),
+        ("no key", status(404, "AmazonS3", &xml("NoSuchKey")), &["404", "path"]),
+        (
+            "kms",
+            status(
+                400,
+                "AmazonS3",
+                "<Error><Code>InvalidArgument</Code><Message>AWS KMS managed keys</Message></Error>",
+            ),
+            &["KMS", "AES256"],
+        ),
+        ("global host", status(400, "AmazonS3", &xml("IllegalLocationConstraintException")), &["400", "regional"]),
+        ("throttled", status(429, "", ""), &["429", "throttles"]),
+        ("down", status(503, "", ""), &["503", "server"]),
+        ("no content", status(204, "", ""), &["204", "200"]),
+        ("teapot", status(418, "", ""), &["418", "anonymous"]),
+    ] {
+        assert_root(name, &judge(&no_discovery(Ok(answer)), &expected()), "discovery-reachable", words);
+    }
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_says_where_it_leads() {
+    let redirect = |status: u16, headers: &[(&str, &str)], body: &str| Answer {
+        status,
+        headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        body: body.into(),
+        ..Answer::default()
+    };
+    let s3 = "<Error><Code>PermanentRedirect</Code><Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint></Error>";
+    for (name, answer, words) in [
+        (
+            "elsewhere",
+            redirect(302, &[("location", "https://www.example.com/x")], ""),
+            &["302", "https://www.example.com/x"][..],
+        ),
+        ("login", redirect(302, &[("location", "https://idp.example/oauth2/authorize")], ""), &["login", "public"]),
+        (
+            "region header",
+            redirect(301, &[("server", "AmazonS3"), ("x-amz-bucket-region", "eu-west-1")], ""),
+            &["301", "eu-west-1"],
+        ),
+        ("region in the body", redirect(301, &[], s3), &["301", "s3.eu-west-1.amazonaws.com"]),
+        ("nowhere", redirect(308, &[], ""), &["without a Location"]),
+    ] {
+        assert_root(name, &judge(&no_discovery(Ok(answer)), &expected()), "discovery-reachable", words);
+    }
+}
+
+#[test]
+fn what_never_answered_is_named_by_its_reason() {
+    use CertificateFault as C;
+    let chain = |subject: &str, length, names_its_signer| {
+        Unreached::Certificate(C::Untrusted(Some(Chain {
+            subject: subject.into(),
+            issuer: "CN=R3".into(),
+            length,
+            names_its_signer,
+        })))
+    };
+    for (name, unreached, words) in [
+        ("dns", Unreached::NameNotFound, &["resolve", "DNS"][..]),
+        ("refused", Unreached::Refused, &["refused"]),
+        ("route", Unreached::Unroutable, &["unreachable"]),
+        ("firewall", Unreached::ConnectTimedOut, &["5 s", "firewall"]),
+        ("slow", Unreached::AnswerTimedOut, &["5 s", "CDN"]),
+        ("reset", Unreached::Closed, &["reset"]),
+        ("plain", Unreached::NotTls, &["plain HTTP"]),
+        ("handshake", Unreached::Handshake("x".into()), &["TLS 1.2"]),
+        (
+            "expired",
+            Unreached::Certificate(C::Expired { not_after: Some(0) }),
+            &["expired", "1970-01-01T00:00:00Z", "renew"],
+        ),
+        ("early", Unreached::Certificate(C::NotYetValid { not_before: None }), &["not yet valid"]),
+        ("name", Unreached::Certificate(C::WrongName { names: vec!["x.example".into()] }), &["x.example", "SAN"]),
+        ("private CA", chain("CN=a", 1, false), &["unknown CA", "--ca-file", "thumbprint"]),
+        ("self-signed", chain("CN=R3", 1, false), &["self-signed"]),
+        ("leaf only", chain("CN=a", 1, true), &["incomplete", "full chain"]),
+    ] {
+        assert_root(name, &judge(&no_discovery(Err(unreached)), &expected()), "discovery-reachable", words);
+    }
+}
+
+#[test]
+fn a_body_that_is_not_whole_is_no_document() {
+    for (fault, words) in [
+        (BodyFault::Truncated, &["truncated", "Content-Length"][..]),
+        (BodyFault::TimedOut, &["5 s"]),
+        (BodyFault::TooLarge, &["1 MiB"]),
+    ] {
+        let answer = Answer { body_fault: Some(fault), ..answer(document().to_string()) };
+        assert_root(
+            &format!("{fault:?}"),
+            &judge(&no_discovery(Ok(answer)), &expected()),
+            "discovery-reachable",
+            words,
+        );
+    }
+}
+
+#[test]
+fn a_dotted_bucket_gets_its_own_mend() {
+    let url = "https://my.bucket.s3.eu-west-1.amazonaws.com/.well-known/openid-configuration".to_owned();
+    let fault =
+        Unreached::Certificate(CertificateFault::WrongName { names: vec!["*.s3.eu-west-1.amazonaws.com".into()] });
+    let seen = Observation {
+        discovery: Fetched { location: url, outcome: Err(fault) },
+        ..no_discovery(Err(Unreached::Refused))
+    };
+    assert_root("dots", &judge(&seen, &expected()), "discovery-reachable", &["without dots", "path style"]);
+}
+
+#[test]
+fn two_different_answers_at_once_are_a_fault() {
+    let mut seen = well();
+    seen.keys_again = Some(at(format!("{ISSUER}/keys.json"), answer(other_keys().to_string())));
+    assert_root("drift", &judge(&seen, &expected()), "keys-stable", &["different keys", "union"]);
+}
+
+#[test]
+fn a_given_key_that_is_not_published_is_named() {
+    let keys = JwkSet::parse(other_keys().to_string().as_bytes(), WeakKeys::Refuse).unwrap();
+    let kid = keys.keys()[0].kid.to_string();
+    let verdict = judge(&well(), &Expected { keys: Some(keys), ..expected() });
+    assert_root("given", &verdict, "keys-expected", &[&kid, "not published"]);
+}
+
+#[test]
+fn a_wrong_content_type_is_a_warning_alone() {
+    let mut seen = well();
+    seen.discovery.outcome.as_mut().unwrap().headers[0].1 = "binary/octet-stream".to_owned();
+    let verdict = judge(&seen, &expected());
+    assert!(verdict.passed());
+    assert!(
+        verdict.checks.iter().any(|c| c.id == "discovery-content-type" && c.status == Status::Warn),
+        "{verdict:#?}"
+    );
+}
+
+#[test]
+fn an_answer_from_a_private_address_is_a_warning() {
+    let mut seen = well();
+    seen.discovery.outcome.as_mut().unwrap().address = Some([10, 0, 0, 5].into());
+    let verdict = judge(&seen, &expected());
+    let vantage = verdict.checks.iter().find(|check| check.id == "vantage").unwrap();
+    assert_eq!(vantage.status, Status::Warn);
+    assert!(vantage.message.contains("10.0.0.5"), "{}", vantage.message);
+}
+
+#[test]
+fn a_folder_is_judged_by_its_own_issuer() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = read_folder(folder.path()).unwrap();
+    let verdict = judge(&missing, &Expected::default());
+    assert_root("missing", &verdict, "discovery-reachable", &["does not exist", "issuerctl publish"]);
+
+    std::fs::create_dir(folder.path().join(".well-known")).unwrap();
+    std::fs::write(folder.path().join(".well-known/openid-configuration"), document().to_string()).unwrap();
+    std::fs::write(folder.path().join("keys.json"), keys().to_string()).unwrap();
+    let verdict = judge(&read_folder(folder.path()).unwrap(), &Expected::default());
+    assert!(verdict.passed(), "{verdict:#?}");
+    assert_eq!(verdict.issuer, ISSUER);
+    assert!(read_folder(&folder.path().join("nowhere")).is_err());
+}
+
+#[test]
+fn the_whole_verdict_on_a_private_bucket() {
+    let body = "<Error><Code>AccessDenied</Code></Error>";
+    let mut seen = no_discovery(Ok(status(403, "AmazonS3", body)));
+    seen.keys = Some(at(format!("{ISSUER}/keys.json"), status(403, "AmazonS3", body)));
+    insta::assert_snapshot!(show(&judge(&seen, &expected())));
+}
+
+#[test]
+fn the_whole_verdict_on_a_well_issuer() {
+    let token = sign(&header(), &claims());
+    insta::assert_snapshot!(show(&judge(&well(), &Expected { token: Some(token), ..expected() })));
+}
+
+fn show(verdict: &issuer_verify::Verdict) -> String {
+    let line = |check: &issuer_verify::Check| {
+        let mut text = format!("{:?} {}: {}\n", check.status, check.id, check.message);
+        for (name, value) in [("sts", &check.sts_error), ("fix", &check.fix)] {
+            text.extend(value.iter().map(|value| format!("    {name}: {value}\n")));
+        }
+        text
+    };
+    verdict.checks.iter().map(line).collect()
+}
+
+proptest! {
+    #[test]
+    fn no_bodies_panic(
+        document in proptest::collection::vec(any::<u8>(), 0..80),
+        keys in "\\PC{0,60}",
+        code in 100u16..600,
+    ) {
+        let mut seen = observation(document, keys);
+        judge(&seen, &expected());
+        seen.discovery = at(ISSUER.to_owned(), Answer { status: code, ..seen.discovery.outcome.unwrap() });
+        judge(&seen, &Expected::default());
+    }
+
+    #[test]
+    fn no_member_of_either_document_panics(
+        name in prop::sample::select(vec!["issuer", "jwks_uri", "response_types_supported", "id_token_signing_alg_values_supported", "kid", "x", "y", "crv", "kty", "alg", "use", "x5c"]),
+        value in prop_oneof![Just(Value::Null), Just(json!([])), Just(json!({})), any::<i64>().prop_map(|n| json!(n)), "\\PC{0,40}".prop_map(|s| json!(s))],
+    ) {
+        let mut document = document();
+        document[name] = value.clone();
+        let mut keys = keys();
+        keys["keys"][0][name] = value;
+        judge(&observation(document.to_string(), self::keys().to_string()), &expected());
+        judge(&observation(self::document().to_string(), keys.to_string()), &expected());
+    }
+}
