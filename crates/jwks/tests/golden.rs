@@ -1,5 +1,7 @@
 //! What a real kube-apiserver made of the same files (`fixtures/golden`, with its provenance).
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

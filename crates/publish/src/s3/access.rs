@@ -9,6 +9,8 @@ use aws_sdk_s3::types::{
 };
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 
+use sha2::{Digest, Sha256};
+
 use super::policy::{self, Merge};
 use super::{Partition, S3, code};
 use crate::Error;
@@ -268,9 +270,9 @@ impl S3 {
         let partition = Partition::of_region(&self.region).name;
         let arn = |name| format!("arn:{partition}:s3:::{}/{}", self.location.bucket, self.location.object_key(name));
         // One statement a prefix, so that several issuers live side by side in a bucket.
-        let sid: String = std::iter::once("IssuerctlPublicRead")
-            .chain(self.location.object_key("").split(|c: char| !c.is_ascii_alphanumeric()))
-            .collect();
+        let digest = Sha256::digest(self.location.object_key(""));
+        let sid =
+            format!("IssuerctlPublicRead{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         match policy::merge(existing, &sid, &[arn(KEYS_NAME), arn(DISCOVERY_NAME)]) {
             Ok(Merge::Unchanged) => Ok(None),
             Ok(Merge::Put(text)) => Ok(Some(text)),

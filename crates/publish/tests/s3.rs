@@ -1,0 +1,348 @@
+//! Publishing to a server that speaks S3 over real HTTP, with the real SDK in between. The request log shows what was asked.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use issuer_discovery::{IssuerUrl, Ports, Shape};
+use issuer_jwks::{JwkSet, WeakKeys};
+use issuer_publish::{AccessMode, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, publish};
+use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
+
+const KEYS: &str = "prod/keys.json";
+const DISCOVERY: &str = "prod/.well-known/openid-configuration";
+
+fn keys(case: &str) -> JwkSet {
+    let path = format!("{}/../../fixtures/golden/cases/{case}/jwks.json", env!("CARGO_MANIFEST_DIR"));
+    JwkSet::parse(&std::fs::read(path).unwrap(), WeakKeys::Refuse).unwrap()
+}
+
+fn site(case: &str) -> Site {
+    let issuer = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
+    Site { keys: keys(case), issuer, shape: Shape::Irsa }
+}
+
+fn options() -> S3Options {
+    S3Options { max_age_secs: 300, create_bucket: true, ..S3Options::default() }
+}
+
+fn store_in(server: &S3Server, region: &str, options: S3Options) -> Store {
+    connect(server, region, "s3://my-oidc/prod", options)
+}
+
+fn store_at(server: &S3Server, location: &str, options: S3Options) -> Store {
+    connect(server, "us-west-2", location, options)
+}
+
+fn connect(server: &S3Server, region: &str, location: &str, options: S3Options) -> Store {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .endpoint_url(server.endpoint())
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
+        .force_path_style(true)
+        .build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    Store::S3(Box::new(S3::with_client(client, location.parse().unwrap(), options, region.to_owned())))
+}
+
+fn store(server: &S3Server, options: S3Options) -> Store {
+    store_in(server, "us-west-2", options)
+}
+
+async fn run(store: &Store, site: &Site, options: &PlanOptions) -> Result<Plan, Error> {
+    publish(store, site, options, |_| Ok::<(), Error>(()), |_| {}).await
+}
+
+fn changes(plan: &Plan) -> Vec<KeyChange> {
+    plan.key_changes().iter().map(|(_, change)| *change).collect()
+}
+
+/// Requests that go out together arrive in any order.
+fn sorted(mut log: Vec<String>) -> Vec<String> {
+    log.sort();
+    log
+}
+
+#[tokio::test]
+async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_keys_first() {
+    let server = S3Server::start();
+    let plan = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    insta::assert_snapshot!(plan.to_string(), @r#"
+    s3://my-oidc/prod for https://oidc.example.com/prod
+      + access        create the bucket
+      + access        public access block: BlockPublicAcls=true IgnorePublicAcls=true BlockPublicPolicy=false RestrictPublicBuckets=false
+      + access        bucket policy: everybody may s3:GetObject the two documents
+      + document      keys.json (new)
+      + document      .well-known/openid-configuration (new)
+      + key           "HSsv1GH636Pc9xR4JZOxMXKRXUODPrcRvki4Be1MKlo" RSA-2048 (new)
+    "#);
+    let log = server.take_log();
+    let (reads, writes) = log.split_at(5);
+    insta::assert_snapshot!(sorted(reads.to_vec()).join("\n"), @r#"
+    GetBucketOwnershipControls
+    GetBucketPolicy
+    GetObject prod/.well-known/openid-configuration
+    GetObject prod/keys.json
+    GetPublicAccessBlock
+    "#);
+    insta::assert_snapshot!(writes.join("\n"), @r#"
+    CreateBucket content-type=application/xml
+    PutPublicAccessBlock content-type=application/xml
+    GetBucketPolicy
+    PutBucketPolicy content-type=text/plain
+    PutObject prod/keys.json if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
+    PutObject prod/.well-known/openid-configuration if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
+    "#);
+    insta::assert_snapshot!(server.policy("my-oidc").unwrap(), @r#"
+    {"Version":"2012-10-17","Statement":[{"Sid":"IssuerctlPublicReaddf662be7d765","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":["arn:aws:s3:::my-oidc/prod/keys.json","arn:aws:s3:::my-oidc/prod/.well-known/openid-configuration"]}]}
+    "#);
+    assert_eq!(server.block("my-oidc"), Some([true, true, false, false]));
+    assert_eq!(server.location_constraint("my-oidc").as_deref(), Some("us-west-2"));
+    assert_eq!(server.get("my-oidc", KEYS).unwrap(), keys("rsa2048").to_json().into_bytes());
+}
+
+#[tokio::test]
+async fn a_second_publish_reads_and_writes_nothing() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    server.take_log();
+    let plan = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    assert!(plan.is_empty(), "{plan}");
+    insta::assert_snapshot!(sorted(server.take_log()).join("\n"), @r#"
+    GetBucketOwnershipControls
+    GetBucketPolicy
+    GetObject prod/.well-known/openid-configuration
+    GetObject prod/keys.json
+    GetPublicAccessBlock
+    "#);
+}
+
+#[tokio::test]
+async fn publish_keeps_a_key_that_is_not_in_the_input_until_it_is_pruned() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let plan = run(&store, &site("p256"), &PlanOptions::default()).await.unwrap();
+    assert_eq!(changes(&plan), [KeyChange::Added, KeyChange::Kept]);
+    let both = keys("p256").union(&keys("rsa2048")).unwrap();
+    assert_eq!(server.get("my-oidc", KEYS).unwrap(), both.to_json().into_bytes());
+    let discovery = String::from_utf8(server.get("my-oidc", DISCOVERY).unwrap()).unwrap();
+    assert!(discovery.contains(r#""id_token_signing_alg_values_supported":["ES256","RS256"]"#), "{discovery}");
+
+    server.take_log();
+    let plan = run(&store, &site("p256"), &PlanOptions { prune: true, ..PlanOptions::default() }).await.unwrap();
+    assert_eq!(changes(&plan), [KeyChange::Unchanged, KeyChange::Pruned]);
+    assert_eq!(server.get("my-oidc", KEYS).unwrap(), keys("p256").to_json().into_bytes());
+    let writes: Vec<_> = server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
+    insta::assert_snapshot!(writes.join("\n"), @r#"
+    PutObject prod/keys.json if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
+    PutObject prod/.well-known/openid-configuration if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
+    "#);
+}
+
+#[tokio::test]
+async fn a_lost_race_is_planned_anew_and_the_other_writers_key_stays() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let theirs = keys("rsa2048").union(&keys("p384")).unwrap();
+    server.put_before_next_write("my-oidc", KEYS, theirs.to_json().as_bytes());
+    run(&store, &site("p256"), &PlanOptions::default()).await.unwrap();
+    let published = JwkSet::parse(&server.get("my-oidc", KEYS).unwrap(), WeakKeys::Refuse).unwrap();
+    for case in ["rsa2048", "p256", "p384"] {
+        assert!(keys(case).difference(&published).is_empty(), "{case} was lost");
+    }
+}
+
+#[tokio::test]
+async fn a_first_publish_that_loses_the_race_overwrites_nothing() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.put_before_next_write("my-oidc", KEYS, keys("p384").to_json().as_bytes());
+    run(&store(&server, options()), &site("p256"), &PlanOptions::default()).await.unwrap();
+    let published = JwkSet::parse(&server.get("my-oidc", KEYS).unwrap(), WeakKeys::Refuse).unwrap();
+    assert_eq!(published, keys("p256").union(&keys("p384")).unwrap());
+}
+
+#[tokio::test]
+async fn a_bucket_policy_keeps_its_id_and_its_other_statements() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let theirs = r#"{"Version":"2012-10-17","Id":"theirs","Statement":[{"Sid":"Logs","Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}"#;
+    server.set_policy("my-oidc", theirs);
+    run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let merged: serde_json::Value = serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
+    let before: serde_json::Value = serde_json::from_str(theirs).unwrap();
+    assert_eq!(merged["Id"], "theirs");
+    assert_eq!(merged["Statement"][0], before["Statement"][0]);
+    assert_eq!(merged["Statement"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_half_finished_run_is_healed_by_the_next() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    server.refuse("PutBucketPolicy", "AccessDenied");
+    let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert_eq!(error.category(), Category::NotPermitted);
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("s3:PutBucketPolicy") && hint.contains("account's own public access block"), "{hint}");
+    assert!(server.get("my-oidc", KEYS).is_none());
+
+    server.refuse_nothing();
+    server.take_log();
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let log = server.take_log();
+    assert!(
+        !log.iter().any(|line| line.starts_with("CreateBucket") || line.starts_with("PutPublicAccessBlock")),
+        "{log:?}"
+    );
+    assert!(server.get("my-oidc", DISCOVERY).is_some());
+}
+
+#[tokio::test]
+async fn a_setting_that_somebody_changed_is_mended_and_nothing_else_is_written() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    server.set_policy("my-oidc", r#"{"Version":"2012-10-17","Statement":[]}"#);
+    server.take_log();
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let writes: Vec<_> = server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
+    assert_eq!(writes, ["PutBucketPolicy content-type=text/plain"]);
+}
+
+#[tokio::test]
+async fn a_compatible_store_without_access_block_is_said_once_and_used() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    // MinIO's two answers.
+    for (call, code) in [
+        ("GetPublicAccessBlock", "NotImplemented"),
+        ("PutPublicAccessBlock", "NotImplemented"),
+        ("GetBucketOwnershipControls", "MalformedXML"),
+    ] {
+        server.refuse(call, code);
+    }
+    // Its buckets block nothing.
+    server.unblock("my-oidc");
+    let compatible = S3Options { endpoint_url: Some(server.endpoint()), ..options() };
+    let plan = run(&store(&server, compatible), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    assert_eq!(plan.access().notices().count(), 1);
+    assert!(server.get("my-oidc", DISCOVERY).is_some());
+}
+
+#[tokio::test]
+async fn aws_itself_is_never_taken_for_a_store_without_access_block() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.refuse("GetPublicAccessBlock", "NotImplemented");
+    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Call { call: "GetPublicAccessBlock", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_published_document_that_cannot_be_read_stays_untouched() {
+    let private = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"AA","y":"AA","d":"AA"}]}"#;
+    let kid = keys("rsa2048").keys()[0].kid.to_string();
+    let other = keys("p256").to_json().replace(keys("p256").keys()[0].kid.as_str(), &kid);
+    for published in ["{\"keys\":[", "<html>", private, other.as_str()] {
+        let server = S3Server::start();
+        server.make_bucket("my-oidc");
+        server.put("my-oidc", KEYS, published.as_bytes());
+        let prune = PlanOptions { prune: true, ..PlanOptions::default() };
+        let error = run(&store(&server, options()), &site("rsa2048"), &prune).await.unwrap_err();
+        assert_eq!(error.category(), Category::Conflict, "{published}: {error}");
+        assert_eq!(server.get("my-oidc", KEYS).unwrap(), published.as_bytes());
+        assert!(!server.take_log().iter().any(|line| line.starts_with("Put")));
+    }
+}
+
+#[tokio::test]
+async fn a_document_of_another_issuer_is_replaced_only_when_asked() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.put("my-oidc", DISCOVERY, br#"{"issuer":"https://other.example.com"}"#);
+    let store = store(&server, options());
+    let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::OtherIssuer { published, .. } if published == "https://other.example.com"),
+        "{error}"
+    );
+    run(&store, &site("rsa2048"), &PlanOptions { change_issuer: true, ..PlanOptions::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_made_only_when_asked_and_in_us_east_1_without_a_constraint() {
+    let server = S3Server::start();
+    let not_asked = S3Options { create_bucket: false, ..options() };
+    for access in [AccessMode::Policy, AccessMode::Acl, AccessMode::None] {
+        let store = store(&server, S3Options { access, ..not_asked.clone() });
+        let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+        assert!(matches!(error, Error::NoBucket { .. }), "{access:?}: {error}");
+    }
+    run(&store_in(&server, "us-east-1", options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    assert_eq!(server.location_constraint("my-oidc"), None);
+}
+
+#[tokio::test]
+async fn a_bucket_of_somebody_else_is_not_permitted() {
+    let server = S3Server::start();
+    server.refuse("CreateBucket", "BucketAlreadyExists");
+    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::OtherOwner { .. }), "{error}");
+    assert_eq!(error.category(), Category::NotPermitted);
+}
+
+#[tokio::test]
+async fn a_bucket_in_another_region_is_an_error_that_names_the_region() {
+    let server = S3Server::start();
+    server.redirect("eu-west-1");
+    for access in [AccessMode::Policy, AccessMode::None] {
+        let store = store(&server, S3Options { access, ..options() });
+        let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+        assert!(matches!(&error, Error::OtherRegion { actual, .. } if actual == "eu-west-1"), "{access:?}: {error}");
+        assert_eq!(error.hint().unwrap(), "give --region eu-west-1");
+    }
+}
+
+#[tokio::test]
+async fn issuers_side_by_side_in_a_bucket_have_a_statement_each() {
+    let server = S3Server::start();
+    for location in ["s3://my-oidc/prod", "s3://my-oidc/pro/d", "s3://my-oidc/pro-d", "s3://my-oidc"] {
+        run(&store_at(&server, location, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    }
+    let policy: serde_json::Value = serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
+    assert_eq!(policy["Statement"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn acls_are_set_on_the_objects_and_a_bucket_without_them_is_named() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let store = store(&server, S3Options { access: AccessMode::Acl, ..options() });
+    let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::NoAcls { .. }), "{error}");
+    assert!(server.take_log().iter().any(|line| line.contains("x-amz-acl=public-read")));
+}
+
+#[tokio::test]
+async fn the_expected_owner_is_sent_with_every_call_on_the_bucket() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let expected = S3Options { expected_bucket_owner: Some("111122223333".to_owned()), ..options() };
+    run(&store(&server, expected), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    for line in server.take_log() {
+        assert!(line.contains("x-amz-expected-bucket-owner=111122223333"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_with_other_caching_is_written_again() {
+    let server = S3Server::start();
+    run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let longer = S3Options { max_age_secs: 3600, ..options() };
+    let plan = run(&store(&server, longer.clone()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    assert!(!plan.is_empty());
+    assert!(run(&store(&server, longer), &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
+}

@@ -1,0 +1,11 @@
+//! Servers that run in the test process, speak real HTTP on loopback, and write down what they were asked.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod kubernetes;
+mod s3;
+mod server;
+mod tls;
+
+pub use kubernetes::{ApiServer, Reply};
+pub use s3::{ACCESS_KEY, S3Server, SECRET_KEY};
+pub use tls::Authority;

@@ -1,0 +1,378 @@
+//! S3 as AWS has it since April 2023: new buckets block public access and know no ACLs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::dto::*;
+use s3s::service::S3ServiceBuilder;
+use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+
+use crate::Authority;
+use crate::server::Server;
+
+/// The key id that the server takes.
+pub const ACCESS_KEY: &str = "test";
+/// Its secret.
+pub const SECRET_KEY: &str = "test-secret";
+
+/// Headers of a request that the log shows.
+const LOGGED: [&str; 7] = [
+    "if-match",
+    "if-none-match",
+    "content-type",
+    "cache-control",
+    "x-amz-expected-bucket-owner",
+    "x-amz-acl",
+    "x-amz-checksum-sha256",
+];
+
+/// An S3 server; objects lie in a temporary folder.
+pub struct S3Server {
+    server: Server,
+    https: bool,
+    state: Arc<Mutex<State>>,
+    _folder: tempfile::TempDir,
+}
+
+#[derive(Default)]
+struct State {
+    log: Vec<String>,
+    /// What the call of this name answers instead.
+    refused: HashMap<String, S3ErrorCode>,
+    /// The region that every call is sent to.
+    region: Option<String>,
+    /// Done just before the next PutObject: somebody else's write.
+    intruder: Option<(String, String, Vec<u8>)>,
+    policies: HashMap<String, String>,
+    blocks: HashMap<String, PublicAccessBlockConfiguration>,
+    ownership: HashMap<String, OwnershipControls>,
+    locations: HashMap<String, String>,
+    root: std::path::PathBuf,
+}
+
+impl S3Server {
+    /// Starts one that speaks plain HTTP.
+    pub fn start() -> Self {
+        Self::serve(None)
+    }
+
+    /// Starts one that speaks HTTPS with a certificate of `authority`.
+    pub fn start_https(authority: &Authority) -> Self {
+        Self::serve(Some(authority))
+    }
+
+    /// For `--endpoint-url`.
+    pub fn endpoint(&self) -> String {
+        let port = self.server.address.port();
+        if self.https { format!("https://localhost:{port}") } else { format!("http://127.0.0.1:{port}") }
+    }
+
+    /// The calls since the last time this was asked, each with its object and the headers that matter, sorted where they
+    /// went out together.
+    pub fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().log)
+    }
+
+    /// Lets a call (`PutBucketPolicy`) answer this error code from now on.
+    pub fn refuse(&self, call: &str, code: &str) {
+        let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap();
+        self.state().refused.insert(call.to_owned(), code);
+    }
+
+    /// Lets every call answer that the bucket lies in another region.
+    pub fn redirect(&self, region: &str) {
+        self.state().region = Some(region.to_owned());
+    }
+
+    /// Takes back all of [`S3Server::refuse`].
+    pub fn refuse_nothing(&self) {
+        self.state().refused.clear();
+    }
+
+    /// Makes a bucket as AWS does, without a client.
+    pub fn make_bucket(&self, name: &str) {
+        let mut state = self.state();
+        std::fs::create_dir_all(state.root.join(name)).unwrap();
+        state.new_bucket(name, None);
+    }
+
+    /// Puts an object there behind the client's back.
+    pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        write(&self.state().root, bucket, key, bytes);
+    }
+
+    /// Puts an object there just before the next PutObject is carried out.
+    pub fn put_before_next_write(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        self.state().intruder = Some((bucket.to_owned(), key.to_owned(), bytes.to_vec()));
+    }
+
+    /// An object's bytes.
+    pub fn get(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.state().root.join(bucket).join(key)).ok()
+    }
+
+    /// A bucket's policy.
+    pub fn policy(&self, bucket: &str) -> Option<String> {
+        self.state().policies.get(bucket).cloned()
+    }
+
+    /// Sets a bucket's policy behind the client's back.
+    pub fn set_policy(&self, bucket: &str, policy: &str) {
+        self.state().policies.insert(bucket.to_owned(), policy.to_owned());
+    }
+
+    /// A bucket's public access block: BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets.
+    pub fn block(&self, bucket: &str) -> Option<[bool; 4]> {
+        let state = self.state();
+        let block = state.blocks.get(bucket)?;
+        Some([
+            block.block_public_acls == Some(true),
+            block.ignore_public_acls == Some(true),
+            block.block_public_policy == Some(true),
+            block.restrict_public_buckets == Some(true),
+        ])
+    }
+
+    /// Lets a bucket's policy be public, as stores without a public access block do.
+    pub fn unblock(&self, bucket: &str) {
+        self.state().blocks.remove(bucket);
+    }
+
+    /// The LocationConstraint that a bucket was made with.
+    pub fn location_constraint(&self, bucket: &str) -> Option<String> {
+        self.state().locations.get(bucket).cloned()
+    }
+
+    fn serve(authority: Option<&Authority>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Arc::new(Mutex::new(State { root: folder.path().to_owned(), ..State::default() }));
+        let objects = FileSystem::new(folder.path()).unwrap();
+        let mut builder = S3ServiceBuilder::new(Aws { objects, state: state.clone() });
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        builder.set_access(Door { state: state.clone() });
+        let server = Server::start(authority.map(Authority::acceptor), builder.build());
+        Self { server, https: authority.is_some(), state, _folder: folder }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl State {
+    fn new_bucket(&mut self, name: &str, location: Option<String>) {
+        let all = PublicAccessBlockConfiguration {
+            block_public_acls: Some(true),
+            ignore_public_acls: Some(true),
+            block_public_policy: Some(true),
+            restrict_public_buckets: Some(true),
+        };
+        let enforced = ObjectOwnership::from_static(ObjectOwnership::BUCKET_OWNER_ENFORCED);
+        self.blocks.insert(name.to_owned(), all);
+        self.ownership.insert(
+            name.to_owned(),
+            OwnershipControls { rules: vec![OwnershipControlsRule { object_ownership: enforced }] },
+        );
+        if let Some(location) = location {
+            self.locations.insert(name.to_owned(), location);
+        }
+    }
+
+    /// Whether the policy lets everybody read the object.
+    fn is_public(&self, bucket: &str, key: &str) -> bool {
+        let Some(policy) = self.policies.get(bucket) else { return false };
+        let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
+        let arn = format!("arn:aws:s3:::{bucket}/{key}");
+        policy["Statement"].as_array().unwrap().iter().any(|statement| {
+            let resource = &statement["Resource"];
+            let names_it = resource == &arn || resource.as_array().is_some_and(|list| list.iter().any(|r| r == &arn));
+            statement["Principal"] == "*" && statement["Action"] == "s3:GetObject" && names_it
+        })
+    }
+}
+
+fn write(root: &std::path::Path, bucket: &str, key: &str, bytes: &[u8]) {
+    let path = root.join(bucket).join(key);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Writes the log, refuses what it was told to, and lets strangers read what the policy makes public.
+struct Door {
+    state: Arc<Mutex<State>>,
+}
+
+#[async_trait::async_trait]
+impl S3Access for Door {
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let call = cx.s3_op().name().to_owned();
+        let object = cx.s3_path().as_object().map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
+        let mut line = call.clone();
+        if let Some((_, key)) = &object {
+            line += &format!(" {key}");
+        }
+        for name in LOGGED {
+            if let Some(value) = cx.headers().get(name).and_then(|value| value.to_str().ok()) {
+                let shown = if matches!(name, "if-match" | "x-amz-checksum-sha256") { "…" } else { value };
+                line += &format!(" {name}={shown}");
+            }
+        }
+        let mut state = self.state.lock().unwrap();
+        if cx.credentials().is_none() {
+            line += " (anonymous)";
+        }
+        state.log.push(line);
+        if let Some(region) = &state.region {
+            let mut error = S3Error::with_message(S3ErrorCode::PermanentRedirect, "use the specified endpoint");
+            error
+                .set_headers([("x-amz-bucket-region".parse().unwrap(), region.parse().unwrap())].into_iter().collect());
+            return Err(error);
+        }
+        if let Some(code) = state.refused.get(&call) {
+            return Err(S3Error::with_message(code.clone(), "as the test wants it"));
+        }
+        if cx.credentials().is_none() {
+            let public = object.is_some_and(|(bucket, key)| call == "GetObject" && state.is_public(&bucket, &key));
+            return if public { Ok(()) } else { Err(s3_error!(AccessDenied, "Access Denied")) };
+        }
+        Ok(())
+    }
+}
+
+/// The objects of s3s-fs, and what it does not have.
+struct Aws {
+    objects: FileSystem,
+    state: Arc<Mutex<State>>,
+}
+
+impl Aws {
+    fn state(&self, bucket: &str) -> S3Result<MutexGuard<'_, State>> {
+        let state = self.state.lock().unwrap();
+        if state.root.join(bucket).is_dir() {
+            Ok(state)
+        } else {
+            Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+        }
+    }
+}
+
+fn by_somebody_else<T, U>(input: T, request: &S3Request<U>) -> S3Request<T> {
+    S3Request {
+        input,
+        method: request.method.clone(),
+        uri: request.uri.clone(),
+        headers: Default::default(),
+        extensions: Default::default(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
+    }
+}
+
+fn not_set(code: &'static str) -> S3Error {
+    S3Error::with_message(S3ErrorCode::from_bytes(code.as_bytes()).unwrap(), "not set")
+}
+
+#[async_trait::async_trait]
+impl S3 for Aws {
+    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+        let name = request.input.bucket.clone();
+        let location = request
+            .input
+            .create_bucket_configuration
+            .as_ref()
+            .and_then(|configuration| configuration.location_constraint.as_ref())
+            .map(|location| location.as_str().to_owned());
+        if self.state.lock().unwrap().root.join(&name).is_dir() {
+            return Err(s3_error!(BucketAlreadyOwnedByYou));
+        }
+        let response = self.objects.create_bucket(request).await?;
+        self.state.lock().unwrap().new_bucket(&name, location);
+        Ok(response)
+    }
+
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.objects.head_bucket(request).await
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        drop(self.state(&request.input.bucket)?);
+        self.objects.get_object(request).await
+    }
+
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let intruder = self.state(&request.input.bucket)?.intruder.take();
+        if let Some((bucket, key, bytes)) = intruder {
+            let body = StreamingBlob::from(Body::from(bytes));
+            let input = PutObjectInput::builder().bucket(bucket).key(key).body(Some(body)).build().unwrap();
+            self.objects.put_object(by_somebody_else(input, &request)).await?;
+        }
+        if request.input.acl.is_some() {
+            return Err(not_set("AccessControlListNotSupported"));
+        }
+        self.objects.put_object(request).await
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        request: S3Request<GetBucketPolicyInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+        let state = self.state(&request.input.bucket)?;
+        let policy = state.policies.get(&request.input.bucket).cloned().ok_or_else(|| not_set("NoSuchBucketPolicy"))?;
+        Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy) }))
+    }
+
+    async fn put_bucket_policy(
+        &self,
+        request: S3Request<PutBucketPolicyInput>,
+    ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
+        let mut state = self.state(&request.input.bucket)?;
+        if state.blocks.get(&request.input.bucket).is_some_and(|block| block.block_public_policy == Some(true)) {
+            return Err(s3_error!(AccessDenied, "public policies are blocked by the BlockPublicPolicy setting"));
+        }
+        state.policies.insert(request.input.bucket, request.input.policy);
+        Ok(S3Response::new(PutBucketPolicyOutput::default()))
+    }
+
+    async fn get_public_access_block(
+        &self,
+        request: S3Request<GetPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
+        let state = self.state(&request.input.bucket)?;
+        let block = state.blocks.get(&request.input.bucket).cloned();
+        let block = block.ok_or_else(|| not_set("NoSuchPublicAccessBlockConfiguration"))?;
+        Ok(S3Response::new(GetPublicAccessBlockOutput { public_access_block_configuration: Some(block) }))
+    }
+
+    async fn put_public_access_block(
+        &self,
+        request: S3Request<PutPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
+        let mut state = self.state(&request.input.bucket)?;
+        state.blocks.insert(request.input.bucket, request.input.public_access_block_configuration);
+        Ok(S3Response::new(PutPublicAccessBlockOutput::default()))
+    }
+
+    async fn get_bucket_ownership_controls(
+        &self,
+        request: S3Request<GetBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
+        let state = self.state(&request.input.bucket)?;
+        let controls = state.ownership.get(&request.input.bucket).cloned();
+        let controls = controls.ok_or_else(|| not_set("OwnershipControlsNotFoundError"))?;
+        Ok(S3Response::new(GetBucketOwnershipControlsOutput { ownership_controls: Some(controls) }))
+    }
+
+    async fn put_bucket_ownership_controls(
+        &self,
+        request: S3Request<PutBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<PutBucketOwnershipControlsOutput>> {
+        let mut state = self.state(&request.input.bucket)?;
+        state.ownership.insert(request.input.bucket, request.input.ownership_controls);
+        Ok(S3Response::new(PutBucketOwnershipControlsOutput::default()))
+    }
+}
