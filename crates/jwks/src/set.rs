@@ -136,6 +136,12 @@ impl JwkSet {
         Ok(self)
     }
 
+    /// The set without the entry that [`JwkSet::with_empty_kid`] adds.
+    #[must_use]
+    pub fn without_empty_kid(&self) -> Self {
+        Self { keys: self.keys.iter().filter(|jwk| !jwk.kid.as_str().is_empty()).cloned().collect() }
+    }
+
     /// The algorithms of the keys, sorted and unique.
     pub fn algorithms(&self) -> BTreeSet<Algorithm> {
         self.keys.iter().map(|jwk| jwk.key.algorithm()).collect()

@@ -32,7 +32,9 @@ pub struct Merged {
 /// # Errors
 /// [`issuer_jwks::Error::KidConflict`] and [`issuer_jwks::Error::TooManyKeys`].
 pub fn merge(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<Merged, issuer_jwks::Error> {
-    let union = given.union(published)?;
+    // When pruned, the empty kid may pass to another key: it is nobody's own name.
+    let comparable = if prune { published.without_empty_kid() } else { published.clone() };
+    let union = given.union(&comparable)?;
     let kept = published.difference(given);
     let set = match (prune && !kept.is_empty(), given.difference(published).is_empty()) {
         (true, _) => given.clone(),

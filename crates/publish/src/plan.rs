@@ -85,10 +85,11 @@ impl Plan {
         };
         let previous_issuer = other_issuer(site, published, place(DISCOVERY_NAME), options)?;
         let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
-        let mut given = site.keys.clone();
-        if options.with_empty_kid && published_keys.get("").is_none() {
-            given = given.with_empty_kid().map_err(conflict)?;
-        }
+        let given = if options.with_empty_kid {
+            with_empty_kid(&site.keys, &published_keys, options.prune).map_err(conflict)?
+        } else {
+            site.keys.clone()
+        };
         let merged = merge(&given, &published_keys, options.prune).map_err(conflict)?;
         let discovery = Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
         let documents = [
@@ -173,6 +174,14 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+/// A published empty kid stays with its key, unless that key is pruned: then the first given key takes it over.
+fn with_empty_kid(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<JwkSet, issuer_jwks::Error> {
+    let stays = |jwk: &Jwk| !prune || given.keys().iter().any(|other| other.key == jwk.key);
+    let unnamed = published.difference(&published.without_empty_kid());
+    let with_published = if published.get("").is_some_and(stays) { given.union(&unnamed)? } else { given.clone() };
+    with_published.with_empty_kid()
 }
 
 fn document(name: &'static str, text: String, stored: Option<&Stored>) -> DocumentPlan {

@@ -1,0 +1,227 @@
+//! What is asked of an API server, and what is made of its answers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+
+use issuer_cluster::{Category, Cluster, Connection, Error, LiveFault, check_live};
+use issuer_discovery::{IssuerUrl, Ports};
+use issuer_jwks::{JwkSet, Note, SignatureFault, Token, WeakKeys};
+use issuer_test_support::{ApiServer, Reply};
+
+const SECRET: &str = "GET /api/v1/namespaces/eksa-system/secrets/prod-sa";
+const JWKS: &str = "GET /openid/v1/jwks";
+const DOCUMENT: &str = "GET /.well-known/openid-configuration";
+const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
+
+fn golden(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn base64(text: &str) -> String {
+    use base64ct::Encoding;
+    base64ct::Base64::encode_string(text.as_bytes())
+}
+
+/// As Cluster API makes it, the private half included.
+fn secret(certificate: &str) -> Reply {
+    let key = base64(&golden("cases/rsa2048/signing.rsa2048.key.pem"));
+    let certificate = base64(certificate);
+    Reply::ok(format!(
+        r#"{{"kind":"Secret","apiVersion":"v1","metadata":{{"name":"prod-sa"}},"data":{{"tls.crt":"{certificate}","tls.key":"{key}"}},"type":"cluster.x-k8s.io/secret"}}"#
+    ))
+}
+
+struct Test {
+    server: ApiServer,
+    folder: tempfile::TempDir,
+}
+
+impl Test {
+    fn new(replies: impl IntoIterator<Item = (&'static str, Reply)>) -> Self {
+        Self { server: ApiServer::start(replies), folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn kubeconfig(&self, user: &str) -> PathBuf {
+        let path = self.folder.path().join("kubeconfig");
+        std::fs::write(&path, self.server.kubeconfig(user)).unwrap();
+        path
+    }
+
+    async fn cluster(&self) -> Cluster {
+        let connection = Connection { kubeconfig: Some(self.kubeconfig("{token: a-token}")), context: None };
+        Cluster::connect(&connection).await.unwrap()
+    }
+
+    async fn secret_keys(&self) -> Result<issuer_jwks::Reading, Error> {
+        self.cluster().await.secret_keys(&"prod".parse().unwrap(), "eksa-system", WeakKeys::Refuse).await
+    }
+}
+
+#[tokio::test]
+async fn every_block_of_tls_crt_is_read_by_one_request_and_tls_key_never_shown() {
+    let both = golden("encodings/rsa2048.spki.pem") + &golden("encodings/p256.spki.pem");
+    let test = Test::new([(SECRET, secret(&both))]);
+    let reading = test.secret_keys().await.unwrap();
+    assert_eq!(reading.set.keys().len(), 2);
+    assert_eq!(test.server.log(), [format!("{SECRET} Bearer a-token")]);
+    assert!(!format!("{reading:?}").contains("PRIVATE"));
+}
+
+#[tokio::test]
+async fn a_private_key_in_tls_crt_gives_its_public_half_and_a_note() {
+    let test = Test::new([(SECRET, secret(&golden("encodings/rsa2048.pkcs1priv.pem")))]);
+    let reading = test.secret_keys().await.unwrap();
+    assert_eq!(reading.notes, [Note::PrivateKey { block: 1 }]);
+}
+
+#[tokio::test]
+async fn a_refusal_names_verb_resource_and_namespace() {
+    let test = Test::new([(SECRET, Reply::status(403, "secrets \"prod-sa\" is forbidden: User \"x\" cannot get"))]);
+    let error = test.secret_keys().await.unwrap_err();
+    assert_eq!(error.category(), Category::NotPermitted);
+    for part in ["get", "prod-sa", "eksa-system", "cannot get"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(error.hint().unwrap().contains("docs/rbac.md"));
+}
+
+#[tokio::test]
+async fn a_missing_secret_points_to_the_management_cluster() {
+    let test = Test::new([]);
+    let error = test.secret_keys().await.unwrap_err();
+    assert!(matches!(&error, Error::NotFound { resource, .. } if resource.contains("prod-sa")), "{error}");
+    assert!(error.hint().unwrap().contains("management cluster"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_secret_is_named_and_quotes_nothing() {
+    for (answer, says) in [
+        (Reply::ok("<html>Sign in</html>"), "HTML"),
+        (Reply::ok(r#"{"data":{"tls.crt":17,"tls.key":"hidden"}}"#), "line 1"),
+        (Reply::ok(r#"{"data":{"tls.key":"hidden"}}"#), "tls.key"),
+        (Reply::ok(r#"{"data":{"tls.crt":"***"}}"#), "base64"),
+        (Reply::ok(format!(r#"{{"data":{{"tls.crt":"{}"}}}}"#, base64("nonsense"))), "no usable key"),
+        (Reply::ok("x".repeat((1 << 20) + 1)), "1 MiB"),
+        (Reply::status(500, "etcd is away"), "etcd is away"),
+    ] {
+        let error = Test::new([(SECRET, answer)]).secret_keys().await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hidden"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_served_keys_are_those_of_the_api_server_byte_for_byte() {
+    let test = Test::new([
+        (JWKS, Reply::ok(golden("cases/multi-all-six/jwks.json"))),
+        (DOCUMENT, Reply::ok(golden("cases/multi-all-six/openid-configuration.json"))),
+    ]);
+    let served = test.cluster().await.served(WeakKeys::Refuse).await.unwrap();
+    assert_eq!(served.keys.to_json(), golden("cases/multi-all-six/jwks.json"));
+    assert_eq!(served.issuer, "https://example-bucket.s3.us-west-2.amazonaws.com/demo");
+    assert_eq!(test.server.log().len(), 2);
+}
+
+#[tokio::test]
+async fn an_api_server_that_serves_no_keys_says_why() {
+    let error = Test::new([]).cluster().await.served(WeakKeys::Refuse).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("--service-account-issuer"), "{error}");
+}
+
+#[tokio::test]
+async fn a_fresh_token_is_asked_for_with_the_audience_of_sts() {
+    let token = golden("cases/p256/token.jwt");
+    let answer = format!(r#"{{"kind":"TokenRequest","status":{{"token":"{}"}}}}"#, token.trim());
+    let test = Test::new([(TOKEN, Reply { status: 201, body: answer })]);
+    let fresh = test.cluster().await.fresh_token(&"default/app".parse().unwrap(), "sts.amazonaws.com").await.unwrap();
+    assert_eq!(fresh.compact(), token.trim());
+    let log = test.server.log().join("\n");
+    assert!(
+        log.contains(r#""audiences":["sts.amazonaws.com"]"#) && log.contains(r#""expirationSeconds":600"#),
+        "{log}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_exec_plugin_gives_the_token() {
+    use std::os::unix::fs::PermissionsExt;
+    let test = Test::new([(SECRET, secret(&golden("encodings/rsa2048.spki.pem")))]);
+    let plugin = test.folder.path().join("plugin");
+    let answer =
+        r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-plugin"}}"#;
+    std::fs::write(&plugin, format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let user = format!(
+        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: {}}}}}",
+        plugin.display()
+    );
+    let connection = Connection { kubeconfig: Some(test.kubeconfig(&user)), context: None };
+    let cluster = Cluster::connect(&connection).await.unwrap();
+    cluster.secret_keys(&"prod".parse().unwrap(), "eksa-system", WeakKeys::Refuse).await.unwrap();
+    assert_eq!(test.server.log(), [format!("{SECRET} Bearer from-plugin")]);
+}
+
+#[tokio::test]
+async fn a_context_that_is_not_there_is_answered_with_those_that_are() {
+    let test = Test::new([]);
+    let kubeconfig = Some(test.kubeconfig("{token: x}"));
+    let connection = Connection { kubeconfig: kubeconfig.clone(), context: Some("prod".to_owned()) };
+    let error = Cluster::connect(&connection).await.err().unwrap();
+    assert!(error.to_string().contains("test, other"), "{error}");
+    assert!(Cluster::connect(&Connection { kubeconfig, context: Some("other".to_owned()) }).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_unusable_kubeconfig_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nothing");
+    for text in [None, Some("not: [yaml"), Some("apiVersion: v1\nkind: Config\ncurrent-context: x\n")] {
+        if let Some(text) = text {
+            std::fs::write(&path, text).unwrap();
+        }
+        let error =
+            Cluster::connect(&Connection { kubeconfig: Some(path.clone()), context: None }).await.err().unwrap();
+        assert_eq!(error.category(), Category::BadInput);
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let test = Test::new([]);
+    let path = test.kubeconfig("{token: x}");
+    drop(test.server);
+    let cluster = Cluster::connect(&Connection { kubeconfig: Some(path), context: None }).await.unwrap();
+    let error = cluster.served(WeakKeys::Refuse).await.unwrap_err();
+    assert!(matches!(&error, Error::Unreachable { server, .. } if server.contains("localhost")), "{error}");
+}
+
+fn case(name: &str) -> (Token, JwkSet) {
+    let set = JwkSet::parse(golden(&format!("cases/{name}/jwks.json")).as_bytes(), WeakKeys::Refuse).unwrap();
+    (Token::parse(&golden(&format!("cases/{name}/token.jwt"))).unwrap(), set)
+}
+
+#[test]
+fn a_live_token_holds_with_its_key_and_issuer_and_every_other_is_named() {
+    let issuer = |text| IssuerUrl::parse(text, Ports::Refuse).unwrap();
+    let right = issuer("https://example-bucket.s3.us-west-2.amazonaws.com/demo");
+    let (token, keys) = case("p256");
+    let (_, others) = case("rsa2048");
+    assert_eq!(check_live(&token, &keys, &right), Ok(()));
+
+    let fault = check_live(&token, &others, &right).unwrap_err();
+    assert!(matches!(fault, LiveFault::WrongKey { .. }));
+    for kid in [token.kid().unwrap(), others.keys()[0].kid.as_str()] {
+        assert!(fault.to_string().contains(kid), "{fault}");
+    }
+
+    let other = issuer("https://other.example.com");
+    let fault = check_live(&token, &keys, &other).unwrap_err();
+    assert!(fault.to_string().contains(right.as_str()) && fault.to_string().contains(other.as_str()), "{fault}");
+
+    let stolen = others.to_json().replace(others.keys()[0].kid.as_str(), token.kid().unwrap());
+    let stolen = JwkSet::parse(stolen.as_bytes(), WeakKeys::Refuse).unwrap();
+    let fault = check_live(&token, &stolen, &right).unwrap_err();
+    assert!(matches!(fault, LiveFault::Signature(SignatureFault::AlgorithmMismatch { .. })), "{fault}");
+}

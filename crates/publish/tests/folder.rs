@@ -1,0 +1,133 @@
+//! Publishing to a folder.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+
+use issuer_discovery::{IssuerUrl, Ports, Shape};
+use issuer_jwks::{JwkSet, WeakKeys};
+use issuer_publish::{Category, Error, Folder, Plan, PlanOptions, Site, Store, apply, plan, publish};
+
+fn keys(case: &str) -> JwkSet {
+    let path = format!("{}/../../fixtures/golden/cases/{case}/jwks.json", env!("CARGO_MANIFEST_DIR"));
+    JwkSet::parse(&fs::read(path).unwrap(), WeakKeys::Refuse).unwrap()
+}
+
+fn site(case: &str) -> Site {
+    let issuer = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
+    Site { keys: keys(case), issuer, shape: Shape::Irsa }
+}
+
+fn store(path: &Path) -> Store {
+    Store::Folder(Folder::new(path))
+}
+
+async fn run(path: &Path, site: &Site) -> Result<Plan, Error> {
+    publish(&store(path), site, &PlanOptions::default(), |_| Ok::<(), Error>(()), |_| {}).await
+}
+
+#[tokio::test]
+async fn a_new_folder_holds_two_world_readable_documents_and_nothing_else() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = temporary.path().join("deep/site");
+    run(&root, &site("rsa2048")).await.unwrap();
+    let keys_file = root.join("keys.json");
+    let discovery_file = root.join(".well-known/openid-configuration");
+    assert_eq!(fs::read_to_string(&keys_file).unwrap(), keys("rsa2048").to_json());
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(root.join(".well-known")).unwrap().count(), 1);
+    #[cfg(unix)]
+    for file in [&keys_file, &discovery_file] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o644, "{file:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_publish_touches_no_file() {
+    let root = tempfile::tempdir().unwrap();
+    run(root.path(), &site("rsa2048")).await.unwrap();
+    let stamp = |name: &str| fs::metadata(root.path().join(name)).unwrap().modified().unwrap();
+    let before = (stamp("keys.json"), stamp(".well-known/openid-configuration"));
+    assert!(run(root.path(), &site("rsa2048")).await.unwrap().is_empty());
+    assert_eq!(before, (stamp("keys.json"), stamp(".well-known/openid-configuration")));
+}
+
+#[tokio::test]
+async fn a_plan_that_somebody_overtook_writes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let store = store(root.path());
+    let stale = plan(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    run(root.path(), &site("p256")).await.unwrap();
+    let error = apply(&store, &stale, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+    assert_eq!(fs::read_to_string(root.path().join("keys.json")).unwrap(), keys("p256").to_json());
+}
+
+#[test]
+fn many_writers_at_once_lose_no_key() {
+    let root = tempfile::tempdir().unwrap();
+    let cases = ["rsa2048", "rsa4096", "p256", "p384"];
+    std::thread::scope(|scope| {
+        for case in cases {
+            let root = root.path();
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(run(root, &site(case))).unwrap();
+            });
+        }
+    });
+    let published = JwkSet::parse(&fs::read(root.path().join("keys.json")).unwrap(), WeakKeys::Refuse).unwrap();
+    for case in cases {
+        assert!(keys(case).difference(&published).is_empty(), "{case} was lost");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_document_is_a_conflict_and_stays() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("keys.json")).unwrap();
+    assert_eq!(run(root.path(), &site("rsa2048")).await.unwrap_err().category(), Category::Conflict);
+    fs::remove_dir(root.path().join("keys.json")).unwrap();
+    fs::write(root.path().join("keys.json"), vec![b' '; (1 << 20) + 1]).unwrap();
+    assert_eq!(run(root.path(), &site("rsa2048")).await.unwrap_err().category(), Category::Conflict);
+    assert_eq!(fs::metadata(root.path().join("keys.json")).unwrap().len(), (1 << 20) + 1);
+}
+
+#[tokio::test]
+async fn the_empty_kid_stays_with_its_key_until_that_key_is_pruned() {
+    let root = tempfile::tempdir().unwrap();
+    let options = |prune| PlanOptions { with_empty_kid: true, prune, ..PlanOptions::default() };
+    let published = |case: &'static str, prune| {
+        let (root, options) = (root.path(), options(prune));
+        async move {
+            publish(&store(root), &site(case), &options, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
+            JwkSet::parse(&fs::read(root.join("keys.json")).unwrap(), WeakKeys::Refuse).unwrap()
+        }
+    };
+    let (old, new) = (keys("rsa2048"), keys("rsa4096"));
+    let (old, new) = (&old.keys()[0].key, &new.keys()[0].key);
+    assert_eq!(&published("rsa2048", false).await.get("").unwrap().key, old);
+    assert_eq!(&published("rsa4096", false).await.get("").unwrap().key, old);
+    let pruned = published("rsa4096", true).await;
+    assert_eq!(&pruned.get("").unwrap().key, new);
+    assert_eq!(pruned.keys().len(), 2);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_linked_document_stays_a_link() {
+    let root = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let target = elsewhere.path().join("real.json");
+    fs::write(&target, keys("p256").to_json()).unwrap();
+    std::os::unix::fs::symlink(&target, root.path().join("keys.json")).unwrap();
+    run(root.path(), &site("rsa2048")).await.unwrap();
+    assert!(root.path().join("keys.json").is_symlink());
+    let published = JwkSet::parse(&fs::read(&target).unwrap(), WeakKeys::Refuse).unwrap();
+    assert_eq!(published, keys("rsa2048").union(&keys("p256")).unwrap());
+
+    fs::remove_file(&target).unwrap();
+    let error = run(root.path(), &site("rsa2048")).await.unwrap_err();
+    assert!(error.to_string().contains("link to nothing"), "{error}");
+}
