@@ -1,0 +1,340 @@
+//! Kinds of input beyond the golden files: each is read, or refused by what it is.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use issuer_jwks::{
+    Curve, Error, JwkFault, JwkSet, KeyFault, KeyKind, Note, PublicKey, Token, TokenFault, WeakKeys, generate, read,
+};
+
+fn golden(path: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn text(path: &str) -> String {
+    String::from_utf8(golden(path)).unwrap()
+}
+
+fn fault(bytes: &[u8]) -> KeyFault {
+    match read(bytes, WeakKeys::Refuse) {
+        Err(Error::Key { fault }) => fault,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", Base64::encode_string(der))
+}
+
+/// SEQUENCE { SEQUENCE { OID, parameters }, BIT STRING { point } }, short lengths.
+fn ec_spki(parameters: &[u8], point: &[u8]) -> Vec<u8> {
+    let oid = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    let algorithm = [&[0x30, (oid.len() + parameters.len()) as u8], oid.as_slice(), parameters].concat();
+    let bits = [&[0x03, point.len() as u8 + 1, 0x00], point].concat();
+    [&[0x30, (algorithm.len() + bits.len()) as u8], algorithm.as_slice(), &bits].concat()
+}
+
+#[test]
+fn a_generated_key_is_read_back_in_the_form_of_the_api_server() {
+    for (kind, label, name) in [
+        (KeyKind::Rsa2048, "RSA PRIVATE KEY", "RSA-2048"),
+        (KeyKind::P256, "EC PRIVATE KEY", "P-256"),
+        (KeyKind::P384, "EC PRIVATE KEY", "P-384"),
+        (KeyKind::P521, "EC PRIVATE KEY", "P-521"),
+    ] {
+        let key = generate(kind).unwrap();
+        assert!(key.private_pem.starts_with(&format!("-----BEGIN {label}-----\n")));
+        assert_eq!(key.public.describe(), name);
+        let reading = read(key.private_pem.as_bytes(), WeakKeys::Refuse).unwrap();
+        assert_eq!(reading.notes, [Note::PrivateKey { block: 1 }]);
+        assert_eq!(reading.set.keys()[0].key, key.public);
+        let public = read(key.public.to_spki_pem().as_bytes(), WeakKeys::Refuse).unwrap();
+        assert_eq!(public.set, reading.set);
+        assert!(public.notes.is_empty());
+    }
+}
+
+#[test]
+fn a_block_that_is_no_use_is_named_with_its_number() {
+    let bundle = text("encodings/rsa2048.spki.pem")
+        + &text("encodings/odd-ed25519.spki.pem")
+        + &text("encodings/p256.spki-explicit-params.pem")
+        + &text("encodings/rsa2048.csr.pem")
+        + &text("encodings/rsa2048.pkcs8-encrypted.pem")
+        + &pem("PUBLIC KEY", b"garbage")
+        + &text("encodings/p256.spki.pem");
+    let reading = read(bundle.as_bytes(), WeakKeys::Refuse).unwrap();
+    assert_eq!(reading.set.keys().len(), 2);
+    let notes: Vec<String> = reading.notes.iter().map(|note| format!("{note:?}")).collect();
+    for (note, says) in notes.iter().zip([
+        "block: 2, what: \"an Ed25519",
+        "block: 3, what: \"an EC key with explicit",
+        "block: 4, what: \"a certificate request",
+        "block: 5, what: \"an encrypted private key",
+        "block: 6, what: \"damaged",
+    ]) {
+        assert!(note.contains(says), "{note}");
+    }
+    assert_eq!(notes.len(), 5);
+}
+
+#[test]
+fn a_cut_off_block_is_an_error_even_after_a_good_one() {
+    let whole = text("encodings/rsa2048.spki.pem");
+    let cut = whole.clone() + &whole[..whole.len() / 2];
+    assert!(matches!(read(cut.as_bytes(), WeakKeys::Refuse), Err(Error::Truncated { block: 2, .. })));
+    let mismatch = whole.replace("END PUBLIC KEY", "END CERTIFICATE");
+    assert!(matches!(read(mismatch.as_bytes(), WeakKeys::Refuse), Err(Error::Truncated { block: 1, .. })));
+}
+
+#[test]
+fn an_rsa_key_out_of_bounds_is_refused_with_the_reason() {
+    let modulus = |bits: usize| {
+        let mut n = vec![0xff; bits / 8];
+        n[0] = 0x80;
+        n
+    };
+    let rsa = |bits, e: &[u8]| PublicKey::rsa(&modulus(bits), e, WeakKeys::Refuse);
+    assert!(rsa(2048, &[1, 0, 1]).is_ok() && rsa(8192, &[3]).is_ok());
+    assert_eq!(rsa(2040, &[3]), Err(KeyFault::WeakRsa { bits: 2040 }));
+    assert_eq!(rsa(8200, &[3]), Err(KeyFault::LargeRsa { bits: 8200 }));
+    for e in [&[1][..], &[2], &[0], &[], &[1, 0, 0], &[1, 0, 0, 0, 1]] {
+        assert_eq!(rsa(2048, e), Err(KeyFault::RsaExponent), "{e:?}");
+    }
+    let mut even = modulus(2048);
+    even[255] = 0xfe;
+    assert_eq!(PublicKey::rsa(&even, &[3], WeakKeys::Refuse), Err(KeyFault::EvenModulus));
+    assert!(PublicKey::rsa(&modulus(1024), &[3], WeakKeys::Allow).is_ok());
+    assert_eq!(PublicKey::rsa(&modulus(256), &[3], WeakKeys::Allow), Err(KeyFault::WeakRsa { bits: 256 }));
+}
+
+#[test]
+fn a_point_off_the_curve_and_other_curves_are_refused() {
+    let p256 = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    let mut off = vec![4; 65];
+    assert_eq!(fault(pem("PUBLIC KEY", &ec_spki(&p256, &off)).as_bytes()), KeyFault::NotOnCurve { curve: "P-256" });
+    assert_eq!(fault(pem("PUBLIC KEY", &ec_spki(&p256, &[0])).as_bytes()), KeyFault::NotOnCurve { curve: "P-256" });
+    off.truncate(57);
+    for (curve, says) in [
+        (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21][..], "P-224"),
+        (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a], "secp256k1"),
+        (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x01], "1.3.132.0.1"),
+        (&[0x05, 0x00], "explicit parameters"),
+        (&[], "does not say its curve"),
+    ] {
+        let fault = fault(pem("PUBLIC KEY", &ec_spki(curve, &off)).as_bytes());
+        assert!(fault.to_string().contains(says), "{fault}");
+    }
+    assert!(PublicKey::ec(Curve::P384, &[4; 97]).is_err());
+}
+
+#[test]
+fn rsa_pss_is_refused() {
+    let der = [
+        0x30, 0x13, 0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a, 0x03, 0x04, 0x00,
+        0x30, 0x01, 0x00,
+    ];
+    assert_eq!(fault(pem("PUBLIC KEY", &der).as_bytes()), KeyFault::RsaPss);
+}
+
+#[test]
+fn a_sec1_key_without_its_public_half_is_completed_and_a_foreign_half_refused() {
+    let key = generate(KeyKind::P256).unwrap();
+    let body: String = key.private_pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = Base64::decode_vec(&body).unwrap();
+    // SEQUENCE, INTEGER 1, OCTET STRING of 32, [0] curve; [1] public key is cut off.
+    let mut bare = der[..der.len() - 70].to_vec();
+    bare[1] = bare.len() as u8 - 2;
+    let reading = read(pem("EC PRIVATE KEY", &bare).as_bytes(), WeakKeys::Refuse).unwrap();
+    assert_eq!(reading.set.keys()[0].key, key.public);
+
+    let other = generate(KeyKind::P256).unwrap().public.to_spki_der();
+    let mut foreign = der.clone();
+    let at = foreign.len() - 64;
+    foreign[at..].copy_from_slice(&other[other.len() - 64..]);
+    assert_eq!(fault(pem("EC PRIVATE KEY", &foreign).as_bytes()), KeyFault::HalvesDiffer);
+}
+
+#[test]
+fn people_are_told_what_they_gave() {
+    let jwk = r#"{"kty":"EC","kid":"a","crv":"P-256","x":"AA","y":"AA"}"#;
+    let utf16: Vec<u8> = "\u{feff}-----BEGIN".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, says) in [
+        (b"".to_vec(), "empty"),
+        (b" \n\t".to_vec(), "empty"),
+        (b"<!DOCTYPE html><html>".to_vec(), "HTML"),
+        (golden("cases/rsa2048/token.jwt"), "token"),
+        (golden("encodings/rsa2048.openssh.pub"), "OpenSSH"),
+        (b"apiVersion: v1\nkind: Secret\ndata: {}\n".to_vec(), "Kubernetes object"),
+        (br#"{"kind":"Secret","apiVersion":"v1"}"#.to_vec(), "Kubernetes object"),
+        (b"/etc/kubernetes/pki/sa.pub".to_vec(), "path"),
+        (jwk.as_bytes().to_vec(), "single JWK"),
+        (br#"{"kty":"oct","k":"AA"}"#.to_vec(), "symmetric"),
+        (br#"{"issuer":"x","jwks_uri":"y"}"#.to_vec(), "discovery document"),
+        (b"{\"keys\":".to_vec(), "not JSON"),
+        (b"[]".to_vec(), "no object"),
+        (b"hello".to_vec(), "no PEM block"),
+        (utf16, "UTF-16"),
+        (vec![b'x'; (1 << 20) + 1], "1 MiB"),
+    ] {
+        let error = read(&bytes, WeakKeys::Refuse).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_base64_copy_of_a_pem_is_read_as_a_secret_shows_it() {
+    let key = text("encodings/p256.spki.pem");
+    let copied = Base64::encode_string(key.as_bytes());
+    assert_eq!(read(copied.as_bytes(), WeakKeys::Refuse).unwrap(), read(key.as_bytes(), WeakKeys::Refuse).unwrap());
+}
+
+#[test]
+fn an_entry_that_sts_would_trip_over_is_refused_by_its_member() {
+    let rsa: serde_json::Value = serde_json::from_slice(&golden("cases/rsa2048/jwks.json")).unwrap();
+    let ec: serde_json::Value = serde_json::from_slice(&golden("cases/p256/jwks.json")).unwrap();
+    let with = |set: &serde_json::Value, member: &str, value: serde_json::Value| {
+        let mut set = set.clone();
+        if value == "-" {
+            set["keys"][0].as_object_mut().unwrap().remove(member);
+        } else {
+            set["keys"][0][member] = value;
+        }
+        set.to_string()
+    };
+    let n = rsa["keys"][0]["n"].as_str().unwrap();
+    let standard = Base64::encode_string(&Base64UrlUnpadded::decode_vec(n).unwrap());
+    for (document, says) in [
+        (with(&rsa, "d", "AA".into()), "private member \"d\""),
+        (with(&rsa, "oth", serde_json::json!([])), "private member \"oth\""),
+        (with(&ec, "k", "AA".into()), "private member \"k\""),
+        (with(&rsa, "kty", "oct".into()), "symmetric"),
+        (with(&rsa, "use", "enc".into()), "use is \"enc\""),
+        (with(&rsa, "use", serde_json::Value::Null), "use is null"),
+        (with(&rsa, "key_ops", serde_json::json!(["verify"])), "key_ops"),
+        (with(&rsa, "kid", "-".into()), "no kid"),
+        (with(&rsa, "kid", 7.into()), "kid"),
+        (with(&rsa, "kid", "x".repeat(1025).into()), "1024"),
+        (with(&rsa, "alg", "ES256".into()), "alg is \"ES256\""),
+        (with(&rsa, "alg", "PS256".into()), "alg is \"PS256\""),
+        (with(&ec, "alg", "ES384".into()), "alg is \"ES384\""),
+        (with(&rsa, "kty", "-".into()), "no kty"),
+        (with(&rsa, "kty", "OKP".into()), "\"OKP\""),
+        (with(&rsa, "n", "-".into()), "\"n\""),
+        (with(&rsa, "n", standard.into()), "base64url"),
+        (with(&rsa, "e", "AQAB==".into()), "base64url"),
+        (with(&rsa, "e", "AQ".into()), "exponent"),
+        (with(&ec, "crv", "P-224".into()), "P-224"),
+        (with(&ec, "x", "AAAA".into()), "3 bytes, not 32"),
+        (with(&ec, "y", ec["keys"][0]["x"].clone()), "not on P-256"),
+        (with(&rsa, "x5c", serde_json::json!(["AAAA"])), "x5c"),
+    ] {
+        let error = JwkSet::parse(document.as_bytes(), WeakKeys::Refuse).unwrap_err();
+        assert!(matches!(error, Error::Entry { number: 1, .. }) && error.to_string().contains(says), "{says}: {error}");
+    }
+    for member in ["alg", "use"] {
+        assert!(JwkSet::parse(with(&rsa, member, "-".into()).as_bytes(), WeakKeys::Refuse).is_ok(), "{member}");
+    }
+    assert!(
+        JwkSet::parse(with(&rsa, "kid", "signer/2026".into()).as_bytes(), WeakKeys::Refuse)
+            .unwrap()
+            .get("signer/2026")
+            .is_some()
+    );
+}
+
+#[test]
+fn a_member_given_twice_is_refused() {
+    let set = text("cases/rsa2048/jwks.json");
+    let twice = set.replacen("{\"use\":\"sig\",", "{\"use\":\"sig\",\"use\":\"sig\",", 1);
+    let error = JwkSet::parse(twice.as_bytes(), WeakKeys::Refuse).unwrap_err();
+    assert!(matches!(error, Error::Entry { fault: JwkFault::DuplicateMember { .. }, .. }), "{error}");
+    assert!(JwkSet::parse(br#"{"keys":[],"keys":[]}"#, WeakKeys::Refuse).is_err());
+    assert!(JwkSet::parse(br#"{"keys":[]}"#, WeakKeys::Refuse).unwrap().is_empty());
+}
+
+#[test]
+fn one_kid_means_one_key() {
+    let (rsa, ec) = (text("cases/rsa2048/jwks.json"), text("cases/p256/jwks.json"));
+    let (rsa, ec) = (rsa.trim_end_matches("]}"), ec.trim_start_matches("{\"keys\":["));
+    let both = format!("{rsa},{ec}");
+    assert_eq!(JwkSet::parse(both.as_bytes(), WeakKeys::Refuse).unwrap().keys().len(), 2);
+    let clash =
+        both.replace("SBN8ffZ7MG-ALzH7qnO08GY35zgc3cMXzlSnLjQlyfs", "HSsv1GH636Pc9xR4JZOxMXKRXUODPrcRvki4Be1MKlo");
+    assert!(matches!(JwkSet::parse(clash.as_bytes(), WeakKeys::Refuse), Err(Error::KidConflict { .. })));
+}
+
+#[test]
+fn more_than_a_hundred_keys_of_a_type_are_refused() {
+    let keys = |count: usize| {
+        (0..count).map(|index| {
+            let mut n = vec![0xff; 256];
+            n[100..108].copy_from_slice(&index.to_be_bytes());
+            PublicKey::rsa(&n, &[1, 0, 1], WeakKeys::Refuse).unwrap()
+        })
+    };
+    assert_eq!(JwkSet::from_keys(keys(100)).unwrap().keys().len(), 100);
+    let error = JwkSet::from_keys(keys(101)).unwrap_err();
+    assert_eq!(error, Error::TooManyKeys { key_type: "RSA", count: 101 });
+    assert!(JwkSet::from_keys(keys(100)).unwrap().with_empty_kid().is_err());
+}
+
+#[test]
+fn a_kid_is_escaped_as_go_does() {
+    let set = text("cases/p256/jwks.json").replace("SBN8ffZ7MG-ALzH7qnO08GY35zgc3cMXzlSnLjQlyfs", "a&b<c>\\u2028\\\"");
+    let set = JwkSet::parse(set.as_bytes(), WeakKeys::Refuse).unwrap();
+    assert!(set.to_json().contains(r#""kid":"a\u0026b\u003cc\u003e\u2028\"""#), "{}", set.to_json());
+    assert_eq!(JwkSet::parse(set.to_json().as_bytes(), WeakKeys::Refuse).unwrap(), set);
+}
+
+#[test]
+fn a_text_that_is_no_token_is_named() {
+    let token = text("cases/p256/token.jwt");
+    let token = token.trim();
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    for (text, says) in [
+        (String::new(), "empty"),
+        ("/var/run/secrets/token".to_owned(), "1 part"),
+        (head.to_owned(), "2 part"),
+        (format!("{token}.x.y"), "five parts"),
+        (format!("Bearer {token}"), "Bearer"),
+        (format!("{}\n{}", &token[..80], &token[80..]), "white space"),
+        (format!("{token}\n{token}"), "white space"),
+        (r#"{"status":{"token":"x"}}"#.to_owned(), "JSON"),
+        (format!("{head}.{}=", &signature[..signature.len() - 1]), "signature"),
+        ("e30.W10.AA".to_owned(), "claims"),
+        ("!!.e30.AA".to_owned(), "header"),
+    ] {
+        let fault: TokenFault = Token::parse(&text).unwrap_err();
+        assert!(fault.to_string().contains(says), "{text:?}: {fault}");
+    }
+    assert!(Token::parse(&format!("\n {token}\n")).is_ok());
+}
+
+#[test]
+fn a_token_whose_signature_does_not_hold_is_refused() {
+    let set = JwkSet::parse(&golden("cases/p256/jwks.json"), WeakKeys::Refuse).unwrap();
+    let token = text("cases/p256/token.jwt");
+    let [header, claims, signature]: [&str; 3] = token.trim().split('.').collect::<Vec<_>>().try_into().unwrap();
+    let header_with = |json: &str| Base64UrlUnpadded::encode_string(json.as_bytes());
+    let kid = set.keys()[0].kid.as_str();
+    for (header, says) in [
+        (header_with(&format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), "alg \"none\""),
+        (header_with(&format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#)), "alg \"HS256\""),
+        (header_with(&format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#)), "signs ES256"),
+        (header_with(r#"{"alg":"ES256"}"#), "no kid"),
+        (header_with(r#"{"alg":"ES256","kid":"other"}"#), "kid \"other\""),
+        (header_with(r#"{}"#), "no alg"),
+        (header_with(&format!(r#"{{"alg":"ES256","kid":"{kid}","crit":["b64"]}}"#)), "crit"),
+        (header_with(&format!(r#"{{"kid":"{kid}","alg":"ES256"}}"#)), "not that of the key"),
+        (header.to_owned(), ""),
+    ] {
+        let token = Token::parse(&format!("{header}.{claims}.{signature}")).unwrap();
+        match token.verify(&set) {
+            Ok(_) => assert_eq!(says, ""),
+            Err(fault) => assert!(!says.is_empty() && fault.to_string().contains(says), "{fault}"),
+        }
+    }
+    for signature in ["", "AAAA", &signature[..signature.len() - 4]] {
+        assert!(Token::parse(&format!("{header}.{claims}.{signature}")).unwrap().verify(&set).is_err());
+    }
+}
