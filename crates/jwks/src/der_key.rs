@@ -1,8 +1,9 @@
 //! One DER structure to a public key, whatever its kind.
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef, UintRef};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use pkcs1::{RsaPrivateKey, RsaPublicKeyRef};
+use pkcs8::PrivateKeyInfoRef;
 use sec1::EcPrivateKey;
 
 use crate::{Curve, KeyFault, PublicKey, WeakKeys};
@@ -51,7 +52,7 @@ pub(crate) fn read(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
         [version, algorithm, key, ..]
             if is(version, Tag::Integer) && is(algorithm, Tag::Sequence) && is(key, Tag::OctetString) =>
         {
-            pkcs8(algorithm, key, weak).and_then(private)
+            pkcs8(der, weak).and_then(private)
         }
         // DSAPrivateKey: version, p, q, g, y, x.
         [_, _, _, _, _, _] if fields.iter().all(|f| is(f, Tag::Integer)) => {
@@ -154,12 +155,12 @@ fn pkcs1_private(der: &[u8], weak: WeakKeys) -> Result<PublicKey, KeyFault> {
     PublicKey::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes(), weak)
 }
 
-fn pkcs8(algorithm: &AnyRef<'_>, key: &AnyRef<'_>, weak: WeakKeys) -> Result<PublicKey, KeyFault> {
-    let (oid, parameters) = algorithm_of(algorithm)?;
-    let inner = key.decode_as::<&OctetStringRef>().map_err(|_| KeyFault::NotDer)?.as_bytes();
-    match oid {
+fn pkcs8(der: &[u8], weak: WeakKeys) -> Result<PublicKey, KeyFault> {
+    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| KeyFault::NotDer)?;
+    let inner = info.private_key.as_bytes();
+    match info.algorithm.oid {
         RSA => pkcs1_private(inner, weak),
-        EC => sec1_private(inner, Some(named_curve(parameters.as_ref())?)),
+        EC => sec1_private(inner, Some(named_curve(info.algorithm.parameters.as_ref())?)),
         other => Err(unsupported(&other)),
     }
 }

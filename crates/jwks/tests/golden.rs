@@ -123,3 +123,18 @@ fn every_encoding_has_the_api_servers_verdict_and_kid() {
     }
     assert!(rows > 80, "{rows}");
 }
+
+#[test]
+fn openssl_sees_the_same_numbers_and_kids() {
+    let recording = fs::read_to_string(golden("../openssl/keys.tsv")).unwrap();
+    let mut rows = 0;
+    for row in recording.lines().skip(1) {
+        let [file, kid, first, second] = row.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        rows += 1;
+        let json = read(&fs::read(golden(file)).unwrap(), WeakKeys::Refuse).unwrap().set.to_json();
+        let entry = &serde_json::from_str::<serde_json::Value>(&json).unwrap()["keys"][0];
+        let members = if entry["kty"] == "RSA" { ["n", "e"] } else { ["x", "y"] };
+        assert_eq!([&entry["kid"], &entry[members[0]], &entry[members[1]]], [kid, first, second], "{file}");
+    }
+    assert!(rows > 12, "{rows}");
+}

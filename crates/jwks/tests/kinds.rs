@@ -334,7 +334,7 @@ fn a_token_whose_signature_does_not_hold_is_refused() {
             Err(fault) => assert!(!says.is_empty() && fault.to_string().contains(says), "{fault}"),
         }
     }
-    for signature in ["", "AAAA", &signature[..signature.len() - 4]] {
+    for signature in ["", "AAAA", &signature[..84]] {
         assert!(Token::parse(&format!("{header}.{claims}.{signature}")).unwrap().verify(&set).is_err());
     }
 }
