@@ -1,0 +1,260 @@
+//! The command itself against servers on loopback: a bucket over https, and a cluster's API server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use issuer_jwks::{KeyKind, generate};
+use issuer_test_support::{ACCESS_KEY, ApiServer, Authority, Reply, S3Server, SECRET_KEY};
+use p256::ecdsa::signature::Signer;
+
+const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
+
+/// A folder, and the command run in it with nothing of this machine's environment.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn file(&self, name: &str, contents: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    fn run(&self, line: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_issuerctl"))
+            .args(line.split_whitespace())
+            .current_dir(self.path())
+            .env_clear()
+            .env("HOME", self.path())
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .output()
+            .unwrap()
+    }
+}
+
+#[track_caller]
+fn ended(output: &Output, code: i32) -> (String, String) {
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
+    (out, err)
+}
+
+fn golden(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {
+    let authority = Authority::new();
+    let server = S3Server::start_https(&authority);
+    let desk = Desk::new();
+    desk.file("ca.pem", authority.pem());
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let line = format!(
+        "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --create-bucket --endpoint-url {} --path-style \
+         --allow-port --ca-file ca.pem",
+        server.endpoint()
+    );
+    let issuer = format!("{}/my-oidc/prod\n", server.endpoint());
+    let (out, err) = ended(&desk.run(&line), 0);
+    assert_eq!(out, issuer);
+    assert!(err.contains("create the bucket") && err.contains("verified"), "{err}");
+    let anonymous = server.take_log().iter().filter(|call| call.ends_with("(anonymous)")).count();
+    assert!(anonymous >= 2, "nothing was read back");
+
+    let (out, err) = ended(&desk.run(&line), 0);
+    assert_eq!(out, issuer);
+    assert!(err.contains("nothing to do"), "{err}");
+    assert!(!server.take_log().iter().any(|call| call.starts_with("Put") || call.starts_with("Create")));
+
+    let (out, _) = ended(&desk.run(&format!("{line} --output json --no-verify")), 0);
+    assert!(out.contains("\"schema_version\": 1") && out.contains("\"changed\": false"), "{out}");
+    ended(&desk.run(&format!("verify --issuer {} --allow-port --ca-file ca.pem --key sa.pub", issuer.trim())), 0);
+    let (out, _) = ended(&desk.run(&format!("verify --issuer {} --allow-port", issuer.trim())), 5);
+    assert!(out.contains("certificate"), "{out}");
+}
+
+#[test]
+fn a_site_that_does_not_verify_ends_with_5_and_says_why() {
+    let authority = Authority::new();
+    let server = S3Server::start_https(&authority);
+    server.make_bucket("my-oidc");
+    let desk = Desk::new();
+    desk.file("ca.pem", authority.pem());
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    // Published, and nobody made it public. The second run has nothing to wait for.
+    let line = format!(
+        "publish --key sa.pub --to s3://my-oidc --region us-west-2 --access none --endpoint-url {} --path-style --allow-port --ca-file ca.pem",
+        server.endpoint()
+    );
+    ended(&desk.run(&format!("{line} --no-verify")), 0);
+    let (out, err) = ended(&desk.run(&line), 5);
+    assert!(out.starts_with("https://"), "{out}");
+    assert!(err.contains("403") && err.contains("error:") && err.contains("hint:"), "{err}");
+}
+
+#[test]
+fn refusals_of_the_store_have_their_exit_codes() {
+    let server = S3Server::start();
+    let desk = Desk::new();
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let line = format!(
+        "publish --key sa.pub --to s3://my-oidc --region us-west-2 --endpoint-url {} --path-style --issuer https://oidc.example.com --no-verify",
+        server.endpoint()
+    );
+    let (_, err) = ended(&desk.run(&line), 1);
+    assert!(err.contains("does not exist") && err.contains("--create-bucket"), "{err}");
+    server.refuse("CreateBucket", "BucketAlreadyExists");
+    let (_, err) = ended(&desk.run(&format!("{line} --create-bucket")), 6);
+    assert!(err.contains("someone else"), "{err}");
+    server.refuse_nothing();
+    server.make_bucket("my-oidc");
+    server.refuse("PutObject", "AccessDenied");
+    let (_, err) = ended(&desk.run(&line), 6);
+    assert!(err.contains("s3:PutObject"), "{err}");
+    server.refuse_nothing();
+    server.put("my-oidc", "keys.json", b"not json");
+    let (_, err) = ended(&desk.run(&line), 4);
+    assert!(err.contains("stays untouched"), "{err}");
+    server.redirect("eu-west-1");
+    let (_, err) = ended(&desk.run(&line), 1);
+    assert!(err.contains("eu-west-1"), "{err}");
+}
+
+/// A key that signs, and its public half.
+struct Signer256 {
+    public_pem: String,
+    kid: String,
+    key: p256::ecdsa::SigningKey,
+}
+
+impl Signer256 {
+    fn new() -> Self {
+        let generated = generate(KeyKind::P256).unwrap();
+        let body: String = generated.private_pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let secret = p256::SecretKey::from_sec1_der(&Base64::decode_vec(&body).unwrap()).unwrap();
+        Self {
+            public_pem: generated.public.to_spki_pem(),
+            kid: generated.public.kid().to_string(),
+            key: p256::ecdsa::SigningKey::from(secret),
+        }
+    }
+
+    fn token(&self, issuer: &str) -> Reply {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let part = |json: String| Base64UrlUnpadded::encode_string(json.as_bytes());
+        let header = part(format!(r#"{{"alg":"ES256","kid":"{}"}}"#, self.kid));
+        let claims = part(format!(
+            r#"{{"aud":["sts.amazonaws.com"],"exp":{},"iat":{now},"nbf":{now},"iss":"{issuer}","sub":"system:serviceaccount:default:app"}}"#,
+            now + 600
+        ));
+        let signature: p256::ecdsa::Signature = self.key.sign(format!("{header}.{claims}").as_bytes());
+        let signature = Base64UrlUnpadded::encode_string(&signature.to_bytes());
+        Reply { status: 201, body: format!(r#"{{"status":{{"token":"{header}.{claims}.{signature}"}}}}"#) }
+    }
+}
+
+fn secret(public_pem: &str) -> Reply {
+    let certificate = Base64::encode_string(public_pem.as_bytes());
+    let key = Base64::encode_string(b"do-not-show-me");
+    Reply::ok(format!(r#"{{"data":{{"tls.crt":"{certificate}","tls.key":"{key}"}}}}"#))
+}
+
+#[test]
+fn a_cluster_is_published_from_its_secret_after_its_live_token_was_checked() {
+    let issuer = "https://oidc.example.com/prod";
+    let signer = Signer256::new();
+    let server = ApiServer::start([
+        ("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", secret(&signer.public_pem)),
+        (TOKEN, signer.token(issuer)),
+    ]);
+    let desk = Desk::new();
+    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+    let line = format!(
+        "publish --cluster prod --kubeconfig kubeconfig --to site --issuer {issuer} --check-live default/app -v"
+    );
+    let (out, err) = ended(&desk.run(&line), 0);
+    assert_eq!(out, format!("{issuer}\n"));
+    assert!(err.contains("fresh token") && err.contains("token-signature"), "{err}");
+    assert!(!err.contains("do-not-show-me") && !err.contains("a-token"), "{err}");
+    assert!(desk.path().join("site/keys.json").exists());
+}
+
+#[test]
+fn a_key_that_does_not_sign_is_caught_before_anything_is_written() {
+    let issuer = "https://oidc.example.com/prod";
+    let (signer, other) = (Signer256::new(), Signer256::new());
+    let server = ApiServer::start([(TOKEN, signer.token(issuer))]);
+    let desk = Desk::new();
+    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+    desk.file("wrong.pub", &other.public_pem);
+    desk.file("right.pub", &signer.public_pem);
+    let line = |key: &str, issuer: &str| {
+        format!("publish --key {key} --kubeconfig kubeconfig --to site --issuer {issuer} --check-live default/app")
+    };
+    let (_, err) = ended(&desk.run(&line("wrong.pub", issuer)), 5);
+    assert!(err.contains(&signer.kid) && err.contains(&other.kid) && err.contains("nothing was written"), "{err}");
+    let (_, err) = ended(&desk.run(&line("right.pub", "https://oidc.example.com/other")), 5);
+    assert!(err.contains("https://oidc.example.com/prod") && err.contains("nothing was written"), "{err}");
+    assert!(!desk.path().join("site").exists());
+}
+
+#[test]
+fn a_refusal_of_the_api_server_ends_with_6() {
+    let server = ApiServer::start([("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", Reply::status(403, "no"))]);
+    let desk = Desk::new();
+    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+    let (out, err) = ended(&desk.run("extract --cluster prod --kubeconfig kubeconfig"), 6);
+    assert!(out.is_empty());
+    assert!(err.contains("get") && err.contains("prod-sa") && err.contains("eksa-system"), "{err}");
+    let (_, err) = ended(&desk.run("extract --apiserver --kubeconfig nowhere"), 3);
+    assert!(err.contains("nowhere"), "{err}");
+    let (_, err) = ended(&desk.run("extract --apiserver"), 3);
+    assert!(err.contains("no kubeconfig"), "{err}");
+}
+
+#[test]
+fn keygen_writes_a_private_file_and_overwrites_nothing() {
+    let desk = Desk::new();
+    ended(&desk.run("keygen --algorithm p256 --out-dir keys"), 0);
+    let files = [desk.path().join("keys/sa.key"), desk.path().join("keys/sa.pub")];
+    let before = files.each_ref().map(|file| std::fs::read(file).unwrap());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let (_, err) = ended(&desk.run("keygen --algorithm p256 --out-dir keys"), 4);
+    assert!(err.contains("sa.key"), "{err}");
+    std::fs::remove_file(&files[0]).unwrap();
+    ended(&desk.run("keygen --algorithm p256 --out-dir keys"), 4);
+    assert!(!files[0].exists(), "half a pair was written");
+    assert_eq!(std::fs::read(&files[1]).unwrap(), before[1]);
+}
+
+#[test]
+fn man_pages_and_completions_come_from_the_definitions() {
+    let desk = Desk::new();
+    ended(&desk.run("man --out-dir man"), 0);
+    let page = std::fs::read_to_string(desk.path().join("man/issuerctl-publish.1")).unwrap();
+    assert!(page.contains("check\\-live") && page.contains("Examples"), "{page}");
+    for shell in ["bash", "zsh", "fish"] {
+        let (out, _) = ended(&desk.run(&format!("completions {shell}")), 0);
+        assert!(out.contains("check-live"), "{shell}");
+    }
+}
