@@ -14,12 +14,17 @@ fn golden(path: &str) -> String {
     std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
+/// The base64 of each block.
+fn bodies(pem: &str) -> Vec<String> {
+    let blocks = pem.split_inclusive("-----END PUBLIC KEY-----\n");
+    blocks.map(|block| block.lines().filter(|line| !line.starts_with('-')).collect()).collect()
+}
+
 /// Nobody can do less: base64 of each block, SHA-256 of its DER, base64url of its last `numbers` bytes.
-fn floor(pem: &str, numbers: usize) -> usize {
+fn floor(bodies: &[String], numbers: usize) -> usize {
     let mut written = 0;
-    for block in pem.split_inclusive("-----END PUBLIC KEY-----\n") {
-        let body: Vec<u8> = block.lines().filter(|line| !line.starts_with('-')).flat_map(str::bytes).collect();
-        let der = Base64::decode_vec(std::str::from_utf8(&body).unwrap()).unwrap();
+    for body in bodies {
+        let der = Base64::decode_vec(body).unwrap();
         written += Base64UrlUnpadded::encode_string(&Sha256::digest(&der)).len();
         written += Base64UrlUnpadded::encode_string(&der[der.len() - numbers..]).len();
     }
@@ -39,7 +44,8 @@ fn pem_to_jwks(criterion: &mut Criterion) {
         ("100-rsa-2048", hundred(&rsa2048), 256),
     ] {
         let mut group = criterion.benchmark_group(name);
-        group.bench_function("floor", |bencher| bencher.iter(|| floor(black_box(&pem), numbers)));
+        let bodies = bodies(&pem);
+        group.bench_function("floor", |bencher| bencher.iter(|| floor(black_box(&bodies), numbers)));
         group.bench_function("jwks", |bencher| {
             bencher.iter(|| read(black_box(pem.as_bytes()), WeakKeys::Refuse).unwrap().set.to_json());
         });

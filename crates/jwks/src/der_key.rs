@@ -11,6 +11,11 @@ use crate::{Curve, KeyFault, PublicKey, WeakKeys};
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const RSA_OAEP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.7");
+const P224: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.33");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
 /// A key as a DER structure held it.
@@ -116,16 +121,15 @@ fn named_curve(parameters: Option<&AnyRef<'_>>) -> Result<Curve, KeyFault> {
 }
 
 fn curve_of(oid: &ObjectIdentifier) -> Result<Curve, KeyFault> {
-    match oid.to_string().as_str() {
-        "1.2.840.10045.3.1.7" => Ok(Curve::P256),
-        "1.3.132.0.34" => Ok(Curve::P384),
-        "1.3.132.0.35" => Ok(Curve::P521),
-        "1.3.132.0.33" => {
-            Err(KeyFault::Unsupported { what: "an EC key on P-224; kube-apiserver cannot sign with it".to_owned() })
-        }
-        "1.3.132.0.10" => Err(KeyFault::Unsupported { what: "an EC key on secp256k1".to_owned() }),
-        other => Err(KeyFault::Unsupported { what: format!("an EC key on the curve {other}") }),
-    }
+    let what = match *oid {
+        P256 => return Ok(Curve::P256),
+        P384 => return Ok(Curve::P384),
+        P521 => return Ok(Curve::P521),
+        P224 => "an EC key on P-224; kube-apiserver cannot sign with it".to_owned(),
+        SECP256K1 => "an EC key on secp256k1".to_owned(),
+        other => format!("an EC key on the curve {other}"),
+    };
+    Err(KeyFault::Unsupported { what })
 }
 
 fn unsupported(oid: &ObjectIdentifier) -> KeyFault {

@@ -1,5 +1,6 @@
 //! One JWK (RFC 7517 section 4) between JSON and [`Jwk`].
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -112,42 +113,48 @@ pub(crate) fn write(json: &mut String, jwk: &Jwk) {
     for (index, (name, value)) in written(jwk).iter().enumerate() {
         json.push_str(if index == 0 { "{\"" } else { ",\"" });
         json.push_str(name);
-        json.push_str("\":");
+        json.push_str("\":\"");
         json.push_str(value);
+        json.push('"');
     }
     json.push('}');
 }
 
 /// An entry indented as a member of the array of [`crate::JwkSet::to_json_pretty`].
 pub(crate) fn to_pretty(jwk: &Jwk) -> String {
-    let lines: Vec<String> = written(jwk).iter().map(|(name, value)| format!("      \"{name}\": {value}")).collect();
+    let lines: Vec<String> =
+        written(jwk).iter().map(|(name, value)| format!("      \"{name}\": \"{value}\"")).collect();
     format!("    {{\n{}\n    }}", lines.join(",\n"))
 }
 
-/// Names and JSON values, in order.
-fn written(jwk: &Jwk) -> Vec<(&'static str, String)> {
-    let plain = |text: &str| format!("\"{text}\"");
-    let number = |bytes: &[u8]| format!("\"{}\"", Base64UrlUnpadded::encode_string(bytes));
-    let (kid, alg) = (quote(jwk.kid.as_str()), plain(jwk.key.algorithm().as_str()));
-    let mut members = vec![("use", plain("sig")), ("kty", plain(jwk.key.key_type())), ("kid", kid)];
+/// Names and values, in order; the values as they stand between the quotes of a JSON string.
+fn written(jwk: &Jwk) -> Vec<(&'static str, Cow<'_, str>)> {
+    let number = |bytes: &[u8]| Cow::Owned(Base64UrlUnpadded::encode_string(bytes));
+    let (kid, alg) = (escape(jwk.kid.as_str()), jwk.key.algorithm().as_str().into());
+    let mut members = vec![("use", "sig".into()), ("kty", jwk.key.key_type().into()), ("kid", kid)];
     match &jwk.key.0 {
         Material::Rsa { n, e } => members.extend([("alg", alg), ("n", number(n)), ("e", number(e))]),
         Material::Ec { curve, point } => {
             let (x, y) = point.split_at(curve.width());
-            members.extend([("crv", plain(curve.as_str())), ("alg", alg), ("x", number(x)), ("y", number(y))]);
+            members.extend([("crv", curve.as_str().into()), ("alg", alg), ("x", number(x)), ("y", number(y))]);
         }
     }
     members
 }
 
-/// A JSON string with the escapes of Go's `encoding/json`.
-fn quote(text: &str) -> String {
+/// The escapes of Go's `encoding/json`; a kid that is a hash has none.
+fn escape(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        return text.into();
+    }
     let json = Value::from(text).to_string();
-    json.replace('&', "\\u0026")
+    json[1..json.len() - 1]
+        .replace('&', "\\u0026")
         .replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")
+        .into()
 }
 
 fn base64(members: &Members, member: &'static str) -> Result<Vec<u8>, JwkFault> {

@@ -140,14 +140,12 @@ impl PublicKey {
     pub fn ec(curve: Curve, sec1_point: &[u8]) -> Result<Self, KeyFault> {
         let fault = KeyFault::NotOnCurve { curve: curve.as_str() };
         let uncompressed = match curve {
-            Curve::P256 => p256::PublicKey::from_sec1_bytes(sec1_point).map(|k| k.to_sec1_point(false).to_bytes()),
-            Curve::P384 => p384::PublicKey::from_sec1_bytes(sec1_point).map(|k| k.to_sec1_point(false).to_bytes()),
-            Curve::P521 => p521::PublicKey::from_sec1_bytes(sec1_point).map(|k| k.to_sec1_point(false).to_bytes()),
+            Curve::P256 => p256::PublicKey::from_sec1_bytes(sec1_point).map(|key| uncompressed(sec1_point, &key)),
+            Curve::P384 => p384::PublicKey::from_sec1_bytes(sec1_point).map(|key| uncompressed(sec1_point, &key)),
+            Curve::P521 => p521::PublicKey::from_sec1_bytes(sec1_point).map(|key| uncompressed(sec1_point, &key)),
         };
-        match uncompressed.as_deref() {
-            Ok([4, point @ ..]) => Ok(Self(Members::Ec { curve, point: point.into() })),
-            _ => Err(fault),
-        }
+        let point = uncompressed.map_err(|_| fault)?;
+        Ok(Self(Members::Ec { curve, point }))
     }
 
     /// The kid that kube-apiserver gives this key: unpadded base64url of the SHA-256 of the SPKI DER
@@ -238,6 +236,18 @@ impl Curve {
                 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04,
             ],
         }
+    }
+}
+
+/// `x` and `y` of a point that is on its curve; only a compressed one has to be worked out.
+fn uncompressed<C>(sec1_point: &[u8], key: &impl ToSec1Point<C>) -> Box<[u8]>
+where
+    C: p256::elliptic_curve::Curve,
+    p256::elliptic_curve::FieldBytesSize<C>: p256::elliptic_curve::sec1::ModulusSize,
+{
+    match sec1_point {
+        [4, point @ ..] => point.into(),
+        _ => key.to_sec1_point(false).as_bytes()[1..].into(),
     }
 }
 

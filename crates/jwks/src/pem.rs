@@ -30,8 +30,11 @@ const DASHES: &str = "-----";
 pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find(BEGIN) {
-        let after = &rest[at + BEGIN.len()..];
+    while let Some(at) = find_dashes(rest) {
+        let Some(after) = rest[at..].strip_prefix(BEGIN) else {
+            rest = &rest[at + DASHES.len()..];
+            continue;
+        };
         let line = &after[..after.find(['\n', '\r']).unwrap_or(after.len())];
         let Some(label_end) = line.find(DASHES) else {
             blocks.push(Block { label: line.trim(), body: Err(BlockFault::Truncated) });
@@ -41,18 +44,29 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
         let label = &line[..label_end];
         let content = &after[label_end + DASHES.len()..];
         // A block that never ends must not swallow the next one.
-        let next = content.find(BEGIN).unwrap_or(content.len());
-        let end = content[..next].find(END);
-        let ended = end
-            .filter(|&at| content[at + END.len()..].strip_prefix(label).is_some_and(|tail| tail.starts_with(DASHES)));
-        let (body, used) = match ended {
-            Some(at) => (decode(&content[..at]), at + END.len()),
-            None => (Err(BlockFault::Truncated), next),
-        };
+        let boundary = find_dashes(content).unwrap_or(content.len());
+        let ended = content[boundary..]
+            .strip_prefix(END)
+            .and_then(|tail| tail.strip_prefix(label))
+            .is_some_and(|tail| tail.starts_with(DASHES));
+        let body = if ended { decode(&content[..boundary]) } else { Err(BlockFault::Truncated) };
         blocks.push(Block { label, body });
-        rest = &content[used..];
+        // Behind an END line; in front of another BEGIN.
+        rest = if ended { &content[boundary + END.len() + label.len() + DASHES.len()..] } else { &content[boundary..] };
     }
     blocks
+}
+
+/// Where five dashes begin; base64 has none, so most of a text is passed over quickly.
+fn find_dashes(text: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find('-') {
+        if text[from + at..].starts_with(DASHES) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
 }
 
 /// One block of 64 columns, with a final newline (RFC 7468 section 3).
@@ -74,11 +88,13 @@ fn decode(content: &str) -> Result<Vec<u8>, BlockFault> {
     if headers.lines().any(|line| line.trim_start().starts_with("Proc-Type:") && line.contains("ENCRYPTED")) {
         return Err(BlockFault::Encrypted);
     }
-    let body: String = body.chars().filter(|c| !c.is_whitespace()).collect();
-    if body.is_empty() {
-        return Err(BlockFault::NotBase64);
-    }
-    Base64::decode_vec(&body).map_err(|_| BlockFault::NotBase64)
+    // Lines with white space at their ends are the rule, white space within a line the exception.
+    let tidy: String = body.split('\n').map(str::trim_ascii).collect();
+    let decoded = Base64::decode_vec(&tidy).or_else(|_| {
+        let tight: String = tidy.split_ascii_whitespace().collect();
+        Base64::decode_vec(&tight)
+    });
+    decoded.ok().filter(|der| !der.is_empty()).ok_or(BlockFault::NotBase64)
 }
 
 /// `Key: value` lines before the first line without a colon (RFC 1421 section 4.4); base64 has no colon.

@@ -1,7 +1,7 @@
 //! Bytes of any key file to a JWK Set.
 
 use base64ct::{Base64, Encoding};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::pem::{self, Block, BlockFault};
 use crate::{Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
@@ -123,8 +123,8 @@ enum BlockVerdict {
 
 fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockVerdict> {
     let label = block.label;
-    let der = match block.body {
-        Ok(der) => Zeroizing::new(der),
+    let mut der = match block.body {
+        Ok(der) => der,
         Err(fault) => {
             let fault = if fault == BlockFault::Encrypted { KeyFault::Encrypted } else { KeyFault::NotBase64 };
             return Err(BlockVerdict::Unusable { label: label.to_owned(), fault });
@@ -139,6 +139,10 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
         "OPENSSH PRIVATE KEY" => Err(KeyFault::Unsupported { what: "an OpenSSH private key".to_owned() }),
         _ => der_key::read(&der, weak),
     };
+    // What may be private does not stay in memory.
+    if found.as_ref().map_or(true, |found| found.private) {
+        der.zeroize();
+    }
     found.map_err(|fault| BlockVerdict::Unusable { label: label.to_owned(), fault })
 }
 

@@ -1,5 +1,5 @@
 //! Kinds of input beyond the golden files: each is read, or refused by what it is.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use issuer_jwks::{
