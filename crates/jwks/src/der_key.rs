@@ -82,7 +82,7 @@ fn sequence(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
 
 fn children<'a>(parent: &AnyRef<'a>) -> Option<Vec<AnyRef<'a>>> {
     let mut reader = SliceReader::new(parent.value()).ok()?;
-    let mut fields = Vec::new();
+    let mut fields = Vec::with_capacity(10);
     while !reader.is_finished() {
         fields.push(AnyRef::decode(&mut reader).ok()?);
     }

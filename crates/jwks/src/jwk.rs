@@ -131,7 +131,8 @@ pub(crate) fn to_pretty(jwk: &Jwk) -> String {
 fn written(jwk: &Jwk) -> Vec<(&'static str, Cow<'_, str>)> {
     let number = |bytes: &[u8]| Cow::Owned(Base64UrlUnpadded::encode_string(bytes));
     let (kid, alg) = (escape(jwk.kid.as_str()), jwk.key.algorithm().as_str().into());
-    let mut members = vec![("use", "sig".into()), ("kty", jwk.key.key_type().into()), ("kid", kid)];
+    let mut members = Vec::with_capacity(7);
+    members.extend([("use", "sig".into()), ("kty", jwk.key.key_type().into()), ("kid", kid)]);
     match &jwk.key.0 {
         Material::Rsa { n, e } => members.extend([("alg", alg), ("n", number(n)), ("e", number(e))]),
         Material::Ec { curve, point } => {

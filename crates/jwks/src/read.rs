@@ -1,5 +1,7 @@
 //! Bytes of any key file to a JWK Set.
 
+use std::borrow::Cow;
+
 use base64ct::{Base64, Encoding};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -46,7 +48,8 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     if bytes.starts_with(&[0x30]) && std::str::from_utf8(bytes).is_err() {
         return read_der(bytes, weak);
     }
-    let text = String::from_utf8_lossy(bytes);
+    // What is not UTF-8 (text around the blocks, UTF-16) must still be recognized.
+    let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     let text = text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_whitespace() || c == '\0');
     if text.is_empty() {
         return Err(Error::Empty);
