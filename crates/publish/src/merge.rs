@@ -32,14 +32,14 @@ pub struct Merged {
 /// # Errors
 /// [`issuer_jwks::Error::KidConflict`] and [`issuer_jwks::Error::TooManyKeys`].
 pub fn merge(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<Merged, issuer_jwks::Error> {
-    // When pruned, the empty kid may pass to another key: it is nobody's own name.
-    let comparable = if prune { published.without_empty_kid() } else { published.clone() };
-    let union = given.union(&comparable)?;
-    let kept = published.difference(given);
-    let set = match (prune && !kept.is_empty(), given.difference(published).is_empty()) {
-        (true, _) => given.clone(),
-        (false, true) => published.clone(),
-        (false, false) => union,
+    let drops = prune && !published.difference(given).is_empty();
+    let set = if drops {
+        refuse_other_keys(given, published)?;
+        given.clone()
+    } else if given.difference(published).is_empty() {
+        published.clone()
+    } else {
+        given.union(published)?
     };
     let change = |jwk: &Jwk| match (given.keys().contains(jwk), published.keys().contains(jwk)) {
         (true, true) => KeyChange::Unchanged,
@@ -49,4 +49,14 @@ pub fn merge(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<Merged, 
     let mut changes: Vec<_> = set.keys().iter().map(|jwk| (jwk.clone(), change(jwk))).collect();
     changes.extend(published.difference(&set).keys().iter().map(|jwk| (jwk.clone(), KeyChange::Pruned)));
     Ok(Merged { set, changes })
+}
+
+/// A union refuses this too, but would count keys that are about to go.
+fn refuse_other_keys(given: &JwkSet, published: &JwkSet) -> Result<(), issuer_jwks::Error> {
+    // The empty kid may pass to another key: it is nobody's own name.
+    let named = published.without_empty_kid();
+    match given.keys().iter().find(|jwk| named.get(jwk.kid.as_str()).is_some_and(|other| other.key != jwk.key)) {
+        None => Ok(()),
+        Some(jwk) => Err(issuer_jwks::Error::KidConflict { kid: jwk.kid.clone() }),
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
+use issuer_jwks::{Jwk, JwkSet, KeyId, KeyKind, WeakKeys, generate};
 use issuer_publish::{KeyChange, merge};
 use proptest::prelude::*;
 
@@ -24,6 +24,15 @@ fn sets() -> impl Strategy<Value = JwkSet> {
 
 fn kids(set: &JwkSet) -> Vec<&KeyId> {
     set.keys().iter().map(|jwk| &jwk.kid).collect()
+}
+
+#[test]
+fn prune_makes_room_in_a_set_that_is_full() {
+    let new_key = |_| generate(KeyKind::P256).unwrap().public;
+    let full = JwkSet::from_keys((0..issuer_jwks::MAX_KEYS_PER_TYPE).map(new_key)).unwrap();
+    let given = JwkSet::from_keys([new_key(0)]).unwrap();
+    assert!(merge(&given, &full, false).is_err());
+    assert_eq!(merge(&given, &full, true).unwrap().set, given);
 }
 
 proptest! {
