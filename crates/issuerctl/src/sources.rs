@@ -1,6 +1,7 @@
 //! `KEY-SOURCE…`: from the command line to one JWK Set.
 
-use issuer_cluster::{Cluster, Connection};
+use issuer_cluster::{Cluster, Connection, Served};
+use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, Note, Reading, WeakKeys};
 
 use crate::cli::{KeyArgs, KubeArgs};
@@ -9,37 +10,54 @@ use crate::files;
 use crate::runtime::Runtime;
 use crate::talk::Talk;
 
+/// What the sources hold.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    /// Their keys, files first, each once.
+    pub(crate) keys: JwkSet,
+    /// What the API server says its issuer is, where it was asked (`--apiserver`).
+    issuer: Option<String>,
+}
+
+impl Given {
+    /// Says so where the API server names another issuer in its tokens than the one in question.
+    pub(crate) fn compare_issuer(&self, issuer: &IssuerUrl, talk: &Talk) {
+        if let Some(own) = self.issuer.as_deref().filter(|own| *own != issuer.as_str()) {
+            talk.warning(&format!(
+                "the API server says its issuer is {own}, not {issuer}: its tokens fit only once its first \
+                 --service-account-issuer is {issuer}"
+            ));
+        }
+    }
+}
+
 /// Reads every source that was named, files first, and joins their keys in that order.
 ///
 /// # Errors
 /// Any source that cannot be read or has no usable key; two sources with different keys under one kid.
-pub(crate) fn read(args: &KeyArgs, talk: &Talk) -> Result<JwkSet, Failure> {
-    let mut set = JwkSet::default();
+pub(crate) fn read(args: &KeyArgs, talk: &Talk) -> Result<Given, Failure> {
+    let mut given = Given::default();
     for (path, reading) in read_files(args)? {
         say_notes(&files::name_of(path), &reading.notes, talk);
-        set = join(set, &reading.set)?;
+        given.keys = join(&given.keys, &reading.set)?;
     }
     if args.is_remote() {
         let wait = talk.wait("reading the cluster's keys");
-        let readings = Runtime::start()?.block_on(read_cluster(args))?;
+        let (secret, served) = Runtime::start()?.block_on(read_cluster(args))?;
         wait.finish_and_clear();
-        for (name, reading) in readings {
+        if let Some((name, reading)) = secret {
             say_notes(&name, &reading.notes, talk);
-            set = join(set, &reading.set)?;
+            given.keys = join(&given.keys, &reading.set)?;
+        }
+        if let Some(served) = served {
+            given.keys = join(&given.keys, &served.keys)?;
+            given.issuer = Some(served.issuer);
         }
     }
-    for jwk in set.keys() {
+    for jwk in given.keys.keys() {
         talk.detail(&format!("key {} ({}, {})", jwk.kid, jwk.key.describe(), jwk.key.algorithm()));
     }
-    Ok(set)
-}
-
-/// The same, or nothing where no source was named.
-///
-/// # Errors
-/// As [`read`].
-pub(crate) fn read_optional(args: &KeyArgs, talk: &Talk) -> Result<Option<JwkSet>, Failure> {
-    if args.is_empty() { Ok(None) } else { read(args, talk).map(Some) }
+    Ok(given)
 }
 
 /// How the cluster is reached.
@@ -70,21 +88,22 @@ fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, issuer_jwks::Error>
     if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(Reading { set, notes: Vec::new() }) }
 }
 
-async fn read_cluster(args: &KeyArgs) -> Result<Vec<(String, Reading)>, Failure> {
+/// The Secret under the name that messages give it, and what the API server publishes itself; asked for together.
+async fn read_cluster(args: &KeyArgs) -> Result<(Option<(String, Reading)>, Option<Served>), Failure> {
     let cluster = Cluster::connect(&connection(&args.kube)).await?;
-    let mut readings = Vec::new();
-    if let Some(name) = &args.cluster {
+    let secret = async {
+        let Some(name) = &args.cluster else { return Ok(None) };
         let reading = cluster.secret_keys(name, &args.namespace, args.weak()).await?;
-        readings.push((format!("Secret {}/{name}-sa", args.namespace), reading));
-    }
-    if args.apiserver {
-        let served = cluster.served(args.weak()).await?;
-        readings.push(("the API server".to_owned(), Reading { set: served.keys, notes: Vec::new() }));
-    }
-    Ok(readings)
+        Ok::<_, issuer_cluster::Error>(Some((format!("Secret {}/{name}-sa", args.namespace), reading)))
+    };
+    let served = async {
+        if args.apiserver { cluster.served(args.weak()).await.map(Some) } else { Ok(None) }
+    };
+    let (secret, served) = tokio::join!(secret, served);
+    Ok((secret?, served?))
 }
 
-fn join(set: JwkSet, more: &JwkSet) -> Result<JwkSet, Failure> {
+fn join(set: &JwkSet, more: &JwkSet) -> Result<JwkSet, Failure> {
     set.union(more).map_err(|error| {
         Failure::while_doing(Exit::BadInput, "the key sources do not fit together", &error).hint(error.hint())
     })

@@ -229,6 +229,39 @@ fn a_refusal_of_the_api_server_ends_with_6() {
 }
 
 #[test]
+fn another_issuer_than_the_api_servers_own_is_said() {
+    let document = r#"{"issuer":"https://kubernetes.default.svc","jwks_uri":"https://10.0.0.1/openid/v1/jwks"}"#;
+    let keys = Reply::ok(golden("cases/rsa2048/jwks.json"));
+    let server = ApiServer::start([
+        ("GET /openid/v1/jwks", keys),
+        ("GET /.well-known/openid-configuration", Reply::ok(document)),
+    ]);
+    let desk = Desk::new();
+    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+    let line = "--apiserver --kubeconfig kubeconfig --to site --issuer https://oidc.example.com";
+    let (_, err) = ended(&desk.run(&format!("publish {line}")), 0);
+    assert!(err.contains("https://kubernetes.default.svc") && err.contains("--service-account-issuer"), "{err}");
+    let (_, err) = ended(&desk.run("jwks --apiserver --kubeconfig kubeconfig"), 0);
+    assert!(err.is_empty(), "{err}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_web_server_can_read_the_folder_whatever_the_umask_was() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let line = "umask 077; exec \"$0\" publish --key sa.pub --to deep/site --issuer https://oidc.example.com";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_issuerctl")]).current_dir(desk.path());
+    ended(&shell.output().unwrap(), 0);
+    let mode = |path: &str| std::fs::metadata(desk.path().join(path)).unwrap().permissions().mode() & 0o777;
+    let folders = ["deep", "deep/site", "deep/site/.well-known"].map(mode);
+    let files = ["deep/site/keys.json", "deep/site/.well-known/openid-configuration"].map(mode);
+    assert_eq!((folders, files), ([0o755; 3], [0o644; 2]));
+}
+
+#[test]
 fn keygen_writes_a_private_file_and_overwrites_nothing() {
     let desk = Desk::new();
     ended(&desk.run("keygen --algorithm p256 --out-dir keys"), 0);

@@ -40,7 +40,7 @@ impl Folder {
     pub(crate) fn write(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<(), Error> {
         let path = self.root.join(name);
         let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+        make_folders(folder).map_err(failed("make the folder", folder))?;
         // Held until the end of this function: two runs on this machine take turns.
         let lock = File::open(&self.root).map_err(failed("open the folder", &self.root))?;
         lock.lock().map_err(failed("lock the folder", &self.root))?;
@@ -85,18 +85,34 @@ fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = target.parent().unwrap_or(folder);
     let mut temporary = tempfile::Builder::new().prefix(".issuerctl-").tempfile_in(folder)?;
     temporary.write_all(bytes)?;
-    make_world_readable(temporary.as_file())?;
+    set_mode(temporary.path(), 0o644)?;
     temporary.as_file().sync_all()?;
     temporary.persist(&target).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
 }
 
+/// Makes the folder and those above it that are missing; the ones that are there keep their permissions.
+fn make_folders(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        make_folders(above)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => set_mode(folder, 0o755),
+        // Another run was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// A web server of another user reads it, whatever the umask says.
-fn make_world_readable(file: &File) -> io::Result<()> {
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     #[cfg(not(unix))]
-    let _ = file;
+    let _ = (path, mode);
     Ok(())
 }
 

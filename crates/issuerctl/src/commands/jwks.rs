@@ -8,7 +8,7 @@ use crate::sources;
 use crate::talk::Talk;
 
 pub(crate) fn run(args: &JwksArgs, format: OutputFormat, talk: &Talk) -> Outcome {
-    let mut set = sources::read(&args.keys.keys, talk)?;
+    let mut set = sources::read(&args.keys.keys, talk)?.keys;
     if args.with_empty_kid {
         set = set.with_empty_kid().map_err(|error| Failure::of(Exit::BadInput, &error).hint(error.hint()))?;
     }

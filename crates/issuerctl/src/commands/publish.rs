@@ -30,11 +30,12 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outc
         args.issuer.as_deref().map(|text| IssuerUrl::parse(text, args.document.ports.ports())).transpose()?;
     let target = Target::parse(args, given_issuer.is_some())?;
     let fetch = verify::fetch_options(&args.tls)?;
-    let keys = sources::read(&args.keys.keys, talk)?;
+    let given = sources::read(&args.keys.keys, talk)?;
     Runtime::start()?.block_on(async {
         let (store, issuer) = target.open(given_issuer, args).await?;
+        given.compare_issuer(&issuer, talk);
         let live = live_token(args, talk).await?;
-        let site = Site { keys, issuer, shape: args.document.shape.into() };
+        let site = Site { keys: given.keys, issuer, shape: args.document.shape.into() };
         let plan = if args.dry_run {
             let plan = issuer_publish::plan(&store, &site, &plan_options(args)).await?;
             approve(&plan, live.as_ref(), talk)?;

@@ -18,11 +18,14 @@ use crate::talk::Talk;
 
 pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, args.ports.ports())).transpose()?;
-    let keys = sources::read_optional(&args.keys, talk)?;
+    let given = if args.keys.is_empty() { None } else { Some(sources::read(&args.keys, talk)?) };
+    if let (Some(given), Some(issuer)) = (&given, &issuer) {
+        given.compare_issuer(issuer, talk);
+    }
     let token = args.token.as_deref().map(files::read).transpose()?;
     let expected = Expected {
         issuer: issuer.clone(),
-        keys,
+        keys: given.map(|given| given.keys),
         token: token.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         audiences: args.audience.clone(),
         now_secs: now_secs(),
