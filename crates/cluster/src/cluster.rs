@@ -9,12 +9,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use issuer_jwks::{JwkSet, MAX_INPUT_BYTES, Reading, Token, WeakKeys};
 use kube::Client;
 use kube::client::Body;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{Config, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use crate::{ClusterName, Error, ServiceAccountRef};
+use crate::{ClusterName, Error, Namespace, ServiceAccountRef};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -64,7 +64,12 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::NoCertificate`], [`Error::Keys`], and failures of the connection.
-    pub async fn secret_keys(&self, cluster: &ClusterName, namespace: &str, weak: WeakKeys) -> Result<Reading, Error> {
+    pub async fn secret_keys(
+        &self,
+        cluster: &ClusterName,
+        namespace: &Namespace,
+        weak: WeakKeys,
+    ) -> Result<Reading, Error> {
         let resource = format!("Secret {cluster}-sa in namespace {namespace}");
         let path = format!("/api/v1/namespaces/{namespace}/secrets/{cluster}-sa");
         let body = self.ask(Method::GET, &path, "get", &resource, None).await?;
@@ -164,7 +169,8 @@ impl Cluster {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::ACCEPT, "application/json")
+            // The JWK Set has a media type of its own, and kube-apiserver answers 406 to whoever does not take it.
+            .header(header::ACCEPT, "application/json, application/jwk-set+json")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body.unwrap_or_default().into_bytes()))
             .map_err(|error| unreachable(kube::Error::HttpError(error)))?;
@@ -182,37 +188,57 @@ impl Cluster {
 
 async fn configuration(connection: &Connection) -> Result<Config, Error> {
     let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
-    let refuse = |path: PathBuf| move |error| Error::Kubeconfig { path, source: Box::new(error) };
-    let (path, kubeconfig) = match &connection.kubeconfig {
-        Some(path) => (path.clone(), Kubeconfig::read_from(path).map_err(refuse(path.clone()))?),
-        None => {
-            let path = default_path();
-            match Kubeconfig::read() {
-                Ok(kubeconfig) if !kubeconfig.clusters.is_empty() || connection.context.is_some() => (path, kubeconfig),
-                Ok(_) => return in_cluster("the kubeconfig names no cluster"),
-                Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) => {
-                    return in_cluster("neither KUBECONFIG nor ~/.kube/config is there");
-                }
-                Err(error) => return Err(refuse(path)(error)),
-            }
-        }
+    let files = match &connection.kubeconfig {
+        Some(path) => vec![path.clone()],
+        None => default_files(),
     };
+    let Some(path) = files.first().cloned() else {
+        return match &connection.context {
+            // A pod's own account is of its own cluster, and no context of another one.
+            Some(context) => Err(Error::NoContext { context: context.clone(), known: Vec::new() }),
+            None => Config::incluster().map_err(|error| Error::NoConfiguration {
+                reason: format!("neither KUBECONFIG nor ~/.kube/config is there; {error}"),
+            }),
+        };
+    };
+    let mut kubeconfig = read(files)?;
     if let Some(context) = &connection.context
         && !kubeconfig.contexts.iter().any(|named| named.name == *context)
     {
         let known = kubeconfig.contexts.iter().map(|named| named.name.clone()).collect();
         return Err(Error::NoContext { context: context.clone(), known });
     }
-    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(refuse(path))
+    for named in &mut kubeconfig.auth_infos {
+        if let Some(exec) = named.auth_info.as_mut().and_then(|info| info.exec.as_mut()) {
+            // Nothing here prompts, and standard input may be a key.
+            exec.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
+    }
+    Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| Error::Kubeconfig { path, source: Box::new(error) })
 }
 
-fn in_cluster(reason: &str) -> Result<Config, Error> {
-    Config::incluster().map_err(|error| Error::NoConfiguration { reason: format!("{reason}; {error}") })
+/// Several files are one, as for kubectl: the first to say something about a name is right.
+fn read(files: Vec<PathBuf>) -> Result<Kubeconfig, Error> {
+    let mut whole = Kubeconfig::default();
+    for path in files {
+        let refuse = |error: KubeconfigError| Error::Kubeconfig { path: path.clone(), source: Box::new(error) };
+        let next = Kubeconfig::read_from(&path).map_err(refuse)?;
+        whole = whole.merge(next).map_err(refuse)?;
+    }
+    Ok(whole)
 }
 
-/// For messages alone; kube finds the file itself.
-fn default_path() -> PathBuf {
-    std::env::var_os("KUBECONFIG").map_or_else(|| PathBuf::from("~/.kube/config"), PathBuf::from)
+/// The files of `KUBECONFIG` that are there (all of them, where none is: then the first is the error), or `~/.kube/config`.
+fn default_files() -> Vec<PathBuf> {
+    if let Some(value) = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
+        let named: Vec<PathBuf> = std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect();
+        let there: Vec<PathBuf> = named.iter().filter(|path| path.exists()).cloned().collect();
+        return if there.is_empty() { named } else { there };
+    }
+    let home = std::env::home_dir().map(|home| home.join(".kube/config"));
+    home.filter(|path| path.exists()).into_iter().collect()
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T, Error> {

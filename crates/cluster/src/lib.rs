@@ -13,4 +13,4 @@ mod secret;
 pub use cluster::{Cluster, Connection, Served};
 pub use error::{Category, Error};
 pub use live::{LiveFault, check_live};
-pub use names::{ClusterName, ServiceAccountRef};
+pub use names::{ClusterName, Namespace, ServiceAccountRef};

@@ -14,6 +14,28 @@ pub struct ServiceAccountRef {
     name: String,
 }
 
+/// The name of a namespace (RFC 1123 label).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace(String);
+
+impl FromStr for Namespace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if is_label(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a namespace has lower-case letters, digits and hyphens".to_owned())
+        }
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl ClusterName {
     /// The name.
     pub fn as_str(&self) -> &str {
@@ -95,6 +117,7 @@ mod tests {
         let account: ServiceAccountRef = "kube-system/app.v1".parse().unwrap();
         assert_eq!((account.namespace(), account.name()), ("kube-system", "app.v1"));
         assert!("prod/../x".parse::<ClusterName>().is_err());
+        assert!("../default".parse::<Namespace>().is_err() && "a b".parse::<Namespace>().is_err());
         assert_eq!("prod-1.eu".parse::<ClusterName>().unwrap().as_str(), "prod-1.eu");
     }
 }

@@ -53,7 +53,10 @@ impl Test {
     }
 
     async fn secret_keys(&self) -> Result<issuer_jwks::Reading, Error> {
-        self.cluster().await.secret_keys(&"prod".parse().unwrap(), "eksa-system", WeakKeys::Refuse).await
+        self.cluster()
+            .await
+            .secret_keys(&"prod".parse().unwrap(), &"eksa-system".parse().unwrap(), WeakKeys::Refuse)
+            .await
     }
 }
 
@@ -132,7 +135,7 @@ async fn an_api_server_that_serves_no_keys_says_why() {
 async fn a_fresh_token_is_asked_for_with_the_audience_of_sts() {
     let token = golden("cases/p256/token.jwt");
     let answer = format!(r#"{{"kind":"TokenRequest","status":{{"token":"{}"}}}}"#, token.trim());
-    let test = Test::new([(TOKEN, Reply { status: 201, body: answer })]);
+    let test = Test::new([(TOKEN, Reply { status: 201, ..Reply::ok(answer) })]);
     let fresh = test.cluster().await.fresh_token(&"default/app".parse().unwrap(), "sts.amazonaws.com").await.unwrap();
     assert_eq!(fresh.compact(), token.trim());
     let log = test.server.log().join("\n");
@@ -158,7 +161,7 @@ async fn an_exec_plugin_gives_the_token() {
     );
     let connection = Connection { kubeconfig: Some(test.kubeconfig(&user)), context: None };
     let cluster = Cluster::connect(&connection).await.unwrap();
-    cluster.secret_keys(&"prod".parse().unwrap(), "eksa-system", WeakKeys::Refuse).await.unwrap();
+    cluster.secret_keys(&"prod".parse().unwrap(), &"eksa-system".parse().unwrap(), WeakKeys::Refuse).await.unwrap();
     assert_eq!(test.server.log(), [format!("{SECRET} Bearer from-plugin")]);
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use issuer_cluster::{ClusterName, ServiceAccountRef};
+use issuer_cluster::{ClusterName, Namespace, ServiceAccountRef};
 use issuer_discovery::Ports;
 use issuer_jwks::{KeyKind, WeakKeys};
 
@@ -292,7 +292,7 @@ pub(crate) struct KeyArgs {
     pub(crate) cluster: Option<ClusterName>,
     /// Namespace of that Secret
     #[arg(long, value_name = "NS", default_value = "eksa-system")]
-    pub(crate) namespace: String,
+    pub(crate) namespace: Namespace,
     /// The keys that the running API server itself publishes (/openid/v1/jwks)
     #[arg(long)]
     pub(crate) apiserver: bool,
@@ -406,6 +406,22 @@ pub(crate) struct S3Args {
     /// How long readers may cache the documents
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) max_age: u32,
+}
+
+impl S3Args {
+    /// The options that were given, but for those that a folder may have too.
+    pub(crate) fn given(&self) -> Vec<&'static str> {
+        let given = [
+            ("--create-bucket", self.create_bucket),
+            ("--access", self.access != Access::default()),
+            ("--region", self.region.is_some()),
+            ("--profile", self.profile.is_some()),
+            ("--endpoint-url", self.endpoint_url.is_some()),
+            ("--path-style", self.path_style),
+            ("--expected-bucket-owner", self.expected_bucket_owner.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -104,7 +104,7 @@ impl<'a> Publish<'a> {
             issuer: plan.issuer().as_str(),
             store: plan.location(),
             dry_run,
-            changed: !plan.is_empty(),
+            changed: plan.changes_anything(),
             keys: plan.key_changes().iter().map(key).collect(),
             documents: plan.documents().iter().map(document).collect(),
             access: plan.access().steps(),

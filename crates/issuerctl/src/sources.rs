@@ -96,9 +96,7 @@ async fn read_cluster(args: &KeyArgs) -> Result<(Option<(String, Reading)>, Opti
         let reading = cluster.secret_keys(name, &args.namespace, args.weak()).await?;
         Ok::<_, issuer_cluster::Error>(Some((format!("Secret {}/{name}-sa", args.namespace), reading)))
     };
-    let served = async {
-        if args.apiserver { cluster.served(args.weak()).await.map(Some) } else { Ok(None) }
-    };
+    let served = async { if args.apiserver { cluster.served(args.weak()).await.map(Some) } else { Ok(None) } };
     let (secret, served) = tokio::join!(secret, served);
     Ok((secret?, served?))
 }

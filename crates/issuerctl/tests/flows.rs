@@ -33,16 +33,28 @@ impl Desk {
     }
 
     fn run(&self, line: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_issuerctl"))
+        self.run_with(line, &[])
+    }
+
+    /// The same with other variables; an empty one is left out.
+    fn run_with(&self, line: &str, env: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
+        command
             .args(line.split_whitespace())
             .current_dir(self.path())
             .env_clear()
             .env("HOME", self.path())
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .output()
-            .unwrap()
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        for (name, value) in env {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
+        command.output().unwrap()
     }
 }
 
@@ -165,7 +177,8 @@ impl Signer256 {
         ));
         let signature: p256::ecdsa::Signature = self.key.sign(format!("{header}.{claims}").as_bytes());
         let signature = Base64UrlUnpadded::encode_string(&signature.to_bytes());
-        Reply { status: 201, body: format!(r#"{{"status":{{"token":"{header}.{claims}.{signature}"}}}}"#) }
+        let body = format!(r#"{{"status":{{"token":"{header}.{claims}.{signature}"}}}}"#);
+        Reply { status: 201, ..Reply::ok(body) }
     }
 }
 
@@ -226,6 +239,120 @@ fn a_refusal_of_the_api_server_ends_with_6() {
     assert!(err.contains("nowhere"), "{err}");
     let (_, err) = ended(&desk.run("extract --apiserver"), 3);
     assert!(err.contains("no kubeconfig"), "{err}");
+}
+
+/// A publish to a bucket that is there, on a server of plain http.
+fn to_plain_http(server: &S3Server, desk: &Desk) -> String {
+    server.make_bucket("my-oidc");
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --path-style --no-verify".to_owned()
+}
+
+#[test]
+fn an_endpoint_of_the_environment_decides_the_issuer_too() {
+    let (server, desk) = (S3Server::start(), Desk::new());
+    let line = to_plain_http(&server, &desk);
+    let env = [("AWS_ENDPOINT_URL_S3", server.endpoint())];
+    let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let (_, err) = ended(&desk.run_with(&line, &env), 3);
+    assert!(err.contains(&server.endpoint()) && err.contains("--issuer"), "{err}");
+    assert!(server.get("my-oidc", "prod/keys.json").is_none());
+    ended(&desk.run_with(&format!("{line} --issuer https://oidc.example.com"), &env), 0);
+}
+
+#[test]
+fn a_profile_that_was_named_wins_over_credentials_in_the_environment() {
+    let (server, desk) = (S3Server::start(), Desk::new());
+    let line = to_plain_http(&server, &desk);
+    let line = format!("{line} --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
+    let other = [("AWS_ACCESS_KEY_ID", "other"), ("AWS_SECRET_ACCESS_KEY", "other")];
+    let (_, err) = ended(&desk.run_with(&line, &other), 6);
+    assert!(err.contains("credentials do not work") && err.contains("--profile"), "{err}");
+    std::fs::create_dir(desk.path().join(".aws")).unwrap();
+    desk.file(
+        ".aws/credentials",
+        &format!("[right]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"),
+    );
+    ended(&desk.run_with(&format!("{line} --profile right"), &other), 0);
+    let (_, err) = ended(&desk.run_with(&format!("{line} --profile wrong"), &other), 6);
+    assert!(err.contains("wrong"), "{err}");
+}
+
+#[test]
+fn no_credentials_at_all_are_said_in_a_line() {
+    let (server, desk) = (S3Server::start(), Desk::new());
+    let line = to_plain_http(&server, &desk);
+    let line = format!("{line} --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
+    let (_, err) = ended(&desk.run_with(&line, &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]), 6);
+    assert!(err.contains("credentials") && err.contains("hint:") && err.lines().count() < 6, "{err}");
+}
+
+/// The instance metadata service of a machine whose role has the test's credentials.
+fn instance_metadata() -> String {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let body = match head.first().and_then(|line| line.split(' ').nth(1)) {
+                Some("/latest/api/token") => "a-token".to_owned(),
+                Some(path)
+                    if path.trim_end_matches('/').ends_with("credentials")
+                        || path.ends_with("credentials-extended/") =>
+                {
+                    "role".to_owned()
+                }
+                Some(path) if path.ends_with("/role") => format!(
+                    r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"{ACCESS_KEY}","SecretAccessKey":"{SECRET_KEY}","Token":"session","LastUpdated":"2026-01-01T00:00:00Z","Expiration":"2099-01-01T00:00:00Z"}}"#
+                ),
+                _ => String::new(),
+            };
+            let head = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\nconnection: close";
+            let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_slow_bucket_is_waited_for_also_with_credentials_of_the_instance() {
+    let (server, desk) = (S3Server::start(), Desk::new());
+    let line = to_plain_http(&server, &desk);
+    // More than the second that the metadata service is given.
+    server.delay(std::time::Duration::from_millis(1300));
+    let metadata = instance_metadata();
+    let env = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_EC2_METADATA_DISABLED", ""),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata),
+        ("AWS_MAX_ATTEMPTS", "1"),
+    ];
+    let line = format!("{line} --dry-run --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
+    let (_, err) = ended(&desk.run_with(&line, &env), 0);
+    assert!(err.contains("keys.json (new)"), "{err}");
+}
+
+#[test]
+fn a_kubeconfig_that_is_missing_beside_another_does_not_matter() {
+    let server = ApiServer::start([(
+        "GET /api/v1/namespaces/eksa-system/secrets/prod-sa",
+        secret(&golden("encodings/rsa2048.spki.pem")),
+    )]);
+    let desk = Desk::new();
+    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+    let line = "extract --cluster prod";
+    for list in ["kubeconfig", "kubeconfig:missing", "missing:kubeconfig"] {
+        ended(&desk.run_with(line, &[("KUBECONFIG", list)]), 0);
+    }
+    let (_, err) = ended(&desk.run_with(line, &[("KUBECONFIG", "missing")]), 3);
+    assert!(err.contains("missing"), "{err}");
+    let (_, err) = ended(&desk.run("extract --cluster prod --context workload"), 3);
+    assert!(err.contains("workload"), "{err}");
+    let (_, err) = ended(&desk.run("extract --cluster prod --namespace ../x"), 2);
+    assert!(err.contains("namespace"), "{err}");
 }
 
 #[test]

@@ -42,6 +42,34 @@ pub enum Error {
         location: String,
         /// What is wrong with it.
         reason: String,
+        /// What to do about it, where more is known than that.
+        mend: Option<&'static str>,
+    },
+    /// A bucket policy that cannot be read; it stays untouched.
+    #[error("the policy of the bucket {bucket} cannot be read, and stays untouched: {reason}")]
+    BadPolicy {
+        /// The bucket.
+        bucket: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A published discovery document whose keys lie elsewhere.
+    #[error("{location} says that the keys are at {published}, not at {standard}; they would be lost to every reader")]
+    OtherKeys {
+        /// The document.
+        location: String,
+        /// Its `jwks_uri`.
+        published: String,
+        /// What it would become.
+        standard: String,
+    },
+    /// While keys were to be dropped, somebody published one that nobody had agreed to drop.
+    #[error("the key {kid:?} was published in {location} meanwhile; nothing was dropped")]
+    NewKey {
+        /// The document.
+        location: String,
+        /// The key.
+        kid: String,
     },
     /// A published discovery document of another issuer.
     #[error("{location} is the document of another issuer, {published:?}, not of {issuer}")]
@@ -146,6 +174,34 @@ pub enum Error {
         /// The bucket.
         bucket: String,
     },
+    /// A store that knows no bucket policies.
+    #[error("the store of the bucket {bucket} knows no bucket policies ({message})")]
+    NoPolicies {
+        /// The bucket.
+        bucket: String,
+        /// What it said.
+        message: String,
+    },
+    /// Other objects would become public.
+    #[error("the policy of the bucket {bucket} has statements that would make other objects public once its public access block is opened: {}", sids.join(", "))]
+    WouldExpose {
+        /// The bucket.
+        bucket: String,
+        /// Their `Sid`s.
+        sids: Vec<String>,
+    },
+    /// An object without an ETag.
+    #[error("{location} has no ETag, so that no write could be made safe against others")]
+    NoEtag {
+        /// The document.
+        location: String,
+    },
+    /// No credentials, or none that AWS takes.
+    #[error("the credentials do not work: {message}")]
+    Credentials {
+        /// What the SDK or S3 said.
+        message: String,
+    },
     /// Any other failed call.
     #[error("{call} on {resource} failed: {message}")]
     Call {
@@ -167,16 +223,22 @@ impl Error {
             }
             Self::Merge { .. }
             | Self::Unreadable { .. }
+            | Self::BadPolicy { .. }
+            | Self::OtherKeys { .. }
+            | Self::NewKey { .. }
+            | Self::WouldExpose { .. }
             | Self::OtherIssuer { .. }
             | Self::LostRace { .. }
             | Self::Changed { .. }
             | Self::NotADocument { .. } => Category::Conflict,
-            Self::OtherOwner { .. } | Self::Denied { .. } => Category::NotPermitted,
+            Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => Category::NotPermitted,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Category::NotPermitted,
             Self::Io { .. }
             | Self::NoBucket { .. }
             | Self::OtherRegion { .. }
             | Self::NoAcls { .. }
+            | Self::NoPolicies { .. }
+            | Self::NoEtag { .. }
             | Self::Call { .. } => Category::Failure,
         }
     }
@@ -185,6 +247,28 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Merge { source, .. } => source.hint()?.to_owned(),
+            Self::Unreadable { mend: Some(mend), .. } => (*mend).to_owned(),
+            Self::BadPolicy { .. } => "mend it (aws s3api get-bucket-policy shows it), and publish again".to_owned(),
+            Self::OtherKeys { published, .. } => format!(
+                "give those keys too: curl -sO {published}, then publish with --jwks FILE and --change-issuer, which replaces \
+                 the document"
+            ),
+            Self::NewKey { .. } => "look at the keys that are published now, and run again".to_owned(),
+            Self::NoPolicies { .. } => {
+                "give --access acl, or --access none where the store makes the objects public by itself".to_owned()
+            }
+            Self::WouldExpose { .. } => {
+                "take these statements away or narrow them, or use a bucket for the issuer alone; where something else serves \
+                 the bucket, give --access none"
+                    .to_owned()
+            }
+            Self::Credentials { .. } => {
+                "look at --profile, AWS_PROFILE and the AWS_… variables (aws sts get-caller-identity), and at the clock"
+                    .to_owned()
+            }
+            Self::Call { message, .. } if message.contains("InvalidBucketAclWithObjectOwnership") => {
+                "the bucket's own ACL lets others in; reset it first: aws s3api put-bucket-acl --acl private".to_owned()
+            }
             Self::Unreadable { location, .. } => {
                 format!(
                     "look at {location}; once you are sure that no live token needs it, take it away and publish again"
@@ -215,9 +299,13 @@ fn denied_hint(permission: &str, call: &str) -> String {
              public policies: then serve the bucket through CloudFront, with --access none --issuer https://…"
         }
         "PutPublicAccessBlock" | "GetPublicAccessBlock" | "GetBucketPolicy" | "GetBucketOwnershipControls" => {
-            "; or give --access none where something else sees to access"
+            "; or give --access none where something else sees to access. The bucket may also belong to another account (names \
+             are shared by the whole world), or to another one than --expected-bucket-owner"
         }
-        _ => "; also look at the bucket's policy, and at --profile",
+        "PutObject" if permission.contains("Acl") => {
+            "; where that is allowed already, the public access block of the bucket or the account forbids ACLs"
+        }
+        _ => "; also look at the bucket's policy, its owner (--expected-bucket-owner), and --profile",
     };
     format!("allow {permission}{rest}")
 }

@@ -66,7 +66,8 @@ impl Folder {
             }
             Err(error) => return Err(failed("read", &path)(error)),
         };
-        if !file.metadata().map_err(failed("read", &path))?.is_file() {
+        let metadata = file.metadata().map_err(failed("read", &path))?;
+        if !metadata.is_file() {
             return Err(not("no regular file"));
         }
         let mut bytes = Vec::new();
@@ -75,7 +76,7 @@ impl Folder {
             return Err(not("larger than 1 MiB"));
         }
         let version = Version(Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)));
-        Ok(Some(Stored { bytes, version, headers_match: true }))
+        Ok(Some(Stored { bytes, version, headers_match: is_world_readable(&metadata) }))
     }
 }
 
@@ -105,6 +106,14 @@ fn make_folders(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+#[cfg_attr(not(unix), expect(unused_variables, reason = "there are no such permissions"))]
+fn is_world_readable(metadata: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o444 == 0o444;
+    #[cfg(not(unix))]
+    true
 }
 
 /// A web server of another user reads it, whatever the umask says.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
-use issuer_jwks::{Jwk, JwkSet, WeakKeys};
+use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
 use serde::Deserialize;
 
 use crate::{AccessPlan, Condition, Error, KeyChange, Published, Stored, merge};
@@ -63,7 +63,9 @@ pub struct Plan {
     issuer: IssuerUrl,
     keys: JwkSet,
     key_changes: Vec<(Jwk, KeyChange)>,
-    previous_issuer: Option<String>,
+    replaced: Vec<Replaced>,
+    /// Whether an earlier try of this run has written already.
+    interrupted: bool,
     access: AccessPlan,
     documents: [DocumentPlan; 2],
 }
@@ -81,9 +83,9 @@ impl Plan {
         let published_keys = match &published.keys {
             None => JwkSet::default(),
             Some(stored) => JwkSet::parse(&stored.bytes, options.weak)
-                .map_err(|error| Error::Unreadable { location: place(KEYS_NAME), reason: error.to_string() })?,
+                .map_err(|error| unreadable(place(KEYS_NAME), &error, error.hint()))?,
         };
-        let previous_issuer = other_issuer(site, published, place(DISCOVERY_NAME), options)?;
+        let replaced = replaced(site, published, &place(DISCOVERY_NAME), options)?;
         let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
         let given = if options.with_empty_kid {
             with_empty_kid(&site.keys, &published_keys, options.prune).map_err(conflict)?
@@ -101,10 +103,22 @@ impl Plan {
             issuer: site.issuer.clone(),
             keys: merged.set,
             key_changes: merged.changes,
-            previous_issuer,
+            replaced,
+            interrupted: false,
             access: published.access.clone(),
             documents,
         })
+    }
+
+    /// The same plan in a run that has written before and lost a race then.
+    pub(crate) fn after_a_write(mut self) -> Self {
+        self.interrupted = true;
+        self
+    }
+
+    /// Whether this run writes anything, or has.
+    pub fn changes_anything(&self) -> bool {
+        self.interrupted || !self.is_empty()
     }
 
     /// Whether there is nothing to do.
@@ -132,6 +146,12 @@ impl Plan {
         &self.key_changes
     }
 
+    /// The keys that go.
+    pub(crate) fn dropped(&self) -> Vec<KeyId> {
+        let pruned = self.key_changes.iter().filter(|(_, change)| *change == KeyChange::Pruned);
+        pruned.map(|(jwk, _)| jwk.kid.clone()).collect()
+    }
+
     /// What has to be done about public access.
     pub fn access(&self) -> &AccessPlan {
         &self.access
@@ -146,8 +166,8 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} for {}", self.location, self.issuer)?;
-        if let Some(previous) = &self.previous_issuer {
-            writeln!(f, "  ~ issuer        {previous} -> {}", self.issuer)?;
+        for Replaced { member, from, to } in &self.replaced {
+            writeln!(f, "  ~ {member:<13} {from} -> {to}")?;
         }
         for step in self.access.steps() {
             writeln!(f, "  + access        {step}")?;
@@ -196,25 +216,45 @@ fn document(name: &'static str, text: String, stored: Option<&Stored>) -> Docume
     DocumentPlan { name, bytes, change, condition }
 }
 
-/// The issuer that the published document names, where that is another one and may be replaced.
-fn other_issuer(
-    site: &Site,
-    published: &Published,
-    location: String,
-    options: &PlanOptions,
-) -> Result<Option<String>, Error> {
+/// A member of the published discovery document that is about to say something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Replaced {
+    member: &'static str,
+    from: String,
+    to: String,
+}
+
+/// What a published document says of issuer and keys that this site does not, where it may be replaced.
+fn replaced(site: &Site, published: &Published, location: &str, options: &PlanOptions) -> Result<Vec<Replaced>, Error> {
     #[derive(Deserialize)]
     struct Named {
         issuer: String,
+        jwks_uri: Option<String>,
     }
-    let Some(stored) = &published.discovery else { return Ok(None) };
-    let named: Named = serde_json::from_slice(&stored.bytes)
-        .map_err(|error| Error::Unreadable { location: location.clone(), reason: error.to_string() })?;
-    if named.issuer == site.issuer.as_str() {
-        return Ok(None);
+    let Some(stored) = &published.discovery else { return Ok(Vec::new()) };
+    let named: Named =
+        serde_json::from_slice(&stored.bytes).map_err(|error| unreadable(location.to_owned(), &error, None))?;
+    let location = location.to_owned();
+    let issuer = site.issuer.to_string();
+    let mut replaced = Vec::new();
+    if named.issuer != issuer {
+        if !options.change_issuer {
+            return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
+        }
+        replaced.push(Replaced { member: "issuer", from: named.issuer.clone(), to: issuer });
     }
-    if options.change_issuer {
-        return Ok(Some(named.issuer));
+    // Readers follow jwks_uri, so whatever keys lie elsewhere have not been merged.
+    let standard = site.issuer.document_url(KEYS_NAME);
+    let own = format!("{}/{KEYS_NAME}", named.issuer);
+    if let Some(uri) = named.jwks_uri.filter(|uri| *uri != standard && *uri != own) {
+        if !options.change_issuer {
+            return Err(Error::OtherKeys { location, published: uri, standard });
+        }
+        replaced.push(Replaced { member: "jwks_uri", from: uri, to: standard });
     }
-    Err(Error::OtherIssuer { location, published: named.issuer, issuer: site.issuer.to_string() })
+    Ok(replaced)
+}
+
+fn unreadable(location: String, error: &dyn std::error::Error, mend: Option<&'static str>) -> Error {
+    Error::Unreadable { location, reason: error.to_string(), mend }
 }

@@ -1,11 +1,17 @@
 //! Reading, planning and writing in their order.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use issuer_discovery::KEYS_NAME;
+use issuer_jwks::KeyId;
 
 use crate::{Change, Error, Plan, PlanOptions, Site, Store};
 
 /// How often a lost race is planned anew.
-const TRIES: u32 = 5;
+const TRIES: u32 = 10;
+
+/// The longest wait before the next try.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What [`apply`] is about to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +20,8 @@ pub enum Step {
     Access,
     /// This document is being written.
     Document(&'static str),
+    /// Something that the user has to be told.
+    Notice(&'static str),
 }
 
 /// Reads the store and compares.
@@ -34,7 +42,9 @@ pub async fn plan(store: &Store, site: &Site, options: &PlanOptions) -> Result<P
 pub async fn apply(store: &Store, plan: &Plan, mut progress: impl FnMut(Step)) -> Result<(), Error> {
     if !plan.access().is_empty() {
         progress(Step::Access);
-        store.grant(plan.access()).await?;
+        if let Some(notice) = store.grant(plan.access()).await? {
+            progress(Step::Notice(notice));
+        }
     }
     for document in plan.documents() {
         if document.change != Change::Unchanged {
@@ -48,7 +58,8 @@ pub async fn apply(store: &Store, plan: &Plan, mut progress: impl FnMut(Step)) -
 /// Plans and applies; a lost race is planned anew, never overwritten. `approve` sees each plan before it is executed.
 ///
 /// # Errors
-/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] where somebody else keeps writing.
+/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] where somebody else keeps writing; [`Error::NewKey`] where
+/// a key that the first plan did not know would be dropped.
 pub async fn publish<E: From<Error>>(
     store: &Store,
     site: &Site,
@@ -56,14 +67,42 @@ pub async fn publish<E: From<Error>>(
     mut approve: impl FnMut(&Plan) -> Result<(), E>,
     mut progress: impl FnMut(Step),
 ) -> Result<Plan, E> {
+    let mut dropped: Option<Vec<KeyId>> = None;
+    let mut wrote = false;
     for attempt in 1..=TRIES {
-        let plan = plan(store, site, options).await?;
+        let mut plan = plan(store, site, options).await?;
+        if wrote {
+            plan = plan.after_a_write();
+        }
+        // Only the keys of the first plan were agreed to be dropped.
+        let drops = plan.dropped();
+        let agreed = dropped.get_or_insert_with(|| drops.clone());
+        if let Some(kid) = drops.iter().find(|kid| !agreed.contains(kid)) {
+            let location = store.document_location(KEYS_NAME);
+            return Err(Error::NewKey { location, kid: kid.to_string() }.into());
+        }
         approve(&plan)?;
-        match apply(store, &plan, &mut progress).await {
+        let mut steps = 0;
+        let applied = apply(store, &plan, |step| {
+            steps += 1;
+            progress(step);
+        });
+        match applied.await {
             Ok(()) => return Ok(plan),
-            Err(Error::Changed { .. }) => tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await,
+            Err(Error::Changed { .. }) => {
+                // The last step is the one that lost.
+                wrote |= steps > 1;
+                tokio::time::sleep(wait(attempt)).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }
     Err(Error::LostRace { location: store.location(), tries: TRIES }.into())
+}
+
+/// Longer each time, and not the same for two writers that met.
+fn wait(attempt: u32) -> Duration {
+    let longest = (Duration::from_millis(50) * 2u32.pow(attempt)).min(LONGEST_WAIT);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    longest.mul_f64(0.5 + f64::from((nanos ^ std::process::id()) % 1000) / 2000.0)
 }

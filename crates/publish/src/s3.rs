@@ -9,7 +9,6 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl};
-use aws_smithy_types::error::display::DisplayErrorContext;
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 
@@ -57,6 +56,7 @@ impl S3 {
     /// [`Error::Options`], [`Error::OtherRegion`], [`Error::OtherOwner`].
     pub async fn connect(location: S3Location, options: S3Options) -> Result<Self, Error> {
         let connected = client::connect(&location, &options).await?;
+        let options = S3Options { endpoint_url: connected.endpoint_url, ..options };
         Ok(Self { client: connected.client, region: connected.region, location, options })
     }
 
@@ -75,7 +75,7 @@ impl S3 {
     /// # Errors
     /// [`Error::NoIssuer`] where the endpoint is no https URL.
     pub fn issuer_url(&self) -> Result<String, Error> {
-        self.location.issuer_url(&self.region, self.options.endpoint_url.as_deref())
+        self.location.issuer_url(&self.region, self.options.endpoint_url.as_deref(), self.options.path_style)
     }
 
     pub(crate) fn location(&self) -> String {
@@ -114,17 +114,28 @@ impl S3 {
                 Error::Changed { location: format!("{}/{name}", self.location) }
             }
             Some("AccessControlListNotSupported") => Error::NoAcls { bucket: self.location.bucket.to_string() },
+            _ if self.options.access == AccessMode::Acl => {
+                self.failed("PutObject", "s3:PutObject and s3:PutObjectAcl", &key, &error)
+            }
             _ => self.failed("PutObject", "s3:PutObject", &key, &error),
         })
     }
 
     async fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
         let key = self.location.object_key(name);
+        let (stored, readable) = tokio::join!(self.get_document(name, &key), self.is_readable_by_acl(&key));
+        let Some(mut stored) = stored? else { return Ok(None) };
+        // Written anew, an object gets the ACL that it lacks.
+        stored.headers_match &= readable?;
+        Ok(Some(stored))
+    }
+
+    async fn get_document(&self, name: &str, key: &str) -> Result<Option<Stored>, Error> {
         let answer = self
             .client
             .get_object()
             .bucket(self.location.bucket.as_str())
-            .key(&key)
+            .key(key)
             .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
             .send()
             .await;
@@ -133,14 +144,19 @@ impl S3 {
             Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey")) => return Ok(None),
             // Told by the look at the bucket itself.
             Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => return Ok(None),
-            Err(error) => return Err(self.failed("GetObject", "s3:GetObject and s3:ListBucket", &key, &error)),
+            Err(error) => return Err(self.failed("GetObject", "s3:GetObject and s3:ListBucket", key, &error)),
         };
         let headers_match =
             object.content_type() == Some(MEDIA_TYPE) && object.cache_control() == Some(self.cache_control().as_str());
-        let version = Version(object.e_tag().unwrap_or_default().to_owned());
+        let location = || format!("{}/{name}", self.location);
+        // Without one, a write could not be conditional.
+        let Some(etag) = object.e_tag().filter(|etag| !etag.is_empty()) else {
+            return Err(Error::NoEtag { location: location() });
+        };
+        let version = Version(etag.to_owned());
         let bytes = collect(object.body).await.map_err(|reason| match reason {
-            None => Error::NotADocument { location: format!("{}/{name}", self.location), what: "larger than 1 MiB" },
-            Some(message) => Error::Call { call: "GetObject", resource: key, message },
+            None => Error::NotADocument { location: location(), what: "larger than 1 MiB" },
+            Some(message) => Error::Call { call: "GetObject", resource: key.to_owned(), message },
         })?;
         Ok(Some(Stored { bytes, version, headers_match }))
     }
@@ -155,28 +171,54 @@ impl S3 {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let bucket = self.location.bucket.to_string();
+        let resource = if resource.is_empty() { bucket.clone() } else { format!("{bucket}/{resource}") };
         let message = message(error);
+        let code = code(error);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let actual = error.raw_response().and_then(|r| r.headers().get("x-amz-bucket-region")).unwrap_or_default();
-        match code(error).as_deref() {
+        if let Some(actual) = region_of(error).filter(|actual| *actual != self.region) {
+            return Error::OtherRegion { bucket, actual, asked: self.region.clone() };
+        }
+        match code.as_deref() {
             Some("NoSuchBucket") => Error::NoBucket { bucket },
-            Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
-                if !actual.is_empty() && actual != self.region =>
-            {
-                Error::OtherRegion { bucket, actual: actual.to_owned(), asked: self.region.clone() }
+            // Two runs that set up the same bucket.
+            Some("OperationAborted") => Error::Changed { location: self.location.to_string() },
+            Some(
+                "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "RequestTimeTooSkewed"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "TokenRefreshRequired"
+                | "NotSignedUp",
+            ) => Error::Credentials { message },
+            None if error.as_service_error().is_none() && message.contains("credentials") => {
+                Error::Credentials { message }
+            }
+            // AWS's answer about the policy of another account's bucket.
+            Some("MethodNotAllowed") if self.options.endpoint_url.is_none() => {
+                Error::OtherOwner { bucket, reason: format!("{call} is not allowed to other accounts") }
             }
             Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => {
-                Error::Denied { call, permission, resource: format!("{bucket}/{resource}"), message }
+                Error::Denied { call, permission, resource, message }
             }
-            _ if status == Some(403) => {
-                Error::Denied { call, permission, resource: format!("{bucket}/{resource}"), message }
-            }
-            _ if status == Some(301) && !actual.is_empty() => {
-                Error::OtherRegion { bucket, actual: actual.to_owned(), asked: self.region.clone() }
-            }
-            _ => Error::Call { call, resource: format!("{bucket}/{resource}"), message },
+            _ if status == Some(403) => Error::Denied { call, permission, resource, message },
+            _ => Error::Call { call, resource, message },
         }
     }
+}
+
+/// The region that an answer of failure names: in a header, or in the words of AuthorizationHeaderMalformed.
+fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
+    let response = error.raw_response()?;
+    if !matches!(response.status().as_u16(), 300..=399 | 400 | 403) {
+        return None;
+    }
+    if let Some(region) = response.headers().get("x-amz-bucket-region") {
+        return Some(region.to_owned());
+    }
+    let service = error.as_service_error().filter(|error| error.code() == Some("AuthorizationHeaderMalformed"))?;
+    let (_, rest) = service.message()?.split_once("expecting '")?;
+    rest.split_once('\'').map(|(region, _)| region.to_owned())
 }
 
 const MEDIA_TYPE: &str = "application/json";
@@ -212,6 +254,20 @@ where
             let (code, text) = (service.code().unwrap_or_default(), service.message().unwrap_or_default());
             if text.is_empty() { code.to_owned() } else { format!("{code}: {text}") }
         }
-        _ => DisplayErrorContext(error).to_string(),
+        _ => chain(error),
     }
+}
+
+/// An error and its sources in one line, without what one repeats of the next and lists behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let texts: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    let texts: Vec<&str> = texts.iter().filter_map(|text| text.lines().next()).collect();
+    let mut said: Vec<&str> = Vec::new();
+    for text in &texts {
+        if !said.iter().any(|earlier| earlier.contains(text)) {
+            said.push(text);
+        }
+    }
+    said.join(": ").trim_end_matches(" Attempted:").to_owned()
 }

@@ -13,7 +13,7 @@ pub struct Stored {
     pub bytes: Vec<u8>,
     /// What a write can be conditional on.
     pub version: Version,
-    /// Whether media type and caching are what we would write; a folder has none.
+    /// Whether media type, caching and, where an ACL or a file's mode says it, who may read are what we would write.
     pub headers_match: bool,
 }
 
@@ -71,13 +71,13 @@ impl Store {
         }
     }
 
-    /// Does what [`Published::access`] says.
+    /// Does what [`Published::access`] says, and gives what the user has to be told.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn grant(&self, access: &AccessPlan) -> Result<(), Error> {
+    pub async fn grant(&self, access: &AccessPlan) -> Result<Option<&'static str>, Error> {
         match self {
-            Self::Folder(_) => Ok(()),
+            Self::Folder(_) => Ok(None),
             Self::S3(s3) => s3.grant(access).await,
         }
     }

@@ -89,6 +89,7 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
     PutPublicAccessBlock content-type=application/xml
     GetBucketPolicy
     PutBucketPolicy content-type=text/plain
+    GetBucketPolicy
     PutObject prod/keys.json if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
     PutObject prod/.well-known/openid-configuration if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
     "#);
@@ -324,6 +325,123 @@ async fn acls_are_set_on_the_objects_and_a_bucket_without_them_is_named() {
     let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
     assert!(matches!(error, Error::NoAcls { .. }), "{error}");
     assert!(server.take_log().iter().any(|line| line.contains("x-amz-acl=public-read")));
+}
+
+#[tokio::test]
+async fn an_object_that_lost_its_acl_gets_it_again_and_then_nothing_is_written() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.allow_acls();
+    run(
+        &store(&server, S3Options { access: AccessMode::None, ..options() }),
+        &site("rsa2048"),
+        &PlanOptions::default(),
+    )
+    .await
+    .unwrap();
+    assert!(!server.is_readable_by_acl("my-oidc", KEYS));
+    let store = store(&server, S3Options { access: AccessMode::Acl, ..options() });
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    assert!(server.is_readable_by_acl("my-oidc", KEYS) && server.is_readable_by_acl("my-oidc", DISCOVERY));
+    assert!(run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_without_bucket_policies_is_an_error_that_names_the_way_out() {
+    let server = S3Server::start();
+    let compatible = || S3Options { endpoint_url: Some(server.endpoint()), ..options() };
+    server.refuse("PutBucketPolicy", "NotImplemented");
+    let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::NoPolicies { .. }) && error.hint().unwrap().contains("--access acl"), "{error}");
+    server.refuse("GetBucketPolicy", "NotImplemented");
+    let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::NoPolicies { .. }), "{error}");
+    assert!(server.get("my-oidc", KEYS).is_none(), "something was written that nobody can read");
+}
+
+#[tokio::test]
+async fn a_policy_that_somebody_overwrote_gets_our_statement_again() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let theirs = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*"}]}"#;
+    server.overwrite_next_policy(theirs);
+    run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let policy = server.policy("my-oidc").unwrap();
+    assert!(policy.contains("Theirs") && policy.contains("IssuerctlPublicRead"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_public_access_block_that_hides_other_objects_is_not_opened() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let wide = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Everything","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::my-oidc/*"}]}"#;
+    server.set_policy("my-oidc", wide);
+    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::WouldExpose { sids, .. } if sids == &["Everything"]), "{error}");
+    assert_eq!(server.block("my-oidc"), Some([true; 4]));
+    // Where everybody reads them already, there is nothing to hide.
+    server.set_block("my-oidc", false);
+    run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_behind_another_jwks_uri_are_not_lost() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let issuer = "https://oidc.example.com/prod";
+    server.put(
+        "my-oidc",
+        DISCOVERY,
+        format!(r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/openid/v1/jwks"}}"#).as_bytes(),
+    );
+    let store = store(&server, options());
+    let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::OtherKeys { published, .. } if published.ends_with("/openid/v1/jwks")), "{error}");
+    assert_eq!(error.category(), Category::Conflict);
+    let plan =
+        run(&store, &site("rsa2048"), &PlanOptions { change_issuer: true, ..PlanOptions::default() }).await.unwrap();
+    assert!(plan.to_string().contains("~ jwks_uri"), "{plan}");
+}
+
+#[tokio::test]
+async fn prune_drops_no_key_that_came_after_the_plan() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let theirs = keys("rsa2048").union(&keys("p384")).unwrap();
+    server.put_before_next_write("my-oidc", KEYS, theirs.to_json().as_bytes());
+    let prune = PlanOptions { prune: true, ..PlanOptions::default() };
+    let error = run(&store, &site("p256"), &prune).await.unwrap_err();
+    assert!(matches!(&error, Error::NewKey { kid, .. } if *kid == keys("p384").keys()[0].kid.to_string()), "{error}");
+    assert_eq!(server.get("my-oidc", KEYS).unwrap(), theirs.to_json().into_bytes());
+}
+
+#[tokio::test]
+async fn a_run_that_lost_a_race_after_a_write_says_that_it_wrote() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let site = site("rsa2048");
+    let store = store(&server, options());
+    let published = store.read().await.unwrap();
+    let plan = Plan::new("s3://my-oidc/prod", &site, &published, &PlanOptions::default()).unwrap();
+    // Somebody else is about to write the very same discovery document, after our keys.
+    server.put_before_write("my-oidc", DISCOVERY, &plan.documents()[1].bytes);
+    let plan = run(&store, &site, &PlanOptions::default()).await.unwrap();
+    assert!(plan.is_empty() && plan.changes_anything(), "{plan}");
+}
+
+#[tokio::test]
+async fn credentials_that_do_not_work_are_told_from_permissions_that_are_missing() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    for code in ["InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"] {
+        for call in ["GetBucketOwnershipControls", "GetPublicAccessBlock", "GetBucketPolicy", "GetObject"] {
+            server.refuse(call, code);
+        }
+        let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+        assert!(matches!(error, Error::Credentials { .. }), "{code}: {error}");
+        assert_eq!(error.category(), Category::NotPermitted);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use http_body_util::{BodyExt, Full};
@@ -13,38 +14,46 @@ use crate::Authority;
 use crate::server::Server;
 
 /// One answer.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: String,
+    /// `Location`, for a redirect.
+    pub location: Option<String>,
+    /// How long it takes.
+    pub delay: Duration,
 }
 
 impl Reply {
     /// 200 with a body.
     pub fn ok(body: impl Into<String>) -> Self {
-        Self { status: 200, body: body.into() }
+        Self { status: 200, body: body.into(), ..Self::default() }
     }
 
     /// An error as the API server words it (metav1.Status).
     pub fn status(status: u16, message: &str) -> Self {
         let body = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": status});
-        Self { status, body: body.to_string() }
+        Self { status, body: body.to_string(), ..Self::default() }
     }
 }
 
 /// An API server that speaks HTTPS.
 pub struct ApiServer {
     server: Server,
-    authority: Authority,
+    authority_pem: String,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl ApiServer {
     /// Starts one with an answer for each `METHOD path`; everything else is 404.
     pub fn start(replies: impl IntoIterator<Item = (&'static str, Reply)>) -> Self {
-        let authority = Authority::new();
+        Self::start_under(&Authority::new(), replies)
+    }
+
+    /// The same with a certificate of this authority.
+    pub fn start_under(authority: &Authority, replies: impl IntoIterator<Item = (&'static str, Reply)>) -> Self {
         let replies: Arc<HashMap<&'static str, Reply>> = Arc::new(replies.into_iter().collect());
         let log = Arc::new(Mutex::new(Vec::new()));
         let (service_replies, service_log) = (replies, log.clone());
@@ -52,17 +61,36 @@ impl ApiServer {
             let (replies, log) = (service_replies.clone(), service_log.clone());
             async move {
                 let line = format!("{} {}", request.method(), request.uri().path());
+                let accepted = request.headers().get("accept").map_or("*/*", |v| v.to_str().unwrap()).to_owned();
                 let authorization = request.headers().get("authorization").map(|v| v.to_str().unwrap().to_owned());
                 let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
                 let words = [Some(line.clone()), authorization, Some(String::from_utf8(body.to_vec()).unwrap())];
                 let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
                 log.lock().unwrap().push(words.join(" "));
-                let reply = replies.get(line.as_str()).cloned().unwrap_or_else(|| Reply::status(404, "not found"));
-                let response = Response::builder().status(reply.status).header("content-type", "application/json");
+                let mut reply = replies.get(line.as_str()).cloned().unwrap_or_else(|| Reply::status(404, "not found"));
+                // As kube-apiserver has it (pkg/routes/openidmetadata.go).
+                let jwks = line == "GET /openid/v1/jwks";
+                if jwks && !accepted.contains("application/jwk-set+json") && !accepted.contains("*/*") {
+                    reply = Reply::status(406, "Not Acceptable");
+                }
+                tokio::time::sleep(reply.delay).await;
+                let mut response = Response::builder().status(reply.status).header("content-type", "application/json");
+                if let Some(location) = &reply.location {
+                    response = response.header("location", location);
+                }
                 Ok::<_, Infallible>(response.body(Full::new(Bytes::from(reply.body))).unwrap())
             }
         });
-        Self { server: Server::start(Some(authority.acceptor()), service), authority, log }
+        Self {
+            server: Server::start(Some(authority.acceptor()), service),
+            authority_pem: authority.pem().to_owned(),
+            log,
+        }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.server.address.port())
     }
 
     /// The requests so far: method, path, `Authorization`, body.
@@ -72,8 +100,8 @@ impl ApiServer {
 
     /// A kubeconfig for this server; `user` is the YAML of its one user (`{token: secret}`).
     pub fn kubeconfig(&self, user: &str) -> String {
-        let server = format!("https://localhost:{}", self.server.address.port());
-        let authority = Base64::encode_string(self.authority.pem().as_bytes());
+        let server = self.url();
+        let authority = Base64::encode_string(self.authority_pem.as_bytes());
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: test\nclusters:\n- name: test\n  cluster:\n    server: {server}\n    \
              certificate-authority-data: {authority}\ncontexts:\n- name: test\n  context: {{cluster: test, user: test}}\n- name: other\n  \

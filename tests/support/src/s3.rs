@@ -1,7 +1,8 @@
 //! S3 as AWS has it since April 2023: new buckets block public access and know no ACLs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
@@ -44,13 +45,28 @@ struct State {
     refused: HashMap<String, S3ErrorCode>,
     /// The region that every call is sent to.
     region: Option<String>,
-    /// Done just before the next PutObject: somebody else's write.
-    intruder: Option<(String, String, Vec<u8>)>,
+    /// Somebody else's write.
+    intruder: Option<Intruder>,
     policies: HashMap<String, String>,
     blocks: HashMap<String, PublicAccessBlockConfiguration>,
     ownership: HashMap<String, OwnershipControls>,
     locations: HashMap<String, String>,
+    /// Whether objects may have ACLs, as in buckets made before April 2023.
+    acls: bool,
+    /// Objects that everybody may read by an ACL.
+    readable: HashSet<(String, String)>,
+    /// Taken away again by somebody else just after the next PutBucketPolicy.
+    overwritten: Option<String>,
+    delay: Duration,
     root: std::path::PathBuf,
+}
+
+/// An object that somebody else puts just before a PutObject of `before`, or of any.
+struct Intruder {
+    before: Option<String>,
+    bucket: String,
+    key: String,
+    bytes: Vec<u8>,
 }
 
 impl S3Server {
@@ -82,6 +98,11 @@ impl S3Server {
         self.state().refused.insert(call.to_owned(), code);
     }
 
+    /// Lets every answer take its time.
+    pub fn delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
     /// Lets every call answer that the bucket lies in another region.
     pub fn redirect(&self, region: &str) {
         self.state().region = Some(region.to_owned());
@@ -90,6 +111,32 @@ impl S3Server {
     /// Takes back all of [`S3Server::refuse`].
     pub fn refuse_nothing(&self) {
         self.state().refused.clear();
+    }
+
+    /// Lets objects have ACLs.
+    pub fn allow_acls(&self) {
+        self.state().acls = true;
+    }
+
+    /// Whether everybody may read an object by its ACL.
+    pub fn is_readable_by_acl(&self, bucket: &str, key: &str) -> bool {
+        self.state().readable.contains(&(bucket.to_owned(), key.to_owned()))
+    }
+
+    /// Lets somebody else's policy take the place of the next one that is put.
+    pub fn overwrite_next_policy(&self, policy: &str) {
+        self.state().overwritten = Some(policy.to_owned());
+    }
+
+    /// Sets a bucket's public access block behind the client's back, all four settings alike.
+    pub fn set_block(&self, bucket: &str, on: bool) {
+        let block = PublicAccessBlockConfiguration {
+            block_public_acls: Some(on),
+            ignore_public_acls: Some(on),
+            block_public_policy: Some(on),
+            restrict_public_buckets: Some(on),
+        };
+        self.state().blocks.insert(bucket.to_owned(), block);
     }
 
     /// Makes a bucket as AWS does, without a client.
@@ -106,7 +153,14 @@ impl S3Server {
 
     /// Puts an object there just before the next PutObject is carried out.
     pub fn put_before_next_write(&self, bucket: &str, key: &str, bytes: &[u8]) {
-        self.state().intruder = Some((bucket.to_owned(), key.to_owned(), bytes.to_vec()));
+        let (bucket, key, bytes) = (bucket.to_owned(), key.to_owned(), bytes.to_vec());
+        self.state().intruder = Some(Intruder { before: None, bucket, key, bytes });
+    }
+
+    /// The same just before this very object is put.
+    pub fn put_before_write(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        let (bucket, key, bytes) = (bucket.to_owned(), key.to_owned(), bytes.to_vec());
+        self.state().intruder = Some(Intruder { before: Some(key.clone()), bucket, key, bytes });
     }
 
     /// An object's bytes.
@@ -220,6 +274,8 @@ impl S3Access for Door {
                 line += &format!(" {name}={shown}");
             }
         }
+        let delay = self.state.lock().unwrap().delay;
+        tokio::time::sleep(delay).await;
         let mut state = self.state.lock().unwrap();
         if cx.credentials().is_none() {
             line += " (anonymous)";
@@ -305,16 +361,50 @@ impl S3 for Aws {
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let intruder = self.state(&request.input.bucket)?.intruder.take();
-        if let Some((bucket, key, bytes)) = intruder {
+        let is_due = |intruder: &mut Intruder| intruder.before.as_ref().is_none_or(|key| *key == request.input.key);
+        let intruder = self.state(&request.input.bucket)?.intruder.take_if(is_due);
+        if let Some(Intruder { bucket, key, bytes, .. }) = intruder {
             let body = StreamingBlob::from(Body::from(bytes));
-            let input = PutObjectInput::builder().bucket(bucket).key(key).body(Some(body)).build().unwrap();
+            let input = PutObjectInput::builder()
+                .bucket(bucket)
+                .key(key)
+                .body(Some(body))
+                .content_type(Some("application/json".to_owned()))
+                .cache_control(Some("public, max-age=300".to_owned()))
+                .build()
+                .unwrap();
             self.objects.put_object(by_somebody_else(input, &request)).await?;
         }
-        if request.input.acl.is_some() {
-            return Err(not_set("AccessControlListNotSupported"));
+        {
+            let mut state = self.state(&request.input.bucket)?;
+            let object = (request.input.bucket.clone(), request.input.key.clone());
+            match &request.input.acl {
+                Some(_) if !state.acls => return Err(not_set("AccessControlListNotSupported")),
+                Some(acl) if acl.as_str() == ObjectCannedACL::PUBLIC_READ => state.readable.insert(object),
+                // A new object has no more than its owner's.
+                _ => state.readable.remove(&object),
+            };
         }
         self.objects.put_object(request).await
+    }
+
+    async fn get_object_acl(&self, request: S3Request<GetObjectAclInput>) -> S3Result<S3Response<GetObjectAclOutput>> {
+        let state = self.state(&request.input.bucket)?;
+        if !state.root.join(&request.input.bucket).join(&request.input.key).is_file() {
+            return Err(s3_error!(NoSuchKey, "The specified key does not exist."));
+        }
+        let everybody = Grantee {
+            type_: Type::from_static(Type::GROUP),
+            uri: Some("http://acs.amazonaws.com/groups/global/AllUsers".to_owned()),
+            display_name: None,
+            email_address: None,
+            id: None,
+        };
+        let read = Permission::from_static(Permission::READ);
+        let grant = Grant { grantee: Some(everybody), permission: Some(read) };
+        let is_readable = state.readable.contains(&(request.input.bucket, request.input.key));
+        let grants = if is_readable { vec![grant] } else { Vec::new() };
+        Ok(S3Response::new(GetObjectAclOutput { grants: Some(grants), ..GetObjectAclOutput::default() }))
     }
 
     async fn get_bucket_policy(
@@ -334,7 +424,8 @@ impl S3 for Aws {
         if state.blocks.get(&request.input.bucket).is_some_and(|block| block.block_public_policy == Some(true)) {
             return Err(s3_error!(AccessDenied, "public policies are blocked by the BlockPublicPolicy setting"));
         }
-        state.policies.insert(request.input.bucket, request.input.policy);
+        let policy = state.overwritten.take().unwrap_or(request.input.policy);
+        state.policies.insert(request.input.bucket, policy);
         Ok(S3Response::new(PutBucketPolicyOutput::default()))
     }
 

@@ -28,7 +28,7 @@ const SPREAD_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let given_issuer =
         args.issuer.as_deref().map(|text| IssuerUrl::parse(text, args.document.ports.ports())).transpose()?;
-    let target = Target::parse(args, given_issuer.is_some())?;
+    let target = Target::parse(args, given_issuer.is_some(), talk)?;
     let fetch = verify::fetch_options(&args.tls)?;
     let given = sources::read(&args.keys.keys, talk)?;
     Runtime::start()?.block_on(async {
@@ -60,7 +60,7 @@ enum Target {
 }
 
 impl Target {
-    fn parse(args: &PublishArgs, has_issuer: bool) -> Result<Self, Failure> {
+    fn parse(args: &PublishArgs, has_issuer: bool, talk: &Talk) -> Result<Self, Failure> {
         if args.to.starts_with("s3:") {
             return Ok(Self::S3(args.to.parse()?));
         }
@@ -69,6 +69,10 @@ impl Target {
                 Exit::Usage,
                 format!("--to {} is neither a folder nor s3://BUCKET[/PREFIX]", args.to),
             ));
+        }
+        let without_meaning = args.s3.given();
+        if !args.to.starts_with("s3:") && !without_meaning.is_empty() {
+            talk.warning(&format!("a folder has no use for {}", without_meaning.join(", ")));
         }
         if args.to.is_empty() {
             return Err(Failure::new(Exit::Usage, "--to is empty"));
@@ -173,6 +177,7 @@ async fn write(
         bar.set_message(match step {
             Step::Access => "public access".to_owned(),
             Step::Document(name) => name.to_owned(),
+            Step::Notice(notice) => return talk.warning(notice),
         });
         bar.inc(1);
     };
@@ -209,7 +214,7 @@ async fn read_back(
         let observation = issuer_verify::fetch(plan.issuer(), fetch).await?;
         let verdict = issuer_verify::judge(&observation, expected);
         // What was just allowed and written may take a moment to hold everywhere.
-        if verdict.passed() || plan.is_empty() || start.elapsed() > SPREAD_LIMIT {
+        if verdict.passed() || !plan.changes_anything() || start.elapsed() > SPREAD_LIMIT {
             wait.finish_and_clear();
             return Ok(verdict);
         }

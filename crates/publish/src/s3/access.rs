@@ -1,19 +1,30 @@
 //! Public access as AWS has it since April 2023: ownership, public access block, bucket policy, in this order.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
-    PublicAccessBlockConfiguration,
+    Permission, PublicAccessBlockConfiguration,
 };
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
-
 use sha2::{Digest, Sha256};
 
 use super::policy::{self, Merge};
 use super::{Partition, S3, code};
 use crate::Error;
+
+/// How often our statement is put back into a policy that others write at the same time.
+const POLICY_TRIES: u32 = 3;
+
+/// How long an opened public access block may take to hold everywhere.
+const SPREAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// The grantee that stands for everybody in an ACL.
+const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
+
+const NO_BLOCK: &str = "this store has no public access block or ownership controls; going on without";
 
 /// How the world may read the two objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,11 +107,20 @@ impl S3 {
         let mut plan = AccessPlan::default();
         let wanted = Block { block_acls: true, ignore_acls: true, block_policy: false, restrict_buckets: false };
         match ownership? {
-            Look::Is(enforced) => plan.ownership = !enforced,
+            Look::Is(Some(ObjectOwnership::BucketOwnerEnforced)) => {}
+            Look::Is(other) => {
+                plan.ownership = true;
+                if other.is_some() {
+                    plan.notices
+                        .insert("from now on the ACLs of all objects in this bucket count for nothing".to_owned());
+                }
+            }
             Look::Unknown => self.note_unknown(&mut plan),
             Look::NoBucket => return self.new_bucket(wanted),
         }
-        match block? {
+        let block = block?;
+        let opens = matches!(block, Look::Is(Some(Block { restrict_buckets: true, .. })));
+        match block {
             Look::Is(block) => plan.block = (block != Some(wanted)).then_some(wanted),
             Look::Unknown => self.note_unknown(&mut plan),
             Look::NoBucket => return self.new_bucket(wanted),
@@ -108,19 +128,25 @@ impl S3 {
         match policy? {
             Look::Is(existing) => {
                 plan.policy = self.merged_policy(existing.as_deref())?;
-                for sid in existing.as_deref().map(policy::denies).unwrap_or_default() {
+                let existing = existing.unwrap_or_default();
+                let exposed = if opens { policy::public(&existing, &self.objects()) } else { Vec::new() };
+                if !exposed.is_empty() {
+                    return Err(Error::WouldExpose { bucket: self.location.bucket.to_string(), sids: exposed });
+                }
+                for sid in policy::denies(&existing, &self.objects()) {
                     plan.notices.insert(format!(
                         "the bucket policy's statement {sid:?} forbids reading; no permission outweighs it"
                     ));
                 }
             }
-            Look::Unknown => self.note_unknown(&mut plan),
+            Look::Unknown => return Err(self.no_policies("GetBucketPolicy is not implemented")),
             Look::NoBucket => return self.new_bucket(wanted),
         }
         Ok(plan)
     }
 
-    pub(crate) async fn grant(&self, plan: &AccessPlan) -> Result<(), Error> {
+    pub(crate) async fn grant(&self, plan: &AccessPlan) -> Result<Option<&'static str>, Error> {
+        let mut notice = None;
         if plan.create_bucket {
             self.create_bucket().await?;
         }
@@ -128,13 +154,48 @@ impl S3 {
         if plan.ownership {
             self.put_ownership().await?;
         }
-        if let Some(block) = plan.block {
-            self.put_block(block, plan.create_bucket).await?;
+        if let Some(block) = plan.block
+            && !self.put_block(block, plan.create_bucket).await?
+        {
+            notice = Some(NO_BLOCK);
         }
         if plan.policy.is_some() {
-            self.put_policy().await?;
+            let start = Instant::now();
+            // A block that was just opened may take a moment to be open everywhere.
+            while let Err(error) = self.put_policy().await {
+                let spreads = plan.block.is_some() && start.elapsed() < SPREAD_LIMIT;
+                let blocked = matches!(&error, Error::Denied { message, .. } if message.contains("BlockPublicPolicy"));
+                if !(spreads && blocked) {
+                    return Err(error);
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
         }
-        Ok(())
+        Ok(notice)
+    }
+
+    /// ACLs are looked at only where they are what lets the world read.
+    pub(super) async fn is_readable_by_acl(&self, key: &str) -> Result<bool, Error> {
+        if self.options.access != AccessMode::Acl {
+            return Ok(true);
+        }
+        let answer = self
+            .client
+            .get_object_acl()
+            .bucket(self.location.bucket.as_str())
+            .key(key)
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
+        match answer {
+            Ok(output) => Ok(output.grants().iter().any(|grant| {
+                let everybody = grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
+                everybody && matches!(grant.permission(), Some(Permission::Read | Permission::FullControl))
+            })),
+            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey" | "NoSuchBucket")) => Ok(true),
+            Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(true),
+            Err(error) => Err(self.failed("GetObjectAcl", "s3:GetObjectAcl", key, &error)),
+        }
     }
 
     /// `--access acl` and `none` leave the bucket's settings alone, and only ask whether it is there.
@@ -159,7 +220,7 @@ impl S3 {
         }
     }
 
-    async fn read_ownership(&self) -> Result<Look<bool>, Error> {
+    async fn read_ownership(&self) -> Result<Look<Option<ObjectOwnership>>, Error> {
         let answer = self
             .client
             .get_bucket_ownership_controls()
@@ -168,13 +229,14 @@ impl S3 {
             .send()
             .await;
         match answer {
-            Ok(output) => Ok(Look::Is(output.ownership_controls().is_some_and(|controls| {
-                controls.rules().iter().any(|rule| *rule.object_ownership() == ObjectOwnership::BucketOwnerEnforced)
-            }))),
+            Ok(output) => {
+                let rule = output.ownership_controls().and_then(|controls| controls.rules().first());
+                Ok(Look::Is(rule.map(|rule| rule.object_ownership().clone())))
+            }
             Err(error) => self.look(
                 &error,
                 "OwnershipControlsNotFoundError",
-                false,
+                None,
                 "GetBucketOwnershipControls",
                 "s3:GetBucketOwnershipControls",
             ),
@@ -249,7 +311,18 @@ impl S3 {
     }
 
     fn note_unknown(&self, plan: &mut AccessPlan) {
-        plan.notices.insert("this store has no public access block or ownership controls; going on without".to_owned());
+        plan.notices.insert(NO_BLOCK.to_owned());
+    }
+
+    fn no_policies(&self, message: &str) -> Error {
+        Error::NoPolicies { bucket: self.location.bucket.to_string(), message: message.to_owned() }
+    }
+
+    /// ARNs of the two objects.
+    fn objects(&self) -> [String; 2] {
+        let partition = Partition::of_region(&self.region).name;
+        [KEYS_NAME, DISCOVERY_NAME]
+            .map(|name| format!("arn:{partition}:s3:::{}/{}", self.location.bucket, self.location.object_key(name)))
     }
 
     fn missing_bucket(&self) -> Result<(), Error> {
@@ -267,18 +340,14 @@ impl S3 {
     }
 
     fn merged_policy(&self, existing: Option<&str>) -> Result<Option<String>, Error> {
-        let partition = Partition::of_region(&self.region).name;
-        let arn = |name| format!("arn:{partition}:s3:::{}/{}", self.location.bucket, self.location.object_key(name));
         // One statement a prefix, so that several issuers live side by side in a bucket.
         let digest = Sha256::digest(self.location.object_key(""));
         let sid =
-            format!("IssuerctlPublicRead{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        match policy::merge(existing, &sid, &[arn(KEYS_NAME), arn(DISCOVERY_NAME)]) {
+            format!("{}{}", policy::OUR_SID, digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        match policy::merge(existing, &sid, &self.objects()) {
             Ok(Merge::Unchanged) => Ok(None),
             Ok(Merge::Put(text)) => Ok(Some(text)),
-            Err(reason) => {
-                Err(Error::Unreadable { location: format!("bucket policy of {}", self.location.bucket), reason })
-            }
+            Err(reason) => Err(Error::BadPolicy { bucket: self.location.bucket.to_string(), reason }),
         }
     }
 
@@ -289,8 +358,14 @@ impl S3 {
             let region = BucketLocationConstraint::from(self.region.as_str());
             CreateBucketConfiguration::builder().location_constraint(region).build()
         });
-        let answer =
-            self.client.create_bucket().bucket(bucket).set_create_bucket_configuration(configuration).send().await;
+        let answer = self
+            .client
+            .create_bucket()
+            .bucket(bucket)
+            .set_create_bucket_configuration(configuration)
+            .object_ownership(ObjectOwnership::BucketOwnerEnforced)
+            .send()
+            .await;
         match answer {
             Ok(_) => Ok(()),
             Err(error) => match code(&error).as_deref() {
@@ -318,7 +393,7 @@ impl S3 {
             .map_err(|error| self.failed("PutBucketOwnershipControls", "s3:PutBucketOwnershipControls", "", &error))
     }
 
-    async fn put_block(&self, block: Block, new_bucket: bool) -> Result<(), Error> {
+    async fn put_block(&self, block: Block, new_bucket: bool) -> Result<bool, Error> {
         let configuration = PublicAccessBlockConfiguration::builder()
             .block_public_acls(block.block_acls)
             .ignore_public_acls(block.ignore_acls)
@@ -334,28 +409,39 @@ impl S3 {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             // Nobody could ask a bucket that was not there yet.
-            Err(error) if new_bucket && self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(()),
+            Err(error) if new_bucket && self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(false),
             Err(error) => Err(self.failed("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock", "", &error)),
         }
     }
 
-    /// S3 has no conditional write of a policy, so it is read once more just before.
+    /// S3 has no conditional write of a policy, so it is read just before, and again afterwards: whoever wrote in between has
+    /// taken our statement away.
     async fn put_policy(&self) -> Result<(), Error> {
-        let existing = match self.read_policy().await? {
-            Look::Is(existing) => existing,
-            Look::Unknown | Look::NoBucket => None,
-        };
-        let Some(text) = self.merged_policy(existing.as_deref())? else { return Ok(()) };
-        self.client
-            .put_bucket_policy()
-            .bucket(self.location.bucket.as_str())
-            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
-            .policy(text)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error))
+        for _ in 0..POLICY_TRIES {
+            let existing = match self.read_policy().await? {
+                Look::Is(existing) => existing,
+                Look::Unknown => return Err(self.no_policies("GetBucketPolicy is not implemented")),
+                Look::NoBucket => None,
+            };
+            let Some(text) = self.merged_policy(existing.as_deref())? else { return Ok(()) };
+            let answer = self
+                .client
+                .put_bucket_policy()
+                .bucket(self.location.bucket.as_str())
+                .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+                .policy(text)
+                .send()
+                .await;
+            if let Err(error) = answer {
+                return Err(if self.has_no_such_thing(code(&error).as_deref(), &error) {
+                    self.no_policies(&super::message(&error))
+                } else {
+                    self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                });
+            }
+        }
+        Err(Error::Changed { location: format!("the policy of the bucket {}", self.location.bucket) })
     }
 }

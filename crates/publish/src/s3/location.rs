@@ -114,11 +114,22 @@ impl S3Location {
     }
 
     /// Regional hosts only: the global one redirects. No certificate covers a bucket with dots in the host.
-    pub(crate) fn issuer_url(&self, region: &str, endpoint_url: Option<&str>) -> Result<String, Error> {
+    pub(crate) fn issuer_url(
+        &self,
+        region: &str,
+        endpoint_url: Option<&str>,
+        path_style: bool,
+    ) -> Result<String, Error> {
         let (bucket, suffix) = (&self.bucket.0, Partition::of_region(region).dns_suffix);
         let base = match endpoint_url {
             Some(endpoint) if endpoint.starts_with("https://") => {
-                format!("{}/{bucket}", endpoint.trim_end_matches('/'))
+                let host = endpoint.trim_start_matches("https://").trim_end_matches('/');
+                // As the SDK addresses it.
+                if path_style || bucket.contains('.') || host.starts_with(|c: char| c.is_ascii_digit() || c == '[') {
+                    format!("https://{host}/{bucket}")
+                } else {
+                    format!("https://{bucket}.{host}")
+                }
             }
             Some(endpoint) => {
                 let reason = format!("the endpoint {endpoint} is not https, and an issuer must be");

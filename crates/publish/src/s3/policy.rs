@@ -62,16 +62,162 @@ fn values(value: Option<&Value>) -> impl Iterator<Item = &str> {
     list.iter().filter_map(Value::as_str)
 }
 
-/// Statements that forbid reading, which no permission outweighs.
-pub(crate) fn denies(existing: &str) -> Vec<String> {
+/// What the `Sid`s of our own statements begin with.
+pub(crate) const OUR_SID: &str = "IssuerctlPublicRead";
+
+/// Statements that forbid everybody to read one of the objects, which no permission outweighs.
+pub(crate) fn denies(existing: &str, objects: &[String]) -> Vec<String> {
+    named(existing, |statement| {
+        let reads = values(statement.get("Action")).any(|action| matches(&action.to_ascii_lowercase(), "s3:getobject"));
+        let action = reads || statement.get("NotAction").is_some();
+        has(statement, "Effect", "Deny")
+            && action
+            && is_for_everybody(statement)
+            && covers(statement, objects)
+            && !is_about_plain_http(statement)
+    })
+}
+
+/// Statements of others that let everybody do something with other objects than these.
+pub(crate) fn public(existing: &str, objects: &[String]) -> Vec<String> {
+    named(existing, |statement| {
+        let ours = sid(statement).is_some_and(|sid| sid.starts_with(OUR_SID));
+        let only_these =
+            values(statement.get("Resource")).all(|resource| objects.iter().any(|object| object == resource));
+        has(statement, "Effect", "Allow")
+            && is_for_everybody(statement)
+            && statement.get("Condition").is_none()
+            && !ours
+            && !(statement.get("Resource").is_some() && only_these)
+    })
+}
+
+fn named(existing: &str, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
     let Ok(Value::Object(mut policy)) = serde_json::from_str(existing) else { return Vec::new() };
     let Ok(statements) = statements(&mut policy) else { return Vec::new() };
-    let reads = |action: &str| matches!(action, "*" | "s3:*" | "s3:Get*" | "s3:GetObject");
-    let denying = statements.iter().filter(|statement| {
-        values(statement.get("Effect")).any(|effect| effect == "Deny")
-            && (values(statement.get("Action")).any(reads) || statement.get("NotAction").is_some())
-    });
-    denying
-        .map(|statement| statement.get("Sid").and_then(Value::as_str).unwrap_or("without a Sid").to_owned())
-        .collect()
+    let found = statements.iter().filter(|statement| wanted(statement));
+    found.map(|statement| sid(statement).unwrap_or("without a Sid").to_owned()).collect()
+}
+
+fn sid(statement: &Value) -> Option<&str> {
+    statement.get("Sid").and_then(Value::as_str)
+}
+
+fn has(statement: &Value, member: &str, wanted: &str) -> bool {
+    values(statement.get(member)).any(|value| value == wanted)
+}
+
+/// `NotPrincipal` is everybody but a few.
+fn is_for_everybody(statement: &Value) -> bool {
+    has(statement, "Principal", "*")
+        || values(statement.get("Principal").and_then(|principal| principal.get("AWS")))
+            .any(|principal| principal == "*")
+        || statement.get("NotPrincipal").is_some()
+}
+
+fn covers(statement: &Value, objects: &[String]) -> bool {
+    let resources = || values(statement.get("Resource"));
+    statement.get("NotResource").is_some()
+        || resources().any(|pattern| objects.iter().any(|object| matches(pattern, object)))
+}
+
+/// The usual statement against plain http, which nobody reads an issuer by.
+fn is_about_plain_http(statement: &Value) -> bool {
+    let condition = statement.get("Condition").and_then(Value::as_object);
+    condition.is_some_and(|operators| {
+        operators
+            .values()
+            .filter_map(Value::as_object)
+            .flat_map(Map::keys)
+            .any(|key| key.eq_ignore_ascii_case("aws:SecureTransport"))
+    })
+}
+
+/// A pattern of IAM, with `*` and `?`, on a text. Of several `*` only the last needs to be tried again.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut read) = (0, 0);
+    let mut star = None;
+    while read < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(wanted) if *wanted == '?' || *wanted == text[read] => {
+                at += 1;
+                read += 1;
+            }
+            _ => {
+                let Some((star_at, taken)) = star else { return false };
+                star = Some((star_at, taken + 1));
+                (at, read) = (star_at + 1, taken + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECTS: [&str; 2] = ["arn:aws:s3:::b/p/keys.json", "arn:aws:s3:::b/p/.well-known/openid-configuration"];
+
+    fn objects() -> Vec<String> {
+        OBJECTS.map(str::to_owned).to_vec()
+    }
+
+    fn policy(statement: &str) -> String {
+        format!(r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"S",{statement}}}]}}"#)
+    }
+
+    #[test]
+    fn patterns_match_as_in_iam() {
+        for (pattern, text) in
+            [("*", ""), ("a*", "a"), ("*a*b", "xaab"), ("a?c", "abc"), ("**", "x"), ("a*b*c", "abbcbc")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "a"), ("a?", "a"), ("*b", "ba"), ("a*b*c", "acb"), ("A", "a")] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn statements_that_forbid_reading_are_found() {
+        for statement in [
+            r#""Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*""#,
+            r#""Effect":"Deny","NotPrincipal":{"AWS":"x"},"Action":"s3:getobject","Resource":["arn:aws:s3:::b/p/*"]"#,
+            r#""Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:GetObject*","Resource":"*""#,
+            r#""Effect":"Deny","Principal":"*","NotAction":"s3:PutObject","NotResource":"arn:aws:s3:::b/logs/*""#,
+        ] {
+            assert_eq!(denies(&policy(statement), &objects()), ["S"], "{statement}");
+        }
+    }
+
+    #[test]
+    fn statements_that_forbid_something_else_are_not() {
+        for statement in [
+            r#""Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}"#,
+            r#""Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"*""#,
+            r#""Effect":"Deny","Principal":{"AWS":"arn:aws:iam::1:user/x"},"NotAction":"s3:PutObject","Resource":"*""#,
+            r#""Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/logs/*""#,
+        ] {
+            assert_eq!(denies(&policy(statement), &objects()), [""; 0], "{statement}");
+        }
+    }
+
+    #[test]
+    fn statements_that_make_other_objects_public_are_found() {
+        let wide = r#""Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*""#;
+        assert_eq!(public(&policy(wide), &objects()), ["S"]);
+        let these = format!(r#""Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{}""#, OBJECTS[0]);
+        let one = r#""Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:root"},"Action":"s3:*","Resource":"*""#;
+        for statement in [these.as_str(), one] {
+            assert_eq!(public(&policy(statement), &objects()), [""; 0], "{statement}");
+        }
+        let ours = policy(wide).replace("\"S\"", "\"IssuerctlPublicRead00\"");
+        assert_eq!(public(&ours, &objects()), [""; 0]);
+    }
 }

@@ -1,0 +1,72 @@
+//! The bootstrap job: a pod without a terminal, with the service account that Kubernetes mounts, again and again.
+
+use std::process::Command;
+
+use issuerctl_e2e::{ApiServer, BUCKET, Etcd, Flags, Publisher, exchange, program, repository};
+use serde_json::Value;
+
+/// Where a pod finds its service account is not to be chosen, so it is mounted there, for this process alone.
+const IN_POD: &str = r#"
+mount -t tmpfs tmpfs /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+cp "$1"/* /run/secrets/kubernetes.io/serviceaccount/
+shift
+exec "$@"
+"#;
+
+pub(crate) fn run(version: &str) {
+    let publisher = Publisher::new();
+    let (desk, issuer) = (&publisher.desk, publisher.issuer("prod"));
+    publisher.keygen("rsa-2048", "pki");
+    let etcd = Etcd::start(version);
+    let (key, public) = (desk.path().join("pki/sa.key"), desk.path().join("pki/sa.pub"));
+    let flags = Flags { issuers: &[&issuer], signing_key: &key, public_keys: &[&public], others: &[] };
+    let server = ApiServer::start(version, "bootstrap", &etcd, &publisher.authority, &flags);
+    server.make_account("default/app");
+    server.make_account("issuerctl/issuerctl");
+    for role in ["discovery-reader", "live-token"] {
+        let file = repository().join(format!("docs/rbac/{role}.yaml"));
+        server.kubectl(&format!("apply -f {}", file.display()));
+    }
+    // A write would leave a version of the object behind.
+    publisher.aws(&format!("s3api create-bucket --bucket {BUCKET}")).succeeded();
+    let versioning = format!("s3api put-bucket-versioning --bucket {BUCKET} --versioning-configuration Status=Enabled");
+    publisher.aws(&versioning).succeeded();
+
+    let job = || {
+        let pod = server.pod_files("issuerctl/issuerctl");
+        let (host, port) = server.host_and_port();
+        let line = publisher.publish_line("--apiserver --check-live default/app --output json", "prod");
+        // As root a mount namespace is enough; others need a user namespace around it.
+        let root = desk.run(Command::new("id").arg("-u")).out.trim() == "0";
+        let mut command = Command::new("unshare");
+        command.args(if root { &["--mount"][..] } else { &["--map-root-user", "--mount"] });
+        command.args(["sh", "-euc", IN_POD, "job"]).arg(pod.path()).arg(program("issuerctl"));
+        command.args(line.split_whitespace());
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("KUBERNETES_SERVICE_HOST", host).env("KUBERNETES_SERVICE_PORT", port);
+        let ran = desk.run(&mut command).ended(0);
+        serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
+    };
+    let first = job();
+    assert_eq!(
+        (&first["changed"], &first["verification"]["passed"]),
+        (&Value::Bool(true), &Value::Bool(true)),
+        "{first}"
+    );
+    assert_eq!(versions(&publisher), 2);
+    let second = job();
+    assert_eq!(
+        (&second["changed"], &second["verification"]["passed"]),
+        (&Value::Bool(false), &Value::Bool(true)),
+        "{second}"
+    );
+    assert_eq!(versions(&publisher), 2, "the second run wrote");
+    assert_eq!(second["issuer"], issuer.as_str());
+    exchange(&publisher.account("prod"), &server.token("default/app")).unwrap();
+}
+
+fn versions(publisher: &Publisher) -> usize {
+    let listed = publisher.aws(&format!("s3api list-object-versions --bucket {BUCKET}")).succeeded();
+    serde_json::from_str::<Value>(&listed).unwrap()["Versions"].as_array().unwrap().len()
+}

@@ -1,0 +1,70 @@
+//! What a user types, and how long it takes.
+
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// The steps that the guide's manual flow needs a command for (self-hosted setup of the pod identity webhook and EKS Anywhere's
+/// IRSA page), each with how many.
+const MANUAL: [(&str, u32); 9] = [
+    ("bucket: create, public access block, ownership", 3),
+    ("discovery document: write it by hand", 1),
+    ("extraction: kubectl get secret | base64 -d", 1),
+    ("key generator: fetch it, go run", 2),
+    ("jq: the second entry with the empty kid", 1),
+    ("upload: two objects", 2),
+    ("provider: create-open-id-connect-provider", 1),
+    ("role: create, attach a policy", 2),
+    ("trust: write the policy by hand", 1),
+];
+
+struct Figure {
+    flow: String,
+    step: &'static str,
+    commands: u32,
+    took: Duration,
+}
+
+static FIGURES: Mutex<Vec<Figure>> = Mutex::new(Vec::new());
+
+/// The steps of one flow, each timed.
+pub(crate) struct Flow {
+    name: String,
+}
+
+impl Flow {
+    pub(crate) fn new(name: String) -> Self {
+        Self { name }
+    }
+
+    /// Runs one step in which a user types so many commands.
+    pub(crate) fn step<T>(&self, step: &'static str, commands: u32, run: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let value = run();
+        let figure = Figure { flow: self.name.clone(), step, commands, took: start.elapsed() };
+        FIGURES.lock().unwrap().push(figure);
+        value
+    }
+}
+
+/// All flows, with their sums, and the manual one beside them.
+pub(crate) fn table() -> String {
+    let mut text = String::from("from \"API server ready\" to \"object read with a role\":\n");
+    let mut figures = FIGURES.lock().unwrap();
+    figures.sort_by(|a, b| a.flow.cmp(&b.flow));
+    for flow in figures.chunk_by(|a, b| a.flow == b.flow) {
+        let _ = writeln!(text, "\n{:<58}commands  seconds", flow[0].flow);
+        for figure in flow {
+            let _ = writeln!(text, "  {:<56}{:>8}  {:>7.2}", figure.step, figure.commands, figure.took.as_secs_f64());
+        }
+        let commands: u32 = flow.iter().map(|figure| figure.commands).sum();
+        let took: f64 = flow.iter().map(|figure| figure.took.as_secs_f64()).sum();
+        let _ = writeln!(text, "  {:<56}{commands:>8}  {took:>7.2}", "sum");
+    }
+    let _ = writeln!(text, "\n{:<58}commands", "by hand, as the guides have it");
+    for (step, commands) in MANUAL {
+        let _ = writeln!(text, "  {step:<56}{commands:>8}");
+    }
+    let _ = writeln!(text, "  {:<56}{:>8}", "sum", MANUAL.iter().map(|(_, commands)| commands).sum::<u32>());
+    text
+}

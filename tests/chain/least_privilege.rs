@@ -1,0 +1,63 @@
+//! The docs' Roles are enough, and each rule in them is needed.
+
+use issuerctl_e2e::{ApiServer, Etcd, Flags, Publisher, Ran, repository};
+
+pub(crate) fn run(version: &str) {
+    let publisher = Publisher::new();
+    let (desk, issuer) = (&publisher.desk, publisher.issuer("prod"));
+    publisher.keygen("rsa-2048", "pki");
+    let etcd = Etcd::start(version);
+    let (key, public) = (desk.path().join("pki/sa.key"), desk.path().join("pki/sa.pub"));
+    let flags = Flags { issuers: &[&issuer], signing_key: &key, public_keys: &[&public], others: &[] };
+    let server = ApiServer::start(version, "privilege", &etcd, &publisher.authority, &flags);
+    for account in ["issuerctl/issuerctl", "default/app", "eksa-system/default"] {
+        server.make_account(account);
+    }
+    server.kubectl(&format!("-n eksa-system create secret generic prod-sa --from-file=tls.crt={}", public.display()));
+    // Kubernetes lets every service account read the two documents; what is left is what the docs give.
+    server.kubectl("delete clusterrolebinding system:service-account-issuer-discovery");
+    let kubeconfig = server.kubeconfig(&server.token_with("issuerctl/issuerctl", ""));
+    let publish =
+        |flags: &str| publisher.publish(&format!("{flags} --dry-run --kubeconfig {}", kubeconfig.display()), "prod");
+
+    let flows = [
+        ("secret-reader", "--cluster prod", ["get", "prod-sa", "eksa-system"]),
+        ("discovery-reader", "--apiserver", ["get", "/openid/v1/jwks", ""]),
+        ("live-token", "--key pki/sa.pub --check-live default/app", ["create", "serviceaccounts/token", "default"]),
+    ];
+    for (role, flags, named) in flows {
+        let file = repository().join(format!("docs/rbac/{role}.yaml"));
+        assert_refused(publish(flags), &named);
+        server.kubectl(&format!("apply -f {}", file.display()));
+        publish(flags).ended(0);
+    }
+    // With all of them, one command that needs all.
+    let all = "--cluster prod --apiserver --check-live default/app";
+    publish(all).ended(0);
+    for (role, _, named) in flows {
+        let file = repository().join(format!("docs/rbac/{role}.yaml"));
+        let rules = if role == "discovery-reader" { "clusterrole" } else { "role" };
+        server.kubectl(&format!(
+            "delete {rules} issuerctl-{role} -n {}",
+            if named[2].is_empty() { "default" } else { named[2] }
+        ));
+        assert_refused(publish(all), &named);
+        server.kubectl(&format!("apply -f {}", file.display()));
+    }
+    // The one rule that has two parts needs both.
+    for (kept, missing) in [
+        ("/openid/v1/jwks", "/.well-known/openid-configuration"),
+        ("/.well-known/openid-configuration", "/openid/v1/jwks"),
+    ] {
+        let patch = format!(r#"[{{"op":"replace","path":"/rules/0/nonResourceURLs","value":["{kept}"]}}]"#);
+        server.kubectl(&format!("patch clusterrole issuerctl-discovery-reader --type json -p {patch}"));
+        assert_refused(publish("--apiserver"), &["get", missing]);
+    }
+}
+
+fn assert_refused(ran: Ran, named: &[&str]) {
+    let ran = ran.ended(6);
+    for part in named {
+        assert!(ran.err.contains(part), "{part} is not named: {}", ran.err);
+    }
+}

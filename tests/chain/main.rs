@@ -1,0 +1,63 @@
+//! The whole chain against the real parts: `cargo test -p issuerctl-e2e --features real-servers`.
+//!
+//! One trial a scenario; the tables at the end are what the run has measured.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints its figures"
+)]
+
+mod admin;
+mod bootstrap;
+mod figures;
+mod least_privilege;
+mod operator;
+mod readers;
+mod rotation;
+mod verdict;
+
+use std::process::ExitCode;
+
+use issuerctl_e2e::{NEWEST, OLDEST, build_issuerctl};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let listing = arguments.list;
+    let mut trials = Vec::new();
+    for version in [OLDEST, NEWEST] {
+        let mut add = |name: &str, scenario: fn(&str)| {
+            trials.push(trial(format!("kubernetes {version}: {name}"), move || scenario(version)));
+        };
+        add("operator_reads_one_secret_and_a_pod_reads_an_object", operator::run);
+        add("admin_starts_the_api_server_with_several_keys_at_once", admin::several_keys);
+        add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
+        add("rotation_keeps_every_live_token_working", rotation::run);
+        add("api_server_reads_the_published_issuer_as_a_relying_party", readers::api_server);
+        add("roles_in_the_docs_are_enough_and_each_rule_is_needed", least_privilege::run);
+        for algorithm in admin::ALGORITHMS {
+            let name = format!("kubernetes {version}: admin_starts_the_api_server_with_a_new_{algorithm}_key");
+            trials.push(trial(name, move || admin::one_key(version, algorithm)));
+        }
+    }
+    trials.push(trial("verdict_agrees_with_a_real_sts".to_owned(), verdict::run));
+    trials.push(trial("pyjwt_accepts_a_published_token".to_owned(), readers::pyjwt));
+    trials.push(trial("bucket_is_what_the_docs_promise".to_owned(), readers::bucket));
+    if !listing {
+        build_issuerctl();
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if !listing {
+        println!("{}", figures::table());
+    }
+    conclusion.exit_code()
+}
+
+fn trial(name: String, scenario: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || -> Result<(), Failed> {
+        scenario();
+        Ok(())
+    })
+}

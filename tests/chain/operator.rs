@@ -1,0 +1,81 @@
+//! The EKS Anywhere operator: one command on the management cluster's kubeconfig, right after `create cluster`.
+
+use base64ct::{Base64, Encoding};
+use issuerctl_e2e::{ApiServer, Etcd, Flags, Pod, Publisher, exchange, repository};
+
+use crate::figures::Flow;
+
+/// Makes a key as Cluster API does: PKCS#1 and SPKI.
+const CLUSTER_API_KEY: &str = r#"
+from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric import rsa
+key = rsa.generate_private_key(65537, 2048)
+open("cluster.key", "wb").write(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.TraditionalOpenSSL, s.NoEncryption()))
+open("cluster.pub", "wb").write(key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))
+"#;
+
+pub(crate) fn run(version: &str) {
+    let publisher = Publisher::new();
+    let (desk, authority) = (&publisher.desk, &publisher.authority);
+    let etcd = Etcd::start(version);
+    desk.python(CLUSTER_API_KEY, &[]).succeeded();
+    publisher.keygen("rsa-2048", "management-keys");
+    let file = |name: &str| desk.path().join(name);
+    let start = |name: &str, issuer: &str, key: &str, public: &str| {
+        let (key, public) = (file(key), file(public));
+        let flags = Flags { issuers: &[issuer], signing_key: &key, public_keys: &[&public], others: &[] };
+        ApiServer::start(version, name, &etcd, authority, &flags)
+    };
+    let management = start(
+        "management",
+        "https://kubernetes.default.svc.cluster.local",
+        "management-keys/sa.key",
+        "management-keys/sa.pub",
+    );
+    management.apply(&secret(&desk_text(&publisher, "cluster.key"), &desk_text(&publisher, "cluster.pub")));
+    // The docs' own Role, and a kubeconfig of its ServiceAccount, which may do nothing else.
+    management.make_account("issuerctl/issuerctl");
+    let role = repository().join("docs/rbac/secret-reader.yaml");
+    management.kubectl(&format!("apply -f {}", role.display()));
+    let kubeconfig = management.kubeconfig(&management.token_with("issuerctl/issuerctl", ""));
+    let limited = |verb_and_resource: &str| {
+        let as_user = "--as system:serviceaccount:issuerctl:issuerctl";
+        management.try_kubectl(&format!("auth can-i {verb_and_resource} -n eksa-system {as_user}")).out.trim() == "yes"
+    };
+    assert!(limited("get secrets/prod-sa"));
+    assert!(!limited("list secrets") && !limited("get secrets/other-sa") && !limited("get configmaps"));
+    let workload = start("workload", &publisher.issuer("prod"), "cluster.key", "cluster.pub");
+
+    let flow = Flow::new(format!("EKS Anywhere operator (Kubernetes {version})"));
+    let published = flow.step("issuerctl publish --cluster prod --to s3://…", 1, || {
+        publisher.publish(&format!("--cluster prod --kubeconfig {}", kubeconfig.display()), "prod").ended(0)
+    });
+    assert_eq!(published.out, format!("{}\n", publisher.issuer("prod")));
+    let private = desk_text(&publisher, "cluster.key");
+    let body: Vec<&str> = private.lines().filter(|line| !line.starts_with('-')).collect();
+    assert!(!body.iter().any(|line| published.err.contains(line)), "a private value was printed");
+
+    let account = flow.step("provider and role (MinIO's configuration here)", 2, || publisher.account("prod"));
+    let token = workload.token("default/app");
+    flow.step("a pod reads an object (aws CLI, Rust SDK)", 0, || {
+        Pod::new(&account, &token).reads_the_object();
+    });
+    // Neither the management cluster's own tokens nor those for another audience get in.
+    exchange(&account, &management.token("default/app")).unwrap_err();
+    exchange(&account, &workload.token_with("default/app", "--audience other")).unwrap_err();
+}
+
+fn desk_text(publisher: &Publisher, name: &str) -> String {
+    std::fs::read_to_string(publisher.desk.path().join(name)).unwrap()
+}
+
+/// As Cluster API's `util/secret` makes it, in the namespace that EKS Anywhere uses.
+fn secret(private_pem: &str, public_pem: &str) -> String {
+    let (key, certificate) =
+        (Base64::encode_string(private_pem.as_bytes()), Base64::encode_string(public_pem.as_bytes()));
+    format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: eksa-system}}\n---\napiVersion: v1\nkind: Secret\ntype: \
+         cluster.x-k8s.io/secret\nmetadata:\n  name: prod-sa\n  namespace: eksa-system\n  labels: \
+         {{cluster.x-k8s.io/cluster-name: prod}}\ndata:\n  tls.crt: {certificate}\n  tls.key: {key}\n"
+    )
+}

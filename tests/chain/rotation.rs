@@ -1,0 +1,99 @@
+//! Rotating the signing key by hand, step by step as `docs/publishing.md` has it: at every step a fresh token and the oldest one
+//! that is still valid are both accepted.
+
+use std::path::Path;
+
+use issuerctl_e2e::{ApiServer, AwsAccount, BUCKET, Etcd, Flags, Publisher, exchange};
+
+pub(crate) fn run(version: &str) {
+    let publisher = Publisher::new();
+    let etcd = Etcd::start(version);
+    let old = publisher.keygen("rsa-2048", "old");
+    publisher.publish("--key old/sa.pub", "prod").ended(0);
+    let account = publisher.account("prod");
+    let mut server = start(version, &etcd, &publisher, "old", &["old"]);
+    let oldest = server.token("default/app");
+    let step = |server: &ApiServer, signing: &str, what: &str| {
+        let fresh = server.token("default/app");
+        assert_eq!(kid(&fresh), signing, "{what}: another key signs");
+        for token in [&fresh, &oldest] {
+            exchange(&account, token).unwrap_or_else(|why| panic!("{what}: {why}"));
+            // A reader that starts only now.
+            exchange(&reader(&publisher), token).unwrap_or_else(|why| panic!("{what}, a new reader: {why}"));
+        }
+    };
+    step(&server, &old, "before");
+
+    // 1. The new key.
+    let new = publisher.keygen("p256", "new");
+
+    // What careless tools do now: the new document in place of the old one.
+    let keys = publisher.desk.issuerctl("jwks --key new/sa.pub").succeeded();
+    publisher.desk.file("careless.json", &keys);
+    publisher.aws(&format!("s3 cp careless.json s3://{BUCKET}/prod/keys.json")).succeeded();
+    let why = exchange(&reader(&publisher), &oldest).expect_err("a set without the signing key");
+    assert!(why.contains("InvalidParameterValue") || why.contains("kid"), "{why}");
+    publisher.desk.file("token", &oldest);
+    let verdict = publisher.verify(&publisher.issuer("prod"), "--token token").ended(5);
+    assert!(verdict.out.contains(&old), "{}", verdict.out);
+    // Publishing both heals it.
+    publisher.publish("--key new/sa.pub --key old/sa.pub", "prod").ended(0);
+    step(&server, &old, "healed");
+
+    // 2. Published beside the old one, which nobody has to name.
+    let published = publisher.publish("--key new/sa.pub", "prod").ended(0);
+    assert!(published.err.contains("--prune"), "{}", published.err);
+    let kids = Publisher::kids(&publisher.published_keys("prod").unwrap());
+    assert!(kids.contains(&new) && kids.contains(&old), "{kids}");
+    step(&server, &old, "both published");
+
+    // 3. Every API server knows the new public key.
+    drop(server);
+    server = start(version, &etcd, &publisher, "old", &["old", "new"]);
+    step(&server, &old, "both known");
+
+    // 4. The new key signs.
+    drop(server);
+    server = start(version, &etcd, &publisher, "new", &["new", "old"]);
+    step(&server, &new, "the new key signs");
+    let kubeconfig = server.kubeconfig("admin-token");
+    publisher
+        .publish(&format!("--apiserver --check-live default/app --kubeconfig {}", kubeconfig.display()), "prod")
+        .ended(0);
+    step(&server, &new, "published from the API server");
+
+    // 5. The last token of the old key has run out; it leaves because a person says so.
+    let pruned = publisher.publish("--key new/sa.pub --prune", "prod").ended(0);
+    assert!(pruned.err.contains(&old) && pruned.err.contains("dropped"), "{}", pruned.err);
+    assert_eq!(Publisher::kids(&publisher.published_keys("prod").unwrap()), format!("{new}\n"));
+    let after = reader(&publisher);
+    exchange(&after, &server.token("default/app")).unwrap();
+    exchange(&after, &oldest).expect_err("a token of the key that has left");
+
+    // 6. The API servers forget it last.
+    drop(server);
+    server = start(version, &etcd, &publisher, "new", &["new"]);
+    exchange(&after, &server.token("default/app")).unwrap();
+    assert_eq!(publisher.published_keys("prod").unwrap(), server.kubectl("get --raw /openid/v1/jwks"));
+}
+
+/// MinIO never forgets a key that it has read, so what is published now is seen by a new one alone.
+fn reader(publisher: &Publisher) -> AwsAccount {
+    AwsAccount::trusting(Some(&publisher.authority), &publisher.issuer("prod")).unwrap()
+}
+
+fn start(version: &str, etcd: &Etcd, publisher: &Publisher, signing: &str, known: &[&str]) -> ApiServer {
+    let desk = publisher.desk.path();
+    let known: Vec<_> = known.iter().map(|folder| desk.join(folder).join("sa.pub")).collect();
+    let known: Vec<&Path> = known.iter().map(AsRef::as_ref).collect();
+    let key = desk.join(signing).join("sa.key");
+    let flags = Flags { issuers: &[&publisher.issuer("prod")], signing_key: &key, public_keys: &known, others: &[] };
+    ApiServer::start(version, "rotation", etcd, &publisher.authority, &flags)
+}
+
+/// The kid in a token's header.
+fn kid(token: &str) -> String {
+    use base64ct::Encoding;
+    let header = base64ct::Base64UrlUnpadded::decode_vec(token.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice::<serde_json::Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,121 @@
+//! MinIO: one that hosts the bucket over TLS, and one that is "the AWS account" with an STS that reads the issuer.
+
+use std::path::Path;
+use std::process::Command;
+
+use issuer_test_support::Authority;
+
+use crate::process::{Process, free_port};
+use crate::{Desk, http, installed};
+
+/// The root user of both.
+pub const USER: &str = "issuerctl-root";
+/// Its password.
+pub const PASSWORD: &str = "issuerctl-secret";
+
+/// A bucket store over https.
+pub struct BucketHost {
+    _process: Process,
+    _folder: tempfile::TempDir,
+    url: String,
+}
+
+/// An S3 and STS that hands out credentials for the tokens of one issuer.
+pub struct AwsAccount {
+    _process: Process,
+    _folder: tempfile::TempDir,
+    url: String,
+    role_arn: String,
+}
+
+impl BucketHost {
+    /// Starts one.
+    pub fn start(authority: &Authority) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let certs = folder.path().join("certs");
+        std::fs::create_dir_all(&certs).unwrap();
+        let (certificate, key) = authority.server_pem();
+        std::fs::write(certs.join("public.crt"), certificate).unwrap();
+        std::fs::write(certs.join("private.key"), key).unwrap();
+        let port = free_port();
+        let url = format!("https://localhost:{port}");
+        let mut process = Process::start("minio-host", &server(&folder, port, &certs), folder.path());
+        let ready = format!("{url}/minio/health/ready");
+        process.wait_for(|_| (http::status(&ready, Some(authority)) == Some(200)).then_some(()));
+        Self { _process: process, _folder: folder, url }
+    }
+
+    /// For `--endpoint-url`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl AwsAccount {
+    /// Starts one whose STS trusts `issuer`, as creating provider and role would. Its bucket `data` has the object `hello`
+    /// with the text `hello`.
+    ///
+    /// # Errors
+    /// What its STS says of the issuer, whose documents it reads while it starts.
+    pub fn start(authority: &Authority, issuer: &str) -> Result<Self, String> {
+        let account = Self::trusting(Some(authority), issuer)?;
+        let desk = Desk::new(authority)
+            .with("AWS_ACCESS_KEY_ID", USER)
+            .with("AWS_SECRET_ACCESS_KEY", PASSWORD)
+            .with("AWS_ENDPOINT_URL", account.url());
+        desk.file("hello", "hello");
+        desk.aws("s3 mb s3://data").succeeded();
+        desk.aws("s3 cp hello s3://data/hello").succeeded();
+        Ok(account)
+    }
+
+    /// The same without any object, and without trust in the issuer's certificate where there is no authority.
+    ///
+    /// # Errors
+    /// As [`AwsAccount::start`].
+    pub fn trusting(authority: Option<&Authority>, issuer: &str) -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let certs = folder.path().join("certs");
+        std::fs::create_dir_all(certs.join("CAs")).unwrap();
+        if let Some(authority) = authority {
+            std::fs::write(certs.join("CAs/ca.pem"), authority.pem()).unwrap();
+        }
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut command = server(&folder, port, &certs);
+        command
+            .env("MINIO_IDENTITY_OPENID_CONFIG_URL", format!("{issuer}/.well-known/openid-configuration"))
+            .env("MINIO_IDENTITY_OPENID_CLIENT_ID", "sts.amazonaws.com")
+            .env("MINIO_IDENTITY_OPENID_ROLE_POLICY", "readonly");
+        let mut process = Process::start("minio-account", &command, folder.path());
+        let role_arn = process.wait_for(|log| {
+            if let Some((_, why)) = log.split_once("Unable to initialize OpenID: ") {
+                return Some(Err(why.lines().next().unwrap_or_default().to_owned()));
+            }
+            let (_, rest) = log.split_once("arn:minio:iam:")?;
+            Some(Ok(format!("arn:minio:iam:{}", rest.split_whitespace().next()?)))
+        })?;
+        let ready = format!("{url}/minio/health/ready");
+        process.wait_for(|_| (http::status(&ready, None) == Some(200)).then_some(()));
+        Ok(Self { _process: process, _folder: folder, url, role_arn })
+    }
+
+    /// Endpoint of its S3 and STS.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The role that every accepted token gets.
+    pub fn role_arn(&self) -> &str {
+        &self.role_arn
+    }
+}
+
+fn server(folder: &tempfile::TempDir, port: u16, certs: &Path) -> Command {
+    let mut command = Command::new(installed("minio/minio"));
+    command.arg("server").arg(folder.path().join("data")).arg("--certs-dir").arg(certs);
+    command.args(["--address", &format!("127.0.0.1:{port}")]);
+    command.env("MINIO_ROOT_USER", USER).env("MINIO_ROOT_PASSWORD", PASSWORD).env("MINIO_BROWSER", "off");
+    command.env("HOME", folder.path()).env("MINIO_UPDATE", "off").env("NO_PROXY", "*");
+    command
+}

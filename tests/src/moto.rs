@@ -1,0 +1,38 @@
+//! moto, for what MinIO lacks: public access block, ownership, location, IAM.
+
+use std::process::Command;
+
+use crate::process::{Process, free_port};
+use crate::{http, installed};
+
+/// A running moto server.
+pub struct Moto {
+    _process: Process,
+    _folder: tempfile::TempDir,
+    url: String,
+}
+
+impl Default for Moto {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
+impl Moto {
+    /// Starts one.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut command = Command::new(installed("python/bin/moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+        let mut process = Process::start("moto", &command, folder.path());
+        process.wait_for(|_| (http::status(&format!("{url}/moto-api/"), None) == Some(200)).then_some(()));
+        Self { _process: process, _folder: folder, url }
+    }
+
+    /// For every `--endpoint-url`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}

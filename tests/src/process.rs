@@ -1,0 +1,89 @@
+//! A server as a child process that ends with the test, however the test ends.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a server may take until it answers.
+const READY_LIMIT: Duration = Duration::from_secs(90);
+
+/// A shell between the test and the server. The test holds its standard input: when that closes, by a drop, a panic or a kill of
+/// the test, the server is killed.
+const SUPERVISOR: &str = r#"exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+(cat <&3 >/dev/null; kill -9 $server 2>/dev/null) &
+exec 3<&-
+wait $server"#;
+
+/// A running server.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with its output in a log file in `folder`.
+    pub(crate) fn start(name: &str, command: &Command, folder: &Path) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::create(&log).unwrap();
+        let mut supervisor = Command::new("sh");
+        supervisor.arg("-c").arg(SUPERVISOR).arg(name).arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => supervisor.env(key, value),
+                None => supervisor.env_remove(key),
+            };
+        }
+        supervisor.current_dir(folder).stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
+        let child = supervisor.spawn().unwrap();
+        Self { name: name.to_owned(), child, log }
+    }
+
+    /// Waits until `ready` gives something.
+    pub(crate) fn wait_for<T>(&mut self, mut ready: impl FnMut(&str) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(ready) = ready(&self.log()) {
+                return ready;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{} has ended with {ended:?}:\n{}", self.name, self.tail());
+            assert!(
+                start.elapsed() < READY_LIMIT,
+                "{} is not ready after {READY_LIMIT:?}:\n{}",
+                self.name,
+                self.tail()
+            );
+            sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// What it has printed.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The end of that, for failure messages.
+    pub(crate) fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
