@@ -32,10 +32,11 @@ pub enum DiscoveryError {
     NoAlgorithms,
     /// A `jwks_uri` that is none.
     #[error(
-        "the jwks_uri {uri:?} is no https URL; kube-apiserver does not start with it, and AWS STS does not fetch it"
+        "the jwks_uri {uri:?} is no plain https URL (no user information, white space or fragment); kube-apiserver does not \
+         start with it, or AWS STS does not fetch it"
     )]
     JwksUri {
-        /// As given.
+        /// As given, user information replaced by `***`.
         uri: String,
     },
 }
@@ -66,7 +67,7 @@ impl Discovery {
         }
         let jwks_uri = match jwks_uri {
             None => issuer.document_url(KEYS_NAME),
-            Some(uri) => https_url(uri).ok_or_else(|| DiscoveryError::JwksUri { uri: uri.to_owned() })?,
+            Some(uri) => https_url(uri).ok_or_else(|| DiscoveryError::JwksUri { uri: without_user_info(uri) })?,
         };
         Ok(Self { issuer, jwks_uri, algorithms, shape })
     }
@@ -126,6 +127,13 @@ fn escape_as_go(json: &str) -> String {
     json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
 }
 
+fn without_user_info(uri: &str) -> String {
+    match uri.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://***@{rest}"),
+        None => uri.to_owned(),
+    }
+}
+
 fn https_url(uri: &str) -> Option<String> {
     let parsed = url::Url::parse(uri).ok()?;
     let clean = !uri.chars().any(|c| c.is_whitespace() || c.is_control());
@@ -133,6 +141,7 @@ fn https_url(uri: &str) -> Option<String> {
         && parsed.has_host()
         && parsed.username().is_empty()
         && parsed.password().is_none()
+        && parsed.fragment().is_none()
         && clean)
         .then(|| uri.to_owned())
 }

@@ -90,7 +90,10 @@ pub enum IssuerUrlError {
         url: String,
     },
     /// A port.
-    #[error("the issuer {url:?} has a port; IAM refuses a provider's URL with one")]
+    #[error(
+        "the issuer {url:?} has a port; IAM refuses a provider's URL with one, and of 443, the default, readers disagree whether \
+         it belongs to the text"
+    )]
     Port {
         /// As given.
         url: String,
@@ -180,15 +183,19 @@ impl IssuerUrl {
         if let Some(character) = text.chars().find(|&c| !is_url_character(c)) {
             return Err(E::Character { url: url(), character });
         }
+        if let Some(digits) = port {
+            // Readers leave the default port off, and the texts would differ.
+            if ports == Ports::Refuse || digits.trim_start_matches('0') == "443" {
+                return Err(E::Port { url: url() });
+            }
+            if !is_port(digits) {
+                return Err(E::Host { url: url() });
+            }
+        }
         // The parser of browsers and of our HTTP client must see the very host that is written here.
         let parsed_host = url::Url::parse(text).ok().and_then(|u| u.host_str().map(str::to_owned));
-        if host.is_empty() || parsed_host.as_deref() != Some(host) {
+        if host.is_empty() || parsed_host.as_deref() != Some(host) || !is_host(host) {
             return Err(E::Host { url: url() });
-        }
-        match port {
-            Some(_) if ports == Ports::Refuse => return Err(E::Port { url: url() }),
-            Some(digits) if !is_port(digits) => return Err(E::Host { url: url() }),
-            _ => {}
         }
         if tail.contains("//") {
             return Err(E::DoubledSlash { url: url() });
@@ -243,12 +250,20 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Written as every reader writes it: no leading zero, and not the default one, which readers leave out.
+/// Written as every reader writes it, without a leading zero.
+/// Labels of letters, digits, hyphens and underscores, or an IPv6 address.
+fn is_host(host: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    host.starts_with('[') || host.split('.').all(label)
+}
+
 fn is_port(digits: &str) -> bool {
-    !digits.starts_with('0')
-        && digits != "443"
-        && digits.bytes().all(|b| b.is_ascii_digit())
-        && digits.parse::<u16>().is_ok()
+    !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok()
 }
 
 /// RFC 3986 section 2: unreserved, reserved, and the percent sign.
@@ -325,7 +340,19 @@ mod tests {
         let parse = |text| IssuerUrl::parse(text, Ports::Allow);
         assert_eq!(parse("https://localhost:9000/demo").unwrap().host(), "localhost");
         assert_eq!(parse("https://[::1]:9000").unwrap().host(), "[::1]");
-        for text in ["https://h:443", "https://h:09", "https://h:", "https://h:x", "https://h:70000"] {
+        for text in ["https://h:443", "https://h:0443/a"] {
+            assert!(matches!(parse(text), Err(IssuerUrlError::Port { .. })), "{text}");
+        }
+        for host in ["a..b", ".a", "a.", "-a.b", "a-.b"] {
+            assert!(
+                matches!(
+                    IssuerUrl::parse(&format!("https://{host}/x"), Ports::Allow),
+                    Err(IssuerUrlError::Host { .. })
+                ),
+                "{host}"
+            );
+        }
+        for text in ["https://h:09", "https://h:", "https://h:x", "https://h:70000"] {
             assert!(matches!(parse(text), Err(IssuerUrlError::Host { .. })), "{text}");
         }
     }

@@ -138,7 +138,7 @@ Examples:
 pub(crate) struct JwksArgs {
     #[command(flatten)]
     pub(crate) keys: RequiredKeyArgs,
-    /// Repeat the first key under the kid \"\", for tokens of clusters before Kubernetes 1.16
+    /// Repeat the first key under the kid "", for tokens of clusters before Kubernetes 1.16
     #[arg(long)]
     pub(crate) with_empty_kid: bool,
     /// Indent the JSON
@@ -201,7 +201,7 @@ pub(crate) struct PublishArgs {
     /// Do not read the site back
     #[arg(long)]
     pub(crate) no_verify: bool,
-    /// Repeat the first key under the kid \"\", for tokens of clusters before Kubernetes 1.16
+    /// Repeat the first key under the kid "", for tokens of clusters before Kubernetes 1.16
     #[arg(long)]
     pub(crate) with_empty_kid: bool,
     #[command(flatten)]

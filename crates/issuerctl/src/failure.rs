@@ -28,6 +28,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl Exit {
+    /// What a failed access to the disk means.
+    pub(crate) fn of_io(error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::PermissionDenied { Self::NotPermitted } else { Self::Failure }
+    }
+}
+
 /// An error on its way to the user: what failed, why, and what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {

@@ -13,10 +13,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::talk::Talk;
 
 fn main() -> ExitCode {
+    // A usage error quotes what was given, and a key or token in its place would stand in the job's log.
+    if std::env::args_os().any(|argument| holds_a_secret(&argument.to_string_lossy())) {
+        Talk::default().failure(
+            &Failure::new(Exit::Usage, "an argument is a key, a token or a document itself, not the name of a file")
+                .hint(Some("give the file's name, or - and the contents on standard input")),
+        );
+        return Exit::Usage.into();
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are data and end with 0; a usage error is talk and ends with 2.
@@ -32,5 +40,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// PEM, a JWT or JSON; no argument of any command begins so.
+fn holds_a_secret(argument: &str) -> bool {
+    argument.contains("-----BEGIN")
+        || argument.starts_with(['{', '['])
+        || (argument.starts_with("eyJ") && argument.len() > 60)
+        || argument.contains('\n')
+}
+
 /// What every command ends with.
-type Outcome = Result<failure::Exit, Failure>;
+type Outcome = Result<Exit, Failure>;

@@ -37,6 +37,10 @@ impl Given {
 /// Any source that cannot be read or has no usable key; two sources with different keys under one kid.
 pub(crate) fn read(args: &KeyArgs, talk: &Talk) -> Result<Given, Failure> {
     let mut given = Given::default();
+    let from_stdin = args.key.iter().chain(&args.jwks).filter(|path| files::is_stdin(path)).count();
+    if from_stdin > 1 {
+        return Err(Failure::new(Exit::Usage, "standard input can be read once, and `-` was given more often"));
+    }
     for (path, reading) in read_files(args)? {
         say_notes(&files::name_of(path), &reading.notes, talk);
         given.keys = join(&given.keys, &reading.set)?;
@@ -84,7 +88,8 @@ fn read_file(
 }
 
 fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, issuer_jwks::Error> {
-    let set = JwkSet::parse(bytes, weak)?;
+    // Readers of a published document trip over it, and here it is only the editor's.
+    let set = JwkSet::parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), weak)?;
     if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(Reading { set, notes: Vec::new() }) }
 }
 

@@ -14,6 +14,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Speaks to the person in front of the terminal, or to the log of a job.
+#[derive(Default)]
 pub(crate) struct Talk {
     quiet: bool,
     verbose: bool,

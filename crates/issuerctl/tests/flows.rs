@@ -389,6 +389,30 @@ fn a_web_server_can_read_the_folder_whatever_the_umask_was() {
 }
 
 #[test]
+fn a_secret_in_the_place_of_a_file_name_is_not_repeated() {
+    let desk = Desk::new();
+    let key = golden("encodings/p256.sec1.pem");
+    let token = golden("cases/rsa2048/token.jwt");
+    let jwk = r#"{"keys":[{"d":"secret"}]}"#.to_owned();
+    for (option, secret) in [("--key", key), ("--token", token.trim().to_owned()), ("--jwks", jwk)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
+        command.args(["verify", "--issuer", "https://oidc.example.com", option]).arg(&secret);
+        let (out, err) = ended(&command.current_dir(desk.path()).output().unwrap(), 2);
+        assert!(out.is_empty() && err.contains("not the name of a file") && err.len() < 300, "{option}: {err}");
+    }
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let desk = Desk::new();
+    for line in ["jwks --key - --jwks -", "jwks --key - --key -", "verify --issuer https://h.example --key - --token -"]
+    {
+        let (_, err) = ended(&desk.run(line), 2);
+        assert!(err.contains("standard input"), "{line}: {err}");
+    }
+}
+
+#[test]
 fn keygen_writes_a_private_file_and_overwrites_nothing() {
     let desk = Desk::new();
     ended(&desk.run("keygen --algorithm p256 --out-dir keys"), 0);

@@ -2,8 +2,10 @@
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
+use p256::elliptic_curve::bigint::ConcatenatingMul;
 use pkcs1::{RsaPrivateKey, RsaPublicKeyRef};
 use pkcs8::PrivateKeyInfoRef;
+use rsa::BoxedUint;
 use sec1::EcPrivateKey;
 
 use crate::{Curve, KeyFault, PublicKey, WeakKeys};
@@ -156,7 +158,14 @@ fn pkcs1_public(der: &[u8], weak: WeakKeys) -> Result<PublicKey, KeyFault> {
 
 fn pkcs1_private(der: &[u8], weak: WeakKeys) -> Result<PublicKey, KeyFault> {
     let key = RsaPrivateKey::<UintRef<'_>>::from_der(der).map_err(|_| KeyFault::NotDer)?;
-    PublicKey::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes(), weak)
+    let public = PublicKey::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes(), weak)?;
+    // A damaged modulus would be published under a kid that no token has.
+    let number = |part: &UintRef<'_>| zeroize::Zeroizing::new(BoxedUint::from_be_slice_vartime(part.as_bytes()));
+    let product = number(&key.prime1).concatenating_mul(&*number(&key.prime2));
+    if key.other_prime_infos.is_none() && product != BoxedUint::from_be_slice_vartime(key.modulus.as_bytes()) {
+        return Err(KeyFault::HalvesDiffer);
+    }
+    Ok(public)
 }
 
 fn pkcs8(der: &[u8], weak: WeakKeys) -> Result<PublicKey, KeyFault> {
@@ -180,12 +189,8 @@ fn sec1_private(der: &[u8], outer: Option<Curve>) -> Result<PublicKey, KeyFault>
         (Some(curve), _) | (None, Some(curve)) => curve,
         (None, None) => return Err(KeyFault::Unsupported { what: "an EC key that does not say its curve".to_owned() }),
     };
-    let computed = public_of(curve, key.private_key)?;
-    match key.public_key {
-        // A public half of another key would be published in place of the one that signs.
-        Some(stated) if PublicKey::ec(curve, stated)? != computed => Err(KeyFault::HalvesDiffer),
-        _ => Ok(computed),
-    }
+    // The public half that may stand beside it does not count, as it does not for kube-apiserver: it may be another key's.
+    public_of(curve, key.private_key)
 }
 
 fn has_explicit_parameters(der: &[u8]) -> bool {
@@ -220,7 +225,8 @@ fn certificate(signed: &AnyRef<'_>, weak: WeakKeys) -> Result<PublicKey, KeyFaul
     let certificate = info.and_then(|info| info.to_der().ok());
     match certificate {
         Some(der) if is_spki(&der) => read(&der, weak).map(|found| found.key),
-        _ if fields.get(2).is_some_and(|f| is(f, Tag::Sequence)) && is(&fields[0], Tag::Integer) => {
+        // CertificationRequestInfo: version, subject, SubjectPublicKeyInfo; a list has a time in fourth place.
+        _ if fields.get(2).and_then(|f| f.to_der().ok()).is_some_and(|der| is_spki(&der)) => {
             Err(KeyFault::Unsupported { what: "a certificate request".to_owned() })
         }
         _ => Err(KeyFault::Unsupported { what: "a certificate revocation list".to_owned() }),

@@ -31,8 +31,8 @@ pub enum Error {
     Truncated {
         /// Number of the block, from 1.
         block: usize,
-        /// Its label.
-        label: String,
+        /// Its label, where that is a known one.
+        label: &'static str,
     },
     /// Blocks, and none of them usable.
     #[error("none of its blocks is usable: {}", .blocks.join("; "))]
@@ -103,6 +103,13 @@ impl Error {
             }
             Self::Unrecognized => Some("give the API server's sa.pub (PEM), a certificate, or a JWK Set with --jwks"),
             Self::Truncated { .. } => Some("copy the file again, whole"),
+            Self::NotAJwkSet { what } if what.contains("Kubernetes") => Some(
+                "give --cluster NAME to read the Secret, or take the key out with `kubectl get secret NAME-sa -o \
+                 jsonpath='{.data.tls\\.crt}' | base64 -d`",
+            ),
+            Self::NotJson { .. } | Self::NotAJwkSet { .. } => {
+                Some("`issuerctl jwks --key sa.pub` makes a JWK Set; keys in PEM or DER are for --key")
+            }
             Self::Key { fault } => fault.hint(),
             Self::Entry { fault, .. } => fault.hint(),
             Self::KidConflict { .. } => Some("one kid must mean one key; remove the wrong one"),
@@ -144,7 +151,7 @@ pub enum KeyFault {
         curve: &'static str,
     },
     /// A private key that states the public half of another.
-    #[error("an EC private key whose public half belongs to another key")]
+    #[error("a private key whose public half does not belong to it: it is damaged")]
     HalvesDiffer,
     /// A private key under a password.
     #[error("an encrypted private key")]
@@ -152,6 +159,9 @@ pub enum KeyFault {
     /// No DER, or not the one that its outer form promises.
     #[error("damaged, or no key at all (not valid DER)")]
     NotDer,
+    /// A PEM block without its end.
+    #[error("cut off or damaged: it has no matching END line")]
+    CutOff,
     /// Not base64 between the PEM lines.
     #[error("not base64 between its BEGIN and END lines")]
     NotBase64,
@@ -173,6 +183,20 @@ impl KeyFault {
                 Some("the public half is enough: give sa.pub, or decrypt it with `openssl pkey -pubout`")
             }
             Self::RsaPss => Some("sign with a plain RSA key or an EC key; `issuerctl keygen` makes one"),
+            Self::HalvesDiffer | Self::CutOff => Some("copy the file again, whole; sa.pub is enough"),
+            Self::NotBase64 => Some(
+                "copy the file again as it is; where it came through a variable or JSON, \\n stands for the end of a line \
+                 (printf '%b' \"$KEY\" writes it)",
+            ),
+            Self::LargeRsa { .. } | Self::RsaExponent | Self::EvenModulus | Self::NotOnCurve { .. } => {
+                Some("if it is what the API server has, make a new key with `issuerctl keygen` and rotate to it")
+            }
+            Self::Unsupported { what } if what.contains("request") => {
+                Some("take its public key out: openssl req -pubkey -noout -in FILE")
+            }
+            Self::Unsupported { what } if what.contains("OpenSSH") => {
+                Some("write it as PEM first: ssh-keygen -p -m PEM -f FILE; or give sa.pub")
+            }
             Self::NotDer => Some("give the API server's sa.pub, whole and as it is"),
             Self::Unsupported { .. } => Some("give an RSA key, or an EC key on P-256, P-384 or P-521"),
             _ => None,

@@ -13,6 +13,13 @@ use crate::{Curve, Error, Jwk, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, d
 /// Members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
+/// RS384 and RS512: AWS STS takes them with an RSA key, and kube-apiserver never uses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LargerHashes {
+    Accept,
+    Refuse,
+}
+
 /// A JSON object, member by member; duplicates are still there to be seen.
 pub(crate) struct Members(Vec<(String, Value)>);
 
@@ -71,7 +78,7 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
 }
 
 /// Checks an entry by every rule that AWS STS and the other readers have.
-pub(crate) fn read(members: &Members, weak: WeakKeys) -> Result<Jwk, JwkFault> {
+pub(crate) fn read(members: &Members, weak: WeakKeys, larger: LargerHashes) -> Result<Jwk, JwkFault> {
     if let Some(member) = PRIVATE.into_iter().find(|name| *name != "k" && members.get(name).is_some()) {
         return Err(JwkFault::PrivateMember { member });
     }
@@ -100,7 +107,7 @@ pub(crate) fn read(members: &Members, weak: WeakKeys) -> Result<Jwk, JwkFault> {
         Some("EC") => ec(members)?,
         Some(kty) => return Err(JwkFault::KeyType { kty: kty.to_owned() }),
     };
-    if let Some(alg) = members.get("alg").filter(|alg| !fits(alg, &key)) {
+    if let Some(alg) = members.get("alg").filter(|alg| !fits(alg, &key, larger)) {
         let alg = alg.as_str().map_or_else(|| alg.to_string(), str::to_owned);
         return Err(JwkFault::Algorithm { alg, expected: key.algorithm() });
     }
@@ -182,11 +189,11 @@ fn ec(members: &Members) -> Result<PublicKey, JwkFault> {
     PublicKey::ec(curve, &point).map_err(JwkFault::Key)
 }
 
-/// Without an `alg` any is fine. AWS STS takes the larger hashes with an RSA key too, and kube-apiserver never uses them.
-fn fits(alg: &Value, key: &PublicKey) -> bool {
+/// Without an `alg` any is fine.
+fn fits(alg: &Value, key: &PublicKey, larger: LargerHashes) -> bool {
     let expected = key.algorithm();
-    let larger = expected == crate::Algorithm::Rs256 && matches!(alg.as_str(), Some("RS384" | "RS512"));
-    alg.as_str() == Some(expected.as_str()) || larger
+    let with_larger = expected == crate::Algorithm::Rs256 && matches!(alg.as_str(), Some("RS384" | "RS512"));
+    alg.as_str() == Some(expected.as_str()) || (with_larger && larger == LargerHashes::Accept)
 }
 
 /// RFC 7517 section 4.7: the first certificate must hold the very key; here in standard base64.

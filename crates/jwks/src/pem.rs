@@ -7,6 +7,8 @@ use zeroize::Zeroizing;
 pub(crate) struct Block<'a> {
     /// What stands after `BEGIN`.
     pub(crate) label: &'a str,
+    /// `Proc-Type: 4,ENCRYPTED` (RFC 1421) stands before the body.
+    pub(crate) encrypted: bool,
     /// The decoded body, or why there is none.
     pub(crate) body: Result<Vec<u8>, BlockFault>,
 }
@@ -18,13 +20,14 @@ pub(crate) enum BlockFault {
     Truncated,
     /// Something that is not base64.
     NotBase64,
-    /// `Proc-Type: 4,ENCRYPTED` (RFC 1421).
-    Encrypted,
 }
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
+
+/// How far the dashes behind a label are looked for, in characters.
+const LONGEST_LABEL: usize = 100;
 
 /// All blocks of a text, in order; text around them is ignored.
 pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
@@ -32,12 +35,12 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut rest = text;
     while let Some(at) = find_dashes(rest) {
         let Some(after) = rest[at..].strip_prefix(BEGIN) else {
-            rest = &rest[at + DASHES.len()..];
+            rest = &rest[at + 1..];
             continue;
         };
-        let line = &after[..after.find(['\n', '\r']).unwrap_or(after.len())];
+        let line = first_line(after);
         let Some(label_end) = line.find(DASHES) else {
-            blocks.push(Block { label: line.trim(), body: Err(BlockFault::Truncated) });
+            blocks.push(Block { label: line.trim(), encrypted: false, body: Err(BlockFault::Truncated) });
             rest = &after[line.len()..];
             continue;
         };
@@ -49,8 +52,11 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
             .strip_prefix(END)
             .and_then(|tail| tail.strip_prefix(label))
             .is_some_and(|tail| tail.starts_with(DASHES));
-        let body = if ended { decode(&content[..boundary]) } else { Err(BlockFault::Truncated) };
-        blocks.push(Block { label, body });
+        let (headers, body) = split_headers(&content[..boundary]);
+        let encrypted =
+            headers.lines().any(|line| line.trim_start().starts_with("Proc-Type:") && line.contains("ENCRYPTED"));
+        let body = if ended { decode(body) } else { Err(BlockFault::Truncated) };
+        blocks.push(Block { label, encrypted, body });
         // Behind an END line; in front of another BEGIN.
         rest = if ended { &content[boundary + END.len() + label.len() + DASHES.len()..] } else { &content[boundary..] };
     }
@@ -83,11 +89,14 @@ pub(crate) fn write(label: &str, der: &[u8]) -> String {
     pem
 }
 
-fn decode(content: &str) -> Result<Vec<u8>, BlockFault> {
-    let (headers, body) = split_headers(content);
-    if headers.lines().any(|line| line.trim_start().starts_with("Proc-Type:") && line.contains("ENCRYPTED")) {
-        return Err(BlockFault::Encrypted);
-    }
+/// The first line, as far as a label may reach.
+fn first_line(text: &str) -> &str {
+    let end = text.char_indices().take(LONGEST_LABEL).find(|(_, c)| matches!(c, '\n' | '\r')).map(|(at, _)| at);
+    let longest = || text.char_indices().nth(LONGEST_LABEL).map_or(text.len(), |(at, _)| at);
+    &text[..end.unwrap_or_else(longest)]
+}
+
+fn decode(body: &str) -> Result<Vec<u8>, BlockFault> {
     // Lines with white space at their ends are the rule, white space within a line the exception.
     let tidy: String = body.split('\n').map(str::trim_ascii).collect();
     let decoded = Base64::decode_vec(&tidy).or_else(|_| {

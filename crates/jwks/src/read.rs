@@ -40,7 +40,7 @@ pub enum Note {
 /// Labels of PEM blocks do not matter, as they do not to kube-apiserver (client-go `util/keyutil`).
 ///
 /// # Errors
-/// Where there is no usable key, with what the bytes are instead; where a PEM block is cut off.
+/// Where there is no usable key, with what the bytes are instead.
 pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     if bytes.len() > MAX_INPUT_BYTES {
         return Err(Error::TooLarge);
@@ -55,7 +55,7 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
         return Err(Error::Empty);
     }
     // JSON of another kind may well hold a PEM text (a Secret does), so it goes first.
-    if text.starts_with(['{', '[']) {
+    if text.starts_with(['{', '[']) && (!text.contains("-----BEGIN ") || is_json(text)) {
         return read_json(text, weak);
     }
     if text.contains("-----BEGIN ") {
@@ -86,10 +86,9 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
     let mut keys = Vec::new();
     let mut notes = Vec::new();
     let mut unusable = Vec::new();
+    let mut cut_off = None;
     for (number, block) in (1..).zip(pem::blocks(text)) {
-        if block.body == Err(BlockFault::Truncated) {
-            return Err(Error::Truncated { block: number, label: block.label.to_owned() });
-        }
+        let truncated = block.body == Err(BlockFault::Truncated);
         match read_block(block, weak) {
             Ok(found) => {
                 if found.private {
@@ -99,15 +98,21 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
             }
             Err(BlockVerdict::Harmless) => {}
             Err(BlockVerdict::Unusable { label, fault }) => {
+                cut_off = cut_off.or(truncated.then_some((number, label)));
                 unusable.push((number, label, fault));
             }
         }
     }
     if keys.is_empty() {
-        return Err(none_usable(unusable));
+        let (block, label) = cut_off.unzip();
+        return Err(match block {
+            // The rest of the file may be what is missing.
+            Some(block) => Error::Truncated { block, label: label.unwrap_or(UNUSUAL_LABEL) },
+            None => none_usable(&unusable),
+        });
     }
     notes.extend(
-        unusable.into_iter().map(|(block, label, fault)| Note::Skipped { block, what: describe(&label, &fault) }),
+        unusable.into_iter().map(|(block, label, fault)| Note::Skipped { block, what: describe(label, &fault) }),
     );
     notes.sort_by_key(|note| match note {
         Note::PrivateKey { block } | Note::Skipped { block, .. } => *block,
@@ -119,19 +124,38 @@ enum BlockVerdict {
     /// Not a key, and nobody takes it for one: the named curve that `openssl ecparam -genkey` writes before the key.
     Harmless,
     Unusable {
-        label: String,
+        label: &'static str,
         fault: KeyFault,
     },
 }
 
+/// Labels that may be shown. Behind a damaged BEGIN line the rest of a private key may stand.
+const LABELS: [&str; 16] = [
+    "PUBLIC KEY",
+    "RSA PUBLIC KEY",
+    "EC PUBLIC KEY",
+    "PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "DSA PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "CERTIFICATE",
+    "TRUSTED CERTIFICATE",
+    "CERTIFICATE REQUEST",
+    "NEW CERTIFICATE REQUEST",
+    "X509 CRL",
+    "EC PARAMETERS",
+    "PKCS7",
+];
+const UNUSUAL_LABEL: &str = "an unusual label";
+
 fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockVerdict> {
-    let label = block.label;
+    let label = LABELS.into_iter().find(|known| *known == block.label).unwrap_or(UNUSUAL_LABEL);
     let mut der = match block.body {
         Ok(der) => der,
-        Err(fault) => {
-            let fault = if fault == BlockFault::Encrypted { KeyFault::Encrypted } else { KeyFault::NotBase64 };
-            return Err(BlockVerdict::Unusable { label: label.to_owned(), fault });
-        }
+        Err(BlockFault::NotBase64) => return Err(BlockVerdict::Unusable { label, fault: KeyFault::NotBase64 }),
+        Err(BlockFault::Truncated) => return Err(BlockVerdict::Unusable { label, fault: KeyFault::CutOff }),
     };
     // OBJECT IDENTIFIER alone: EC PARAMETERS of a named curve.
     if label == "EC PARAMETERS" && der.first() == Some(&0x06) {
@@ -139,26 +163,44 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
     }
     let found = match label {
         "TRUSTED CERTIFICATE" => der_key::read_leading(&der, weak),
-        "OPENSSH PRIVATE KEY" => Err(KeyFault::Unsupported { what: "an OpenSSH private key".to_owned() }),
+        _ if der.starts_with(b"openssh-key-v1") => {
+            Err(KeyFault::Unsupported { what: "an OpenSSH private key".to_owned() })
+        }
         _ => der_key::read(&der, weak),
     };
+    // Whatever the header says, what can be read is not encrypted.
+    let found = found.map_err(|fault| if block.encrypted { KeyFault::Encrypted } else { fault });
     // What may be private does not stay in memory.
     if found.as_ref().map_or(true, |found| found.private) {
         der.zeroize();
     }
-    found.map_err(|fault| BlockVerdict::Unusable { label: label.to_owned(), fault })
+    found.map_err(|fault| BlockVerdict::Unusable { label, fault })
 }
 
-fn none_usable(mut unusable: Vec<(usize, String, KeyFault)>) -> Error {
-    if unusable.len() == 1 {
-        return Error::Key { fault: unusable.remove(0).2 };
+fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
+    const SHOWN: usize = 5;
+    match unusable {
+        [] => Error::Key { fault: KeyFault::Unsupported { what: "the parameters of a curve, and no key".to_owned() } },
+        [(_, _, fault)] => Error::Key { fault: fault.clone() },
+        _ => {
+            let texts = unusable.iter().map(|(n, label, fault)| format!("block {n} is {}", describe(label, fault)));
+            let mut blocks: Vec<String> = texts.take(SHOWN).collect();
+            if unusable.len() > SHOWN {
+                blocks.push(format!("and {} more", unusable.len() - SHOWN));
+            }
+            Error::NoUsableKey { blocks }
+        }
     }
-    let blocks = unusable.iter().map(|(n, label, fault)| format!("block {n} is {}", describe(label, fault))).collect();
-    Error::NoUsableKey { blocks }
 }
 
 fn describe(label: &str, fault: &KeyFault) -> String {
-    format!("{fault} (labelled {label:?})")
+    let mend = if matches!(fault, KeyFault::WeakRsa { .. }) { "; --allow-weak-keys takes it" } else { "" };
+    let labelled = if label == UNUSUAL_LABEL { format!("under {label}") } else { format!("labelled {label:?}") };
+    format!("{fault} ({labelled}){mend}")
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// Base64 of DER or of a PEM text, as `kubectl get secret -o jsonpath` prints it.

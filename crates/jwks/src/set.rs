@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::jwk::{self, Members};
+use crate::jwk::{self, LargerHashes, Members};
 use crate::{Algorithm, Error, JwkFault, KeyId, MAX_KEYS_PER_TYPE, PublicKey, WeakKeys};
 
 /// One entry of a JWK Set: a public key under a kid.
@@ -40,7 +40,8 @@ impl JwkSet {
         Self::from_entries(keys.into_iter().map(|key| Jwk { kid: key.kid(), key }))
     }
 
-    /// Reads a published document; any entry that AWS STS would trip over is refused.
+    /// Reads a published document; any entry that AWS STS would trip over is refused, and any whose `alg` could not be written
+    /// again (RS384, RS512).
     ///
     /// A set without entries is read as such; callers that need keys look at [`JwkSet::is_empty`].
     ///
@@ -48,7 +49,8 @@ impl JwkSet {
     /// [`Error::NotJson`], [`Error::NotAJwkSet`], the first [`Error::Entry`], [`Error::KidConflict`],
     /// [`Error::TooManyKeys`].
     pub fn parse(bytes: &[u8], weak: WeakKeys) -> Result<Self, Error> {
-        let entries: Result<Vec<Jwk>, Error> = Self::entries(bytes, weak)?.into_iter().map(|entry| entry.jwk).collect();
+        let entries = Self::read_entries(bytes, weak, LargerHashes::Refuse)?;
+        let entries: Result<Vec<Jwk>, Error> = entries.into_iter().map(|entry| entry.jwk).collect();
         Self::from_entries(entries?)
     }
 
@@ -57,10 +59,14 @@ impl JwkSet {
     /// # Errors
     /// Only where the document as a whole is no JWK Set.
     pub fn entries(bytes: &[u8], weak: WeakKeys) -> Result<Vec<Entry>, Error> {
+        Self::read_entries(bytes, weak, LargerHashes::Accept)
+    }
+
+    fn read_entries(bytes: &[u8], weak: WeakKeys, larger: LargerHashes) -> Result<Vec<Entry>, Error> {
         let members = jwk::parse_set(bytes)?;
         let entry = |(number, value): (usize, Result<Members, JwkFault>)| {
             let kid = value.as_ref().ok().and_then(|members| members.text("kid")).map(str::to_owned);
-            let jwk = value.and_then(|members| jwk::read(&members, weak));
+            let jwk = value.and_then(|members| jwk::read(&members, weak, larger));
             Entry { number, jwk: jwk.map_err(|fault| Error::Entry { number, kid: kid.clone(), fault }), kid }
         };
         Ok((1..).zip(members).map(entry).collect())

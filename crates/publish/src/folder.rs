@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{AccessPlan, Condition, Error, Published, Stored, Version};
 
+/// What the names of temporary files begin with.
+const TEMPORARY: &str = ".issuerctl-";
+
 /// A folder with `keys.json` and `.well-known/openid-configuration` below it.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -52,6 +55,7 @@ impl Folder {
         if !holds {
             return Err(Error::Changed { location: path.display().to_string() });
         }
+        sweep(folder);
         replace(&path, folder, bytes).map_err(failed("write", &path))
     }
 
@@ -80,11 +84,22 @@ impl Folder {
     }
 }
 
+/// Takes away what a run left that was killed while it wrote; the lock is held, so nobody writes now.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            // Left for the next time where it cannot be done.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
     // A document that is a link keeps being one: what it points to is replaced.
     let target = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
     let folder = target.parent().unwrap_or(folder);
-    let mut temporary = tempfile::Builder::new().prefix(".issuerctl-").tempfile_in(folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
     set_mode(temporary.path(), 0o644)?;
     temporary.as_file().sync_all()?;

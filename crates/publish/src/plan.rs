@@ -82,8 +82,11 @@ impl Plan {
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
         let published_keys = match &published.keys {
             None => JwkSet::default(),
-            Some(stored) => JwkSet::parse(&stored.bytes, options.weak)
-                .map_err(|error| unreadable(place(KEYS_NAME), &error, error.hint()))?,
+            Some(stored) => JwkSet::parse(&stored.bytes, options.weak).map_err(|error| Error::Unreadable {
+                location: place(KEYS_NAME),
+                reason: error.to_string(),
+                mend: error.hint(),
+            })?,
         };
         let replaced = replaced(site, published, &place(DISCOVERY_NAME), options)?;
         let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
@@ -232,8 +235,11 @@ fn replaced(site: &Site, published: &Published, location: &str, options: &PlanOp
         jwks_uri: Option<String>,
     }
     let Some(stored) = &published.discovery else { return Ok(Vec::new()) };
-    let named: Named =
-        serde_json::from_slice(&stored.bytes).map_err(|error| unreadable(location.to_owned(), &error, None))?;
+    let named: Named = serde_json::from_slice(&stored.bytes).map_err(|error| Error::Unreadable {
+        location: location.to_owned(),
+        reason: format!("no discovery document: {error}"),
+        mend: None,
+    })?;
     let location = location.to_owned();
     let issuer = site.issuer.to_string();
     let mut replaced = Vec::new();
@@ -253,8 +259,4 @@ fn replaced(site: &Site, published: &Published, location: &str, options: &PlanOp
         replaced.push(Replaced { member: "jwks_uri", from: uri, to: standard });
     }
     Ok(replaced)
-}
-
-fn unreadable(location: String, error: &dyn std::error::Error, mend: Option<&'static str>) -> Error {
-    Error::Unreadable { location, reason: error.to_string(), mend }
 }

@@ -53,6 +53,21 @@ async fn a_second_publish_touches_no_file() {
     assert_eq!(before, (stamp("keys.json"), stamp(".well-known/openid-configuration")));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_a_web_server_cannot_read_and_those_of_a_killed_run_are_mended() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    run(root.path(), &site("rsa2048")).await.unwrap();
+    let keys_file = root.path().join("keys.json");
+    fs::set_permissions(&keys_file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(root.path().join(".issuerctl-abc"), "half").unwrap();
+    assert!(!run(root.path(), &site("rsa2048")).await.unwrap().is_empty());
+    assert_eq!(fs::metadata(&keys_file).unwrap().permissions().mode() & 0o777, 0o644);
+    assert!(!root.path().join(".issuerctl-abc").exists());
+    assert!(run(root.path(), &site("rsa2048")).await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_plan_that_somebody_overtook_writes_nothing() {
     let root = tempfile::tempdir().unwrap();

@@ -65,6 +65,5 @@ fn taken(path: &Path) -> Failure {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    let exit = if error.kind() == io::ErrorKind::PermissionDenied { Exit::NotPermitted } else { Exit::Failure };
-    Failure::while_doing(exit, format!("cannot write {}", path.display()), error)
+    Failure::while_doing(Exit::of_io(error), format!("cannot write {}", path.display()), error)
 }

@@ -10,7 +10,11 @@ use crate::talk::Talk;
 
 pub(crate) fn run(args: &ManArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let refuse = |error: std::io::Error| {
-        Failure::while_doing(Exit::Failure, format!("cannot write man pages to {}", args.out_dir.display()), &error)
+        Failure::while_doing(
+            Exit::of_io(&error),
+            format!("cannot write man pages to {}", args.out_dir.display()),
+            &error,
+        )
     };
     std::fs::create_dir_all(&args.out_dir).map_err(refuse)?;
     clap_mangen::generate_to(Cli::command(), &args.out_dir).map_err(refuse)?;

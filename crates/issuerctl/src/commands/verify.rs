@@ -18,6 +18,14 @@ use crate::talk::Talk;
 
 pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, args.ports.ports())).transpose()?;
+    if args.token.as_deref().is_some_and(files::is_stdin)
+        && args.keys.key.iter().chain(&args.keys.jwks).any(|path| files::is_stdin(path))
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            "standard input can be read once: the token and a key cannot both be `-`",
+        ));
+    }
     let given = if args.keys.is_empty() { None } else { Some(sources::read(&args.keys, talk)?) };
     if let (Some(given), Some(issuer)) = (&given, &issuer) {
         given.compare_issuer(issuer, talk);
@@ -67,7 +75,7 @@ pub(crate) fn exit_of(verdict: &Verdict) -> Exit {
 
 /// The verdict for people: a line a check, and below a failed one what STS would say and what to do.
 pub(crate) fn report(verdict: &Verdict) -> String {
-    let mut text = format!("{}\n", verdict.issuer);
+    let mut text = if verdict.issuer.is_empty() { String::new() } else { format!("{}\n", verdict.issuer) };
     let width = verdict.checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
     for check in &verdict.checks {
         let style = match check.status {

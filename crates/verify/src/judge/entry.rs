@@ -95,8 +95,10 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
     }
 }
 
+/// Publishing merges, and does not touch a set that it cannot read.
 fn anew() -> String {
-    "publish the set anew from the cluster's key: issuerctl publish KEY-SOURCE".to_owned()
+    "write the set anew from the cluster's keys, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it in place of this one"
+        .to_owned()
 }
 
 fn private(who: &str, raw: Option<&Value>) -> Fault {

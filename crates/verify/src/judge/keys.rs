@@ -94,7 +94,8 @@ fn parse(body: &[u8], encoding: Option<&str>, weak: WeakKeys) -> Result<(Vec<Ent
         return Err(fault);
     }
     let name = Document::Keys.name();
-    let anew = "write the set anew: issuerctl jwks KEY-SOURCE > keys.json, or issuerctl publish KEY-SOURCE";
+    let anew =
+        "write the set anew, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it in place of this one";
     let raw = match object.get("keys") {
         Some(Value::Array(items)) => items.clone(),
         Some(other) => {
@@ -205,7 +206,7 @@ fn too_many(raw: &[Value]) -> Option<Fault> {
                 format!("the set has {count} {kty} keys, too many: STS takes at most {MAX_KEYS_PER_TYPE} of a type, and with more no token at all"),
                 format!(
                     "remove the keys that no live token was signed with, so that at most {MAX_KEYS_PER_TYPE} are left: \
-                     issuerctl publish KEY-SOURCE --prune drops all that are not given"
+                     issuerctl jwks writes a set of those that are given, to be uploaded in place of this one"
                 ),
             )
         })
@@ -241,7 +242,7 @@ fn conflict(keys: &[&Jwk]) -> Option<Fault> {
             quote(kid),
             right.join(" and ")
         ),
-        "give each key its own kid or remove the wrong one: issuerctl publish writes the kid that the API server uses",
+        "give each key its own kid or remove the wrong one: issuerctl jwks KEY-SOURCE writes a set with the kids that the API server uses",
     ))
 }
 
