@@ -1,30 +1,30 @@
 //! The ways to break an issuer or a token, one at a time.
 
-use std::time::Duration;
+mod sites;
+mod tokens;
 
-use issuer_test_support::{ApiServer, Reply};
-use issuerctl_e2e::BUCKET;
+use issuer_test_support::ApiServer;
 use serde_json::{Value, json};
 
 use super::Bench;
 
 /// One way.
-pub(super) struct Case {
+pub(in crate::verdict) struct Case {
     /// In the table's words.
-    pub(super) what: &'static str,
+    pub(in crate::verdict) what: &'static str,
     /// Publishes under a prefix, breaks it, and says what is to be asked.
-    pub(super) site: fn(&Bench, &str) -> Asked,
+    pub(in crate::verdict) site: fn(&Bench, &str) -> Asked,
     /// Changes a good token's draft.
-    pub(super) token: fn(&mut Value),
+    pub(in crate::verdict) token: fn(&mut Value),
     /// The failed check, and what its message must say; nothing where verify passes.
-    pub(super) verify: Option<(&'static str, &'static str)>,
+    pub(in crate::verdict) verify: Option<(&'static str, &'static str)>,
     /// What the STS does.
-    pub(super) sts: Sts,
+    pub(in crate::verdict) sts: Sts,
 }
 
 /// What MinIO's STS does.
 #[derive(Clone, Copy)]
-pub(super) enum Sts {
+pub(in crate::verdict) enum Sts {
     Accepts,
     Refuses,
     /// With the reason why AWS does not.
@@ -32,27 +32,21 @@ pub(super) enum Sts {
 }
 
 /// An issuer to be asked for.
-pub(super) struct Asked {
-    pub(super) issuer: String,
+pub(in crate::verdict) struct Asked {
+    pub(in crate::verdict) issuer: String,
     /// Whether its certificate authority is trusted.
-    pub(super) trusted: bool,
+    pub(in crate::verdict) trusted: bool,
     /// What serves a part of it.
     _server: Option<ApiServer>,
 }
 
-const KEYS: &str = "keys.json";
-const DISCOVERY: &str = ".well-known/openid-configuration";
-const RE_POST: &str =
-    "must answer 200 within 5 s ([re:Post](https://repost.aws/knowledge-center/iam-sts-invalididentitytoken))";
-const DOCUMENT: &str = "required member ([IAM User Guide](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html))";
-const ISSUER: &str = "no provider has this `iss`, byte for byte ([AWS API: CreateOpenIDConnectProvider](https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html))";
-const SAME: &str = "document and issuer must agree byte for byte ([OpenID Connect Discovery 4.3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation))";
+/// Seen in a public record of runs against AWS STS.
 const RECORDED: &str = "recorded";
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::verdict) fn cases() -> Vec<Case> {
     let mut cases = healthy();
-    cases.extend(tokens());
-    cases.extend(sites());
+    cases.extend(tokens::cases());
+    cases.extend(sites::cases());
     cases
 }
 
@@ -77,368 +71,6 @@ fn healthy() -> Vec<Case> {
     ]
 }
 
-fn tokens() -> Vec<Case> {
-    let refused =
-        |what, token, check, says| Case { what, site: sound, token, verify: Some((check, says)), sts: Sts::Refuses };
-    let stricter = |what, token, check, says, why| Case {
-        sts: Sts::AcceptsWhatAwsRefuses(why),
-        ..refused(what, token, check, says)
-    };
-    vec![
-        refused(
-            "signed by another key under the published kid",
-            |draft| draft["key"] = json!("other/sa.key"),
-            "token-signature",
-            "signature",
-        ),
-        refused("another cluster's token", |draft| sign_with(draft, "other", 2), "token-kid", "not"),
-        refused("a token of a key that has left the set", |draft| sign_with(draft, "old", 1), "token-kid", "not"),
-        refused("kid missing", |draft| draft["kid"] = Value::Null, "token-kid", "kid"),
-        refused("kid empty, and no such entry published", |draft| draft["kid"] = json!(""), "token-kid", "kid"),
-        refused(
-            "kid in another letter case",
-            |draft| {
-                draft["kid"] = json!(draft["kid"].as_str().unwrap().to_ascii_lowercase());
-            },
-            "token-kid",
-            "kid",
-        ),
-        refused("claims tampered with", |draft| draft["mangle"] = json!("tampered"), "token-signature", "signature"),
-        refused("signature cut off", |draft| draft["mangle"] = json!("cut"), "token-format", "signature"),
-        refused("no signature part at all", |draft| draft["mangle"] = json!("two parts"), "token-format", "part"),
-        refused("an opaque access token", |draft| draft["mangle"] = json!("opaque"), "token-format", "not"),
-        refused("unsigned (alg none)", |draft| draft["alg"] = json!("none"), "token-alg", "none"),
-        refused(
-            "alg HS256 with the public key as secret",
-            |draft| {
-                draft["alg"] = json!("HS256");
-                draft["key"] = json!("pki/sa.pub");
-            },
-            "token-alg",
-            "HS256",
-        ),
-        stricter("alg PS256", |draft| draft["alg"] = json!("PS256"), "token-alg", "PS256", RECORDED),
-        refused("expired", |draft| shift(draft, -7200), "token-time", "expired"),
-        refused("not valid yet", |draft| shift(draft, 3600), "token-time", "not valid yet"),
-        refused(
-            "another audience",
-            |draft| claim(draft, "aud", json!(["https://kubernetes.default.svc"])),
-            "token-aud",
-            "audience",
-        ),
-        refused("no audience", |draft| remove(draft, "aud"), "token-aud", "aud"),
-        refused("no subject", |draft| remove(draft, "sub"), "token-sub", "sub"),
-        refused("no exp", |draft| remove(draft, "exp"), "token-time", "exp"),
-        stricter("no iat", |draft| remove(draft, "iat"), "token-time", "iat", RECORDED),
-        stricter("no iss", |draft| remove(draft, "iss"), "token-iss", "iss", RECORDED),
-        stricter(
-            "several audiences and no azp",
-            |draft| {
-                claim(draft, "aud", json!(["sts.amazonaws.com", "https://kubernetes.default.svc"]));
-            },
-            "token-aud",
-            "several audiences",
-            RECORDED,
-        ),
-        stricter(
-            "iss with a trailing slash",
-            |draft| {
-                let iss = format!("{}/", draft["claims"]["iss"].as_str().unwrap());
-                claim(draft, "iss", json!(iss));
-            },
-            "token-iss",
-            "trailing slash",
-            ISSUER,
-        ),
-        stricter(
-            "iss in another letter case",
-            |draft| {
-                let iss = draft["claims"]["iss"].as_str().unwrap().replace("my-oidc", "My-OIDC");
-                claim(draft, "iss", json!(iss));
-            },
-            "token-iss",
-            "letter case",
-            ISSUER,
-        ),
-        stricter(
-            "the cluster's default issuer",
-            |draft| {
-                claim(draft, "iss", json!("https://kubernetes.default.svc.cluster.local"));
-            },
-            "token-iss",
-            "kubernetes.default.svc",
-            ISSUER,
-        ),
-        stricter(
-            "a legacy token from a Secret",
-            |draft| {
-                claim(draft, "iss", json!("kubernetes/serviceaccount"));
-            },
-            "token-iss",
-            "legacy",
-            ISSUER,
-        ),
-        stricter(
-            "issued eight days ago, not expired",
-            |draft| {
-                let iat = draft["claims"]["iat"].as_i64().unwrap() - 8 * 86_400;
-                claim(draft, "iat", json!(iat));
-                claim(draft, "nbf", json!(iat));
-            },
-            "token-time",
-            "too old",
-            "`Token too old` ([mozilla-aws-cli#146](https://github.com/mozilla-iam/mozilla-aws-cli/issues/146))",
-        ),
-    ]
-}
-
-fn sites() -> Vec<Case> {
-    let refused =
-        |what, site, check, says| Case { what, site, token: |_| {}, verify: Some((check, says)), sts: Sts::Refuses };
-    let stricter = |what, site, check, says, why| Case {
-        sts: Sts::AcceptsWhatAwsRefuses(why),
-        ..refused(what, site, check, says)
-    };
-    vec![
-        refused(
-            "no discovery document",
-            |bench, prefix| broken(bench, prefix, |b, p| b.remove(p, DISCOVERY)),
-            "discovery-reachable",
-            "404",
-        ),
-        refused(
-            "no keys.json",
-            |bench, prefix| broken(bench, prefix, |b, p| b.remove(p, KEYS)),
-            "keys-reachable",
-            "404",
-        ),
-        refused(
-            "a private bucket",
-            |bench, prefix| asked(bench.publish(prefix, "--access none")),
-            "discovery-reachable",
-            "403",
-        ),
-        refused(
-            "the keys alone are private",
-            |bench, prefix| broken(bench, prefix, hide_keys),
-            "keys-reachable",
-            "403",
-        ),
-        refused(
-            "HTML in place of the discovery document",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, DISCOVERY, "<!doctype html><title>Sign in</title>")),
-            "discovery-json",
-            "HTML",
-        ),
-        refused(
-            "HTML in place of keys.json",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, KEYS, "<!doctype html><title>Sign in</title>")),
-            "keys-json",
-            "HTML",
-        ),
-        refused(
-            "keys.json cut off",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, KEYS, r#"{"keys":[{"use":"sig","#)),
-            "keys-json",
-            "truncated",
-        ),
-        refused(
-            "keys.json empty (a failed key generator)",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, KEYS, "\n")),
-            "keys-json",
-            "empty",
-        ),
-        refused(
-            "a JWK Set without keys",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, KEYS, r#"{"keys":[]}"#)),
-            "keys-usable",
-            "empty",
-        ),
-        refused(
-            "the old set, uploaded again over the new key",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    let old = b.publisher.desk.issuerctl("jwks --key old/sa.pub").succeeded();
-                    b.put(p, KEYS, &old);
-                })
-            },
-            "token-kid",
-            "not",
-        ),
-        refused(
-            "a JWK without kid",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, KEYS, |set| {
-                        set["keys"][0].as_object_mut().unwrap().remove("kid");
-                    })
-                })
-            },
-            "keys-usable",
-            "kid",
-        ),
-        refused(
-            "a JWK without kty",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, KEYS, |set| {
-                        set["keys"][0].as_object_mut().unwrap().remove("kty");
-                    })
-                })
-            },
-            "keys-usable",
-            "kty",
-        ),
-        refused(
-            "the modulus in standard base64",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, KEYS, |set| {
-                        let n = set["keys"][0]["n"].as_str().unwrap();
-                        set["keys"][0]["n"] = json!(format!("{}==", n.replace('-', "+").replace('_', "/")));
-                    })
-                })
-            },
-            "keys-usable",
-            "base64",
-        ),
-        refused(
-            "two different keys under one kid, the wrong one last",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    let other: Value =
-                        serde_json::from_str(&b.publisher.desk.issuerctl("jwks --key other/sa.pub").succeeded())
-                            .unwrap();
-                    b.edit(p, KEYS, |set| {
-                        let mut wrong = other["keys"][0].clone();
-                        wrong["kid"] = set["keys"][0]["kid"].clone();
-                        set["keys"].as_array_mut().unwrap().push(wrong);
-                    });
-                })
-            },
-            "keys-usable",
-            "kid",
-        ),
-        refused(
-            "jwks_uri missing",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, DISCOVERY, |document| {
-                        document.as_object_mut().unwrap().remove("jwks_uri");
-                    })
-                })
-            },
-            "required-members",
-            "jwks_uri",
-        ),
-        refused(
-            "jwks_uri relative",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, DISCOVERY, |document| {
-                        document["jwks_uri"] = json!("/keys.json");
-                    })
-                })
-            },
-            "jwks-uri",
-            "relative",
-        ),
-        refused(
-            "jwks_uri leads into the cluster",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, DISCOVERY, |document| {
-                        document["jwks_uri"] = json!("https://kubernetes.default.svc.cluster.local/openid/v1/jwks");
-                    })
-                })
-            },
-            "jwks-uri",
-            "inside the cluster",
-        ),
-        refused(
-            "a certificate of an unknown CA",
-            |bench, prefix| Asked { trusted: false, ..sound(bench, prefix) },
-            "discovery-reachable",
-            "certificate",
-        ),
-        refused(
-            "a host that refuses connections",
-            |_, _| asked("https://localhost:1/cluster".to_owned()),
-            "discovery-reachable",
-            "refused",
-        ),
-        stricter(
-            "a JWK with use enc",
-            |bench, prefix| with_member(bench, prefix, "use", json!("enc")),
-            "keys-usable",
-            "use",
-            RECORDED,
-        ),
-        stricter(
-            "a JWK with key_ops",
-            |bench, prefix| with_member(bench, prefix, "key_ops", json!(["verify"])),
-            "keys-usable",
-            "key_ops",
-            RECORDED,
-        ),
-        stricter(
-            "a private member in keys.json",
-            |bench, prefix| with_member(bench, prefix, "d", json!("AQAB")),
-            "keys-usable",
-            "private",
-            "it may not: the key is compromised, and verify says so",
-        ),
-        stricter(
-            "101 RSA keys",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, KEYS, |set| {
-                        let key = set["keys"][0].clone();
-                        let more = (0..100).map(|n| {
-                            let mut key = key.clone();
-                            key["kid"] = json!(format!("more-{n}"));
-                            key
-                        });
-                        set["keys"].as_array_mut().unwrap().extend(more);
-                    })
-                })
-            },
-            "keys-usable",
-            "101",
-            RECORDED,
-        ),
-        stricter(
-            "another issuer in the document, by a slash",
-            |bench, prefix| {
-                broken(bench, prefix, |b, p| {
-                    b.edit(p, DISCOVERY, |document| {
-                        document["issuer"] = json!(format!("{}/", document["issuer"].as_str().unwrap()));
-                    })
-                })
-            },
-            "issuer-match",
-            "trailing slash",
-            SAME,
-        ),
-        stricter(
-            "issuer missing",
-            |bench, prefix| without_member(bench, prefix, "issuer"),
-            "required-members",
-            "issuer",
-            DOCUMENT,
-        ),
-        stricter(
-            "response_types_supported missing",
-            |bench, prefix| without_member(bench, prefix, "response_types_supported"),
-            "required-members",
-            "response_types_supported",
-            DOCUMENT,
-        ),
-        stricter("a redirect to the documents", redirected, "discovery-reachable", "redirect", RE_POST),
-        stricter("keys that take six seconds", slow, "keys-reachable", "5 s", RE_POST),
-    ]
-}
-
 fn asked(issuer: String) -> Asked {
     Asked { issuer, trusted: true, _server: None }
 }
@@ -447,78 +79,7 @@ fn sound(bench: &Bench, prefix: &str) -> Asked {
     asked(bench.publish(prefix, ""))
 }
 
-fn broken(bench: &Bench, prefix: &str, breaks: impl FnOnce(&Bench, &str)) -> Asked {
-    let issuer = bench.publish(prefix, "");
-    breaks(bench, prefix);
-    asked(issuer)
-}
-
-/// Takes the keys out of what the bucket's policy lets everybody read.
-fn hide_keys(bench: &Bench, prefix: &str) {
-    let answer = bench.publisher.aws(&format!("s3api get-bucket-policy --bucket {BUCKET}")).succeeded();
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    let mut policy: Value = serde_json::from_str(answer["Policy"].as_str().unwrap()).unwrap();
-    let keys = json!(format!("arn:aws:s3:::{BUCKET}/{prefix}/{KEYS}"));
-    for statement in policy["Statement"].as_array_mut().unwrap() {
-        statement["Resource"].as_array_mut().unwrap().retain(|resource| *resource != keys);
-    }
-    bench.publisher.desk.file("policy.json", &policy.to_string());
-    bench.publisher.aws(&format!("s3api put-bucket-policy --bucket {BUCKET} --policy file://policy.json")).succeeded();
-}
-
-fn with_member(bench: &Bench, prefix: &str, member: &str, value: Value) -> Asked {
-    broken(bench, prefix, |bench, prefix| bench.edit(prefix, KEYS, |set| set["keys"][0][member] = value))
-}
-
-fn without_member(bench: &Bench, prefix: &str, member: &str) -> Asked {
-    broken(bench, prefix, |bench, prefix| {
-        bench.edit(prefix, DISCOVERY, |document| {
-            document.as_object_mut().unwrap().remove(member);
-        });
-    })
-}
-
-/// A host in front that sends every reader on to the bucket.
-fn redirected(bench: &Bench, prefix: &str) -> Asked {
-    let to = |name: &str| {
-        let location = format!("{}/{name}", bench.publisher.issuer(prefix));
-        Reply { status: 302, location: Some(location), ..Reply::default() }
-    };
-    let replies =
-        [("GET /cluster/.well-known/openid-configuration", to(DISCOVERY)), ("GET /cluster/keys.json", to(KEYS))];
-    let server = ApiServer::start_under(&bench.publisher.authority, replies);
-    let issuer = format!("{}/cluster", server.url());
-    bench.publish(prefix, &format!("--issuer {issuer}"));
-    Asked { issuer, trusted: true, _server: Some(server) }
-}
-
-/// The keys lie on a host of their own, which takes its time.
-fn slow(bench: &Bench, prefix: &str) -> Asked {
-    let keys = bench.publisher.desk.issuerctl("jwks --key pki/sa.pub").succeeded();
-    let reply = Reply { delay: Duration::from_secs(6), ..Reply::ok(keys) };
-    let server = ApiServer::start_under(&bench.publisher.authority, [("GET /keys.json", reply)]);
-    let issuer = bench.publish(prefix, "");
-    bench.edit(prefix, DISCOVERY, |document| document["jwks_uri"] = json!(format!("{}/keys.json", server.url())));
-    Asked { issuer, trusted: true, _server: Some(server) }
-}
-
 fn sign_with(draft: &mut Value, folder: &str, kid: usize) {
     draft["key"] = json!(format!("{folder}/sa.key"));
     draft["kid"] = draft["kids"][kid].clone();
-}
-
-fn claim(draft: &mut Value, name: &str, value: Value) {
-    draft["claims"][name] = value;
-}
-
-fn remove(draft: &mut Value, name: &str) {
-    draft["claims"].as_object_mut().unwrap().remove(name);
-}
-
-/// Moves every time in the claims.
-fn shift(draft: &mut Value, seconds: i64) {
-    for name in ["iat", "nbf", "exp"] {
-        let moved = draft["claims"][name].as_i64().unwrap() + seconds;
-        claim(draft, name, json!(moved));
-    }
 }
