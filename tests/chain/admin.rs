@@ -1,8 +1,6 @@
 //! The DIY admin before `kubeadm init`: keygen, publish, then the API server with those very files.
 
-use std::path::Path;
-
-use issuerctl_e2e::{ApiServer, Etcd, Flags, Pod, Publisher, exchange};
+use issuerctl_e2e::{ApiServer, Etcd, Pod, Publisher, exchange};
 
 use crate::figures::Flow;
 
@@ -18,7 +16,7 @@ pub(crate) fn one_key(version: &str, algorithm: &str) {
     });
     assert_eq!(issuer.trim(), publisher.issuer("prod"));
     let etcd = Etcd::start(version);
-    let server = start(version, &etcd, &publisher, "pki/sa.key", &["pki/sa.pub"]);
+    let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
 
     let account = flow.step("provider and role (MinIO's configuration here)", 2, || publisher.account("prod"));
     let token = server.token("default/app");
@@ -40,15 +38,13 @@ pub(crate) fn one_key(version: &str, algorithm: &str) {
 
 pub(crate) fn several_keys(version: &str) {
     let publisher = Publisher::new();
-    let folders = ALGORITHMS.map(|algorithm| {
+    for algorithm in ALGORITHMS {
         publisher.keygen(algorithm, algorithm);
-        format!("{algorithm}/sa.pub")
-    });
-    let flags: Vec<String> = folders.iter().map(|file| format!("--key {file}")).collect();
-    publisher.publish(&flags.join(" "), "prod").ended(0);
+    }
+    let flags = ALGORITHMS.map(|algorithm| format!("--key {algorithm}/sa.pub")).join(" ");
+    publisher.publish(&flags, "prod").ended(0);
     let etcd = Etcd::start(version);
-    let files: Vec<&str> = folders.iter().map(String::as_str).collect();
-    let server = start(version, &etcd, &publisher, "p384/sa.key", &files);
+    let server = publisher.api_server(version, &etcd, "p384", &ALGORITHMS);
     assert_published_is_served(&publisher, &server);
     let account = publisher.account("prod");
     exchange(&account, &server.token("default/app")).unwrap();
@@ -68,12 +64,4 @@ fn assert_published_is_served(publisher: &Publisher, server: &ApiServer) {
         publisher.issuer("prod")
     );
     assert_eq!(publisher.desk.issuerctl(&line).succeeded(), document);
-}
-
-fn start(version: &str, etcd: &Etcd, publisher: &Publisher, key: &str, public: &[&str]) -> ApiServer {
-    let (desk, issuer) = (publisher.desk.path(), publisher.issuer("prod"));
-    let public: Vec<_> = public.iter().map(|file| desk.join(file)).collect();
-    let public: Vec<&Path> = public.iter().map(AsRef::as_ref).collect();
-    let flags = Flags { issuers: &[&issuer], signing_key: &desk.join(key), public_keys: &public, others: &[] };
-    ApiServer::start(version, "admin", etcd, &publisher.authority, &flags)
 }

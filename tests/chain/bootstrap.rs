@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use issuerctl_e2e::{ApiServer, BUCKET, Etcd, Flags, Publisher, exchange, program, repository};
+use issuerctl_e2e::{BUCKET, Etcd, Publisher, exchange, program, repository};
 use serde_json::Value;
 
 /// Where a pod finds its service account is not to be chosen, so it is mounted there, for this process alone.
@@ -19,9 +19,7 @@ pub(crate) fn run(version: &str) {
     let (desk, issuer) = (&publisher.desk, publisher.issuer("prod"));
     publisher.keygen("rsa-2048", "pki");
     let etcd = Etcd::start(version);
-    let (key, public) = (desk.path().join("pki/sa.key"), desk.path().join("pki/sa.pub"));
-    let flags = Flags { issuers: &[&issuer], signing_key: &key, public_keys: &[&public], others: &[] };
-    let server = ApiServer::start(version, "bootstrap", &etcd, &publisher.authority, &flags);
+    let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
     server.make_account("default/app");
     server.make_account("issuerctl/issuerctl");
     for role in ["discovery-reader", "live-token"] {

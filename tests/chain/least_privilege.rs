@@ -1,18 +1,17 @@
 //! The docs' Roles are enough, and each rule in them is needed.
 
-use issuerctl_e2e::{ApiServer, Etcd, Flags, Publisher, Ran, repository};
+use issuerctl_e2e::{Etcd, Publisher, Ran, repository};
 
 pub(crate) fn run(version: &str) {
     let publisher = Publisher::new();
-    let (desk, issuer) = (&publisher.desk, publisher.issuer("prod"));
+    let desk = &publisher.desk;
     publisher.keygen("rsa-2048", "pki");
     let etcd = Etcd::start(version);
-    let (key, public) = (desk.path().join("pki/sa.key"), desk.path().join("pki/sa.pub"));
-    let flags = Flags { issuers: &[&issuer], signing_key: &key, public_keys: &[&public], others: &[] };
-    let server = ApiServer::start(version, "privilege", &etcd, &publisher.authority, &flags);
+    let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
     for account in ["issuerctl/issuerctl", "default/app", "eksa-system/default"] {
         server.make_account(account);
     }
+    let public = desk.path().join("pki/sa.pub");
     server.kubectl(&format!("-n eksa-system create secret generic prod-sa --from-file=tls.crt={}", public.display()));
     // Kubernetes lets every service account read the two documents; what is left is what the docs give.
     server.kubectl("delete clusterrolebinding system:service-account-issuer-discovery");

@@ -23,7 +23,7 @@ pub(crate) fn pyjwt() {
         publisher.keygen(algorithm, "pki");
         publisher.publish("--key pki/sa.pub", "prod").ended(0);
         let etcd = Etcd::start(NEWEST);
-        let server = signing_server(NEWEST, &etcd, &publisher);
+        let server = publisher.api_server(NEWEST, &etcd, "pki", &["pki"]);
         publisher.desk.file("token", &server.token("default/app"));
         let ran = publisher.desk.python(PYJWT, &[&publisher.issuer("prod")]);
         assert_eq!(ran.succeeded().trim(), "system:serviceaccount:default:app", "{algorithm}");
@@ -38,7 +38,7 @@ pub(crate) fn api_server(version: &str) {
     publisher.keygen("rsa-2048", "other");
     publisher.publish("--key pki/sa.pub", "prod").ended(0);
     let etcd = Etcd::start(version);
-    let server = signing_server(version, &etcd, &publisher);
+    let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
     let authority: String = publisher.authority.pem().lines().map(|line| format!("      {line}\n")).collect();
     let config = desk.file(
         "authentication.yaml",
@@ -110,15 +110,4 @@ pub(crate) fn bucket() {
     assert_eq!(ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"], "BucketOwnerEnforced");
     assert_eq!(ask("get-bucket-location")["LocationConstraint"], "us-west-2");
     assert_eq!(run()["changed"], false, "the second run found something to do");
-}
-
-fn signing_server(version: &str, etcd: &Etcd, publisher: &Publisher) -> ApiServer {
-    let desk = publisher.desk.path();
-    let flags = Flags {
-        issuers: &[&publisher.issuer("prod")],
-        signing_key: &desk.join("pki/sa.key"),
-        public_keys: &[&desk.join("pki/sa.pub")],
-        others: &[],
-    };
-    ApiServer::start(version, "signing", etcd, &publisher.authority, &flags)
 }

@@ -1,9 +1,7 @@
 //! Rotating the signing key by hand, step by step as `docs/publishing.md` has it: at every step a fresh token and the oldest one
 //! that is still valid are both accepted.
 
-use std::path::Path;
-
-use issuerctl_e2e::{ApiServer, AwsAccount, BUCKET, Etcd, Flags, Publisher, exchange};
+use issuerctl_e2e::{ApiServer, AwsAccount, BUCKET, Etcd, Publisher, exchange};
 
 pub(crate) fn run(version: &str) {
     let publisher = Publisher::new();
@@ -11,7 +9,7 @@ pub(crate) fn run(version: &str) {
     let old = publisher.keygen("rsa-2048", "old");
     publisher.publish("--key old/sa.pub", "prod").ended(0);
     let account = publisher.account("prod");
-    let mut server = start(version, &etcd, &publisher, "old", &["old"]);
+    let mut server = publisher.api_server(version, &etcd, "old", &["old"]);
     let oldest = server.token("default/app");
     let step = |server: &ApiServer, signing: &str, what: &str| {
         let fresh = server.token("default/app");
@@ -49,12 +47,12 @@ pub(crate) fn run(version: &str) {
 
     // 3. Every API server knows the new public key.
     drop(server);
-    server = start(version, &etcd, &publisher, "old", &["old", "new"]);
+    server = publisher.api_server(version, &etcd, "old", &["old", "new"]);
     step(&server, &old, "both known");
 
     // 4. The new key signs.
     drop(server);
-    server = start(version, &etcd, &publisher, "new", &["new", "old"]);
+    server = publisher.api_server(version, &etcd, "new", &["new", "old"]);
     step(&server, &new, "the new key signs");
     let kubeconfig = server.kubeconfig("admin-token");
     publisher
@@ -72,7 +70,7 @@ pub(crate) fn run(version: &str) {
 
     // 6. The API servers forget it last.
     drop(server);
-    server = start(version, &etcd, &publisher, "new", &["new"]);
+    server = publisher.api_server(version, &etcd, "new", &["new"]);
     exchange(&after, &server.token("default/app")).unwrap();
     assert_eq!(publisher.published_keys("prod").unwrap(), server.kubectl("get --raw /openid/v1/jwks"));
 }
@@ -80,15 +78,6 @@ pub(crate) fn run(version: &str) {
 /// MinIO never forgets a key that it has read, so what is published now is seen by a new one alone.
 fn reader(publisher: &Publisher) -> AwsAccount {
     AwsAccount::trusting(Some(&publisher.authority), &publisher.issuer("prod")).unwrap()
-}
-
-fn start(version: &str, etcd: &Etcd, publisher: &Publisher, signing: &str, known: &[&str]) -> ApiServer {
-    let desk = publisher.desk.path();
-    let known: Vec<_> = known.iter().map(|folder| desk.join(folder).join("sa.pub")).collect();
-    let known: Vec<&Path> = known.iter().map(AsRef::as_ref).collect();
-    let key = desk.join(signing).join("sa.key");
-    let flags = Flags { issuers: &[&publisher.issuer("prod")], signing_key: &key, public_keys: &known, others: &[] };
-    ApiServer::start(version, "rotation", etcd, &publisher.authority, &flags)
 }
 
 /// The kid in a token's header.

@@ -4,7 +4,7 @@ mod cases;
 
 use std::fmt::Write;
 
-use issuerctl_e2e::{ApiServer, AwsAccount, BUCKET, Etcd, Flags, NEWEST, Publisher, exchange, get, repository};
+use issuerctl_e2e::{AwsAccount, BUCKET, Etcd, NEWEST, Publisher, exchange, get, repository};
 use serde_json::{Value, json};
 
 use cases::{Asked, Case, Sts, cases};
@@ -26,14 +26,7 @@ pub(crate) fn run() {
     let kids = ["pki", "old", "other"].map(|folder| publisher.keygen("rsa-2048", folder));
     publisher.publish("--key pki/sa.pub", "prod").ended(0);
     let etcd = Etcd::start(NEWEST);
-    let desk = publisher.desk.path();
-    let flags = Flags {
-        issuers: &[&publisher.issuer("prod")],
-        signing_key: &desk.join("pki/sa.key"),
-        public_keys: &[&desk.join("pki/sa.pub")],
-        others: &[],
-    };
-    let server = ApiServer::start(NEWEST, "verdict", &etcd, &publisher.authority, &flags);
+    let server = publisher.api_server(NEWEST, &etcd, "pki", &["pki"]);
     let claims = claims(&server.token("default/app"));
     drop((server, etcd));
     let bench = Bench { publisher, claims, kids };

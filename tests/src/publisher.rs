@@ -1,10 +1,11 @@
 //! Whoever publishes: a bucket host, a desk with credentials for it, and the issuers that follow.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use issuer_test_support::Authority;
 
-use crate::{AwsAccount, BucketHost, Desk, PASSWORD, Ran, USER, http};
+use crate::{ApiServer, AwsAccount, BucketHost, Desk, Etcd, Flags, PASSWORD, Ran, USER, http};
 
 /// The bucket of every issuer.
 pub const BUCKET: &str = "my-oidc";
@@ -67,6 +68,16 @@ impl Publisher {
     #[track_caller]
     pub fn account(&self, prefix: &str) -> AwsAccount {
         AwsAccount::start(&self.authority, &self.issuer(prefix)).unwrap_or_else(|why| panic!("the account: {why}"))
+    }
+
+    /// An API server of the issuer under `prod`: it signs with the key in one folder of the desk and knows those in some.
+    pub fn api_server(&self, version: &str, etcd: &Etcd, signing: &str, known: &[&str]) -> ApiServer {
+        let desk = self.desk.path();
+        let known: Vec<_> = known.iter().map(|folder| desk.join(folder).join("sa.pub")).collect();
+        let known: Vec<&Path> = known.iter().map(AsRef::as_ref).collect();
+        let key = desk.join(signing).join("sa.key");
+        let flags = Flags { issuers: &[&self.issuer("prod")], signing_key: &key, public_keys: &known, others: &[] };
+        ApiServer::start(version, "prod", etcd, &self.authority, &flags)
     }
 
     /// The published keys, as a stranger reads them.

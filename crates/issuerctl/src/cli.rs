@@ -192,7 +192,7 @@ pub(crate) struct PublishArgs {
     /// Drop published keys that are not given
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Let the published discovery document, which names another issuer, be replaced
+    /// Let the published discovery document, which names another issuer or jwks_uri, be replaced
     #[arg(long)]
     pub(crate) change_issuer: bool,
     /// Print the plan and change nothing
