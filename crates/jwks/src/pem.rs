@@ -29,6 +29,18 @@ const DASHES: &str = "-----";
 /// How far the dashes behind a label are looked for, in characters.
 const LONGEST_LABEL: usize = 100;
 
+/// Whether a block begins anywhere.
+pub(crate) fn is_in(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(at) = find_dashes(rest) {
+        if rest[at..].starts_with(BEGIN) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
 /// All blocks of a text, in order; text around them is ignored.
 pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
@@ -98,7 +110,8 @@ fn first_line(text: &str) -> &str {
 
 fn decode(body: &str) -> Result<Vec<u8>, BlockFault> {
     // Lines with white space at their ends are the rule, white space within a line the exception.
-    let tidy: String = body.split('\n').map(str::trim_ascii).collect();
+    let mut tidy = String::with_capacity(body.len());
+    tidy.extend(body.split('\n').map(str::trim_ascii));
     let decoded = Base64::decode_vec(&tidy).or_else(|_| {
         let tight: String = tidy.split_ascii_whitespace().collect();
         Base64::decode_vec(&tight)

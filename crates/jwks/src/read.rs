@@ -55,16 +55,16 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
         return Err(Error::Empty);
     }
     // JSON of another kind may well hold a PEM text (a Secret does), so it goes first.
-    if text.starts_with(['{', '[']) && (!text.contains("-----BEGIN ") || is_json(text)) {
+    if text.starts_with(['{', '[']) && (!pem::is_in(text) || is_json(text)) {
         return read_json(text, weak);
     }
-    if text.contains("-----BEGIN ") {
+    if pem::is_in(text) {
         return read_pem(text, weak);
     }
     if let Some(inner) = unarmored(text) {
         let inner = Zeroizing::new(inner);
         return match std::str::from_utf8(&inner) {
-            Ok(text) if text.contains("-----BEGIN ") => read_pem(text, weak),
+            Ok(text) if pem::is_in(text) => read_pem(text, weak),
             _ => read_der(&inner, weak),
         };
     }
