@@ -1,9 +1,12 @@
-//! The issuer of a cluster: its URL, and the OpenID Connect discovery document that stands below it.
+//! The issuer of a cluster: its URL, the OpenID Connect discovery document that stands below it, and the partitions of AWS that
+//! its hosts and ARNs belong to.
 //!
 //! The crate is pure: values in, values out, no I/O.
 
 mod document;
 mod issuer;
+mod partition;
 
 pub use document::{DISCOVERY_NAME, Discovery, DiscoveryError, KEYS_NAME, Shape};
 pub use issuer::{IssuerUrl, IssuerUrlError, Ports};
+pub use partition::{PARTITIONS, Partition};

@@ -13,7 +13,7 @@ use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 
 pub use access::{AccessMode, AccessPlan};
-pub use location::{BucketName, Partition, Prefix, S3Location};
+pub use location::{BucketName, Prefix, S3Location};
 
 use crate::{Condition, Error, Published, Stored, Version};
 

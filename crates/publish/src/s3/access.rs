@@ -8,11 +8,11 @@ use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
     Permission, PublicAccessBlockConfiguration,
 };
-use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use sha2::{Digest, Sha256};
 
 use super::policy::{self, Merge};
-use super::{Partition, S3, code};
+use super::{S3, code};
 use crate::Error;
 
 /// How often our statement is put back into a policy that others write at the same time.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use issuer_discovery::Partition;
+
 use crate::Error;
 
 /// A bucket's name (S3 user guide, "Bucket naming rules").
@@ -20,29 +22,6 @@ pub struct S3Location {
     pub bucket: BucketName,
     /// The prefix in it.
     pub prefix: Prefix,
-}
-
-/// A partition of AWS: accounts, ARNs and host names of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Partition {
-    /// The second field of an ARN.
-    pub name: &'static str,
-    /// What S3's host names end in.
-    pub dns_suffix: &'static str,
-}
-
-const PARTITIONS: [(&str, Partition); 4] = [
-    ("us-gov-", Partition { name: "aws-us-gov", dns_suffix: "amazonaws.com" }),
-    ("cn-", Partition { name: "aws-cn", dns_suffix: "amazonaws.com.cn" }),
-    ("eusc-", Partition { name: "aws-eusc", dns_suffix: "amazonaws.eu" }),
-    ("", Partition { name: "aws", dns_suffix: "amazonaws.com" }),
-];
-
-impl Partition {
-    /// The partition that a region belongs to.
-    pub fn of_region(region: &str) -> Self {
-        PARTITIONS.into_iter().find(|(start, _)| region.starts_with(start)).map_or(PARTITIONS[3].1, |(_, it)| it)
-    }
 }
 
 impl BucketName {
