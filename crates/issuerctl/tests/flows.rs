@@ -274,7 +274,7 @@ fn a_profile_that_was_named_wins_over_credentials_in_the_environment() {
         &format!("[right]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"),
     );
     ended(&desk.run_with(&format!("{line} --profile right"), &other), 0);
-    let (_, err) = ended(&desk.run_with(&format!("{line} --profile wrong"), &other), 6);
+    let (_, err) = ended(&desk.run_with(&format!("{line} --profile wrong"), &other), 3);
     assert!(err.contains("wrong"), "{err}");
 }
 

@@ -129,6 +129,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// AWS cannot be reached so.
+    #[error(transparent)]
+    Session(#[from] issuer_session::Error),
     /// The options for S3 do not work.
     #[error("{0}")]
     Options(String),
@@ -218,9 +221,12 @@ impl Error {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            Self::NoKeys | Self::Discovery(_) | Self::Location { .. } | Self::NoIssuer { .. } | Self::Options(_) => {
-                Category::BadInput
-            }
+            Self::Session(_)
+            | Self::NoKeys
+            | Self::Discovery(_)
+            | Self::Location { .. }
+            | Self::NoIssuer { .. }
+            | Self::Options(_) => Category::BadInput,
             Self::Merge { .. }
             | Self::Unreadable { .. }
             | Self::BadPolicy { .. }

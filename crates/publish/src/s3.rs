@@ -11,6 +11,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
+use issuer_session::message;
 
 pub use access::{AccessMode, AccessPlan};
 pub use location::{BucketName, Prefix, S3Location};
@@ -182,18 +183,7 @@ impl S3 {
             Some("NoSuchBucket") => Error::NoBucket { bucket },
             // Two runs that set up the same bucket.
             Some("OperationAborted") => Error::Changed { location: self.location.to_string() },
-            Some(
-                "InvalidAccessKeyId"
-                | "SignatureDoesNotMatch"
-                | "RequestTimeTooSkewed"
-                | "ExpiredToken"
-                | "InvalidToken"
-                | "TokenRefreshRequired"
-                | "NotSignedUp",
-            ) => Error::Credentials { message },
-            None if error.as_service_error().is_none() && message.contains("credentials") => {
-                Error::Credentials { message }
-            }
+            code if issuer_session::is_about_credentials(code, &message) => Error::Credentials { message },
             // AWS's answer about the policy of another account's bucket.
             Some("MethodNotAllowed") if self.options.endpoint_url.is_none() => {
                 Error::OtherOwner { bucket, reason: format!("{call} is not allowed to other accounts") }
@@ -237,37 +227,9 @@ async fn collect(mut body: ByteStream) -> Result<Vec<u8>, Option<String>> {
 
 /// S3's error code; an answer without a body (HEAD) or with a foreign one has only its status.
 fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
-    let stated = error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
-    stated.or_else(|| match error.raw_response()?.status().as_u16() {
+    issuer_session::code(error).or_else(|| match error.raw_response()?.status().as_u16() {
         412 => Some("PreconditionFailed".to_owned()),
         409 => Some("ConditionalRequestConflict".to_owned()),
         _ => None,
     })
-}
-
-fn message<E>(error: &SdkError<E>) -> String
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match error.as_service_error() {
-        Some(service) if service.code().is_some() => {
-            let (code, text) = (service.code().unwrap_or_default(), service.message().unwrap_or_default());
-            if text.is_empty() { code.to_owned() } else { format!("{code}: {text}") }
-        }
-        _ => chain(error),
-    }
-}
-
-/// An error and its sources in one line, without what one repeats of the next and lists behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let texts: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
-    let texts: Vec<&str> = texts.iter().filter_map(|text| text.lines().next()).collect();
-    let mut said: Vec<&str> = Vec::new();
-    for text in &texts {
-        if !said.iter().any(|earlier| earlier.contains(text)) {
-            said.push(text);
-        }
-    }
-    said.join(": ").trim_end_matches(" Attempted:").to_owned()
 }

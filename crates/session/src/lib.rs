@@ -1,0 +1,114 @@
+//! How AWS is reached: credentials, region, endpoints and TLS, as the SDK's default chain finds them, and what its errors say.
+//!
+//! One place for every client of the SDK, so that `--profile`, `--ca-file`, proxies and time limits mean the same everywhere.
+
+mod error;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
+use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::service_config::ServiceConfigKey;
+
+pub use error::{code, is_about_credentials, message};
+
+/// How AWS is reached.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// `--region`; else the environment's or the profile's.
+    pub region: Option<String>,
+    /// `--profile` in `~/.aws/config`.
+    pub profile: Option<String>,
+    /// `--endpoint-url`, for every service.
+    pub endpoint_url: Option<String>,
+    /// Certificate authorities (PEM) to trust beside the system's.
+    pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+/// Why no session can be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A profile that is not there.
+    #[error("there is no profile {profile:?} in ~/.aws/config or ~/.aws/credentials")]
+    NoProfile {
+        /// As given.
+        profile: String,
+    },
+    /// Certificates that are none.
+    #[error("the certificate authorities cannot be used: {reason}")]
+    ExtraRoots {
+        /// What the library says.
+        reason: String,
+    },
+}
+
+/// Finds credentials and region by the SDK's default chain; nothing is asked of AWS yet.
+///
+/// # Errors
+/// [`Error::NoProfile`], [`Error::ExtraRoots`].
+pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
+    let http = http_client(options)?;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+    if let Some(profile) = &options.profile {
+        // What cannot be read is named when its credentials are asked for.
+        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+        if profiles.is_ok_and(|profiles| profiles.get_profile(profile).is_none()) {
+            return Err(Error::NoProfile { profile: profile.clone() });
+        }
+        // The default chain would let credentials in the environment win over a profile that was named.
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&ProviderConfig::default().with_http_client(http))
+            .profile_name(profile)
+            .build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
+    }
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &options.endpoint_url {
+        loader = loader.endpoint_url(endpoint);
+    }
+    Ok(loader.load().await)
+}
+
+/// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, as the SDK itself takes them for a service.
+pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
+    let key =
+        ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let for_service = config.service_config().and_then(|services| services.load_config(key));
+    for_service.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// The SDK's own client with the environment's proxies, which it leaves out by default, and more certificate authorities.
+fn http_client(options: &SessionOptions) -> Result<SharedHttpClient, Error> {
+    let mut roots = TrustStore::default();
+    if let Some(pem) = &options.extra_roots_pem {
+        roots.add_pem_certificate(pem.clone());
+    }
+    let tls = TlsContext::builder()
+        .with_trust_store(roots)
+        .build()
+        .map_err(|error| Error::ExtraRoots { reason: error.to_string() })?;
+    // One for each set of time limits: those of the instance metadata service are far too short for S3.
+    let connectors: Mutex<HashMap<_, SharedHttpConnector>> = Mutex::default();
+    Ok(http_client_fn(move |settings, components| {
+        let make = || {
+            let mut builder =
+                Connector::builder().connector_settings(settings.clone()).proxy_config(ProxyConfig::from_env());
+            builder.set_sleep_impl(components.sleep_impl());
+            let connector = builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone()).build();
+            SharedHttpConnector::new(connector)
+        };
+        let limits = (settings.connect_timeout(), settings.read_timeout());
+        connectors.lock().unwrap_or_else(PoisonError::into_inner).entry(limits).or_insert_with(make).clone()
+    }))
+}
