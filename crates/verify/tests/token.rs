@@ -148,6 +148,44 @@ fn changed_claims_break_the_signature() {
     assert_root("tampered", &judge_token(parts.join(".")), "token-signature", &["signature does not hold"]);
 }
 
+fn without_kid(claims: &Value) -> String {
+    sign(&with(header(), "kid", Value::Null), claims)
+}
+
+/// A set with this key under the empty kid.
+fn unnamed(key: &Value) -> Value {
+    json!({"keys": [other_keys()["keys"][0], with(key.clone(), "kid", json!(""))]})
+}
+
+fn judge_with(keys: Value, token: String) -> issuer_verify::Verdict {
+    let document = with(document(), "id_token_signing_alg_values_supported", json!(["ES256", "RS256"]));
+    judge(&observation(document.to_string(), keys.to_string()), &Expected { token: Some(token), ..expected() })
+}
+
+#[test]
+fn a_token_without_kid_is_held_against_the_key_under_the_empty_kid() {
+    let key = &keys()["keys"][0];
+    let verdict = judge_with(unnamed(key), without_kid(&claims()));
+    let signature = verdict.checks.iter().find(|check| check.id == "token-signature").unwrap();
+    assert!(verdict.passed() && signature.status == Status::Pass, "{verdict:#?}");
+
+    let (token, other) = (without_kid(&claims()), without_kid(&with(claims(), "sub", json!("admin"))));
+    let signature = token.rsplit_once('.').unwrap().1;
+    let tampered = format!("{}.{signature}", other.rsplit_once('.').unwrap().0);
+    assert_root("tampered", &judge_with(unnamed(key), tampered), "token-signature", &["empty kid", "does not hold"]);
+    let verdict = judge_with(unnamed(&other_keys()["keys"][0]), token);
+    assert_root("another key", &verdict, "token-signature", &["ES256", "empty kid", "RS256"]);
+}
+
+#[test]
+fn swapped_kids_are_told_from_a_changed_token() {
+    let (one, two) = (&keys()["keys"][0], &other_keys()["keys"][0]);
+    let swapped =
+        json!({"keys": [with(one.clone(), "kid", two["kid"].clone()), with(two.clone(), "kid", one["kid"].clone())]});
+    let verdict = judge_with(swapped, sign(&header(), &claims()));
+    assert_root("swapped", &verdict, "token-signature", &["swapped", two["kid"].as_str().unwrap()]);
+}
+
 #[test]
 fn the_tolerance_of_five_minutes_holds_to_the_second() {
     for (name, value, id_status) in [

@@ -96,7 +96,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
 }
 
 /// Publishing merges, and does not touch a set that it cannot read.
-fn anew() -> String {
+pub(super) fn anew() -> String {
     "write the set anew from the cluster's keys, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it in place of this one"
         .to_owned()
 }

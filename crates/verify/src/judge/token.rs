@@ -1,15 +1,14 @@
 //! A token, claim by claim, in the order in which STS comes upon them.
 
-use issuer_jwks::{Jwk, JwkSet, SignatureFault, Token, WeakKeys};
+use issuer_jwks::Token;
 use serde_json::{Map, Value, json};
 
-use crate::judge::Expected;
-use crate::judge::keys::{Published, kids};
-use crate::judge::token_text;
+use crate::judge::keys::Published;
 use crate::judge::url::difference;
+use crate::judge::{Expected, signature, token_text};
 use crate::text::{date, kind, quote, show};
 use crate::verdict::Fault;
-use crate::{Check, Status, sts};
+use crate::{Check, sts};
 
 /// What STS allows clocks to differ, in seconds.
 const TOLERANCE: u64 = 300;
@@ -59,7 +58,7 @@ pub(super) fn judge(text: &str, expected: &Expected, site: &Site<'_>, checks: &m
     checks.push(follows(sub(token.claims())));
     checks.push(follows(time(token.claims(), expected.now_secs)));
     let root = root.or(site.keys.spoilt_by);
-    checks.extend(signature(&token, site.keys, expected.keys.as_ref(), root));
+    checks.extend(signature::judge(&token, site.keys, expected.keys.as_ref(), root));
 }
 
 fn details(token: &Token) -> String {
@@ -164,7 +163,8 @@ fn iss(claims: &Map<String, Value>, site: &Site<'_>) -> Check {
     Check::fail(ID, sts::no_provider(iss), Fault::new(cause, fix))
 }
 
-const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create token SERVICEACCOUNT --audience \
+/// Where a service-account token comes from.
+pub(super) const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create token SERVICEACCOUNT --audience \
                      sts.amazonaws.com (TokenRequest)";
 
 fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
@@ -330,109 +330,4 @@ fn span(secs: u64) -> String {
         7200..=172_799 => format!("{} h", secs / 3600),
         _ => format!("{} days", secs / 86_400),
     }
-}
-
-fn signature(token: &Token, published: &Published, given: Option<&JwkSet>, root: Option<&'static str>) -> [Check; 2] {
-    const KID: &str = "token-kid";
-    const SIGNATURE: &str = "token-signature";
-    let known = token.kid().and_then(|kid| published.keys.iter().rfind(|jwk| jwk.kid.as_str() == kid));
-    let skip = |root: &str| [KID, SIGNATURE].map(|id| Check::skip(id, format!("follows from {root}")));
-    match (root, known) {
-        (Some(root @ "keys-usable"), None) => return skip(root),
-        (Some("keys-usable") | None, _) => {}
-        (Some(root), _) => return skip(root),
-    }
-    let kid = match token.header().get("kid") {
-        Some(Value::String(kid)) => kid.as_str(),
-        None | Some(Value::Null) if published.keys.iter().any(|jwk| jwk.kid.as_str().is_empty()) => {
-            return [
-                Check::pass(KID, "the token has no kid, and a key is published under the empty kid for it"),
-                Check::skip(SIGNATURE, "not judged for a token without kid"),
-            ];
-        }
-        None | Some(Value::Null) => {
-            let fault = Fault::new(
-                "the token's header has no kid (it is missing): STS finds the key by it alone",
-                "let an API server of Kubernetes 1.16 or later sign, which writes a kid; for older ones publish the key under \
-                 the empty kid too (issuerctl publish --with-empty-kid)",
-            );
-            return [Check::fail(KID, sts::NO_KEY, fault), Check::skip(SIGNATURE, "follows from token-kid")];
-        }
-        Some(other) => {
-            let fault = Fault::new(format!("the token's kid is {}, not a string", kind(other)), FRESH);
-            return [Check::fail(KID, sts::NO_KEY, fault), Check::skip(SIGNATURE, "follows from token-kid")];
-        }
-    };
-    let Some(jwk) = known else {
-        if published.blamed.iter().any(|blamed| blamed == kid) {
-            return skip("keys-expected");
-        }
-        let fault = unknown_kid(token, kid, published, given);
-        return [Check::fail(KID, sts::NO_KEY, fault), Check::skip(SIGNATURE, "follows from token-kid")];
-    };
-    let found = Check::pass(KID, format!("the kid {} is published ({})", quote(kid), jwk.key.describe()));
-    [found, verify(token, jwk)]
-}
-
-fn unknown_kid(token: &Token, kid: &str, published: &Published, given: Option<&JwkSet>) -> Fault {
-    let there = kids(&published.keys);
-    if let Some(other) = published.keys.iter().find(|jwk| alone(jwk, kid).is_some_and(|set| token.verify(&set).is_ok()))
-    {
-        return Fault::new(
-            format!(
-                "no key is published under the token's kid {}; the key that signed it is there, but under another kid, {}",
-                quote(kid),
-                quote(other.kid.as_str())
-            ),
-            "publish the key under the kid that the tokens carry: issuerctl publish KEY-SOURCE writes the API server's kid",
-        );
-    }
-    let is_given = given.is_some_and(|set| set.get(kid).is_some());
-    let source = if is_given { " (it is among the given keys)" } else { "" };
-    Fault::new(
-        format!("the token's kid {}{source}, its signing key, is not published; {there}", quote(kid)),
-        "publish the key that the API server signs with now, beside the present ones: issuerctl publish --cluster NAME (or --key \
-         sa.pub) --to s3://BUCKET",
-    )
-}
-
-/// A set of this key alone, under `kid`.
-fn alone(jwk: &Jwk, kid: &str) -> Option<JwkSet> {
-    let set = JwkSet::from_keys([jwk.key.clone()]).ok()?;
-    let mut document: Value = serde_json::from_str(&set.to_json()).ok()?;
-    *document.pointer_mut("/keys/0/kid")? = Value::String(kid.to_owned());
-    JwkSet::parse(document.to_string().as_bytes(), WeakKeys::Allow).ok()
-}
-
-fn verify(token: &Token, jwk: &Jwk) -> Check {
-    const ID: &str = "token-signature";
-    let kid = jwk.kid.as_str();
-    if let Some(alg @ ("RS384" | "RS512")) = token.alg() {
-        return Check::skip(ID, format!("alg {alg} is not checked here; kube-apiserver signs RS256"));
-    }
-    let Some(set) = alone(jwk, kid) else {
-        return Check { status: Status::Skip, ..Check::pass(ID, "the key could not be used") };
-    };
-    let (cause, fix) = match token.verify(&set) {
-        Ok(_) => return Check::pass(ID, format!("the signature is that of the key {}", quote(kid))),
-        Err(SignatureFault::AlgorithmMismatch { alg, expected, .. }) => (
-            format!(
-                "the token says alg {}, but the key published under its kid {} signs {expected}: they do not match",
-                quote(&alg),
-                quote(kid)
-            ),
-            "publish the key that signed the token under this kid: issuerctl publish KEY-SOURCE",
-        ),
-        Err(SignatureFault::BadSignature { .. }) => (
-            format!(
-                "the token's signature does not hold (is not valid) for the key published under its kid {}: the token was changed \
-                 or cut off, or another key was published under this kid",
-                quote(kid)
-            ),
-            "use the token whole and unchanged, or a fresh one (kubectl create token); if that fails too, publish the API \
-             server's key anew: issuerctl publish KEY-SOURCE",
-        ),
-        Err(other) => (format!("the token's signature cannot be verified: {other}"), FRESH),
-    };
-    Check::fail(ID, sts::NO_KEY, Fault::new(cause, fix))
 }
