@@ -3,6 +3,7 @@
 mod answer;
 mod document;
 mod entry;
+mod exposed;
 mod json;
 mod keys;
 mod signature;

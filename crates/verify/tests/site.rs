@@ -147,6 +147,39 @@ fn broken_keys_are_named_by_their_fault() {
 }
 
 #[test]
+fn a_private_key_leads_before_every_other_fault() {
+    let private = |key: Value| with(key, "d", json!("AA"));
+    let (one, other) = (private(keys()["keys"][0].clone()), keys()["keys"][0].clone());
+    let pem = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n";
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": {"tls.key": "LS0t"}});
+    let yaml = "apiVersion: v1\nkind: Secret\ndata:\n  tls.key: LS0t\n";
+    let mut many = vec![other.clone(); 101];
+    many.push(one.clone());
+    for (name, body, id, words) in [
+        ("pem", pem.to_owned(), "keys-json", &["private", "pem"][..]),
+        ("one JWK", one.to_string(), "keys-json", &["members d"]),
+        ("bare array", json!([other, one]).to_string(), "keys-json", &["members d"]),
+        ("secret", secret.to_string(), "keys-json", &["Secret"]),
+        ("secret in YAML", yaml.to_owned(), "keys-json", &["Secret"]),
+        ("PEM in JSON", json!({"sa.key": pem}).to_string(), "keys-json", &["private"]),
+        ("among 101", json!({ "keys": many }).to_string(), "keys-usable", &["key 102", "members d"]),
+        (
+            "after another fault",
+            json!({"keys": [with(other, "kid", Value::Null), one]}).to_string(),
+            "keys-usable",
+            &["key 2", "members d", "key 1"],
+        ),
+    ] {
+        let verdict = judge(&observation(document().to_string(), body), &expected());
+        assert_root(name, &verdict, id, &[words, &["compromised", "rotate"]].concat());
+    }
+    for body in [pem.to_owned(), with(document(), "jwks", json!({"keys": [one]})).to_string()] {
+        let verdict = judge(&observation(body, keys().to_string()), &expected());
+        assert_root("discovery", &verdict, "discovery-json", &["private", "rotate"]);
+    }
+}
+
+#[test]
 fn what_is_only_unusual_passes() {
     let pretty = serde_json::to_string_pretty(&keys()).unwrap();
     let beside =

@@ -4,8 +4,8 @@ use issuer_discovery::{IssuerUrl, KEYS_NAME, Ports};
 use serde_json::{Map, Value};
 
 use crate::judge::answer::{Document, fault};
-use crate::judge::json;
 use crate::judge::url::{difference, host, internal};
+use crate::judge::{exposed, json};
 use crate::text::{kind, quote, show};
 use crate::verdict::Fault;
 use crate::{Check, Fetched, Observation, Vantage, sts};
@@ -58,13 +58,15 @@ fn read(observation: &Observation, checks: &mut Vec<Check>) -> Result<Map<String
     checks.push(Check::pass("discovery-reachable", format!("{NAME} is at {}", quote(&fetched.location))));
     let answer = fetched.outcome.as_ref().ok();
     let body = fetched.document().unwrap_or_default();
-    let parsed =
-        json::object(body, answer.and_then(|a| a.header("content-encoding")), Document::Discovery).and_then(|object| {
-            match json::other_object(&object, Document::Discovery) {
-                Some(fault) => Err(fault),
-                None => Ok(object),
-            }
-        });
+    let encoding = answer.and_then(|a| a.header("content-encoding"));
+    let parsed = match exposed::in_document(body, Document::Discovery) {
+        Some(fault) => Err(fault),
+        None => json::object(body, encoding, Document::Discovery),
+    };
+    let parsed = parsed.and_then(|object| match json::other_object(&object, Document::Discovery) {
+        Some(fault) => Err(fault),
+        None => Ok(object),
+    });
     match parsed {
         Ok(object) => {
             checks.push(Check::pass("discovery-json", format!("{NAME} is a JSON object")));

@@ -3,6 +3,7 @@
 use issuer_jwks::{Error, JwkFault, KeyFault};
 use serde_json::Value;
 
+use crate::judge::exposed;
 use crate::text::{quote, show};
 use crate::verdict::Fault;
 
@@ -17,7 +18,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
         return Fault::new(format!("{who} is unusable: {error}"), anew());
     };
     match fault {
-        JwkFault::PrivateMember { .. } | JwkFault::Symmetric => private(&who, raw),
+        JwkFault::PrivateMember { .. } | JwkFault::Symmetric => exposed::in_entry(&who, raw),
         JwkFault::MissingKid => Fault::new(
             format!("{who} has no kid: the member is missing, and STS finds a key by its kid alone"),
             format!("add the kid that the tokens carry; {}", anew()),
@@ -99,20 +100,6 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
 pub(super) fn anew() -> String {
     "write the set anew from the cluster's keys, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it in place of this one"
         .to_owned()
-}
-
-fn private(who: &str, raw: Option<&Value>) -> Fault {
-    const NAMES: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-    let there: Vec<_> = NAMES.into_iter().filter(|name| raw.is_some_and(|raw| raw.get(*name).is_some())).collect();
-    Fault::new(
-        format!(
-            "{who} is published with its private (secret) members {}: whoever has read them can sign tokens for every role of \
-             this cluster",
-            there.join(", ")
-        ),
-        "the key is compromised: rotate to a new signing key now (issuerctl keygen), remove this key from the set and from \
-         every API server, and publish public keys only",
-    )
 }
 
 fn what_is_not_base64url(value: Option<&Value>) -> String {

@@ -77,12 +77,7 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
             }
             Document::Discovery => AGAIN,
         };
-        let private = if start.contains("PRIVATE KEY-----") {
-            " with a PRIVATE key in it: rotate the signing key, it is compromised"
-        } else {
-            ""
-        };
-        return what(format!("a PEM file{private} ({begins})"), fix);
+        return what(format!("a PEM file ({begins})"), fix);
     }
     if lower.starts_with("<?xml") || lower.starts_with("<error") {
         return what(

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::judge::answer::{self, Document};
 use crate::judge::document::{Judged, content_type};
-use crate::judge::{Expected, entry, json};
+use crate::judge::{Expected, entry, exposed, json};
 use crate::text::quote;
 use crate::verdict::Fault;
 use crate::{Check, Fetched, Observation, Vantage, sts};
@@ -70,7 +70,8 @@ fn read(
     }
     checks.push(Check::pass("keys-reachable", format!("the keys are at {}", quote(&fetched.location))));
     let encoding = fetched.outcome.as_ref().ok().and_then(|answer| answer.header("content-encoding"));
-    match parse(fetched.document().unwrap_or_default(), encoding, weak) {
+    let body = fetched.document().unwrap_or_default();
+    match parse(body, encoding, weak) {
         Ok((entries, raw)) => {
             checks
                 .push(Check::pass("keys-json", format!("the keys document is a JWK Set of {}", count(entries.len()))));
@@ -82,6 +83,7 @@ fn read(
             Ok((entries, raw))
         }
         Err(fault) => {
+            let fault = exposed::in_document(body, Document::Keys).unwrap_or(fault);
             checks.push(Check::fail("keys-json", sts::NO_KEY, fault));
             Err("keys-json")
         }
@@ -144,7 +146,8 @@ fn judge_set(
     published
 }
 
-/// Every rule for the set and its entries; the first fault leads, since one mend at a time is enough.
+/// Every rule for the set and its entries; the first fault leads, since one mend at a time is enough, but a private key
+/// leads before all.
 fn usable(entries: &[Entry], raw: &[Value]) -> Check {
     const ID: &str = "keys-usable";
     if entries.is_empty() {
@@ -154,14 +157,16 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
         );
         return Check::fail(ID, sts::NO_KEY, fault);
     }
-    if let Some(fault) = too_many(raw) {
-        return Check::fail(ID, sts::NO_KEY, fault);
-    }
     let good: Vec<&Jwk> = entries.iter().filter_map(|entry| entry.jwk.as_ref().ok()).collect();
-    let (foreign, bad): (Vec<_>, Vec<_>) = entries
+    let (foreign, mut bad): (Vec<_>, Vec<_>) = entries
         .iter()
         .filter_map(|entry| entry.jwk.as_ref().err().map(|error| (entry, error)))
         .partition(|(_, error)| is_foreign(error) && !good.is_empty());
+    bad.sort_by_key(|(_, error)| !exposed::is_private(error));
+    let is_exposed = bad.first().is_some_and(|(_, error)| exposed::is_private(error));
+    if let Some(fault) = too_many(raw).filter(|_| !is_exposed) {
+        return Check::fail(ID, sts::NO_KEY, fault);
+    }
     let faults: Vec<_> = bad
         .iter()
         .map(|(entry, error)| entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error))

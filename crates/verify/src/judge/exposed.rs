@@ -1,0 +1,66 @@
+//! A private key where only public ones belong. It outweighs every other fault of a document: a document can be mended,
+//! a key that strangers have read cannot.
+
+use issuer_jwks::{Error, JwkFault};
+use serde_json::Value;
+
+use crate::judge::answer::Document;
+use crate::verdict::Fault;
+
+/// The mend of a key that strangers have read.
+const ROTATE: &str = "the key is compromised: rotate to a new signing key now (issuerctl keygen), remove this key from the \
+                      published files and from every API server, and publish public keys only";
+
+/// RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// The private key that a document gives away, in whatever form.
+pub(super) fn in_document(body: &[u8], document: Document) -> Option<Fault> {
+    let text = String::from_utf8_lossy(body);
+    let parsed = serde_json::from_slice::<Value>(body).ok();
+    let what = if text.contains("PRIVATE KEY-----") {
+        "a PEM file of a PRIVATE key".to_owned()
+    } else if is_secret(&text, parsed.as_ref()) {
+        "a Kubernetes Secret, with the private key that it holds".to_owned()
+    } else {
+        format!("a JWK with its private (secret) members {}", members(private_jwk(&parsed?)?))
+    };
+    Some(fault(&format!("{} is or holds {what}", document.name())))
+}
+
+/// The same for an entry of a JWK Set; `who` names it.
+pub(super) fn in_entry(who: &str, raw: Option<&Value>) -> Fault {
+    let there = raw.map(members).unwrap_or_default();
+    fault(&format!("{who} is published with its private (secret) members {there}"))
+}
+
+/// Whether an entry is refused for what it gives away.
+pub(super) fn is_private(error: &Error) -> bool {
+    matches!(error, Error::Entry { fault: JwkFault::PrivateMember { .. } | JwkFault::Symmetric, .. })
+}
+
+fn fault(what: &str) -> Fault {
+    Fault::new(format!("{what}: whoever has read it can sign tokens for every role of this cluster"), ROTATE)
+}
+
+fn members(jwk: &Value) -> String {
+    PRIVATE.into_iter().filter(|name| jwk.get(*name).is_some()).collect::<Vec<_>>().join(", ")
+}
+
+/// As JSON or as YAML; of a Secret, nothing is meant for the public.
+fn is_secret(text: &str, parsed: Option<&Value>) -> bool {
+    match parsed {
+        Some(value) => value.get("kind").and_then(Value::as_str) == Some("Secret"),
+        None => text.lines().any(|line| line.trim_end() == "kind: Secret"),
+    }
+}
+
+/// The first JWK with a private member, at whatever depth.
+fn private_jwk(value: &Value) -> Option<&Value> {
+    match value {
+        Value::Object(object) if object.contains_key("kty") && !members(value).is_empty() => Some(value),
+        Value::Object(object) => object.values().find_map(private_jwk),
+        Value::Array(items) => items.iter().find_map(private_jwk),
+        _ => None,
+    }
+}
