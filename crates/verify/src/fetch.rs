@@ -151,7 +151,12 @@ fn classify(error: &reqwest::Error, refused: &Refused) -> Unreached {
         ) => Unreached::Closed,
         // hyper's words for an answer that ends before its headers do, and for one that it cannot parse.
         _ if last.contains("before message completed") => Unreached::Closed,
-        _ if last.contains("invalid HTTP") || last.contains("HTTP header") => Unreached::NotHttp(last),
+        _ if ["invalid HTTP", "HTTP header", "content-length", "transfer-encoding"]
+            .iter()
+            .any(|w| last.contains(w)) =>
+        {
+            Unreached::NotHttp(last)
+        }
         _ => Unreached::Other(last),
     }
 }

@@ -352,6 +352,11 @@ async fn bodies_that_end_early_or_never_are_not_taken() {
     let server = Server::start(pki.server(|_| {}), |_, _| Reply::Close).await;
     let (seen, _) = look(&server, &pki.options()).await;
     assert_eq!(seen.discovery.outcome, Err(Unreached::Closed));
+
+    let garbage = |_: &str, _| Reply::Bytes("HTTP/1.1 200 OK\r\ncontent-length: abc\r\n\r\n{}".to_owned());
+    let server = Server::start(pki.server(|_| {}), garbage).await;
+    let (_, verdict) = look(&server, &pki.options()).await;
+    assert_root("garbage", &verdict, "discovery-reachable", &["does not speak valid HTTP", "content-length"]);
 }
 
 #[tokio::test]

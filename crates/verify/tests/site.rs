@@ -243,6 +243,92 @@ fn an_answer_other_than_200_is_named_by_who_gave_it() {
 }
 
 #[test]
+fn what_a_store_says_for_itself_leads_to_its_own_mend() {
+    let xml = |code: &str, message: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let denied = |message: &str| status(403, "AmazonS3", &xml("AccessDenied", message));
+    let with_header = |status: u16, name: &str, value: &str| Answer {
+        status,
+        headers: vec![(name.to_owned(), value.to_owned())],
+        ..Answer::default()
+    };
+    let location = "The me-south-1 location constraint is incompatible for the endpoint";
+    for (name, answer, words, not) in [
+        ("kms denied", denied("not authorized to perform: kms:Decrypt"), &["KMS", "AES256"][..], "bucket policy"),
+        (
+            "explicit deny",
+            denied("with an explicit deny in a resource-based policy"),
+            &["explicit deny", "Deny"],
+            "--to",
+        ),
+        ("expired", denied("Request has expired"), &["presigned", "plain URLs"], "access block"),
+        ("signature", status(403, "", &xml("SignatureDoesNotMatch", "")), &["presigned"], "access block"),
+        (
+            "sse-c",
+            status(400, "AmazonS3", &xml("InvalidRequest", "stored using a form of Server Side Encryption.")),
+            &["SSE-C", "AES256"],
+            "region",
+        ),
+        (
+            "location",
+            status(400, "AmazonS3", &xml("IllegalLocationConstraintException", location)),
+            &["s3.me-south-1.amazonaws.com"],
+            "REGION",
+        ),
+        (
+            "region",
+            status(
+                400,
+                "AmazonS3",
+                "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-south-1</Region></Error>",
+            ),
+            &["s3.eu-south-1.amazonaws.com"],
+            "REGION",
+        ),
+        (
+            "bad uri",
+            status(400, "AmazonS3", &xml("InvalidURI", "Couldn't parse")),
+            &["URL", "parse"],
+            "of another region",
+        ),
+        (
+            "signed urls",
+            status(403, "CloudFront", &xml("MissingKey", "Missing Key-Pair-Id query parameter")),
+            &["viewer access"],
+            "s3:GetObject",
+        ),
+        (
+            "azure",
+            status(409, "Windows-Azure-Blob/1.0", &xml("PublicAccessNotPermitted", "")),
+            &["Azure", "storage account"],
+            "s3",
+        ),
+        (
+            "gcs",
+            status(403, "", "<Error><Code>AccessDenied</Code><Details>no storage.objects.get access</Details></Error>"),
+            &["Google", "allUsers"],
+            "s3",
+        ),
+        ("aws waf", with_header(202, "x-amzn-waf-action", "challenge"), &["WAF", "challenge"], "plain GET"),
+        ("not modified", with_header(304, "server", "x"), &["304 Not Modified", "cache"], "redirect"),
+        ("mtls", status(400, "nginx", "No required SSL certificate was sent"), &["client certificate"], "firewall"),
+    ] {
+        let verdict = judge(&no_discovery(Ok(answer)), &expected());
+        assert_root(name, &verdict, "discovery-reachable", words);
+        let text = format!("{:?}", failed(&verdict)[0]);
+        assert!(!text.contains(not), "{name}: {not:?} in {text}");
+    }
+}
+
+#[test]
+fn keys_that_redirect_are_mended_in_jwks_uri() {
+    let mut seen = well();
+    let headers = vec![("location".to_owned(), "https://cdn.example.com/keys.json".to_owned())];
+    seen.keys = Some(at(format!("{ISSUER}/keys.json"), Answer { status: 302, headers, ..Answer::default() }));
+    let verdict = judge(&seen, &expected());
+    assert_root("keys", &verdict, "keys-reachable", &["https://cdn.example.com/keys.json", "let jwks_uri name"]);
+}
+
+#[test]
 fn a_redirect_is_not_followed_and_says_where_it_leads() {
     let redirect = |status: u16, headers: &[(&str, &str)], body: &str| Answer {
         status,
@@ -308,11 +394,12 @@ fn what_never_answered_is_named_by_its_reason() {
 #[test]
 fn a_body_that_is_not_whole_is_no_document() {
     for (fault, words) in [
-        (BodyFault::Truncated, &["truncated", "Content-Length"][..]),
+        (BodyFault::Truncated, &["truncated", "of 900 bytes (Content-Length)"][..]),
         (BodyFault::TimedOut, &["5 s"]),
         (BodyFault::TooLarge, &["1 MiB"]),
     ] {
-        let answer = Answer { body_fault: Some(fault), ..answer(document().to_string()) };
+        let mut answer = Answer { body_fault: Some(fault), ..answer(document().to_string()) };
+        answer.headers.push(("content-length".to_owned(), "900".to_owned()));
         assert_root(
             &format!("{fault:?}"),
             &judge(&no_discovery(Ok(answer)), &expected()),
@@ -320,6 +407,13 @@ fn a_body_that_is_not_whole_is_no_document() {
             words,
         );
     }
+}
+
+#[test]
+fn a_cut_answer_without_content_length_is_not_blamed_on_it() {
+    let answer = Answer { body_fault: Some(BodyFault::Truncated), ..answer(document().to_string()) };
+    let verdict = judge(&no_discovery(Ok(answer)), &expected());
+    assert!(!format!("{verdict:?}").contains("Content-Length"), "{verdict:#?}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn unreached_fault(
         Unreached::Certificate(fault) => return certificate_fault(fault, &cannot, host_name, extra_roots),
         Unreached::NotHttp(why) => Fault::new(
             format!("{cannot}: what answers does not speak valid HTTP ({})", shorten(why)),
-            format!("let a web server answer on {host}"),
+            format!("let a web server answer on {host}, with whole and valid headers"),
         ),
         Unreached::NoSuchFile => Fault::new(
             format!("{name} is not there: {url} does not exist"),
@@ -208,13 +208,15 @@ fn body_fault(fault: BodyFault, answer: &Answer, fetched: &Fetched, document: Do
             format!("publish the right file there, with {PUBLISH}"),
         ),
         BodyFault::Truncated => {
-            let announced = answer.header("content-length").map(|n| format!(" of {}", shorten(n))).unwrap_or_default();
+            let (announced, wrong) = match answer.header("content-length") {
+                Some(n) => {
+                    (format!(" of {} bytes (Content-Length)", shorten(n)), " (a wrong Content-Length does it too)")
+                }
+                None => (" bytes".to_owned(), ""),
+            };
             Fault::new(
-                format!(
-                    "{cannot}: the answer is truncated, the connection ended after {came}{announced} bytes (Content-Length)"
-                ),
-                "mend the web server or proxy that cuts answers off (a wrong Content-Length does it too), or publish again \
-                 to a bucket",
+                format!("{cannot}: the answer is truncated, the connection ended after {came}{announced}"),
+                format!("mend the web server or proxy that cuts answers off{wrong}, or publish again to a bucket"),
             )
         }
     }

@@ -1,7 +1,7 @@
 //! An answer of another status than 200.
 
 use crate::judge::answer::{Document, PUBLISH};
-use crate::judge::store::{self, Source, SourceKind, element, forbidden};
+use crate::judge::store::{self, Source, SourceKind, element, forbidden, is_refusal};
 use crate::text::{quote, shorten};
 use crate::verdict::Fault;
 use crate::{Answer, Fetched};
@@ -19,39 +19,43 @@ pub(super) fn fault(answer: &Answer, fetched: &Fetched, document: Document) -> F
         phrase(status),
         source.name,
     );
-    let (cause, fix) = match status {
-        300..=399 => redirect(answer, &source, &body, fetched),
-        _ if source.message.is_some_and(|m| m.contains("KMS")) || source.code.is_some_and(|c| c.starts_with("KMS.")) => (
-            "the object is encrypted with a KMS key, and nobody can read that anonymously".to_owned(),
-            "store both objects with SSE-S3 (AES256) instead of KMS: aws s3 cp --sse AES256, or set the bucket's default \
-             encryption to AES256 and publish again"
+    let (cause, fix) = store::telling(answer, &source, &fetched.location, &body)
+        .unwrap_or_else(|| by_status(answer, &source, &body, fetched, document));
+    Fault::new(format!("{answered}: {cause}"), fix)
+}
+
+fn by_status(
+    answer: &Answer,
+    source: &Source<'_>,
+    body: &str,
+    fetched: &Fetched,
+    document: Document,
+) -> (String, String) {
+    match answer.status {
+        304 => (
+            "nobody asked whether it was modified, so a cache in between is broken".to_owned(),
+            "let the server or CDN answer a GET without conditions with status 200 and the document; purge its cache"
                 .to_owned(),
         ),
-        401 => unauthorized(&source),
-        403 => forbidden(&source, &body),
-        404 | 410 => not_found(&source, fetched, document),
+        300..=399 => redirect(answer, source, body, fetched, document),
+        status if is_refusal(source, status) => forbidden(source, body),
+        401 => unauthorized(source),
+        404 | 410 => not_found(source, fetched, document),
         407 => (
             "a proxy in between wants credentials".to_owned(),
             "give the proxy's credentials in HTTPS_PROXY, or verify from a machine without a proxy".to_owned(),
         ),
         429 => (
             "the host throttles its readers (too many requests)".to_owned(),
-            format!("serve the documents from a static host without a rate limit, such as a bucket or a CDN: {PUBLISH}"),
+            format!(
+                "serve the documents from a static host without a rate limit, such as a bucket or a CDN: {PUBLISH}"
+            ),
         ),
         _ if source.code == Some("SlowDown") => (
             "the bucket throttles its readers".to_owned(),
             "put a CDN (CloudFront) with a cache in front of the bucket".to_owned(),
         ),
-        400 if source.kind == SourceKind::S3 => (
-            format!(
-                "the bucket cannot be read under this host{}; the global S3 host answers so for a bucket of another region",
-                source.message.map(|m| format!(" ({})", quote(m))).unwrap_or_default()
-            ),
-            format!(
-                "use the regional host of the bucket{} as issuer: https://BUCKET.s3.REGION.amazonaws.com",
-                region(answer, &body).map(|r| format!(" (region {r})")).unwrap_or_default()
-            ),
-        ),
+        400 if source.kind == SourceKind::S3 => bad_request(answer, source, body),
         500..=599 => (
             "the server or what stands behind it is broken or down (server error)".to_owned(),
             format!("mend the server, or serve both documents as static files from a bucket or CDN: {PUBLISH}"),
@@ -67,11 +71,37 @@ pub(super) fn fault(answer: &Answer, fetched: &Fetched, document: Document) -> F
                  method filter), or publish to a bucket: {PUBLISH}"
             ),
         ),
-    };
-    Fault::new(format!("{answered}: {cause}"), fix)
+    }
 }
 
-fn redirect(answer: &Answer, source: &Source<'_>, body: &str, fetched: &Fetched) -> (String, String) {
+fn bad_request(answer: &Answer, source: &Source<'_>, body: &str) -> (String, String) {
+    let message = source.message.map(|m| format!(" ({})", quote(m))).unwrap_or_default();
+    let region = region(answer, body);
+    let is_elsewhere = region.is_some()
+        || matches!(source.code, Some("IllegalLocationConstraintException" | "AuthorizationHeaderMalformed"));
+    if is_elsewhere {
+        return (
+            format!("the bucket cannot be read under this host{message}: it is one of another region"),
+            format!("use the regional host of the bucket as issuer: {}", regional(region)),
+        );
+    }
+    (
+        format!("S3 takes this URL for none of a bucket and an object{message}"),
+        format!("mend the URL, the bucket's name and region in its host and the path: {}/PATH", regional(region)),
+    )
+}
+
+fn regional(region: Option<&str>) -> String {
+    format!("https://BUCKET.s3.{}.amazonaws.com", region.map_or("REGION".to_owned(), shorten))
+}
+
+fn redirect(
+    answer: &Answer,
+    source: &Source<'_>,
+    body: &str,
+    fetched: &Fetched,
+    document: Document,
+) -> (String, String) {
     let region = region(answer, body);
     if source.kind == SourceKind::S3 && (region.is_some() || answer.header("location").is_none()) {
         let endpoint = element(body, "Endpoint").map(|e| format!(", its host is {}", quote(e))).unwrap_or_default();
@@ -81,9 +111,8 @@ fn redirect(answer: &Answer, source: &Source<'_>, body: &str, fetched: &Fetched)
         return (
             format!("STS follows no redirect; the bucket{lies}{endpoint}"),
             format!(
-                "use the bucket's regional endpoint as issuer, https://BUCKET.s3.{}.amazonaws.com, in the documents, the API \
-                 server and the IAM provider alike",
-                region.map_or("REGION".to_owned(), shorten)
+                "use the bucket's regional endpoint as issuer, {}, in the documents, the API server and the IAM provider alike",
+                regional(region)
             ),
         );
     }
@@ -105,6 +134,9 @@ fn redirect(answer: &Answer, source: &Source<'_>, body: &str, fetched: &Fetched)
     } else if location.strip_suffix('/') == Some(&fetched.location) {
         "let the server answer at the URL without the slash at the end: the document is a file, not a directory"
             .to_owned()
+    } else if document == Document::Keys {
+        "let jwks_uri name the https URL where the keys are; or serve the keys at this very URL with status 200"
+            .to_owned()
     } else {
         "serve the document at this very URL with status 200; or make the URL that it redirects to the issuer, in the \
          documents, the API server and the IAM provider alike"
@@ -114,11 +146,17 @@ fn redirect(answer: &Answer, source: &Source<'_>, body: &str, fetched: &Fetched)
 }
 
 fn region<'a>(answer: &'a Answer, body: &'a str) -> Option<&'a str> {
-    answer.header("x-amz-bucket-region").or_else(|| element(body, "Region")).or_else(|| {
-        let (_, rest) =
-            element(body, "Endpoint")?.split_once(".s3.").or_else(|| element(body, "Endpoint")?.split_once(".s3-"))?;
-        rest.split('.').next().filter(|region| region.contains('-'))
-    })
+    let of_host = |host: &'a str| {
+        let (_, rest) = host.split_once(".s3.").or_else(|| host.split_once(".s3-"))?;
+        rest.split('.').next()
+    };
+    let of_message = |text: &'a str| text.split_once(" location constraint")?.0.rsplit(' ').next();
+    answer
+        .header("x-amz-bucket-region")
+        .or_else(|| element(body, "Region"))
+        .or_else(|| of_host(element(body, "Endpoint")?))
+        .or_else(|| of_message(element(body, "Message")?))
+        .filter(|region| region.contains('-'))
 }
 
 fn unauthorized(source: &Source<'_>) -> (String, String) {
@@ -167,6 +205,7 @@ fn phrase(status: u16) -> &'static str {
         301 => " Moved Permanently",
         302 => " Found",
         303 => " See Other",
+        304 => " Not Modified",
         307 => " Temporary Redirect",
         308 => " Permanent Redirect",
         400 => " Bad Request",
@@ -176,6 +215,7 @@ fn phrase(status: u16) -> &'static str {
         405 => " Method Not Allowed",
         406 => " Not Acceptable",
         407 => " Proxy Authentication Required",
+        409 => " Conflict",
         410 => " Gone",
         421 => " Misdirected Request",
         429 => " Too Many Requests",

@@ -18,6 +18,8 @@ pub(super) struct Source<'a> {
 pub(super) enum SourceKind {
     S3,
     CloudFront,
+    Azure,
+    Gcs,
     ApiServer,
     Unknown,
 }
@@ -33,6 +35,10 @@ pub(super) fn source<'a>(answer: &Answer, body: &'a str) -> Source<'a> {
         (SourceKind::ApiServer, " from a Kubernetes API server")
     } else if via_cloudfront {
         (SourceKind::CloudFront, " from CloudFront")
+    } else if server.contains("azure-blob") || answer.header("x-ms-request-id").is_some() {
+        (SourceKind::Azure, " from Azure Blob Storage")
+    } else if answer.header("x-guploader-uploadid").is_some() || body.contains("storage.objects.get") {
+        (SourceKind::Gcs, " from Google Cloud Storage")
     } else if server.contains("amazons3") || answer.header("x-amz-request-id").is_some() || code.is_some() {
         (SourceKind::S3, if server.contains("amazons3") { " from Amazon S3" } else { " from an S3 store" })
     } else {
@@ -41,11 +47,72 @@ pub(super) fn source<'a>(answer: &Answer, body: &'a str) -> Source<'a> {
     Source { code, message: element(body, "Message"), name, kind }
 }
 
+/// Whether strangers are refused: a store's words for it go with several statuses.
+pub(super) fn is_refusal(source: &Source<'_>, status: u16) -> bool {
+    status == 403 || (matches!(source.kind, SourceKind::Azure | SourceKind::Gcs) && matches!(status, 401 | 409))
+}
+
+/// The inner text of the first element of this name.
 pub(super) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.trim())
 }
 
+/// What code or message of an answer say by themselves, whatever its status.
+pub(super) fn telling(answer: &Answer, source: &Source<'_>, location: &str, body: &str) -> Option<(String, String)> {
+    let code = source.code.unwrap_or_default();
+    let message = source.message.unwrap_or_default().to_ascii_lowercase();
+    let told = |cause: &str, fix: &str| Some((cause.to_owned(), fix.to_owned()));
+    const PLAIN_ENCRYPTION: &str = "store both objects with SSE-S3 (AES256) instead: aws s3 cp --sse AES256, or set the \
+                                    bucket's default encryption to AES256 and publish again";
+    if message.contains("kms") || code.starts_with("KMS.") {
+        return told("the object is encrypted with a KMS key, and nobody can read that anonymously", PLAIN_ENCRYPTION);
+    }
+    if message.contains("server side encryption") {
+        let cause = "the object is encrypted with a key of its writer (SSE-C), and only who sends that key can read it";
+        return told(cause, PLAIN_ENCRYPTION);
+    }
+    if message.contains("key-pair-id") {
+        return told(
+            "CloudFront wants signed URLs or cookies here",
+            "make the documents public in the distribution: no \"Restrict viewer access\" (trusted key groups) for their \
+             paths",
+        );
+    }
+    let is_signed = ["X-Amz-Signature=", "AWSAccessKeyId=", "X-Goog-Signature=", "&sig="];
+    let refuses_signature = matches!(code, "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidAccessKeyId")
+        || message.contains("request has expired");
+    if refuses_signature || (matches!(answer.status, 400 | 403) && is_signed.iter().any(|name| location.contains(name)))
+    {
+        return told(
+            "this is a presigned (signed) URL, and its signature does not hold: it has expired, or does not match",
+            "make the documents public (bucket policy), and let issuer and jwks_uri be plain URLs without a signature",
+        );
+    }
+    if message.contains("explicit deny") {
+        return told(
+            "an explicit deny in a policy refuses it (a condition on VPC endpoint, address or TLS perhaps)",
+            "take the two documents out of the Deny statement in the bucket policy: they must be public, for anonymous readers \
+             from the internet",
+        );
+    }
+    if answer.header("x-amzn-waf-action").is_some() || answer.header("cf-mitigated").is_some() {
+        return told(
+            "a bot protection (WAF) wants the reader to solve a challenge, and STS solves none",
+            "take the paths of both documents out of the WAF's challenge and captcha rules: allow every client",
+        );
+    }
+    let page = body.to_ascii_lowercase();
+    if page.contains("ssl certificate") || page.contains("client certificate") {
+        return told(
+            "the server wants a client certificate (mTLS), and STS has none",
+            "let the server take anonymous readers, without a client certificate, at least for the two documents",
+        );
+    }
+    None
+}
+
+/// Why strangers may not read.
 pub(super) fn forbidden(source: &Source<'_>, body: &str) -> (String, String) {
     match (source.kind, source.code) {
         (SourceKind::ApiServer, _) => (
@@ -72,6 +139,16 @@ pub(super) fn forbidden(source: &Source<'_>, body: &str) -> (String, String) {
             format!("the distribution blocks the request{}", if body.contains("country") { " from this country" } else { "" }),
             "allow public access in the distribution: no geo restriction, no WAF rule, no signed URLs, and the issuer's host \
              among its alternate domain names"
+                .to_owned(),
+        ),
+        (SourceKind::Azure, _) => (
+            "anonymous readers may not read it (public access is not permitted)".to_owned(),
+            "allow public (anonymous) blob access in the storage account, and set the container's access level to Blob"
+                .to_owned(),
+        ),
+        (SourceKind::Gcs, _) => (
+            "anonymous readers may not read it (access denied)".to_owned(),
+            "make the bucket public: grant roles/storage.objectViewer to allUsers, without public access prevention"
                 .to_owned(),
         ),
         (SourceKind::S3, _) => (
