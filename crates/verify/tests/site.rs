@@ -16,6 +16,10 @@ fn first_key(name: &str, value: Value) -> String {
     keys.to_string()
 }
 
+fn other_key(name: &str, value: Value) -> String {
+    json!({"keys": [with(other_keys()["keys"][0].clone(), name, value)]}).to_string()
+}
+
 #[test]
 fn a_well_issuer_passes_and_the_verdict_says_what_cannot_be_seen() {
     let verdict = judge(&well(), &expected());
@@ -135,6 +139,11 @@ fn broken_keys_are_named_by_their_fault() {
         ("no y", first_key("y", Value::Null), "keys-usable", &["no y"]),
         ("off the curve", first_key("y", json!("A".repeat(43))), "keys-usable", &["point"]),
         ("lower case", first_key("kty", json!("ec")), "keys-usable", &["letter case"]),
+        ("curve in lower case", first_key("crv", json!("p-256")), "keys-usable", &["\"p-256\"", "set crv to P-256"]),
+        ("curve by OpenSSL", first_key("crv", json!("prime256v1")), "keys-usable", &["prime256v1", "set crv to P-256"]),
+        ("another curve", first_key("crv", json!("P-384")), "keys-usable", &["32 bytes", "48", "set crv to P-256"]),
+        ("x too short", first_key("x", json!("AAAA")), "keys-usable", &["3 bytes", "pad x"]),
+        ("n is zero", other_key("n", json!("AAAA")), "keys-usable", &["n of 0 bits", "write the set anew"]),
         (
             "ed25519",
             text(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"e","x":"AA"}]}"#),
@@ -441,6 +450,32 @@ fn a_given_key_that_is_not_published_is_named() {
     let kid = keys.keys()[0].kid.to_string();
     let verdict = judge(&well(), &Expected { keys: Some(keys), ..expected() });
     assert_root("given", &verdict, "keys-expected", &[&kid, "not published"]);
+}
+
+#[test]
+fn another_key_under_the_kid_of_the_given_one_is_told_from_a_missing_one() {
+    let given = JwkSet::parse(keys().to_string().as_bytes(), WeakKeys::Refuse).unwrap();
+    let seen = observation(
+        with(document(), "id_token_signing_alg_values_supported", json!(["RS256"])).to_string(),
+        other_key("kid", json!(kid())),
+    );
+    let token = Some(sign(&header(), &claims()));
+    let verdict = judge(&seen, &Expected { keys: Some(given), token, ..expected() });
+    assert_root("same kid", &verdict, "keys-expected", &["another key", &kid(), "RSA-2048", "P-256", "replace it"]);
+}
+
+#[test]
+fn a_coordinate_that_is_too_long_is_not_to_be_padded() {
+    let verdict = judge(&observation(document().to_string(), first_key("x", json!("A".repeat(87)))), &expected());
+    assert_root("point", &verdict, "keys-usable", &["65 bytes", "write the set anew"]);
+    assert!(!failed(&verdict)[0].fix.as_deref().unwrap().contains("pad"), "{verdict:#?}");
+}
+
+#[test]
+fn the_algorithms_are_those_that_the_keys_say() {
+    let document = with(document(), "id_token_signing_alg_values_supported", json!(["RS512"]));
+    let verdict = judge(&observation(document.to_string(), other_key("alg", json!("RS512"))), &expected());
+    assert!(verdict.checks.iter().all(|check| check.id != "algorithms-listed"), "{verdict:#?}");
 }
 
 #[test]

@@ -187,6 +187,19 @@ fn swapped_kids_are_told_from_a_changed_token() {
 }
 
 #[test]
+fn the_signing_key_s_misnamed_curve_is_blamed_rather_than_its_kid() {
+    let keys = json!({"keys": [other_keys()["keys"][0], with(keys()["keys"][0].clone(), "crv", json!("secp256r1"))]});
+    assert_root("crv", &judge_with(keys, sign(&header(), &claims())), "keys-usable", &["secp256r1", "P-256"]);
+}
+
+#[test]
+fn of_two_keys_under_one_kid_the_wrong_one_is_blamed_and_not_the_token() {
+    let wrong = with(other_keys()["keys"][0].clone(), "kid", json!(kid()));
+    let keys = json!({"keys": [keys()["keys"][0], wrong]});
+    assert_root("twice", &judge_with(keys, sign(&header(), &claims())), "keys-usable", &["share one kid"]);
+}
+
+#[test]
 fn the_tolerance_of_five_minutes_holds_to_the_second() {
     for (name, value, id_status) in [
         ("exp", NOW - 299, Status::Warn),

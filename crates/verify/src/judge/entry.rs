@@ -1,5 +1,6 @@
 //! One entry of the JWK Set.
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use issuer_jwks::{Error, JwkFault, KeyFault};
 use serde_json::Value;
 
@@ -71,7 +72,11 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             format!(
                 "{who} has {name} with {bytes} bytes, but its curve needs exactly {expected} (leading zero bytes count)"
             ),
-            format!("pad {name} with zero bytes on the left; {}", anew()),
+            match curve_of_width(member("x"), member("y")) {
+                Some(curve) => format!("set crv to {curve}, whose width x and y have, and alg with it; or {}", anew()),
+                None if bytes < expected => format!("pad {name} with zero bytes on the left; {}", anew()),
+                None => anew(),
+            },
         ),
         JwkFault::Algorithm { alg, expected } => Fault::new(
             format!(
@@ -84,15 +89,48 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             format!("{who} has an x5c whose certificate does not match the key: it holds another key, or none"),
             format!("remove x5c; {}", anew()),
         ),
-        JwkFault::Curve { crv } => Fault::new(
-            format!("{who} has crv {}, which is not supported: STS knows P-256, P-384 and P-521", quote(crv)),
-            "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen makes one), and publish it",
+        JwkFault::Curve { crv } => match curve_of_name(crv) {
+            Some(curve) => Fault::new(
+                format!("{who} has crv {}: the curve must be called {curve}, letter by letter", quote(crv)),
+                format!("set crv to {curve}; {}", anew()),
+            ),
+            None => Fault::new(
+                format!("{who} has crv {}, which is not supported: STS knows P-256, P-384 and P-521", quote(crv)),
+                "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen makes one), and publish it",
+            ),
+        },
+        // No tool makes such keys: the number is damaged, and the key itself may be well.
+        JwkFault::Key(KeyFault::WeakRsa { bits }) if *bits < 512 => Fault::new(
+            format!("{who} has an n of {bits} bits, which is no RSA modulus: it is zero, cut off or another number"),
+            anew(),
         ),
         JwkFault::Key(KeyFault::WeakRsa { bits }) => Fault::new(
             format!("{who} is an RSA key of {bits} bits, too short and too weak; 2048 is the least"),
             "make a new signing key of at least 2048 bits (issuerctl keygen --algorithm rsa-2048), rotate to it and publish it",
         ),
         other => Fault::new(format!("{who} is unusable: {other}"), anew()),
+    }
+}
+
+/// The curve that another name stands for: another letter case, or OpenSSL's and SECG's names.
+pub(super) fn curve_of_name(crv: &str) -> Option<&'static str> {
+    let plain: String = crv.chars().filter(char::is_ascii_alphanumeric).collect();
+    match plain.to_ascii_lowercase().as_str() {
+        "p256" | "nistp256" | "prime256v1" | "secp256r1" | "es256" => Some("P-256"),
+        "p384" | "nistp384" | "secp384r1" | "es384" => Some("P-384"),
+        "p521" | "nistp521" | "secp521r1" | "es512" | "p512" => Some("P-521"),
+        _ => None,
+    }
+}
+
+/// The curve whose coordinates are as wide as these two.
+fn curve_of_width(x: Option<&Value>, y: Option<&Value>) -> Option<&'static str> {
+    let width = |value: Option<&Value>| Base64UrlUnpadded::decode_vec(value?.as_str()?).ok().map(|bytes| bytes.len());
+    match (width(x)?, width(y)?) {
+        (32, 32) => Some("P-256"),
+        (48, 48) => Some("P-384"),
+        (66, 66) => Some("P-521"),
+        _ => None,
     }
 }
 

@@ -130,6 +130,7 @@ fn judge_set(
     checks: &mut Vec<Check>,
 ) -> Published {
     let usable = usable(&entries, raw);
+    let used = algorithms(&entries, raw);
     let mut published = Published {
         keys: entries.into_iter().filter_map(|entry| entry.jwk.ok()).collect(),
         spoilt_by: usable.failed().then_some("keys-usable"),
@@ -142,7 +143,7 @@ fn judge_set(
         |wanted| keys_expected(wanted, &mut published),
     ));
     checks.push(stable(observation, expected.weak, &published.keys));
-    checks.extend(algorithms_listed(document, &published.keys));
+    checks.extend(algorithms_listed(document, &used));
     published
 }
 
@@ -199,7 +200,8 @@ fn is_foreign(error: &Error) -> bool {
     let Error::Entry { fault, .. } = error else { return false };
     match fault {
         JwkFault::KeyType { kty } => !matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC"),
-        other => matches!(other, JwkFault::Curve { .. }),
+        JwkFault::Curve { crv } => entry::curve_of_name(crv).is_none(),
+        _ => false,
     }
 }
 
@@ -270,6 +272,18 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
         if published.spoilt_by.is_some() {
             return Check::skip(ID, "follows from keys-usable");
         }
+        if let Some(other) = published.keys.iter().find(|p| p.kid == first.kid) {
+            let fault = Fault::new(
+                format!(
+                    "another key is published under the kid of the given key, {}: {} with other numbers than the given {}",
+                    quote(first.kid.as_str()),
+                    other.key.describe(),
+                    first.key.describe()
+                ),
+                format!("replace it: {}", entry::anew()),
+            );
+            return Check::fail(ID, sts::NO_KEY, fault);
+        }
         let more = if absent.len() > 1 { format!(" (and {} more)", absent.len() - 1) } else { String::new() };
         let fault = Fault::new(
             format!(
@@ -338,9 +352,19 @@ fn stable(observation: &Observation, weak: WeakKeys, keys: &[Jwk]) -> Check {
     Check::fail(ID, sts::NO_KEY, fault)
 }
 
-fn algorithms_listed(document: &Judged, keys: &[Jwk]) -> Option<Check> {
-    let listed = document.algorithms.as_ref()?;
-    let used: BTreeSet<_> = keys.iter().map(|jwk| jwk.key.algorithm().as_str()).collect();
+/// What the usable keys sign with: as they say, for an RSA key may say RS512.
+fn algorithms<'a>(entries: &[Entry], raw: &'a [Value]) -> BTreeSet<&'a str> {
+    let of = |entry: &Entry| {
+        let jwk = entry.jwk.as_ref().ok()?;
+        let said = raw.get(entry.number.wrapping_sub(1))?.get("alg").and_then(Value::as_str);
+        Some(said.unwrap_or(jwk.key.algorithm().as_str()))
+    };
+    entries.iter().filter_map(of).collect()
+}
+
+fn algorithms_listed(document: &Judged, used: &BTreeSet<&str>) -> Option<Check> {
+    // An empty list is a fault of the document, already named.
+    let listed = document.algorithms.as_ref().filter(|listed| !listed.is_empty())?;
     let missing: Vec<_> = used.iter().copied().filter(|alg| !listed.iter().any(|l| l == alg)).collect();
     if missing.is_empty() {
         return None;
