@@ -68,6 +68,24 @@ pub enum IssuerUrlError {
         /// As given.
         url: String,
     },
+    /// `$NAME`, `${NAME}`, `$(NAME)` or `{{ NAME }}`.
+    #[error(
+        "the issuer {url:?} has a placeholder in it, a variable that was never filled in; nobody could fetch its documents"
+    )]
+    Placeholder {
+        /// As given.
+        url: String,
+    },
+    /// The URL of one of the documents.
+    #[error(
+        "the issuer {url:?} ends in /{name}: that is the URL of a document of the issuer, and every reader appends it once more"
+    )]
+    DocumentUrl {
+        /// As given.
+        url: String,
+        /// The document's path under the issuer.
+        name: &'static str,
+    },
     /// A user name or password.
     #[error("the issuer {url} has user information before the host; everybody can read an issuer, and IAM refuses it")]
     UserInfo {
@@ -170,6 +188,12 @@ impl IssuerUrl {
         if let Some((_, host)) = authority.rsplit_once('@') {
             return Err(E::UserInfo { url: format!("https://***@{host}{tail}") });
         }
+        if has_placeholder(rest) {
+            return Err(E::Placeholder { url: url() });
+        }
+        if let Some(name) = [crate::DISCOVERY_NAME, crate::KEYS_NAME].into_iter().find(|name| is_url_of(text, name)) {
+            return Err(E::DocumentUrl { url: url(), name });
+        }
         if tail.contains('#') {
             return Err(E::Fragment { url: url() });
         }
@@ -241,6 +265,17 @@ impl fmt::Display for IssuerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Of shells, Make, Terraform, Helm. A path may hold a `$` itself: Azure has a container `$web`.
+fn has_placeholder(rest: &str) -> bool {
+    let is_name = |after: &str| after.starts_with(|c: char| c.is_ascii_uppercase() || "_{(".contains(c));
+    let host = rest.split('/').next().unwrap_or(rest);
+    host.contains('$') || rest.split('$').skip(1).any(is_name) || rest.contains("{{")
+}
+
+fn is_url_of(text: &str, name: &str) -> bool {
+    text.strip_suffix(name).is_some_and(|issuer| issuer.ends_with('/'))
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {
@@ -316,6 +351,12 @@ mod tests {
             ("https://example.com/demo?", "Query"),
             ("https://example.com/demo#frag", "Fragment"),
             ("https://example.com/demo#", "Fragment"),
+            ("https://$BUCKET.s3.amazonaws.com", "Placeholder"),
+            ("https://$bucket.s3.amazonaws.com", "Placeholder"),
+            ("https://example.com/${CLUSTER}", "Placeholder"),
+            ("https://example.com/{{cluster}}", "Placeholder"),
+            ("https://example.com/demo/.well-known/openid-configuration", "DocumentUrl"),
+            ("https://example.com/keys.json", "DocumentUrl"),
             ("https://example.com/", "TrailingSlash"),
             ("https://example.com/demo/", "TrailingSlash"),
             ("https://example.com//demo", "DoubledSlash"),
@@ -332,6 +373,8 @@ mod tests {
     #[test]
     fn a_password_is_not_repeated_in_the_error() {
         let error = IssuerUrl::parse("https://user:hunter2@example.com", Ports::Refuse).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        let error = IssuerUrl::parse("https://user:hunter2@example.com/keys.json", Ports::Refuse).unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
@@ -365,6 +408,10 @@ mod tests {
         assert_eq!(url.path(), "/prod");
         assert_eq!(url.document_url(crate::KEYS_NAME), "https://b.s3.us-west-2.amazonaws.com/prod/keys.json");
         assert_eq!(IssuerUrl::parse("https://h.example", Ports::Refuse).unwrap().path(), "");
+        assert_eq!(
+            IssuerUrl::parse("https://h.example/$web/my-keys.json", Ports::Refuse).unwrap().path(),
+            "/$web/my-keys.json"
+        );
     }
 
     proptest! {

@@ -95,6 +95,12 @@ impl From<issuer_discovery::IssuerUrlError> for Failure {
             issuer_discovery::IssuerUrlError::TrailingSlash { .. } => {
                 Some("leave the slash off here, in --service-account-issuer and in IAM alike")
             }
+            issuer_discovery::IssuerUrlError::Placeholder { .. } => {
+                Some("fill the variable in; a shell does so between double quotes, not between single ones")
+            }
+            issuer_discovery::IssuerUrlError::DocumentUrl { .. } => {
+                Some("leave the end off: give the issuer alone, as it stands in the iss of the tokens")
+            }
             _ => None,
         };
         Self::of(Exit::BadInput, &error).hint(hint)

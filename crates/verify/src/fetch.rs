@@ -55,8 +55,9 @@ fn next(issuer: &IssuerUrl, discovery: &Fetched) -> Next {
         return Next::Nothing;
     }
     let document = discovery.document().and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let is_https = |uri: &str| reqwest::Url::parse(uri).is_ok_and(|url| url.scheme() == "https");
     match document.as_ref().and_then(|document| document.get("jwks_uri")).and_then(Value::as_str) {
-        Some(uri) if uri.starts_with("https://") && reqwest::Url::parse(uri).is_ok() => Next::Keys(uri.to_owned()),
+        Some(uri) if is_https(uri) => Next::Keys(uri.to_owned()),
         Some(_) => Next::Nothing,
         None => Next::Beside(issuer.document_url(KEYS_NAME)),
     }

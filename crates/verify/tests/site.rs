@@ -34,6 +34,11 @@ fn a_well_issuer_passes_and_the_verdict_says_what_cannot_be_seen() {
 fn a_broken_discovery_document_is_named_by_its_fault() {
     let doc = |name, value| with(document(), name, value).to_string();
     let other = |text: &str| text.to_owned();
+    let null = |name: &str| {
+        let mut document = document();
+        document[name] = Value::Null;
+        document.to_string()
+    };
     for (name, body, id, words) in [
         ("empty", other(""), "discovery-json", &["empty"][..]),
         ("bom", format!("\u{feff}{}", document()), "discovery-json", &["byte order mark"]),
@@ -65,6 +70,28 @@ fn a_broken_discovery_document_is_named_by_its_fault() {
             &["id_token_signing_alg_values_supported"],
         ),
         ("issuer is a list", doc("issuer", json!([ISSUER])), "required-members", &["an array, not a string"]),
+        ("issuer null", null("issuer"), "required-members", &["member issuer", "is null"]),
+        ("jwks_uri null", null("jwks_uri"), "required-members", &["member jwks_uri", "is null"]),
+        (
+            "no algorithm",
+            doc("id_token_signing_alg_values_supported", json!([])),
+            "required-members",
+            &["any algorithm", "RS256"],
+        ),
+        ("API gateway", other(r#"{"message":"Missing Authentication Token"}"#), "discovery-json", &["Missing Auth"]),
+        ("error object", other(r#"{"error":"not_found"}"#), "discovery-json", &["\"not_found\"", "own status"]),
+        (
+            "listing",
+            other("<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name></ListBucketResult>"),
+            "discovery-json",
+            &["listing of the bucket"],
+        ),
+        (
+            "denied with 200",
+            other("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"),
+            "discovery-json",
+            &["AccessDenied", "anonymous"],
+        ),
         ("code only", doc("response_types_supported", json!(["code"])), "required-members", &["id_token"]),
         (
             "a string for a list",
@@ -83,6 +110,15 @@ fn a_broken_discovery_document_is_named_by_its_fault() {
             "jwks-uri",
             &["https alone"],
         ),
+        ("doubled scheme", doc("jwks_uri", json!("https://https://a.example/keys.json")), "jwks-uri", &["twice"]),
+        ("no host", doc("jwks_uri", json!("https:///keys.json")), "jwks-uri", &["no host"]),
+        (
+            "a variable",
+            doc("jwks_uri", json!("https://${BUCKET}.s3.amazonaws.com/keys.json")),
+            "jwks-uri",
+            &["placeholder", "let jwks_uri be"],
+        ),
+        ("no such name", doc("jwks_uri", json!("https://a.invalid/keys.json")), "jwks-uri", &["does not exist"]),
         ("relative jwks_uri", doc("jwks_uri", json!("/keys.json")), "jwks-uri", &["relative"]),
         (
             "inner jwks_uri",
@@ -120,6 +156,9 @@ fn broken_keys_are_named_by_their_fault() {
         ("empty", text(""), "keys-json", &["empty"][..]),
         ("pem", text(pem), "keys-json", &["PEM", "issuerctl jwks"]),
         ("private pem", text("-----BEGIN RSA PRIVATE KEY-----\n"), "keys-json", &["PRIVATE", "rotate"]),
+        ("ssh", text("ssh-rsa AAAAB3NzaC1yc2E me@host"), "keys-json", &["OpenSSH", "issuerctl jwks"]),
+        ("conflict", text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> x\n"), "keys-json", &["merge conflict"]),
+        ("base64", text("eyJrZXlzIjpbeyJ1c2UiOiJzaWciLCJrdHkiOiJSU0EifV19\n"), "keys-json", &["base64 -d"]),
         ("error text", text("open sa.pub: no such file"), "keys-json", &["not JSON", "open sa.pub"]),
         ("one JWK", keys()["keys"][0].to_string(), "keys-json", &["single JWK"]),
         ("bare array", keys()["keys"].to_string(), "keys-json", &["bare array"]),
@@ -488,6 +527,32 @@ fn a_wrong_content_type_is_a_warning_alone() {
         verdict.checks.iter().any(|c| c.id == "discovery-content-type" && c.status == Status::Warn),
         "{verdict:#?}"
     );
+}
+
+#[test]
+fn what_strict_clients_alone_mind_is_a_warning() {
+    let mut seen = well();
+    for fetched in [Some(&mut seen.discovery), seen.keys.as_mut()].into_iter().flatten() {
+        fetched.outcome.as_mut().unwrap().headers.push(("content-encoding".to_owned(), "utf-8".to_owned()));
+    }
+    let upper = with(document(), "jwks_uri", json!("HTTPS://oidc.example.com/demo/keys.json"));
+    for (seen, ids) in [
+        (seen, &["discovery-content-encoding", "keys-content-encoding"][..]),
+        (observation(upper.to_string(), keys().to_string()), &["jwks-uri"]),
+    ] {
+        let verdict = judge(&seen, &expected());
+        let warned = verdict.checks.iter().filter(|check| check.status == Status::Warn).map(|check| check.id);
+        assert!(verdict.passed(), "{verdict:#?}");
+        assert_eq!(warned.collect::<Vec<_>>(), ids);
+    }
+}
+
+#[test]
+fn a_document_that_comes_compressed_is_no_json() {
+    let mut seen = well();
+    let headers = &mut seen.discovery.outcome.as_mut().unwrap().headers;
+    headers.push(("content-encoding".to_owned(), "GZIP".to_owned()));
+    assert_root("gzip", &judge(&seen, &expected()), "discovery-json", &["compressed", "GZIP"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The discovery document.
 
-use issuer_discovery::{IssuerUrl, KEYS_NAME, Ports};
+use issuer_discovery::{IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};
 use serde_json::{Map, Value};
 
 use crate::judge::answer::{Document, fault};
@@ -71,6 +71,7 @@ fn read(observation: &Observation, checks: &mut Vec<Check>) -> Result<Map<String
         Ok(object) => {
             checks.push(Check::pass("discovery-json", format!("{NAME} is a JSON object")));
             checks.extend(content_type("discovery-content-type", fetched, &["application/json"]));
+            checks.extend(content_encoding("discovery-content-encoding", fetched));
             Ok(object)
         }
         Err(fault) => {
@@ -112,6 +113,20 @@ pub(super) fn content_type(id: &'static str, fetched: &Fetched, wanted: &[&str])
     ))
 }
 
+/// The same for Content-Encoding, of a document that could be read although it names one.
+pub(super) fn content_encoding(id: &'static str, fetched: &Fetched) -> Option<Check> {
+    let found = json::pointless_encoding(fetched.outcome.as_ref().ok()?.header("content-encoding"))?;
+    Some(Check::warn(
+        id,
+        format!(
+            "{} comes with Content-Encoding {}, which is none, though the body is plain; strict clients may refuse it",
+            quote(&fetched.location),
+            quote(found)
+        ),
+        "remove Content-Encoding from the object: what was meant belongs into Content-Type",
+    ))
+}
+
 const REQUIRED: [&str; 5] = [
     "issuer",
     "jwks_uri",
@@ -122,7 +137,7 @@ const REQUIRED: [&str; 5] = [
 
 fn required_members(object: &Map<String, Value>) -> Check {
     const ID: &str = "required-members";
-    let missing: Vec<_> = REQUIRED.into_iter().filter(|name| object.get(*name).is_none_or(Value::is_null)).collect();
+    let missing: Vec<_> = REQUIRED.into_iter().filter(|name| !object.contains_key(*name)).collect();
     if !missing.is_empty() {
         let alike: Vec<_> = missing.iter().filter_map(|name| misspelled(object, name)).collect();
         let instead = if alike.is_empty() { String::new() } else { format!("; there is {} instead", alike.join(", ")) };
@@ -158,14 +173,14 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
             }
             Value::String(_) => None,
             other => Some(Fault::new(
-                format!("the member {name} of {NAME} is {}, not a string: {}", kind(other), show(other)),
+                format!("the member {name} of {NAME} is {}, not a string{}", kind(other), shown(other)),
                 publish,
             )),
         };
     }
     let Some(items) = value.as_array().filter(|items| items.iter().all(Value::is_string)) else {
         let cause =
-            format!("the member {name} of {NAME} must be an array of strings, and is {}: {}", kind(value), show(value));
+            format!("the member {name} of {NAME} must be an array of strings, and is {}{}", kind(value), shown(value));
         return Some(Fault::new(cause, publish));
     };
     let mut names = items.iter().filter_map(Value::as_str);
@@ -175,12 +190,17 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
         // Whether the names fit the keys is another check's question.
         _ => (!items.is_empty(), "any algorithm"),
     };
+    let added = if wanted.starts_with('"') { wanted } else { "what the keys sign with (\"RS256\" for an RSA key)" };
     (!fits).then(|| {
         Fault::new(
             format!("the member {name} of {NAME} is {} and does not contain {wanted}", show(value)),
-            format!("add it to {name}: issuerctl publish (or issuerctl discovery) writes the member right"),
+            format!("add {added} to {name}: issuerctl publish (or issuerctl discovery) writes the member right"),
         )
     })
+}
+
+fn shown(value: &Value) -> String {
+    if value.is_null() { String::new() } else { format!(": {}", show(value)) }
 }
 
 fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
@@ -245,8 +265,18 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
     let scheme = uri.split_once("://").map(|(scheme, _)| scheme);
     match scheme {
         None => return wrong("it is a relative path and no full (absolute) https URL".to_owned()),
-        Some("https") => {}
+        Some(https) if https.eq_ignore_ascii_case("https") => {}
         Some(other) => return wrong(format!("its scheme is {}, and STS fetches https alone", quote(other))),
+    }
+    if matches!(IssuerUrl::parse(uri, Ports::Allow), Err(IssuerUrlError::Placeholder { .. })) {
+        return wrong("it holds a placeholder, a variable that was never filled in".to_owned());
+    }
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    if rest.starts_with("https://") || rest.starts_with("http://") {
+        return wrong("it has a scheme twice (doubled https://)".to_owned());
+    }
+    if rest.starts_with(['/', '?', '#', ':']) || rest.is_empty() {
+        return wrong("it has no host".to_owned());
     }
     if reqwest::Url::parse(uri).is_err() {
         return wrong("it is no valid URL".to_owned());
@@ -279,6 +309,16 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
             ID,
             format!("jwks_uri is {}, so the keys.json of this folder is not what STS will read", quote(uri)),
             format!("let jwks_uri be {standard}, or serve this keys.json there"),
+        );
+    }
+    if !uri.starts_with("https://") {
+        return Check::warn(
+            ID,
+            format!(
+                "jwks_uri is {}: its scheme is not written in lower case, which strict clients do not know",
+                quote(uri)
+            ),
+            format!("write it in lower case, such as {standard}"),
         );
     }
     let elsewhere = if own == other { "" } else { ", on another host than the issuer, which is allowed" };

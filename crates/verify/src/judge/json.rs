@@ -1,12 +1,19 @@
 //! Bytes that should be a JSON object, and what they are instead.
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
 use crate::judge::answer::Document;
+use crate::judge::store::element;
 use crate::text::{kind, quote, shorten};
 use crate::verdict::Fault;
 
 const AGAIN: &str = "publish the right document again: issuerctl publish KEY-SOURCE --to s3://BUCKET";
+const OWN_STATUS: &str =
+    "publish the document to this very URL, and let the server answer errors with their own status";
+
+/// What a reader would undo; other values of Content-Encoding, such as utf-8, only say what is not so.
+const COMPRESSIONS: [&str; 7] = ["gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"];
 
 /// The object that the bytes are.
 ///
@@ -15,7 +22,8 @@ const AGAIN: &str = "publish the right document again: issuerctl publish KEY-SOU
 pub(super) fn object(body: &[u8], encoding: Option<&str>, document: Document) -> Result<Map<String, Value>, Fault> {
     let name = document.name();
     let not = |what: &str, fix: &str| Fault::new(format!("{name} is not JSON: {what}"), fix.to_owned());
-    if body.starts_with(&[0x1f, 0x8b]) || encoding.is_some_and(|e| !matches!(e, "identity" | "aws-chunked" | "")) {
+    let is_compressed = encoding.is_some_and(|e| COMPRESSIONS.contains(&e.trim().to_ascii_lowercase().as_str()));
+    if body.starts_with(&[0x1f, 0x8b]) || is_compressed {
         return Err(not(
             &format!(
                 "it comes compressed (Content-Encoding: {}), although nobody asked for it",
@@ -70,26 +78,34 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
     let lower = start.get(..start.len().min(512)).unwrap_or(start).to_ascii_lowercase();
     let begins = quote(&start.chars().take(40).collect::<String>());
     let what = |what: String, fix: &str| Fault::new(format!("{name} is not JSON but {what}"), fix.to_owned());
-    if start.contains("-----BEGIN") {
+    let is_ssh = start.starts_with("ssh-") || start.starts_with("ecdsa-sha2-");
+    if start.contains("-----BEGIN") || is_ssh {
+        let form = if is_ssh { "an OpenSSH public key" } else { "a PEM file" };
         let fix = match document {
             Document::Keys => {
                 "convert it into a JWK Set: issuerctl jwks --key sa.pub > keys.json; issuerctl publish --key sa.pub does it all"
             }
             Document::Discovery => AGAIN,
         };
-        return what(format!("a PEM file ({begins})"), fix);
+        return what(format!("{form} ({begins})"), fix);
     }
-    if lower.starts_with("<?xml") || lower.starts_with("<error") {
-        return what(
-            format!("XML, an error page of a store perhaps ({begins})"),
-            "publish the document to this very URL, and let the server answer errors with their own status",
-        );
+    if text.lines().any(|line| line.starts_with("<<<<<<< ")) {
+        return what("text with the marks of a merge conflict (<<<<<<<)".to_owned(), AGAIN);
+    }
+    if ["<?xml", "<error", "<listbucketresult", "<enumerationresults"].iter().any(|tag| lower.starts_with(tag)) {
+        return not_xml(start, &begins, what);
     }
     if lower.starts_with('<') {
         return what(
             format!("HTML, some web page ({begins})"),
             "let the server serve the JSON file at this path instead of its start page or login (no catch-all route); \
              issuerctl publish writes the file",
+        );
+    }
+    if is_base64_of_json(start) {
+        return what(
+            "JSON encoded in base64, as in a Secret".to_owned(),
+            "decode it (base64 -d) and publish it again: issuerctl publish KEY-SOURCE --to s3://BUCKET",
         );
     }
     if start.starts_with("eyJ") {
@@ -105,6 +121,36 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
     what(format!("{reason} ({}); it begins with {begins}", shorten(&error.to_string())), AGAIN)
 }
 
+fn not_xml(text: &str, begins: &str, what: impl Fn(String, &str) -> Fault) -> Fault {
+    if text.contains("<ListBucketResult") || text.contains("<EnumerationResults") {
+        return what(
+            "XML, a listing of the bucket: the URL leads to the bucket itself and not to an object in it".to_owned(),
+            "publish the document so that it lies at this very path, and let the CDN or proxy hand the path on",
+        );
+    }
+    let Some(code) = element(text, "Code") else {
+        return what(format!("XML, an error page of a store perhaps ({begins})"), OWN_STATUS);
+    };
+    let fix = if ["Denied", "Forbidden", "NotPermitted"].iter().any(|word| code.contains(word)) {
+        "give anonymous readers access to the document in the store (public bucket policy), and let the CDN answer errors \
+         with their own status"
+    } else {
+        OWN_STATUS
+    };
+    what(format!("XML, a store's error {}, although the status says that all is well", quote(code)), fix)
+}
+
+fn is_base64_of_json(text: &str) -> bool {
+    let packed: String = text.split_ascii_whitespace().collect();
+    let bare = packed.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    Base64UrlUnpadded::decode_vec(&bare).is_ok_and(|bytes| serde_json::from_slice::<Value>(&bytes).is_ok())
+}
+
+/// Content-Encoding where it names nothing that a reader could undo.
+pub(super) fn pointless_encoding(encoding: Option<&str>) -> Option<&str> {
+    encoding.filter(|e| !matches!(e.trim().to_ascii_lowercase().as_str(), "identity" | "aws-chunked" | ""))
+}
+
 /// What a JSON object is, where it is a well-known other one.
 pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> Option<Fault> {
     let name = document.name();
@@ -116,6 +162,14 @@ pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> O
                 object.get("kind").map(crate::text::show).unwrap_or_default()
             ),
             AGAIN,
+        ));
+    }
+    let is_ours = ["issuer", "jwks_uri", "keys", "kty"].into_iter().any(has);
+    let is_error = ["error", "errors", "message", "Message", "detail"].into_iter().any(has);
+    if is_error && !is_ours {
+        return Some(Fault::new(
+            format!("{name} is a server's error message: {}", shorten(&Value::Object(object.clone()).to_string())),
+            OWN_STATUS,
         ));
     }
     match document {

@@ -6,7 +6,7 @@ use issuer_jwks::{Entry, Error, Jwk, JwkFault, JwkSet, MAX_KEYS_PER_TYPE, WeakKe
 use serde_json::Value;
 
 use crate::judge::answer::{self, Document};
-use crate::judge::document::{Judged, content_type};
+use crate::judge::document::{Judged, content_encoding, content_type};
 use crate::judge::{Expected, entry, exposed, json};
 use crate::text::quote;
 use crate::verdict::Fault;
@@ -80,6 +80,7 @@ fn read(
                 fetched,
                 &["application/json", "application/jwk-set+json"],
             ));
+            checks.extend(content_encoding("keys-content-encoding", fetched));
             Ok((entries, raw))
         }
         Err(fault) => {

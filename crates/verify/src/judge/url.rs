@@ -51,8 +51,10 @@ pub(super) fn internal(host: &str) -> Option<&'static str> {
     }
     let name = bare.trim_end_matches('.').to_ascii_lowercase();
     const CLUSTER: [&str; 3] = [".svc", ".cluster.local", "kubernetes.default"];
-    const PRIVATE: [&str; 8] = [".local", ".internal", ".lan", ".intranet", ".corp", ".home.arpa", ".test", ".invalid"];
-    if name == "localhost" || name.ends_with(".localhost") {
+    const PRIVATE: [&str; 7] = [".local", ".internal", ".lan", ".intranet", ".corp", ".home.arpa", ".test"];
+    if name.ends_with(".invalid") {
+        Some("a reserved name that does not exist anywhere")
+    } else if name == "localhost" || name.ends_with(".localhost") {
         Some("a loopback name")
     } else if CLUSTER.iter().any(|end| name.ends_with(end)) || name.contains(".svc.") {
         Some("a name that only resolves inside the cluster")
