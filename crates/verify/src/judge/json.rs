@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::judge::answer::Document;
 use crate::judge::store::element;
-use crate::text::{kind, quote, shorten};
+use crate::text::{kind, quote, shorten, show};
 use crate::verdict::Fault;
 
 const AGAIN: &str = "publish the right document again: issuerctl publish KEY-SOURCE --to s3://BUCKET";
@@ -157,20 +157,19 @@ pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> O
     let has = |member: &str| object.contains_key(member);
     if has("kind") && has("apiVersion") {
         return Some(Fault::new(
-            format!(
-                "{name} is a Kubernetes object (kind {})",
-                object.get("kind").map(crate::text::show).unwrap_or_default()
-            ),
+            format!("{name} is a Kubernetes object (kind {})", object.get("kind").map(show).unwrap_or_default()),
             AGAIN,
         ));
     }
     let is_ours = ["issuer", "jwks_uri", "keys", "kty"].into_iter().any(has);
-    let is_error = ["error", "errors", "message", "Message", "detail"].into_iter().any(has);
-    if is_error && !is_ours {
-        return Some(Fault::new(
-            format!("{name} is a server's error message: {}", shorten(&Value::Object(object.clone()).to_string())),
-            OWN_STATUS,
-        ));
+    let error = ["error", "errors", "message", "Message", "detail"].into_iter().find_map(|m| object.get_key_value(m));
+    if let Some((member, value)) = error.filter(|_| !is_ours) {
+        let wanted = match document {
+            Document::Discovery => "discovery document",
+            Document::Keys => "JWK Set",
+        };
+        let said = format!("{}: {}", quote(member), show(value));
+        return Some(Fault::new(format!("{name} is no {wanted} but a server's error, {said}"), OWN_STATUS));
     }
     match document {
         Document::Discovery if has("keys") && !has("issuer") => Some(Fault::new(

@@ -97,12 +97,34 @@ fn other_text(text: &str) -> Option<Fault> {
             "give the token alone, without a name before it".to_owned(),
         );
     }
+    if text.starts_with('$') || text.contains("{{") {
+        return not(
+            "it is the name of a variable, which was not expanded".to_owned(),
+            "give the token itself: --token with the file's path, and the variable not in single quotes".to_owned(),
+        );
+    }
+    let tokens =
+        text.split_whitespace().filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2).count();
+    if tokens > 1 {
+        return not(
+            format!("it is more than one: there are {tokens} tokens, with white space between them"),
+            "give one token alone, the service account's".to_owned(),
+        );
+    }
     if text.starts_with("eyJ") && text.contains(char::is_whitespace) {
         let lines = text.lines().count();
         return not(
             format!("it has white space within ({lines} lines): it is wrapped, or there is more after it"),
             "put the token on one line, without line breaks or spaces (base64 -w0, tr -d '\\n')".to_owned(),
         );
+    }
+    if text.contains(char::is_whitespace) {
+        return not("it is text with white space in it, a command's error message perhaps".to_owned(), fresh());
+    }
+    if text.starts_with("eyJ")
+        && let Some((at, c)) = text.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !"-_.".contains(*c))
+    {
+        return not(stray(text, at, c), "copy the token whole and without anything around it".to_owned());
     }
     match text.split('.').count() {
         3 => None,
@@ -121,6 +143,16 @@ fn other_text(text: &str) -> Option<Fault> {
             fresh(),
         ),
     }
+}
+
+/// What a character is that no token has. Whoever reads it has the token, so its place says enough.
+fn stray(text: &str, at: usize, c: char) -> String {
+    let is_percent = c == '%' && text.get(at + 1..at + 3).is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
+    if is_percent {
+        return "it is percent-encoded (URL-encoded): a token has no %".to_owned();
+    }
+    let place = if at + 2 >= text.len() { "ends in".to_owned() } else { format!("has, after {at} others,") };
+    format!("it {place} the character {}, which no token has", quote(&c.to_string()))
 }
 
 fn is_path(text: &str) -> bool {
