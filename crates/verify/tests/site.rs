@@ -163,6 +163,12 @@ fn broken_keys_are_named_by_their_fault() {
         ("one JWK", keys()["keys"][0].to_string(), "keys-json", &["single JWK"]),
         ("bare array", keys()["keys"].to_string(), "keys-json", &["bare array"]),
         ("no array", json!({"keys": {}}).to_string(), "keys-json", &["an object, not an array"]),
+        (
+            "a Secret with public keys",
+            json!({"apiVersion": "v1", "kind": "Secret", "data": {"sa.pub": "LS0t"}}).to_string(),
+            "keys-json",
+            &["Kubernetes object", "kind \"Secret\""],
+        ),
         ("discovery", document().to_string(), "keys-json", &["discovery document"]),
         ("no keys member", text("{}"), "keys-json", &["\"keys\" is missing"]),
         ("no keys", text(r#"{"keys":[]}"#), "keys-usable", &["empty", "publish"]),
@@ -209,6 +215,7 @@ fn a_private_key_leads_before_every_other_fault() {
         ("bare array", json!([other, one]).to_string(), "keys-json", &["members d"]),
         ("secret", secret.to_string(), "keys-json", &["Secret"]),
         ("secret in YAML", yaml.to_owned(), "keys-json", &["Secret"]),
+        ("PEM in base64", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUU=\n".to_owned(), "keys-json", &["pem"]),
         ("PEM in JSON", json!({"sa.key": pem}).to_string(), "keys-json", &["private"]),
         ("among 101", json!({ "keys": many }).to_string(), "keys-usable", &["key 102", "members d"]),
         (

@@ -5,6 +5,7 @@ use issuer_jwks::{Error, JwkFault};
 use serde_json::Value;
 
 use crate::judge::answer::Document;
+use crate::judge::json;
 use crate::verdict::Fault;
 
 /// The mend of a key that strangers have read.
@@ -14,17 +15,11 @@ const ROTATE: &str = "the key is compromised: rotate to a new signing key now (i
 /// RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// The private key that a document gives away, in whatever form.
+/// The private key that a document gives away, in whatever form, in base64 too.
 pub(super) fn in_document(body: &[u8], document: Document) -> Option<Fault> {
     let text = String::from_utf8_lossy(body);
-    let parsed = serde_json::from_slice::<Value>(body).ok();
-    let what = if text.contains("PRIVATE KEY-----") {
-        "a PEM file of a PRIVATE key".to_owned()
-    } else if is_secret(&text, parsed.as_ref()) {
-        "a Kubernetes Secret, with the private key that it holds".to_owned()
-    } else {
-        format!("a JWK with its private (secret) members {}", members(private_jwk(&parsed?)?))
-    };
+    let in_base64 = || form(&String::from_utf8_lossy(&json::from_base64(&text)?));
+    let what = form(&text).or_else(in_base64)?;
     Some(fault(&format!("{} is or holds {what}", document.name())))
 }
 
@@ -47,12 +42,27 @@ fn members(jwk: &Value) -> String {
     PRIVATE.into_iter().filter(|name| jwk.get(*name).is_some()).collect::<Vec<_>>().join(", ")
 }
 
-/// As JSON or as YAML; of a Secret, nothing is meant for the public.
-fn is_secret(text: &str, parsed: Option<&Value>) -> bool {
-    match parsed {
-        Some(value) => value.get("kind").and_then(Value::as_str) == Some("Secret"),
-        None => text.lines().any(|line| line.trim_end() == "kind: Secret"),
+/// The form in which a text holds a private key.
+fn form(text: &str) -> Option<String> {
+    if text.contains("PRIVATE KEY-----") {
+        return Some("a PEM file of a PRIVATE key".to_owned());
     }
+    let parsed = serde_json::from_str::<Value>(text).ok();
+    if is_secret(text, parsed.as_ref()) {
+        return Some("a Kubernetes Secret with a private key in it".to_owned());
+    }
+    Some(format!("a JWK with its private (secret) members {}", members(private_jwk(&parsed?)?)))
+}
+
+/// As JSON or as YAML, with a value whose name ends in `key`, such as `tls.key`.
+fn is_secret(text: &str, parsed: Option<&Value>) -> bool {
+    let Some(value) = parsed else {
+        let mut names = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name);
+        return text.lines().any(|line| line.trim_end() == "kind: Secret") && names.any(|name| name.ends_with("key"));
+    };
+    let data = ["data", "stringData"].into_iter().filter_map(|member| value.get(member)?.as_object());
+    let has_key = data.flat_map(serde_json::Map::keys).any(|name| name.ends_with("key"));
+    has_key && value.get("kind").and_then(Value::as_str) == Some("Secret")
 }
 
 /// The first JWK with a private member, at whatever depth.

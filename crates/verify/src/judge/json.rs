@@ -102,7 +102,7 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
              issuerctl publish writes the file",
         );
     }
-    if is_base64_of_json(start) {
+    if from_base64(start).is_some_and(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok()) {
         return what(
             "JSON encoded in base64, as in a Secret".to_owned(),
             "decode it (base64 -d) and publish it again: issuerctl publish KEY-SOURCE --to s3://BUCKET",
@@ -140,10 +140,11 @@ fn not_xml(text: &str, begins: &str, what: impl Fn(String, &str) -> Fault) -> Fa
     what(format!("XML, a store's error {}, although the status says that all is well", quote(code)), fix)
 }
 
-fn is_base64_of_json(text: &str) -> bool {
+/// What a text is in base64, as the values of a Secret are.
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let packed: String = text.split_ascii_whitespace().collect();
     let bare = packed.trim_end_matches('=').replace('+', "-").replace('/', "_");
-    Base64UrlUnpadded::decode_vec(&bare).is_ok_and(|bytes| serde_json::from_slice::<Value>(&bytes).is_ok())
+    Base64UrlUnpadded::decode_vec(&bare).ok().filter(|bytes| !bytes.is_empty())
 }
 
 /// Content-Encoding where it names nothing that a reader could undo.

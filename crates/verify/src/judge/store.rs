@@ -35,7 +35,7 @@ pub(super) fn source<'a>(answer: &Answer, body: &'a str) -> Source<'a> {
         (SourceKind::ApiServer, " from a Kubernetes API server")
     } else if via_cloudfront {
         (SourceKind::CloudFront, " from CloudFront")
-    } else if server.contains("azure-blob") || answer.header("x-ms-request-id").is_some() {
+    } else if server.contains("azure-blob") || answer.header("x-ms-error-code").is_some() {
         (SourceKind::Azure, " from Azure Blob Storage")
     } else if answer.header("x-guploader-uploadid").is_some() || body.contains("storage.objects.get") {
         (SourceKind::Gcs, " from Google Cloud Storage")
@@ -65,7 +65,7 @@ pub(super) fn telling(answer: &Answer, source: &Source<'_>, location: &str, body
     let told = |cause: &str, fix: &str| Some((cause.to_owned(), fix.to_owned()));
     const PLAIN_ENCRYPTION: &str = "store both objects with SSE-S3 (AES256) instead: aws s3 cp --sse AES256, or set the \
                                     bucket's default encryption to AES256 and publish again";
-    if message.contains("kms") || code.starts_with("KMS.") {
+    if message.contains("kms:") || message.contains("aws kms") || code.starts_with("KMS.") {
         return told("the object is encrypted with a KMS key, and nobody can read that anonymously", PLAIN_ENCRYPTION);
     }
     if message.contains("server side encryption") {
@@ -103,7 +103,8 @@ pub(super) fn telling(answer: &Answer, source: &Source<'_>, location: &str, body
         );
     }
     let page = body.to_ascii_lowercase();
-    if page.contains("ssl certificate") || page.contains("client certificate") {
+    let wants_certificate = page.contains("required ssl certificate") || page.contains("client certificate");
+    if wants_certificate && (400..500).contains(&answer.status) {
         return told(
             "the server wants a client certificate (mTLS), and STS has none",
             "let the server take anonymous readers, without a client certificate, at least for the two documents",

@@ -97,7 +97,7 @@ fn other_text(text: &str) -> Option<Fault> {
             "give the token alone, without a name before it".to_owned(),
         );
     }
-    if text.starts_with('$') || text.contains("{{") {
+    if text.starts_with('$') {
         return not(
             "it is the name of a variable, which was not expanded".to_owned(),
             "give the token itself: --token with the file's path, and the variable not in single quotes".to_owned(),
