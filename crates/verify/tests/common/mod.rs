@@ -4,7 +4,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use issuer_discovery::{IssuerUrl, Ports};
-use issuer_verify::{Answer, Check, Expected, Fetched, Observation, Status, Vantage, Verdict, judge};
+use issuer_verify::{Answer, Check, Expected, Fetched, Observation, Status, Unreached, Vantage, Verdict, judge};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
@@ -63,6 +63,12 @@ pub(crate) fn observation(document: impl Into<Vec<u8>>, keys: impl Into<Vec<u8>>
         keys_again: Some(keys.clone()),
         keys: Some(keys),
     }
+}
+
+/// Where the discovery document cannot be had.
+pub(crate) fn no_discovery(outcome: Result<Answer, Unreached>) -> Observation {
+    let location = format!("{ISSUER}/.well-known/openid-configuration");
+    Observation { discovery: Fetched { location, outcome }, keys: None, keys_again: None, ..well() }
 }
 
 pub(crate) fn well() -> Observation {
