@@ -6,6 +6,7 @@ use issuer_jwks::Algorithm;
 use serde::Serialize;
 
 use crate::IssuerUrl;
+use crate::issuer::without_user_info;
 
 /// Where the JWK Set stands below the issuer URL.
 pub const KEYS_NAME: &str = "keys.json";
@@ -125,13 +126,6 @@ struct Document<'a> {
 /// Go's `encoding/json`, with which kube-apiserver writes the document, escapes these three.
 fn escape_as_go(json: &str) -> String {
     json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
-}
-
-fn without_user_info(uri: &str) -> String {
-    match uri.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
-        Some((scheme, rest)) => format!("{scheme}://***@{rest}"),
-        None => uri.to_owned(),
-    }
 }
 
 fn https_url(uri: &str) -> Option<String> {

@@ -166,7 +166,7 @@ impl IssuerUrl {
     /// The first rule that it breaks, with the reader that would break over it.
     pub fn parse(text: &str, ports: Ports) -> Result<Self, IssuerUrlError> {
         use IssuerUrlError as E;
-        let url = || text.to_owned();
+        let url = || without_user_info(text);
         if text.is_empty() {
             return Err(E::Empty);
         }
@@ -185,8 +185,8 @@ impl IssuerUrl {
         }
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(authority_end);
-        if let Some((_, host)) = authority.rsplit_once('@') {
-            return Err(E::UserInfo { url: format!("https://***@{host}{tail}") });
+        if authority.contains('@') {
+            return Err(E::UserInfo { url: url() });
         }
         if has_placeholder(rest) {
             return Err(E::Placeholder { url: url() });
@@ -230,7 +230,7 @@ impl IssuerUrl {
         if tail.ends_with('/') {
             return Err(E::TrailingSlash { url: url() });
         }
-        Ok(Self(url()))
+        Ok(Self(text.to_owned()))
     }
 
     /// The URL as it was given.
@@ -286,6 +286,16 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 }
 
 /// Written as every reader writes it, without a leading zero.
+/// For messages: a name or password before the host is replaced by `***`.
+pub(crate) fn without_user_info(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{tail}"),
+        None => url.to_owned(),
+    }
+}
+
 /// Labels of letters, digits, hyphens and underscores, or an IPv6 address.
 fn is_host(host: &str) -> bool {
     let label = |label: &str| {
@@ -372,10 +382,15 @@ mod tests {
 
     #[test]
     fn a_password_is_not_repeated_in_the_error() {
-        let error = IssuerUrl::parse("https://user:hunter2@example.com", Ports::Refuse).unwrap_err();
-        assert!(!error.to_string().contains("hunter2"), "{error}");
-        let error = IssuerUrl::parse("https://user:hunter2@example.com/keys.json", Ports::Refuse).unwrap_err();
-        assert!(!error.to_string().contains("hunter2"), "{error}");
+        for text in [
+            "https://user:hunter2@example.com",
+            "http://user:hunter2@example.com",
+            "https://user:hunter2@example.com,https://b.example",
+            "https://user:hunter2@EXAMPLE.com/ x",
+        ] {
+            let error = IssuerUrl::parse(text, Ports::Refuse).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && !error.contains("user:"), "{error}");
+        }
     }
 
     #[test]

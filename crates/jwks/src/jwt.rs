@@ -1,6 +1,7 @@
 //! Tokens: JWS compact serialization (RFC 7515 section 7.1) and its signature.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use der::oid::AssociatedOid;
 use p256::ecdsa::signature::Verifier;
 use rsa::BoxedUint;
 use serde_json::{Map, Value};
@@ -173,11 +174,22 @@ impl Token {
         if alg != expected.as_str() {
             return Err(SignatureFault::AlgorithmMismatch { alg: alg.to_owned(), kid: kid.to_owned(), expected });
         }
-        if holds(&jwk.key, self.signing_input.as_bytes(), &self.signature) {
+        if holds(&jwk.key, alg, self.signing_input.as_bytes(), &self.signature) {
             Ok(jwk)
         } else {
             Err(SignatureFault::BadSignature { kid: kid.to_owned() })
         }
+    }
+}
+
+impl Token {
+    /// Whether `key` made the signature, whatever the header's kid: RS256, RS384, RS512, ES256, ES384 and ES512, which are what
+    /// AWS STS knows.
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        let alg = self.alg().unwrap_or_default();
+        let fits = alg == key.algorithm().as_str()
+            || (key.algorithm() == Algorithm::Rs256 && matches!(alg, "RS384" | "RS512"));
+        fits && holds(key, alg, self.signing_input.as_bytes(), &self.signature)
     }
 }
 
@@ -190,9 +202,13 @@ fn object(text: &str, part: &'static str) -> Result<Map<String, Value>, TokenFau
 }
 
 /// RFC 7518 sections 3.3 (PKCS#1 v1.5) and 3.4 (ECDSA, the two numbers side by side).
-fn holds(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+fn holds(key: &PublicKey, alg: &str, message: &[u8], signature: &[u8]) -> bool {
     match &key.0 {
-        Members::Rsa { n, e } => rsa_holds(n, e, message, signature),
+        Members::Rsa { n, e } => match alg {
+            "RS384" => rsa_holds::<rsa::sha2::Sha384>(n, e, message, signature),
+            "RS512" => rsa_holds::<rsa::sha2::Sha512>(n, e, message, signature),
+            _ => rsa_holds::<rsa::sha2::Sha256>(n, e, message, signature),
+        },
         Members::Ec { curve, point } => {
             let point = [&[4], point.as_ref()].concat();
             match curve {
@@ -208,14 +224,15 @@ fn holds(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
     }
 }
 
-fn rsa_holds(n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool {
+fn rsa_holds<D>(n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool
+where
+    D: rsa::sha2::Digest + AssociatedOid,
+{
     let number = |bytes| BoxedUint::from_be_slice_vartime(bytes);
     let key = rsa::PublicKey::new_with_size_limits(number(n), number(e), 512..=8192);
     let signature = rsa::pkcs1v15::Signature::try_from(signature);
     match (key, signature) {
-        (Ok(key), Ok(signature)) => {
-            rsa::pkcs1v15::VerifyingKey::<rsa::sha2::Sha256>::new(key).verify(message, &signature).is_ok()
-        }
+        (Ok(key), Ok(signature)) => rsa::pkcs1v15::VerifyingKey::<D>::new(key).verify(message, &signature).is_ok(),
         _ => false,
     }
 }

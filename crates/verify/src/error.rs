@@ -15,6 +15,12 @@ pub enum Error {
     /// The system's trust store could not be opened, or the HTTP client not be set up.
     #[error("cannot set up HTTPS")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No certificate was shown.
+    #[error("no TLS server answers at {url}, so there is no certificate chain")]
+    NoChain {
+        /// What was asked for.
+        url: String,
+    },
     /// A folder given as a site is none, or may not be read.
     #[error("cannot read the site {}", path.display())]
     Site {

@@ -8,9 +8,10 @@ use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use reqwest::{Client, Response, redirect};
 use serde_json::Value;
+use sha1::{Digest, Sha1};
 use tokio::time::{Instant, timeout_at};
 
-use crate::tls::{self, Refused};
+use crate::tls::{self, Served};
 use crate::{Answer, BodyFault, Error, Fetched, Observation, TIME_LIMIT_SECS, Unreached, Vantage};
 
 /// How it is looked.
@@ -39,6 +40,18 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
     Ok(Observation { issuer: Some(issuer.as_str().to_owned()), vantage, discovery, keys, keys_again })
 }
 
+/// The thumbprint of an issuer's host as IAM has it: SHA-1, in hexadecimal digits, of the top certificate of the chain that the
+/// server sends (IAM user guide, "Obtain the thumbprint for an OpenID Connect Identity Provider"), trusted or not.
+///
+/// # Errors
+/// [`Error::NoChain`] where there is no TLS server; [`Error::ExtraRoots`], [`Error::Client`].
+pub async fn top_of_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<String, Error> {
+    let looker = Looker::new(options.extra_roots_pem.as_deref())?;
+    let fetched = looker.get(&issuer.document_url(DISCOVERY_NAME)).await;
+    let top = looker.served.top().ok_or_else(|| Error::NoChain { url: fetched.location })?;
+    Ok(Sha1::digest(&top).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// What is worth a second look after the discovery document.
 enum Next {
     /// The host cannot be reached, or the document's `jwks_uri` must not be fetched.
@@ -65,12 +78,12 @@ fn next(issuer: &IssuerUrl, discovery: &Fetched) -> Next {
 
 struct Looker {
     client: Client,
-    refused: Refused,
+    served: Served,
 }
 
 impl Looker {
     fn new(extra_roots_pem: Option<&[u8]>) -> Result<Self, Error> {
-        let (tls, refused) = tls::config(extra_roots_pem)?;
+        let (tls, served) = tls::config(extra_roots_pem)?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
@@ -82,14 +95,14 @@ impl Looker {
             .user_agent(concat!("issuerctl/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Error::Client(error.into()))?;
-        Ok(Self { client, refused })
+        Ok(Self { client, served })
     }
 
     async fn get(&self, url: &str) -> Fetched {
         let deadline = Instant::now() + limit();
         let outcome = match timeout_at(deadline, self.client.get(url).send()).await {
             Err(_) => Err(Unreached::AnswerTimedOut),
-            Ok(Err(error)) => Err(classify(&error, &self.refused)),
+            Ok(Err(error)) => Err(classify(&error, &self.served)),
             Ok(Ok(response)) => Ok(read(response, deadline).await),
         };
         Fetched { location: url.to_owned(), outcome }
@@ -129,9 +142,9 @@ fn is_proxy_set() -> bool {
     names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-fn classify(error: &reqwest::Error, refused: &Refused) -> Unreached {
+fn classify(error: &reqwest::Error, served: &Served) -> Unreached {
     if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-        return tls::classify(tls, refused);
+        return tls::classify(tls, served);
     }
     if error.is_timeout() {
         return if error.is_connect() { Unreached::ConnectTimedOut } else { Unreached::AnswerTimedOut };

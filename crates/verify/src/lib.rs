@@ -21,7 +21,7 @@ mod tls;
 mod verdict;
 
 pub use error::Error;
-pub use fetch::{FetchOptions, fetch};
+pub use fetch::{FetchOptions, fetch, top_of_chain};
 pub use folder::read_folder;
 pub use judge::{Expected, judge};
 pub use observation::{

@@ -17,17 +17,24 @@ use crate::{CertificateFault, Chain, Error, Unreached};
 /// RFC 5280 section 4.2.2.1.
 const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
 
-/// The chain of the last certificate that was refused; rustls's error does not hold it.
+/// The certificates that the server sent last, its own first; neither rustls's error nor its success holds them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Refused(Arc<Mutex<Option<Chain>>>);
+pub(crate) struct Served(Arc<Mutex<Vec<CertificateDer<'static>>>>);
 
-impl Refused {
-    fn set(&self, chain: Option<Chain>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+impl Served {
+    fn set(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
+        let chain = std::iter::once(end_entity).chain(intermediates).map(|one| one.clone().into_owned());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain.collect();
     }
 
-    fn get(&self) -> Option<Chain> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The last of the chain as it was served.
+    pub(crate) fn top(&self) -> Option<CertificateDer<'static>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+    }
+
+    fn describe(&self) -> Option<Chain> {
+        let chain = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        describe(chain.first()?, chain.len())
     }
 }
 
@@ -35,11 +42,11 @@ impl Refused {
 ///
 /// # Errors
 /// [`Error::ExtraRoots`] where the PEM has no certificate, [`Error::Client`] where the system has no trust store.
-pub(crate) fn config(extra_roots_pem: Option<&[u8]>) -> Result<(ClientConfig, Refused), Error> {
+pub(crate) fn config(extra_roots_pem: Option<&[u8]>) -> Result<(ClientConfig, Served), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = extra_roots_pem.map_or_else(|| Ok(Vec::new()), read_roots)?;
-    let refused = Refused::default();
-    let verifier = Recorder { inner: verifier(roots, provider.clone())?, refused: refused.clone() };
+    let served = Served::default();
+    let verifier = Recorder { inner: verifier(roots, provider.clone())?, served: served.clone() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Client(error.into()))?
@@ -47,20 +54,20 @@ pub(crate) fn config(extra_roots_pem: Option<&[u8]>) -> Result<(ClientConfig, Re
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((config, refused))
+    Ok((config, served))
 }
 
 /// What a TLS error means for the issuer.
-pub(crate) fn classify(error: &rustls::Error, refused: &Refused) -> Unreached {
+pub(crate) fn classify(error: &rustls::Error, served: &Served) -> Unreached {
     use rustls::Error as E;
     match error {
-        E::InvalidCertificate(fault) => Unreached::Certificate(certificate_fault(fault, refused)),
+        E::InvalidCertificate(fault) => Unreached::Certificate(certificate_fault(fault, served)),
         E::InvalidMessage(_) => Unreached::NotTls,
         other => Unreached::Handshake(other.to_string()),
     }
 }
 
-fn certificate_fault(fault: &CertificateError, refused: &Refused) -> CertificateFault {
+fn certificate_fault(fault: &CertificateError, served: &Served) -> CertificateFault {
     use CertificateError as E;
     match fault {
         E::Expired => CertificateFault::Expired { not_after: None },
@@ -75,10 +82,10 @@ fn certificate_fault(fault: &CertificateError, refused: &Refused) -> Certificate
         }
         // The last two come where a trusted root has the same name as the signer, and another key.
         E::UnknownIssuer | E::BadSignature | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            CertificateFault::Untrusted(refused.get())
+            CertificateFault::Untrusted(served.describe())
         }
         // webpki's word for a self-signed certificate that says it is a CA.
-        other if other.to_string().contains("CaUsedAsEndEntity") => CertificateFault::Untrusted(refused.get()),
+        other if other.to_string().contains("CaUsedAsEndEntity") => CertificateFault::Untrusted(served.describe()),
         other => CertificateFault::Other(other.to_string()),
     }
 }
@@ -109,11 +116,11 @@ fn verifier(roots: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) 
     })
 }
 
-/// The platform's verifier, which leaves behind what it refused.
+/// The platform's verifier, which leaves behind what it was shown.
 #[derive(Debug)]
 struct Recorder {
     inner: Verifier,
-    refused: Refused,
+    served: Served,
 }
 
 impl ServerCertVerifier for Recorder {
@@ -125,9 +132,8 @@ impl ServerCertVerifier for Recorder {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            .inspect_err(|_| self.refused.set(chain(end_entity, intermediates)))
+        self.served.set(end_entity, intermediates);
+        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -153,15 +159,10 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
-fn chain(end_entity: &[u8], intermediates: &[CertificateDer<'_>]) -> Option<Chain> {
+fn describe(end_entity: &[u8], length: usize) -> Option<Chain> {
     let certificate = Certificate::from_der(end_entity).ok()?;
     let body = certificate.tbs_certificate();
     let names_its_signer =
         body.extensions().is_some_and(|list| list.iter().any(|extension| extension.extn_id == AUTHORITY_INFO_ACCESS));
-    Some(Chain {
-        subject: body.subject().to_string(),
-        issuer: body.issuer().to_string(),
-        length: intermediates.len() + 1,
-        names_its_signer,
-    })
+    Some(Chain { subject: body.subject().to_string(), issuer: body.issuer().to_string(), length, names_its_signer })
 }
