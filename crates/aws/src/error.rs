@@ -1,5 +1,18 @@
 //! What can be wrong with names and policies.
 
+/// What kind of failure it is; the command line has an exit code for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// What was given is unusable.
+    BadInput,
+    /// What is there already stands against it.
+    Conflict,
+    /// AWS refuses the call.
+    NotPermitted,
+    /// Anything else: network, quota, a server's fault.
+    Failure,
+}
+
 /// Why something for IAM cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +57,63 @@ pub enum Error {
         /// The most.
         limit: usize,
     },
+    /// A thumbprint that is none.
+    #[error("{text:?} is no thumbprint; it is the SHA-1 of a certificate in 40 hexadecimal digits")]
+    Thumbprint {
+        /// As given.
+        text: String,
+    },
+    /// A tag that IAM does not take, or one that issuerctl itself uses.
+    #[error("{text:?} is no tag: {reason}")]
+    Tag {
+        /// As given.
+        text: String,
+        /// Which rule it breaks.
+        reason: &'static str,
+    },
+    /// A provider that somebody else made.
+    #[error("the provider {arn} was not made by issuerctl")]
+    Adopted {
+        /// The provider.
+        arn: String,
+    },
+    /// AWS cannot be reached so.
+    #[error(transparent)]
+    Session(#[from] issuer_session::Error),
+    /// No credentials, or none that AWS takes.
+    #[error("the credentials do not work: {message}")]
+    Credentials {
+        /// What the SDK or AWS said.
+        message: String,
+    },
+    /// A denied call.
+    #[error("{action} on {resource} was denied ({message})")]
+    Denied {
+        /// The IAM action, such as `iam:GetRole`.
+        action: &'static str,
+        /// The ARN.
+        resource: String,
+        /// What AWS said.
+        message: String,
+    },
+    /// Somebody else changed it in between; planned anew.
+    #[error("{resource} was changed by somebody else meanwhile ({message})")]
+    Changed {
+        /// The ARN.
+        resource: String,
+        /// What AWS said.
+        message: String,
+    },
+    /// Any other failed call.
+    #[error("{action} on {resource} failed: {message}")]
+    Call {
+        /// The IAM action.
+        action: &'static str,
+        /// The ARN.
+        resource: String,
+        /// What AWS or the network said.
+        message: String,
+    },
     /// A document that is no policy.
     #[error("no policy: {reason}")]
     NotAPolicy {
@@ -53,17 +123,45 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> Option<&'static str> {
+    /// What kind of failure it is.
+    pub fn category(&self) -> Category {
         match self {
-            Self::ServiceAccount { .. } => Some("give NAMESPACE/NAME, such as default/app or jobs/*"),
-            Self::TooLarge { .. } => Some(
-                "name several service accounts of a namespace by a wildcard (jobs/*), or spread them over several roles",
-            ),
-            Self::NotAPolicy { .. } => {
-                Some("a policy is one JSON object with a Statement; `issuerctl role trust-policy` prints one")
-            }
-            _ => None,
+            Self::Adopted { .. } | Self::Changed { .. } => Category::Conflict,
+            Self::Denied { .. } | Self::Credentials { .. } => Category::NotPermitted,
+            Self::Call { .. } => Category::Failure,
+            _ => Category::BadInput,
         }
+    }
+
+    /// What to do about it, in plain words.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::ServiceAccount { .. } => "give NAMESPACE/NAME, such as default/app or jobs/*".to_owned(),
+            Self::TooLarge { .. } => {
+                "name several service accounts of a namespace by a wildcard (jobs/*), or spread them over several roles"
+                    .to_owned()
+            }
+            Self::NotAPolicy { .. } => {
+                "a policy is one JSON object with a Statement; `issuerctl role trust-policy` prints one".to_owned()
+            }
+            Self::Port { .. } => "serve the issuer on port 443 and leave the port off".to_owned(),
+            Self::Adopted { .. } => {
+                "--force deletes it all the same; every role that trusts it stops working".to_owned()
+            }
+            Self::Denied { action, resource, .. } => {
+                format!(
+                    r#"this line of a policy allows it: {{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#
+                )
+            }
+            Self::Credentials { .. } => {
+                "look at --profile, AWS_PROFILE and the AWS_… variables (aws sts get-caller-identity), and at the clock"
+                    .to_owned()
+            }
+            Self::Call { message, .. } if message.contains("LimitExceeded") => {
+                "the account's quota is used up; AWS raises it on request (Service Quotas)".to_owned()
+            }
+            Self::Changed { .. } => "find the other writer, and run again".to_owned(),
+            _ => return None,
+        })
     }
 }

@@ -1,12 +1,19 @@
 //! What must exist in IAM for an issuer.
 //!
-//! Trust policies are plain values: [`TrustPolicy`] builds one, merges its statement into whatever is there already, and takes
-//! it out again.
+//! Trust policies and plans are plain values: [`TrustPolicy`] builds one, merges its statement into whatever is there already,
+//! and takes it out again; [`ProviderPlan`] compares what is wanted with what was found. [`Iam`] alone talks to AWS.
 
 mod error;
+mod iam;
 mod names;
+mod provider;
+pub mod provider_policy;
+mod tags;
 mod trust;
 
-pub use error::Error;
+pub use error::{Category, Error};
+pub use iam::Iam;
 pub use names::{AccountId, Audience, DEFAULT_AUDIENCE, ProviderArn, ServiceAccountPattern};
+pub use provider::{Found, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
+pub use tags::{Tag, Tags};
 pub use trust::{MAX_TRUST_POLICY, Trust, TrustPolicy, USUAL_TRUST_POLICY};

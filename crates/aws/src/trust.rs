@@ -272,7 +272,10 @@ mod tests {
         let many: Vec<String> = (0..90).map(|n| format!("namespace-{n}/service-account-{n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let error = TrustPolicy::new(&[trust("https://h.example", &many)]).unwrap_err();
-        assert!(matches!(error, Error::TooLarge { .. }) && error.hint().unwrap().contains("jobs/*"), "{error}");
+        assert!(
+            matches!(error, Error::TooLarge { .. }) && error.hint().is_some_and(|hint| hint.contains("jobs/*")),
+            "{error}"
+        );
         assert!(TrustPolicy::new(&[trust("https://h.example", &many[..40])]).unwrap().size() > USUAL_TRUST_POLICY);
     }
 

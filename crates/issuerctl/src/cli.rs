@@ -1,5 +1,7 @@
 //! The command line. Man pages and completions are made from these definitions.
 
+mod aws;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -7,6 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use issuer_cluster::{ClusterName, Namespace, ServiceAccountRef};
 use issuer_discovery::Ports;
 use issuer_jwks::{KeyKind, WeakKeys};
+
+pub(crate) use aws::{
+    AwsArgs, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs, ProviderShowArgs, RoleCommand, TrustPolicyArgs,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -67,6 +73,10 @@ pub(crate) enum Command {
     Discovery(DiscoveryArgs),
     Publish(Box<PublishArgs>),
     Verify(VerifyArgs),
+    #[command(subcommand)]
+    Provider(ProviderCommand),
+    #[command(subcommand)]
+    Role(RoleCommand),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

@@ -6,7 +6,9 @@ mod extract;
 mod jwks;
 mod keygen;
 mod man;
+mod provider;
 mod publish;
+mod role;
 mod verify;
 
 use crate::Outcome;
@@ -26,6 +28,8 @@ pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
         Command::Discovery(args) => discovery::run(args, format, talk),
         Command::Publish(args) => publish::run(args, format, talk),
         Command::Verify(args) => verify::run(args, format, talk),
+        Command::Provider(command) => provider::run(command, format, talk),
+        Command::Role(command) => role::run(command, format, talk),
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, talk),
     }

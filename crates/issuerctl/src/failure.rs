@@ -136,8 +136,21 @@ impl From<issuer_publish::Error> for Failure {
     }
 }
 
+impl From<issuer_aws::Error> for Failure {
+    fn from(error: issuer_aws::Error) -> Self {
+        let exit = match error.category() {
+            issuer_aws::Category::BadInput => Exit::BadInput,
+            issuer_aws::Category::Conflict => Exit::Conflict,
+            issuer_aws::Category::NotPermitted => Exit::NotPermitted,
+            issuer_aws::Category::Failure => Exit::Failure,
+        };
+        Self::of(exit, &error).hint(error.hint())
+    }
+}
+
 impl From<issuer_verify::Error> for Failure {
     fn from(error: issuer_verify::Error) -> Self {
-        Self::of(Exit::BadInput, &error)
+        let unreached = matches!(error, issuer_verify::Error::NoChain { .. });
+        Self::of(if unreached { Exit::Failure } else { Exit::BadInput }, &error)
     }
 }

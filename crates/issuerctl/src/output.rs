@@ -1,5 +1,7 @@
 //! Standard output: exact documents, and the frozen objects of `--output json`.
 
+mod aws;
+
 use std::io::{self, IsTerminal, Write};
 
 use issuer_jwks::JwkSet;
@@ -9,6 +11,8 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
+
+pub(crate) use aws::{ProviderChange, ProviderState, Step, Trust};
 
 /// Version of every object below; it grows when a member changes its meaning or goes.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -153,7 +157,7 @@ impl<'a> From<&'a issuer_verify::Verdict> for Verify<'a> {
     }
 }
 
-/// `completions`.
+/// `completions`, and `--print-iam-policy`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Script {
     pub(crate) schema_version: u32,
@@ -197,6 +201,19 @@ pub(crate) fn keys_document(format: OutputFormat, document: String, set: &JwkSet
             let keys = set.keys().iter().map(Key::from).collect();
             json(&Document { schema_version: SCHEMA_VERSION, document, keys })?;
         }
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes an IAM policy, plainly or within the JSON object.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn policy(format: OutputFormat, policy: &serde_json::Value) -> Outcome {
+    let document = format!("{policy:#}");
+    match format {
+        OutputFormat::Text => line(&document)?,
+        OutputFormat::Json => json(&Script { schema_version: SCHEMA_VERSION, document })?,
     }
     Ok(Exit::Done)
 }

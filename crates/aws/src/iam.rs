@@ -1,0 +1,81 @@
+//! The calls to IAM and STS; everything else here is a plain function on values.
+
+mod providers;
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use issuer_discovery::Partition;
+use issuer_session::SessionOptions;
+
+use crate::{AccountId, Error};
+
+/// An account's IAM.
+#[derive(Debug, Clone)]
+pub struct Iam {
+    client: aws_sdk_iam::Client,
+    account: AccountId,
+    partition: Partition,
+}
+
+impl Iam {
+    /// Finds credentials by the SDK's default chain, and asks STS whose they are.
+    ///
+    /// # Errors
+    /// [`Error::Session`], [`Error::Credentials`], [`Error::Call`].
+    pub async fn connect(options: &SessionOptions) -> Result<Self, Error> {
+        let config = issuer_session::load(options).await?;
+        let (account, partition) = identity(&config).await?;
+        Ok(Self { client: aws_sdk_iam::Client::new(&config), account, partition })
+    }
+
+    /// IAM on a client that is there already.
+    pub fn with_client(client: aws_sdk_iam::Client, account: AccountId, partition: Partition) -> Self {
+        Self { client, account, partition }
+    }
+
+    /// The account of the credentials.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// The partition of the credentials.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+}
+
+/// `sts:GetCallerIdentity` is allowed to everybody.
+async fn identity(config: &SdkConfig) -> Result<(AccountId, Partition), Error> {
+    const ACTION: &str = "sts:GetCallerIdentity";
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let identity = answer.map_err(|error| failed(ACTION, "*", &error))?;
+    let arn = identity.arn().unwrap_or_default();
+    let strange =
+        || Error::Call { action: ACTION, resource: "*".to_owned(), message: format!("it answers the ARN {arn:?}") };
+    let partition = arn.split(':').nth(1).and_then(Partition::named).ok_or_else(strange)?;
+    let account = identity.account().unwrap_or_default().parse().map_err(|_| strange())?;
+    Ok((account, partition))
+}
+
+/// What a failed call means.
+fn failed<E>(action: &'static str, resource: &str, error: &SdkError<E, Response>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (code, message, resource) = (issuer_session::code(error), issuer_session::message(error), resource.to_owned());
+    match code.as_deref() {
+        code if issuer_session::is_about_credentials(code, &message) => Error::Credentials { message },
+        Some("AccessDenied" | "AccessDeniedException") => Error::Denied { action, resource, message },
+        // What IAM says where two writers meet.
+        Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification" | "DeleteConflict") => {
+            Error::Changed { resource, message }
+        }
+        _ => Error::Call { action, resource, message },
+    }
+}
+
+fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    issuer_session::code(error).as_deref() == Some("NoSuchEntity")
+}

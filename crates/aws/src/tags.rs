@@ -1,0 +1,63 @@
+//! Tags, and those by which issuerctl knows its own.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use crate::Error;
+
+/// What the keys of issuerctl's own tags begin with.
+pub(crate) const OWN: &str = "issuerctl.dev/";
+
+/// Says of a provider or role that issuerctl made it.
+pub(crate) const CREATED: &str = "issuerctl.dev/created";
+
+/// Tags by their keys.
+pub type Tags = BTreeMap<String, String>;
+
+/// One tag, `KEY=VALUE` (IAM user guide, "Tagging IAM resources").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// 1 to 128 characters.
+    pub key: String,
+    /// Up to 256 characters.
+    pub value: String,
+}
+
+impl FromStr for Tag {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |reason| Err(Error::Tag { text: text.to_owned(), reason });
+        let Some((key, value)) = text.split_once('=') else { return refuse("it is not KEY=VALUE") };
+        let allowed = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c));
+        if !(1..=128).contains(&key.chars().count()) || value.chars().count() > 256 {
+            return refuse("a key has 1 to 128 characters, a value up to 256");
+        }
+        if !allowed(key) || !allowed(value) {
+            return refuse("a tag has letters, digits, spaces and _.:/=+-@ only");
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") || key.starts_with(OWN) {
+            return refuse("keys that begin with aws: or issuerctl.dev/ are taken");
+        }
+        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+/// Those that are not set yet, or to another value.
+pub(crate) fn missing(wanted: &Tags, present: &Tags) -> Tags {
+    wanted.iter().filter(|(key, value)| present.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_iam_or_issuerctl_would_trip_over_are_refused() {
+        for text in ["", "a", "=b", "aws:x=1", "AWS:x=1", "issuerctl.dev/created=no", "a=b;c", "a\n=b"] {
+            assert!(text.parse::<Tag>().is_err(), "{text:?}");
+        }
+        let tag: Tag = "team=a=b".parse().unwrap();
+        assert_eq!((tag.key.as_str(), tag.value.as_str()), ("team", "a=b"));
+    }
+}

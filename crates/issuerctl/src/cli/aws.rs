@@ -1,0 +1,136 @@
+//! `provider` and `role`.
+
+use clap::{Args, Subcommand};
+use issuer_aws::{AccountId, Audience, ServiceAccountPattern, Tag};
+
+use super::TlsArgs;
+
+/// Create, show or delete the issuer's OIDC provider in IAM
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProviderCommand {
+    Apply(ProviderApplyArgs),
+    Show(ProviderShowArgs),
+    Delete(ProviderDeleteArgs),
+}
+
+/// Create the provider, or bring the one that is there up to what is asked for
+///
+/// Verifies the issuer first. A provider that somebody made by hand is taken over as it is: audiences that nobody asked for
+/// are kept, and named. Running it again changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl provider apply --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod
+  issuerctl provider apply --issuer https://oidc.example.com/prod --audience sts.amazonaws.com --tag team=platform --dry-run")]
+pub(crate) struct ProviderApplyArgs {
+    #[command(flatten)]
+    pub(crate) issuer: IssuerArg,
+    /// Audience that tokens may be for (repeatable)
+    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    pub(crate) audience: Vec<Audience>,
+    /// Tag to be set (repeatable)
+    #[arg(long, value_name = "K=V")]
+    pub(crate) tag: Vec<Tag>,
+    /// Thumbprint to be set, or auto for the top of the certificate chain as served (repeatable); only a private CA needs one
+    #[arg(long, value_name = "auto|HEX")]
+    pub(crate) thumbprint: Vec<String>,
+    /// Take audiences away that are not given
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Do not verify the issuer first
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+    /// Print the plan and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// Show the provider; exit code 1 where there is none
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl provider show --issuer https://oidc.example.com/prod --output json")]
+pub(crate) struct ProviderShowArgs {
+    #[command(flatten)]
+    pub(crate) issuer: IssuerArg,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// Delete the provider; one that issuerctl did not make needs --force
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl provider delete --issuer https://oidc.example.com/prod --dry-run")]
+pub(crate) struct ProviderDeleteArgs {
+    #[command(flatten)]
+    pub(crate) issuer: IssuerArg,
+    /// Delete it although issuerctl did not make it
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Say what would be deleted and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// Trust policies of roles
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleCommand {
+    TrustPolicy(TrustPolicyArgs),
+}
+
+/// Write a trust policy that lets service accounts assume a role, to standard output
+///
+/// It needs no AWS account at hand. Service accounts may hold * and ? in the namespace or in the name.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 --service-account default/app
+  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 --service-account 'jobs/*' > trust.json")]
+pub(crate) struct TrustPolicyArgs {
+    /// Issuer URL; a statement each (repeatable)
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) issuer: Vec<String>,
+    /// Account of role and provider
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: AccountId,
+    /// Service account that may assume the role (repeatable)
+    #[arg(long, value_name = "NS/NAME", required = true)]
+    pub(crate) service_account: Vec<ServiceAccountPattern>,
+    /// Audience that tokens must be for (repeatable)
+    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    pub(crate) audience: Vec<Audience>,
+    /// Partition of the account
+    #[arg(long, value_name = "P", default_value = "aws", value_parser = ["aws", "aws-us-gov", "aws-cn", "aws-eusc"])]
+    pub(crate) partition: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IssuerArg {
+    /// Issuer URL, as in the cluster's --service-account-issuer
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub(crate) struct AwsArgs {
+    /// Region, which also says the partition [default: the profile's]
+    #[arg(long, value_name = "R")]
+    pub(crate) region: Option<String>,
+    /// Profile in ~/.aws/config
+    #[arg(long, value_name = "P")]
+    pub(crate) profile: Option<String>,
+    /// Endpoint in place of AWS's
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// Print the IAM policy that this very run needs, and do nothing
+    #[arg(long)]
+    pub(crate) print_iam_policy: bool,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+}
