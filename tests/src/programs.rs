@@ -52,6 +52,8 @@ impl Desk {
             ("HOME".to_owned(), folder.path().display().to_string()),
             ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
             ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
+            // The aws CLI's own name for it.
+            ("AWS_DEFAULT_REGION".to_owned(), "us-east-1".to_owned()),
         ];
         Self { folder, env }
     }
