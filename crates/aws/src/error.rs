@@ -57,6 +57,28 @@ pub enum Error {
         /// The most.
         limit: usize,
     },
+    /// A role's name that is none.
+    #[error("{text:?} is no name of a role; it has 1 to 64 letters, digits and +=,.@_-")]
+    RoleName {
+        /// As given.
+        text: String,
+    },
+    /// A role that is there already under another path.
+    #[error("the role {role} has the path {there}, not {wanted}, and a path cannot change")]
+    Path {
+        /// The role's name.
+        role: String,
+        /// Its path.
+        there: String,
+        /// As given.
+        wanted: String,
+    },
+    /// A policy of the account with a wanted name, made by somebody else.
+    #[error("the policy {arn} was not made by issuerctl, and stays untouched")]
+    ForeignPolicy {
+        /// The policy.
+        arn: String,
+    },
     /// A thumbprint that is none.
     #[error("{text:?} is no thumbprint; it is the SHA-1 of a certificate in 40 hexadecimal digits")]
     Thumbprint {
@@ -126,7 +148,9 @@ impl Error {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            Self::Adopted { .. } | Self::Changed { .. } => Category::Conflict,
+            Self::Adopted { .. } | Self::Path { .. } | Self::ForeignPolicy { .. } | Self::Changed { .. } => {
+                Category::Conflict
+            }
             Self::Denied { .. } | Self::Credentials { .. } => Category::NotPermitted,
             Self::Call { .. } => Category::Failure,
             _ => Category::BadInput,
@@ -147,6 +171,10 @@ impl Error {
             Self::Port { .. } => "serve the issuer on port 443 and leave the port off".to_owned(),
             Self::Adopted { .. } => {
                 "--force deletes it all the same; every role that trusts it stops working".to_owned()
+            }
+            Self::Path { .. } => "leave --path off, or give the role another name".to_owned(),
+            Self::ForeignPolicy { arn } => {
+                format!("attach it as it is with --policy-arn {arn}, or give yours another name")
             }
             Self::Denied { action, resource, .. } => {
                 format!(

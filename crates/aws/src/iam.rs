@@ -1,6 +1,7 @@
 //! The calls to IAM and STS; everything else here is a plain function on values.
 
 mod providers;
+mod roles;
 
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::result::SdkError;

@@ -6,8 +6,9 @@
 mod error;
 mod iam;
 mod names;
+pub mod policies;
 mod provider;
-pub mod provider_policy;
+mod role;
 mod tags;
 mod trust;
 
@@ -15,5 +16,6 @@ pub use error::{Category, Error};
 pub use iam::Iam;
 pub use names::{AccountId, Audience, DEFAULT_AUDIENCE, ProviderArn, ServiceAccountPattern};
 pub use provider::{Found, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
+pub use role::{Documents, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep};
 pub use tags::{Tag, Tags};
 pub use trust::{MAX_TRUST_POLICY, Trust, TrustPolicy, USUAL_TRUST_POLICY};

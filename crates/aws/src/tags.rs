@@ -1,7 +1,9 @@
 //! Tags, and those by which issuerctl knows its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
 
 use crate::Error;
 
@@ -46,6 +48,54 @@ impl FromStr for Tag {
 /// Those that are not set yet, or to another value.
 pub(crate) fn missing(wanted: &Tags, present: &Tags) -> Tags {
     wanted.iter().filter(|(key, value)| present.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// What issuerctl added to something that others may add to as well: short hashes of names in one tag, since a tag's value has
+/// room for 256 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Record(BTreeSet<String>);
+
+impl Record {
+    /// ARNs of attached policies.
+    pub(crate) const ATTACHED: &str = "issuerctl.dev/attached";
+    /// Names of inline policies.
+    pub(crate) const INLINE: &str = "issuerctl.dev/inline";
+    /// Keys of tags.
+    pub(crate) const TAGS: &str = "issuerctl.dev/tags";
+
+    pub(crate) fn of(tags: &Tags, key: &str) -> Self {
+        let value = tags.get(key).map(String::as_str).unwrap_or_default();
+        Self(value.split(' ').filter(|hash| !hash.is_empty()).map(str::to_owned).collect())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains(&hash(name))
+    }
+
+    /// The same with a name that was added.
+    pub(crate) fn with(mut self, name: &str) -> Self {
+        self.0.insert(hash(name));
+        self
+    }
+
+    /// The same without what is there no more.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.remove(&hash(name));
+        self
+    }
+
+    /// The names of both.
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    pub(crate) fn value(&self) -> String {
+        self.0.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn hash(name: &str) -> String {
+    Sha256::digest(name)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ pub const MAX_TRUST_POLICY: usize = 4096;
 /// What the `Sid` of every statement of ours begins with.
 const SID: &str = "IssuerctlTrust";
 
+/// The statement that stands alone in the policy of a role that nobody is left to assume.
+const NOBODY: &str = "IssuerctlTrustNobody";
+
 /// Service accounts of one issuer, and the audiences that their tokens are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
@@ -116,6 +119,7 @@ impl TrustPolicy {
     pub fn with(mut self, trust: &Trust) -> Result<Self, Error> {
         let (sid, ours) = (trust.sid(), trust.statement()?);
         let statements = self.statements_mut();
+        statements.retain(|statement| statement["Sid"] != NOBODY);
         match statements.iter_mut().find(|statement| statement["Sid"] == sid.as_str()) {
             Some(statement) => *statement = ours,
             None => statements.push(ours),
@@ -133,8 +137,24 @@ impl TrustPolicy {
             Some(issuer) => statement["Sid"] != sid(issuer).as_str(),
             None => !statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(SID)),
         };
-        self.statements_mut().retain(theirs);
+        let statements = self.statements_mut();
+        statements.retain(theirs);
+        if statements.is_empty() {
+            // IAM takes no policy without a statement.
+            statements.push(json!({"Sid": NOBODY, "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}));
+        }
         self
+    }
+
+    /// Whether others than issuerctl let somebody in.
+    pub fn has_foreign_statements(&self) -> bool {
+        self.statements().iter().any(|statement| !statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(SID)))
+    }
+
+    /// Whether issuerctl lets service accounts of any issuer in.
+    pub fn has_own_statements(&self) -> bool {
+        let own = |sid: &str| sid.starts_with(SID) && sid != NOBODY;
+        self.statements().iter().any(|statement| statement["Sid"].as_str().is_some_and(own))
     }
 
     /// Its statements.

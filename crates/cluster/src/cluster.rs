@@ -133,6 +133,18 @@ impl Cluster {
         Token::parse(&answer.status.token).map_err(|source| Error::Token { account: account.to_string(), source })
     }
 
+    /// Sets an annotation of a service account, and leaves the others (JSON Merge Patch, RFC 7396).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], and failures of the connection.
+    pub async fn annotate(&self, account: &ServiceAccountRef, key: &str, value: &str) -> Result<(), Error> {
+        let (namespace, name) = (account.namespace(), account.name());
+        let resource = format!("ServiceAccount {name} in namespace {namespace}");
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
+        let patch = serde_json::json!({"metadata": {"annotations": {key: value}}});
+        self.ask(Method::PATCH, &path, "patch", &resource, Some(patch.to_string())).await.map(drop)
+    }
+
     async fn ask(
         &self,
         method: Method,
@@ -166,12 +178,13 @@ impl Cluster {
     ) -> Result<(u16, Zeroizing<Vec<u8>>), Error> {
         let unreachable =
             |source: kube::Error| Error::Unreachable { server: self.server.clone(), source: Box::new(source) };
+        let content_type = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let request = Request::builder()
             .method(method)
             .uri(path)
             // The JWK Set has a media type of its own, and kube-apiserver answers 406 to whoever does not take it.
             .header(header::ACCEPT, "application/json, application/jwk-set+json")
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, content_type)
             .body(Body::from(body.unwrap_or_default().into_bytes()))
             .map_err(|error| unreachable(kube::Error::HttpError(error)))?;
         let response = self.client.send(request).await.map_err(unreachable)?;

@@ -1,9 +1,12 @@
 //! `provider` and `role`.
 
-use clap::{Args, Subcommand};
-use issuer_aws::{AccountId, Audience, ServiceAccountPattern, Tag};
+use std::path::PathBuf;
+use std::str::FromStr;
 
-use super::TlsArgs;
+use clap::{Args, Subcommand};
+use issuer_aws::{AccountId, Audience, RoleName, ServiceAccountPattern, Tag};
+
+use super::{KubeArgs, TlsArgs};
 
 /// Create, show or delete the issuer's OIDC provider in IAM
 #[derive(Debug, Subcommand)]
@@ -77,10 +80,117 @@ pub(crate) struct ProviderDeleteArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Trust policies of roles
+/// Roles that service accounts may assume, and their trust policies
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
+    Apply(Box<RoleApplyArgs>),
+    Show(RoleShowArgs),
+    Delete(RoleDeleteArgs),
     TrustPolicy(TrustPolicyArgs),
+}
+
+/// Create the role, or bring the one that is there up to what is asked for
+///
+/// Merges into an existing trust policy: statements of others, those of other issuers included, are not touched. What is not
+/// given stays as it is; what issuerctl added and is no longer asked for is taken away. The command that annotates each
+/// service account stands on standard output.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl role apply app --issuer https://oidc.example.com/prod --service-account default/app \\
+      --policy-arn arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+  issuerctl role apply app --issuer https://oidc.example.com/prod --service-account 'jobs/*' --inline-policy extra=extra.json")]
+pub(crate) struct RoleApplyArgs {
+    /// Name of the role
+    pub(crate) name: RoleName,
+    #[command(flatten)]
+    pub(crate) issuer: IssuerArg,
+    /// Service account that may assume the role; * and ? stand in the namespace or in the name (repeatable)
+    #[arg(long, value_name = "NS/NAME", required = true)]
+    pub(crate) service_account: Vec<ServiceAccountPattern>,
+    /// Audience that tokens must be for (repeatable)
+    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    pub(crate) audience: Vec<Audience>,
+    /// Policy to be attached (repeatable)
+    #[arg(long, value_name = "ARN")]
+    pub(crate) policy_arn: Vec<String>,
+    /// Policy within the role (repeatable)
+    #[arg(long, value_name = "NAME=FILE")]
+    pub(crate) inline_policy: Vec<NamedFile>,
+    /// Policy of the account: made, updated by a new version, and attached (repeatable)
+    #[arg(long, value_name = "NAME=FILE")]
+    pub(crate) managed_policy: Vec<NamedFile>,
+    /// Permissions boundary
+    #[arg(long, value_name = "ARN")]
+    pub(crate) permissions_boundary: Option<String>,
+    /// Path of a new role, such as /apps/
+    #[arg(long, value_name = "P")]
+    pub(crate) path: Option<String>,
+    /// The longest session
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(3600..=43200))]
+    pub(crate) max_session_duration: Option<u32>,
+    /// Tag to be set (repeatable)
+    #[arg(long, value_name = "K=V")]
+    pub(crate) tag: Vec<Tag>,
+    /// Annotate the service accounts through the Kubernetes API
+    #[arg(long)]
+    pub(crate) annotate: bool,
+    /// Print the plan and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) kube: KubeArgs,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// Show a role; exit code 1 where there is none
+#[derive(Debug, Args)]
+pub(crate) struct RoleShowArgs {
+    /// Name of the role
+    pub(crate) name: RoleName,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// Take away what issuerctl added to a role, and the role itself where nothing of others is left
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl role delete app --dry-run
+  issuerctl role delete app --issuer https://oidc.example.com/old")]
+pub(crate) struct RoleDeleteArgs {
+    /// Name of the role
+    pub(crate) name: RoleName,
+    /// Only what lets this issuer in
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+    /// Say what would be taken away and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// `NAME=FILE` of a policy.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedFile {
+    pub(crate) name: String,
+    pub(crate) file: PathBuf,
+}
+
+impl FromStr for NamedFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+        match text.split_once('=') {
+            Some((name, file)) if (1..=128).contains(&name.len()) && name.bytes().all(allowed) && !file.is_empty() => {
+                Ok(Self { name: name.to_owned(), file: file.into() })
+            }
+            _ => Err("a policy is NAME=FILE; its name has letters, digits and +,.@_-".to_owned()),
+        }
+    }
 }
 
 /// Write a trust policy that lets service accounts assume a role, to standard output

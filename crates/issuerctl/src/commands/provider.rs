@@ -1,6 +1,6 @@
 //! `issuerctl provider`
 
-use issuer_aws::{Iam, ProviderPlan, ProviderSpec, Tags, Thumbprint, provider_policy};
+use issuer_aws::{Iam, ProviderPlan, ProviderSpec, Tags, Thumbprint, policies};
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_session::SessionOptions;
 use issuer_verify::{Expected, FetchOptions};
@@ -14,7 +14,7 @@ use crate::output::{self, ProviderChange, ProviderState, Step};
 use crate::runtime::Runtime;
 use crate::talk::Talk;
 
-const SPREADS: &str = "changes in IAM take some seconds, at times minutes, to hold everywhere";
+pub(crate) const SPREADS: &str = "changes in IAM take some seconds, at times minutes, to hold everywhere";
 
 pub(crate) fn run(command: &ProviderCommand, format: OutputFormat, talk: &Talk) -> Outcome {
     match command {
@@ -37,7 +37,7 @@ fn apply(args: &ProviderApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome
     let fetch = verify::fetch_options(&args.aws.tls)?;
     if args.aws.print_iam_policy {
         let with_thumbprints = !args.thumbprint.is_empty();
-        return policy(&args.aws, |iam| provider_policy::apply(iam, &spec, with_thumbprints), format);
+        return policy(&args.aws, |iam| policies::apply_provider(iam, &spec, with_thumbprints), format);
     }
     Runtime::start()?.block_on(async {
         if !args.no_verify {
@@ -69,7 +69,7 @@ fn apply(args: &ProviderApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome
 fn show(args: &ProviderShowArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.aws.print_iam_policy {
-        return policy(&args.aws, |iam| provider_policy::show(iam, &issuer), format);
+        return policy(&args.aws, |iam| policies::show_provider(iam, &issuer), format);
     }
     let found = Runtime::start()?
         .block_on(async { Ok::<_, Failure>(connect(&args.aws, talk).await?.find_provider(&issuer).await?) })?;
@@ -98,7 +98,7 @@ fn show(args: &ProviderShowArgs, format: OutputFormat, talk: &Talk) -> Outcome {
 fn delete(args: &ProviderDeleteArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.aws.print_iam_policy {
-        return policy(&args.aws, |iam| provider_policy::delete(iam, &issuer), format);
+        return policy(&args.aws, |iam| policies::delete_provider(iam, &issuer), format);
     }
     let deleted = Runtime::start()?.block_on(async {
         Ok::<_, Failure>(connect(&args.aws, talk).await?.delete_provider(&issuer, args.force, args.dry_run).await?)
@@ -143,7 +143,7 @@ async fn verified(spec: &ProviderSpec, fetch: &FetchOptions, talk: &Talk) -> Res
     .hint(Some("mend the issuer first, or give --no-verify")))
 }
 
-async fn connect(args: &AwsArgs, talk: &Talk) -> Result<Iam, Failure> {
+pub(crate) async fn connect(args: &AwsArgs, talk: &Talk) -> Result<Iam, Failure> {
     let iam = Iam::connect(&session(args)?).await?;
     talk.detail(&format!("account {} ({})", iam.account(), iam.partition().name));
     Ok(iam)
@@ -159,7 +159,11 @@ fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
 }
 
 /// Prints a policy for the account of the credentials, or for any account where there are none yet.
-fn policy(args: &AwsArgs, make: impl FnOnce(Option<&Iam>) -> serde_json::Value, format: OutputFormat) -> Outcome {
+pub(crate) fn policy(
+    args: &AwsArgs,
+    make: impl FnOnce(Option<&Iam>) -> serde_json::Value,
+    format: OutputFormat,
+) -> Outcome {
     let session = session(args)?;
     let iam = Runtime::start()?.block_on(Iam::connect(&session)).ok();
     output::policy(format, &make(iam.as_ref()))

@@ -1,16 +1,29 @@
 //! `issuerctl role`
 
-use issuer_aws::{Trust, TrustPolicy, USUAL_TRUST_POLICY};
+use issuer_aws::{
+    Documents, Iam, RolePlan, RoleSpec, ServiceAccountPattern, Trust, TrustPolicy, USUAL_TRUST_POLICY, policies,
+};
+use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 
 use crate::Outcome;
-use crate::cli::{OutputFormat, RoleCommand, TrustPolicyArgs};
+use crate::cli::{NamedFile, OutputFormat, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs};
+use crate::commands::provider::{SPREADS, connect, policy};
 use crate::failure::{Exit, Failure};
-use crate::output;
+use crate::files;
+use crate::output::{self, RoleChange, RoleState};
+use crate::runtime::Runtime;
+use crate::sources;
 use crate::talk::Talk;
+
+/// What the pod identity webhook looks for on a service account.
+const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 pub(crate) fn run(command: &RoleCommand, format: OutputFormat, talk: &Talk) -> Outcome {
     match command {
+        RoleCommand::Apply(args) => apply(args, format, talk),
+        RoleCommand::Show(args) => show(args, format, talk),
+        RoleCommand::Delete(args) => delete(args, format, talk),
         RoleCommand::TrustPolicy(args) => trust_policy(args, format, talk),
     }
 }
@@ -50,4 +63,186 @@ fn trust_policy(args: &TrustPolicyArgs, format: OutputFormat, talk: &Talk) -> Ou
         }
     }
     Ok(Exit::Done)
+}
+
+fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+    let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
+    let (inline, managed) = (documents(&args.inline_policy)?, documents(&args.managed_policy)?);
+    if args.aws.print_iam_policy {
+        let wanted = policies::RoleNeeds {
+            name: &args.name,
+            inline: inline.is_some(),
+            managed: managed.as_ref(),
+            boundary: args.permissions_boundary.is_some(),
+        };
+        return policy(&args.aws, |iam| policies::apply_role(iam, &wanted), format);
+    }
+    Runtime::start()?.block_on(async {
+        let iam = connect(&args.aws, talk).await?;
+        let spec = RoleSpec {
+            name: args.name.clone(),
+            trust: Trust {
+                partition: iam.partition(),
+                account: iam.account().clone(),
+                issuer,
+                audiences: args.audience.clone(),
+                service_accounts: args.service_account.clone(),
+            },
+            policy_arns: (!args.policy_arn.is_empty()).then(|| args.policy_arn.clone()),
+            inline,
+            managed,
+            boundary: args.permissions_boundary.clone(),
+            path: args.path.clone(),
+            max_session_secs: args.max_session_duration,
+            tags: args.tag.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
+        };
+        let approve = |plan: &RolePlan| {
+            for notice in &plan.notices {
+                talk.warning(notice);
+            }
+            talk.note(&format!("role {}", args.name));
+            talk.note(plan.to_string().trim_end());
+            Ok::<bool, Failure>(!args.dry_run)
+        };
+        let (plan, arn) = iam.apply_role(&spec, approve).await?;
+        if !plan.is_empty() && !args.dry_run {
+            talk.note(SPREADS);
+        }
+        if args.annotate && !args.dry_run {
+            annotate(args, &arn, talk).await?;
+        }
+        finish(args, &plan, &arn, format)
+    })
+}
+
+fn finish(args: &RoleApplyArgs, plan: &RolePlan, arn: &str, format: OutputFormat) -> Outcome {
+    let annotate: Vec<String> = literal(&args.service_account)
+        .map(|account| {
+            let (namespace, name) = (account.namespace(), account.name());
+            format!("kubectl annotate serviceaccount {name} --namespace {namespace} {ANNOTATION}={arn} --overwrite")
+        })
+        .collect();
+    match format {
+        OutputFormat::Text => annotate.iter().try_for_each(|line| output::line(line))?,
+        OutputFormat::Json => output::json(&RoleChange {
+            schema_version: output::SCHEMA_VERSION,
+            role: args.name.as_str(),
+            arn,
+            dry_run: args.dry_run,
+            changed: !plan.is_empty(),
+            steps: plan.steps.iter().map(ToString::to_string).collect(),
+            notices: &plan.notices,
+            annotate,
+        })?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Through the Kubernetes API, each literal service account.
+async fn annotate(args: &RoleApplyArgs, arn: &str, talk: &Talk) -> Result<(), Failure> {
+    let cluster = Cluster::connect(&sources::connection(&args.kube)).await?;
+    for account in literal(&args.service_account) {
+        let refuse = |reason: String| Failure::new(Exit::BadInput, format!("{account}: {reason}"));
+        let reference: ServiceAccountRef = account.to_string().parse().map_err(refuse)?;
+        cluster.annotate(&reference, ANNOTATION, arn).await?;
+        talk.note(&format!("annotated {account}"));
+    }
+    Ok(())
+}
+
+fn show(args: &RoleShowArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+    if args.aws.print_iam_policy {
+        return policy(&args.aws, |iam| policies::show_role(iam, &args.name), format);
+    }
+    let found = Runtime::start()?.block_on(async {
+        Ok::<_, Failure>(connect(&args.aws, talk).await?.find_role(&args.name, &Documents::new()).await?)
+    })?;
+    let state = RoleState::new(args.name.as_str(), found.role.as_ref());
+    match format {
+        OutputFormat::Json => output::json(&state)?,
+        OutputFormat::Text if state.exists => {
+            output::line(&format!("arn         {}", state.arn))?;
+            for arn in state.attached {
+                output::line(&format!("attached    {arn}"))?;
+            }
+            for name in &state.inline {
+                output::line(&format!("inline      {name}"))?;
+            }
+            if let Some(boundary) = state.permissions_boundary {
+                output::line(&format!("boundary    {boundary}"))?;
+            }
+            output::line(&format!("session     at most {} s", state.max_session_secs))?;
+            for (key, value) in &state.tags {
+                output::line(&format!("tag         {key}={value}"))?;
+            }
+            output::line(&state.trust_policy)?;
+        }
+        OutputFormat::Text => {}
+    }
+    if state.exists {
+        Ok(Exit::Done)
+    } else {
+        Err(Failure::new(Exit::Failure, format!("there is no role {}", args.name)))
+    }
+}
+
+fn delete(args: &RoleDeleteArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+    let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, Ports::Refuse)).transpose()?;
+    if args.aws.print_iam_policy {
+        return policy(&args.aws, |iam| policies::delete_role(iam, &args.name), format);
+    }
+    let deletion = Runtime::start()?.block_on(async {
+        let iam: Iam = connect(&args.aws, talk).await?;
+        Ok::<_, Failure>(iam.delete_role(&args.name, issuer.as_ref(), args.dry_run).await?)
+    })?;
+    for step in &deletion.steps {
+        talk.note(&format!("  {step}"));
+    }
+    for reason in &deletion.kept {
+        talk.note(&format!("the role {} stays: {reason}", args.name));
+    }
+    if deletion.steps.is_empty() {
+        talk.note("nothing to do");
+    } else if !args.dry_run {
+        talk.note(SPREADS);
+    }
+    if format == OutputFormat::Json {
+        output::json(&RoleChange {
+            schema_version: output::SCHEMA_VERSION,
+            role: args.name.as_str(),
+            arn: "",
+            dry_run: args.dry_run,
+            changed: !deletion.steps.is_empty(),
+            steps: deletion.steps.iter().map(ToString::to_string).collect(),
+            notices: &deletion.kept,
+            annotate: Vec::new(),
+        })?;
+    }
+    Ok(Exit::Done)
+}
+
+fn literal(patterns: &[ServiceAccountPattern]) -> impl Iterator<Item = &ServiceAccountPattern> {
+    patterns.iter().filter(|pattern| pattern.is_literal())
+}
+
+/// Nothing where none was given.
+fn documents(files: &[NamedFile]) -> Result<Option<Documents>, Failure> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let read = |named: &NamedFile| {
+        let bytes = files::read(&named.file)?;
+        let refuse = |error: serde_json::Error| {
+            Failure::while_doing(Exit::BadInput, format!("{} is no policy", files::name_of(&named.file)), &error)
+        };
+        let document: serde_json::Value = serde_json::from_slice(&bytes).map_err(refuse)?;
+        if document.get("Statement").is_none() {
+            return Err(Failure::new(
+                Exit::BadInput,
+                format!("{} is no policy: it has no Statement", files::name_of(&named.file)),
+            ));
+        }
+        Ok((named.name.clone(), document))
+    };
+    files.iter().map(read).collect::<Result<_, Failure>>().map(Some)
 }

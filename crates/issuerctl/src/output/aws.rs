@@ -43,6 +43,60 @@ pub(crate) struct ProviderState<'a> {
     pub(crate) tags: std::collections::BTreeMap<String, String>,
 }
 
+/// `role apply` and `role delete`.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoleChange<'a> {
+    pub(crate) schema_version: u32,
+    pub(crate) role: &'a str,
+    /// Empty for `role delete`.
+    pub(crate) arn: &'a str,
+    pub(crate) dry_run: bool,
+    /// Whether anything was changed, or would be.
+    pub(crate) changed: bool,
+    /// One text a step, in order.
+    pub(crate) steps: Vec<String>,
+    pub(crate) notices: &'a [String],
+    /// The command that annotates each service account.
+    pub(crate) annotate: Vec<String>,
+}
+
+/// `role show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoleState<'a> {
+    pub(crate) schema_version: u32,
+    pub(crate) role: &'a str,
+    pub(crate) exists: bool,
+    /// Whether issuerctl made it.
+    pub(crate) ours: bool,
+    pub(crate) arn: &'a str,
+    /// The trust policy's text.
+    pub(crate) trust_policy: String,
+    pub(crate) max_session_secs: u32,
+    pub(crate) permissions_boundary: Option<&'a str>,
+    pub(crate) attached: &'a [String],
+    /// Names of the policies within the role.
+    pub(crate) inline: Vec<&'a str>,
+    pub(crate) tags: std::collections::BTreeMap<String, String>,
+}
+
+impl<'a> RoleState<'a> {
+    pub(crate) fn new(name: &'a str, role: Option<&'a issuer_aws::Role>) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            role: name,
+            exists: role.is_some(),
+            ours: role.is_some_and(issuer_aws::Role::is_ours),
+            arn: role.map(|role| role.arn.as_str()).unwrap_or_default(),
+            trust_policy: role.map(|role| role.trust.to_json_pretty()).unwrap_or_default(),
+            max_session_secs: role.map(|role| role.max_session_secs).unwrap_or_default(),
+            permissions_boundary: role.and_then(|role| role.boundary.as_deref()),
+            attached: role.map_or(&[], |role| &role.attached),
+            inline: role.map(|role| role.inline.keys().map(String::as_str).collect()).unwrap_or_default(),
+            tags: role.map(|role| role.tags.clone()).unwrap_or_default(),
+        }
+    }
+}
+
 /// `role trust-policy`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Trust {

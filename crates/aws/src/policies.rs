@@ -1,0 +1,137 @@
+//! The IAM policies that runs need (Service Authorization Reference, "AWS Identity and Access Management").
+
+use issuer_discovery::IssuerUrl;
+use serde_json::{Value, json};
+
+use crate::{Documents, Iam, ProviderArn, ProviderSpec, RoleName};
+
+/// What creating or reconciling a provider needs.
+pub fn apply_provider(iam: Option<&Iam>, spec: &ProviderSpec, with_thumbprints: bool) -> Value {
+    let mut actions = vec!["Get", "Create", "AddClientIDTo", "Tag"];
+    if spec.prune {
+        actions.push("RemoveClientIDFrom");
+    }
+    let mut names: Vec<String> = actions.iter().map(|action| format!("iam:{action}OpenIDConnectProvider")).collect();
+    if with_thumbprints {
+        names.push("iam:UpdateOpenIDConnectProviderThumbprint".to_owned());
+    }
+    policy(iam, &spec.issuer, names)
+}
+
+/// What looking at a provider needs.
+pub fn show_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
+    policy(iam, issuer, vec!["iam:GetOpenIDConnectProvider".to_owned()])
+}
+
+/// What deleting a provider needs; its like are not looked for.
+pub fn delete_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
+    let actions = ["iam:GetOpenIDConnectProvider", "iam:DeleteOpenIDConnectProvider"];
+    document(vec![json!({"Effect": "Allow", "Action": actions, "Resource": arn(iam, issuer)})])
+}
+
+/// What a run on a role asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct RoleNeeds<'a> {
+    /// The role.
+    pub name: &'a RoleName,
+    /// Whether policies within the role are given.
+    pub inline: bool,
+    /// The policies of the account that are given.
+    pub managed: Option<&'a Documents>,
+    /// Whether a permissions boundary is given.
+    pub boundary: bool,
+}
+
+/// What creating or reconciling a role needs.
+pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
+    let mut actions = vec![
+        "CreateRole",
+        "UpdateAssumeRolePolicy",
+        "UpdateRole",
+        "TagRole",
+        "UntagRole",
+        "AttachRolePolicy",
+        "DetachRolePolicy",
+    ];
+    if needs.inline {
+        actions.extend(["PutRolePolicy", "DeleteRolePolicy"]);
+    }
+    if needs.boundary {
+        actions.push("PutRolePermissionsBoundary");
+    }
+    let mut statements = vec![read_role(iam, needs.name), allow(&actions, &role(iam, needs.name)), read_policies(iam)];
+    let change = ["CreatePolicy", "TagPolicy", "CreatePolicyVersion", "DeletePolicyVersion"];
+    statements.extend(
+        needs
+            .managed
+            .into_iter()
+            .flat_map(Documents::keys)
+            .map(|name| allow(&change, &of_account(iam, "policy", name))),
+    );
+    if needs.managed.is_some() {
+        statements.push(allow(
+            &["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"],
+            &of_account(iam, "policy", "*"),
+        ));
+    }
+    document(statements)
+}
+
+/// What looking at a role needs.
+pub fn show_role(iam: Option<&Iam>, name: &RoleName) -> Value {
+    document(vec![read_role(iam, name), read_policies(iam)])
+}
+
+/// What taking away what issuerctl added needs.
+pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
+    let actions = ["UpdateAssumeRolePolicy", "DeleteRolePolicy", "DetachRolePolicy", "DeleteRole"];
+    let policies = ["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"];
+    document(vec![
+        read_role(iam, name),
+        allow(&actions, &role(iam, name)),
+        read_policies(iam),
+        allow(&policies, &of_account(iam, "policy", "*")),
+    ])
+}
+
+fn read_role(iam: Option<&Iam>, name: &RoleName) -> Value {
+    allow(&["GetRole", "ListAttachedRolePolicies", "ListRolePolicies", "GetRolePolicy"], &role(iam, name))
+}
+
+/// Whether an attached policy is our own stands in its tags.
+fn read_policies(iam: Option<&Iam>) -> Value {
+    allow(&["GetPolicy", "GetPolicyVersion", "ListPolicyVersions"], &of_account(iam, "policy", "*"))
+}
+
+fn allow(actions: &[&str], resource: &str) -> Value {
+    let actions: Vec<String> = actions.iter().map(|action| format!("iam:{action}")).collect();
+    json!({"Effect": "Allow", "Action": actions, "Resource": resource})
+}
+
+/// Under any path.
+fn role(iam: Option<&Iam>, name: &RoleName) -> String {
+    of_account(iam, "role", &format!("*{name}"))
+}
+
+fn of_account(iam: Option<&Iam>, kind: &str, name: &str) -> String {
+    let (partition, account) = iam.map_or(("*", "*"), |iam| (iam.partition().name, iam.account().as_str()));
+    format!("arn:{partition}:iam::{account}:{kind}/{name}")
+}
+
+fn policy(iam: Option<&Iam>, issuer: &IssuerUrl, actions: Vec<String>) -> Value {
+    document(vec![
+        json!({"Effect": "Allow", "Action": actions, "Resource": arn(iam, issuer)}),
+        // A list is of the whole account.
+        json!({"Effect": "Allow", "Action": "iam:ListOpenIDConnectProviders", "Resource": "*"}),
+    ])
+}
+
+fn document(statements: Vec<Value>) -> Value {
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// Of any account, where it is not known yet whose credentials it will be.
+fn arn(iam: Option<&Iam>, issuer: &IssuerUrl) -> String {
+    iam.and_then(|iam| ProviderArn::new(iam.partition(), iam.account(), issuer).ok())
+        .map_or_else(|| format!("arn:*:iam::*:oidc-provider/{}", issuer.without_scheme()), |arn| arn.to_string())
+}

@@ -1,0 +1,149 @@
+//! A role: what is there, what is wanted, and the steps between.
+
+mod plan;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::tags::{CREATED, Record, Tags};
+use crate::{Error, Trust, TrustPolicy};
+
+pub use plan::{RoleDeletion, RolePlan, RoleStep};
+
+/// The name of a role or policy (IAM API, `roleNameType`: 1 to 64 of `A-Za-z0-9+=,.@_-`; policies up to 128).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoleName(String);
+
+/// Policy documents by their names.
+pub type Documents = BTreeMap<String, Value>;
+
+/// What is wanted of a role. What is `None` was not asked for, and stays as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleSpec {
+    /// Its name.
+    pub name: RoleName,
+    /// Who may assume it.
+    pub trust: Trust,
+    /// Policies to be attached, by ARN.
+    pub policy_arns: Option<Vec<String>>,
+    /// Policies within the role.
+    pub inline: Option<Documents>,
+    /// Policies of the account, made, updated and attached.
+    pub managed: Option<Documents>,
+    /// ARN of the permissions boundary.
+    pub boundary: Option<String>,
+    /// Path of a new role, such as `/apps/`; that of an existing one cannot change.
+    pub path: Option<String>,
+    /// The longest session, in seconds.
+    pub max_session_secs: Option<u32>,
+    /// Tags to be set; others stay.
+    pub tags: Tags,
+}
+
+/// A role as IAM has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Role {
+    /// Its name.
+    pub name: RoleName,
+    /// Its ARN.
+    pub arn: String,
+    /// Its path.
+    pub path: String,
+    /// Its trust policy.
+    pub trust: TrustPolicy,
+    /// The longest session, in seconds.
+    pub max_session_secs: u32,
+    /// ARN of the permissions boundary.
+    pub boundary: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
+    /// ARNs of the attached policies.
+    pub attached: Vec<String>,
+    /// Policies within the role.
+    pub inline: Documents,
+}
+
+/// A policy of the account as IAM has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManagedPolicy {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether issuerctl made it, by its tag.
+    pub is_ours: bool,
+    /// The document of its default version.
+    pub document: Value,
+    /// Its oldest version that is not the default one, where there is no room for another.
+    pub surplus_version: Option<String>,
+}
+
+/// What an account has of a role and the policies that bear upon it, by their names.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RoleFound {
+    /// The role itself.
+    pub role: Option<Role>,
+    /// Policies of the account with the wanted names, and attached ones that issuerctl made.
+    pub managed: BTreeMap<String, ManagedPolicy>,
+}
+
+impl RoleName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RoleName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::RoleName { text: text.to_owned() })
+        }
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl RoleSpec {
+    /// The ARN of a policy of the account by its name.
+    pub(crate) fn policy_arn(&self, name: &str) -> String {
+        format!("arn:{}:iam::{}:policy/{name}", self.trust.partition.name, self.trust.account)
+    }
+}
+
+impl RoleFound {
+    /// Whether issuerctl made the policy.
+    fn is_made(&self, arn: &str) -> bool {
+        self.managed.values().any(|policy| policy.arn == arn && policy.is_ours)
+    }
+}
+
+impl Role {
+    /// Whether issuerctl made it, by its tag.
+    pub fn is_ours(&self) -> bool {
+        self.tags.contains_key(CREATED)
+    }
+
+    /// What issuerctl added to it, by its tags.
+    fn attached_by_us(&self) -> Record {
+        Record::of(&self.tags, Record::ATTACHED)
+    }
+
+    fn inline_by_us(&self) -> Record {
+        Record::of(&self.tags, Record::INLINE)
+    }
+
+    fn tagged_by_us(&self) -> Record {
+        Record::of(&self.tags, Record::TAGS)
+    }
+}

@@ -1,0 +1,325 @@
+//! From what is there to what is wanted, in calls.
+
+use std::fmt;
+
+use issuer_discovery::IssuerUrl;
+use serde_json::Value;
+
+use super::{Documents, Role, RoleFound, RoleSpec};
+use crate::tags::{self, CREATED, OWN, Record, Tags};
+use crate::{Error, TrustPolicy};
+
+/// One call that changes something.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoleStep {
+    /// `CreateRole`.
+    Create {
+        /// The trust policy.
+        trust: TrustPolicy,
+        /// Tags, ours among them.
+        tags: Tags,
+    },
+    /// `UpdateAssumeRolePolicy`; worked out again from what is there just before.
+    UpdateTrust(TrustPolicy),
+    /// `UpdateRole`, in seconds.
+    SetMaxSession(u32),
+    /// `PutRolePermissionsBoundary`.
+    SetBoundary(String),
+    /// `PutRolePolicy`.
+    PutInline(String, Value),
+    /// `DeleteRolePolicy`.
+    DeleteInline(String),
+    /// `CreatePolicy`.
+    CreatePolicy(String, Value),
+    /// `CreatePolicyVersion`, after `DeletePolicyVersion` where there is no room.
+    UpdatePolicy {
+        /// The policy.
+        arn: String,
+        /// Its new document.
+        document: Value,
+        /// The version that makes room.
+        surplus_version: Option<String>,
+    },
+    /// `AttachRolePolicy`.
+    Attach(String),
+    /// `DetachRolePolicy`.
+    Detach(String),
+    /// `DeletePolicy`, with all its versions.
+    DeletePolicy(String),
+    /// `TagRole`.
+    Tag(Tags),
+    /// `UntagRole`.
+    Untag(Vec<String>),
+    /// `DeleteRole`.
+    Delete,
+}
+
+/// The steps to a role; `Display` is the dry run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolePlan {
+    /// In order.
+    pub steps: Vec<RoleStep>,
+    /// What the user has to be told.
+    pub notices: Vec<String>,
+}
+
+/// What is taken away of a role.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RoleDeletion {
+    /// In order; the last one is [`RoleStep::Delete`] where nothing of others is left.
+    pub steps: Vec<RoleStep>,
+    /// Why the role itself stays.
+    pub kept: Vec<String>,
+}
+
+impl RolePlan {
+    /// Compares what is wanted with what is there. What issuerctl added earlier and is no longer asked for goes; what others
+    /// added stays.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::ForeignPolicy`]; those of [`TrustPolicy::with`].
+    pub fn new(spec: &RoleSpec, found: &RoleFound) -> Result<Self, Error> {
+        let mut plan = Self { steps: Vec::new(), notices: Vec::new() };
+        match &found.role {
+            None => {
+                let trust = TrustPolicy::default().with(&spec.trust)?;
+                plan.steps.push(RoleStep::Create { trust, tags: Tags::new() });
+            }
+            Some(role) => plan.reconcile_role(spec, role)?,
+        }
+        let role = found.role.as_ref();
+        let inline = plan.inline(spec, role);
+        let attached = plan.attachments(spec, found)?;
+        plan.tags(spec, role, [(Record::INLINE, inline), (Record::ATTACHED, attached)]);
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    fn reconcile_role(&mut self, spec: &RoleSpec, role: &Role) -> Result<(), Error> {
+        if let Some(path) = spec.path.as_ref().filter(|path| **path != role.path) {
+            let (there, wanted) = (role.path.clone(), path.clone());
+            return Err(Error::Path { role: role.name.to_string(), there, wanted });
+        }
+        if !role.is_ours() {
+            self.notices
+                .push("the role was made by somebody else; it is kept as it is but for what is asked for".to_owned());
+        }
+        let trust = role.trust.clone().with(&spec.trust)?;
+        if trust != role.trust {
+            self.steps.push(RoleStep::UpdateTrust(trust));
+        }
+        if let Some(secs) = spec.max_session_secs.filter(|secs| *secs != role.max_session_secs) {
+            self.steps.push(RoleStep::SetMaxSession(secs));
+        }
+        if let Some(boundary) = spec.boundary.as_ref().filter(|boundary| role.boundary.as_ref() != Some(boundary)) {
+            self.steps.push(RoleStep::SetBoundary(boundary.clone()));
+        }
+        Ok(())
+    }
+
+    /// Gives the record of those that will be ours.
+    fn inline(&mut self, spec: &RoleSpec, role: Option<&Role>) -> Record {
+        let none = Documents::new();
+        let present = role.map_or(&none, |role| &role.inline);
+        let mut record = role.map(Role::inline_by_us).unwrap_or_default();
+        let Some(wanted) = &spec.inline else { return record };
+        for (name, document) in wanted {
+            if !present.contains_key(name) {
+                record = record.with(name);
+            }
+            if present.get(name) != Some(document) {
+                self.steps.push(RoleStep::PutInline(name.clone(), document.clone()));
+            }
+        }
+        for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
+            if record.has(name) {
+                record = record.without(name);
+                self.steps.push(RoleStep::DeleteInline(name.clone()));
+            }
+        }
+        record
+    }
+
+    /// Gives the record of those that will be ours.
+    fn attachments(&mut self, spec: &RoleSpec, found: &RoleFound) -> Result<Record, Error> {
+        let role = found.role.as_ref();
+        let present = role.map_or(&[][..], |role| &role.attached);
+        let mut record = role.map(Role::attached_by_us).unwrap_or_default();
+        let mut wanted: Vec<String> = spec.policy_arns.clone().unwrap_or_default();
+        wanted.extend(self.managed(spec, found)?);
+        for arn in &wanted {
+            if !present.contains(arn) {
+                record = record.with(arn);
+                self.steps.push(RoleStep::Attach(arn.clone()));
+            }
+        }
+        for arn in present.iter().filter(|arn| !wanted.contains(arn)) {
+            let is_made = found.is_made(arn);
+            let is_asked_for = if is_made { spec.managed.is_some() } else { spec.policy_arns.is_some() };
+            if !record.has(arn) || !is_asked_for {
+                continue;
+            }
+            record = record.without(arn);
+            self.steps.push(RoleStep::Detach(arn.clone()));
+            if is_made {
+                self.steps.push(RoleStep::DeletePolicy(arn.clone()));
+            }
+        }
+        Ok(record)
+    }
+
+    /// Gives the ARNs of the wanted policies of the account.
+    fn managed(&mut self, spec: &RoleSpec, found: &RoleFound) -> Result<Vec<String>, Error> {
+        let mut arns = Vec::new();
+        for (name, document) in spec.managed.iter().flatten() {
+            match found.managed.get(name) {
+                None => {
+                    self.steps.push(RoleStep::CreatePolicy(name.clone(), document.clone()));
+                    arns.push(spec.policy_arn(name));
+                }
+                Some(policy) if policy.document == *document => arns.push(policy.arn.clone()),
+                Some(policy) if !policy.is_ours => return Err(Error::ForeignPolicy { arn: policy.arn.clone() }),
+                Some(policy) => {
+                    arns.push(policy.arn.clone());
+                    self.steps.push(RoleStep::UpdatePolicy {
+                        arn: policy.arn.clone(),
+                        document: document.clone(),
+                        surplus_version: policy.surplus_version.clone(),
+                    });
+                }
+            }
+        }
+        Ok(arns)
+    }
+
+    /// What is ours is recorded before anything is added and until everything is taken away, so that a run that is cut off
+    /// leaves nothing behind that the next one would take for somebody else's.
+    fn tags(&mut self, spec: &RoleSpec, role: Option<&Role>, records: [(&str, Record); 2]) {
+        let none = Tags::new();
+        let present = role.map_or(&none, |role| &role.tags);
+        let [mut first, mut last] = [spec.tags.clone(), Tags::new()];
+        let mut keys = role.map(Role::tagged_by_us).unwrap_or_default();
+        let mut untag = Vec::new();
+        // Without any tag asked for, those that are there stay.
+        if !spec.tags.is_empty() {
+            for key in present.keys().filter(|key| !key.starts_with(OWN) && !spec.tags.contains_key(*key)) {
+                if keys.has(key) {
+                    keys = keys.without(key);
+                    untag.push(key.clone());
+                }
+            }
+            for key in spec.tags.keys().filter(|key| !present.contains_key(*key)) {
+                keys = keys.with(key);
+            }
+        }
+        for (name, after) in records.into_iter().chain([(Record::TAGS, keys)]) {
+            let both = Record::of(present, name).union(&after);
+            first.insert(name.to_owned(), both.value());
+            if both != after {
+                last.insert(name.to_owned(), after.value());
+            }
+        }
+        // An empty record is no tag, unless one has to be emptied.
+        first.retain(|key, value| !value.is_empty() || present.contains_key(key));
+        if role.is_none() {
+            first.insert(CREATED.to_owned(), "true".to_owned());
+        }
+        let missing = tags::missing(&first, present);
+        match self.steps.first_mut() {
+            Some(RoleStep::Create { tags, .. }) => *tags = missing,
+            _ if missing.is_empty() => {}
+            _ => self.steps.insert(0, RoleStep::Tag(missing)),
+        }
+        if !untag.is_empty() {
+            self.steps.push(RoleStep::Untag(untag));
+        }
+        if !last.is_empty() {
+            self.steps.push(RoleStep::Tag(last));
+        }
+    }
+}
+
+impl RoleDeletion {
+    /// Takes away what issuerctl added, for one issuer or for all, and the role itself where issuerctl made it and nothing of
+    /// others is left.
+    pub fn new(found: &RoleFound, issuer: Option<&IssuerUrl>) -> Self {
+        let mut deletion = Self::default();
+        let Some(role) = &found.role else { return deletion };
+        let trust = role.trust.clone().without(issuer);
+        if trust.has_own_statements() {
+            deletion.kept.push("it trusts other issuers of ours".to_owned());
+        } else {
+            deletion.take_policies(role, found);
+            if !role.is_ours() {
+                deletion.kept.push("issuerctl did not make it".to_owned());
+            }
+        }
+        if trust.has_foreign_statements() {
+            deletion.kept.push("others added statements to its trust policy".to_owned());
+        }
+        if deletion.kept.is_empty() {
+            deletion.steps.push(RoleStep::Delete);
+        } else if trust != role.trust {
+            deletion.steps.insert(0, RoleStep::UpdateTrust(trust));
+        }
+        deletion
+    }
+
+    fn take_policies(&mut self, role: &Role, found: &RoleFound) {
+        let (inline, attached) = (role.inline_by_us(), role.attached_by_us());
+        for name in role.inline.keys() {
+            if inline.has(name) {
+                self.steps.push(RoleStep::DeleteInline(name.clone()));
+            } else {
+                self.kept.push(format!("others added the inline policy {name}"));
+            }
+        }
+        for arn in &role.attached {
+            if !attached.has(arn) {
+                self.kept.push(format!("others attached {arn}"));
+                continue;
+            }
+            self.steps.push(RoleStep::Detach(arn.clone()));
+            if found.is_made(arn) {
+                self.steps.push(RoleStep::DeletePolicy(arn.clone()));
+            }
+        }
+    }
+}
+
+impl fmt::Display for RolePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            writeln!(f, "  {step}")?;
+        }
+        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for RoleStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { .. } => f.write_str("+ role"),
+            Self::UpdateTrust(_) => f.write_str("~ trust       the statements of issuerctl"),
+            Self::SetMaxSession(secs) => write!(f, "~ session     at most {secs} s"),
+            Self::SetBoundary(arn) => write!(f, "~ boundary    {arn}"),
+            Self::PutInline(name, _) => write!(f, "~ inline      {name}"),
+            Self::DeleteInline(name) => write!(f, "- inline      {name}"),
+            Self::CreatePolicy(name, _) => write!(f, "+ policy      {name}"),
+            Self::UpdatePolicy { arn, .. } => write!(f, "~ policy      {arn}"),
+            Self::Attach(arn) => write!(f, "+ attachment  {arn}"),
+            Self::Detach(arn) => write!(f, "- attachment  {arn}"),
+            Self::DeletePolicy(arn) => write!(f, "- policy      {arn}"),
+            Self::Tag(tags) => {
+                let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                write!(f, "~ tags        {}", pairs.join(", "))
+            }
+            Self::Untag(keys) => write!(f, "- tags        {}", keys.join(", ")),
+            Self::Delete => f.write_str("- role"),
+        }
+    }
+}
