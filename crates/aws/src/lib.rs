@@ -1,10 +1,12 @@
 //! What must exist in IAM for an issuer.
 //!
 //! Trust policies and plans are plain values: [`TrustPolicy`] builds one, merges its statement into whatever is there already,
-//! and takes it out again; [`ProviderPlan`] compares what is wanted with what was found. [`Iam`] alone talks to AWS.
+//! and takes it out again; [`lint`] judges one that others wrote; [`ProviderPlan`] and [`RolePlan`] compare what is wanted with
+//! what was found. [`Iam`] alone talks to AWS.
 
 mod error;
 mod iam;
+mod lint;
 mod names;
 pub mod policies;
 mod provider;
@@ -14,6 +16,7 @@ mod trust;
 
 pub use error::{Category, Error};
 pub use iam::Iam;
+pub use lint::{Finding, LintOptions, LintReport, Status, lint};
 pub use names::{AccountId, Audience, DEFAULT_AUDIENCE, ProviderArn, ServiceAccountPattern};
 pub use provider::{Found, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
 pub use role::{Documents, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep};

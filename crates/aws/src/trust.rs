@@ -162,6 +162,11 @@ impl TrustPolicy {
         self.0.get("Statement").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// Its `Version`, if it has one.
+    pub(crate) fn version(&self) -> Option<&Value> {
+        self.0.get("Version")
+    }
+
     /// Characters without white space, as IAM counts them.
     pub fn size(&self) -> usize {
         self.to_json().chars().filter(|c| !c.is_whitespace()).count()

@@ -1,0 +1,272 @@
+//! Statements, read for one issuer.
+
+use serde_json::Value;
+
+use super::Wanted;
+use super::claims;
+use super::findings::{Findings, Topic, list};
+use super::keys::Key;
+use super::operator::{How, Operator, glob};
+use super::principal::Principal;
+use super::subject::{Reach, reach};
+
+const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+
+/// A statement as it looks to the issuer.
+pub(super) struct Statement<'a> {
+    /// What messages call it.
+    pub(super) label: String,
+    value: &'a Value,
+    principal: Principal<'a>,
+    /// Who is meant by a `NotPrincipal`.
+    not_principal: Option<Principal<'a>>,
+    pub(super) conditions: Vec<Condition<'a>>,
+    names_issuer: bool,
+}
+
+/// One key under one operator.
+pub(super) struct Condition<'a> {
+    pub(super) operator: Operator,
+    pub(super) operator_name: &'a str,
+    pub(super) key: Key,
+    pub(super) key_name: &'a str,
+    pub(super) values: Vec<String>,
+}
+
+impl<'a> Statement<'a> {
+    pub(super) fn read(value: &'a Value, index: usize, count: usize, wanted: &Wanted) -> Self {
+        let principal = Principal::read(&value["Principal"]);
+        let mut label = if count == 1 { "the statement".to_owned() } else { format!("statement {}", index + 1) };
+        if let Some(sid) = value["Sid"].as_str() {
+            label = format!("{label} ({sid})");
+        }
+        Self {
+            label,
+            value,
+            names_issuer: principal.names(&wanted.issuer),
+            principal,
+            not_principal: value.get("NotPrincipal").map(Principal::read),
+            conditions: conditions(value, &wanted.issuer),
+        }
+    }
+
+    pub(super) fn denies(&self) -> bool {
+        self.value["Effect"] == "Deny"
+    }
+
+    pub(super) fn names_issuer(&self) -> bool {
+        self.names_issuer
+    }
+
+    pub(super) fn keys_name_issuer(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.key.means_ours())
+    }
+
+    /// Whether everybody with a token of anybody is let in.
+    pub(super) fn lets_everybody(&self) -> bool {
+        self.principal.everybody && (self.takes_action() || self.keys_name_issuer())
+    }
+
+    pub(super) fn federated(&self) -> impl Iterator<Item = &'a str> + use<'_, 'a> {
+        self.principal.federated.iter().copied()
+    }
+
+    /// Names what is wrong with it as one for the issuer, and says whether anything fails.
+    pub(super) fn judge(&self, wanted: &Wanted, findings: &mut Findings) -> bool {
+        let before = findings.failures();
+        self.judge_form(findings);
+        self.principal.judge(&self.label, wanted, findings);
+        self.judge_action(findings);
+        claims::judge(self, wanted, findings);
+        findings.failures() > before
+    }
+
+    /// Names a `Deny` that takes the tokens' access back.
+    pub(super) fn judge_deny(&self, wanted: &Wanted, findings: &mut Findings) {
+        let concerns = match &self.not_principal {
+            Some(spared) => !spared.is(wanted),
+            None => self.principal.is(wanted),
+        };
+        if !self.denies() || !concerns || !self.takes_action() {
+            return;
+        }
+        // The surest answer for any of the audiences.
+        let hit = wanted.audiences.iter().filter_map(|audience| self.deny_hits(audience, wanted)).max();
+        match hit {
+            None => {}
+            Some(Hit::Surely) => findings.fail(
+                Topic::Deny,
+                "deny",
+                format!("{} denies {ACTION} to the tokens", self.label),
+                "STS answers AccessDenied: a Deny outweighs every Allow",
+                "take the statement out, or narrow its conditions",
+            ),
+            Some(Hit::Perhaps) => findings.warn(
+                Topic::Deny,
+                "deny",
+                format!("{} denies {ACTION} to some requests", self.label),
+                "STS answers AccessDenied to them, whatever the other statements say",
+                "make sure that its conditions do not meet your service accounts",
+            ),
+        }
+    }
+
+    /// Whether a token gets in by this statement; conditions on things that no token has count as met.
+    pub(super) fn lets_in(&self, audience: &str, subject: Option<&str>, wanted: &Wanted) -> bool {
+        self.value["Effect"] == "Allow"
+            && self.principal.is(wanted)
+            && self.takes_action()
+            && self.conditions.iter().all(|condition| condition.met(audience, subject) != Some(false))
+    }
+
+    /// Whether it looks as if it were meant for such a token, whatever keeps the token out.
+    pub(super) fn is_meant_for(&self, audience: &str, subject: Option<&str>) -> bool {
+        self.conditions.iter().filter(|condition| condition.operator.positive().is_some()).all(|condition| {
+            match (condition.key.claim(), subject) {
+                (Some("aud"), _) => condition.values.iter().any(|value| like(value, audience)),
+                (Some("sub"), Some(subject)) => condition
+                    .values
+                    .iter()
+                    .any(|value| like(value, subject) || reach(&value.to_lowercase()) == Reach::Nobody),
+                _ => true,
+            }
+        })
+    }
+
+    fn judge_form(&self, findings: &mut Findings) {
+        let label = &self.label;
+        let effect = &self.value["Effect"];
+        if effect != "Allow" {
+            findings.fail(
+                Topic::Statement,
+                "statement-effect",
+                format!("{label} has the Effect {effect}"),
+                "IAM refuses the policy",
+                r#"write "Effect": "Allow""#,
+            );
+        }
+        if self.value.get("Resource").or(self.value.get("NotResource")).is_some() {
+            findings.fail(
+                Topic::Statement,
+                "statement-resource",
+                format!("{label} has a Resource"),
+                "IAM refuses the policy: the resource of a trust policy is its role",
+                "take the Resource out",
+            );
+        }
+    }
+
+    fn judge_action(&self, findings: &mut Findings) {
+        let actions = strings(&self.value["Action"]);
+        if actions.iter().any(|action| action.eq_ignore_ascii_case(ACTION)) {
+            return;
+        }
+        let fix = format!("write \"Action\": \"{ACTION}\"");
+        if self.takes_action() {
+            findings.warn(
+                Topic::Action,
+                "action-wide",
+                format!("{} allows {ACTION} only by a wildcard or by not excluding it", self.label),
+                "it allows more than tokens need, and IAM may refuse it in a trust policy",
+                fix,
+            );
+        } else {
+            let what = if actions.is_empty() { "no Action".to_owned() } else { format!("Action {}", list(&actions)) };
+            findings.fail(
+                Topic::Action,
+                "action-wrong",
+                format!("{} has {what}", self.label),
+                "no token is let in: tokens come with AssumeRoleWithWebIdentity alone",
+                fix,
+            );
+        }
+    }
+
+    /// Whether its actions include the one of tokens. Case makes no difference.
+    fn takes_action(&self) -> bool {
+        let takes = |value: &Value| {
+            strings(value).iter().any(|action| glob(&action.to_ascii_lowercase(), &ACTION.to_ascii_lowercase()))
+        };
+        match self.value.get("NotAction") {
+            Some(not) => !takes(not),
+            None => takes(&self.value["Action"]),
+        }
+    }
+
+    fn deny_hits(&self, audience: &str, wanted: &Wanted) -> Option<Hit> {
+        let mut hit = Hit::Surely;
+        for condition in &self.conditions {
+            match condition.met(audience, wanted.subject.as_deref()) {
+                Some(false) => return None,
+                Some(true) => {}
+                None => hit = Hit::Perhaps,
+            }
+        }
+        Some(hit)
+    }
+}
+
+impl Condition<'_> {
+    /// Whether a token meets it; `None` where that depends on what is not known.
+    pub(super) fn met(&self, audience: &str, subject: Option<&str>) -> Option<bool> {
+        let claim = match &self.key {
+            Key::Context => return None,
+            Key::Ours { claim } if claim == "aud" => Some(audience),
+            Key::Ours { claim } if claim == "sub" => Some(subject?),
+            // Tokens of service accounts have no other claim that IAM knows a key for.
+            Key::Ours { .. } | Key::Astray { .. } => None,
+        };
+        Some(self.operator.holds(&self.values, claim))
+    }
+}
+
+/// How sure it is that a `Deny` meets the tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Hit {
+    Perhaps,
+    Surely,
+}
+
+/// One text, or the texts of a list.
+pub(super) fn strings(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The members of an object.
+pub(super) fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+fn conditions<'a>(statement: &'a Value, issuer: &str) -> Vec<Condition<'a>> {
+    let mut all = Vec::new();
+    for (operator_name, keys) in members(&statement["Condition"]) {
+        for (key_name, values) in members(keys) {
+            all.push(Condition {
+                operator: Operator::read(operator_name),
+                operator_name,
+                key: Key::read(key_name, issuer),
+                key_name,
+                values: texts(values),
+            });
+        }
+    }
+    all
+}
+
+/// Values as texts: IAM takes `true` for `"true"` and 1 for `"1"`.
+fn texts(values: &Value) -> Vec<String> {
+    match values {
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::String(text) => vec![text.clone()],
+        Value::Bool(_) | Value::Number(_) => vec![values.to_string()],
+        Value::Null | Value::Object(_) => Vec::new(),
+    }
+}
+
+fn like(value: &str, text: &str) -> bool {
+    How::Like.is_met(&value.to_lowercase(), &text.to_lowercase())
+}
