@@ -45,6 +45,11 @@ impl<'s> Claim<'s> {
         self.bounds().next().is_some()
     }
 
+    /// Whether a key that is not this issuer's stands where one for this claim should. One without a claim may be either.
+    fn is_meant(&self, key: &Key) -> bool {
+        matches!(key, Key::Astray { claim, .. } if claim == self.name || claim.is_empty())
+    }
+
     fn judge_operators(&self, statement: &Statement<'_>, wanted: &Wanted, findings: &mut Findings) {
         let (name, label) = (self.name, self.label);
         let mut wrong = false;
@@ -69,10 +74,7 @@ impl<'s> Claim<'s> {
                 findings.fail(self.topic, "operator-negated", used, consequence, fix);
             }
         }
-        let meant = statement
-            .conditions
-            .iter()
-            .any(|condition| matches!(&condition.key, Key::Astray { claim, .. } if claim == name));
+        let meant = statement.conditions.iter().any(|condition| self.is_meant(&condition.key));
         if !self.is_bound() && !wrong && !meant {
             self.missing(wanted, findings);
         }
@@ -138,20 +140,20 @@ fn keys(statement: &Statement<'_>, wanted: &Wanted, claims: &[Claim<'_>; 2], fin
     ] {
         let (mut names, mut never) = (Vec::new(), false);
         for condition in &statement.conditions {
-            let Key::Astray { claim, fault: this } = &condition.key else { continue };
+            if !matches!(&condition.key, Key::Astray { fault: this, .. } if *this == fault) {
+                continue;
+            }
             let keeps_out = !condition.operator.holds(&condition.values, None);
-            let unbound = claims.iter().find(|known| known.name == claim && !known.is_bound());
-            if *this == fault && (keeps_out || unbound.is_some()) {
+            let meant: Vec<&Claim<'_>> = claims.iter().filter(|claim| claim.is_meant(&condition.key)).collect();
+            if keeps_out || meant.iter().any(|claim| !claim.is_bound()) {
                 never |= keeps_out;
                 names.push(condition.key_name);
-                if let Some(known) = claims.iter().find(|known| known.name == claim) {
-                    findings.touch(known.topic);
-                }
+                meant.iter().for_each(|claim| findings.touch(claim.topic));
             }
         }
         names.dedup();
         if !names.is_empty() {
-            let topic = claims.iter().find(|known| !known.is_bound()).map_or(Topic::Sub, |known| known.topic);
+            let topic = claims.iter().find(|claim| !claim.is_bound()).map_or(Topic::Sub, |claim| claim.topic);
             let consequence =
                 if never { "no token is let in: no request has such a key" } else { "it asks for nothing" };
             findings.fail(

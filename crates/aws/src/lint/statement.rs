@@ -121,13 +121,16 @@ impl<'a> Statement<'a> {
 
     /// Whether it looks as if it were meant for such a token, whatever keeps the token out.
     pub(super) fn is_meant_for(&self, audience: &str, subject: Option<&str>) -> bool {
-        self.conditions.iter().filter(|condition| condition.operator.positive().is_some()).all(|condition| {
+        self.conditions.iter().all(|condition| {
+            let values = &condition.values;
+            if condition.operator.positive().is_none() || !condition.key.means_ours() || values.is_empty() {
+                return true;
+            }
             match (condition.key.claim(), subject) {
-                (Some("aud"), _) => condition.values.iter().any(|value| like(value, audience)),
-                (Some("sub"), Some(subject)) => condition
-                    .values
-                    .iter()
-                    .any(|value| like(value, subject) || reach(&value.to_lowercase()) == Reach::Nobody),
+                (Some("aud"), _) => values.iter().any(|value| like(value, audience)),
+                (Some("sub"), Some(subject)) => {
+                    values.iter().any(|value| like(value, subject) || reach(&value.to_lowercase()) == Reach::Nobody)
+                }
                 _ => true,
             }
         })
