@@ -16,7 +16,7 @@ use issuer_discovery::IssuerUrl;
 
 use crate::{AccountId, Audience, Error, MAX_TRUST_POLICY, ServiceAccountPattern, TrustPolicy, USUAL_TRUST_POLICY};
 use findings::{Findings, Topic, list};
-use statement::Statement;
+use statement::{Naming, Statement};
 
 /// What a trust policy is judged for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,18 +133,19 @@ impl Wanted {
     }
 }
 
-/// The statements that should let tokens of the issuer in. One that names it in its condition keys alone belongs to another
-/// issuer, unless there is no better one.
+/// The statements that should let tokens of the issuer in.
 fn ours<'s, 'a>(statements: &'s [Statement<'a>]) -> Vec<&'s Statement<'a>> {
-    let (allow, by_principal): (Vec<_>, Vec<_>) = (
-        statements.iter().filter(|statement| !statement.denies()).collect(),
-        statements.iter().filter(|statement| !statement.denies() && statement.names_issuer()).collect(),
-    );
-    if by_principal.is_empty() {
-        allow.into_iter().filter(|statement| statement.keys_name_issuer() || statement.lets_everybody()).collect()
-    } else {
-        allow.into_iter().filter(|statement| statement.names_issuer() || statement.lets_everybody()).collect()
-    }
+    let allow = || statements.iter().filter(|statement| !statement.denies());
+    let best = allow().map(Statement::naming).max();
+    allow()
+        .filter(|statement| match statement.naming() {
+            Naming::Rightly | Naming::Loosely => true,
+            // Where another statement is right, this is another issuer's, which differs in case.
+            Naming::OtherCase => best != Some(Naming::Rightly),
+            // Keys alone may be copied, into the statement of another issuer.
+            Naming::No => statement.lets_everybody() || (best == Some(Naming::No) && statement.keys_name_issuer()),
+        })
+        .collect()
 }
 
 fn version(policy: &TrustPolicy, findings: &mut Findings) {

@@ -136,6 +136,9 @@ fn statements_of_others_are_left_alone() {
     assert_faults(&[statement.clone(), good()], &[]);
     assert_faults(&[statement], &["!statement-missing"]);
     assert_faults(&[other], &["!statement-missing"]);
+    // An issuer that differs in case is another one, if ours is there too.
+    let upper = with("Principal", json!({"Federated": PROVIDER.replace("prod", "PROD")}));
+    assert_faults(&[upper, good()], &[]);
     assert_faults(&[], &["!statement-missing"]);
 }
 
@@ -318,6 +321,8 @@ fn audiences() {
     assert_eq!(faults(&judge(&[good()], &two)), ["!aud-mismatch"]);
     assert_eq!(faults(&judge(&[aud("StringEquals", json!(["sts.amazonaws.com", "vault"]))], &two)), [""; 0]);
     assert_eq!(faults(&judge(&[good()], &LintOptions { audiences: Vec::new(), ..options() })), [""; 0]);
+    let star = LintOptions { audiences: vec!["team-*".parse().unwrap()], ..options() };
+    assert_eq!(faults(&judge(&[aud("StringEquals", json!("team-*"))], &star)), [""; 0]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(super) fn judge(statement: &Statement<'_>, wanted: &Wanted, findings: &mut F
     keys(statement, wanted, &claims, findings);
     for claim in &claims {
         claim.judge_operators(statement, wanted, findings);
-        claim.judge_wildcards(findings);
+        claim.judge_wildcards(wanted, findings);
     }
     audiences(&claims[0], wanted, findings);
     subjects(&claims[1], findings);
@@ -113,9 +113,12 @@ impl<'s> Claim<'s> {
     }
 
     /// `*` and `?` are plain characters but under StringLike.
-    fn judge_wildcards(&self, findings: &mut Findings) {
+    fn judge_wildcards(&self, wanted: &Wanted, findings: &mut Findings) {
         for (condition, _) in self.bounds().filter(|(_, how)| *how != How::Like) {
-            let values: Vec<&str> = condition.values.iter().map(String::as_str).filter(|text| wild(text)).collect();
+            // An audience may have such a character itself.
+            let meant = |value: &str| self.name == "aud" && wanted.audiences.iter().any(|audience| audience == value);
+            let values = condition.values.iter().map(String::as_str);
+            let values: Vec<&str> = values.filter(|value| wild(value) && !meant(value)).collect();
             if !values.is_empty() {
                 findings.fail(
                     self.topic,

@@ -52,6 +52,11 @@ impl<'a> Principal<'a> {
         self.federated.iter().chain(&self.others).any(|text| clean(tail(text)) == clean(issuer))
     }
 
+    /// The same, where case counts.
+    pub(super) fn names_in_case(&self, issuer: &str) -> bool {
+        self.federated.iter().chain(&self.others).any(|text| trim(tail(text)) == issuer)
+    }
+
     /// Whether it is the provider of this issuer, or everybody.
     pub(super) fn is(&self, wanted: &Wanted) -> bool {
         self.everybody || self.lists(wanted)
@@ -193,5 +198,9 @@ fn tail(text: &str) -> &str {
 
 /// An issuer without all that people add to it.
 fn clean(issuer: &str) -> String {
-    without_scheme(issuer).unwrap_or(issuer).trim_end_matches('/').to_ascii_lowercase()
+    trim(issuer).to_ascii_lowercase()
+}
+
+fn trim(issuer: &str) -> &str {
+    without_scheme(issuer).unwrap_or(issuer).trim_end_matches('/')
 }

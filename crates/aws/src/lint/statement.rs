@@ -21,7 +21,20 @@ pub(super) struct Statement<'a> {
     /// Who is meant by a `NotPrincipal`.
     not_principal: Option<Principal<'a>>,
     pub(super) conditions: Vec<Condition<'a>>,
-    names_issuer: bool,
+    naming: Naming,
+}
+
+/// How a statement's principal speaks of the issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Naming {
+    /// Not at all.
+    No,
+    /// As something that differs in case.
+    OtherCase,
+    /// If not as an ARN should.
+    Loosely,
+    /// As it should.
+    Rightly,
 }
 
 /// One key under one operator.
@@ -43,7 +56,12 @@ impl<'a> Statement<'a> {
         Self {
             label,
             value,
-            names_issuer: principal.names(&wanted.issuer),
+            naming: match &principal {
+                principal if principal.lists(wanted) => Naming::Rightly,
+                principal if principal.names_in_case(&wanted.issuer) => Naming::Loosely,
+                principal if principal.names(&wanted.issuer) => Naming::OtherCase,
+                _ => Naming::No,
+            },
             principal,
             not_principal: value.get("NotPrincipal").map(Principal::read),
             conditions: conditions(value, &wanted.issuer),
@@ -54,8 +72,8 @@ impl<'a> Statement<'a> {
         self.value["Effect"] == "Deny"
     }
 
-    pub(super) fn names_issuer(&self) -> bool {
-        self.names_issuer
+    pub(super) fn naming(&self) -> Naming {
+        self.naming
     }
 
     pub(super) fn keys_name_issuer(&self) -> bool {

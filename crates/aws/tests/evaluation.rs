@@ -1,6 +1,5 @@
 //! The evaluator of the other tests, against what the IAM user guide says of each operator.
 
-#[path = "evaluator/mod.rs"]
 mod evaluator;
 
 use evaluator::{Request, allows, conditions_hold, like};
