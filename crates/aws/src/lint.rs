@@ -5,6 +5,7 @@
 //! of other issuers and services are left alone.
 
 mod claims;
+mod duplicates;
 mod findings;
 mod keys;
 mod operator;
@@ -77,6 +78,9 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     let wanted = Wanted::new(expected);
     let mut findings = Findings::default();
     version(&policy, &mut findings);
+    for name in duplicates::find(text) {
+        duplicate(&name, &mut findings);
+    }
     let count = policy.statements().len();
     let statements: Vec<Statement<'_>> = (policy.statements().iter().enumerate())
         .map(|(index, value)| Statement::read(value, index, count, &wanted))
@@ -137,7 +141,7 @@ impl Wanted {
 fn ours<'s, 'a>(statements: &'s [Statement<'a>]) -> Vec<&'s Statement<'a>> {
     let allow = || statements.iter().filter(|statement| !statement.denies());
     let best = allow().map(Statement::naming).max();
-    allow()
+    let ours: Vec<_> = allow()
         .filter(|statement| match statement.naming() {
             Naming::Rightly | Naming::Loosely => true,
             // Where another statement is right, this is another issuer's, which differs in case.
@@ -145,7 +149,10 @@ fn ours<'s, 'a>(statements: &'s [Statement<'a>]) -> Vec<&'s Statement<'a>> {
             // Keys alone may be copied, into the statement of another issuer.
             Naming::No => statement.lets_everybody() || (best == Some(Naming::No) && statement.keys_name_issuer()),
         })
-        .collect()
+        .collect();
+    // Tags of sessions may have a statement of their own, beside the one of the tokens.
+    let all_additions = ours.iter().all(|statement| statement.is_addition());
+    ours.into_iter().filter(|statement| all_additions || !statement.is_addition()).collect()
 }
 
 fn version(policy: &TrustPolicy, findings: &mut Findings) {
@@ -159,6 +166,16 @@ fn version(policy: &TrustPolicy, findings: &mut Findings) {
             r#"write "Version": "2012-10-17""#,
         );
     }
+}
+
+fn duplicate(name: &str, findings: &mut Findings) {
+    findings.fail(
+        Topic::Statement,
+        "member-twice",
+        format!("there are two members {name:?} in one object"),
+        "one of them is lost, or IAM refuses the policy",
+        "put what is in both into one",
+    );
 }
 
 fn statement_missing(statements: &[Statement<'_>], wanted: &Wanted, findings: &mut Findings) {

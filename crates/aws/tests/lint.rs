@@ -1,4 +1,5 @@
 //! What the lint of trust policies finds.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use issuer_aws::{Error, LintOptions, LintReport, Status, Trust, TrustPolicy, lint};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
@@ -128,6 +129,10 @@ fn statements_of_others_are_left_alone() {
     let mut copied = other.clone();
     copied["Condition"] = good()["Condition"].clone();
     let denied = json!({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"});
+    let mut tags = with("Action", json!("sts:TagSession"));
+    tags["Condition"] = json!({"StringLike": {"aws:RequestTag/team": "*"}});
+    assert_faults(&[tags.clone(), good()], &[]);
+    assert_faults(&[tags], &["!action-wrong", "key-other", "!aud-missing", "!sub-missing"]);
     assert_faults(&[ec2, people, other.clone(), copied, good(), denied], &[]);
     // Another cluster at the same host.
     let test = json!({"Federated": PROVIDER.replace("prod", "test")});
@@ -202,6 +207,9 @@ fn effects_actions_and_what_iam_refuses() {
         }
         assert_faults(&[statement], &[expected]);
     }
+    let twice = good().to_string().replace("\"StringEquals\":", "\"StringEquals\":{},\"StringEquals\":");
+    let policy = format!("{{\"Statement\":[{twice}]}}");
+    assert_eq!(faults(&lint(&policy, &options()).unwrap()), ["!member-twice"]);
     let policy = json!({"Version": "2024-01-01", "Statement": [good()]}).to_string();
     assert_eq!(faults(&lint(&policy, &options()).unwrap()), ["!policy-version"]);
 }

@@ -125,7 +125,11 @@ impl<'s> Claim<'s> {
                     "wildcard-equals",
                     format!("{} has {} for {} under {}", self.label, list(&values), self.name, condition.operator_name),
                     "it never matches: there * and ? are plain characters",
-                    "use StringLike",
+                    if self.name == "aud" {
+                        format!("write {}", list(&wanted.audiences))
+                    } else {
+                        "use StringLike for sub, with wildcards in the name or the namespace and not in both".to_owned()
+                    },
                 );
             }
         }
@@ -176,7 +180,7 @@ fn keys(statement: &Statement<'_>, wanted: &Wanted, claims: &[Claim<'_>; 2], fin
                     "key-claim",
                     format!("{label} has a condition on {:?}", condition.key_name),
                     "no token is let in: those of service accounts have no such claim that IAM reads",
-                    &*fix,
+                    "take it out",
                 );
             }
             Key::Context => findings.warn(

@@ -85,6 +85,15 @@ impl<'a> Statement<'a> {
         self.principal.everybody && (self.takes_action() || self.keys_name_issuer())
     }
 
+    /// Whether it allows only what goes with a token's action, such as tags of the session.
+    pub(super) fn is_addition(&self) -> bool {
+        let actions = strings(&self.value["Action"]);
+        let of_sessions = |action: &&str| {
+            ["sts:TagSession", "sts:SetSourceIdentity"].iter().any(|known| known.eq_ignore_ascii_case(action))
+        };
+        !actions.is_empty() && actions.iter().all(of_sessions)
+    }
+
     pub(super) fn federated(&self) -> impl Iterator<Item = &'a str> + use<'_, 'a> {
         self.principal.federated.iter().copied()
     }
