@@ -184,6 +184,15 @@ fn principals() {
     // In a list the right one is enough.
     assert_faults(&[with("Principal", json!({"Federated": [format!("{PROVIDER}/"), PROVIDER]}))], &[]);
     assert_faults(&[with("Principal", json!({"Federated": [format!("{PROVIDER}/")]}))], &["!provider-slash"]);
+    // Everybody but somebody is everybody, even beside a healthy statement.
+    let mut but = with("NotPrincipal", json!({"AWS": "arn:aws:iam::111122223333:root"}));
+    but.as_object_mut().unwrap().remove("Principal");
+    assert_faults(&[but, good()], &["!principal-wildcard"]);
+    // Others in the list are kept out by the keys that they lack, unless no condition asks for one.
+    let mut two = with("Principal", json!({"Federated": ["accounts.google.com", PROVIDER]}));
+    assert_faults(std::slice::from_ref(&two), &[]);
+    two["Condition"] = json!({"StringEqualsIfExists": {AUD: "sts.amazonaws.com", SUB: APP}});
+    assert_faults(&[two], &["operator-if-exists", "operator-if-exists", "!provider-others"]);
     // Every partition has providers; whether it is the role's, nobody can tell from the policy.
     assert_faults(&[federated(PROVIDER.replace("aws:", "aws-cn:"))], &[]);
 }

@@ -65,6 +65,7 @@ proptest! {
             prop_assert!(!lets_in("sts.amazonaws.com", "system:serviceaccount:xx:yy"), "passes and is too wide: {:#}", policy);
             let foreign = ["aud-wildcard", "aud-extra"].iter().any(|id| faults(&report).contains(id));
             prop_assert!(foreign || !lets_in("vault", APP), "passes and takes any audience: {:#}", policy);
+            // The token of another issuer, whose provider the statement may name beside ours.
             let other = PROVIDER.replace("prod", "test");
             prop_assert!(!allows(&policy, &Request::token(&other, "oidc.example.com/test", "sts.amazonaws.com", APP)));
         } else if works {

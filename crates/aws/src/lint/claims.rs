@@ -21,6 +21,7 @@ pub(super) fn judge(statement: &Statement<'_>, wanted: &Wanted, findings: &mut F
         claim.judge_operators(statement, wanted, findings);
         claim.judge_wildcards(wanted, findings);
     }
+    others(statement, wanted, &claims, findings);
     audiences(&claims[0], wanted, findings);
     subjects(&claims[1], findings);
 }
@@ -192,6 +193,25 @@ fn keys(statement: &Statement<'_>, wanted: &Wanted, claims: &[Claim<'_>; 2], fin
             ),
             _ => {}
         }
+    }
+}
+
+/// Tokens of other issuers do not have this issuer's keys, so a statement for several providers needs a condition that asks for
+/// one of them.
+fn others(statement: &Statement<'_>, wanted: &Wanted, claims: &[Claim<'_>; 2], findings: &mut Findings) {
+    let mut ours = claims.iter().flat_map(|claim| &claim.conditions).peekable();
+    let lax = ours.peek().is_some() && ours.all(|condition| condition.operator.holds(&condition.values, None));
+    if lax && statement.has_other_providers(wanted) {
+        findings.fail(
+            Topic::Provider,
+            "provider-others",
+            format!(
+                "{} is for other providers too, and its conditions hold where {}'s claims are not there",
+                statement.label, wanted.issuer
+            ),
+            "every token of the other providers is let in",
+            "give each provider a statement of its own, with StringEquals or StringLike",
+        );
     }
 }
 

@@ -49,10 +49,15 @@ impl<'a> Principal<'a> {
 
     /// Whether it means the provider of this issuer, if not always in the right words.
     pub(super) fn names(&self, issuer: &str) -> bool {
-        self.federated.iter().chain(&self.others).any(|text| clean(tail(text)) == clean(issuer))
+        self.federated.iter().chain(&self.others).any(|text| Self::is_like(text, issuer))
     }
 
-    /// The same, where case counts.
+    /// Whether a text means the provider of this issuer.
+    pub(super) fn is_like(text: &str, issuer: &str) -> bool {
+        clean(tail(text)) == clean(issuer)
+    }
+
+    /// Whether it names the issuer in the right case.
     pub(super) fn names_in_case(&self, issuer: &str) -> bool {
         self.federated.iter().chain(&self.others).any(|text| trim(tail(text)) == issuer)
     }
@@ -73,7 +78,7 @@ impl<'a> Principal<'a> {
             findings.fail(
                 Topic::Provider,
                 "principal-wildcard",
-                format!("{label} has everybody (\"*\") as principal"),
+                format!("{label} takes everybody as principal"),
                 "it is not tied to the issuer's provider: whoever meets its conditions gets the role",
                 format!("write \"Principal\": {{\"Federated\": \"{}\"}}", arn(None, wanted)),
             );
@@ -82,7 +87,7 @@ impl<'a> Principal<'a> {
         if self.lists(wanted) {
             return;
         }
-        let meant = self.federated.iter().find(|text| clean(tail(text)) == clean(&wanted.issuer));
+        let meant = self.federated.iter().find(|text| Self::is_like(text, &wanted.issuer));
         let Some(text) = meant.or(self.federated.first()) else {
             findings.fail(
                 Topic::Provider,

@@ -48,7 +48,9 @@ pub(super) struct Condition<'a> {
 
 impl<'a> Statement<'a> {
     pub(super) fn read(value: &'a Value, index: usize, count: usize, wanted: &Wanted) -> Self {
-        let principal = Principal::read(&value["Principal"]);
+        let mut principal = Principal::read(&value["Principal"]);
+        // To allow all but some is to allow everybody.
+        principal.everybody |= value["Effect"] != "Deny" && value.get("NotPrincipal").is_some();
         let mut label = if count == 1 { "the statement".to_owned() } else { format!("statement {}", index + 1) };
         if let Some(sid) = value["Sid"].as_str() {
             label = format!("{label} ({sid})");
@@ -96,6 +98,11 @@ impl<'a> Statement<'a> {
 
     pub(super) fn federated(&self) -> impl Iterator<Item = &'a str> + use<'_, 'a> {
         self.principal.federated.iter().copied()
+    }
+
+    /// Whether it is for the providers of other issuers too.
+    pub(super) fn has_other_providers(&self, wanted: &Wanted) -> bool {
+        self.federated().any(|text| !Principal::is_like(text, &wanted.issuer))
     }
 
     /// Names what is wrong with it as one for the issuer, and says whether anything fails.
