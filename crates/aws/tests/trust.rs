@@ -78,6 +78,16 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn odd_shapes_neither_stop_the_lint_nor_get_past_it(
+        mut policy in faulty_policy(), member in select(vec!["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition"]), odd in odd()
+    ) {
+        policy["Statement"][0][member] = odd;
+        let report = lint(&policy.to_string(), &options()).unwrap();
+        let works = allows(&policy, &Request::token(PROVIDER, ISSUER, "sts.amazonaws.com", APP));
+        prop_assert!(works || !report.passed(), "passes and does not work: {:#}", policy);
+    }
 }
 
 /// The generator above must make both kinds, or the property says nothing.
@@ -299,6 +309,24 @@ fn statement(effect: &'static str) -> impl Strategy<Value = Value> {
     );
     (principal, action, conditions()).prop_map(move |(principal, action, conditions)| {
         json!({"Effect": effect, "Principal": principal, "Action": action, "Condition": conditions})
+    })
+}
+
+/// JSON of a shape that is seldom right.
+fn odd() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u8>().prop_map(Value::from),
+        select(vec!["", "*", "Allow", "Deny", PROVIDER, APP, "arn:::::", "arn:aws:iam::x:y/"]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        let names =
+            vec!["Federated", "AWS", "StringEquals", "Null", "", "oidc.example.com/prod:aud", "oidc.example.com/prod:"];
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            (select(names), inner).prop_map(|(name, value)| json!({name: value})),
+        ]
     })
 }
 
