@@ -16,6 +16,7 @@ mod least_privilege;
 mod operator;
 mod provider;
 mod readers;
+mod role;
 mod rotation;
 mod verdict;
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     trials.push(trial("verdict_agrees_with_a_real_sts".to_owned(), verdict::run));
     trials.push(trial("pyjwt_accepts_a_published_token".to_owned(), readers::pyjwt));
     trials.push(trial("provider_is_made_taken_over_and_deleted".to_owned(), provider::run));
+    trials.push(trial("role_is_made_merged_reconciled_and_taken_away".to_owned(), role::run));
     trials.push(trial("bucket_is_what_the_docs_promise".to_owned(), readers::bucket));
     if !listing {
         build_issuerctl();

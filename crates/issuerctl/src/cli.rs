@@ -11,8 +11,8 @@ use issuer_discovery::Ports;
 use issuer_jwks::{KeyKind, WeakKeys};
 
 pub(crate) use aws::{
-    AwsArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs, ProviderShowArgs, RoleApplyArgs,
-    RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
+    AwsArgs, LintArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs, ProviderShowArgs,
+    RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
 
 const STYLES: Styles = Styles::styled()

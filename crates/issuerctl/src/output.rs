@@ -12,7 +12,7 @@ use crate::Outcome;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
-pub(crate) use aws::{ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust};
+pub(crate) use aws::{Lint, ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust, lint_word};
 
 /// Version of every object below; it grows when a member changes its meaning or goes.
 pub(crate) const SCHEMA_VERSION: u32 = 1;

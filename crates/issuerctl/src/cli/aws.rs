@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use issuer_aws::{AccountId, Audience, RoleName, ServiceAccountPattern, Tag};
 
 use super::{KubeArgs, TlsArgs};
@@ -87,6 +87,32 @@ pub(crate) enum RoleCommand {
     Show(RoleShowArgs),
     Delete(RoleDeleteArgs),
     TrustPolicy(TrustPolicyArgs),
+    Lint(LintArgs),
+}
+
+/// Name every fault of a trust policy, what follows from it, and the mend
+///
+/// Exit code 5 where tokens of the issuer would not get in, or where the policy is too wide. It needs no AWS account at hand.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl role lint trust.json --issuer https://oidc.example.com/prod --service-account default/app
+  aws iam get-role --role-name app --query Role.AssumeRolePolicyDocument | issuerctl role lint - --issuer https://oidc.example.com/prod")]
+pub(crate) struct LintArgs {
+    /// File of the policy, or - for standard input
+    #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) issuer: IssuerArg,
+    /// Service account that should get in
+    #[arg(long, value_name = "NS/NAME")]
+    pub(crate) service_account: Option<ServiceAccountPattern>,
+    /// Account of role and provider
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<AccountId>,
+    /// Audience of the tokens (repeatable)
+    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    pub(crate) audience: Vec<Audience>,
 }
 
 /// Create the role, or bring the one that is there up to what is asked for

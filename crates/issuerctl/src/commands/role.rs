@@ -1,13 +1,19 @@
 //! `issuerctl role`
 
+use std::fmt::Write;
+
+use anstyle::AnsiColor;
 use issuer_aws::{
-    Documents, Iam, RolePlan, RoleSpec, ServiceAccountPattern, Trust, TrustPolicy, USUAL_TRUST_POLICY, policies,
+    Documents, Iam, LintOptions, LintReport, RolePlan, RoleSpec, ServiceAccountPattern, Status, Trust, TrustPolicy,
+    USUAL_TRUST_POLICY, policies,
 };
 use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 
 use crate::Outcome;
-use crate::cli::{NamedFile, OutputFormat, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs};
+use crate::cli::{
+    LintArgs, NamedFile, OutputFormat, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
+};
 use crate::commands::provider::{SPREADS, connect, policy};
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -25,6 +31,7 @@ pub(crate) fn run(command: &RoleCommand, format: OutputFormat, talk: &Talk) -> O
         RoleCommand::Show(args) => show(args, format, talk),
         RoleCommand::Delete(args) => delete(args, format, talk),
         RoleCommand::TrustPolicy(args) => trust_policy(args, format, talk),
+        RoleCommand::Lint(args) => lint(args, format),
     }
 }
 
@@ -113,6 +120,49 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         }
         finish(args, &plan, &arn, format)
     })
+}
+
+fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
+    let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
+    if args.service_account.as_ref().is_some_and(|account| !account.is_literal()) {
+        return Err(Failure::new(Exit::Usage, "--service-account names one account here, without wildcards"));
+    }
+    let bytes = files::read(&args.file)?;
+    let options = LintOptions {
+        issuer: issuer.clone(),
+        service_account: args.service_account.clone(),
+        account: args.account.clone(),
+        audiences: args.audience.clone(),
+    };
+    let report = issuer_aws::lint(&String::from_utf8_lossy(&bytes), &options)?;
+    match format {
+        OutputFormat::Text => output::coloured(&findings(&report))?,
+        OutputFormat::Json => output::json(&output::Lint::new(issuer.as_str(), &report))?,
+    }
+    Ok(if report.passed() { Exit::Done } else { Exit::Verification })
+}
+
+/// A line a finding, and below a fault what follows from it and the mend.
+fn findings(report: &LintReport) -> String {
+    let mut text = String::new();
+    let width = report.findings.iter().map(|finding| finding.id.len()).max().unwrap_or_default();
+    for finding in &report.findings {
+        let style = match finding.status {
+            Status::Pass => AnsiColor::Green.on_default(),
+            Status::Fail => AnsiColor::Red.on_default().bold(),
+            Status::Warn => AnsiColor::Yellow.on_default(),
+        };
+        let word = output::lint_word(finding.status);
+        let _ = writeln!(text, "  {style}{word}{style:#}  {:width$}  {}", finding.id, finding.message);
+        if let Some(consequence) = &finding.consequence {
+            let _ = writeln!(text, "        so: {consequence}");
+        }
+        if let Some(fix) = &finding.fix {
+            let _ = writeln!(text, "        fix: {fix}");
+        }
+    }
+    let _ = writeln!(text, "{}", if report.passed() { "passed" } else { "FAILED" });
+    text
 }
 
 fn finish(args: &RoleApplyArgs, plan: &RolePlan, arn: &str, format: OutputFormat) -> Outcome {

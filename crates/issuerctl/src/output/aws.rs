@@ -97,6 +97,51 @@ impl<'a> RoleState<'a> {
     }
 }
 
+/// `role lint`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Lint<'a> {
+    pub(crate) schema_version: u32,
+    pub(crate) issuer: &'a str,
+    pub(crate) passed: bool,
+    pub(crate) findings: Vec<Finding<'a>>,
+}
+
+/// One finding of `role lint`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Finding<'a> {
+    pub(crate) id: &'static str,
+    /// `pass`, `warn` or `fail`.
+    pub(crate) status: &'static str,
+    pub(crate) message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) consequence: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<&'a str>,
+}
+
+impl<'a> Lint<'a> {
+    pub(crate) fn new(issuer: &'a str, report: &'a issuer_aws::LintReport) -> Self {
+        let finding = |finding: &'a issuer_aws::Finding| Finding {
+            id: finding.id,
+            status: lint_word(finding.status),
+            message: &finding.message,
+            consequence: finding.consequence.as_deref(),
+            fix: finding.fix.as_deref(),
+        };
+        let findings = report.findings.iter().map(finding).collect();
+        Self { schema_version: SCHEMA_VERSION, issuer, passed: report.passed(), findings }
+    }
+}
+
+/// How a status is written.
+pub(crate) fn lint_word(status: issuer_aws::Status) -> &'static str {
+    match status {
+        issuer_aws::Status::Pass => "pass",
+        issuer_aws::Status::Warn => "warn",
+        issuer_aws::Status::Fail => "fail",
+    }
+}
+
 /// `role trust-policy`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Trust {

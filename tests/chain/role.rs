@@ -1,0 +1,143 @@
+//! Roles in IAM, on moto: made, merged, reconciled, taken away.
+
+use issuer_test_support::Authority;
+use issuerctl_e2e::{Desk, Moto, Ran};
+use serde_json::{Value, json};
+
+const READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+const ACCOUNT: &str = "arn:aws:iam::123456789012";
+
+struct Bench {
+    moto: Moto,
+    desk: Desk,
+}
+
+impl Bench {
+    fn role(&self, verb: &str, name: &str, flags: &str) -> Ran {
+        self.desk.issuerctl(&format!("role {verb} {name} --endpoint-url {} {flags}", self.moto.url()))
+    }
+
+    fn apply(&self, name: &str, prefix: &str, flags: &str) -> Ran {
+        self.role("apply", name, &format!("--issuer https://h.example/{prefix} {flags}"))
+    }
+
+    fn aws(&self, line: &str) -> Value {
+        let answer = self.desk.aws(&format!("--endpoint-url {} iam {line}", self.moto.url())).succeeded();
+        if answer.trim().is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
+    }
+
+    fn trust(&self, name: &str) -> Vec<Value> {
+        let role = self.aws(&format!("get-role --role-name {name}"));
+        role["Role"]["AssumeRolePolicyDocument"]["Statement"].as_array().unwrap().clone()
+    }
+
+    fn attached(&self, name: &str) -> Vec<String> {
+        let list = self.aws(&format!("list-attached-role-policies --role-name {name}"));
+        list["AttachedPolicies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| p["PolicyArn"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn changed(&self, name: &str, prefix: &str, flags: &str) -> bool {
+        let ran = self.apply(name, prefix, &format!("{flags} --output json")).succeeded();
+        serde_json::from_str::<Value>(&ran).unwrap()["changed"].as_bool().unwrap()
+    }
+}
+
+pub(crate) fn run() {
+    let desk = Desk::new(&Authority::new()).with("AWS_ACCESS_KEY_ID", "test").with("AWS_SECRET_ACCESS_KEY", "test");
+    let bench = Bench { moto: Moto::start(), desk };
+    let policy = |resource: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}]});
+    bench.desk.file("extra.json", &policy("arn:aws:s3:::data/*").to_string());
+    bench.desk.file("other.json", &policy("arn:aws:s3:::other/*").to_string());
+
+    // Nothing there.
+    bench.role("show", "app", "").ended(1);
+    bench.role("delete", "app", "").ended(0);
+
+    // Made with everything; the second run finds nothing to do.
+    let all = format!(
+        "--service-account default/app --policy-arn {READ_ONLY} --inline-policy extra=extra.json --managed-policy app-s3=extra.json \
+         --max-session-duration 7200 --tag team=platform"
+    );
+    bench.apply("app", "prod", &format!("{all} --dry-run")).ended(0);
+    bench.role("show", "app", "").ended(1);
+    let made = bench.apply("app", "prod", &all).ended(0);
+    let line = format!(
+        "kubectl annotate serviceaccount app --namespace default eks.amazonaws.com/role-arn={ACCOUNT}:role/app --overwrite\n"
+    );
+    assert_eq!(made.out, line);
+    assert_eq!(bench.trust("app").len(), 1);
+    assert_eq!(bench.attached("app").len(), 2);
+    assert!(!bench.changed("app", "prod", &all), "the second run found something to do");
+    let lint = "--issuer https://h.example/prod --service-account default/app --account 123456789012";
+    bench.desk.file("trust.json", &json!({"Version": "2012-10-17", "Statement": bench.trust("app")}).to_string());
+    bench.desk.issuerctl(&format!("role lint trust.json {lint}")).ended(0);
+
+    // A second issuer gets a statement of its own; what is not asked for stays.
+    bench.apply("app", "test", "--service-account jobs/*").ended(0);
+    assert_eq!((bench.trust("app").len(), bench.attached("app").len()), (2, 2));
+    // Others add theirs.
+    let mut theirs = bench.trust("app");
+    theirs.push(json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}));
+    bench.desk.file("theirs.json", &json!({"Version": "2012-10-17", "Statement": theirs}).to_string());
+    bench.aws("update-assume-role-policy --role-name app --policy-document file://theirs.json");
+    bench.aws("attach-role-policy --role-name app --policy-arn arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess");
+
+    // A new version of the policy, another inline one, and one attachment less; what others added stays.
+    let less = "--service-account default/app --inline-policy more=extra.json --managed-policy app-s3=other.json --policy-arn \
+                arn:aws:iam::aws:policy/IAMReadOnlyAccess";
+    bench.apply("app", "prod", less).ended(0);
+    let mut attached = bench.attached("app");
+    attached.sort();
+    let wanted = [
+        format!("{ACCOUNT}:policy/app-s3"),
+        "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess".to_owned(),
+        "arn:aws:iam::aws:policy/IAMReadOnlyAccess".to_owned(),
+    ];
+    assert_eq!(attached, wanted);
+    assert_eq!(bench.trust("app").len(), 3);
+    assert_eq!(bench.aws("list-role-policies --role-name app")["PolicyNames"], json!(["more"]));
+    let version = bench.aws(&format!("get-policy --policy-arn {ACCOUNT}:policy/app-s3"));
+    assert_eq!(version["Policy"]["DefaultVersionId"], "v2");
+    assert!(!bench.changed("app", "prod", less));
+    // Versions have an end; the oldest makes room.
+    for n in 0..6 {
+        bench.desk.file("next.json", &policy(&format!("arn:aws:s3:::data-{n}/*")).to_string());
+        bench.apply("app", "prod", "--service-account default/app --managed-policy app-s3=next.json").ended(0);
+    }
+
+    // A policy of somebody else is not overwritten.
+    bench.aws("create-policy --policy-name foreign --policy-document file://extra.json");
+    bench.apply("app", "prod", "--service-account default/app --managed-policy foreign=other.json").ended(4);
+
+    // One issuer less; then all of ours, and the role stays for what others added.
+    bench.role("delete", "app", "--issuer https://h.example/test").ended(0);
+    assert_eq!(bench.trust("app").len(), 2);
+    let kept = bench.role("delete", "app", "").ended(0);
+    assert!(kept.err.contains("stays") && kept.err.contains("AmazonEC2ReadOnlyAccess"), "{}", kept.err);
+    assert_eq!(bench.trust("app").len(), 1);
+    assert_eq!(bench.attached("app"), ["arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"]);
+
+    // A role of ours alone goes, and its policy with it.
+    bench.apply("own", "prod", &all.replace("app-s3", "own-s3")).ended(0);
+    bench.role("delete", "own", "--dry-run").ended(0);
+    bench.role("show", "own", "").ended(0);
+    bench.role("delete", "own", "").ended(0);
+    bench.role("show", "own", "").ended(1);
+    let gone = bench
+        .desk
+        .aws(&format!("--endpoint-url {} iam get-policy --policy-arn {ACCOUNT}:policy/own-s3", bench.moto.url()));
+    assert_ne!(gone.code, Some(0));
+
+    // A role made by hand, without any statement of ours, keeps all that it has.
+    bench.desk.file("ec2.json", &json!({"Version": "2012-10-17", "Statement": theirs[2]}).to_string());
+    bench.aws("create-role --role-name hand --assume-role-policy-document file://ec2.json");
+    let adopted = bench.apply("hand", "prod", "--service-account default/app").ended(0);
+    assert!(adopted.err.contains("somebody else"), "{}", adopted.err);
+    bench.role("delete", "hand", "").ended(0);
+    assert_eq!(bench.trust("hand"), [theirs[2].clone()]);
+}
