@@ -1,6 +1,6 @@
 //! The docs' Roles are enough, and each rule in them is needed.
 
-use issuerctl_e2e::{Etcd, Publisher, Ran, repository};
+use issuerctl_e2e::{Etcd, Moto, Publisher, Ran, repository};
 
 pub(crate) fn run(version: &str) {
     let publisher = Publisher::new();
@@ -43,6 +43,19 @@ pub(crate) fn run(version: &str) {
         assert_refused(publish(all), &named);
         server.kubectl(&format!("apply -f {}", file.display()));
     }
+    // The one that writes, with moto for the role.
+    let moto = Moto::start();
+    let line = format!(
+        "role apply app --issuer https://h.example/prod --service-account default/app --endpoint-url {} --annotate --kubeconfig {}",
+        moto.url(),
+        kubeconfig.display()
+    );
+    assert_refused(desk.issuerctl(&line), &["patch", "app", "default"]);
+    server.kubectl(&format!("apply -f {}", repository().join("docs/rbac/annotator.yaml").display()));
+    desk.issuerctl(&line).ended(0);
+    let account = server.kubectl("-n default get serviceaccount app -o yaml");
+    assert!(account.contains("eks.amazonaws.com/role-arn: arn:aws:iam::123456789012:role/app"), "{account}");
+
     // The one rule that has two parts needs both.
     for (kept, missing) in [
         ("/openid/v1/jwks", "/.well-known/openid-configuration"),

@@ -89,6 +89,22 @@ async fn a_refusal_names_verb_resource_and_namespace() {
 }
 
 #[tokio::test]
+async fn an_annotation_is_one_patch_that_names_nothing_else() {
+    let test = Test::new([("PATCH /api/v1/namespaces/default/serviceaccounts/app", Reply::ok("{}"))]);
+    let account = "default/app".parse().unwrap();
+    test.cluster().await.annotate(&account, "eks.amazonaws.com/role-arn", "arn:aws:iam::1:role/app").await.unwrap();
+    assert_eq!(
+        test.server.log(),
+        [
+            r#"PATCH /api/v1/namespaces/default/serviceaccounts/app Bearer a-token {"metadata":{"annotations":{"eks.amazonaws.com/role-arn":"arn:aws:iam::1:role/app"}}}"#
+        ]
+    );
+    let other = "default/other".parse().unwrap();
+    let error = test.cluster().await.annotate(&other, "a", "b").await.unwrap_err();
+    assert!(matches!(&error, Error::NotFound { resource, .. } if resource.contains("other")), "{error}");
+}
+
+#[tokio::test]
 async fn a_missing_secret_points_to_the_management_cluster() {
     let test = Test::new([]);
     let error = test.secret_keys().await.unwrap_err();
