@@ -414,6 +414,9 @@ pub(crate) struct S3Args {
     /// Account that must own the bucket
     #[arg(long, value_name = "ID")]
     pub(crate) expected_bucket_owner: Option<String>,
+    /// Print the IAM policy that this very run needs, and do nothing
+    #[arg(long)]
+    pub(crate) print_iam_policy: bool,
     /// How long readers may cache the documents
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) max_age: u32,
@@ -429,6 +432,7 @@ impl S3Args {
             ("--profile", self.profile.is_some()),
             ("--endpoint-url", self.endpoint_url.is_some()),
             ("--path-style", self.path_style),
+            ("--print-iam-policy", self.print_iam_policy),
             ("--expected-bucket-owner", self.expected_bucket_owner.is_some()),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()

@@ -148,6 +148,17 @@ fn refusals_of_the_store_have_their_exit_codes() {
     assert!(err.contains("eu-west-1"), "{err}");
 }
 
+#[test]
+fn a_printed_policy_is_all_that_happens() {
+    let desk = Desk::new();
+    let line = "publish --key nowhere.pub --to s3://my-oidc/prod --region us-west-2 --print-iam-policy";
+    let (out, err) = ended(&desk.run(line), 0);
+    assert!(
+        out.contains("s3:PutBucketPolicy") && out.contains("my-oidc/prod/keys.json") && err.is_empty(),
+        "{out}{err}"
+    );
+}
+
 /// A key that signs, and its public half.
 struct Signer256 {
     public_pem: String,

@@ -3,6 +3,7 @@
 mod access;
 mod client;
 mod location;
+mod permissions;
 mod policy;
 
 use aws_sdk_s3::Client;
@@ -15,6 +16,7 @@ use issuer_session::message;
 
 pub use access::{AccessMode, AccessPlan};
 pub use location::{BucketName, Prefix, S3Location};
+pub use permissions::permissions;
 
 use crate::{Condition, Error, Published, Stored, Version};
 

@@ -29,6 +29,11 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outc
     let given_issuer =
         args.issuer.as_deref().map(|text| IssuerUrl::parse(text, args.document.ports.ports())).transpose()?;
     let target = Target::parse(args, given_issuer.is_some(), talk)?;
+    if let Target::S3(location) = &target
+        && args.s3.print_iam_policy
+    {
+        return output::policy(format, &issuer_publish::permissions(location, &s3_options(args)?));
+    }
     let fetch = verify::fetch_options(&args.tls)?;
     let given = sources::read(&args.keys.keys, talk)?;
     Runtime::start()?.block_on(async {
