@@ -358,12 +358,13 @@ impl S3 {
             let region = BucketLocationConstraint::from(self.region.as_str());
             CreateBucketConfiguration::builder().location_constraint(region).build()
         });
+        let enforced = self.options.access == AccessMode::Policy;
         let answer = self
             .client
             .create_bucket()
             .bucket(bucket)
             .set_create_bucket_configuration(configuration)
-            .object_ownership(ObjectOwnership::BucketOwnerEnforced)
+            .set_object_ownership(enforced.then_some(ObjectOwnership::BucketOwnerEnforced))
             .send()
             .await;
         match answer {

@@ -26,9 +26,7 @@ pub fn permissions(location: &S3Location, options: &S3Options) -> Value {
         AccessMode::None => {}
     }
     if options.create_bucket {
-        on_bucket.extend(["s3:CreateBucket", "s3:PutBucketOwnershipControls"]);
-        on_bucket.sort_unstable();
-        on_bucket.dedup();
+        on_bucket.push("s3:CreateBucket");
     }
     json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": on_objects, "Resource": objects},
