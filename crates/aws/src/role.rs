@@ -136,14 +136,14 @@ impl Role {
 
     /// What issuerctl added to it, by its tags.
     fn attached_by_us(&self) -> Record {
-        Record::of(&self.tags, Record::ATTACHED)
+        Record::of(&self.tags, Record::ATTACHED).among(self.attached.iter())
     }
 
     fn inline_by_us(&self) -> Record {
-        Record::of(&self.tags, Record::INLINE)
+        Record::of(&self.tags, Record::INLINE).among(self.inline.keys())
     }
 
     fn tagged_by_us(&self) -> Record {
-        Record::of(&self.tags, Record::TAGS)
+        Record::of(&self.tags, Record::TAGS).among(self.tags.keys())
     }
 }

@@ -84,6 +84,13 @@ impl Record {
         self
     }
 
+    /// Those of the names that are there; what is gone may come back as somebody else's.
+    pub(crate) fn among<'a>(mut self, names: impl Iterator<Item = &'a String>) -> Self {
+        let there: BTreeSet<String> = names.map(|name| hash(name)).collect();
+        self.0.retain(|hash| there.contains(hash));
+        self
+    }
+
     /// The names of both.
     pub(crate) fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())

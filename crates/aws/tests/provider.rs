@@ -159,3 +159,20 @@ async fn only_an_own_provider_is_deleted_without_force() {
     assert_eq!(delete.num_calls(), 2);
     assert_eq!(iam(&[&missing()]).delete_provider(&issuer(), false, false).await.unwrap(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn throttling_is_waited_for() {
+    let throttled = || {
+        let throttling = ErrorMetadata::builder().code("Throttling").message("Rate exceeded").build();
+        GetOpenIDConnectProviderError::generic(throttling)
+    };
+    let get = mock!(Client::get_open_id_connect_provider)
+        .sequence()
+        .error(throttled)
+        .times(2)
+        .output(|| answer(&["sts.amazonaws.com".to_owned()], true))
+        .build();
+    let plan = apply(&iam(&[&get, &list()]), &spec(&["sts.amazonaws.com"], false)).await.unwrap();
+    assert!(plan.is_empty());
+    assert_eq!(get.num_calls(), 3);
+}

@@ -1,0 +1,197 @@
+//! From a role that is there to the role that is wanted, as values.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use issuer_aws::{
+    Audience, Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleFound, RolePlan, RoleSpec, RoleStep, Tags,
+    Trust, TrustPolicy,
+};
+use issuer_discovery::{IssuerUrl, Partition, Ports};
+use serde_json::{Value, json};
+
+const READ_ONLY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+const MANAGED: &str = "arn:aws:iam::111122223333:policy/app-s3";
+const EC2: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+
+fn issuer(path: &str) -> IssuerUrl {
+    IssuerUrl::parse(&format!("https://h.example/{path}"), Ports::Refuse).unwrap()
+}
+
+fn spec() -> RoleSpec {
+    RoleSpec {
+        name: "app".parse().unwrap(),
+        trust: Trust {
+            partition: Partition::of_region("us-east-1"),
+            account: "111122223333".parse().unwrap(),
+            issuer: issuer("prod"),
+            audiences: vec![Audience::default()],
+            service_accounts: vec!["default/app".parse().unwrap()],
+        },
+        policy_arns: None,
+        inline: None,
+        managed: None,
+        boundary: None,
+        path: None,
+        max_session_secs: None,
+        tags: Tags::new(),
+    }
+}
+
+fn document(resource: &str) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}]})
+}
+
+/// A role that somebody made by hand.
+fn by_hand() -> Role {
+    Role {
+        name: "app".parse().unwrap(),
+        arn: "arn:aws:iam::111122223333:role/app".to_owned(),
+        path: "/".to_owned(),
+        trust: TrustPolicy::parse(EC2).unwrap(),
+        max_session_secs: 3600,
+        boundary: None,
+        tags: Tags::new(),
+        attached: vec!["arn:aws:iam::aws:policy/Theirs".to_owned()],
+        inline: Documents::from([("theirs".to_owned(), document("*"))]),
+    }
+}
+
+/// What IAM would have after these steps.
+fn after(mut found: RoleFound, steps: &[RoleStep]) -> RoleFound {
+    for step in steps {
+        if let RoleStep::Create { trust, .. } = step {
+            let trust = trust.clone();
+            found.role = Some(Role { trust, attached: Vec::new(), inline: Documents::new(), ..by_hand() });
+        }
+        let role = found.role.as_mut().unwrap();
+        match step.clone() {
+            RoleStep::Create { tags, .. } | RoleStep::Tag(tags) => role.tags.extend(tags),
+            RoleStep::UpdateTrust(trust) => role.trust = trust,
+            RoleStep::SetMaxSession(secs) => role.max_session_secs = secs,
+            RoleStep::SetBoundary(arn) => role.boundary = Some(arn),
+            RoleStep::PutInline(name, document) => drop(role.inline.insert(name, document)),
+            RoleStep::DeleteInline(name) => drop(role.inline.remove(&name)),
+            RoleStep::Attach(arn) => role.attached.push(arn),
+            RoleStep::Detach(arn) => role.attached.retain(|there| *there != arn),
+            RoleStep::Untag(keys) => role.tags.retain(|key, _| !keys.contains(key)),
+            RoleStep::CreatePolicy(name, document) => {
+                let arn = format!("arn:aws:iam::111122223333:policy/{name}");
+                let policy = ManagedPolicy { arn, is_ours: true, document, surplus_version: None };
+                found.managed.insert(name, policy);
+            }
+            RoleStep::UpdatePolicy { arn, document, .. } => {
+                found.managed.values_mut().find(|policy| policy.arn == arn).unwrap().document = document;
+            }
+            RoleStep::DeletePolicy(arn) => found.managed.retain(|_, policy| policy.arn != arn),
+            RoleStep::Delete => found.role = None,
+        }
+    }
+    found
+}
+
+fn everything() -> RoleSpec {
+    RoleSpec {
+        policy_arns: Some(vec![READ_ONLY.to_owned()]),
+        inline: Some(Documents::from([("extra".to_owned(), document("a"))])),
+        managed: Some(Documents::from([("app-s3".to_owned(), document("b"))])),
+        boundary: Some("arn:aws:iam::aws:policy/Boundary".to_owned()),
+        max_session_secs: Some(7200),
+        tags: Tags::from([("team".to_owned(), "platform".to_owned())]),
+        ..spec()
+    }
+}
+
+#[test]
+fn whatever_is_there_the_second_plan_is_empty() {
+    let found = RoleFound { role: Some(by_hand()), ..RoleFound::default() };
+    for spec in [spec(), everything()] {
+        for found in [RoleFound::default(), found.clone()] {
+            let plan = RolePlan::new(&spec, &found).unwrap();
+            assert!(!plan.is_empty());
+            let again = RolePlan::new(&spec, &after(found, &plan.steps)).unwrap();
+            // A new role gets boundary and session with its creation.
+            let rest: Vec<_> = again
+                .steps
+                .iter()
+                .filter(|step| !matches!(step, RoleStep::SetBoundary(_) | RoleStep::SetMaxSession(_)))
+                .collect();
+            assert!(rest.is_empty(), "{again}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_stays_and_what_is_no_longer_asked_for_goes() {
+    let plan = RolePlan::new(&everything(), &RoleFound::default()).unwrap();
+    let made = after(RoleFound::default(), &plan.steps);
+    assert!(RolePlan::new(&spec(), &made).unwrap().is_empty(), "something was taken away that nobody spoke of");
+    let less = RoleSpec {
+        policy_arns: Some(vec!["arn:aws:iam::aws:policy/Other".to_owned()]),
+        inline: Some(Documents::from([("other".to_owned(), document("a"))])),
+        tags: Tags::from([("cost".to_owned(), "1".to_owned())]),
+        ..spec()
+    };
+    let steps = RolePlan::new(&less, &made).unwrap().steps;
+    for step in [
+        RoleStep::Detach(READ_ONLY.to_owned()),
+        RoleStep::DeleteInline("extra".to_owned()),
+        RoleStep::Untag(vec!["team".to_owned()]),
+    ] {
+        assert!(steps.contains(&step), "{step}");
+    }
+    assert!(!steps.contains(&RoleStep::Detach(MANAGED.to_owned())), "no policy of the account was spoken of");
+    let role = after(made, &steps).role.unwrap();
+    assert_eq!(role.attached, [MANAGED, "arn:aws:iam::aws:policy/Other"]);
+}
+
+#[test]
+fn what_others_added_is_never_taken_away() {
+    let found = RoleFound { role: Some(by_hand()), ..RoleFound::default() };
+    let plan = RolePlan::new(&everything(), &found).unwrap();
+    let adopted = after(found.clone(), &plan.steps);
+    let role = adopted.role.clone().unwrap();
+    assert!(role.attached.iter().any(|arn| arn.ends_with("Theirs")) && role.inline.contains_key("theirs"));
+    assert_eq!(role.trust.statements()[0], TrustPolicy::parse(EC2).unwrap().statements()[0]);
+    let deletion = RoleDeletion::new(&adopted, None);
+    assert!(!deletion.steps.contains(&RoleStep::Delete) && !deletion.kept.is_empty());
+    let left = after(adopted, &deletion.steps).role.unwrap();
+    assert_eq!((left.trust, left.attached, left.inline), (by_hand().trust, by_hand().attached, by_hand().inline));
+}
+
+#[test]
+fn a_run_that_was_cut_off_anywhere_is_finished_by_the_next() {
+    let (first, second) =
+        (everything(), RoleSpec { policy_arns: Some(vec!["arn:aws:iam::aws:policy/B".to_owned()]), ..everything() });
+    let made = after(RoleFound::default(), &RolePlan::new(&first, &RoleFound::default()).unwrap().steps);
+    let steps = RolePlan::new(&second, &made).unwrap().steps;
+    let whole = after(made.clone(), &steps).role.unwrap();
+    for cut in 0..steps.len() {
+        let half = after(made.clone(), &steps[..cut]);
+        let rest = RolePlan::new(&second, &half).unwrap().steps;
+        let role = after(half, &rest).role.unwrap();
+        assert_eq!((&role.attached, &role.tags), (&whole.attached, &whole.tags), "cut off after {cut} steps");
+    }
+}
+
+#[test]
+fn a_role_of_ours_alone_goes_with_its_policies_and_one_issuer_less_keeps_it() {
+    let made = after(RoleFound::default(), &RolePlan::new(&everything(), &RoleFound::default()).unwrap().steps);
+    let mut two = spec();
+    two.trust.issuer = issuer("test");
+    let both = after(made.clone(), &RolePlan::new(&two, &made).unwrap().steps);
+    let one_less = RoleDeletion::new(&both, Some(&issuer("test")));
+    assert!(matches!(&one_less.steps[..], [RoleStep::UpdateTrust(_)]), "{one_less:?}");
+    let gone = RoleDeletion::new(&made, None).steps;
+    assert!(gone.contains(&RoleStep::DeletePolicy(MANAGED.to_owned())) && gone.last() == Some(&RoleStep::Delete));
+    assert_eq!(RoleDeletion::new(&RoleFound::default(), None), RoleDeletion::default());
+}
+
+#[test]
+fn a_path_cannot_change_and_a_policy_of_others_is_not_overwritten() {
+    let found = RoleFound { role: Some(by_hand()), ..RoleFound::default() };
+    let elsewhere = RoleSpec { path: Some("/apps/".to_owned()), ..spec() };
+    assert!(matches!(RolePlan::new(&elsewhere, &found), Err(Error::Path { .. })));
+    let theirs =
+        ManagedPolicy { arn: MANAGED.to_owned(), is_ours: false, document: document("x"), surplus_version: None };
+    let found = RoleFound { role: None, managed: [("app-s3".to_owned(), theirs)].into() };
+    assert!(matches!(RolePlan::new(&everything(), &found), Err(Error::ForeignPolicy { .. })));
+}
