@@ -116,13 +116,18 @@ fn no_part_of_a_private_key_is_in_any_message() {
 #[test]
 fn a_text_of_begin_lines_alone_is_read_in_linear_time() {
     let text = "-----BEGIN ".repeat((1 << 20) / 11);
-    let start = std::time::Instant::now();
-    assert!(read(text.as_bytes(), WeakKeys::Refuse).is_err());
-    let whole = start.elapsed();
-    let start = std::time::Instant::now();
-    assert!(read(&text.as_bytes()[..text.len() / 16], WeakKeys::Refuse).is_err());
+    // The fastest of several, since others want the processor too.
+    let fastest = |length: usize| {
+        let once = || {
+            let start = std::time::Instant::now();
+            assert!(read(&text.as_bytes()[..length], WeakKeys::Refuse).is_err());
+            start.elapsed()
+        };
+        (0..5).map(|_| once()).min().unwrap()
+    };
     // 16 times the text, and by far not 256 times as long.
-    assert!(whole < start.elapsed() * 80, "{whole:?}");
+    let (part, whole) = (fastest(text.len() / 16), fastest(text.len()));
+    assert!(whole < part * 80, "{part:?} and {whole:?}");
 }
 
 #[test]
