@@ -133,6 +133,32 @@ pub(crate) fn run() {
         .aws(&format!("--endpoint-url {} iam get-policy --policy-arn {ACCOUNT}:policy/own-s3", bench.moto.url()));
     assert_ne!(gone.code, Some(0));
 
+    // Several clusters at once: nobody's statement is lost.
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let bench = &bench;
+            scope.spawn(move || bench.apply("many", &format!("cluster-{n}"), "--service-account default/app").ended(0));
+        }
+    });
+    assert_eq!(bench.trust("many").len(), 4);
+    bench.role("delete", "many", "").ended(0);
+    bench.role("show", "many", "").ended(1);
+
+    // What somebody wrote with the printed trust policy is theirs, and an inline policy of theirs is not overwritten.
+    let printed =
+        "role trust-policy --issuer https://h.example/prod --account 123456789012 --service-account default/app";
+    bench.desk.file("printed.json", &bench.desk.issuerctl(printed).succeeded());
+    bench.aws("create-role --role-name printed --assume-role-policy-document file://printed.json");
+    bench.aws("put-role-policy --role-name printed --policy-name extra --policy-document file://extra.json");
+    bench.role("delete", "printed", "").ended(0);
+    assert!(bench.trust("printed")[0]["Effect"] == "Allow", "a statement that was never ours was taken away");
+    bench.apply("printed", "prod", "--service-account default/app --inline-policy extra=other.json").ended(4);
+
+    // A policy that is not there is named, and no race.
+    let nowhere = format!("--service-account default/app --policy-arn {READ_ONLY}Nope");
+    let nope = bench.apply("nope", "prod", &nowhere).ended(3);
+    assert!(nope.err.contains("Nope"), "{}", nope.err);
+
     // A role made by hand, without any statement of ours, keeps all that it has.
     bench.desk.file("ec2.json", &json!({"Version": "2012-10-17", "Statement": theirs[2]}).to_string());
     bench.aws("create-role --role-name hand --assume-role-policy-document file://ec2.json");

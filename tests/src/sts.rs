@@ -4,10 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use issuer_test_support::Authority;
 
 use crate::{AwsAccount, Desk, Ran, http, program};
+
+/// How long an account may take to read its policies.
+const LOADING_LIMIT: Duration = Duration::from_secs(30);
 
 /// Asks an account's STS: its answer where it hands out credentials, else what it says.
 ///
@@ -21,9 +25,16 @@ pub fn exchange(account: &AwsAccount, token: &str) -> Result<String, String> {
         ("RoleArn", account.role_arn()),
         ("WebIdentityToken", token),
     ];
-    match http::post(account.url(), &form) {
-        (200, answer) if answer.contains("<SecretAccessKey>") => Ok(answer),
-        (status, answer) => Err(format!("{status}: {answer}")),
+    let start = Instant::now();
+    loop {
+        match http::post(account.url(), &form) {
+            (200, answer) if answer.contains("<SecretAccessKey>") => return Ok(answer),
+            // MinIO answers before it has read its own policies; that says nothing about the token.
+            (_, answer) if answer.contains("None of the given policies") && start.elapsed() < LOADING_LIMIT => {
+                thread::sleep(Duration::from_millis(200));
+            }
+            (status, answer) => return Err(format!("{status}: {answer}")),
+        }
     }
 }
 
@@ -36,6 +47,8 @@ pub struct Pod {
 impl Pod {
     /// A pod with this token.
     pub fn new(account: &AwsAccount, token: &str) -> Self {
+        // Waits until the account has read its policies; whether it takes the token is for the pod to find out.
+        let _ = exchange(account, token);
         let desk = Desk::new(&Authority::new());
         let file = desk.file("token", token);
         let desk = desk

@@ -79,6 +79,30 @@ pub enum Error {
         /// The policy.
         arn: String,
     },
+    /// A policy within the role with a wanted name, put there by somebody else.
+    #[error("the inline policy {policy} of the role {role} was put there by somebody else, and stays untouched")]
+    ForeignInline {
+        /// The role's name.
+        role: String,
+        /// The policy's name.
+        policy: String,
+    },
+    /// A policy that is not there, or cannot be attached.
+    #[error("the policy {arn} cannot be attached: {message}")]
+    NoPolicy {
+        /// As given.
+        arn: String,
+        /// What IAM said.
+        message: String,
+    },
+    /// Something that others still use.
+    #[error("{resource} is in use and cannot be deleted ({message})")]
+    InUse {
+        /// The ARN.
+        resource: String,
+        /// What IAM said.
+        message: String,
+    },
     /// A thumbprint that is none.
     #[error("{text:?} is no thumbprint; it is the SHA-1 of a certificate in 40 hexadecimal digits")]
     Thumbprint {
@@ -148,9 +172,12 @@ impl Error {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            Self::Adopted { .. } | Self::Path { .. } | Self::ForeignPolicy { .. } | Self::Changed { .. } => {
-                Category::Conflict
-            }
+            Self::Adopted { .. }
+            | Self::Path { .. }
+            | Self::ForeignPolicy { .. }
+            | Self::ForeignInline { .. }
+            | Self::InUse { .. }
+            | Self::Changed { .. } => Category::Conflict,
             Self::Denied { .. } | Self::Credentials { .. } => Category::NotPermitted,
             Self::Call { .. } => Category::Failure,
             _ => Category::BadInput,
@@ -173,6 +200,10 @@ impl Error {
                 "--force deletes it all the same; every role that trusts it stops working".to_owned()
             }
             Self::Path { .. } => "leave --path off, or give the role another name".to_owned(),
+            Self::ForeignInline { .. } => "give yours another name".to_owned(),
+            Self::InUse { .. } => {
+                "take the role out of its instance profile, or away from whoever uses it, and run again".to_owned()
+            }
             Self::ForeignPolicy { arn } => {
                 format!("attach it as it is with --policy-arn {arn}, or give yours another name")
             }

@@ -3,7 +3,7 @@
 mod providers;
 mod roles;
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -27,6 +27,11 @@ impl Iam {
     /// [`Error::Session`], [`Error::Credentials`], [`Error::Call`].
     pub async fn connect(options: &SessionOptions) -> Result<Self, Error> {
         let config = issuer_session::load(options).await?;
+        // IAM is one for a whole partition; without any region it is that of most accounts.
+        let config = match config.region() {
+            Some(_) => config,
+            None => config.into_builder().region(Region::new("us-east-1")).build(),
+        };
         let (account, partition) = identity(&config).await?;
         Ok(Self { client: aws_sdk_iam::Client::new(&config), account, partition })
     }
@@ -70,9 +75,8 @@ where
         code if issuer_session::is_about_credentials(code, &message) => Error::Credentials { message },
         Some("AccessDenied" | "AccessDeniedException") => Error::Denied { action, resource, message },
         // What IAM says where two writers meet.
-        Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification" | "DeleteConflict") => {
-            Error::Changed { resource, message }
-        }
+        Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification") => Error::Changed { resource, message },
+        Some("DeleteConflict") => Error::InUse { resource, message },
         _ => Error::Call { action, resource, message },
     }
 }

@@ -66,12 +66,12 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
             .managed
             .into_iter()
             .flat_map(Documents::keys)
-            .map(|name| allow(&change, &of_account(iam, "policy", name))),
+            .map(|name| allow(&change, &json!(of_account(iam, "policy", name)))),
     );
     if needs.managed.is_some() {
         statements.push(allow(
             &["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"],
-            &of_account(iam, "policy", "*"),
+            &json!(of_account(iam, "policy", "*")),
         ));
     }
     document(statements)
@@ -84,13 +84,14 @@ pub fn show_role(iam: Option<&Iam>, name: &RoleName) -> Value {
 
 /// What taking away what issuerctl added needs.
 pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
-    let actions = ["UpdateAssumeRolePolicy", "DeleteRolePolicy", "DetachRolePolicy", "DeleteRole"];
+    let actions =
+        ["UpdateAssumeRolePolicy", "DeleteRolePolicy", "DetachRolePolicy", "DeleteRole", "TagRole", "UntagRole"];
     let policies = ["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"];
     document(vec![
         read_role(iam, name),
         allow(&actions, &role(iam, name)),
         read_policies(iam),
-        allow(&policies, &of_account(iam, "policy", "*")),
+        allow(&policies, &json!(of_account(iam, "policy", "*"))),
     ])
 }
 
@@ -100,17 +101,17 @@ fn read_role(iam: Option<&Iam>, name: &RoleName) -> Value {
 
 /// Whether an attached policy is our own stands in its tags.
 fn read_policies(iam: Option<&Iam>) -> Value {
-    allow(&["GetPolicy", "GetPolicyVersion", "ListPolicyVersions"], &of_account(iam, "policy", "*"))
+    allow(&["GetPolicy", "GetPolicyVersion", "ListPolicyVersions"], &json!(of_account(iam, "policy", "*")))
 }
 
-fn allow(actions: &[&str], resource: &str) -> Value {
+fn allow(actions: &[&str], resource: &Value) -> Value {
     let actions: Vec<String> = actions.iter().map(|action| format!("iam:{action}")).collect();
     json!({"Effect": "Allow", "Action": actions, "Resource": resource})
 }
 
-/// Under any path.
-fn role(iam: Option<&Iam>, name: &RoleName) -> String {
-    of_account(iam, "role", &format!("*{name}"))
+/// Without a path, or under any.
+fn role(iam: Option<&Iam>, name: &RoleName) -> Value {
+    json!([of_account(iam, "role", name.as_str()), of_account(iam, "role", &format!("*/{name}"))])
 }
 
 fn of_account(iam: Option<&Iam>, kind: &str, name: &str) -> String {

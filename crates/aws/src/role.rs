@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::tags::{CREATED, Record, Tags};
+use crate::tags::{CREATED, MADE_POLICY, Record, TRUST, Tags};
 use crate::{Error, Trust, TrustPolicy};
 
 pub use plan::{RoleDeletion, RolePlan, RoleStep};
@@ -71,7 +71,7 @@ pub struct Role {
 pub struct ManagedPolicy {
     /// Its ARN.
     pub arn: String,
-    /// Whether issuerctl made it, by its tag.
+    /// Whether issuerctl made it for this very role, by its tag.
     pub is_ours: bool,
     /// The document of its default version.
     pub document: Value,
@@ -84,7 +84,7 @@ pub struct ManagedPolicy {
 pub struct RoleFound {
     /// The role itself.
     pub role: Option<Role>,
-    /// Policies of the account with the wanted names, and attached ones that issuerctl made.
+    /// Policies of the account with the wanted names, and those that issuerctl made for the role.
     pub managed: BTreeMap<String, ManagedPolicy>,
 }
 
@@ -121,13 +121,6 @@ impl RoleSpec {
     }
 }
 
-impl RoleFound {
-    /// Whether issuerctl made the policy.
-    fn is_made(&self, arn: &str) -> bool {
-        self.managed.values().any(|policy| policy.arn == arn && policy.is_ours)
-    }
-}
-
 impl Role {
     /// Whether issuerctl made it, by its tag.
     pub fn is_ours(&self) -> bool {
@@ -141,6 +134,17 @@ impl Role {
 
     fn inline_by_us(&self) -> Record {
         Record::of(&self.tags, Record::INLINE).among(self.inline.keys())
+    }
+
+    /// `Sid`s of the statements that issuerctl wrote into its trust policy.
+    pub(crate) fn trusted_by_us(&self) -> Vec<String> {
+        let sids = self.trust.statements().iter().filter_map(|statement| statement["Sid"].as_str());
+        sids.filter(|sid| self.tags.contains_key(&format!("{TRUST}{sid}"))).map(str::to_owned).collect()
+    }
+
+    /// Names of the policies of the account that issuerctl made for it.
+    pub(crate) fn made_policies(&self) -> impl Iterator<Item = &str> {
+        self.tags.keys().filter_map(|key| key.strip_prefix(MADE_POLICY))
     }
 
     fn tagged_by_us(&self) -> Record {

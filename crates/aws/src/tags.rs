@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -12,6 +13,12 @@ pub(crate) const OWN: &str = "issuerctl.dev/";
 
 /// Says of a provider or role that issuerctl made it.
 pub(crate) const CREATED: &str = "issuerctl.dev/created";
+
+/// With a `Sid` behind it: says of a role that issuerctl wrote the statement. A tag each, since several issuers write at once.
+pub(crate) const TRUST: &str = "issuerctl.dev/trust/";
+
+/// With a name behind it: says of a role that issuerctl made a policy of the account for it.
+pub(crate) const MADE_POLICY: &str = "issuerctl.dev/policy/";
 
 /// Tags by their keys.
 pub type Tags = BTreeMap<String, String>;
@@ -102,7 +109,8 @@ impl Record {
 }
 
 fn hash(name: &str) -> String {
-    Sha256::digest(name)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    // Four characters, so that a tag has room for fifty.
+    Base64UrlUnpadded::encode_string(&Sha256::digest(name)[..3])
 }
 
 #[cfg(test)]

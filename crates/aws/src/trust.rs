@@ -12,7 +12,7 @@ pub const USUAL_TRUST_POLICY: usize = 2048;
 /// The same where the quota was raised as far as AWS always allows.
 pub const MAX_TRUST_POLICY: usize = 4096;
 
-/// What the `Sid` of every statement of ours begins with.
+/// What the `Sid` of every statement of ours begins with; an issuer's follows.
 const SID: &str = "IssuerctlTrust";
 
 /// The statement that stands alone in the policy of a role that nobody is left to assume.
@@ -131,14 +131,11 @@ impl TrustPolicy {
         Ok(self)
     }
 
-    /// The same without the statement that we made for `issuer`, or for any where none is named.
-    pub fn without(mut self, issuer: Option<&IssuerUrl>) -> Self {
-        let theirs = |statement: &Value| match issuer {
-            Some(issuer) => statement["Sid"] != sid(issuer).as_str(),
-            None => !statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(SID)),
-        };
+    /// The same without the statements of these `Sid`s.
+    pub fn without(mut self, sids: &[String]) -> Self {
         let statements = self.statements_mut();
-        statements.retain(theirs);
+        statements
+            .retain(|statement| !statement["Sid"].as_str().is_some_and(|sid| sids.iter().any(|gone| gone == sid)));
         if statements.is_empty() {
             // IAM takes no policy without a statement.
             statements.push(json!({"Sid": NOBODY, "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}));
@@ -146,15 +143,15 @@ impl TrustPolicy {
         self
     }
 
-    /// Whether others than issuerctl let somebody in.
-    pub fn has_foreign_statements(&self) -> bool {
-        self.statements().iter().any(|statement| !statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(SID)))
+    /// Whether anybody is let in, or kept out, but by statements of these `Sid`s.
+    pub(crate) fn has_others_than(&self, sids: &[String]) -> bool {
+        let among = |sid: &str| sid == NOBODY || sids.iter().any(|known| known == sid);
+        self.statements().iter().any(|statement| !statement["Sid"].as_str().is_some_and(among))
     }
 
-    /// Whether issuerctl lets service accounts of any issuer in.
-    pub fn has_own_statements(&self) -> bool {
-        let own = |sid: &str| sid.starts_with(SID) && sid != NOBODY;
-        self.statements().iter().any(|statement| statement["Sid"].as_str().is_some_and(own))
+    /// Whether every statement of another policy stands here too.
+    pub(crate) fn has_all_of(&self, other: &Self) -> bool {
+        other.statements().iter().all(|statement| self.statements().contains(statement))
     }
 
     /// Its statements.
@@ -193,7 +190,7 @@ impl TrustPolicy {
 }
 
 /// Letters and digits alone, as IAM wants them.
-fn sid(issuer: &IssuerUrl) -> String {
+pub(crate) fn sid(issuer: &IssuerUrl) -> String {
     let digest = Sha256::digest(issuer.as_str());
     format!("{SID}{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
@@ -288,8 +285,8 @@ mod tests {
         let again = both.clone().with(&trust("https://h.example/prod", &["a/c"])).unwrap();
         assert_eq!(again.statements().len(), 3);
         assert!(again.to_json().contains(r#""Id":"theirs""#) && again.to_json().contains(":a:c"));
-        assert_eq!(both.clone().without(Some(&test.issuer)).without(Some(&prod.issuer)), before);
-        assert_eq!(both.without(None), before);
+        assert_eq!(both.clone().without(&[test.sid()]).without(&[prod.sid()]), before);
+        assert_eq!(both.without(&[test.sid(), prod.sid()]), before);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Roles and policies (IAM API).
 
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use aws_sdk_iam::types::Tag;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
@@ -33,21 +36,15 @@ impl Iam {
         let (role, attached, inline) =
             tokio::join!(self.get_role(name), self.list_attached(name), self.list_inline(name));
         let mut found = RoleFound { role: role?, ..RoleFound::default() };
-        let attached = attached?;
         if let Some(role) = &mut found.role {
-            role.attached.clone_from(&attached);
+            role.attached = attached?;
             role.inline = inline?;
         }
-        let account = format!("arn:{}:iam::{}:policy/", self.partition.name, self.account);
-        let mut arns: Vec<String> = policies.keys().map(|policy| format!("{account}{policy}")).collect();
-        arns.extend(
-            attached
-                .into_iter()
-                .filter(|arn| arn.starts_with(&account) && !policies.contains_key(&arn[account.len()..])),
-        );
-        for arn in arns {
-            if let Some(policy) = self.get_policy(&arn).await? {
-                found.managed.insert(arn[account.len()..].to_owned(), policy);
+        let mut names: BTreeSet<String> = policies.keys().cloned().collect();
+        names.extend(found.role.iter().flat_map(Role::made_policies).map(str::to_owned));
+        for policy in names {
+            if let Some(there) = self.get_policy(&self.policy_arn(&policy), name).await? {
+                found.managed.insert(policy, there);
             }
         }
         Ok(found)
@@ -77,7 +74,7 @@ impl Iam {
             let rewrite = |there: TrustPolicy| there.with(&spec.trust);
             match self.execute_role(&spec.name, &plan.steps, &rewrite, Some(spec)).await {
                 Ok(()) => return Ok((plan, arn)),
-                Err(Error::Changed { .. }) if tries < TRIES => {}
+                Err(Error::Changed { .. }) if tries < TRIES => tokio::time::sleep(pause(tries)).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -93,13 +90,20 @@ impl Iam {
         issuer: Option<&IssuerUrl>,
         dry_run: bool,
     ) -> Result<RoleDeletion, Error> {
-        let found = self.find_role(name, &Documents::new()).await?;
-        let deletion = RoleDeletion::new(&found, issuer);
-        if !dry_run {
-            let rewrite = |there: TrustPolicy| Ok(there.without(issuer));
-            self.execute_role(name, &deletion.steps, &rewrite, None).await?;
+        let mut tries = 0;
+        loop {
+            let deletion = RoleDeletion::new(&self.find_role(name, &Documents::new()).await?, issuer);
+            if dry_run {
+                return Ok(deletion);
+            }
+            tries += 1;
+            let rewrite = |there: TrustPolicy| Ok(there.without(&deletion.sids));
+            match self.execute_role(name, &deletion.steps, &rewrite, None).await {
+                Ok(()) => return Ok(deletion),
+                Err(Error::Changed { .. }) if tries < TRIES => tokio::time::sleep(pause(tries)).await,
+                Err(error) => return Err(error),
+            }
         }
-        Ok(deletion)
     }
 
     async fn get_role(&self, name: &RoleName) -> Result<Option<Role>, Error> {
@@ -149,7 +153,7 @@ impl Iam {
         Ok(documents)
     }
 
-    async fn get_policy(&self, arn: &str) -> Result<Option<ManagedPolicy>, Error> {
+    async fn get_policy(&self, arn: &str, role: &RoleName) -> Result<Option<ManagedPolicy>, Error> {
         let answer = match self.client.get_policy().policy_arn(arn).send().await {
             Ok(answer) => answer,
             Err(error) if is_missing(&error) => return Ok(None),
@@ -170,7 +174,9 @@ impl Iam {
         let text = version.policy_version.and_then(|version| version.document).unwrap_or_default();
         Ok(Some(ManagedPolicy {
             arn: arn.to_owned(),
-            is_ours: from_iam(policy.tags.as_deref().unwrap_or_default()).contains_key(CREATED),
+            is_ours: from_iam(policy.tags.as_deref().unwrap_or_default())
+                .get(CREATED)
+                .is_some_and(|of| of == role.as_str()),
             document: document(&text)?,
             surplus_version: versions.into_iter().next().filter(|_| full).and_then(|version| version.version_id),
         }))
@@ -214,12 +220,15 @@ impl Iam {
             }
             RoleStep::UpdateTrust(_) => {
                 // IAM has no conditional update, so it is the policy of this moment that is merged into.
-                let Some(there) = self.get_role(name).await? else {
-                    return Err(Error::Changed { resource: arn, message: "the role is gone".to_owned() });
-                };
-                let request =
-                    client.update_assume_role_policy().role_name(role).policy_document(rewrite(there.trust)?.to_json());
-                request.send().await.map(drop).map_err(|error| failed("iam:UpdateAssumeRolePolicy", &arn, &error))
+                let wanted = rewrite(self.trust_now(name).await?)?;
+                let request = client.update_assume_role_policy().role_name(role).policy_document(wanted.to_json());
+                request.send().await.map_err(|error| failed("iam:UpdateAssumeRolePolicy", &arn, &error))?;
+                // Whoever wrote at the same moment has taken something away again.
+                if self.trust_now(name).await?.has_all_of(&wanted) {
+                    Ok(())
+                } else {
+                    Err(Error::Changed { resource: arn, message: "its trust policy was overwritten".to_owned() })
+                }
             }
             RoleStep::SetMaxSession(secs) => {
                 let request = client.update_role().role_name(role).set_max_session_duration(i32::try_from(*secs).ok());
@@ -239,7 +248,7 @@ impl Iam {
                 gone(answer.map(drop), "iam:DeleteRolePolicy", &arn)
             }
             RoleStep::CreatePolicy(policy, document) => {
-                let tags = to_iam(&Tags::from([(CREATED.to_owned(), "true".to_owned())]))?;
+                let tags = to_iam(&Tags::from([(CREATED.to_owned(), role.to_owned())]))?;
                 let request = client
                     .create_policy()
                     .policy_name(policy)
@@ -264,8 +273,16 @@ impl Iam {
                 request.send().await.map(drop).map_err(|error| failed("iam:CreatePolicyVersion", arn, &error))
             }
             RoleStep::Attach(policy) => {
-                let request = client.attach_role_policy().role_name(role).policy_arn(policy);
-                request.send().await.map(drop).map_err(|error| failed("iam:AttachRolePolicy", &arn, &error))
+                let answer = client.attach_role_policy().role_name(role).policy_arn(policy).send().await;
+                // A policy that was just made may take a moment to be seen; another one is not there.
+                let names = spec.and_then(|spec| spec.managed.as_ref()).into_iter().flat_map(Documents::keys);
+                let is_new = names.map(|name| self.policy_arn(name)).any(|arn| arn == *policy);
+                answer.map(drop).map_err(|error| match failed("iam:AttachRolePolicy", &arn, &error) {
+                    Error::Changed { message, .. } if !is_new && message.contains("olicy") => {
+                        Error::NoPolicy { arn: policy.clone(), message }
+                    }
+                    other => other,
+                })
             }
             RoleStep::Detach(policy) => {
                 let answer = client.detach_role_policy().role_name(role).policy_arn(policy).send().await;
@@ -281,10 +298,24 @@ impl Iam {
                 request.send().await.map(drop).map_err(|error| failed("iam:UntagRole", &arn, &error))
             }
             RoleStep::Delete => {
+                // What somebody has added since the plan was made must not go with it.
+                if let Some(there) = self.get_role(name).await?
+                    && there.trust.has_others_than(&there.trusted_by_us())
+                {
+                    return Err(Error::Changed {
+                        resource: arn,
+                        message: "its trust policy has a new statement".to_owned(),
+                    });
+                }
                 let answer = client.delete_role().role_name(role).send().await;
                 gone(answer.map(drop), "iam:DeleteRole", &arn)
             }
         }
+    }
+
+    async fn trust_now(&self, name: &RoleName) -> Result<TrustPolicy, Error> {
+        let gone = || Error::Changed { resource: self.role_arn(name), message: "the role is gone".to_owned() };
+        self.get_role(name).await?.map(|role| role.trust).ok_or_else(gone)
     }
 
     /// A policy that others still use is theirs to keep.
@@ -313,6 +344,12 @@ impl Iam {
     fn policy_arn(&self, name: &str) -> String {
         format!("arn:{}:iam::{}:policy/{name}", self.partition.name, self.account)
     }
+}
+
+/// Longer each time: IAM takes seconds to show everywhere what was just made.
+fn pause(tries: usize) -> Duration {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    Duration::from_millis(250 << tries.min(5)) + Duration::from_millis(u64::from(nanos % 500))
 }
 
 /// What is gone already need not go.

@@ -6,8 +6,8 @@ use issuer_discovery::IssuerUrl;
 use serde_json::Value;
 
 use super::{Documents, Role, RoleFound, RoleSpec};
-use crate::tags::{self, CREATED, OWN, Record, Tags};
-use crate::{Error, TrustPolicy};
+use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
+use crate::{Error, TrustPolicy, trust};
 
 /// One call that changes something.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +70,8 @@ pub struct RoleDeletion {
     pub steps: Vec<RoleStep>,
     /// Why the role itself stays.
     pub kept: Vec<String>,
+    /// The `Sid`s that leave its trust policy.
+    pub(crate) sids: Vec<String>,
 }
 
 impl RolePlan {
@@ -88,7 +90,7 @@ impl RolePlan {
             Some(role) => plan.reconcile_role(spec, role)?,
         }
         let role = found.role.as_ref();
-        let inline = plan.inline(spec, role);
+        let inline = plan.inline(spec, role)?;
         let attached = plan.attachments(spec, found)?;
         plan.tags(spec, role, [(Record::INLINE, inline), (Record::ATTACHED, attached)]);
         Ok(plan)
@@ -122,16 +124,19 @@ impl RolePlan {
     }
 
     /// Gives the record of those that will be ours.
-    fn inline(&mut self, spec: &RoleSpec, role: Option<&Role>) -> Record {
+    fn inline(&mut self, spec: &RoleSpec, role: Option<&Role>) -> Result<Record, Error> {
         let none = Documents::new();
         let present = role.map_or(&none, |role| &role.inline);
         let mut record = role.map(Role::inline_by_us).unwrap_or_default();
-        let Some(wanted) = &spec.inline else { return record };
+        let Some(wanted) = &spec.inline else { return Ok(record) };
         for (name, document) in wanted {
             if !present.contains_key(name) {
                 record = record.with(name);
             }
             if present.get(name) != Some(document) {
+                if !record.has(name) {
+                    return Err(Error::ForeignInline { role: spec.name.to_string(), policy: name.clone() });
+                }
                 self.steps.push(RoleStep::PutInline(name.clone(), document.clone()));
             }
         }
@@ -141,7 +146,7 @@ impl RolePlan {
                 self.steps.push(RoleStep::DeleteInline(name.clone()));
             }
         }
-        record
+        Ok(record)
     }
 
     /// Gives the record of those that will be ours.
@@ -157,17 +162,22 @@ impl RolePlan {
                 self.steps.push(RoleStep::Attach(arn.clone()));
             }
         }
+        let made: Vec<(&str, String)> = role.map(|role| made(spec, role)).unwrap_or_default();
         for arn in present.iter().filter(|arn| !wanted.contains(arn)) {
-            let is_made = found.is_made(arn);
-            let is_asked_for = if is_made { spec.managed.is_some() } else { spec.policy_arns.is_some() };
-            if !record.has(arn) || !is_asked_for {
+            if !record.has(arn) {
                 continue;
             }
-            record = record.without(arn);
-            self.steps.push(RoleStep::Detach(arn.clone()));
-            if is_made {
-                self.steps.push(RoleStep::DeletePolicy(arn.clone()));
+            let is_made = made.iter().any(|(_, of_account)| of_account == arn);
+            if if is_made { spec.managed.is_some() } else { spec.policy_arns.is_some() } {
+                record = record.without(arn);
+                self.steps.push(RoleStep::Detach(arn.clone()));
             }
+        }
+        for (name, arn) in made.into_iter().filter(|(_, arn)| !wanted.contains(arn) && spec.managed.is_some()) {
+            if found.managed.get(name).is_some_and(|policy| policy.is_ours) {
+                self.steps.push(RoleStep::DeletePolicy(arn));
+            }
+            self.steps.push(RoleStep::Untag(vec![format!("{MADE_POLICY}{name}")]));
         }
         Ok(record)
     }
@@ -228,6 +238,13 @@ impl RolePlan {
         if role.is_none() {
             first.insert(CREATED.to_owned(), "true".to_owned());
         }
+        first.insert(format!("{TRUST}{}", spec.trust.sid()), "true".to_owned());
+        // Before it is made, so that it is found again wherever the run is cut off.
+        let new = self.steps.iter().filter_map(|step| match step {
+            RoleStep::CreatePolicy(name, _) => Some((format!("{MADE_POLICY}{name}"), "true".to_owned())),
+            _ => None,
+        });
+        first.extend(new);
         let missing = tags::missing(&first, present);
         match self.steps.first_mut() {
             Some(RoleStep::Create { tags, .. }) => *tags = missing,
@@ -249,23 +266,29 @@ impl RoleDeletion {
     pub fn new(found: &RoleFound, issuer: Option<&IssuerUrl>) -> Self {
         let mut deletion = Self::default();
         let Some(role) = &found.role else { return deletion };
-        let trust = role.trust.clone().without(issuer);
-        if trust.has_own_statements() {
-            deletion.kept.push("it trusts other issuers of ours".to_owned());
-        } else {
+        let ours = role.trusted_by_us();
+        let (gone, stay): (Vec<String>, Vec<String>) =
+            ours.iter().cloned().partition(|sid| issuer.is_none_or(|issuer| *sid == trust::sid(issuer)));
+        deletion.sids.clone_from(&gone);
+        if stay.is_empty() {
             deletion.take_policies(role, found);
             if !role.is_ours() {
                 deletion.kept.push("issuerctl did not make it".to_owned());
             }
+        } else {
+            deletion.kept.push("it trusts other issuers of ours".to_owned());
         }
-        if trust.has_foreign_statements() {
+        if role.trust.has_others_than(&ours) {
             deletion.kept.push("others added statements to its trust policy".to_owned());
         }
         if deletion.kept.is_empty() {
             deletion.steps.push(RoleStep::Delete);
-        } else if trust != role.trust {
-            deletion.steps.insert(0, RoleStep::UpdateTrust(trust));
+            return deletion;
         }
+        if !gone.is_empty() {
+            deletion.steps.insert(0, RoleStep::UpdateTrust(role.trust.clone().without(&gone)));
+        }
+        deletion.forget(role, &gone, stay.is_empty());
         deletion
     }
 
@@ -279,16 +302,34 @@ impl RoleDeletion {
             }
         }
         for arn in &role.attached {
-            if !attached.has(arn) {
+            if attached.has(arn) {
+                self.steps.push(RoleStep::Detach(arn.clone()));
+            } else {
                 self.kept.push(format!("others attached {arn}"));
-                continue;
-            }
-            self.steps.push(RoleStep::Detach(arn.clone()));
-            if found.is_made(arn) {
-                self.steps.push(RoleStep::DeletePolicy(arn.clone()));
             }
         }
+        for policy in role.made_policies().filter_map(|name| found.managed.get(name)).filter(|policy| policy.is_ours) {
+            self.steps.push(RoleStep::DeletePolicy(policy.arn.clone()));
+        }
     }
+
+    /// Takes the tags away of a role that stays: what they record is gone.
+    fn forget(&mut self, role: &Role, gone: &[String], everything: bool) {
+        let tagged = role.tagged_by_us();
+        let is_over = |key: &str| match key.strip_prefix(TRUST) {
+            Some(sid) => everything || gone.iter().any(|gone| gone == sid),
+            None => everything && key != CREATED && (key.starts_with(OWN) || tagged.has(key)),
+        };
+        let keys: Vec<String> = role.tags.keys().filter(|key| is_over(key)).cloned().collect();
+        if !keys.is_empty() {
+            self.steps.push(RoleStep::Untag(keys));
+        }
+    }
+}
+
+/// The policies of the account that issuerctl made for the role, with their ARNs.
+fn made<'a>(spec: &RoleSpec, role: &'a Role) -> Vec<(&'a str, String)> {
+    role.made_policies().map(|name| (name, spec.policy_arn(name))).collect()
 }
 
 impl fmt::Display for RolePlan {

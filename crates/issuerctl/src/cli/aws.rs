@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueHint};
 use issuer_aws::{AccountId, Audience, RoleName, ServiceAccountPattern, Tag};
+use issuer_discovery::Partition;
 
 use super::{KubeArgs, TlsArgs};
 
@@ -138,7 +139,7 @@ pub(crate) struct RoleApplyArgs {
     #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
     /// Policy to be attached (repeatable)
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = policy_arn)]
     pub(crate) policy_arn: Vec<String>,
     /// Policy within the role (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
@@ -147,10 +148,10 @@ pub(crate) struct RoleApplyArgs {
     #[arg(long, value_name = "NAME=FILE")]
     pub(crate) managed_policy: Vec<NamedFile>,
     /// Permissions boundary
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = policy_arn)]
     pub(crate) permissions_boundary: Option<String>,
     /// Path of a new role, such as /apps/
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = role_path)]
     pub(crate) path: Option<String>,
     /// The longest session
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(3600..=43200))]
@@ -196,6 +197,31 @@ pub(crate) struct RoleDeleteArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
+}
+
+/// `arn:PARTITION:iam::ACCOUNT:policy/NAME`, the account being `aws` for AWS's own.
+fn policy_arn(text: &str) -> Result<String, String> {
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    match fields[..] {
+        ["arn", partition, "iam", "", account, policy]
+            if Partition::named(partition).is_some()
+                && (account == "aws" || account.parse::<AccountId>().is_ok())
+                && policy.strip_prefix("policy/").is_some_and(|name| !name.is_empty()) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("a policy's ARN is arn:PARTITION:iam::ACCOUNT:policy/NAME".to_owned()),
+    }
+}
+
+/// IAM API, `pathType`.
+fn role_path(text: &str) -> Result<String, String> {
+    let allowed = text.bytes().all(|b| b.is_ascii_graphic()) && text.len() <= 512;
+    if allowed && text.starts_with('/') && text.ends_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("a path begins and ends with a slash, such as /apps/".to_owned())
+    }
 }
 
 /// `NAME=FILE` of a policy.

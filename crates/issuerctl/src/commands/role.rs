@@ -294,5 +294,9 @@ fn documents(files: &[NamedFile]) -> Result<Option<Documents>, Failure> {
         }
         Ok((named.name.clone(), document))
     };
-    files.iter().map(read).collect::<Result<_, Failure>>().map(Some)
+    let documents: Documents = files.iter().map(read).collect::<Result<_, Failure>>()?;
+    if documents.len() < files.len() {
+        return Err(Failure::new(Exit::Usage, "two policies were given under one name"));
+    }
+    Ok(Some(documents))
 }
