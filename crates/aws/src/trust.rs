@@ -89,7 +89,12 @@ impl TrustPolicy {
         if trusts.is_empty() {
             return Err(Error::Nothing { what: "issuer" });
         }
-        trusts.iter().try_fold(Self::default(), |policy, trust| policy.with(trust))
+        let policy = trusts.iter().try_fold(Self::default(), |policy, trust| policy.with(trust))?;
+        let size = policy.size();
+        if size > MAX_TRUST_POLICY {
+            return Err(Error::TooLarge { size, limit: MAX_TRUST_POLICY });
+        }
+        Ok(policy)
     }
 
     /// Reads a policy as it stands in IAM or in a file.
@@ -112,21 +117,19 @@ impl TrustPolicy {
         }
     }
 
-    /// The same with the statement of `trust` in the place of the one that its issuer had, or last.
+    /// The same with the statement of `trust` in the place of the one that its issuer had, or last. How large it may become is
+    /// for IAM to say: the quota of an account may have been raised.
     ///
     /// # Errors
-    /// [`Error::Nothing`], [`Error::Port`], [`Error::TooLarge`].
+    /// [`Error::Nothing`], [`Error::Port`].
     pub fn with(mut self, trust: &Trust) -> Result<Self, Error> {
         let (sid, ours) = (trust.sid(), trust.statement()?);
         let statements = self.statements_mut();
         statements.retain(|statement| statement["Sid"] != NOBODY);
         match statements.iter_mut().find(|statement| statement["Sid"] == sid.as_str()) {
+            Some(statement) if says_the_same(statement, &ours) => {}
             Some(statement) => *statement = ours,
             None => statements.push(ours),
-        }
-        let size = self.size();
-        if size > MAX_TRUST_POLICY {
-            return Err(Error::TooLarge { size, limit: MAX_TRUST_POLICY });
         }
         Ok(self)
     }
@@ -186,6 +189,17 @@ impl TrustPolicy {
         }
         #[expect(clippy::expect_used, reason = "it has just been made one")]
         member.as_array_mut().expect("a list")
+    }
+}
+
+/// The order of service accounts or audiences in a list does not matter.
+fn says_the_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().all(|one| b.contains(one)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, one)| b.get(name).is_some_and(|other| says_the_same(one, other)))
+        }
+        _ => a == b,
     }
 }
 
@@ -287,6 +301,13 @@ mod tests {
         assert!(again.to_json().contains(r#""Id":"theirs""#) && again.to_json().contains(":a:c"));
         assert_eq!(both.clone().without(&[test.sid()]).without(&[prod.sid()]), before);
         assert_eq!(both.without(&[test.sid(), prod.sid()]), before);
+    }
+
+    #[test]
+    fn the_same_accounts_in_another_order_change_nothing() {
+        let policy = TrustPolicy::new(&[trust("https://h.example", &["a/b", "c/d"])]).unwrap();
+        assert_eq!(policy.clone().with(&trust("https://h.example", &["c/d", "a/b"])).unwrap(), policy);
+        assert_ne!(policy.clone().with(&trust("https://h.example", &["c/d", "a/e"])).unwrap(), policy);
     }
 
     #[test]

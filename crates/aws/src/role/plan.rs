@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Documents, Role, RoleFound, RoleSpec};
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
-use crate::{Error, TrustPolicy, trust};
+use crate::{Error, TrustPolicy, USUAL_TRUST_POLICY, trust};
 
 /// One call that changes something.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +89,7 @@ impl RolePlan {
             }
             Some(role) => plan.reconcile_role(spec, role)?,
         }
+        plan.say_size();
         let role = found.role.as_ref();
         let inline = plan.inline(spec, role)?;
         let attached = plan.attachments(spec, found)?;
@@ -99,6 +100,18 @@ impl RolePlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    fn say_size(&mut self) {
+        let size = self.steps.iter().find_map(|step| match step {
+            RoleStep::Create { trust, .. } | RoleStep::UpdateTrust(trust) => Some(trust.size()),
+            _ => None,
+        });
+        if let Some(size) = size.filter(|size| *size > USUAL_TRUST_POLICY) {
+            self.notices.push(format!(
+                "the trust policy will have {size} characters; accounts whose quota was not raised take {USUAL_TRUST_POLICY}"
+            ));
+        }
     }
 
     fn reconcile_role(&mut self, spec: &RoleSpec, role: &Role) -> Result<(), Error> {
