@@ -4,13 +4,17 @@ mod providers;
 mod roles;
 
 use aws_config::{Region, SdkConfig};
+use aws_sdk_iam::types::Tag;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
 use issuer_session::SessionOptions;
 
-use crate::{AccountId, Error};
+use crate::{AccountId, Error, Tags};
+
+/// How often a plan that somebody overtook is made anew.
+const TRIES: usize = 5;
 
 /// An account's IAM.
 #[derive(Debug, Clone)]
@@ -83,4 +87,28 @@ where
 
 fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
     issuer_session::code(error).as_deref() == Some("NoSuchEntity")
+}
+
+/// What is gone already need not go.
+fn gone<E>(answer: Result<(), SdkError<E, Response>>, action: &'static str, arn: &str) -> Result<(), Error>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match answer {
+        Err(error) if !is_missing(&error) => Err(failed(action, arn, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn from_iam(tags: &[Tag]) -> Tags {
+    tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
+}
+
+/// As the API wants them.
+fn to_iam(tags: &Tags) -> Result<Vec<Tag>, Error> {
+    let tag = |(key, value): (&String, &String)| {
+        let built = Tag::builder().key(key).value(value).build();
+        built.map_err(|_| Error::Tag { text: format!("{key}={value}"), reason: "key or value is missing" })
+    };
+    tags.iter().map(tag).collect()
 }

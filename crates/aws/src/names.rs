@@ -82,8 +82,7 @@ impl ProviderArn {
         if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
             return Err(Error::Port { issuer: issuer.to_string() });
         }
-        let (partition, account) = (partition.name, account.as_str());
-        Ok(Self(format!("arn:{partition}:iam::{account}:oidc-provider/{}", issuer.without_scheme())))
+        Ok(Self(iam_arn(partition, account, "oidc-provider", &format!("/{}", issuer.without_scheme()))))
     }
 
     /// The ARN.
@@ -164,6 +163,11 @@ impl fmt::Display for ProviderArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The ARN of something in IAM, which has no region; `path_and_name` begins with a slash.
+pub(crate) fn iam_arn(partition: Partition, account: &AccountId, kind: &str, path_and_name: &str) -> String {
+    format!("arn:{}:iam::{account}:{kind}{path_and_name}", partition.name)
 }
 
 fn has_wildcard(text: &str) -> bool {

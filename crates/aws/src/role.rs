@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use crate::names::iam_arn;
 use crate::tags::{CREATED, MADE_POLICY, Record, TRUST, Tags};
 use crate::{Error, Trust, TrustPolicy};
 
@@ -117,7 +118,7 @@ impl fmt::Display for RoleName {
 impl RoleSpec {
     /// The ARN of a policy of the account by its name.
     pub(crate) fn policy_arn(&self, name: &str) -> String {
-        format!("arn:{}:iam::{}:policy/{name}", self.trust.partition.name, self.trust.account)
+        iam_arn(self.trust.partition, &self.trust.account, "policy", &format!("/{name}"))
     }
 }
 

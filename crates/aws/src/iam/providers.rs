@@ -1,14 +1,9 @@
 //! OIDC providers (IAM API, `…OpenIDConnectProvider`).
 
-use aws_sdk_iam::types::Tag;
 use issuer_discovery::IssuerUrl;
 
-use super::{Iam, failed, is_missing};
-use crate::tags::Tags;
+use super::{Iam, TRIES, failed, from_iam, gone, is_missing, to_iam};
 use crate::{Error, Found, Provider, ProviderArn, ProviderPlan, ProviderSpec, ProviderStep};
-
-/// How often a plan that somebody overtook is made anew.
-const TRIES: usize = 5;
 
 impl Iam {
     /// The provider of an issuer, and the account's others. The list has ARNs alone, and `Get…` returns the URL without its
@@ -64,11 +59,7 @@ impl Iam {
         }
         if !dry_run {
             let answer = self.client.delete_open_id_connect_provider().open_id_connect_provider_arn(&arn).send().await;
-            match answer {
-                Ok(_) => {}
-                Err(error) if is_missing(&error) => {}
-                Err(error) => return Err(failed("iam:DeleteOpenIDConnectProvider", &arn, &error)),
-            }
+            gone(answer.map(drop), "iam:DeleteOpenIDConnectProvider", &arn)?;
         }
         Ok(Some(provider))
     }
@@ -80,7 +71,7 @@ impl Iam {
                 arn: arn.to_owned(),
                 audiences: provider.client_id_list().to_vec(),
                 thumbprints: provider.thumbprint_list().to_vec(),
-                tags: provider.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect(),
+                tags: from_iam(provider.tags()),
             })),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(failed("iam:GetOpenIDConnectProvider", arn, &error)),
@@ -136,13 +127,4 @@ impl Iam {
         }
         Ok(())
     }
-}
-
-/// As the API wants them.
-pub(super) fn to_iam(tags: &Tags) -> Result<Vec<Tag>, Error> {
-    let tag = |(key, value): (&String, &String)| {
-        let built = Tag::builder().key(key).value(value).build();
-        built.map_err(|_| Error::Tag { text: format!("{key}={value}"), reason: "key or value is missing" })
-    };
-    tags.iter().map(tag).collect()
 }

@@ -3,23 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sdk_iam::types::Tag;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_sdk_iam::types::PolicyVersion;
 use issuer_discovery::IssuerUrl;
 use serde_json::Value;
 
-use super::providers::to_iam;
-use super::{Iam, failed, is_missing};
+use super::{Iam, TRIES, failed, from_iam, gone, is_missing, to_iam};
+use crate::names::iam_arn;
 use crate::tags::CREATED;
 use crate::{
     Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep, Tags,
     TrustPolicy,
 };
-
-/// How often a plan that somebody overtook is made anew.
-const TRIES: usize = 5;
 
 /// Versions that a policy has room for.
 const VERSIONS: usize = 5;
@@ -66,7 +60,7 @@ impl Iam {
             let found = self.find_role(&spec.name, spec.managed.as_ref().unwrap_or(&none)).await?;
             let plan = RolePlan::new(spec, &found)?;
             let path = found.role.as_ref().map(|role| role.path.as_str()).or(spec.path.as_deref()).unwrap_or("/");
-            let arn = format!("arn:{}:iam::{}:role{path}{}", self.partition.name, self.account, spec.name);
+            let arn = iam_arn(self.partition, &self.account, "role", &format!("{path}{}", spec.name));
             if !approve(&plan)? {
                 return Ok((plan, arn));
             }
@@ -161,13 +155,12 @@ impl Iam {
         };
         let Some(policy) = answer.policy else { return Ok(None) };
         let default = policy.default_version_id.unwrap_or_default();
-        let pages = self.client.list_policy_versions().policy_arn(arn).into_paginator();
         let (version, versions) = tokio::join!(
             self.client.get_policy_version().policy_arn(arn).version_id(&default).send(),
-            pages.items().send().collect::<Result<Vec<_>, _>>(),
+            self.list_versions(arn),
         );
         let version = version.map_err(|error| failed("iam:GetPolicyVersion", arn, &error))?;
-        let mut versions = versions.map_err(|error| failed("iam:ListPolicyVersions", arn, &error))?;
+        let mut versions = versions?;
         let full = versions.len() >= VERSIONS;
         versions.retain(|version| !version.is_default_version);
         versions.sort_by_key(|version| version.create_date.map(|date| date.secs()));
@@ -180,6 +173,12 @@ impl Iam {
             document: document(&text)?,
             surplus_version: versions.into_iter().next().filter(|_| full).and_then(|version| version.version_id),
         }))
+    }
+
+    async fn list_versions(&self, arn: &str) -> Result<Vec<PolicyVersion>, Error> {
+        let pages = self.client.list_policy_versions().policy_arn(arn).into_paginator();
+        let versions = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+        versions.map_err(|error| failed("iam:ListPolicyVersions", arn, &error))
     }
 
     async fn execute_role(
@@ -325,9 +324,7 @@ impl Iam {
         if !(users.policy_groups().is_empty() && users.policy_users().is_empty() && users.policy_roles().is_empty()) {
             return Ok(());
         }
-        let pages = self.client.list_policy_versions().policy_arn(arn).into_paginator();
-        let versions = pages.items().send().collect::<Result<Vec<_>, _>>().await;
-        for version in versions.map_err(|error| failed("iam:ListPolicyVersions", arn, &error))? {
+        for version in self.list_versions(arn).await? {
             if !version.is_default_version {
                 let request = self.client.delete_policy_version().policy_arn(arn).set_version_id(version.version_id);
                 gone(request.send().await.map(drop), "iam:DeletePolicyVersion", arn)?;
@@ -338,11 +335,11 @@ impl Iam {
 
     /// For messages: the path of a role is known only once it is there.
     fn role_arn(&self, name: &RoleName) -> String {
-        format!("arn:{}:iam::{}:role/{name}", self.partition.name, self.account)
+        iam_arn(self.partition, &self.account, "role", &format!("/{name}"))
     }
 
     fn policy_arn(&self, name: &str) -> String {
-        format!("arn:{}:iam::{}:policy/{name}", self.partition.name, self.account)
+        iam_arn(self.partition, &self.account, "policy", &format!("/{name}"))
     }
 }
 
@@ -350,21 +347,6 @@ impl Iam {
 fn pause(tries: usize) -> Duration {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     Duration::from_millis(250 << tries.min(5)) + Duration::from_millis(u64::from(nanos % 500))
-}
-
-/// What is gone already need not go.
-fn gone<E>(answer: Result<(), SdkError<E, Response>>, action: &'static str, arn: &str) -> Result<(), Error>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match answer {
-        Err(error) if !is_missing(&error) => Err(failed(action, arn, &error)),
-        _ => Ok(()),
-    }
-}
-
-fn from_iam(tags: &[Tag]) -> Tags {
-    tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
 }
 
 fn document(text: &str) -> Result<Value, Error> {
