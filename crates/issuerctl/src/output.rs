@@ -2,8 +2,10 @@
 
 mod aws;
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
+use anstyle::{AnsiColor, Style};
 use issuer_jwks::JwkSet;
 use issuer_publish::{Change, KeyChange, Plan};
 use serde::Serialize;
@@ -179,6 +181,38 @@ pub(crate) fn status_word(status: issuer_verify::Status) -> &'static str {
         issuer_verify::Status::Warn => "warn",
         issuer_verify::Status::Skip => "skip",
     }
+}
+
+/// One line of a report for people.
+pub(crate) struct ReportLine<'a> {
+    /// `pass`, `fail`, `warn` or `skip`.
+    pub(crate) word: &'static str,
+    pub(crate) id: &'a str,
+    pub(crate) message: &'a str,
+    /// What stands below it, with what it is.
+    pub(crate) below: [(&'static str, Option<&'a str>); 2],
+}
+
+/// Lines in columns, in colours, and the verdict.
+pub(crate) fn report(lines: &[ReportLine<'_>], passed: bool) -> String {
+    let mut text = String::new();
+    let width = lines.iter().map(|line| line.id.len()).max().unwrap_or_default();
+    for ReportLine { word, id, message, below } in lines {
+        let style = match *word {
+            "pass" => AnsiColor::Green.on_default(),
+            "fail" => AnsiColor::Red.on_default().bold(),
+            "warn" => AnsiColor::Yellow.on_default(),
+            _ => Style::new().dimmed(),
+        };
+        let _ = writeln!(text, "  {style}{word}{style:#}  {id:width$}  {message}");
+        for (what, more) in below {
+            if let Some(more) = more {
+                let _ = writeln!(text, "        {what}: {more}");
+            }
+        }
+    }
+    let _ = writeln!(text, "{}", if passed { "passed" } else { "FAILED" });
+    text
 }
 
 /// Writes a document's exact bytes; a newline follows only on a terminal, where the prompt would stick to it.

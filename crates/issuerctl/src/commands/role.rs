@@ -1,10 +1,7 @@
 //! `issuerctl role`
 
-use std::fmt::Write;
-
-use anstyle::AnsiColor;
 use issuer_aws::{
-    Documents, Iam, LintOptions, LintReport, RolePlan, RoleSpec, ServiceAccountPattern, Status, Trust, TrustPolicy,
+    Documents, Iam, LintOptions, LintReport, RolePlan, RoleSpec, ServiceAccountPattern, Trust, TrustPolicy,
     USUAL_TRUST_POLICY, policies,
 };
 use issuer_cluster::{Cluster, ServiceAccountRef};
@@ -17,7 +14,7 @@ use crate::cli::{
 use crate::commands::provider::{SPREADS, connect, policy};
 use crate::failure::{Exit, Failure};
 use crate::files;
-use crate::output::{self, RoleChange, RoleState};
+use crate::output::{self, ReportLine, RoleChange, RoleState};
 use crate::runtime::Runtime;
 use crate::sources;
 use crate::talk::Talk;
@@ -144,25 +141,13 @@ fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
 
 /// A line a finding, and below a fault what follows from it and the mend.
 fn findings(report: &LintReport) -> String {
-    let mut text = String::new();
-    let width = report.findings.iter().map(|finding| finding.id.len()).max().unwrap_or_default();
-    for finding in &report.findings {
-        let style = match finding.status {
-            Status::Pass => AnsiColor::Green.on_default(),
-            Status::Fail => AnsiColor::Red.on_default().bold(),
-            Status::Warn => AnsiColor::Yellow.on_default(),
-        };
-        let word = output::lint_word(finding.status);
-        let _ = writeln!(text, "  {style}{word}{style:#}  {:width$}  {}", finding.id, finding.message);
-        if let Some(consequence) = &finding.consequence {
-            let _ = writeln!(text, "        so: {consequence}");
-        }
-        if let Some(fix) = &finding.fix {
-            let _ = writeln!(text, "        fix: {fix}");
-        }
-    }
-    let _ = writeln!(text, "{}", if report.passed() { "passed" } else { "FAILED" });
-    text
+    let lines = report.findings.iter().map(|finding| ReportLine {
+        word: output::lint_word(finding.status),
+        id: finding.id,
+        message: &finding.message,
+        below: [("so", finding.consequence.as_deref()), ("fix", finding.fix.as_deref())],
+    });
+    output::report(&lines.collect::<Vec<_>>(), report.passed())
 }
 
 fn finish(args: &RoleApplyArgs, plan: &RolePlan, arn: &str, format: OutputFormat) -> Outcome {

@@ -1,17 +1,15 @@
 //! `issuerctl verify`
 
-use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anstyle::{AnsiColor, Style};
 use issuer_discovery::IssuerUrl;
-use issuer_verify::{Expected, FetchOptions, Status, Verdict};
+use issuer_verify::{Expected, FetchOptions, Verdict};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, TlsArgs, VerifyArgs};
 use crate::failure::{Exit, Failure};
 use crate::files;
-use crate::output;
+use crate::output::{self, ReportLine};
 use crate::runtime::Runtime;
 use crate::sources;
 use crate::talk::Talk;
@@ -75,24 +73,12 @@ pub(crate) fn exit_of(verdict: &Verdict) -> Exit {
 
 /// The verdict for people: a line a check, and below a failed one what STS would say and what to do.
 pub(crate) fn report(verdict: &Verdict) -> String {
-    let mut text = if verdict.issuer.is_empty() { String::new() } else { format!("{}\n", verdict.issuer) };
-    let width = verdict.checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
-    for check in &verdict.checks {
-        let style = match check.status {
-            Status::Pass => AnsiColor::Green.on_default(),
-            Status::Fail => AnsiColor::Red.on_default().bold(),
-            Status::Warn => AnsiColor::Yellow.on_default(),
-            Status::Skip => Style::new().dimmed(),
-        };
-        let word = output::status_word(check.status);
-        let _ = writeln!(text, "  {style}{word}{style:#}  {:width$}  {}", check.id, check.message);
-        if let Some(sts_error) = &check.sts_error {
-            let _ = writeln!(text, "        STS says: {sts_error}");
-        }
-        if let Some(fix) = &check.fix {
-            let _ = writeln!(text, "        fix: {fix}");
-        }
-    }
-    let _ = writeln!(text, "{}", if verdict.passed() { "passed" } else { "FAILED" });
-    text
+    let lines = verdict.checks.iter().map(|check| ReportLine {
+        word: output::status_word(check.status),
+        id: check.id,
+        message: &check.message,
+        below: [("STS says", check.sts_error.as_deref()), ("fix", check.fix.as_deref())],
+    });
+    let issuer = if verdict.issuer.is_empty() { String::new() } else { format!("{}\n", verdict.issuer) };
+    issuer + &output::report(&lines.collect::<Vec<_>>(), verdict.passed())
 }
