@@ -63,6 +63,24 @@ pub enum Error {
         /// As given.
         text: String,
     },
+    /// The ARN of a policy that is none.
+    #[error("{text:?} is no policy's ARN; it is arn:PARTITION:iam::ACCOUNT:policy/NAME")]
+    PolicyArn {
+        /// As given.
+        text: String,
+    },
+    /// A policy's name that is none.
+    #[error("{text:?} is no name of a policy; it has 1 to 128 letters, digits and +=,.@_-")]
+    PolicyName {
+        /// As given.
+        text: String,
+    },
+    /// A role's path that is none.
+    #[error("{text:?} is no path of a role; it begins and ends with a slash, such as /apps/")]
+    RolePath {
+        /// As given.
+        text: String,
+    },
     /// A role that is there already under another path.
     #[error("the role {role} has the path {there}, not {wanted}, and a path cannot change")]
     Path {
@@ -135,8 +153,8 @@ pub enum Error {
     /// A denied call.
     #[error("{action} on {resource} was denied ({message})")]
     Denied {
-        /// The IAM action, such as `iam:GetRole`.
-        action: &'static str,
+        /// The IAM action that was refused, such as `iam:GetRole`; not always the call's own.
+        action: String,
         /// The ARN.
         resource: String,
         /// What AWS said.
@@ -206,6 +224,10 @@ impl Error {
             }
             Self::ForeignPolicy { arn } => {
                 format!("attach it as it is with --policy-arn {arn}, or give yours another name")
+            }
+            Self::Denied { message, .. } if message.contains("explicit deny") => {
+                "a policy forbids it explicitly, and no permission outweighs that: whoever wrote it must make an exception"
+                    .to_owned()
             }
             Self::Denied { action, resource, .. } => {
                 format!(

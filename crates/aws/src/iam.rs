@@ -3,6 +3,8 @@
 mod providers;
 mod roles;
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use aws_config::{Region, SdkConfig};
 use aws_sdk_iam::types::Tag;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -77,12 +79,30 @@ where
     let (code, message, resource) = (issuer_session::code(error), issuer_session::message(error), resource.to_owned());
     match code.as_deref() {
         code if issuer_session::is_about_credentials(code, &message) => Error::Credentials { message },
-        Some("AccessDenied" | "AccessDeniedException") => Error::Denied { action, resource, message },
+        Some("AccessDenied" | "AccessDeniedException") => {
+            let (refused, on) = refused(&message);
+            let (action, resource) = (refused.unwrap_or(action).to_owned(), on.map_or(resource, str::to_owned));
+            Error::Denied { action, resource, message }
+        }
         // What IAM says where two writers meet.
         Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification") => Error::Changed { resource, message },
         Some("DeleteConflict") => Error::InUse { resource, message },
         _ => Error::Call { action, resource, message },
     }
+}
+
+/// What IAM says was refused, which may be another action than the call's own, such as the tagging of what is made.
+fn refused(message: &str) -> (Option<&str>, Option<&str>) {
+    let word_behind = |before: &str| message.split_once(before).and_then(|(_, rest)| rest.split_whitespace().next());
+    let resource = word_behind("on resource: ").filter(|resource| resource.starts_with("arn:"));
+    (word_behind("not authorized to perform: "), resource)
+}
+
+/// Longer each time: IAM takes seconds to show everywhere what was just made.
+async fn pause(tries: usize) {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    tokio::time::sleep(Duration::from_millis(250 << tries.min(5)) + Duration::from_millis(u64::from(nanos % 500)))
+        .await;
 }
 
 fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {

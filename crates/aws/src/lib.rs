@@ -4,6 +4,7 @@
 //! and takes it out again; [`lint`] judges one that others wrote; [`ProviderPlan`] and [`RolePlan`] compare what is wanted with
 //! what was found. [`Iam`] alone talks to AWS.
 
+mod difference;
 mod error;
 mod iam;
 mod lint;
@@ -17,7 +18,9 @@ mod trust;
 pub use error::{Category, Error};
 pub use iam::Iam;
 pub use lint::{Finding, LintOptions, LintReport, Status, lint};
-pub use names::{AccountId, Audience, DEFAULT_AUDIENCE, ProviderArn, ServiceAccountPattern};
+pub use names::{
+    AccountId, Audience, DEFAULT_AUDIENCE, PolicyArn, PolicyName, ProviderArn, RolePath, ServiceAccountPattern,
+};
 pub use provider::{Found, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
 pub use role::{Documents, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep};
 pub use tags::{Tag, Tags};

@@ -27,6 +27,18 @@ pub struct ServiceAccountPattern {
     name: String,
 }
 
+/// The ARN of a policy: `arn:PARTITION:iam::ACCOUNT:policy/NAME`, the account being `aws` for AWS's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyArn(String);
+
+/// The name of a policy (IAM API, `policyNameType`: 1 to 128 of `A-Za-z0-9+=,.@_-`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyName(String);
+
+/// The path of a role (IAM API, `pathType`): begins and ends with a slash, such as `/apps/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolePath(String);
+
 /// The ARN of an issuer's provider: `arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderArn(String);
@@ -70,6 +82,27 @@ impl ServiceAccountPattern {
     /// What stands in a token's `sub` (kubernetes `pkg/serviceaccount`): `system:serviceaccount:NAMESPACE:NAME`.
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+    }
+}
+
+impl PolicyArn {
+    /// The ARN.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PolicyName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl RolePath {
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -141,6 +174,67 @@ impl FromStr for ServiceAccountPattern {
     }
 }
 
+impl FromStr for PolicyArn {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let fields: Vec<&str> = text.splitn(6, ':').collect();
+        match fields[..] {
+            ["arn", partition, "iam", "", account, policy]
+                if Partition::named(partition).is_some()
+                    && (account == "aws" || account.parse::<AccountId>().is_ok())
+                    && policy.strip_prefix("policy/").is_some_and(|name| !name.is_empty()) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(Error::PolicyArn { text: text.to_owned() }),
+        }
+    }
+}
+
+impl FromStr for PolicyName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if is_iam_name(text, 128) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::PolicyName { text: text.to_owned() })
+        }
+    }
+}
+
+impl FromStr for RolePath {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let allowed = text.bytes().all(|b| b.is_ascii_graphic()) && text.len() <= 512;
+        if allowed && text.starts_with('/') && text.ends_with('/') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::RolePath { text: text.to_owned() })
+        }
+    }
+}
+
+impl fmt::Display for PolicyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for RolePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -168,6 +262,12 @@ impl fmt::Display for ProviderArn {
 /// The ARN of something in IAM, which has no region; `path_and_name` begins with a slash.
 pub(crate) fn iam_arn(partition: Partition, account: &AccountId, kind: &str, path_and_name: &str) -> String {
     format!("arn:{}:iam::{account}:{kind}{path_and_name}", partition.name)
+}
+
+/// Letters, digits and `+=,.@_-`.
+pub(crate) fn is_iam_name(text: &str, longest: usize) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+    (1..=longest).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 fn has_wildcard(text: &str) -> bool {

@@ -73,9 +73,19 @@ pub enum ProviderStep {
     /// `RemoveClientIDFromOpenIDConnectProvider`.
     RemoveAudience(String),
     /// `UpdateOpenIDConnectProviderThumbprint`, which replaces the list.
-    SetThumbprints(Vec<String>),
+    SetThumbprints {
+        /// What is there.
+        from: Vec<String>,
+        /// What will be.
+        to: Vec<String>,
+    },
     /// `TagOpenIDConnectProvider`.
-    Tag(Tags),
+    Tag {
+        /// What is there under the same keys.
+        from: Tags,
+        /// What will be.
+        to: Tags,
+    },
 }
 
 /// The steps to a provider; `Display` is the dry run.
@@ -89,6 +99,8 @@ pub struct ProviderPlan {
     pub kept: Vec<String>,
     /// What the user has to be told.
     pub notices: Vec<String>,
+    /// Whether an earlier try of this run has changed something already.
+    pub(crate) interrupted: bool,
 }
 
 impl Thumbprint {
@@ -117,6 +129,14 @@ impl Provider {
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(CREATED)
     }
+
+    /// Whether it may be deleted: one that somebody else made only by `force`.
+    ///
+    /// # Errors
+    /// [`Error::Adopted`].
+    pub fn may_be_deleted(&self, force: bool) -> Result<(), Error> {
+        if self.is_ours() || force { Ok(()) } else { Err(Error::Adopted { arn: self.arn.clone() }) }
+    }
 }
 
 impl ProviderPlan {
@@ -128,7 +148,13 @@ impl ProviderPlan {
         if spec.audiences.is_empty() {
             return Err(Error::Nothing { what: "audience" });
         }
-        let mut plan = Self { arn: found.arn.clone(), steps: Vec::new(), kept: Vec::new(), notices: near(found) };
+        let mut plan = Self {
+            arn: found.arn.clone(),
+            steps: Vec::new(),
+            kept: Vec::new(),
+            notices: near(found),
+            interrupted: false,
+        };
         match &found.provider {
             None => plan.create(spec, found),
             Some(provider) => plan.reconcile(spec, provider),
@@ -139,6 +165,11 @@ impl ProviderPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Whether this run changes anything, or has.
+    pub fn changes_anything(&self) -> bool {
+        self.interrupted || !self.is_empty()
     }
 
     fn create(&mut self, spec: &ProviderSpec, found: &Found) {
@@ -176,11 +207,13 @@ impl ProviderPlan {
             a.len() == b.len() && a.iter().all(|one| b.iter().any(|other| one.eq_ignore_ascii_case(other)))
         };
         if !thumbprints.is_empty() && !same(&thumbprints, &provider.thumbprints) {
-            self.steps.push(ProviderStep::SetThumbprints(thumbprints));
+            self.steps.push(ProviderStep::SetThumbprints { from: provider.thumbprints.clone(), to: thumbprints });
         }
         let tags = tags::missing(&spec.tags, &provider.tags);
         if !tags.is_empty() {
-            self.steps.push(ProviderStep::Tag(tags));
+            let present = tags.keys().filter_map(|key| provider.tags.get_key_value(key));
+            let from = present.map(|(key, value)| (key.clone(), value.clone())).collect();
+            self.steps.push(ProviderStep::Tag { from, to: tags });
         }
     }
 }
@@ -192,7 +225,10 @@ impl fmt::Display for ProviderPlan {
             writeln!(f, "  {step}")?;
         }
         for audience in &self.kept {
-            writeln!(f, "  = audience    {audience} (nobody asked for it: kept; --prune takes it away)")?;
+            writeln!(
+                f,
+                "  = audience    {audience} (nobody asked for it: kept; `provider apply --prune` takes it away)"
+            )?;
         }
         if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
     }
@@ -200,17 +236,19 @@ impl fmt::Display for ProviderPlan {
 
 impl fmt::Display for ProviderStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs =
-            |tags: &Tags| tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
         match self {
             Self::Create { url, audiences, thumbprints, tags } => {
-                write!(f, "+ provider    {url} for {}, tags {}", audiences.join(", "), pairs(tags))?;
+                let tags = tags::changes(&Tags::new(), tags);
+                write!(f, "+ provider    {url} for {}, tags {tags}", audiences.join(", "))?;
                 if thumbprints.is_empty() { Ok(()) } else { write!(f, ", thumbprints {}", thumbprints.join(", ")) }
             }
             Self::AddAudience(audience) => write!(f, "+ audience    {audience}"),
             Self::RemoveAudience(audience) => write!(f, "- audience    {audience}"),
-            Self::SetThumbprints(list) => write!(f, "~ thumbprints {}", list.join(", ")),
-            Self::Tag(tags) => write!(f, "~ tags        {}", pairs(tags)),
+            Self::SetThumbprints { from, to } if from.is_empty() => write!(f, "+ thumbprints {}", to.join(", ")),
+            Self::SetThumbprints { from, to } => {
+                write!(f, "~ thumbprints {} -> {}", from.join(", "), to.join(", "))
+            }
+            Self::Tag { from, to } => write!(f, "~ tags        {}", tags::changes(from, to)),
         }
     }
 }
@@ -279,7 +317,8 @@ mod tests {
         let mut wanted = spec(&["sts.amazonaws.com", "more"]);
         let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
         let tags = Tags::from([("team".to_owned(), "platform".to_owned())]);
-        assert_eq!(plan.steps, [ProviderStep::AddAudience("more".to_owned()), ProviderStep::Tag(tags)]);
+        let tag = ProviderStep::Tag { from: Tags::new(), to: tags };
+        assert_eq!(plan.steps, [ProviderStep::AddAudience("more".to_owned()), tag]);
         assert_eq!((plan.kept.as_slice(), plan.notices.len()), (&["theirs".to_owned()][..], 1));
         wanted.prune = true;
         let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
@@ -287,7 +326,7 @@ mod tests {
         wanted.thumbprints = vec!["aa:".repeat(20).trim_end_matches(':').parse().unwrap()];
         let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
         assert!(
-            !plan.steps.iter().any(|step| matches!(step, ProviderStep::SetThumbprints(_))),
+            !plan.steps.iter().any(|step| matches!(step, ProviderStep::SetThumbprints { .. })),
             "the same in upper case"
         );
     }

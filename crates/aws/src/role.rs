@@ -1,20 +1,23 @@
 //! A role: what is there, what is wanted, and the steps between.
 
+mod deletion;
 mod plan;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use issuer_discovery::IssuerUrl;
 use serde_json::Value;
 
-use crate::names::iam_arn;
+use crate::names::{iam_arn, is_iam_name};
 use crate::tags::{CREATED, MADE_POLICY, Record, TRUST, Tags};
-use crate::{Error, Trust, TrustPolicy};
+use crate::{Error, PolicyArn, RolePath, Trust, TrustPolicy, trust};
 
-pub use plan::{RoleDeletion, RolePlan, RoleStep};
+pub use deletion::RoleDeletion;
+pub use plan::{RolePlan, RoleStep};
 
-/// The name of a role or policy (IAM API, `roleNameType`: 1 to 64 of `A-Za-z0-9+=,.@_-`; policies up to 128).
+/// The name of a role (IAM API, `roleNameType`: 1 to 64 of `A-Za-z0-9+=,.@_-`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoleName(String);
 
@@ -29,19 +32,21 @@ pub struct RoleSpec {
     /// Who may assume it.
     pub trust: Trust,
     /// Policies to be attached, by ARN.
-    pub policy_arns: Option<Vec<String>>,
+    pub policy_arns: Option<Vec<PolicyArn>>,
     /// Policies within the role.
     pub inline: Option<Documents>,
     /// Policies of the account, made, updated and attached.
     pub managed: Option<Documents>,
-    /// ARN of the permissions boundary.
-    pub boundary: Option<String>,
-    /// Path of a new role, such as `/apps/`; that of an existing one cannot change.
-    pub path: Option<String>,
+    /// The permissions boundary.
+    pub boundary: Option<PolicyArn>,
+    /// Path of a new role; that of an existing one cannot change.
+    pub path: Option<RolePath>,
     /// The longest session, in seconds.
     pub max_session_secs: Option<u32>,
-    /// Tags to be set; others stay.
-    pub tags: Tags,
+    /// Tags to be set; those of others stay.
+    pub tags: Option<Tags>,
+    /// The name of the file that asks for the role, kept in its tags so that a role that leaves the file is found again.
+    pub file: Option<String>,
 }
 
 /// A role as IAM has it.
@@ -100,12 +105,7 @@ impl FromStr for RoleName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Error::RoleName { text: text.to_owned() })
-        }
+        if is_iam_name(text, 64) { Ok(Self(text.to_owned())) } else { Err(Error::RoleName { text: text.to_owned() }) }
     }
 }
 
@@ -137,6 +137,11 @@ impl Role {
         Record::of(&self.tags, Record::INLINE).among(self.inline.keys())
     }
 
+    /// Whether a file of this name asked for it in the name of this issuer.
+    pub fn is_from_file(&self, issuer: &IssuerUrl, file: &str) -> bool {
+        self.tags.get(&format!("{TRUST}{}", trust::sid(issuer))).is_some_and(|name| name == file)
+    }
+
     /// `Sid`s of the statements that issuerctl wrote into its trust policy.
     pub(crate) fn trusted_by_us(&self) -> Vec<String> {
         let sids = self.trust.statements().iter().filter_map(|statement| statement["Sid"].as_str());
@@ -146,6 +151,20 @@ impl Role {
     /// Names of the policies of the account that issuerctl made for it.
     pub(crate) fn made_policies(&self) -> impl Iterator<Item = &str> {
         self.tags.keys().filter_map(|key| key.strip_prefix(MADE_POLICY))
+    }
+
+    /// What is not issuerctl's own, for people.
+    fn of_others(&self) -> Vec<String> {
+        let ours = self.trusted_by_us();
+        let (attached, inline) = (self.attached_by_us(), self.inline_by_us());
+        let statements = self.trust.statements().iter().filter_map(|statement| match statement["Sid"].as_str() {
+            Some(sid) if sid == trust::NOBODY || ours.iter().any(|own| own == sid) => None,
+            Some(sid) => Some(format!("statement   {sid}")),
+            None => Some("statement   without a Sid".to_owned()),
+        });
+        let attached = self.attached.iter().filter(|arn| !attached.has(arn)).map(|arn| format!("attachment  {arn}"));
+        let inline = self.inline.keys().filter(|name| !inline.has(name)).map(|name| format!("inline      {name}"));
+        statements.chain(attached).chain(inline).collect()
     }
 
     fn tagged_by_us(&self) -> Record {

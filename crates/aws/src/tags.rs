@@ -14,7 +14,8 @@ pub(crate) const OWN: &str = "issuerctl.dev/";
 /// Says of a provider or role that issuerctl made it.
 pub(crate) const CREATED: &str = "issuerctl.dev/created";
 
-/// With a `Sid` behind it: says of a role that issuerctl wrote the statement. A tag each, since several issuers write at once.
+/// With a `Sid` behind it: says of a role that issuerctl wrote the statement, and the name of the file that asked for it or
+/// `true`. A tag each, since several issuers write at once.
 pub(crate) const TRUST: &str = "issuerctl.dev/trust/";
 
 /// With a name behind it: says of a role that issuerctl made a policy of the account for it.
@@ -36,8 +37,20 @@ impl FromStr for Tag {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason| Err(Error::Tag { text: text.to_owned(), reason });
-        let Some((key, value)) = text.split_once('=') else { return refuse("it is not KEY=VALUE") };
+        match text.split_once('=') {
+            Some((key, value)) => Self::new(key, value),
+            None => Err(Error::Tag { text: text.to_owned(), reason: "it is not KEY=VALUE" }),
+        }
+    }
+}
+
+impl Tag {
+    /// A tag that IAM takes and that is not one of issuerctl's own.
+    ///
+    /// # Errors
+    /// [`Error::Tag`].
+    pub fn new(key: &str, value: &str) -> Result<Self, Error> {
+        let refuse = |reason| Err(Error::Tag { text: format!("{key}={value}"), reason });
         let allowed = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c));
         if !(1..=128).contains(&key.chars().count()) || value.chars().count() > 256 {
             return refuse("a key has 1 to 128 characters, a value up to 256");
@@ -55,6 +68,21 @@ impl FromStr for Tag {
 /// Those that are not set yet, or to another value.
 pub(crate) fn missing(wanted: &Tags, present: &Tags) -> Tags {
     wanted.iter().filter(|(key, value)| present.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// The tags with what they were before, for people; those of issuerctl itself come under one word.
+pub(crate) fn changes(from: &Tags, to: &Tags) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for (key, value) in to.iter().filter(|(key, _)| !key.starts_with(OWN)) {
+        texts.push(match from.get(key) {
+            Some(before) => format!("{key}={before} -> {value}"),
+            None => format!("{key}={value}"),
+        });
+    }
+    if to.keys().any(|key| key.starts_with(OWN)) {
+        texts.push("what is issuerctl's own".to_owned());
+    }
+    texts.join(", ")
 }
 
 /// What issuerctl added to something that others may add to as well: short hashes of names in one tag, since a tag's value has

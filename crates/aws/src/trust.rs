@@ -16,7 +16,7 @@ pub const MAX_TRUST_POLICY: usize = 4096;
 const SID: &str = "IssuerctlTrust";
 
 /// The statement that stands alone in the policy of a role that nobody is left to assume.
-const NOBODY: &str = "IssuerctlTrustNobody";
+pub(crate) const NOBODY: &str = "IssuerctlTrustNobody";
 
 /// Service accounts of one issuer, and the audiences that their tokens are for.
 #[derive(Debug, Clone, PartialEq, Eq)]

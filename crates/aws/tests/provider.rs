@@ -70,7 +70,7 @@ fn answer(audiences: &[String], ours: bool) -> GetOpenIdConnectProviderOutput {
 }
 
 async fn apply(iam: &Iam, spec: &ProviderSpec) -> Result<ProviderPlan, Error> {
-    iam.apply_provider(spec, |_| Ok::<bool, Error>(true)).await
+    iam.apply_provider(spec, iam.plan_provider(spec).await?, |_| {}).await
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_provider_that_somebody_else_makes_meanwhile_is_planned_anew() {
         )
     });
     let plan = apply(&iam(&[&get, &create, &list()]), &spec(&["sts.amazonaws.com"], false)).await.unwrap();
-    assert!(plan.is_empty(), "{plan}");
+    assert!(plan.is_empty() && !plan.changes_anything(), "{plan}");
     assert_eq!((get.num_calls(), create.num_calls()), (2, 1));
 }
 
@@ -150,14 +150,38 @@ async fn only_an_own_provider_is_deleted_without_force() {
     let delete = mock!(Client::delete_open_id_connect_provider)
         .then_output(|| DeleteOpenIdConnectProviderOutput::builder().build());
     let theirs = iam(&[&there(&["a"], false), &delete]);
-    let error = theirs.delete_provider(&issuer(), false, false).await.unwrap_err();
+    let provider = theirs.provider(&issuer()).await.unwrap().unwrap();
+    let error = theirs.delete_provider(&provider, false).await.unwrap_err();
     assert!(matches!(&error, Error::Adopted { .. }) && error.category() == Category::Conflict, "{error}");
-    theirs.delete_provider(&issuer(), true, true).await.unwrap();
-    assert_eq!(delete.num_calls(), 0, "a dry run deleted it");
-    theirs.delete_provider(&issuer(), true, false).await.unwrap();
-    iam(&[&there(&["a"], true), &delete]).delete_provider(&issuer(), false, false).await.unwrap();
+    assert_eq!(delete.num_calls(), 0, "it was deleted without force");
+    theirs.delete_provider(&provider, true).await.unwrap();
+    let ours = iam(&[&there(&["a"], true), &delete]);
+    ours.delete_provider(&ours.provider(&issuer()).await.unwrap().unwrap(), false).await.unwrap();
     assert_eq!(delete.num_calls(), 2);
-    assert_eq!(iam(&[&missing()]).delete_provider(&issuer(), false, false).await.unwrap(), None);
+    assert_eq!(iam(&[&missing()]).provider(&issuer()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_refusal_of_something_else_than_the_call_itself_names_that() {
+    let denied = |message: &'static str| {
+        mock!(Client::create_open_id_connect_provider).then_error(move || {
+            CreateOpenIDConnectProviderError::generic(
+                ErrorMetadata::builder().code("AccessDenied").message(message).build(),
+            )
+        })
+    };
+    let tag = denied(
+        "User: x is not authorized to perform: iam:TagOpenIDConnectProvider on resource: arn:aws:iam::1:y because no",
+    );
+    let error = apply(&iam(&[&missing(), &list(), &tag]), &spec(&["a"], false)).await.unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(hint.contains(r#""iam:TagOpenIDConnectProvider", "Resource": "arn:aws:iam::1:y""#), "{hint}");
+    let explicit = denied(
+        "User: x is not authorized to perform: iam:CreateOpenIDConnectProvider on resource: z with an explicit deny in a service control policy",
+    );
+    let error = apply(&iam(&[&missing(), &list(), &explicit]), &spec(&["a"], false)).await.unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("forbids") && !hint.contains("Allow"), "{hint}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,8 @@ fn spec() -> RoleSpec {
         boundary: None,
         path: None,
         max_session_secs: None,
-        tags: Tags::new(),
+        tags: None,
+        file: None,
     }
 }
 
@@ -64,13 +65,13 @@ fn after(mut found: RoleFound, steps: &[RoleStep]) -> RoleFound {
         }
         let role = found.role.as_mut().unwrap();
         match step.clone() {
-            RoleStep::Create { tags, .. } | RoleStep::Tag(tags) => role.tags.extend(tags),
-            RoleStep::UpdateTrust(trust) => role.trust = trust,
-            RoleStep::SetMaxSession(secs) => role.max_session_secs = secs,
-            RoleStep::SetBoundary(arn) => role.boundary = Some(arn),
-            RoleStep::PutInline(name, document) => drop(role.inline.insert(name, document)),
+            RoleStep::Create { tags, .. } | RoleStep::Tag { to: tags, .. } => role.tags.extend(tags),
+            RoleStep::UpdateTrust { to, .. } => role.trust = to,
+            RoleStep::SetMaxSession { to, .. } => role.max_session_secs = to,
+            RoleStep::SetBoundary { to, .. } => role.boundary = Some(to.to_string()),
+            RoleStep::PutInline { name, to, .. } => drop(role.inline.insert(name, to)),
             RoleStep::DeleteInline(name) => drop(role.inline.remove(&name)),
-            RoleStep::Attach(arn) => role.attached.push(arn),
+            RoleStep::Attach { arn, .. } => role.attached.push(arn),
             RoleStep::Detach(arn) => role.attached.retain(|there| *there != arn),
             RoleStep::Untag(keys) => role.tags.retain(|key, _| !keys.contains(key)),
             RoleStep::CreatePolicy(name, document) => {
@@ -78,8 +79,8 @@ fn after(mut found: RoleFound, steps: &[RoleStep]) -> RoleFound {
                 let policy = ManagedPolicy { arn, is_ours: true, document, surplus_version: None };
                 found.managed.insert(name, policy);
             }
-            RoleStep::UpdatePolicy { arn, document, .. } => {
-                found.managed.values_mut().find(|policy| policy.arn == arn).unwrap().document = document;
+            RoleStep::UpdatePolicy { arn, to, .. } => {
+                found.managed.values_mut().find(|policy| policy.arn == arn).unwrap().document = to;
             }
             RoleStep::DeletePolicy(arn) => found.managed.retain(|_, policy| policy.arn != arn),
             RoleStep::Delete => found.role = None,
@@ -90,12 +91,12 @@ fn after(mut found: RoleFound, steps: &[RoleStep]) -> RoleFound {
 
 fn everything() -> RoleSpec {
     RoleSpec {
-        policy_arns: Some(vec![READ_ONLY.to_owned()]),
+        policy_arns: Some(vec![READ_ONLY.parse().unwrap()]),
         inline: Some(Documents::from([("extra".to_owned(), document("a"))])),
         managed: Some(Documents::from([("app-s3".to_owned(), document("b"))])),
-        boundary: Some("arn:aws:iam::aws:policy/Boundary".to_owned()),
+        boundary: Some("arn:aws:iam::aws:policy/Boundary".parse().unwrap()),
         max_session_secs: Some(7200),
-        tags: Tags::from([("team".to_owned(), "platform".to_owned())]),
+        tags: Some(Tags::from([("team".to_owned(), "platform".to_owned())])),
         ..spec()
     }
 }
@@ -112,7 +113,7 @@ fn whatever_is_there_the_second_plan_is_empty() {
             let rest: Vec<_> = again
                 .steps
                 .iter()
-                .filter(|step| !matches!(step, RoleStep::SetBoundary(_) | RoleStep::SetMaxSession(_)))
+                .filter(|step| !matches!(step, RoleStep::SetBoundary { .. } | RoleStep::SetMaxSession { .. }))
                 .collect();
             assert!(rest.is_empty(), "{again}");
         }
@@ -125,9 +126,9 @@ fn what_is_not_asked_for_stays_and_what_is_no_longer_asked_for_goes() {
     let made = after(RoleFound::default(), &plan.steps);
     assert!(RolePlan::new(&spec(), &made).unwrap().is_empty(), "something was taken away that nobody spoke of");
     let less = RoleSpec {
-        policy_arns: Some(vec!["arn:aws:iam::aws:policy/Other".to_owned()]),
+        policy_arns: Some(vec!["arn:aws:iam::aws:policy/Other".parse().unwrap()]),
         inline: Some(Documents::from([("other".to_owned(), document("a"))])),
-        tags: Tags::from([("cost".to_owned(), "1".to_owned())]),
+        tags: Some(Tags::from([("cost".to_owned(), "1".to_owned())])),
         ..spec()
     };
     let steps = RolePlan::new(&less, &made).unwrap().steps;
@@ -161,8 +162,10 @@ fn what_others_added_is_never_taken_away() {
 
 #[test]
 fn a_run_that_was_cut_off_anywhere_is_finished_by_the_next() {
-    let (first, second) =
-        (everything(), RoleSpec { policy_arns: Some(vec!["arn:aws:iam::aws:policy/B".to_owned()]), ..everything() });
+    let (first, second) = (
+        everything(),
+        RoleSpec { policy_arns: Some(vec!["arn:aws:iam::aws:policy/B".parse().unwrap()]), ..everything() },
+    );
     let made = after(RoleFound::default(), &RolePlan::new(&first, &RoleFound::default()).unwrap().steps);
     let steps = RolePlan::new(&second, &made).unwrap().steps;
     let whole = after(made.clone(), &steps).role.unwrap();
@@ -181,7 +184,7 @@ fn a_role_of_ours_alone_goes_with_its_policies_and_one_issuer_less_keeps_it() {
     two.trust.issuer = issuer("test");
     let both = after(made.clone(), &RolePlan::new(&two, &made).unwrap().steps);
     let one_less = RoleDeletion::new(&both, Some(&issuer("test")));
-    assert!(matches!(&one_less.steps[..], [RoleStep::UpdateTrust(_), RoleStep::Untag(_)]), "{one_less:?}");
+    assert!(matches!(&one_less.steps[..], [RoleStep::UpdateTrust { .. }, RoleStep::Untag(_)]), "{one_less:?}");
     let gone = RoleDeletion::new(&made, None).steps;
     assert!(gone.contains(&RoleStep::DeletePolicy(MANAGED.to_owned())) && gone.last() == Some(&RoleStep::Delete));
     assert_eq!(RoleDeletion::new(&RoleFound::default(), None), RoleDeletion::default());
@@ -190,7 +193,7 @@ fn a_role_of_ours_alone_goes_with_its_policies_and_one_issuer_less_keeps_it() {
 #[test]
 fn a_path_cannot_change_and_a_policy_of_others_is_not_overwritten() {
     let found = RoleFound { role: Some(by_hand()), ..RoleFound::default() };
-    let elsewhere = RoleSpec { path: Some("/apps/".to_owned()), ..spec() };
+    let elsewhere = RoleSpec { path: Some("/apps/".parse().unwrap()), ..spec() };
     assert!(matches!(RolePlan::new(&elsewhere, &found), Err(Error::Path { .. })));
     let theirs =
         ManagedPolicy { arn: MANAGED.to_owned(), is_ours: false, document: document("x"), surplus_version: None };

@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use issuer_discovery::KEYS_NAME;
-use issuer_jwks::KeyId;
 
 use crate::{Change, Error, Plan, PlanOptions, Site, Store};
 
@@ -55,7 +54,8 @@ pub async fn apply(store: &Store, plan: &Plan, mut progress: impl FnMut(Step)) -
     Ok(())
 }
 
-/// Plans and applies; a lost race is planned anew, never overwritten. `approve` sees each plan before it is executed.
+/// Executes a plan; a lost race is planned anew, never overwritten, and `approve` sees that plan before it is executed. Gives
+/// the last one.
 ///
 /// # Errors
 /// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] where somebody else keeps writing; [`Error::NewKey`] where
@@ -64,24 +64,14 @@ pub async fn publish<E: From<Error>>(
     store: &Store,
     site: &Site,
     options: &PlanOptions,
+    mut plan: Plan,
     mut approve: impl FnMut(&Plan) -> Result<(), E>,
     mut progress: impl FnMut(Step),
 ) -> Result<Plan, E> {
-    let mut dropped: Option<Vec<KeyId>> = None;
+    // Only the keys of the first plan were agreed to be dropped.
+    let agreed = plan.dropped();
     let mut wrote = false;
     for attempt in 1..=TRIES {
-        let mut plan = plan(store, site, options).await?;
-        if wrote {
-            plan = plan.after_a_write();
-        }
-        // Only the keys of the first plan were agreed to be dropped.
-        let drops = plan.dropped();
-        let agreed = dropped.get_or_insert_with(|| drops.clone());
-        if let Some(kid) = drops.iter().find(|kid| !agreed.contains(kid)) {
-            let location = store.document_location(KEYS_NAME);
-            return Err(Error::NewKey { location, kid: kid.to_string() }.into());
-        }
-        approve(&plan)?;
         let mut steps = 0;
         let applied = apply(store, &plan, |step| {
             steps += 1;
@@ -96,6 +86,15 @@ pub async fn publish<E: From<Error>>(
             }
             Err(error) => return Err(error.into()),
         }
+        plan = self::plan(store, site, options).await?;
+        if wrote {
+            plan = plan.after_a_write();
+        }
+        if let Some(kid) = plan.dropped().iter().find(|kid| !agreed.contains(kid)) {
+            let location = store.document_location(KEYS_NAME);
+            return Err(Error::NewKey { location, kid: kid.to_string() }.into());
+        }
+        approve(&plan)?;
     }
     Err(Error::LostRace { location: store.location(), tries: TRIES }.into())
 }

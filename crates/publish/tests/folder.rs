@@ -23,7 +23,9 @@ fn store(path: &Path) -> Store {
 }
 
 async fn run(path: &Path, site: &Site) -> Result<Plan, Error> {
-    publish(&store(path), site, &PlanOptions::default(), |_| Ok::<(), Error>(()), |_| {}).await
+    let (store, options) = (store(path), PlanOptions::default());
+    let plan = plan(&store, site, &options).await?;
+    publish(&store, site, &options, plan, |_| Ok::<(), Error>(()), |_| {}).await
 }
 
 #[tokio::test]
@@ -116,7 +118,9 @@ async fn the_empty_kid_stays_with_its_key_until_that_key_is_pruned() {
     let published = |case: &'static str, prune| {
         let (root, options) = (root.path(), options(prune));
         async move {
-            publish(&store(root), &site(case), &options, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
+            let (store, site) = (store(root), site(case));
+            let plan = plan(&store, &site, &options).await.unwrap();
+            publish(&store, &site, &options, plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
             JwkSet::parse(&fs::read(root.join("keys.json")).unwrap(), WeakKeys::Refuse).unwrap()
         }
     };

@@ -4,7 +4,7 @@
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
-use issuer_publish::{AccessMode, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, publish};
+use issuer_publish::{AccessMode, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, plan, publish};
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 const KEYS: &str = "prod/keys.json";
@@ -49,7 +49,8 @@ fn store(server: &S3Server, options: S3Options) -> Store {
 }
 
 async fn run(store: &Store, site: &Site, options: &PlanOptions) -> Result<Plan, Error> {
-    publish(store, site, options, |_| Ok::<(), Error>(()), |_| {}).await
+    let plan = plan(store, site, options).await?;
+    publish(store, site, options, plan, |_| Ok::<(), Error>(()), |_| {}).await
 }
 
 fn changes(plan: &Plan) -> Vec<KeyChange> {

@@ -2,7 +2,7 @@
 
 use issuer_discovery::IssuerUrl;
 
-use super::{Iam, TRIES, failed, from_iam, gone, is_missing, to_iam};
+use super::{Iam, TRIES, failed, from_iam, gone, is_missing, pause, to_iam};
 use crate::{Error, Found, Provider, ProviderArn, ProviderPlan, ProviderSpec, ProviderStep};
 
 impl Iam {
@@ -18,50 +18,56 @@ impl Iam {
         Ok(Found { provider: provider?, others, arn })
     }
 
-    /// Plans, lets `approve` see the plan, and executes it; where somebody else was faster, it is planned anew.
+    /// Reads what is there and compares.
     ///
     /// # Errors
-    /// Those of [`Iam::find_provider`], [`ProviderPlan::new`] and `approve`; a denied or failed call.
-    pub async fn apply_provider<E: From<Error>>(
+    /// Those of [`Iam::find_provider`] and [`ProviderPlan::new`].
+    pub async fn plan_provider(&self, spec: &ProviderSpec) -> Result<ProviderPlan, Error> {
+        ProviderPlan::new(spec, &self.find_provider(&spec.issuer).await?)
+    }
+
+    /// Executes a plan; where somebody else was faster, it is planned anew, and `replanned` sees that plan. Gives the last one.
+    ///
+    /// # Errors
+    /// Those of [`Iam::plan_provider`]; a denied or failed call.
+    pub async fn apply_provider(
         &self,
         spec: &ProviderSpec,
-        mut approve: impl FnMut(&ProviderPlan) -> Result<bool, E>,
-    ) -> Result<ProviderPlan, E> {
+        mut plan: ProviderPlan,
+        mut replanned: impl FnMut(&ProviderPlan),
+    ) -> Result<ProviderPlan, Error> {
         let mut tries = 0;
         loop {
-            let plan = ProviderPlan::new(spec, &self.find_provider(&spec.issuer).await?)?;
-            if !approve(&plan)? {
-                return Ok(plan);
-            }
             tries += 1;
-            match self.execute_provider(&plan).await {
+            let mut done = 0;
+            match self.execute_provider(&plan, &mut done).await {
                 Ok(()) => return Ok(plan),
-                Err(Error::Changed { .. }) if tries < TRIES => {}
-                Err(error) => return Err(error.into()),
+                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
+                Err(error) => return Err(error),
             }
+            let interrupted = plan.interrupted || done > 0;
+            plan = ProviderPlan { interrupted, ..self.plan_provider(spec).await? };
+            replanned(&plan);
         }
     }
 
-    /// Deletes the provider of an issuer; nothing there is nothing to do. One that issuerctl did not make needs `force`.
+    /// The provider of an issuer, the account's others left alone.
+    ///
+    /// # Errors
+    /// [`Error::Port`]; a denied or failed call.
+    pub async fn provider(&self, issuer: &IssuerUrl) -> Result<Option<Provider>, Error> {
+        self.get_provider(ProviderArn::new(self.partition, &self.account, issuer)?.as_str()).await
+    }
+
+    /// Deletes a provider that was found; one that is gone meanwhile is no failure. It needs `force` where issuerctl did not
+    /// make it.
     ///
     /// # Errors
     /// [`Error::Adopted`]; a denied or failed call.
-    pub async fn delete_provider(
-        &self,
-        issuer: &IssuerUrl,
-        force: bool,
-        dry_run: bool,
-    ) -> Result<Option<Provider>, Error> {
-        let arn = ProviderArn::new(self.partition, &self.account, issuer)?.as_str().to_owned();
-        let Some(provider) = self.get_provider(&arn).await? else { return Ok(None) };
-        if !provider.is_ours() && !force {
-            return Err(Error::Adopted { arn });
-        }
-        if !dry_run {
-            let answer = self.client.delete_open_id_connect_provider().open_id_connect_provider_arn(&arn).send().await;
-            gone(answer.map(drop), "iam:DeleteOpenIDConnectProvider", &arn)?;
-        }
-        Ok(Some(provider))
+    pub async fn delete_provider(&self, provider: &Provider, force: bool) -> Result<(), Error> {
+        provider.may_be_deleted(force)?;
+        let request = self.client.delete_open_id_connect_provider().open_id_connect_provider_arn(&provider.arn);
+        gone(request.send().await.map(drop), "iam:DeleteOpenIDConnectProvider", &provider.arn)
     }
 
     async fn get_provider(&self, arn: &str) -> Result<Option<Provider>, Error> {
@@ -84,9 +90,10 @@ impl Iam {
         Ok(list.open_id_connect_provider_list().iter().filter_map(|entry| entry.arn().map(str::to_owned)).collect())
     }
 
-    async fn execute_provider(&self, plan: &ProviderPlan) -> Result<(), Error> {
+    async fn execute_provider(&self, plan: &ProviderPlan, done: &mut usize) -> Result<(), Error> {
         for step in &plan.steps {
             self.execute_provider_step(&plan.arn, step).await?;
+            *done += 1;
         }
         Ok(())
     }
@@ -113,14 +120,14 @@ impl Iam {
                 let answer = request.open_id_connect_provider_arn(arn).send().await;
                 answer.map_err(|error| failed("iam:RemoveClientIDFromOpenIDConnectProvider", arn, &error))?;
             }
-            ProviderStep::SetThumbprints(list) => {
+            ProviderStep::SetThumbprints { to: list, .. } => {
                 let request =
                     client.update_open_id_connect_provider_thumbprint().set_thumbprint_list(Some(list.clone()));
                 let answer = request.open_id_connect_provider_arn(arn).send().await;
                 answer.map_err(|error| failed("iam:UpdateOpenIDConnectProviderThumbprint", arn, &error))?;
             }
-            ProviderStep::Tag(tags) => {
-                let request = client.tag_open_id_connect_provider().set_tags(Some(to_iam(tags)?));
+            ProviderStep::Tag { to, .. } => {
+                let request = client.tag_open_id_connect_provider().set_tags(Some(to_iam(to)?));
                 let answer = request.open_id_connect_provider_arn(arn).send().await;
                 answer.map_err(|error| failed("iam:TagOpenIDConnectProvider", arn, &error))?;
             }

@@ -1,18 +1,17 @@
 //! Roles and policies (IAM API).
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_iam::types::PolicyVersion;
 use issuer_discovery::IssuerUrl;
 use serde_json::Value;
 
-use super::{Iam, TRIES, failed, from_iam, gone, is_missing, to_iam};
+use super::{Iam, TRIES, failed, from_iam, gone, is_missing, pause, to_iam};
 use crate::names::iam_arn;
 use crate::tags::CREATED;
 use crate::{
     Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep, Tags,
-    TrustPolicy,
+    TrustPolicy, trust,
 };
 
 /// Versions that a policy has room for.
@@ -44,59 +43,86 @@ impl Iam {
         Ok(found)
     }
 
-    /// Plans, lets `approve` see the plan, and executes it; where somebody else was faster, it is planned anew. Gives the plan
-    /// and the role's ARN.
+    /// Names of the roles whose trust policy has our statement for this issuer. One call has up to a thousand roles.
     ///
     /// # Errors
-    /// Those of [`Iam::find_role`], [`RolePlan::new`] and `approve`; a denied or failed call.
-    pub async fn apply_role<E: From<Error>>(
+    /// A denied or failed call.
+    pub async fn roles_of(&self, issuer: &IssuerUrl) -> Result<Vec<RoleName>, Error> {
+        let sid = format!("\"{}\"", trust::sid(issuer));
+        let pages = self.client.list_roles().max_items(1000).into_paginator();
+        let roles = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+        let roles = roles.map_err(|error| failed("iam:ListRoles", "*", &error))?;
+        let trusting = roles.into_iter().filter(|role| {
+            role.assume_role_policy_document.as_deref().is_some_and(|text| decoded(text).contains(&sid))
+        });
+        trusting.map(|role| role.role_name.parse()).collect()
+    }
+
+    /// Reads the role and compares.
+    ///
+    /// # Errors
+    /// Those of [`Iam::find_role`] and [`RolePlan::new`].
+    pub async fn plan_role(&self, spec: &RoleSpec) -> Result<RolePlan, Error> {
+        let none = Documents::new();
+        RolePlan::new(spec, &self.find_role(&spec.name, spec.managed.as_ref().unwrap_or(&none)).await?)
+    }
+
+    /// Executes a plan; where somebody else was faster, it is planned anew, and `replanned` sees that plan. Gives the last one.
+    ///
+    /// # Errors
+    /// Those of [`Iam::plan_role`]; a denied or failed call.
+    pub async fn apply_role(
         &self,
         spec: &RoleSpec,
-        mut approve: impl FnMut(&RolePlan) -> Result<bool, E>,
-    ) -> Result<(RolePlan, String), E> {
-        let none = Documents::new();
+        mut plan: RolePlan,
+        mut replanned: impl FnMut(&RolePlan),
+    ) -> Result<RolePlan, Error> {
+        let rewrite = |there: TrustPolicy| there.with(&spec.trust);
         let mut tries = 0;
         loop {
-            let found = self.find_role(&spec.name, spec.managed.as_ref().unwrap_or(&none)).await?;
-            let plan = RolePlan::new(spec, &found)?;
-            let path = found.role.as_ref().map(|role| role.path.as_str()).or(spec.path.as_deref()).unwrap_or("/");
-            let arn = iam_arn(self.partition, &self.account, "role", &format!("{path}{}", spec.name));
-            if !approve(&plan)? {
-                return Ok((plan, arn));
-            }
             tries += 1;
-            let rewrite = |there: TrustPolicy| there.with(&spec.trust);
-            match self.execute_role(&spec.name, &plan.steps, &rewrite, Some(spec)).await {
-                Ok(()) => return Ok((plan, arn)),
-                Err(Error::Changed { .. }) if tries < TRIES => tokio::time::sleep(pause(tries)).await,
-                Err(error) => return Err(error.into()),
+            let mut done = 0;
+            match self.execute_role(&spec.name, &plan.steps, &rewrite, &mut done).await {
+                Ok(()) => return Ok(plan),
+                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
+                Err(error) => return Err(error),
             }
+            let interrupted = plan.interrupted || done > 0;
+            plan = RolePlan { interrupted, ..self.plan_role(spec).await? };
+            replanned(&plan);
         }
     }
 
-    /// Takes away what issuerctl added, for one issuer or for all; see [`RoleDeletion`]. Nothing there is nothing to do.
+    /// Reads the role, and what there is to take away for one issuer or for all; see [`RoleDeletion`].
     ///
     /// # Errors
-    /// Those of [`Iam::find_role`]; a denied or failed call.
+    /// Those of [`Iam::find_role`].
+    pub async fn plan_role_deletion(&self, name: &RoleName, issuer: Option<&IssuerUrl>) -> Result<RoleDeletion, Error> {
+        Ok(RoleDeletion::new(&self.find_role(name, &Documents::new()).await?, issuer))
+    }
+
+    /// Executes it; where somebody else was faster, it is planned anew. Gives the last one.
+    ///
+    /// # Errors
+    /// Those of [`Iam::plan_role_deletion`]; a denied or failed call.
     pub async fn delete_role(
         &self,
         name: &RoleName,
         issuer: Option<&IssuerUrl>,
-        dry_run: bool,
+        mut deletion: RoleDeletion,
     ) -> Result<RoleDeletion, Error> {
         let mut tries = 0;
         loop {
-            let deletion = RoleDeletion::new(&self.find_role(name, &Documents::new()).await?, issuer);
-            if dry_run {
-                return Ok(deletion);
-            }
             tries += 1;
+            let mut done = 0;
             let rewrite = |there: TrustPolicy| Ok(there.without(&deletion.sids));
-            match self.execute_role(name, &deletion.steps, &rewrite, None).await {
+            match self.execute_role(name, &deletion.steps, &rewrite, &mut done).await {
                 Ok(()) => return Ok(deletion),
-                Err(Error::Changed { .. }) if tries < TRIES => tokio::time::sleep(pause(tries)).await,
+                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
                 Err(error) => return Err(error),
             }
+            let interrupted = deletion.interrupted || done > 0;
+            deletion = RoleDeletion { interrupted, ..self.plan_role_deletion(name, issuer).await? };
         }
     }
 
@@ -186,38 +212,31 @@ impl Iam {
         name: &RoleName,
         steps: &[RoleStep],
         rewrite: Rewrite<'_>,
-        spec: Option<&RoleSpec>,
+        done: &mut usize,
     ) -> Result<(), Error> {
         for step in steps {
-            self.execute_role_step(name, step, rewrite, spec).await?;
+            self.execute_role_step(name, step, rewrite).await?;
+            *done += 1;
         }
         Ok(())
     }
 
-    async fn execute_role_step(
-        &self,
-        name: &RoleName,
-        step: &RoleStep,
-        rewrite: Rewrite<'_>,
-        spec: Option<&RoleSpec>,
-    ) -> Result<(), Error> {
+    async fn execute_role_step(&self, name: &RoleName, step: &RoleStep, rewrite: Rewrite<'_>) -> Result<(), Error> {
         let (client, role) = (&self.client, name.as_str());
         let arn = self.role_arn(name);
         match step {
-            RoleStep::Create { trust, tags } => {
+            RoleStep::Create { trust, tags, path, max_session_secs, boundary } => {
                 let request = client
                     .create_role()
                     .role_name(role)
                     .assume_role_policy_document(trust.to_json())
-                    .set_path(spec.and_then(|spec| spec.path.clone()))
-                    .set_max_session_duration(
-                        spec.and_then(|spec| spec.max_session_secs).and_then(|secs| i32::try_from(secs).ok()),
-                    )
-                    .set_permissions_boundary(spec.and_then(|spec| spec.boundary.clone()))
+                    .set_path(path.as_ref().map(ToString::to_string))
+                    .set_max_session_duration(max_session_secs.and_then(|secs| i32::try_from(secs).ok()))
+                    .set_permissions_boundary(boundary.as_ref().map(ToString::to_string))
                     .set_tags(Some(to_iam(tags)?));
                 request.send().await.map(drop).map_err(|error| failed("iam:CreateRole", &arn, &error))
             }
-            RoleStep::UpdateTrust(_) => {
+            RoleStep::UpdateTrust { .. } => {
                 // IAM has no conditional update, so it is the policy of this moment that is merged into.
                 let wanted = rewrite(self.trust_now(name).await?)?;
                 let request = client.update_assume_role_policy().role_name(role).policy_document(wanted.to_json());
@@ -229,17 +248,17 @@ impl Iam {
                     Err(Error::Changed { resource: arn, message: "its trust policy was overwritten".to_owned() })
                 }
             }
-            RoleStep::SetMaxSession(secs) => {
-                let request = client.update_role().role_name(role).set_max_session_duration(i32::try_from(*secs).ok());
+            RoleStep::SetMaxSession { to, .. } => {
+                let request = client.update_role().role_name(role).set_max_session_duration(i32::try_from(*to).ok());
                 request.send().await.map(drop).map_err(|error| failed("iam:UpdateRole", &arn, &error))
             }
-            RoleStep::SetBoundary(boundary) => {
-                let request = client.put_role_permissions_boundary().role_name(role).permissions_boundary(boundary);
+            RoleStep::SetBoundary { to, .. } => {
+                let request = client.put_role_permissions_boundary().role_name(role).permissions_boundary(to.as_str());
                 request.send().await.map(drop).map_err(|error| failed("iam:PutRolePermissionsBoundary", &arn, &error))
             }
-            RoleStep::PutInline(policy, document) => {
+            RoleStep::PutInline { name, to, .. } => {
                 let request =
-                    client.put_role_policy().role_name(role).policy_name(policy).policy_document(document.to_string());
+                    client.put_role_policy().role_name(role).policy_name(name).policy_document(to.to_string());
                 request.send().await.map(drop).map_err(|error| failed("iam:PutRolePolicy", &arn, &error))
             }
             RoleStep::DeleteInline(policy) => {
@@ -259,25 +278,20 @@ impl Iam {
                     .map(drop)
                     .map_err(|error| failed("iam:CreatePolicy", &self.policy_arn(policy), &error))
             }
-            RoleStep::UpdatePolicy { arn, document, surplus_version } => {
+            RoleStep::UpdatePolicy { arn, to, surplus_version, .. } => {
                 if let Some(version) = surplus_version {
                     let answer = client.delete_policy_version().policy_arn(arn).version_id(version).send().await;
                     gone(answer.map(drop), "iam:DeletePolicyVersion", arn)?;
                 }
-                let request = client
-                    .create_policy_version()
-                    .policy_arn(arn)
-                    .policy_document(document.to_string())
-                    .set_as_default(true);
+                let request =
+                    client.create_policy_version().policy_arn(arn).policy_document(to.to_string()).set_as_default(true);
                 request.send().await.map(drop).map_err(|error| failed("iam:CreatePolicyVersion", arn, &error))
             }
-            RoleStep::Attach(policy) => {
+            RoleStep::Attach { arn: policy, is_made } => {
                 let answer = client.attach_role_policy().role_name(role).policy_arn(policy).send().await;
-                // A policy that was just made may take a moment to be seen; another one is not there.
-                let names = spec.and_then(|spec| spec.managed.as_ref()).into_iter().flat_map(Documents::keys);
-                let is_new = names.map(|name| self.policy_arn(name)).any(|arn| arn == *policy);
                 answer.map(drop).map_err(|error| match failed("iam:AttachRolePolicy", &arn, &error) {
-                    Error::Changed { message, .. } if !is_new && message.contains("olicy") => {
+                    // One that was just made may take a moment to be seen; another one is not there.
+                    Error::Changed { message, .. } if !is_made && message.contains("olicy") => {
                         Error::NoPolicy { arn: policy.clone(), message }
                     }
                     other => other,
@@ -288,8 +302,8 @@ impl Iam {
                 gone(answer.map(drop), "iam:DetachRolePolicy", &arn)
             }
             RoleStep::DeletePolicy(policy) => self.delete_policy(policy).await,
-            RoleStep::Tag(tags) => {
-                let request = client.tag_role().role_name(role).set_tags(Some(to_iam(tags)?));
+            RoleStep::Tag { to, .. } => {
+                let request = client.tag_role().role_name(role).set_tags(Some(to_iam(to)?));
                 request.send().await.map(drop).map_err(|error| failed("iam:TagRole", &arn, &error))
             }
             RoleStep::Untag(keys) => {
@@ -341,12 +355,6 @@ impl Iam {
     fn policy_arn(&self, name: &str) -> String {
         iam_arn(self.partition, &self.account, "policy", &format!("/{name}"))
     }
-}
-
-/// Longer each time: IAM takes seconds to show everywhere what was just made.
-fn pause(tries: usize) -> Duration {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-    Duration::from_millis(250 << tries.min(5)) + Duration::from_millis(u64::from(nanos % 500))
 }
 
 fn document(text: &str) -> Result<Value, Error> {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use issuer_discovery::IssuerUrl;
 use serde_json::Value;
 
 use super::{Documents, Role, RoleFound, RoleSpec};
+use crate::names::iam_arn;
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
-use crate::{Error, TrustPolicy, USUAL_TRUST_POLICY, trust};
+use crate::{Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY, difference};
 
 /// One call that changes something.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,15 +18,43 @@ pub enum RoleStep {
         trust: TrustPolicy,
         /// Tags, ours among them.
         tags: Tags,
+        /// The path, where it is not `/`.
+        path: Option<RolePath>,
+        /// The longest session in seconds, where it is not an hour.
+        max_session_secs: Option<u32>,
+        /// The permissions boundary.
+        boundary: Option<PolicyArn>,
     },
     /// `UpdateAssumeRolePolicy`; worked out again from what is there just before.
-    UpdateTrust(TrustPolicy),
+    UpdateTrust {
+        /// What is there.
+        from: TrustPolicy,
+        /// What will be.
+        to: TrustPolicy,
+    },
     /// `UpdateRole`, in seconds.
-    SetMaxSession(u32),
+    SetMaxSession {
+        /// What is there.
+        from: u32,
+        /// What will be.
+        to: u32,
+    },
     /// `PutRolePermissionsBoundary`.
-    SetBoundary(String),
+    SetBoundary {
+        /// What is there.
+        from: Option<String>,
+        /// What will be.
+        to: PolicyArn,
+    },
     /// `PutRolePolicy`.
-    PutInline(String, Value),
+    PutInline {
+        /// The policy's name.
+        name: String,
+        /// What is there.
+        from: Option<Value>,
+        /// What will be.
+        to: Value,
+    },
     /// `DeleteRolePolicy`.
     DeleteInline(String),
     /// `CreatePolicy`.
@@ -35,19 +63,31 @@ pub enum RoleStep {
     UpdatePolicy {
         /// The policy.
         arn: String,
+        /// Its document.
+        from: Value,
         /// Its new document.
-        document: Value,
+        to: Value,
         /// The version that makes room.
         surplus_version: Option<String>,
     },
     /// `AttachRolePolicy`.
-    Attach(String),
+    Attach {
+        /// The policy.
+        arn: String,
+        /// Whether it is one that issuerctl made, which IAM may not show everywhere yet.
+        is_made: bool,
+    },
     /// `DetachRolePolicy`.
     Detach(String),
     /// `DeletePolicy`, with all its versions.
     DeletePolicy(String),
     /// `TagRole`.
-    Tag(Tags),
+    Tag {
+        /// What is there under the same keys.
+        from: Tags,
+        /// What will be.
+        to: Tags,
+    },
     /// `UntagRole`.
     Untag(Vec<String>),
     /// `DeleteRole`.
@@ -57,21 +97,16 @@ pub enum RoleStep {
 /// The steps to a role; `Display` is the dry run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolePlan {
+    /// The role that is there or will be.
+    pub arn: String,
     /// In order.
     pub steps: Vec<RoleStep>,
+    /// What others added and that stays.
+    pub kept: Vec<String>,
     /// What the user has to be told.
     pub notices: Vec<String>,
-}
-
-/// What is taken away of a role.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RoleDeletion {
-    /// In order; the last one is [`RoleStep::Delete`] where nothing of others is left.
-    pub steps: Vec<RoleStep>,
-    /// Why the role itself stays.
-    pub kept: Vec<String>,
-    /// The `Sid`s that leave its trust policy.
-    pub(crate) sids: Vec<String>,
+    /// Whether an earlier try of this run has changed something already.
+    pub(crate) interrupted: bool,
 }
 
 impl RolePlan {
@@ -81,12 +116,23 @@ impl RolePlan {
     /// # Errors
     /// [`Error::Path`], [`Error::ForeignPolicy`]; those of [`TrustPolicy::with`].
     pub fn new(spec: &RoleSpec, found: &RoleFound) -> Result<Self, Error> {
-        let mut plan = Self { steps: Vec::new(), notices: Vec::new() };
+        let path = found.role.as_ref().map(|role| role.path.as_str()).or(spec.path.as_ref().map(RolePath::as_str));
+        let path_and_name = format!("{}{}", path.unwrap_or("/"), spec.name);
+        let mut plan = Self {
+            arn: iam_arn(spec.trust.partition, &spec.trust.account, "role", &path_and_name),
+            steps: Vec::new(),
+            kept: found.role.as_ref().map(Role::of_others).unwrap_or_default(),
+            notices: Vec::new(),
+            interrupted: false,
+        };
         match &found.role {
-            None => {
-                let trust = TrustPolicy::default().with(&spec.trust)?;
-                plan.steps.push(RoleStep::Create { trust, tags: Tags::new() });
-            }
+            None => plan.steps.push(RoleStep::Create {
+                trust: TrustPolicy::default().with(&spec.trust)?,
+                tags: Tags::new(),
+                path: spec.path.clone(),
+                max_session_secs: spec.max_session_secs,
+                boundary: spec.boundary.clone(),
+            }),
             Some(role) => plan.reconcile_role(spec, role)?,
         }
         plan.say_size();
@@ -102,9 +148,14 @@ impl RolePlan {
         self.steps.is_empty()
     }
 
+    /// Whether this run changes anything, or has.
+    pub fn changes_anything(&self) -> bool {
+        self.interrupted || !self.is_empty()
+    }
+
     fn say_size(&mut self) {
         let size = self.steps.iter().find_map(|step| match step {
-            RoleStep::Create { trust, .. } | RoleStep::UpdateTrust(trust) => Some(trust.size()),
+            RoleStep::Create { trust, .. } | RoleStep::UpdateTrust { to: trust, .. } => Some(trust.size()),
             _ => None,
         });
         if let Some(size) = size.filter(|size| *size > USUAL_TRUST_POLICY) {
@@ -115,8 +166,8 @@ impl RolePlan {
     }
 
     fn reconcile_role(&mut self, spec: &RoleSpec, role: &Role) -> Result<(), Error> {
-        if let Some(path) = spec.path.as_ref().filter(|path| **path != role.path) {
-            let (there, wanted) = (role.path.clone(), path.clone());
+        if let Some(path) = spec.path.as_ref().filter(|path| path.as_str() != role.path) {
+            let (there, wanted) = (role.path.clone(), path.to_string());
             return Err(Error::Path { role: role.name.to_string(), there, wanted });
         }
         if !role.is_ours() {
@@ -125,13 +176,14 @@ impl RolePlan {
         }
         let trust = role.trust.clone().with(&spec.trust)?;
         if trust != role.trust {
-            self.steps.push(RoleStep::UpdateTrust(trust));
+            self.steps.push(RoleStep::UpdateTrust { from: role.trust.clone(), to: trust });
         }
         if let Some(secs) = spec.max_session_secs.filter(|secs| *secs != role.max_session_secs) {
-            self.steps.push(RoleStep::SetMaxSession(secs));
+            self.steps.push(RoleStep::SetMaxSession { from: role.max_session_secs, to: secs });
         }
-        if let Some(boundary) = spec.boundary.as_ref().filter(|boundary| role.boundary.as_ref() != Some(boundary)) {
-            self.steps.push(RoleStep::SetBoundary(boundary.clone()));
+        let boundary = spec.boundary.as_ref();
+        if let Some(to) = boundary.filter(|boundary| role.boundary.as_deref() != Some(boundary.as_str())) {
+            self.steps.push(RoleStep::SetBoundary { from: role.boundary.clone(), to: to.clone() });
         }
         Ok(())
     }
@@ -150,7 +202,8 @@ impl RolePlan {
                 if !record.has(name) {
                     return Err(Error::ForeignInline { role: spec.name.to_string(), policy: name.clone() });
                 }
-                self.steps.push(RoleStep::PutInline(name.clone(), document.clone()));
+                let (from, to) = (present.get(name).cloned(), document.clone());
+                self.steps.push(RoleStep::PutInline { name: name.clone(), from, to });
             }
         }
         for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
@@ -167,12 +220,13 @@ impl RolePlan {
         let role = found.role.as_ref();
         let present = role.map_or(&[][..], |role| &role.attached);
         let mut record = role.map(Role::attached_by_us).unwrap_or_default();
-        let mut wanted: Vec<String> = spec.policy_arns.clone().unwrap_or_default();
+        let mut wanted: Vec<String> = spec.policy_arns.iter().flatten().map(PolicyArn::to_string).collect();
+        let given = wanted.len();
         wanted.extend(self.managed(spec, found)?);
-        for arn in &wanted {
-            if !present.contains(arn) {
+        for (index, arn) in wanted.iter().enumerate() {
+            if !present.contains(arn) && !wanted[..index].contains(arn) {
                 record = record.with(arn);
-                self.steps.push(RoleStep::Attach(arn.clone()));
+                self.steps.push(RoleStep::Attach { arn: arn.clone(), is_made: index >= given });
             }
         }
         let made: Vec<(&str, String)> = role.map(|role| made(spec, role)).unwrap_or_default();
@@ -210,7 +264,8 @@ impl RolePlan {
                     arns.push(policy.arn.clone());
                     self.steps.push(RoleStep::UpdatePolicy {
                         arn: policy.arn.clone(),
-                        document: document.clone(),
+                        from: policy.document.clone(),
+                        to: document.clone(),
                         surplus_version: policy.surplus_version.clone(),
                     });
                 }
@@ -224,18 +279,18 @@ impl RolePlan {
     fn tags(&mut self, spec: &RoleSpec, role: Option<&Role>, records: [(&str, Record); 2]) {
         let none = Tags::new();
         let present = role.map_or(&none, |role| &role.tags);
-        let [mut first, mut last] = [spec.tags.clone(), Tags::new()];
+        let [mut first, mut last] = [spec.tags.clone().unwrap_or_default(), Tags::new()];
         let mut keys = role.map(Role::tagged_by_us).unwrap_or_default();
         let mut untag = Vec::new();
         // Without any tag asked for, those that are there stay.
-        if !spec.tags.is_empty() {
-            for key in present.keys().filter(|key| !key.starts_with(OWN) && !spec.tags.contains_key(*key)) {
+        if let Some(wanted) = &spec.tags {
+            for key in present.keys().filter(|key| !key.starts_with(OWN) && !wanted.contains_key(*key)) {
                 if keys.has(key) {
                     keys = keys.without(key);
                     untag.push(key.clone());
                 }
             }
-            for key in spec.tags.keys().filter(|key| !present.contains_key(*key)) {
+            for key in wanted.keys().filter(|key| !present.contains_key(*key)) {
                 keys = keys.with(key);
             }
         }
@@ -251,7 +306,7 @@ impl RolePlan {
         if role.is_none() {
             first.insert(CREATED.to_owned(), "true".to_owned());
         }
-        first.insert(format!("{TRUST}{}", spec.trust.sid()), "true".to_owned());
+        first.insert(format!("{TRUST}{}", spec.trust.sid()), spec.file.clone().unwrap_or_else(|| "true".to_owned()));
         // Before it is made, so that it is found again wherever the run is cut off.
         let new = self.steps.iter().filter_map(|step| match step {
             RoleStep::CreatePolicy(name, _) => Some((format!("{MADE_POLICY}{name}"), "true".to_owned())),
@@ -262,82 +317,33 @@ impl RolePlan {
         match self.steps.first_mut() {
             Some(RoleStep::Create { tags, .. }) => *tags = missing,
             _ if missing.is_empty() => {}
-            _ => self.steps.insert(0, RoleStep::Tag(missing)),
+            _ => self.steps.insert(0, tag_step(present, missing)),
         }
         if !untag.is_empty() {
             self.steps.push(RoleStep::Untag(untag));
         }
         if !last.is_empty() {
-            self.steps.push(RoleStep::Tag(last));
+            self.steps.push(tag_step(present, last));
         }
     }
 }
 
-impl RoleDeletion {
-    /// Takes away what issuerctl added, for one issuer or for all, and the role itself where issuerctl made it and nothing of
-    /// others is left.
-    pub fn new(found: &RoleFound, issuer: Option<&IssuerUrl>) -> Self {
-        let mut deletion = Self::default();
-        let Some(role) = &found.role else { return deletion };
-        let ours = role.trusted_by_us();
-        let (gone, stay): (Vec<String>, Vec<String>) =
-            ours.iter().cloned().partition(|sid| issuer.is_none_or(|issuer| *sid == trust::sid(issuer)));
-        deletion.sids.clone_from(&gone);
-        if stay.is_empty() {
-            deletion.take_policies(role, found);
-            if !role.is_ours() {
-                deletion.kept.push("issuerctl did not make it".to_owned());
+impl RoleStep {
+    /// Line by line what differs, of a policy that changes.
+    pub fn difference(&self) -> Option<String> {
+        match self {
+            Self::UpdateTrust { from, to } => Some(difference::texts(&from.to_json_pretty(), &to.to_json_pretty())),
+            Self::PutInline { from: Some(from), to, .. } | Self::UpdatePolicy { from, to, .. } => {
+                Some(difference::documents(from, to))
             }
-        } else {
-            deletion.kept.push("it trusts other issuers of ours".to_owned());
+            _ => None,
         }
-        if role.trust.has_others_than(&ours) {
-            deletion.kept.push("others added statements to its trust policy".to_owned());
-        }
-        if deletion.kept.is_empty() {
-            deletion.steps.push(RoleStep::Delete);
-            return deletion;
-        }
-        if !gone.is_empty() {
-            deletion.steps.insert(0, RoleStep::UpdateTrust(role.trust.clone().without(&gone)));
-        }
-        deletion.forget(role, &gone, stay.is_empty());
-        deletion
     }
+}
 
-    fn take_policies(&mut self, role: &Role, found: &RoleFound) {
-        let (inline, attached) = (role.inline_by_us(), role.attached_by_us());
-        for name in role.inline.keys() {
-            if inline.has(name) {
-                self.steps.push(RoleStep::DeleteInline(name.clone()));
-            } else {
-                self.kept.push(format!("others added the inline policy {name}"));
-            }
-        }
-        for arn in &role.attached {
-            if attached.has(arn) {
-                self.steps.push(RoleStep::Detach(arn.clone()));
-            } else {
-                self.kept.push(format!("others attached {arn}"));
-            }
-        }
-        for policy in role.made_policies().filter_map(|name| found.managed.get(name)).filter(|policy| policy.is_ours) {
-            self.steps.push(RoleStep::DeletePolicy(policy.arn.clone()));
-        }
-    }
-
-    /// Takes the tags away of a role that stays: what they record is gone.
-    fn forget(&mut self, role: &Role, gone: &[String], everything: bool) {
-        let tagged = role.tagged_by_us();
-        let is_over = |key: &str| match key.strip_prefix(TRUST) {
-            Some(sid) => everything || gone.iter().any(|gone| gone == sid),
-            None => everything && key != CREATED && (key.starts_with(OWN) || tagged.has(key)),
-        };
-        let keys: Vec<String> = role.tags.keys().filter(|key| is_over(key)).cloned().collect();
-        if !keys.is_empty() {
-            self.steps.push(RoleStep::Untag(keys));
-        }
-    }
+fn tag_step(present: &Tags, to: Tags) -> RoleStep {
+    let from = to.keys().filter_map(|key| present.get_key_value(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    RoleStep::Tag { from, to }
 }
 
 /// The policies of the account that issuerctl made for the role, with their ARNs.
@@ -349,6 +355,12 @@ impl fmt::Display for RolePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
             writeln!(f, "  {step}")?;
+            for line in step.difference().iter().flat_map(|text| text.lines()) {
+                writeln!(f, "      {line}")?;
+            }
+        }
+        for kept in &self.kept {
+            writeln!(f, "  = {kept} (of others: kept)")?;
         }
         if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
     }
@@ -358,20 +370,19 @@ impl fmt::Display for RoleStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create { .. } => f.write_str("+ role"),
-            Self::UpdateTrust(_) => f.write_str("~ trust       the statements of issuerctl"),
-            Self::SetMaxSession(secs) => write!(f, "~ session     at most {secs} s"),
-            Self::SetBoundary(arn) => write!(f, "~ boundary    {arn}"),
-            Self::PutInline(name, _) => write!(f, "~ inline      {name}"),
+            Self::UpdateTrust { .. } => f.write_str("~ trust       the statements of issuerctl"),
+            Self::SetMaxSession { from, to } => write!(f, "~ session     at most {from} s -> {to} s"),
+            Self::SetBoundary { from: None, to } => write!(f, "+ boundary    {to}"),
+            Self::SetBoundary { from: Some(from), to } => write!(f, "~ boundary    {from} -> {to}"),
+            Self::PutInline { name, from: None, .. } => write!(f, "+ inline      {name}"),
+            Self::PutInline { name, .. } => write!(f, "~ inline      {name}"),
             Self::DeleteInline(name) => write!(f, "- inline      {name}"),
             Self::CreatePolicy(name, _) => write!(f, "+ policy      {name}"),
             Self::UpdatePolicy { arn, .. } => write!(f, "~ policy      {arn}"),
-            Self::Attach(arn) => write!(f, "+ attachment  {arn}"),
+            Self::Attach { arn, .. } => write!(f, "+ attachment  {arn}"),
             Self::Detach(arn) => write!(f, "- attachment  {arn}"),
             Self::DeletePolicy(arn) => write!(f, "- policy      {arn}"),
-            Self::Tag(tags) => {
-                let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                write!(f, "~ tags        {}", pairs.join(", "))
-            }
+            Self::Tag { from, to } => write!(f, "~ tags        {}", tags::changes(from, to)),
             Self::Untag(keys) => write!(f, "- tags        {}", keys.join(", ")),
             Self::Delete => f.write_str("- role"),
         }

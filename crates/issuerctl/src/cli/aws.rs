@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueHint};
-use issuer_aws::{AccountId, Audience, RoleName, ServiceAccountPattern, Tag};
-use issuer_discovery::Partition;
+use issuer_aws::{AccountId, Audience, PolicyArn, PolicyName, RoleName, RolePath, ServiceAccountPattern, Tag};
 
 use super::{KubeArgs, TlsArgs};
 
@@ -139,8 +138,8 @@ pub(crate) struct RoleApplyArgs {
     #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
     /// Policy to be attached (repeatable)
-    #[arg(long, value_name = "ARN", value_parser = policy_arn)]
-    pub(crate) policy_arn: Vec<String>,
+    #[arg(long, value_name = "ARN")]
+    pub(crate) policy_arn: Vec<PolicyArn>,
     /// Policy within the role (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
     pub(crate) inline_policy: Vec<NamedFile>,
@@ -148,11 +147,11 @@ pub(crate) struct RoleApplyArgs {
     #[arg(long, value_name = "NAME=FILE")]
     pub(crate) managed_policy: Vec<NamedFile>,
     /// Permissions boundary
-    #[arg(long, value_name = "ARN", value_parser = policy_arn)]
-    pub(crate) permissions_boundary: Option<String>,
+    #[arg(long, value_name = "ARN")]
+    pub(crate) permissions_boundary: Option<PolicyArn>,
     /// Path of a new role, such as /apps/
-    #[arg(long, value_name = "P", value_parser = role_path)]
-    pub(crate) path: Option<String>,
+    #[arg(long, value_name = "P")]
+    pub(crate) path: Option<RolePath>,
     /// The longest session
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(3600..=43200))]
     pub(crate) max_session_duration: Option<u32>,
@@ -199,35 +198,10 @@ pub(crate) struct RoleDeleteArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// `arn:PARTITION:iam::ACCOUNT:policy/NAME`, the account being `aws` for AWS's own.
-fn policy_arn(text: &str) -> Result<String, String> {
-    let fields: Vec<&str> = text.splitn(6, ':').collect();
-    match fields[..] {
-        ["arn", partition, "iam", "", account, policy]
-            if Partition::named(partition).is_some()
-                && (account == "aws" || account.parse::<AccountId>().is_ok())
-                && policy.strip_prefix("policy/").is_some_and(|name| !name.is_empty()) =>
-        {
-            Ok(text.to_owned())
-        }
-        _ => Err("a policy's ARN is arn:PARTITION:iam::ACCOUNT:policy/NAME".to_owned()),
-    }
-}
-
-/// IAM API, `pathType`.
-fn role_path(text: &str) -> Result<String, String> {
-    let allowed = text.bytes().all(|b| b.is_ascii_graphic()) && text.len() <= 512;
-    if allowed && text.starts_with('/') && text.ends_with('/') {
-        Ok(text.to_owned())
-    } else {
-        Err("a path begins and ends with a slash, such as /apps/".to_owned())
-    }
-}
-
 /// `NAME=FILE` of a policy.
 #[derive(Debug, Clone)]
 pub(crate) struct NamedFile {
-    pub(crate) name: String,
+    pub(crate) name: PolicyName,
     pub(crate) file: PathBuf,
 }
 
@@ -235,12 +209,12 @@ impl FromStr for NamedFile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
         match text.split_once('=') {
-            Some((name, file)) if (1..=128).contains(&name.len()) && name.bytes().all(allowed) && !file.is_empty() => {
-                Ok(Self { name: name.to_owned(), file: file.into() })
-            }
-            _ => Err("a policy is NAME=FILE; its name has letters, digits and +,.@_-".to_owned()),
+            Some((name, file)) if !file.is_empty() => Ok(Self {
+                name: name.parse().map_err(|error: issuer_aws::Error| error.to_string())?,
+                file: file.into(),
+            }),
+            _ => Err("a policy is NAME=FILE".to_owned()),
         }
     }
 }

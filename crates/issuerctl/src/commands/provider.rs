@@ -1,6 +1,6 @@
 //! `issuerctl provider`
 
-use issuer_aws::{Iam, ProviderPlan, ProviderSpec, Tags, Thumbprint, policies};
+use issuer_aws::{Iam, ProviderPlan, ProviderSpec, Tag, Tags, Thumbprint, policies};
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_session::SessionOptions;
 use issuer_verify::{Expected, FetchOptions};
@@ -30,7 +30,7 @@ fn apply(args: &ProviderApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome
     let mut spec = ProviderSpec {
         issuer,
         audiences: args.audience.clone(),
-        tags: args.tag.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect::<Tags>(),
+        tags: tags(&args.tag),
         thumbprints: given.into_iter().map(|text| text.parse()).collect::<Result<Vec<Thumbprint>, _>>()?,
         prune: args.prune,
     };
@@ -47,16 +47,19 @@ fn apply(args: &ProviderApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome
             spec.thumbprints.push(issuer_verify::top_of_chain(&spec.issuer, &fetch).await?.parse()?);
         }
         let iam = connect(&args.aws, talk).await?;
-        let approve = |plan: &ProviderPlan| {
+        let show = |plan: &ProviderPlan| {
             for notice in &plan.notices {
                 talk.warning(notice);
             }
             talk.note(plan.to_string().trim_end());
-            Ok::<bool, Failure>(!args.dry_run)
         };
-        let plan = iam.apply_provider(&spec, approve).await?;
-        if !plan.is_empty() && !args.dry_run {
-            talk.note(SPREADS);
+        let mut plan = iam.plan_provider(&spec).await?;
+        show(&plan);
+        if !args.dry_run {
+            plan = iam.apply_provider(&spec, plan, show).await?;
+            if plan.changes_anything() {
+                talk.note(SPREADS);
+            }
         }
         match format {
             OutputFormat::Text => output::line(&plan.arn)?,
@@ -101,7 +104,13 @@ fn delete(args: &ProviderDeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
         return policy(&args.aws, |iam| policies::delete_provider(iam, &issuer), format);
     }
     let deleted = Runtime::start()?.block_on(async {
-        Ok::<_, Failure>(connect(&args.aws, talk).await?.delete_provider(&issuer, args.force, args.dry_run).await?)
+        let iam = connect(&args.aws, talk).await?;
+        let Some(provider) = iam.provider(&issuer).await? else { return Ok::<_, Failure>(None) };
+        match args.dry_run {
+            true => provider.may_be_deleted(args.force)?,
+            false => iam.delete_provider(&provider, args.force).await?,
+        }
+        Ok(Some(provider))
     })?;
     match &deleted {
         Some(provider) if args.dry_run => talk.note(&format!("- provider    {}", provider.arn)),
@@ -123,6 +132,10 @@ fn delete(args: &ProviderDeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
         })?;
     }
     Ok(Exit::Done)
+}
+
+pub(crate) fn tags(tags: &[Tag]) -> Tags {
+    tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
 }
 
 /// What IAM would refuse, or STS would later.

@@ -41,13 +41,11 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outc
         given.compare_issuer(&issuer, talk);
         let live = live_token(args, talk).await?;
         let site = Site { keys: given.keys, issuer, shape: args.document.shape.into() };
-        let plan = if args.dry_run {
-            let plan = issuer_publish::plan(&store, &site, &plan_options(args)).await?;
-            approve(&plan, live.as_ref(), talk)?;
-            plan
-        } else {
-            write(&store, &site, args, live.as_ref(), talk).await?
-        };
+        let mut plan = issuer_publish::plan(&store, &site, &plan_options(args)).await?;
+        approve(&plan, live.as_ref(), talk)?;
+        if !args.dry_run {
+            plan = write(&store, &site, plan, args, live.as_ref(), talk).await?;
+        }
         let verdict = if args.dry_run || args.no_verify {
             None
         } else {
@@ -170,6 +168,7 @@ fn approve(plan: &Plan, live: Option<&Token>, talk: &Talk) -> Result<(), Failure
 async fn write(
     store: &Store,
     site: &Site,
+    plan: Plan,
     args: &PublishArgs,
     live: Option<&Token>,
     talk: &Talk,
@@ -187,7 +186,7 @@ async fn write(
         bar.inc(1);
     };
     let approve = |plan: &Plan| approve(plan, live, talk);
-    let plan = issuer_publish::publish(store, site, &plan_options(args), approve, progress).await?;
+    let plan = issuer_publish::publish(store, site, &plan_options(args), plan, approve, progress).await?;
     Ok(plan)
 }
 

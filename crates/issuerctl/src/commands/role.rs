@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::cli::{
     LintArgs, NamedFile, OutputFormat, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
-use crate::commands::provider::{SPREADS, connect, policy};
+use crate::commands::provider::{SPREADS, connect, policy, tags};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, ReportLine, RoleChange, RoleState};
@@ -98,24 +98,35 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
             boundary: args.permissions_boundary.clone(),
             path: args.path.clone(),
             max_session_secs: args.max_session_duration,
-            tags: args.tag.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
+            tags: (!args.tag.is_empty()).then(|| tags(&args.tag)),
+            file: None,
         };
-        let approve = |plan: &RolePlan| {
+        // Nothing is made that could then not be annotated.
+        let cluster = match args.annotate && !args.dry_run {
+            true => Some(Cluster::connect(&sources::connection(&args.kube)).await?),
+            false => None,
+        };
+        let show = |plan: &RolePlan| {
             for notice in &plan.notices {
                 talk.warning(notice);
             }
             talk.note(&format!("role {}", args.name));
             talk.note(plan.to_string().trim_end());
-            Ok::<bool, Failure>(!args.dry_run)
         };
-        let (plan, arn) = iam.apply_role(&spec, approve).await?;
-        if !plan.is_empty() && !args.dry_run {
-            talk.note(SPREADS);
+        let mut plan = iam.plan_role(&spec).await?;
+        show(&plan);
+        if !args.dry_run {
+            plan = iam.apply_role(&spec, plan, show).await?;
+            if plan.changes_anything() {
+                talk.note(SPREADS);
+            }
         }
-        if args.annotate && !args.dry_run {
-            annotate(args, &arn, talk).await?;
+        // Said before the cluster is asked, so that it is there to be done by hand where the cluster refuses.
+        finish(args, &plan, format)?;
+        if let Some(cluster) = cluster {
+            annotate(&cluster, args, &plan.arn, talk).await?;
         }
-        finish(args, &plan, &arn, format)
+        Ok(Exit::Done)
     })
 }
 
@@ -150,7 +161,8 @@ fn findings(report: &LintReport) -> String {
     output::report(&lines.collect::<Vec<_>>(), report.passed())
 }
 
-fn finish(args: &RoleApplyArgs, plan: &RolePlan, arn: &str, format: OutputFormat) -> Outcome {
+fn finish(args: &RoleApplyArgs, plan: &RolePlan, format: OutputFormat) -> Result<(), Failure> {
+    let arn = &plan.arn;
     let annotate: Vec<String> = literal(&args.service_account)
         .map(|account| {
             let (namespace, name) = (account.namespace(), account.name());
@@ -164,18 +176,17 @@ fn finish(args: &RoleApplyArgs, plan: &RolePlan, arn: &str, format: OutputFormat
             role: args.name.as_str(),
             arn,
             dry_run: args.dry_run,
-            changed: !plan.is_empty(),
+            changed: plan.changes_anything(),
             steps: plan.steps.iter().map(ToString::to_string).collect(),
             notices: &plan.notices,
             annotate,
         })?,
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Through the Kubernetes API, each literal service account.
-async fn annotate(args: &RoleApplyArgs, arn: &str, talk: &Talk) -> Result<(), Failure> {
-    let cluster = Cluster::connect(&sources::connection(&args.kube)).await?;
+async fn annotate(cluster: &Cluster, args: &RoleApplyArgs, arn: &str, talk: &Talk) -> Result<(), Failure> {
     for account in literal(&args.service_account) {
         let refuse = |reason: String| Failure::new(Exit::BadInput, format!("{account}: {reason}"));
         let reference: ServiceAccountRef = account.to_string().parse().map_err(refuse)?;
@@ -228,7 +239,11 @@ fn delete(args: &RoleDeleteArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     }
     let deletion = Runtime::start()?.block_on(async {
         let iam: Iam = connect(&args.aws, talk).await?;
-        Ok::<_, Failure>(iam.delete_role(&args.name, issuer.as_ref(), args.dry_run).await?)
+        let deletion = iam.plan_role_deletion(&args.name, issuer.as_ref()).await?;
+        Ok::<_, Failure>(match args.dry_run {
+            true => deletion,
+            false => iam.delete_role(&args.name, issuer.as_ref(), deletion).await?,
+        })
     })?;
     for step in &deletion.steps {
         talk.note(&format!("  {step}"));
@@ -247,7 +262,7 @@ fn delete(args: &RoleDeleteArgs, format: OutputFormat, talk: &Talk) -> Outcome {
             role: args.name.as_str(),
             arn: "",
             dry_run: args.dry_run,
-            changed: !deletion.steps.is_empty(),
+            changed: deletion.changes_anything(),
             steps: deletion.steps.iter().map(ToString::to_string).collect(),
             notices: &deletion.kept,
             annotate: Vec::new(),
@@ -277,7 +292,7 @@ fn documents(files: &[NamedFile]) -> Result<Option<Documents>, Failure> {
                 format!("{} is no policy: it has no Statement", files::name_of(&named.file)),
             ));
         }
-        Ok((named.name.clone(), document))
+        Ok((named.name.to_string(), document))
     };
     let documents: Documents = files.iter().map(read).collect::<Result<_, Failure>>()?;
     if documents.len() < files.len() {

@@ -159,7 +159,7 @@ impl<'a> ProviderChange<'a> {
             issuer,
             arn: &plan.arn,
             dry_run,
-            changed: !plan.is_empty(),
+            changed: plan.changes_anything(),
             steps: plan.steps.iter().map(Step::from).collect(),
             kept_audiences: &plan.kept,
             notices: &plan.notices,
@@ -173,8 +173,8 @@ impl From<&ProviderStep> for Step {
             ProviderStep::Create { url, .. } => ("create", vec![url.clone()]),
             ProviderStep::AddAudience(audience) => ("add-audience", vec![audience.clone()]),
             ProviderStep::RemoveAudience(audience) => ("remove-audience", vec![audience.clone()]),
-            ProviderStep::SetThumbprints(list) => ("set-thumbprints", list.clone()),
-            ProviderStep::Tag(tags) => ("tag", tags.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+            ProviderStep::SetThumbprints { to, .. } => ("set-thumbprints", to.clone()),
+            ProviderStep::Tag { to, .. } => ("tag", to.iter().map(|(key, value)| format!("{key}={value}")).collect()),
         };
         Self { action, values }
     }

@@ -1,0 +1,41 @@
+//! What can be wrong with a file.
+
+/// Why a file is none that `issuerctl` understands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No YAML, or a member that does not fit.
+    #[error("line {line} column {column}: {reason}")]
+    Text {
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+        /// What does not fit.
+        reason: String,
+        /// The known name that is nearest to an unknown one.
+        near: Option<String>,
+    },
+    /// A file without a document.
+    #[error("there is no document in it")]
+    Empty,
+    /// Members that do not go together.
+    #[error("the issuer {name}: {reason}")]
+    Unfit {
+        /// `metadata.name`.
+        name: String,
+        /// What does not go together.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// What to do about it, in plain words.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Text { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
+            Self::Empty => Some("docs/examples/ has files to begin with".to_owned()),
+            _ => None,
+        }
+    }
+}
