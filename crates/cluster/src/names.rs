@@ -30,6 +30,13 @@ impl FromStr for Namespace {
     }
 }
 
+impl Default for Namespace {
+    /// Where EKS Anywhere keeps what belongs to a cluster.
+    fn default() -> Self {
+        Self("eksa-system".to_owned())
+    }
+}
+
 impl fmt::Display for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -5,7 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use issuer_aws::{AccountId, Audience, Documents, PolicyArn, RoleName, RolePath, ServiceAccountPattern, Tags, Thumbprint};
+use issuer_aws::{
+    AccountId, Audience, Documents, PolicyArn, RoleName, RolePath, ServiceAccountPattern, Tags, Thumbprint,
+};
 use issuer_cluster::{ClusterName, Namespace};
 use issuer_discovery::{IssuerUrl, Shape};
 use issuer_publish::{AccessMode, BucketName, Prefix, S3Location};

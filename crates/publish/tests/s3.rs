@@ -4,7 +4,9 @@
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
-use issuer_publish::{AccessMode, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, plan, publish};
+use issuer_publish::{
+    AccessMode, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, plan, publish,
+};
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 const KEYS: &str = "prod/keys.json";

@@ -1,0 +1,122 @@
+//! From the file's texts to types that carry their rules; what does not fit is named where it stands.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use issuer_aws::{Documents, PolicyName, Tag, Tags};
+use issuer_discovery::{IssuerUrl, Ports, Shape};
+use issuer_publish::AccessMode;
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, de};
+use serde_json::Value;
+
+/// A text that its type reads.
+pub(crate) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Parsed::deserialize(deserializer)?.0)
+}
+
+/// The same where it may be missing.
+pub(crate) fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    Ok(Option::<Parsed<T>>::deserialize(deserializer)?.map(|parsed| parsed.0))
+}
+
+/// A list of them.
+pub(crate) fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    Ok(Vec::<Parsed<T>>::deserialize(deserializer)?.into_iter().map(|parsed| parsed.0).collect())
+}
+
+/// A list with at least one.
+pub(crate) fn some<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let list = each(deserializer)?;
+    if list.is_empty() { Err(D::Error::custom("at least one is needed")) } else { Ok(list) }
+}
+
+/// The same where it may be missing.
+pub(crate) fn some_optional<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    some(deserializer).map(Some)
+}
+
+/// An issuer that IAM takes, too: without a port.
+pub(crate) fn issuer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IssuerUrl>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| IssuerUrl::parse(&text, Ports::Refuse).map_err(D::Error::custom)).transpose()
+}
+
+pub(crate) fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "irsa" => Ok(Shape::Irsa),
+        "kubernetes" => Ok(Shape::Kubernetes),
+        other => Err(D::Error::unknown_variant(other, &["irsa", "kubernetes"])),
+    }
+}
+
+pub(crate) fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AccessMode, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "policy" => Ok(AccessMode::Policy),
+        "acl" => Ok(AccessMode::Acl),
+        "none" => Ok(AccessMode::None),
+        other => Err(D::Error::unknown_variant(other, &["policy", "acl", "none"])),
+    }
+}
+
+/// Seconds that IAM takes (`roleMaxSessionDurationType`).
+pub(crate) fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    match Option::<u32>::deserialize(deserializer)? {
+        Some(secs) if !(3600..=43200).contains(&secs) => {
+            Err(D::Error::custom("a session has 3600 to 43200 seconds at most"))
+        }
+        secs => Ok(secs),
+    }
+}
+
+pub(crate) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
+    let pairs = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let tag = |(key, value): (String, String)| Tag::new(&key, &value).map(|tag| (tag.key, tag.value));
+    pairs.into_iter().map(tag).collect::<Result<Tags, _>>().map_err(D::Error::custom)
+}
+
+pub(crate) fn policies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Documents, D::Error> {
+    let documents = BTreeMap::<Parsed<PolicyName>, Policy>::deserialize(deserializer)?;
+    Ok(documents.into_iter().map(|(name, policy)| (name.0.to_string(), policy.0)).collect())
+}
+
+/// What a text was read as.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Parsed<T>(T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A policy, as JSON has it.
+struct Policy(Value);
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let document = Value::deserialize(deserializer)?;
+        match document.get("Statement") {
+            Some(Value::Array(_) | Value::Object(_)) => Ok(Self(document)),
+            Some(_) => Err(de::Error::custom("its Statement is neither a list nor one statement")),
+            None => Err(de::Error::custom("a policy has a Statement")),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Files as people write them, and as they get them wrong.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use issuer_aws::DEFAULT_AUDIENCE;
+use issuer_discovery::{IssuerUrl, Partition, Ports};
+use issuer_manifest::{Error, KeySource, StoreSpec, json_schema, parse};
+use issuer_publish::AccessMode;
+use proptest::prelude::*;
+
+const WHOLE: &str = r#"
+apiVersion: issuerctl.dev/v1alpha1
+kind: Issuer
+metadata: {name: prod}
+spec:
+  keys:                      # any mix of sources
+  - cluster: {name: prod, namespace: eksa-system}
+  - file: old-sa.pub
+  store: {s3: {bucket: my-oidc, prefix: prod, region: us-west-2, createBucket: true, access: policy, expectedBucketOwner: 012345678901}}
+  issuer: https://oidc.example.com/prod
+  provider: {audiences: [sts.amazonaws.com], tags: {team: platform, cost: 17}}
+  roles:
+  - name: app
+    serviceAccounts: [default/app, jobs/*]
+    policyArns: [arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess]
+    inlinePolicies: {extra: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:GetObject", Resource: "arn:aws:s3:::data/*"}]}}
+    managedPolicies: {app-s3: {Version: 2012-10-17, Statement: {Effect: Allow, Action: "s3:GetObject", Resource: "arn:aws:s3:::data/*"}}}
+"#;
+
+const KEYS: &str = "  keys:                      # any mix of sources\n  - cluster: {name: prod, namespace: eksa-system}\n  - file: old-sa.pub\n";
+
+const SMALL: &str = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: NAME}\nspec: {issuer: https://h.example/NAME, provider: {}}\n";
+
+fn refused(text: &str) -> String {
+    let error = parse(text).unwrap_err();
+    format!("{error}; {}", error.hint().unwrap_or_default())
+}
+
+/// The whole file with one text in place of another.
+fn with(from: &str, to: &str) -> String {
+    assert!(WHOLE.contains(from), "{from}");
+    WHOLE.replace(from, to)
+}
+
+#[test]
+fn a_file_says_everything_and_leaves_out_what_is_usual() {
+    let issuers = parse(WHOLE).unwrap();
+    let [issuer] = &issuers[..] else { unreachable!() };
+    assert_eq!((issuer.name(), issuer.spec.keys.len()), ("prod", 2));
+    assert!(matches!(&issuer.spec.keys[1], KeySource::File(path) if path.to_str() == Some("old-sa.pub")));
+    let Some(StoreSpec::S3(s3)) = &issuer.spec.store else { unreachable!() };
+    assert_eq!((s3.location().to_string().as_str(), s3.max_age), ("s3://my-oidc/prod", 300));
+    assert_eq!((s3.access, s3.create_bucket, s3.path_style), (AccessMode::Policy, true, false));
+    assert_eq!(s3.expected_bucket_owner.as_ref().unwrap().as_str(), "012345678901", "its zero counts");
+    let url = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
+    let wanted = issuer.wanted(&url, &"111122223333".parse().unwrap(), Partition::of_region("us-west-2"), None);
+    assert_eq!(wanted.provider.unwrap().tags["cost"], "17");
+    let role = &wanted.roles[0];
+    assert_eq!(role.trust.audiences[0].as_str(), DEFAULT_AUDIENCE);
+    assert_eq!(role.managed.as_ref().unwrap()["app-s3"]["Version"], "2012-10-17", "no date");
+    assert_eq!((role.policy_arns.as_ref().unwrap().len(), role.file.as_deref()), (1, Some("prod")));
+}
+
+#[test]
+fn a_role_has_the_audiences_of_the_provider_unless_it_says_otherwise() {
+    let text = with("audiences: [sts.amazonaws.com]", "audiences: [a, b]");
+    let account = "111122223333".parse().unwrap();
+    let audiences = |text: &str| {
+        let url = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
+        let wanted = parse(text).unwrap()[0].wanted(&url, &account, Partition::of_region(""), None);
+        wanted.roles[0].trust.audiences.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(audiences(&text), ["a", "b"]);
+    assert_eq!(audiences(&text.replace("  - name: app\n", "  - name: app\n    audiences: [b]\n")), ["b"]);
+}
+
+#[test]
+fn several_documents_stand_in_a_file_and_json_is_one_too() {
+    let (a, b) = (SMALL.replace("NAME", "a"), SMALL.replace("NAME", "b"));
+    assert_eq!(parse(&format!("\u{feff}# two\n---\n{a}---\n{b}---\n")).unwrap().len(), 2);
+    assert!(refused(&format!("{a}---\n{a}")).contains("two of this name"));
+    let json = r#"{"apiVersion":"issuerctl.dev/v1alpha1","kind":"Issuer","metadata":{"name":"a"},"spec":{"issuer":"https://h.example"}}"#;
+    assert_eq!(parse(json).unwrap()[0].name(), "a");
+    assert_eq!(parse("# nothing\n").unwrap_err(), Error::Empty);
+}
+
+#[test]
+fn an_unknown_name_is_named_with_its_place_and_the_nearest_known_one() {
+    for (from, to, place, near) in [
+        ("  roles:", "  rolls:", "line 12 column 3", "\"roles\""),
+        ("createBucket", "createbucket", "line 9 column", "\"createBucket\""),
+        ("  - file:", "  - fill:", "line 8 column", "\"file\""),
+        ("v1alpha1", "v1alpha2", "line 2 column 13", "issuerctl.dev/v1alpha1"),
+        ("access: policy", "access: polizy", "line 9 column", "\"policy\""),
+    ] {
+        let message = refused(&with(from, to));
+        assert!(message.contains(place) && message.contains("did you mean") && message.contains(near), "{message}");
+    }
+    let message = refused(&with("  roles:", "  whatever:"));
+    assert!(!message.contains("did you mean") && message.contains("there is keys, "), "{message}");
+}
+
+#[test]
+fn a_value_that_its_type_does_not_take_is_named_with_its_place() {
+    for (from, to, place, reason) in [
+        ("default/app", "default", "line 14 column 23", "NAMESPACE/NAME"),
+        ("bucket: my-oidc", "bucket: My_OIDC", "line 9 column", "lower-case"),
+        ("https://oidc", "http://oidc", "line 10 column 11", "https"),
+        ("012345678901", "1234", "line 9 column", "12 digits"),
+        ("arn:aws:iam::aws:policy/Am", "arn:aws:s3:::Am", "line 15 column", "policy's ARN"),
+        ("cost: 17", "'aws:cost': 17", "line 11 column", "aws:"),
+        ("serviceAccounts: [default/app, jobs/*]", "serviceAccounts: []", "line 14 column", "at least one"),
+        ("serviceAccounts: [default/app, jobs/*]\n", "path: x\n", "line 14 column", "slash"),
+        ("serviceAccounts: [default/app, jobs/*]\n", "maxSessionDuration: 60\n", "line 14 column", "3600"),
+        ("name: app", "nom: app", "line 13 column", "\"nom\""),
+        (
+            "extra: {Version: \"2012-10-17\", Statement",
+            "extra: {Version: \"2012-10-17\", Statment",
+            "line 16 column",
+            "Statement",
+        ),
+        ("metadata: {name: prod}", "metadata: {name: Prod}", "line 4 column", "lower-case"),
+        ("prefix: prod", "prefix: prod, prefix: test", "line 9 column", "twice"),
+    ] {
+        let message = refused(&with(from, to));
+        assert!(message.contains(place) && message.contains(reason), "{to}: {message}");
+    }
+}
+
+#[test]
+fn members_that_do_not_go_together_are_refused() {
+    for (from, to, reason) in [
+        ("  store: {s3", "  #", "keys without a store"),
+        (KEYS, "  keys: []\n", "a store without keys"),
+        ("  roles:\n", "  roles:\n  - {name: APP, serviceAccounts: [a/b]}\n", "two roles"),
+        (
+            "  roles:\n",
+            "  roles:\n  - {name: b, serviceAccounts: [a/b], managedPolicies: {app-s3: {Statement: []}}}\n",
+            "two roles make",
+        ),
+    ] {
+        let message = refused(&with(from, to));
+        assert!(message.contains(reason), "{message}");
+    }
+    let folder = with(
+        "{s3: {bucket: my-oidc, prefix: prod, region: us-west-2, createBucket: true, access: policy, expectedBucketOwner: 012345678901}}",
+        "{folder: site}",
+    );
+    assert!(parse(&folder).is_ok());
+    assert!(
+        refused(&folder.replace("  issuer: https://oidc.example.com/prod\n", "")).contains("spec.issuer is needed")
+    );
+}
+
+#[test]
+fn a_key_in_place_of_the_file_is_not_repeated() {
+    let key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n";
+    assert!(!refused(key).contains("MIGH"), "{}", refused(key));
+}
+
+#[test]
+fn the_schema_in_the_docs_is_the_one_of_the_types() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/issuer.schema.json");
+    let text = format!("{:#}\n", json_schema());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), text, "UPDATE_DOCS=1 writes it anew");
+}
+
+proptest! {
+    #[test]
+    fn no_text_stops_the_parser(text in "(\\PC|[\\n{}\\[\\]:&*!|>-]){0,200}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_or_damaged_is_an_error_or_a_file(at in 0..WHOLE.len(), text in "\\PC{0,3}") {
+        prop_assume!(WHOLE.is_char_boundary(at));
+        let _ = parse(&WHOLE[..at]);
+        let _ = parse(&format!("{}{text}{}", &WHOLE[..at], &WHOLE[at..]));
+    }
+}
