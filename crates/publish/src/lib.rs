@@ -22,5 +22,7 @@ pub use folder::Folder;
 pub use merge::{KeyChange, Merged, merge};
 pub use plan::{Change, DocumentPlan, Plan, PlanOptions, Site};
 pub use publish::{Step, apply, plan, publish};
-pub use s3::{AccessMode, AccessPlan, BucketName, Prefix, S3, S3Location, S3Options, permissions};
+pub use s3::{
+    AccessMode, AccessPlan, BucketName, MEDIA_TYPE, Prefix, S3, S3Location, S3Options, bucket_policy, permissions,
+};
 pub use store::{Condition, Published, Store, Stored, Version};

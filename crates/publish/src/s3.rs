@@ -17,8 +17,12 @@ use issuer_session::message;
 pub use access::{AccessMode, AccessPlan};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::permissions;
+pub use policy::with_ours as bucket_policy;
 
 use crate::{Condition, Error, Published, Stored, Version};
+
+/// The `Content-Type` of the documents.
+pub const MEDIA_TYPE: &str = "application/json";
 
 /// How a bucket is reached and made public.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +54,13 @@ pub struct S3 {
     location: S3Location,
     options: S3Options,
     region: String,
+}
+
+impl S3Options {
+    /// The `Cache-Control` of the documents.
+    pub fn cache_control(&self) -> String {
+        format!("public, max-age={}", self.max_age_secs)
+    }
 }
 
 impl S3 {
@@ -103,7 +114,7 @@ impl S3 {
             .key(&key)
             .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
             .content_type(MEDIA_TYPE)
-            .cache_control(self.cache_control())
+            .cache_control(self.options.cache_control())
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .set_acl((self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead))
             .body(ByteStream::from(bytes.to_vec()));
@@ -149,8 +160,8 @@ impl S3 {
             Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => return Ok(None),
             Err(error) => return Err(self.failed("GetObject", "s3:GetObject and s3:ListBucket", key, &error)),
         };
-        let headers_match =
-            object.content_type() == Some(MEDIA_TYPE) && object.cache_control() == Some(self.cache_control().as_str());
+        let headers_match = object.content_type() == Some(MEDIA_TYPE)
+            && object.cache_control() == Some(self.options.cache_control().as_str());
         let location = || format!("{}/{name}", self.location);
         // Without one, a write could not be conditional.
         let Some(etag) = object.e_tag().filter(|etag| !etag.is_empty()) else {
@@ -162,10 +173,6 @@ impl S3 {
             Some(message) => Error::Call { call: "GetObject", resource: key.to_owned(), message },
         })?;
         Ok(Some(Stored { bytes, version, headers_match }))
-    }
-
-    fn cache_control(&self) -> String {
-        format!("public, max-age={}", self.options.max_age_secs)
     }
 
     /// A failed call, with the bucket's own troubles told apart from a denied one.
@@ -212,8 +219,6 @@ fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
     let (_, rest) = service.message()?.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
 }
-
-const MEDIA_TYPE: &str = "application/json";
 
 /// `None`: too large.
 async fn collect(mut body: ByteStream) -> Result<Vec<u8>, Option<String>> {

@@ -8,10 +8,8 @@ use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
     Permission, PublicAccessBlockConfiguration,
 };
-use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
-use sha2::{Digest, Sha256};
 
-use super::policy::{self, Merge};
+use super::policy;
 use super::{S3, code};
 use crate::Error;
 
@@ -318,11 +316,8 @@ impl S3 {
         Error::NoPolicies { bucket: self.location.bucket.to_string(), message: message.to_owned() }
     }
 
-    /// ARNs of the two objects.
     fn objects(&self) -> [String; 2] {
-        let partition = Partition::of_region(&self.region).name;
-        [KEYS_NAME, DISCOVERY_NAME]
-            .map(|name| format!("arn:{partition}:s3:::{}/{}", self.location.bucket, self.location.object_key(name)))
+        self.location.object_arns(&self.region)
     }
 
     fn missing_bucket(&self) -> Result<(), Error> {
@@ -340,15 +335,7 @@ impl S3 {
     }
 
     fn merged_policy(&self, existing: Option<&str>) -> Result<Option<String>, Error> {
-        // One statement a prefix, so that several issuers live side by side in a bucket.
-        let digest = Sha256::digest(self.location.object_key(""));
-        let sid =
-            format!("{}{}", policy::OUR_SID, digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        match policy::merge(existing, &sid, &self.objects()) {
-            Ok(Merge::Unchanged) => Ok(None),
-            Ok(Merge::Put(text)) => Ok(Some(text)),
-            Err(reason) => Err(Error::BadPolicy { bucket: self.location.bucket.to_string(), reason }),
-        }
+        policy::with_ours(&self.location, &self.region, existing)
     }
 
     async fn create_bucket(&self) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use issuer_discovery::Partition;
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 
 use crate::Error;
 
@@ -92,13 +92,19 @@ impl S3Location {
         if self.prefix.0.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix.0) }
     }
 
-    /// Regional hosts only: the global one redirects. No certificate covers a bucket with dots in the host.
-    pub(crate) fn issuer_url(
-        &self,
-        region: &str,
-        endpoint_url: Option<&str>,
-        path_style: bool,
-    ) -> Result<String, Error> {
+    /// ARNs of the two documents, in the partition of the region.
+    pub(crate) fn object_arns(&self, region: &str) -> [String; 2] {
+        let partition = Partition::of_region(region).name;
+        [KEYS_NAME, DISCOVERY_NAME]
+            .map(|name| format!("arn:{partition}:s3:::{}/{}", self.bucket, self.object_key(name)))
+    }
+
+    /// The issuer URL that follows. Regional hosts only: the global one redirects. No certificate covers a bucket with dots in
+    /// the host.
+    ///
+    /// # Errors
+    /// [`Error::NoIssuer`] where the endpoint is no https URL.
+    pub fn issuer_url(&self, region: &str, endpoint_url: Option<&str>, path_style: bool) -> Result<String, Error> {
         let (bucket, suffix) = (&self.bucket.0, Partition::of_region(region).dns_suffix);
         let base = match endpoint_url {
             Some(endpoint) if endpoint.starts_with("https://") => {

@@ -1,10 +1,33 @@
 //! The bucket policy: our one statement, merged into whatever is there.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::S3Location;
+use crate::Error;
+
+/// The policy of a bucket with the statement that lets everybody read the two documents; `None` where `existing` allows it
+/// already. One statement a prefix, so that several issuers live side by side in a bucket.
+///
+/// # Errors
+/// [`Error::BadPolicy`]: what is there is no policy.
+pub fn with_ours(location: &S3Location, region: &str, existing: Option<&str>) -> Result<Option<String>, Error> {
+    match merge(existing, &own_sid(location), &location.object_arns(region)) {
+        Ok(Merge::Unchanged) => Ok(None),
+        Ok(Merge::Put(text)) => Ok(Some(text)),
+        Err(reason) => Err(Error::BadPolicy { bucket: location.bucket.to_string(), reason }),
+    }
+}
+
+/// The `Sid` of the statement of a prefix.
+fn own_sid(location: &S3Location) -> String {
+    let digest = Sha256::digest(location.object_key(""));
+    format!("{OUR_SID}{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
 
 /// A policy with our statement in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Merge {
+enum Merge {
     /// It allows what we need already.
     Unchanged,
     /// The text to put.
@@ -16,7 +39,7 @@ pub(crate) enum Merge {
 ///
 /// # Errors
 /// Where the policy is none (it is then left alone).
-pub(crate) fn merge(existing: Option<&str>, sid: &str, objects: &[String]) -> Result<Merge, String> {
+fn merge(existing: Option<&str>, sid: &str, objects: &[String]) -> Result<Merge, String> {
     let mut policy = match existing {
         None => json!({"Version": "2012-10-17", "Statement": []}),
         Some(text) => serde_json::from_str(text).map_err(|error| error.to_string())?,
