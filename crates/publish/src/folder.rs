@@ -44,9 +44,7 @@ impl Folder {
         let path = self.root.join(name);
         let folder = path.parent().unwrap_or(&self.root);
         make_folders(folder).map_err(failed("make the folder", folder))?;
-        // Held until the end of this function: two runs on this machine take turns.
-        let lock = File::open(&self.root).map_err(failed("open the folder", &self.root))?;
-        lock.lock().map_err(failed("lock the folder", &self.root))?;
+        let _lock = self.lock()?;
         let now = self.read_document(name)?;
         let holds = match condition {
             Condition::Absent => now.is_none(),
@@ -57,6 +55,30 @@ impl Folder {
         }
         sweep(folder);
         replace(&path, folder, bytes).map_err(failed("write", &path))
+    }
+
+    pub(crate) fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
+        let path = self.root.join(name);
+        let _lock = self.lock()?;
+        match self.read_document(name)? {
+            None => return Ok(()),
+            Some(stored) if stored.version != *version => {
+                return Err(Error::Changed { location: path.display().to_string() });
+            }
+            Some(_) => fs::remove_file(&path).map_err(failed("take away", &path))?,
+        }
+        if let Some(folder) = path.parent().filter(|folder| *folder != self.root) {
+            // One that holds something else stays.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
+    /// Held until it is dropped: two runs on this machine take turns.
+    fn lock(&self) -> Result<File, Error> {
+        let lock = File::open(&self.root).map_err(failed("open the folder", &self.root))?;
+        lock.lock().map_err(failed("lock the folder", &self.root))?;
+        Ok(lock)
     }
 
     fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {

@@ -14,6 +14,7 @@ mod folder;
 mod merge;
 mod plan;
 mod publish;
+mod removal;
 mod s3;
 mod store;
 
@@ -22,7 +23,8 @@ pub use folder::Folder;
 pub use merge::{KeyChange, Merged, merge};
 pub use plan::{Change, DocumentPlan, Plan, PlanOptions, Site};
 pub use publish::{Step, apply, plan, publish};
+pub use removal::{Removal, plan_removal, remove};
 pub use s3::{
     AccessMode, AccessPlan, BucketName, MEDIA_TYPE, Prefix, S3, S3Location, S3Options, bucket_policy, permissions,
 };
-pub use store::{Condition, Published, Store, Stored, Version};
+pub use store::{Condition, OwnBucket, Present, Published, Store, Stored, Version};

@@ -41,7 +41,7 @@ pub async fn plan(store: &Store, site: &Site, options: &PlanOptions) -> Result<P
 pub async fn apply(store: &Store, plan: &Plan, mut progress: impl FnMut(Step)) -> Result<(), Error> {
     if !plan.access().is_empty() {
         progress(Step::Access);
-        if let Some(notice) = store.grant(plan.access()).await? {
+        for notice in store.grant(plan.access()).await? {
             progress(Step::Notice(notice));
         }
     }

@@ -5,6 +5,7 @@ mod client;
 mod location;
 mod permissions;
 mod policy;
+mod removal;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};

@@ -37,6 +37,28 @@ pub struct Published {
     pub access: AccessPlan,
 }
 
+/// What a store holds of a site that is to be taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Present {
+    /// `keys.json`.
+    pub keys: Option<Stored>,
+    /// `.well-known/openid-configuration`.
+    pub discovery: Option<Stored>,
+    /// Whether our statement stands in the bucket's policy.
+    pub statement: bool,
+    /// The bucket, where issuerctl made it.
+    pub own_bucket: Option<OwnBucket>,
+}
+
+/// A bucket that issuerctl made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnBucket {
+    /// Its name.
+    pub name: String,
+    /// An object in it that is none of the two documents.
+    pub other_object: Option<String>,
+}
+
 /// One of the places a site can live in.
 #[derive(Debug)]
 pub enum Store {
@@ -75,9 +97,9 @@ impl Store {
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn grant(&self, access: &AccessPlan) -> Result<Option<&'static str>, Error> {
+    pub async fn grant(&self, access: &AccessPlan) -> Result<Vec<&'static str>, Error> {
         match self {
-            Self::Folder(_) => Ok(None),
+            Self::Folder(_) => Ok(Vec::new()),
             Self::S3(s3) => s3.grant(access).await,
         }
     }
@@ -90,6 +112,53 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.write(name, bytes, condition),
             Self::S3(s3) => s3.write(name, bytes, condition).await,
+        }
+    }
+
+    /// Reads everything that taking the site away depends on, in one round.
+    ///
+    /// # Errors
+    /// A denied or failed read.
+    pub async fn read_for_removal(&self) -> Result<Present, Error> {
+        match self {
+            Self::Folder(folder) => {
+                let published = folder.read()?;
+                Ok(Present { keys: published.keys, discovery: published.discovery, ..Present::default() })
+            }
+            Self::S3(s3) => s3.read_for_removal().await,
+        }
+    }
+
+    /// Takes a document away if it is still the one that was read; one that is gone already is no failure.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where it is another one; a denied or failed call.
+    pub async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => folder.remove(name, version),
+            Self::S3(s3) => s3.remove(name, version).await,
+        }
+    }
+
+    /// Takes our statement out of the bucket's policy.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn revoke(&self) -> Result<(), Error> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::S3(s3) => s3.revoke().await,
+        }
+    }
+
+    /// Deletes the bucket, and says whether it could: one that holds anything stays.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn delete_bucket(&self) -> Result<bool, Error> {
+        match self {
+            Self::Folder(_) => Ok(false),
+            Self::S3(s3) => s3.delete_bucket().await,
         }
     }
 }

@@ -22,6 +22,8 @@ const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 /// The grantee that stands for everybody in an ACL.
 const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 
+const UNMARKED: &str = "the new bucket could not be tagged as made by issuerctl (s3:PutBucketTagging), so `issuerctl delete` will leave it";
+
 const NO_BLOCK: &str = "this store has no public access block or ownership controls; going on without";
 
 /// How the world may read the two objects.
@@ -89,7 +91,7 @@ impl AccessPlan {
 }
 
 /// The answer to one look.
-enum Look<T> {
+pub(super) enum Look<T> {
     Is(T),
     /// The store has no such thing.
     Unknown,
@@ -143,10 +145,10 @@ impl S3 {
         Ok(plan)
     }
 
-    pub(crate) async fn grant(&self, plan: &AccessPlan) -> Result<Option<&'static str>, Error> {
-        let mut notice = None;
-        if plan.create_bucket {
-            self.create_bucket().await?;
+    pub(crate) async fn grant(&self, plan: &AccessPlan) -> Result<Vec<&'static str>, Error> {
+        let mut notices = Vec::new();
+        if plan.create_bucket && self.create_bucket().await? && !self.mark_bucket().await {
+            notices.push(UNMARKED);
         }
         // A new bucket of AWS has it already; one of a compatible store may have no such thing.
         if plan.ownership {
@@ -155,7 +157,7 @@ impl S3 {
         if let Some(block) = plan.block
             && !self.put_block(block, plan.create_bucket).await?
         {
-            notice = Some(NO_BLOCK);
+            notices.push(NO_BLOCK);
         }
         if plan.policy.is_some() {
             let start = Instant::now();
@@ -169,7 +171,7 @@ impl S3 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
-        Ok(notice)
+        Ok(notices)
     }
 
     /// ACLs are looked at only where they are what lets the world read.
@@ -266,7 +268,7 @@ impl S3 {
         }
     }
 
-    async fn read_policy(&self) -> Result<Look<Option<String>>, Error> {
+    pub(super) async fn read_policy(&self) -> Result<Look<Option<String>>, Error> {
         let answer = self
             .client
             .get_bucket_policy()
@@ -301,7 +303,7 @@ impl S3 {
     }
 
     /// AWS knows all of these calls; a compatible store may answer that it does not.
-    fn has_no_such_thing<E>(&self, code: Option<&str>, error: &SdkError<E>) -> bool {
+    pub(super) fn has_no_such_thing<E>(&self, code: Option<&str>, error: &SdkError<E>) -> bool {
         let status = error.raw_response().map(|response| response.status().as_u16());
         self.options.endpoint_url.is_some()
             && (matches!(code, Some("NotImplemented" | "MalformedXML" | "MethodNotAllowed" | "UnsupportedOperation"))
@@ -338,7 +340,8 @@ impl S3 {
         policy::with_ours(&self.location, &self.region, existing)
     }
 
-    async fn create_bucket(&self) -> Result<(), Error> {
+    /// Whether it was made now, and not by somebody a moment ago.
+    async fn create_bucket(&self) -> Result<bool, Error> {
         let bucket = self.location.bucket.as_str();
         // us-east-1 is the one region that must not be named.
         let configuration = (self.region != "us-east-1").then(|| {
@@ -355,9 +358,9 @@ impl S3 {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error) => match code(&error).as_deref() {
-                Some("BucketAlreadyOwnedByYou") => Ok(()),
+                Some("BucketAlreadyOwnedByYou") => Ok(false),
                 Some("BucketAlreadyExists") => {
                     Err(Error::OtherOwner { bucket: bucket.to_owned(), reason: super::message(&error) })
                 }

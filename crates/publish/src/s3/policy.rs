@@ -19,6 +19,35 @@ pub fn with_ours(location: &S3Location, region: &str, existing: Option<&str>) ->
     }
 }
 
+/// What is left of the policy of a bucket without our statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Without {
+    /// Our statement is not in it.
+    Unchanged,
+    /// The text to put.
+    Put(String),
+    /// Nothing: the policy can go.
+    Nothing,
+}
+
+/// The policy without the statement of a prefix.
+///
+/// # Errors
+/// [`Error::BadPolicy`]: what is there is no policy.
+pub(crate) fn without_ours(location: &S3Location, existing: &str) -> Result<Without, Error> {
+    let bad = |reason: &str| Error::BadPolicy { bucket: location.bucket.to_string(), reason: reason.to_owned() };
+    let mut policy: Value = serde_json::from_str(existing).map_err(|error| bad(&error.to_string()))?;
+    let members = policy.as_object_mut().ok_or_else(|| bad("it is no JSON object"))?;
+    let statements = statements(members).map_err(|reason| bad(&reason))?;
+    let (sid, before) = (own_sid(location), statements.len());
+    statements.retain(|statement| self::sid(statement) != Some(sid.as_str()));
+    Ok(match statements.len() {
+        after if after == before => Without::Unchanged,
+        0 => Without::Nothing,
+        _ => Without::Put(policy.to_string()),
+    })
+}
+
 /// The `Sid` of the statement of a prefix.
 fn own_sid(location: &S3Location) -> String {
     let digest = Sha256::digest(location.object_key(""));

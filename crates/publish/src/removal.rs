@@ -1,0 +1,122 @@
+//! Taking a site away: the discovery document first, so that nobody finds one that speaks of keys which are gone.
+
+use std::fmt;
+
+use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
+use issuer_jwks::{JwkSet, WeakKeys};
+use serde::Deserialize;
+
+use crate::{Error, OwnBucket, Present, Store, Version};
+
+/// What taking a site away removes; `Display` is the dry run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    location: String,
+    /// In the order in which they go.
+    documents: Vec<(&'static str, Version)>,
+    /// The keys in them, for people.
+    kids: Vec<String>,
+    statement: bool,
+    own_bucket: Option<OwnBucket>,
+}
+
+impl Removal {
+    /// What is there of this issuer.
+    ///
+    /// # Errors
+    /// [`Error::OtherIssuer`]: the documents are of another one; [`Error::Unreadable`]: nothing says whose they are.
+    pub fn new(location: &str, issuer: &IssuerUrl, present: &Present) -> Result<Self, Error> {
+        let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
+        let unreadable = |name: &str, reason: String| Error::Unreadable { location: place(name), reason, mend: None };
+        if let Some(stored) = &present.discovery {
+            let named: Named = serde_json::from_slice(&stored.bytes)
+                .map_err(|error| unreadable(DISCOVERY_NAME, format!("no discovery document: {error}")))?;
+            if named.issuer != issuer.as_str() {
+                let (location, issuer) = (place(DISCOVERY_NAME), issuer.to_string());
+                return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
+            }
+        }
+        let kids = match present.keys.as_ref().map(|stored| JwkSet::parse(&stored.bytes, WeakKeys::Allow)) {
+            Some(Ok(set)) => set.keys().iter().map(|jwk| jwk.kid.to_string()).collect(),
+            Some(Err(error)) if present.discovery.is_none() => return Err(unreadable(KEYS_NAME, error.to_string())),
+            _ => Vec::new(),
+        };
+        let documents = [(DISCOVERY_NAME, &present.discovery), (KEYS_NAME, &present.keys)];
+        Ok(Self {
+            location: location.to_owned(),
+            documents: documents
+                .into_iter()
+                .filter_map(|(name, stored)| Some((name, stored.as_ref()?.version.clone())))
+                .collect(),
+            kids,
+            statement: present.statement,
+            own_bucket: present.own_bucket.clone(),
+        })
+    }
+
+    /// Whether there is nothing to take away.
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty() && !self.statement && self.own_bucket.is_none()
+    }
+
+    /// The store, for people.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// One text a step, in order.
+    pub fn steps(&self) -> Vec<String> {
+        let mut steps: Vec<String> = self.documents.iter().map(|(name, _)| format!("- document      {name}")).collect();
+        steps.extend(self.kids.iter().map(|kid| format!("- key           {kid:?}")));
+        if self.statement {
+            steps.push("- access        the statement that lets everybody read the two documents".to_owned());
+        }
+        match &self.own_bucket {
+            Some(OwnBucket { name, other_object: None }) => steps.push(format!("- bucket        {name}")),
+            Some(OwnBucket { name, other_object: Some(key) }) => {
+                steps.push(format!("= bucket        {name} (it holds {key} too: kept)"));
+            }
+            None => {}
+        }
+        steps
+    }
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.location)?;
+        for step in self.steps() {
+            writeln!(f, "  {step}")?;
+        }
+        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}
+
+/// Reads the store, and what there is to take away.
+///
+/// # Errors
+/// Those of [`Store::read_for_removal`] and [`Removal::new`].
+pub async fn plan_removal(store: &Store, issuer: &IssuerUrl) -> Result<Removal, Error> {
+    Removal::new(&store.location(), issuer, &store.read_for_removal().await?)
+}
+
+/// Takes it away, and gives the name of a bucket of ours that stays because it holds something else.
+///
+/// # Errors
+/// [`Error::Changed`] where somebody else wrote since the plan was made; a denied or failed call. The next run goes on from
+/// there.
+pub async fn remove(store: &Store, removal: &Removal) -> Result<Option<String>, Error> {
+    for (name, version) in &removal.documents {
+        store.remove(name, version).await?;
+    }
+    if removal.statement {
+        store.revoke().await?;
+    }
+    let Some(bucket) = &removal.own_bucket else { return Ok(None) };
+    Ok(if store.delete_bucket().await? { None } else { Some(bucket.name.clone()) })
+}
+
+#[derive(Deserialize)]
+struct Named {
+    issuer: String,
+}
