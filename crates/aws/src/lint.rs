@@ -7,6 +7,7 @@
 mod claims;
 mod duplicates;
 mod findings;
+mod grammar;
 mod keys;
 mod operator;
 mod principal;
@@ -77,7 +78,6 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     let policy = TrustPolicy::parse(text)?;
     let wanted = Wanted::new(expected);
     let mut findings = Findings::default();
-    version(&policy, &mut findings);
     for name in duplicates::find(text) {
         duplicate(&name, &mut findings);
     }
@@ -85,7 +85,12 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     let statements: Vec<Statement<'_>> = (policy.statements().iter().enumerate())
         .map(|(index, value)| Statement::read(value, index, count, &wanted))
         .collect();
+    grammar::judge_policy(&policy, &statements, &mut findings);
     let ours = ours(&statements);
+    for statement in statements.iter().filter(|statement| !ours.iter().any(|ours| std::ptr::eq(*ours, *statement))) {
+        grammar::judge_statement(statement, &mut findings);
+        grammar::judge_missing(statement, &mut findings);
+    }
     if ours.is_empty() {
         statement_missing(&statements, &wanted, &mut findings);
     }
@@ -153,19 +158,6 @@ fn ours<'s, 'a>(statements: &'s [Statement<'a>]) -> Vec<&'s Statement<'a>> {
     // Tags of sessions may have a statement of their own, beside the one of the tokens.
     let all_additions = ours.iter().all(|statement| statement.is_addition());
     ours.into_iter().filter(|statement| all_additions || !statement.is_addition()).collect()
-}
-
-fn version(policy: &TrustPolicy, findings: &mut Findings) {
-    let Some(version) = policy.version() else { return };
-    if !matches!(version.as_str(), Some("2012-10-17" | "2008-10-17")) {
-        findings.fail(
-            Topic::Statement,
-            "policy-version",
-            format!("the Version is {version}"),
-            "IAM refuses the policy; Version is that of the policy language and no date of yours",
-            r#"write "Version": "2012-10-17""#,
-        );
-    }
 }
 
 fn duplicate(name: &str, findings: &mut Findings) {

@@ -162,6 +162,11 @@ impl TrustPolicy {
         self.0.get("Statement").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// Everything in it, its statements as a list.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
+    }
+
     /// Its `Version`, if it has one.
     pub(crate) fn version(&self) -> Option<&Value> {
         self.0.get("Version")

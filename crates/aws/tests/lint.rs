@@ -1,6 +1,9 @@
 //! What the lint of trust policies finds.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "lint/form.rs"]
+mod form;
+
 use issuer_aws::{Error, LintOptions, LintReport, Status, Trust, TrustPolicy, lint};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use serde_json::{Value, json};
@@ -118,7 +121,8 @@ fn what_works_as_well_is_no_fault() {
 #[test]
 fn statements_of_others_are_left_alone() {
     let ec2 = json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"});
-    let people = json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole", "Resource": "*"});
+    let people =
+        json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"});
     let other = json!({
         "Effect": "Allow",
         "Principal": {"Federated": "arn:aws:iam::999999999999:oidc-provider/token.actions.githubusercontent.com/"},
@@ -198,11 +202,10 @@ fn principals() {
 }
 
 #[test]
-fn effects_actions_and_what_iam_refuses() {
+fn effects_and_actions() {
     for (statement, expected) in [
         (with("Effect", json!("allow")), "!statement-effect"),
         (with("Effect", Value::Null), "!statement-effect"),
-        (with("Resource", json!("*")), "!statement-resource"),
         (with("Action", json!("sts:AssumeRole")), "!action-wrong"),
         (with("Action", json!(["sts:AssumeRoleWithSAML", "sts:TagSession"])), "!action-wrong"),
         (with("Action", Value::Null), "!action-wrong"),
@@ -217,10 +220,8 @@ fn effects_actions_and_what_iam_refuses() {
         assert_faults(&[statement], &[expected]);
     }
     let twice = good().to_string().replace("\"StringEquals\":", "\"StringEquals\":{},\"StringEquals\":");
-    let policy = format!("{{\"Statement\":[{twice}]}}");
+    let policy = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{twice}]}}");
     assert_eq!(faults(&lint(&policy, &options()).unwrap()), ["!member-twice"]);
-    let policy = json!({"Version": "2024-01-01", "Statement": [good()]}).to_string();
-    assert_eq!(faults(&lint(&policy, &options()).unwrap()), ["!policy-version"]);
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn aud_and_sub_are_both_needed() {
         (condition(json!({"StringEquals": {SUB: APP}})), vec!["!aud-missing"]),
         (condition(json!({"StringEquals": aud})), vec!["!sub-missing"]),
         (condition(json!({})), vec!["!aud-missing", "!sub-missing"]),
-        (condition(Value::Null), vec!["!aud-missing", "!sub-missing"]),
+        (condition(Value::Null), vec!["!condition-form", "!aud-missing", "!sub-missing"]),
         (condition(json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: []}})), vec!["!condition-empty"]),
         (condition(json!({"StringEquals": {AUD: "sts.amazonaws.com"}, "Null": {SUB: "false"}})), vec!["!sub-missing"]),
     ] {
@@ -303,7 +304,7 @@ fn operators() {
         (sub("ForAllValues:StringLike", APP), vec!["operator-set"]),
         (sub("ForAllValues:StringEqualsIfExists", APP), vec!["operator-set"]),
         (sub("ArnLike", APP), vec!["!operator-wrong"]),
-        (sub("StringMatches", APP), vec!["!operator-wrong"]),
+        (sub("StringMatches", APP), vec!["!operator-unknown"]),
         (sub("Null", "true"), vec!["!operator-wrong"]),
         (sub("StringEquals", "system:serviceaccount:default:*"), vec!["!wildcard-equals"]),
         (sub("StringEquals", "system:serviceaccount:default:ap?"), vec!["!wildcard-equals"]),

@@ -59,7 +59,11 @@ impl<'s> Claim<'s> {
             let used = format!("{label} has {} for {name}", condition.operator_name);
             let fix = format!("use StringEquals, or StringLike where a value of {name} has a wildcard");
             let never = operator.base == Base::Null && !operator.holds(&condition.values, Some(""));
-            if operator.base == Base::Other || never {
+            if operator.base == Base::Unknown {
+                // Named where the form of the policy is judged.
+                wrong = true;
+                findings.touch(self.topic);
+            } else if operator.base == Base::Other || never {
                 wrong = true;
                 findings.fail(self.topic, "operator-wrong", used, "no token is let in: it compares no texts", fix);
             } else if operator.positive().is_some() && operator.set.is_some() {
@@ -79,7 +83,7 @@ impl<'s> Claim<'s> {
         if !self.is_bound() && !wrong && !meant {
             self.missing(wanted, findings);
         }
-        if self.bounds().any(|(condition, _)| condition.values.is_empty()) {
+        if self.bounds().any(|(condition, _)| condition.values.is_empty() && condition.well_formed) {
             findings.fail(
                 self.topic,
                 "condition-empty",

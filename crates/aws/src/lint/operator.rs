@@ -23,8 +23,10 @@ pub(super) enum Base {
         negated: bool,
     },
     Null,
-    /// One for numbers, dates, ARNs…, or none at all.
+    /// One for numbers, dates, ARNs…
     Other,
+    /// None that there is.
+    Unknown,
 }
 
 /// How two texts are compared.
@@ -34,6 +36,30 @@ pub(super) enum How {
     EqualsIgnoreCase,
     Like,
 }
+
+/// Those that compare no texts.
+const OTHERS: [&str; 20] = [
+    "numericequals",
+    "numericnotequals",
+    "numericlessthan",
+    "numericlessthanequals",
+    "numericgreaterthan",
+    "numericgreaterthanequals",
+    "dateequals",
+    "datenotequals",
+    "datelessthan",
+    "datelessthanequals",
+    "dategreaterthan",
+    "dategreaterthanequals",
+    "bool",
+    "binaryequals",
+    "ipaddress",
+    "notipaddress",
+    "arnequals",
+    "arnlike",
+    "arnnotequals",
+    "arnnotlike",
+];
 
 impl Operator {
     /// Reads the name of an operator; its case makes no difference.
@@ -54,8 +80,10 @@ impl Operator {
             "stringnotequalsignorecase" => Base::Text { how: How::EqualsIgnoreCase, negated: true },
             "stringlike" => Base::Text { how: How::Like, negated: false },
             "stringnotlike" => Base::Text { how: How::Like, negated: true },
-            "null" => Base::Null,
-            _ => Base::Other,
+            // Whether the key exists is its very question.
+            "null" if !if_exists => Base::Null,
+            other if OTHERS.contains(&other) => Base::Other,
+            _ => Base::Unknown,
         };
         Self { set, base, if_exists }
     }
@@ -77,7 +105,7 @@ impl Operator {
     pub(super) fn holds(self, values: &[String], claim: Option<&str>) -> bool {
         match (self.base, claim) {
             (Base::Null, claim) => values.iter().any(|value| value.eq_ignore_ascii_case("true") == claim.is_none()),
-            (Base::Other, _) => claim.is_none() && self.if_exists,
+            (Base::Other | Base::Unknown, _) => claim.is_none() && self.if_exists,
             (Base::Text { negated, .. }, None) => match self.set {
                 Some(set) => set == Set::All,
                 None => negated || self.if_exists,

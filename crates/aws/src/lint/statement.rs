@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Wanted;
 use super::claims;
 use super::findings::{Findings, Topic, list};
+use super::grammar;
 use super::keys::Key;
 use super::operator::{How, Operator, glob};
 use super::principal::Principal;
@@ -16,7 +17,7 @@ const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 pub(super) struct Statement<'a> {
     /// What messages call it.
     pub(super) label: String,
-    value: &'a Value,
+    pub(super) value: &'a Value,
     principal: Principal<'a>,
     /// Who is meant by a `NotPrincipal`.
     not_principal: Option<Principal<'a>>,
@@ -44,6 +45,8 @@ pub(super) struct Condition<'a> {
     pub(super) key: Key,
     pub(super) key_name: &'a str,
     pub(super) values: Vec<String>,
+    /// Whether IAM takes such values at all.
+    pub(super) well_formed: bool,
 }
 
 impl<'a> Statement<'a> {
@@ -108,7 +111,7 @@ impl<'a> Statement<'a> {
     /// Names what is wrong with it as one for the issuer, and says whether anything fails.
     pub(super) fn judge(&self, wanted: &Wanted, findings: &mut Findings) -> bool {
         let before = findings.failures();
-        self.judge_form(findings);
+        grammar::judge_statement(self, findings);
         self.principal.judge(&self.label, wanted, findings);
         self.judge_action(findings);
         claims::judge(self, wanted, findings);
@@ -168,29 +171,6 @@ impl<'a> Statement<'a> {
                 _ => true,
             }
         })
-    }
-
-    fn judge_form(&self, findings: &mut Findings) {
-        let label = &self.label;
-        let effect = &self.value["Effect"];
-        if effect != "Allow" {
-            findings.fail(
-                Topic::Statement,
-                "statement-effect",
-                format!("{label} has the Effect {effect}"),
-                "IAM refuses the policy",
-                r#"write "Effect": "Allow""#,
-            );
-        }
-        if self.value.get("Resource").or(self.value.get("NotResource")).is_some() {
-            findings.fail(
-                Topic::Statement,
-                "statement-resource",
-                format!("{label} has a Resource"),
-                "IAM refuses the policy: the resource of a trust policy is its role",
-                "take the Resource out",
-            );
-        }
     }
 
     fn judge_action(&self, findings: &mut Findings) {
@@ -288,6 +268,7 @@ fn conditions<'a>(statement: &'a Value, issuer: &str) -> Vec<Condition<'a>> {
                 key: Key::read(key_name, issuer),
                 key_name,
                 values: texts(values),
+                well_formed: grammar::is_values(values),
             });
         }
     }
@@ -295,7 +276,7 @@ fn conditions<'a>(statement: &'a Value, issuer: &str) -> Vec<Condition<'a>> {
 }
 
 /// Values as texts: IAM takes `true` for `"true"` and 1 for `"1"`.
-fn texts(values: &Value) -> Vec<String> {
+pub(super) fn texts(values: &Value) -> Vec<String> {
     match values {
         Value::Array(values) => values.iter().flat_map(texts).collect(),
         Value::String(text) => vec![text.clone()],
