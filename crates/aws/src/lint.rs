@@ -2,7 +2,7 @@
 //!
 //! The rules are those of the IAM user guide: "Create a role for OpenID Connect federation", "IAM JSON policy elements:
 //! Principal", "… Condition operators", "Single-valued vs. multivalued context keys" and "IAM and AWS STS quotas". Statements
-//! of other issuers and services are left alone.
+//! of other issuers and services are left alone, but for what IAM refuses and for one that lets everybody in.
 
 mod claims;
 mod duplicates;
@@ -90,6 +90,7 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     for statement in statements.iter().filter(|statement| !ours.iter().any(|ours| std::ptr::eq(*ours, *statement))) {
         grammar::judge_statement(statement, &mut findings);
         grammar::judge_missing(statement, &mut findings);
+        statement.judge_everybody(&mut findings);
     }
     if ours.is_empty() {
         statement_missing(&statements, &wanted, &mut findings);

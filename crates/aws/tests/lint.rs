@@ -3,6 +3,8 @@
 
 #[path = "lint/form.rs"]
 mod form;
+#[path = "lint/others.rs"]
+mod others;
 
 use issuer_aws::{Error, LintOptions, LintReport, Status, Trust, TrustPolicy, lint};
 use issuer_discovery::{IssuerUrl, Partition, Ports};

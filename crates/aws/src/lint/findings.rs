@@ -13,6 +13,8 @@ pub(super) enum Topic {
     Aud,
     Sub,
     Deny,
+    /// What statements of others let in; that it is right, nobody can say.
+    Others,
     Size,
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Principal<'a> {
     pub(super) federated: Vec<&'a str>,
     /// Everybody: `*` under whatever type.
     pub(super) everybody: bool,
+    /// Everybody with credentials of AWS, in whatever account.
+    pub(super) any_account: bool,
     /// What stands there that is no identity provider.
     pub(super) others: Vec<&'a str>,
 }
@@ -38,10 +40,12 @@ impl<'a> Principal<'a> {
         let mut principal = Self::default();
         for text in strings(value) {
             principal.add(text, false);
+            principal.any_account |= text == "*";
         }
         for (kind, value) in members(value) {
             for text in strings(value) {
                 principal.add(text, kind == "Federated");
+                principal.any_account |= kind == "AWS" && text == "*";
             }
         }
         principal

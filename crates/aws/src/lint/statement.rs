@@ -12,6 +12,7 @@ use super::principal::Principal;
 use super::subject::{Reach, reach};
 
 const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// A statement as it looks to the issuer.
 pub(super) struct Statement<'a> {
@@ -53,7 +54,9 @@ impl<'a> Statement<'a> {
     pub(super) fn read(value: &'a Value, index: usize, count: usize, wanted: &Wanted) -> Self {
         let mut principal = Principal::read(&value["Principal"]);
         // To allow all but some is to allow everybody.
-        principal.everybody |= value["Effect"] != "Deny" && value.get("NotPrincipal").is_some();
+        let but_some = value["Effect"] != "Deny" && value.get("NotPrincipal").is_some();
+        principal.everybody |= but_some;
+        principal.any_account |= but_some;
         let mut label = if count == 1 { "the statement".to_owned() } else { format!("statement {}", index + 1) };
         if let Some(sid) = value["Sid"].as_str() {
             label = format!("{label} ({sid})");
@@ -116,6 +119,31 @@ impl<'a> Statement<'a> {
         self.judge_action(findings);
         claims::judge(self, wanted, findings);
         findings.failures() > before
+    }
+
+    /// Names what it lets in beside tokens, as one that is not for the issuer.
+    pub(super) fn judge_everybody(&self, findings: &mut Findings) {
+        if self.value["Effect"] != "Allow" || !self.principal.any_account || !self.takes(ASSUME_ROLE) {
+            return;
+        }
+        let fix = "name the accounts or roles that may assume it, or take the statement out";
+        if self.conditions.is_empty() {
+            findings.fail(
+                Topic::Others,
+                "everybody",
+                format!("{} lets everybody in by {ASSUME_ROLE}, without a condition", self.label),
+                "every AWS account in the world gets the role, whatever the other statements ask for",
+                fix,
+            );
+        } else {
+            findings.warn(
+                Topic::Others,
+                "everybody",
+                format!("{} lets everybody in by {ASSUME_ROLE} who meets its conditions", self.label),
+                "these conditions alone keep other AWS accounts from the role",
+                fix,
+            );
+        }
     }
 
     /// Names a `Deny` that takes the tokens' access back.
@@ -199,10 +227,15 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// Whether its actions include the one of tokens. Case makes no difference.
+    /// Whether its actions include the one of tokens.
     fn takes_action(&self) -> bool {
+        self.takes(ACTION)
+    }
+
+    /// Whether its actions include this one. Case makes no difference.
+    fn takes(&self, wanted: &str) -> bool {
         let takes = |value: &Value| {
-            strings(value).iter().any(|action| glob(&action.to_ascii_lowercase(), &ACTION.to_ascii_lowercase()))
+            strings(value).iter().any(|action| glob(&action.to_ascii_lowercase(), &wanted.to_ascii_lowercase()))
         };
         match self.value.get("NotAction") {
             Some(not) => !takes(not),
