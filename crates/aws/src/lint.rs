@@ -90,6 +90,7 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     for statement in statements.iter().filter(|statement| !ours.iter().any(|ours| std::ptr::eq(*ours, *statement))) {
         grammar::judge_statement(statement, &mut findings);
         grammar::judge_missing(statement, &mut findings);
+        grammar::judge_services(statement, &mut findings);
         statement.judge_everybody(&mut findings);
     }
     if ours.is_empty() {

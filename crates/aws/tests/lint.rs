@@ -109,7 +109,7 @@ fn what_works_as_well_is_no_fault() {
             json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "StringLike": {SUB: "system:serviceaccount:*"}}),
         ),
         condition(json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "Null": {SUB: "false"}})),
-        with("Action", json!(["STS:assumeRoleWithWebIdentity", "sts:TagSession"])),
+        with("Action", json!(["STS:assumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"])),
         with("Principal", json!({"Federated": [PROVIDER]})),
         with("Sid", json!("Any")),
     ] {
@@ -224,6 +224,22 @@ fn effects_and_actions() {
     let twice = good().to_string().replace("\"StringEquals\":", "\"StringEquals\":{},\"StringEquals\":");
     let policy = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{twice}]}}");
     assert_eq!(faults(&lint(&policy, &options()).unwrap()), ["!member-twice"]);
+}
+
+#[test]
+fn a_needless_action_beside_the_one_of_tokens_is_at_most_a_warning_and_one_of_another_service_does_not_pass() {
+    for (beside, expected) in [
+        (vec!["sts:TagSession", "STS:setsourceidentity"], vec![]),
+        (vec!["sts:AssumeRole"], vec!["action-extra"]),
+        (vec!["sts:TagSession", "sts:AssumeRoleWithSAML"], vec!["action-extra"]),
+        (vec!["sts:*"], vec!["action-wide"]),
+        (vec!["*"], vec!["action-wide"]),
+        (vec!["sts:AssumeRole*", "sts:AssumeRole"], vec!["action-wide", "action-extra"]),
+        (vec!["s3:GetObject"], vec!["!action-service"]),
+    ] {
+        let actions = [vec!["sts:AssumeRoleWithWebIdentity"], beside].concat();
+        assert_faults(&[with("Action", json!(actions))], &expected);
+    }
 }
 
 #[test]

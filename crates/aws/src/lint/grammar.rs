@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::findings::{Findings, Topic, list};
 use super::operator::{Base, Operator};
-use super::statement::{Statement, members, texts};
+use super::statement::{Statement, members, strings, texts};
 use crate::TrustPolicy;
 
 const REFUSED: &str = "IAM answers MalformedPolicyDocument";
@@ -74,6 +74,25 @@ pub(super) fn judge_missing(statement: &Statement<'_>, findings: &mut Findings) 
             );
         }
     }
+}
+
+/// Names actions of other services.
+pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings) {
+    let actions = ["Action", "NotAction"].map(|member| strings(&statement.value[member])).concat();
+    let foreign: Vec<&str> = actions.into_iter().filter(|action| *action != "*" && !is_of_sts(action)).collect();
+    if !foreign.is_empty() {
+        findings.fail(
+            Topic::Action,
+            "action-service",
+            format!("{} has the action {}", statement.label, list(&foreign)),
+            format!("{REFUSED}: a trust policy has actions of STS alone"),
+            "put it into a policy that is attached to the role, or within it",
+        );
+    }
+}
+
+pub(super) fn is_of_sts(action: &str) -> bool {
+    action.get(..4).is_some_and(|service| service.eq_ignore_ascii_case("sts:"))
 }
 
 /// Whether it is what the grammar calls the values of a condition.

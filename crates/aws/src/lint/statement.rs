@@ -96,10 +96,7 @@ impl<'a> Statement<'a> {
     /// Whether it allows only what goes with a token's action, such as tags of the session.
     pub(super) fn is_addition(&self) -> bool {
         let actions = strings(&self.value["Action"]);
-        let of_sessions = |action: &&str| {
-            ["sts:TagSession", "sts:SetSourceIdentity"].iter().any(|known| known.eq_ignore_ascii_case(action))
-        };
-        !actions.is_empty() && actions.iter().all(of_sessions)
+        !actions.is_empty() && actions.iter().all(|action| of_sessions(action))
     }
 
     pub(super) fn federated(&self) -> impl Iterator<Item = &'a str> + use<'_, 'a> {
@@ -203,19 +200,8 @@ impl<'a> Statement<'a> {
 
     fn judge_action(&self, findings: &mut Findings) {
         let actions = strings(&self.value["Action"]);
-        if actions.iter().any(|action| action.eq_ignore_ascii_case(ACTION)) {
-            return;
-        }
         let fix = format!("write \"Action\": \"{ACTION}\"");
-        if self.takes_action() {
-            findings.warn(
-                Topic::Action,
-                "action-wide",
-                format!("{} allows {ACTION} only by a wildcard or by not excluding it", self.label),
-                "it allows more than tokens need, and IAM may refuse it in a trust policy",
-                fix,
-            );
-        } else {
+        if !self.takes_action() {
             let what = if actions.is_empty() { "no Action".to_owned() } else { format!("Action {}", list(&actions)) };
             findings.fail(
                 Topic::Action,
@@ -223,6 +209,31 @@ impl<'a> Statement<'a> {
                 format!("{} has {what}", self.label),
                 "no token is let in: tokens come with AssumeRoleWithWebIdentity alone",
                 fix,
+            );
+            return;
+        }
+        grammar::judge_services(self, findings);
+        let named = |action: &&str| action.eq_ignore_ascii_case(ACTION);
+        let (wide, others): (Vec<&str>, Vec<&str>) =
+            actions.iter().copied().filter(|action| !named(action)).partition(|action| takes(action, ACTION));
+        if !wide.is_empty() || !actions.iter().any(named) {
+            let message = if wide.is_empty() {
+                format!("{} allows {ACTION} only by not excluding it", self.label)
+            } else {
+                format!("{} allows {}, a wildcard, where tokens need {ACTION}", self.label, list(&wide))
+            };
+            let consequence = "it allows more than tokens need, and IAM may refuse it in a trust policy";
+            findings.warn(Topic::Action, "action-wide", message, consequence, &*fix);
+        }
+        let idle: Vec<&str> =
+            others.into_iter().filter(|action| grammar::is_of_sts(action) && !of_sessions(action)).collect();
+        if !idle.is_empty() {
+            findings.warn(
+                Topic::Action,
+                "action-extra",
+                format!("{} also allows {}", self.label, list(&idle)),
+                "it does nothing for tokens, and would let in whoever else is put into the principal",
+                format!("take {} out", list(&idle)),
             );
         }
     }
@@ -234,12 +245,10 @@ impl<'a> Statement<'a> {
 
     /// Whether its actions include this one. Case makes no difference.
     fn takes(&self, wanted: &str) -> bool {
-        let takes = |value: &Value| {
-            strings(value).iter().any(|action| glob(&action.to_ascii_lowercase(), &wanted.to_ascii_lowercase()))
-        };
+        let any = |value: &Value| strings(value).iter().any(|action| takes(action, wanted));
         match self.value.get("NotAction") {
-            Some(not) => !takes(not),
-            None => takes(&self.value["Action"]),
+            Some(not) => !any(not),
+            None => any(&self.value["Action"]),
         }
     }
 
@@ -289,6 +298,16 @@ pub(super) fn strings(value: &Value) -> Vec<&str> {
 /// The members of an object.
 pub(super) fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
+}
+
+/// Whether an action of a policy includes this one.
+fn takes(action: &str, wanted: &str) -> bool {
+    glob(&action.to_ascii_lowercase(), &wanted.to_ascii_lowercase())
+}
+
+/// Whether it is an action that goes with the one of tokens.
+fn of_sessions(action: &str) -> bool {
+    ["sts:TagSession", "sts:SetSourceIdentity"].iter().any(|known| known.eq_ignore_ascii_case(action))
 }
 
 fn conditions<'a>(statement: &'a Value, issuer: &str) -> Vec<Condition<'a>> {
