@@ -14,7 +14,7 @@ mod principal;
 mod statement;
 mod subject;
 
-use issuer_discovery::IssuerUrl;
+use issuer_discovery::{IssuerUrl, Partition};
 
 use crate::{AccountId, Audience, Error, MAX_TRUST_POLICY, ServiceAccountPattern, TrustPolicy, USUAL_TRUST_POLICY};
 use findings::{Findings, Topic, list};
@@ -29,6 +29,8 @@ pub struct LintOptions {
     pub service_account: Option<ServiceAccountPattern>,
     /// The account of role and provider, if it is known.
     pub account: Option<AccountId>,
+    /// The partition of role and provider, if it is known; else a host of S3 or EKS says it.
+    pub partition: Option<Partition>,
     /// The audiences of the tokens; none means [`DEFAULT_AUDIENCE`](crate::DEFAULT_AUDIENCE).
     pub audiences: Vec<Audience>,
 }
@@ -109,7 +111,7 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
 impl LintOptions {
     /// For the default audience, any account and no service account in particular.
     pub fn new(issuer: IssuerUrl) -> Self {
-        Self { issuer, service_account: None, account: None, audiences: vec![Audience::default()] }
+        Self { issuer, service_account: None, account: None, partition: None, audiences: vec![Audience::default()] }
     }
 }
 
@@ -125,6 +127,9 @@ struct Wanted {
     /// Without scheme.
     issuer: String,
     account: Option<String>,
+    partition: Option<Partition>,
+    /// Whether the issuer's host alone says the partition.
+    partition_of_host: bool,
     audiences: Vec<String>,
     subject: Option<String>,
 }
@@ -138,6 +143,8 @@ impl Wanted {
         Self {
             issuer: expected.issuer.without_scheme().to_owned(),
             account: expected.account.as_ref().map(AccountId::to_string),
+            partition: expected.partition.or_else(|| Partition::of_host(expected.issuer.host())),
+            partition_of_host: expected.partition.is_none(),
             audiences,
             subject: expected.service_account.as_ref().map(ServiceAccountPattern::subject),
         }

@@ -5,6 +5,8 @@
 mod form;
 #[path = "lint/others.rs"]
 mod others;
+#[path = "lint/partitions.rs"]
+mod partitions;
 
 use issuer_aws::{Error, LintOptions, LintReport, Status, Trust, TrustPolicy, lint};
 use issuer_discovery::{IssuerUrl, Partition, Ports};

@@ -46,6 +46,7 @@ proptest! {
             issuer: trust.issuer.clone(),
             service_account: Some(token.service_account()),
             account: Some(trust.account.clone()),
+            partition: Some(trust.partition),
             audiences: trust.audiences.clone(),
         };
         let report = lint(&TrustPolicy::new(&trusts).unwrap().to_json_pretty(), &options).unwrap();

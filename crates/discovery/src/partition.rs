@@ -29,6 +29,29 @@ impl Partition {
         *special.unwrap_or(&PARTITIONS[0])
     }
 
+    /// The partition that a host of S3 or of EKS's issuers belongs to; `None` for every other host.
+    pub fn of_host(host: &str) -> Option<Self> {
+        let host = host.to_ascii_lowercase();
+        let labels: Vec<&str> = host.split('.').collect();
+        // What stands before the service is a bucket, whatever it looks like.
+        let service =
+            labels.iter().rposition(|label| matches!(*label, "s3" | "eks" | "oidc-eks") || label.starts_with("s3-"))?;
+        // `s3-us-gov-west-1` is how older hosts have it.
+        let regions = labels[service..].iter().map(|label| label.strip_prefix("s3-").unwrap_or(label));
+        let special = PARTITIONS[1..]
+            .iter()
+            .find(|partition| regions.clone().any(|region| region.starts_with(partition.region_prefix)));
+        let within = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+        let by_suffix = PARTITIONS.iter().find(|partition| within(partition.dns_suffix));
+        match (by_suffix, special) {
+            (Some(partition), Some(special)) if partition.dns_suffix == special.dns_suffix => Some(*special),
+            (Some(partition), _) => Some(*partition),
+            // Issuers of clusters with IPv6.
+            (None, special) if within("api.aws") => Some(*special.unwrap_or(&PARTITIONS[0])),
+            (None, _) => None,
+        }
+    }
+
     /// The partition of this name, as ARNs have it.
     pub fn named(name: &str) -> Option<Self> {
         PARTITIONS.into_iter().find(|partition| partition.name == name)
@@ -52,5 +75,37 @@ mod tests {
             assert_eq!(Partition::named(name), Some(Partition::of_region(region)));
         }
         assert_eq!(Partition::named("aws-moon"), None);
+    }
+
+    #[test]
+    fn a_host_of_s3_or_eks_says_its_partition_and_a_bucket_that_looks_like_a_region_does_not() {
+        for (host, name) in [
+            ("oidc.eks.us-west-2.amazonaws.com", "aws"),
+            ("oidc.eks.us-gov-east-1.amazonaws.com", "aws-us-gov"),
+            ("oidc.eks.cn-north-1.amazonaws.com.cn", "aws-cn"),
+            ("oidc.eks.eusc-de-east-1.amazonaws.eu", "aws-eusc"),
+            ("oidc-eks.us-east-2.api.aws", "aws"),
+            ("oidc-eks.us-gov-west-1.api.aws", "aws-us-gov"),
+            ("my-oidc.s3.us-west-2.amazonaws.com", "aws"),
+            ("my-oidc.s3.dualstack.us-gov-west-1.amazonaws.com", "aws-us-gov"),
+            ("s3.us-gov-west-1.amazonaws.com", "aws-us-gov"),
+            ("my-oidc.s3-us-gov-west-1.amazonaws.com", "aws-us-gov"),
+            ("S3.CN-North-1.amazonaws.com.cn", "aws-cn"),
+            ("my-oidc.s3.eusc-de-east-1.amazonaws.eu", "aws-eusc"),
+            ("us-gov-oidc.s3.us-west-2.amazonaws.com", "aws"),
+            ("s3.us-gov-oidc.s3.us-west-2.amazonaws.com", "aws"),
+            ("cn-oidc.s3.amazonaws.com", "aws"),
+        ] {
+            assert_eq!(Partition::of_host(host).map(|partition| partition.name), Some(name), "{host}");
+        }
+        for host in [
+            "oidc.example.com",
+            "s3.example.com",
+            "d111111abcdef8.cloudfront.net",
+            "amazonaws.com",
+            "s3.notamazonaws.com",
+        ] {
+            assert_eq!(Partition::of_host(host), None, "{host}");
+        }
     }
 }

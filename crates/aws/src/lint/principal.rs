@@ -26,6 +26,7 @@ pub(super) struct Principal<'a> {
 enum Fault {
     Arn,
     Partition,
+    OtherPartition(Partition),
     Account,
     Type,
     Scheme,
@@ -106,13 +107,17 @@ impl<'a> Principal<'a> {
             return;
         };
         for fault in faults(text, wanted) {
-            let (id, what, consequence) = explain(fault);
+            let (id, what, consequence) = explain(fault, wanted);
+            let mut fix = format!("write \"{}\"", arn(Some(text), wanted));
+            if wanted.partition_of_host && matches!(fault, Fault::OtherPartition(_)) {
+                fix.push_str(", or give --partition where the role is in another one than the host");
+            }
             findings.fail(
                 Topic::Provider,
                 id,
                 format!("{label} has the Federated principal {text:?}, {what}"),
                 consequence,
-                format!("write \"{}\"", arn(Some(text), wanted)),
+                fix,
             );
         }
     }
@@ -134,8 +139,10 @@ fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
     let &["arn", partition, "iam", "", account, resource] = fields.as_slice() else { return vec![Fault::Arn] };
     let Some((kind, path)) = resource.split_once('/') else { return vec![Fault::Arn] };
     let mut faults = Vec::new();
-    if Partition::named(partition).is_none() {
-        faults.push(Fault::Partition);
+    match (Partition::named(partition), wanted.partition) {
+        (None, _) => faults.push(Fault::Partition),
+        (Some(there), Some(wanted)) if there != wanted => faults.push(Fault::OtherPartition(wanted)),
+        _ => {}
     }
     let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
     if !digits || wanted.account.as_deref().is_some_and(|wanted| wanted != account) {
@@ -163,13 +170,17 @@ fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
     faults
 }
 
-fn explain(fault: Fault) -> (&'static str, String, &'static str) {
+fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str) {
     let never = "no token is let in: STS compares it with the ARN of the provider letter by letter";
     match fault {
         Fault::Arn => ("provider-arn", "which is no ARN of an OIDC provider".to_owned(), never),
         Fault::Partition => {
             let names = PARTITIONS.map(|partition| partition.name).join(", ");
             ("provider-partition", format!("whose partition is none of {names}"), never)
+        }
+        Fault::OtherPartition(partition) => {
+            let whose = if wanted.partition_of_host { "that of the issuer's host" } else { "that of the role" };
+            ("provider-partition", format!("whose partition is not {whose}, {}", partition.name), never)
         }
         Fault::Account => (
             "provider-account",
@@ -191,7 +202,8 @@ fn explain(fault: Fault) -> (&'static str, String, &'static str) {
 /// The ARN that should be there, with what is already known.
 fn arn(instead_of: Option<&str>, wanted: &Wanted) -> String {
     let mut fields = instead_of.unwrap_or_default().split(':').skip(1);
-    let partition = fields.next().and_then(Partition::named).unwrap_or(PARTITIONS[0]).name;
+    let there = fields.next().and_then(Partition::named);
+    let partition = wanted.partition.or(there).unwrap_or(PARTITIONS[0]).name;
     let theirs = fields.nth(2).filter(|text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()));
     let account = wanted.account.as_deref().or(theirs).unwrap_or("ACCOUNT");
     format!("arn:{partition}:iam::{account}:oidc-provider/{}", wanted.issuer)

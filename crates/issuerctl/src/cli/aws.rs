@@ -110,6 +110,9 @@ pub(crate) struct LintArgs {
     /// Account of role and provider
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,
+    /// Partition of role and provider [default: that of the issuer's host, where it is one of S3 or EKS]
+    #[arg(long, value_name = "P", value_parser = ["aws", "aws-us-gov", "aws-cn", "aws-eusc"])]
+    pub(crate) partition: Option<String>,
     /// Audience of the tokens (repeatable)
     #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,

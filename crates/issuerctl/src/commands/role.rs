@@ -135,11 +135,14 @@ fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
     if args.service_account.as_ref().is_some_and(|account| !account.is_literal()) {
         return Err(Failure::new(Exit::Usage, "--service-account names one account here, without wildcards"));
     }
+    let unknown = |name: &str| Failure::new(Exit::Usage, format!("there is no partition {name}"));
+    let partition = |name: &String| Partition::named(name).ok_or_else(|| unknown(name));
     let bytes = files::read(&args.file)?;
     let options = LintOptions {
         issuer: issuer.clone(),
         service_account: args.service_account.clone(),
         account: args.account.clone(),
+        partition: args.partition.as_ref().map(partition).transpose()?,
         audiences: args.audience.clone(),
     };
     let report = issuer_aws::lint(&String::from_utf8_lossy(&bytes), &options)?;
