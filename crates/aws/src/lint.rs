@@ -8,6 +8,7 @@ mod claims;
 mod duplicates;
 mod findings;
 mod grammar;
+mod input;
 mod keys;
 mod operator;
 mod principal;
@@ -16,8 +17,9 @@ mod subject;
 
 use issuer_discovery::{IssuerUrl, Partition};
 
-use crate::{AccountId, Audience, Error, MAX_TRUST_POLICY, ServiceAccountPattern, TrustPolicy, USUAL_TRUST_POLICY};
+use crate::{AccountId, Audience, Error, MAX_TRUST_POLICY, ServiceAccountPattern, USUAL_TRUST_POLICY};
 use findings::{Findings, Topic, list};
+use input::Document;
 use statement::{Naming, Statement};
 
 /// What a trust policy is judged for.
@@ -68,7 +70,8 @@ pub enum Status {
     Fail,
 }
 
-/// Judges the trust policy `text` for one issuer.
+/// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API has it, or stand in the output of
+/// `aws iam get-role`.
 ///
 /// # Errors
 /// [`Error::NotAPolicy`], with line and column where it is no JSON; [`Error::Port`].
@@ -77,11 +80,11 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
         return Err(Error::Port { issuer: issuer.to_string() });
     }
-    let policy = TrustPolicy::parse(text)?;
+    let Document { policy, twice, size: length } = Document::read(text)?;
     let wanted = Wanted::new(expected);
     let mut findings = Findings::default();
-    for name in duplicates::find(text) {
-        duplicate(&name, &mut findings);
+    for name in &twice {
+        duplicate(name, &mut findings);
     }
     let count = policy.statements().len();
     let statements: Vec<Statement<'_>> = (policy.statements().iter().enumerate())
@@ -104,7 +107,7 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     for statement in &statements {
         statement.judge_deny(&wanted, &mut findings);
     }
-    size(text, &mut findings);
+    size(length, &mut findings);
     Ok(findings.into_report(!judged.is_empty(), &wanted.issuer))
 }
 
@@ -234,8 +237,7 @@ fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut F
 }
 
 /// IAM and AWS STS quotas, "Role trust policy length".
-fn size(text: &str, findings: &mut Findings) {
-    let size = text.chars().filter(|c| !c.is_whitespace()).count();
+fn size(size: usize, findings: &mut Findings) {
     let message = format!("the policy has {size} characters without white space");
     let fix = "name service accounts of one namespace by a wildcard in the name, or use several roles";
     if size > MAX_TRUST_POLICY {

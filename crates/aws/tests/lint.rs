@@ -3,6 +3,8 @@
 
 #[path = "lint/form.rs"]
 mod form;
+#[path = "lint/input.rs"]
+mod input;
 #[path = "lint/others.rs"]
 mod others;
 #[path = "lint/partitions.rs"]
