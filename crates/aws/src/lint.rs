@@ -92,17 +92,19 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
         .collect();
     grammar::judge_policy(&policy, &statements, &mut findings);
     let ours = ours(&statements);
-    for statement in statements.iter().filter(|statement| !ours.iter().any(|ours| std::ptr::eq(*ours, *statement))) {
-        grammar::judge_statement(statement, &mut findings);
-        grammar::judge_missing(statement, &mut findings);
-        grammar::judge_services(statement, &mut findings);
-        statement.judge_everybody(&mut findings);
-    }
+    let is_other = |statement: &&Statement<'_>| !ours.iter().any(|ours| std::ptr::eq(*ours, *statement));
+    let others: Vec<&Statement<'_>> = statements.iter().filter(is_other).collect();
     if ours.is_empty() {
         statement_missing(&statements, &wanted, &mut findings);
     }
     let explained: Vec<bool> = ours.iter().map(|statement| statement.judge(&wanted, &mut findings)).collect();
     let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
+    for statement in others {
+        grammar::judge_statement(statement, &mut findings);
+        grammar::judge_missing(statement, &mut findings);
+        grammar::judge_services(statement, &mut findings);
+        statement.judge_everybody(&mut findings);
+    }
     coverage(&judged, &wanted, &mut findings);
     for statement in &statements {
         statement.judge_deny(&wanted, &mut findings);

@@ -11,9 +11,10 @@ use crate::TrustPolicy;
 const REFUSED: &str = "IAM answers MalformedPolicyDocument";
 
 const TOP: [&str; 3] = ["Version", "Id", "Statement"];
-/// `Resource` too: that a trust policy has none is said in words of its own.
 const STATEMENT: [&str; 9] =
     ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+/// Other policies have it, so that it is refused in words of its own.
+const RESOURCE: [&str; 2] = ["Resource", "NotResource"];
 const PRINCIPAL: [&str; 4] = ["AWS", "Federated", "Service", "CanonicalUser"];
 
 /// Names what is wrong around the statements, and between them.
@@ -51,7 +52,7 @@ pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings
             refuse(findings, "member-both", message, format!("keep {member}, and take {not} out"));
         }
     }
-    if value.get("Resource").or(value.get("NotResource")).is_some() {
+    if RESOURCE.iter().any(|member| value.get(member).is_some()) {
         refuse(
             findings,
             "statement-resource",
@@ -129,19 +130,15 @@ fn unknown<'v>(
     known: &[&str],
     findings: &mut Findings,
 ) {
-    let names: Vec<&str> = members.map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
-    let Some(first) = names.first() else { return };
-    let meant = known.iter().find(|known| known.eq_ignore_ascii_case(first));
-    let fix = meant.map_or_else(
-        || format!("take it out; what may stand there is {}", known.join(", ")),
-        |meant| format!("write {meant}"),
-    );
-    refuse(
-        findings,
-        "member-unknown",
-        format!("{label} has the member {}, which IAM does not know", list(&names)),
-        fix,
-    );
+    let allowed: Vec<&str> = known.iter().copied().filter(|name| !RESOURCE.contains(name)).collect();
+    for (name, _) in members.filter(|(name, _)| !known.contains(&name.as_str())) {
+        let fix = match allowed.iter().find(|meant| meant.eq_ignore_ascii_case(name)) {
+            Some(meant) => format!("write {meant}"),
+            None => format!("take it out; {} may stand there", allowed.join(", ")),
+        };
+        let message = format!("{label} has the member {name:?}, which IAM does not know");
+        refuse(findings, "member-unknown", message, fix);
+    }
 }
 
 fn effect(label: &str, value: &Value, findings: &mut Findings) {
@@ -176,7 +173,7 @@ fn conditions(label: &str, value: &Value, findings: &mut Findings) {
             refuse(
                 findings,
                 "operator-unknown",
-                format!("{label} has the condition operator {name:?}, which there is none of"),
+                format!("{label} has the condition operator {name:?}, which IAM does not know"),
                 "use StringEquals, or StringLike where a value has a wildcard",
             );
         }

@@ -92,14 +92,15 @@ pub(crate) enum RoleCommand {
 
 /// Name every fault of a trust policy, what follows from it, and the mend
 ///
-/// Exit code 5 where tokens of the issuer would not get in, or where the policy is too wide. It needs no AWS account at hand.
+/// Exit code 5 where tokens of the issuer would not get in, where the policy is too wide, or where IAM would refuse it. It needs
+/// no AWS account at hand.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl role lint trust.json --issuer https://oidc.example.com/prod --service-account default/app
-  aws iam get-role --role-name app --query Role.AssumeRolePolicyDocument | issuerctl role lint - --issuer https://oidc.example.com/prod")]
+  aws iam get-role --role-name app | issuerctl role lint - --issuer https://oidc.example.com/prod")]
 pub(crate) struct LintArgs {
-    /// File of the policy, or - for standard input
+    /// File of the policy, or of what `aws iam get-role` printed; - for standard input
     #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     #[command(flatten)]
