@@ -22,39 +22,42 @@ pub const PARTITIONS: [Partition; 4] = [
     Partition { name: "aws-eusc", dns_suffix: "amazonaws.eu", region_prefix: "eusc-" },
 ];
 
+/// What hosts that are reached by IPv6 too end in, EKS's issuers among them.
+const DUAL_STACK: [&str; 3] = ["api.aws", "api.amazonwebservices.com.cn", "api.amazonwebservices.eu"];
+
 impl Partition {
     /// The partition that a region belongs to.
     pub fn of_region(region: &str) -> Self {
-        let special = PARTITIONS[1..].iter().find(|partition| region.starts_with(partition.region_prefix));
-        *special.unwrap_or(&PARTITIONS[0])
+        Self::special(region).unwrap_or(PARTITIONS[0])
     }
 
-    /// The partition that a host of S3 or of EKS's issuers belongs to; `None` for every other host.
+    /// The partition that a host of S3 or of EKS's issuers belongs to; `None` where a host says nothing of it.
     pub fn of_host(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
+        let within = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+        let apart = |partition: &&Self| partition.dns_suffix != PARTITIONS[0].dns_suffix;
+        if let Some(partition) = PARTITIONS.iter().filter(apart).find(|partition| within(partition.dns_suffix)) {
+            return Some(*partition);
+        }
+        if !within(PARTITIONS[0].dns_suffix) && !DUAL_STACK.iter().any(|suffix| within(suffix)) {
+            return None;
+        }
         let labels: Vec<&str> = host.split('.').collect();
         // What stands before the service is a bucket, whatever it looks like.
-        let service =
-            labels.iter().rposition(|label| matches!(*label, "s3" | "eks" | "oidc-eks") || label.starts_with("s3-"))?;
+        let is_service = |label: &str| matches!(label, "s3" | "eks" | "oidc-eks") || label.starts_with("s3-");
+        let service = labels.iter().rposition(|label| is_service(label))?;
         // `s3-us-gov-west-1` is how older hosts have it.
-        let regions = labels[service..].iter().map(|label| label.strip_prefix("s3-").unwrap_or(label));
-        let special = PARTITIONS[1..]
-            .iter()
-            .find(|partition| regions.clone().any(|region| region.starts_with(partition.region_prefix)));
-        let within = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
-        let by_suffix = PARTITIONS.iter().find(|partition| within(partition.dns_suffix));
-        match (by_suffix, special) {
-            (Some(partition), Some(special)) if partition.dns_suffix == special.dns_suffix => Some(*special),
-            (Some(partition), _) => Some(*partition),
-            // Issuers of clusters with IPv6.
-            (None, special) if within("api.aws") => Some(*special.unwrap_or(&PARTITIONS[0])),
-            (None, _) => None,
-        }
+        let mut regions = labels[service..].iter().map(|label| label.strip_prefix("s3-").unwrap_or(label));
+        Some(regions.find_map(Self::special).unwrap_or(PARTITIONS[0]))
     }
 
     /// The partition of this name, as ARNs have it.
     pub fn named(name: &str) -> Option<Self> {
         PARTITIONS.into_iter().find(|partition| partition.name == name)
+    }
+
+    fn special(region: &str) -> Option<Self> {
+        PARTITIONS[1..].iter().copied().find(|partition| region.starts_with(partition.region_prefix))
     }
 }
 
@@ -95,6 +98,8 @@ mod tests {
             ("us-gov-oidc.s3.us-west-2.amazonaws.com", "aws"),
             ("s3.us-gov-oidc.s3.us-west-2.amazonaws.com", "aws"),
             ("cn-oidc.s3.amazonaws.com", "aws"),
+            ("oidc-eks.cn-north-1.api.amazonwebservices.com.cn", "aws-cn"),
+            ("a1b2c3.execute-api.cn-north-1.amazonaws.com.cn", "aws-cn"),
         ] {
             assert_eq!(Partition::of_host(host).map(|partition| partition.name), Some(name), "{host}");
         }
