@@ -65,13 +65,18 @@ pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings
 
 /// Names what a statement lacks that is not for the issuer; of one that is, other findings say it.
 pub(super) fn judge_missing(statement: &Statement<'_>, findings: &mut Findings) {
-    for (member, not) in [("Principal", "NotPrincipal"), ("Action", "NotAction")] {
-        if statement.value.get(member).or(statement.value.get(not)).is_none() {
+    let value = statement.value;
+    let is_principal = |value: &Value| value == "*" || members(value).next().is_some();
+    let is_action = |value: &Value| !strings(value).is_empty();
+    for (member, not, is_there) in
+        [("Principal", "NotPrincipal", is_principal as fn(&Value) -> bool), ("Action", "NotAction", is_action)]
+    {
+        if !is_there(&value[member]) && !is_there(&value[not]) {
             refuse(
                 findings,
                 "member-missing",
-                format!("{} has no {member}", statement.label),
-                format!("add the {member}, or take the statement out if it is no part of a trust policy"),
+                format!("{} has no {member} that IAM can read", statement.label),
+                format!("write its {member}, or take the statement out if it is no part of a trust policy"),
             );
         }
     }

@@ -125,6 +125,8 @@ fn the_form_of_statements_of_others_counts_too() {
         (json!({"Resource": "*"}), "!statement-resource"),
         (json!({"Condition": {"StringIs": {"aws:SourceIp": "x"}}}), "!operator-unknown"),
         (json!({"Comment": "x"}), "!member-unknown"),
+        (json!({"Principal": "ec2.amazonaws.com"}), "!member-missing"),
+        (json!({"Action": []}), "!member-missing"),
         (json!({"Action": ["sts:AssumeRole", "s3:GetObject"]}), "!action-service"),
         (json!({"NotAction": "sts:AssumeRole"}), "!member-both"),
     ] {
