@@ -3,19 +3,28 @@
 use issuer_discovery::IssuerUrl;
 use serde_json::{Value, json};
 
-use crate::{Documents, Iam, ProviderArn, ProviderSpec, RoleName};
+use crate::{Documents, Iam, ProviderArn, RoleName};
 
-/// What creating or reconciling a provider needs.
-pub fn apply_provider(iam: Option<&Iam>, spec: &ProviderSpec, with_thumbprints: bool) -> Value {
+/// What a run on a provider asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderNeeds {
+    /// Whether audiences that nobody asked for are taken away.
+    pub prune: bool,
+    /// Whether thumbprints are given.
+    pub thumbprints: bool,
+}
+
+/// What creating or reconciling a provider needs. It is tagged as issuerctl's own when it is made.
+pub fn apply_provider(iam: Option<&Iam>, issuer: &IssuerUrl, needs: &ProviderNeeds) -> Value {
     let mut actions = vec!["Get", "Create", "AddClientIDTo", "Tag"];
-    if spec.prune {
+    if needs.prune {
         actions.push("RemoveClientIDFrom");
     }
     let mut names: Vec<String> = actions.iter().map(|action| format!("iam:{action}OpenIDConnectProvider")).collect();
-    if with_thumbprints {
+    if needs.thumbprints {
         names.push("iam:UpdateOpenIDConnectProviderThumbprint".to_owned());
     }
-    policy(iam, &spec.issuer, names)
+    policy(iam, issuer, names)
 }
 
 /// What looking at a provider needs.
@@ -34,25 +43,32 @@ pub fn delete_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
 pub struct RoleNeeds<'a> {
     /// The role.
     pub name: &'a RoleName,
-    /// Whether policies within the role are given.
+    /// Whether policies within the role may be put there or taken away.
     pub inline: bool,
-    /// The policies of the account that are given.
+    /// Whether policies may be attached or detached.
+    pub attached: bool,
+    /// The policies of the account that are given; without any, those made earlier may go.
     pub managed: Option<&'a Documents>,
     /// Whether a permissions boundary is given.
     pub boundary: bool,
+    /// Whether the longest session is given.
+    pub session: bool,
+    /// Whether tags are given, so that those given earlier may go.
+    pub tags: bool,
 }
 
 /// What creating or reconciling a role needs.
 pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
-    let mut actions = vec![
-        "CreateRole",
-        "UpdateAssumeRolePolicy",
-        "UpdateRole",
-        "TagRole",
-        "UntagRole",
-        "AttachRolePolicy",
-        "DetachRolePolicy",
-    ];
+    let mut actions = vec!["CreateRole", "UpdateAssumeRolePolicy", "TagRole"];
+    if needs.tags || needs.managed.is_some() {
+        actions.push("UntagRole");
+    }
+    if needs.session {
+        actions.push("UpdateRole");
+    }
+    if needs.attached || needs.managed.is_some() {
+        actions.extend(["AttachRolePolicy", "DetachRolePolicy"]);
+    }
     if needs.inline {
         actions.extend(["PutRolePolicy", "DeleteRolePolicy"]);
     }
@@ -73,6 +89,24 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
             &["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"],
             &json!(of_account(iam, "policy", "*")),
         ));
+    }
+    document(statements)
+}
+
+/// What finding the roles of an issuer needs; a list is of the whole account.
+pub fn list_roles() -> Value {
+    document(vec![allow(&["ListRoles"], &json!("*"))])
+}
+
+/// One policy out of several, each statement once.
+pub fn join(policies: impl IntoIterator<Item = Value>) -> Value {
+    let mut statements: Vec<Value> = Vec::new();
+    for mut policy in policies {
+        for statement in policy["Statement"].as_array_mut().map(std::mem::take).unwrap_or_default() {
+            if !statements.contains(&statement) {
+                statements.push(statement);
+            }
+        }
     }
     document(statements)
 }

@@ -1,6 +1,7 @@
 //! The command line. Man pages and completions are made from these definitions.
 
 mod aws;
+mod whole;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,8 @@ pub(crate) use aws::{
     AwsArgs, LintArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs, ProviderShowArgs,
     RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
+
+pub(crate) use whole::{ApplyArgs, DeleteArgs, FileArgs, PlanArgs, WantedArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -43,7 +46,8 @@ Exit codes:
   3  bad input (a file, key, document or URL)
   4  conflict with what is there already
   5  verification failed
-  6  not permitted, or the bucket belongs to someone else";
+  6  not permitted, or the bucket belongs to someone else
+  7  plan: something would change";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General options")]
@@ -78,6 +82,9 @@ pub(crate) enum Command {
     Provider(ProviderCommand),
     #[command(subcommand)]
     Role(RoleCommand),
+    Plan(PlanArgs),
+    Apply(ApplyArgs),
+    Delete(DeleteArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

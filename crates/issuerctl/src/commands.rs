@@ -1,15 +1,19 @@
 //! One module a command: parse, call, print.
 
+mod apply;
 mod completions;
+mod delete;
 mod discovery;
 mod extract;
 mod jwks;
 mod keygen;
 mod man;
+mod plan;
 mod provider;
 mod publish;
 mod role;
 mod verify;
+mod whole;
 
 use crate::Outcome;
 use crate::cli::{Cli, Command};
@@ -30,6 +34,9 @@ pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
         Command::Verify(args) => verify::run(args, format, talk),
         Command::Provider(command) => provider::run(command, format, talk),
         Command::Role(command) => role::run(command, format, talk),
+        Command::Plan(args) => plan::run(args, format, talk),
+        Command::Apply(args) => apply::run(args, format, talk),
+        Command::Delete(args) => delete::run(args, format, talk),
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, talk),
     }

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Verification = 5,
     /// A server refused the call, or the bucket belongs to someone else.
     NotPermitted = 6,
+    /// `plan` alone: something would change.
+    Changes = 7,
 }
 
 impl From<Exit> for ExitCode {
@@ -145,6 +147,12 @@ impl From<issuer_aws::Error> for Failure {
             issuer_aws::Category::Failure => Exit::Failure,
         };
         Self::of(exit, &error).hint(error.hint())
+    }
+}
+
+impl From<issuer_manifest::Error> for Failure {
+    fn from(error: issuer_manifest::Error) -> Self {
+        Self::of(Exit::BadInput, &error).hint(error.hint())
     }
 }
 

@@ -59,6 +59,12 @@ impl Removal {
         self.documents.is_empty() && !self.statement && self.own_bucket.is_none()
     }
 
+    /// Whether anything goes; a bucket of ours that holds something else stays.
+    pub fn changes_anything(&self) -> bool {
+        let bucket = self.own_bucket.as_ref().is_some_and(|bucket| bucket.other_object.is_none());
+        !self.documents.is_empty() || self.statement || bucket
+    }
+
     /// The store, for people.
     pub fn location(&self) -> &str {
         &self.location

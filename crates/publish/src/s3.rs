@@ -17,7 +17,7 @@ use issuer_session::message;
 
 pub use access::{AccessMode, AccessPlan};
 pub use location::{BucketName, Prefix, S3Location};
-pub use permissions::permissions;
+pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;
 
 use crate::{Condition, Error, Published, Stored, Version};

@@ -89,6 +89,7 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
     "#);
     insta::assert_snapshot!(writes.join("\n"), @r#"
     CreateBucket content-type=application/xml
+    PutBucketTagging content-type=application/xml
     PutPublicAccessBlock content-type=application/xml
     GetBucketPolicy
     PutBucketPolicy content-type=text/plain

@@ -1,5 +1,7 @@
 //! Taking away what issuerctl added.
 
+use std::fmt;
+
 use issuer_discovery::IssuerUrl;
 
 use super::{Role, RoleFound, RoleStep};
@@ -89,5 +91,17 @@ impl RoleDeletion {
         if !keys.is_empty() {
             self.steps.push(RoleStep::Untag(keys));
         }
+    }
+}
+
+impl fmt::Display for RoleDeletion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            writeln!(f, "  {step}")?;
+        }
+        for reason in &self.kept {
+            writeln!(f, "  = role        stays: {reason}")?;
+        }
+        if self.steps.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
     }
 }

@@ -329,9 +329,13 @@ impl RolePlan {
 }
 
 impl RoleStep {
-    /// Line by line what differs, of a policy that changes.
+    /// Line by line what differs, of a policy that is new or changes.
     pub fn difference(&self) -> Option<String> {
         match self {
+            Self::Create { trust, .. } => Some(difference::texts("", &trust.to_json_pretty())),
+            Self::PutInline { from: None, to, .. } | Self::CreatePolicy(_, to) => {
+                Some(difference::texts("", &format!("{to:#}")))
+            }
             Self::UpdateTrust { from, to } => Some(difference::texts(&from.to_json_pretty(), &to.to_json_pretty())),
             Self::PutInline { from: Some(from), to, .. } | Self::UpdatePolicy { from, to, .. } => {
                 Some(difference::documents(from, to))
@@ -369,7 +373,12 @@ impl fmt::Display for RolePlan {
 impl fmt::Display for RoleStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Create { .. } => f.write_str("+ role"),
+            Self::Create { tags, path, max_session_secs, boundary, .. } => {
+                write!(f, "+ role        tags {}", tags::changes(&Tags::new(), tags))?;
+                path.iter().try_for_each(|path| write!(f, ", path {path}"))?;
+                max_session_secs.iter().try_for_each(|secs| write!(f, ", sessions of at most {secs} s"))?;
+                boundary.iter().try_for_each(|boundary| write!(f, ", boundary {boundary}"))
+            }
             Self::UpdateTrust { .. } => f.write_str("~ trust       the statements of issuerctl"),
             Self::SetMaxSession { from, to } => write!(f, "~ session     at most {from} s -> {to} s"),
             Self::SetBoundary { from: None, to } => write!(f, "+ boundary    {to}"),

@@ -36,12 +36,12 @@ fn apply(args: &ProviderApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome
     };
     let fetch = verify::fetch_options(&args.aws.tls)?;
     if args.aws.print_iam_policy {
-        let with_thumbprints = !args.thumbprint.is_empty();
-        return policy(&args.aws, |iam| policies::apply_provider(iam, &spec, with_thumbprints), format);
+        let needs = policies::ProviderNeeds { prune: args.prune, thumbprints: !args.thumbprint.is_empty() };
+        return policy(&args.aws, |iam| policies::apply_provider(iam, &spec.issuer, &needs), format);
     }
     Runtime::start()?.block_on(async {
         if !args.no_verify {
-            verified(&spec, &fetch, talk).await?;
+            verified(&spec.issuer, &fetch, talk).await?;
         }
         if !auto.is_empty() {
             spec.thumbprints.push(issuer_verify::top_of_chain(&spec.issuer, &fetch).await?.parse()?);
@@ -139,30 +139,31 @@ pub(crate) fn tags(tags: &[Tag]) -> Tags {
 }
 
 /// What IAM would refuse, or STS would later.
-async fn verified(spec: &ProviderSpec, fetch: &FetchOptions, talk: &Talk) -> Result<(), Failure> {
-    let wait = talk.wait(format!("reading {} as AWS STS does", spec.issuer));
-    let observation = issuer_verify::fetch(&spec.issuer, fetch).await?;
+pub(crate) async fn verified(issuer: &IssuerUrl, fetch: &FetchOptions, talk: &Talk) -> Result<(), Failure> {
+    let wait = talk.wait(format!("reading {issuer} as AWS STS does"));
+    let observation = issuer_verify::fetch(issuer, fetch).await?;
     wait.finish_and_clear();
-    let expected = Expected { issuer: Some(spec.issuer.clone()), now_secs: verify::now_secs(), ..Expected::default() };
+    let expected = Expected { issuer: Some(issuer.clone()), now_secs: verify::now_secs(), ..Expected::default() };
     let verdict = issuer_verify::judge(&observation, &expected);
     if verdict.passed() {
         return Ok(());
     }
     talk.always(&verify::report(&verdict));
-    Err(Failure::new(
-        Exit::Verification,
-        format!("{} would not be accepted; no provider was made or changed", spec.issuer),
-    )
-    .hint(Some("mend the issuer first, or give --no-verify")))
+    Err(Failure::new(Exit::Verification, format!("{issuer} would not be accepted; no provider was made or changed"))
+        .hint(Some("mend the issuer first, or give --no-verify")))
 }
 
 pub(crate) async fn connect(args: &AwsArgs, talk: &Talk) -> Result<Iam, Failure> {
-    let iam = Iam::connect(&session(args)?).await?;
+    connect_with(&session(args)?, talk).await
+}
+
+pub(crate) async fn connect_with(session: &SessionOptions, talk: &Talk) -> Result<Iam, Failure> {
+    let iam = Iam::connect(session).await?;
     talk.detail(&format!("account {} ({})", iam.account(), iam.partition().name));
     Ok(iam)
 }
 
-fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
+pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
     Ok(SessionOptions {
         region: args.region.clone(),
         profile: args.profile.clone(),

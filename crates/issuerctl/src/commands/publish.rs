@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use issuer_cluster::{Cluster, Connection, check_live};
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::Token;
-use issuer_publish::{Folder, Plan, PlanOptions, S3, S3Options, Site, Step, Store};
+use issuer_publish::{Folder, Plan, PlanOptions, Purpose, S3, S3Options, Site, Step, Store};
 use issuer_verify::{Expected, Verdict};
 
 use crate::Outcome;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outc
     if let Target::S3(location) = &target
         && args.s3.print_iam_policy
     {
-        return output::policy(format, &issuer_publish::permissions(location, &s3_options(args)?));
+        return output::policy(format, &issuer_publish::permissions(location, &s3_options(args)?, Purpose::Publish));
     }
     let fetch = verify::fetch_options(&args.tls)?;
     let given = sources::read(&args.keys.keys, talk)?;
@@ -44,13 +44,14 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outc
         let mut plan = issuer_publish::plan(&store, &site, &plan_options(args)).await?;
         approve(&plan, live.as_ref(), talk)?;
         if !args.dry_run {
-            plan = write(&store, &site, plan, args, live.as_ref(), talk).await?;
+            let approve = |plan: &Plan| approve(plan, live.as_ref(), talk);
+            plan = write(&store, &site, &plan_options(args), plan, approve, talk).await?;
         }
         let verdict = if args.dry_run || args.no_verify {
             None
         } else {
             let expected = expected(&plan, &site, live.as_ref(), args);
-            Some(read_back(&target, &plan, &fetch, &expected, talk).await?)
+            Some(read_back(target.folder(), &plan, &fetch, &expected, talk).await?)
         };
         finish(&target, &plan, verdict.as_ref(), args, format, talk)
     })
@@ -85,6 +86,13 @@ impl Target {
                 .hint(Some("give --issuer https://…, as in the cluster's --service-account-issuer")));
         }
         Ok(Self::Folder(args.to.clone().into()))
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::S3(_) => None,
+        }
     }
 
     async fn open(&self, issuer: Option<IssuerUrl>, args: &PublishArgs) -> Result<(Store, IssuerUrl), Failure> {
@@ -165,12 +173,13 @@ fn approve(plan: &Plan, live: Option<&Token>, talk: &Talk) -> Result<(), Failure
     Ok(())
 }
 
-async fn write(
+/// Executes a plan under a progress bar. `approve` sees each plan that is made anew.
+pub(crate) async fn write(
     store: &Store,
     site: &Site,
+    options: &PlanOptions,
     plan: Plan,
-    args: &PublishArgs,
-    live: Option<&Token>,
+    approve: impl FnMut(&Plan) -> Result<(), Failure>,
     talk: &Talk,
 ) -> Result<Plan, Failure> {
     let mut bar = ProgressBar::hidden();
@@ -185,9 +194,7 @@ async fn write(
         });
         bar.inc(1);
     };
-    let approve = |plan: &Plan| approve(plan, live, talk);
-    let plan = issuer_publish::publish(store, site, &plan_options(args), plan, approve, progress).await?;
-    Ok(plan)
+    issuer_publish::publish(store, site, options, plan, approve, progress).await
 }
 
 fn expected(plan: &Plan, site: &Site, live: Option<&Token>, args: &PublishArgs) -> Expected {
@@ -202,15 +209,15 @@ fn expected(plan: &Plan, site: &Site, live: Option<&Token>, args: &PublishArgs) 
 }
 
 /// Reads a folder from disk, and everything else over https as AWS STS does.
-async fn read_back(
-    target: &Target,
+pub(crate) async fn read_back(
+    folder: Option<&Path>,
     plan: &Plan,
     fetch: &issuer_verify::FetchOptions,
     expected: &Expected,
     talk: &Talk,
 ) -> Result<Verdict, Failure> {
-    if let Target::Folder(folder) = target {
-        return Ok(issuer_verify::judge(&issuer_verify::read_folder(Path::new(folder))?, expected));
+    if let Some(folder) = folder {
+        return Ok(issuer_verify::judge(&issuer_verify::read_folder(folder)?, expected));
     }
     let wait = talk.wait(format!("reading {} back as AWS STS does", plan.issuer()));
     let start = std::time::Instant::now();

@@ -20,7 +20,7 @@ use crate::sources;
 use crate::talk::Talk;
 
 /// What the pod identity webhook looks for on a service account.
-const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+pub(crate) const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 pub(crate) fn run(command: &RoleCommand, format: OutputFormat, talk: &Talk) -> Outcome {
     match command {
@@ -76,8 +76,11 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         let wanted = policies::RoleNeeds {
             name: &args.name,
             inline: inline.is_some(),
+            attached: !args.policy_arn.is_empty(),
             managed: managed.as_ref(),
             boundary: args.permissions_boundary.is_some(),
+            session: args.max_session_duration.is_some(),
+            tags: !args.tag.is_empty(),
         };
         return policy(&args.aws, |iam| policies::apply_role(iam, &wanted), format);
     }
@@ -130,6 +133,16 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     })
 }
 
+/// The commands that annotate the service accounts of a role.
+pub(crate) fn annotations(service_accounts: &[ServiceAccountPattern], arn: &str) -> Vec<String> {
+    literal(service_accounts)
+        .map(|account| {
+            let (namespace, name) = (account.namespace(), account.name());
+            format!("kubectl annotate serviceaccount {name} --namespace {namespace} {ANNOTATION}={arn} --overwrite")
+        })
+        .collect()
+}
+
 fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.service_account.as_ref().is_some_and(|account| !account.is_literal()) {
@@ -166,12 +179,7 @@ fn findings(report: &LintReport) -> String {
 
 fn finish(args: &RoleApplyArgs, plan: &RolePlan, format: OutputFormat) -> Result<(), Failure> {
     let arn = &plan.arn;
-    let annotate: Vec<String> = literal(&args.service_account)
-        .map(|account| {
-            let (namespace, name) = (account.namespace(), account.name());
-            format!("kubectl annotate serviceaccount {name} --namespace {namespace} {ANNOTATION}={arn} --overwrite")
-        })
-        .collect();
+    let annotate = annotations(&args.service_account, arn);
     match format {
         OutputFormat::Text => annotate.iter().try_for_each(|line| output::line(line))?,
         OutputFormat::Json => output::json(&RoleChange {

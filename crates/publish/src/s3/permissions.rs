@@ -5,29 +5,57 @@ use serde_json::{Value, json};
 
 use super::{AccessMode, S3Location, S3Options};
 
-/// What publishing to this place with these options needs, the run that sets the bucket up included.
-pub fn permissions(location: &S3Location, options: &S3Options) -> Value {
+/// What is done with a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is looked at (`plan`).
+    Plan,
+    /// It is published, the run that sets the bucket up included.
+    Publish,
+    /// It is taken away, the bucket included where issuerctl made it (`delete`).
+    Remove,
+}
+
+/// What a run on this place with these options needs.
+pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose) -> Value {
+    // Without ListBucket S3 refuses to say that an object is not there yet.
+    let (mut on_objects, mut on_bucket) = (vec!["s3:GetObject"], vec!["s3:ListBucket"]);
+    if purpose == Purpose::Remove {
+        on_objects.push("s3:DeleteObject");
+        on_bucket.extend(["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"]);
+        on_bucket.extend(["s3:GetBucketTagging", "s3:DeleteBucket"]);
+        return document(location, options, &on_objects, &on_bucket);
+    }
+    let publishes = purpose == Purpose::Publish;
+    on_objects.extend(publishes.then_some("s3:PutObject"));
+    match options.access {
+        AccessMode::Policy => {
+            on_bucket.extend(["s3:GetBucketOwnershipControls", "s3:GetBucketPublicAccessBlock", "s3:GetBucketPolicy"]);
+            if publishes {
+                on_bucket.extend([
+                    "s3:PutBucketOwnershipControls",
+                    "s3:PutBucketPublicAccessBlock",
+                    "s3:PutBucketPolicy",
+                ]);
+            }
+        }
+        AccessMode::Acl => {
+            on_objects.push("s3:GetObjectAcl");
+            on_objects.extend(publishes.then_some("s3:PutObjectAcl"));
+        }
+        AccessMode::None => {}
+    }
+    if options.create_bucket && publishes {
+        // The tag tells `delete` later that the bucket is issuerctl's own.
+        on_bucket.extend(["s3:CreateBucket", "s3:PutBucketTagging"]);
+    }
+    document(location, options, &on_objects, &on_bucket)
+}
+
+fn document(location: &S3Location, options: &S3Options, on_objects: &[&str], on_bucket: &[&str]) -> Value {
     let partition = options.region.as_deref().map_or("*", |region| Partition::of_region(region).name);
     let bucket = format!("arn:{partition}:s3:::{}", location.bucket);
     let objects = [KEYS_NAME, DISCOVERY_NAME].map(|name| format!("{bucket}/{}", location.object_key(name)));
-    let mut on_objects = vec!["s3:GetObject", "s3:PutObject"];
-    // Without it S3 refuses to say that an object is not there yet.
-    let mut on_bucket = vec!["s3:ListBucket"];
-    match options.access {
-        AccessMode::Policy => on_bucket.extend([
-            "s3:GetBucketOwnershipControls",
-            "s3:PutBucketOwnershipControls",
-            "s3:GetBucketPublicAccessBlock",
-            "s3:PutBucketPublicAccessBlock",
-            "s3:GetBucketPolicy",
-            "s3:PutBucketPolicy",
-        ]),
-        AccessMode::Acl => on_objects.extend(["s3:GetObjectAcl", "s3:PutObjectAcl"]),
-        AccessMode::None => {}
-    }
-    if options.create_bucket {
-        on_bucket.push("s3:CreateBucket");
-    }
     json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": on_objects, "Resource": objects},
         {"Effect": "Allow", "Action": on_bucket, "Resource": bucket},
@@ -39,7 +67,7 @@ mod tests {
     use super::*;
 
     fn actions(options: S3Options) -> String {
-        permissions(&"s3://my-oidc/prod".parse().unwrap(), &options).to_string()
+        permissions(&"s3://my-oidc/prod".parse().unwrap(), &options, Purpose::Publish).to_string()
     }
 
     #[test]
@@ -47,6 +75,7 @@ mod tests {
         let policy = permissions(
             &"s3://my-oidc/prod".parse().unwrap(),
             &S3Options { region: Some("cn-north-1".to_owned()), ..S3Options::default() },
+            Purpose::Publish,
         );
         assert_eq!(policy["Statement"][0]["Resource"][0], "arn:aws-cn:s3:::my-oidc/prod/keys.json");
         assert_eq!(policy["Statement"][1]["Resource"], "arn:aws-cn:s3:::my-oidc");
@@ -55,5 +84,14 @@ mod tests {
         assert!(acl.contains("s3:PutObjectAcl") && !acl.contains("BucketPolicy"), "{acl}");
         let none = actions(S3Options { access: AccessMode::None, create_bucket: true, ..S3Options::default() });
         assert!(none.contains("s3:CreateBucket") && !none.contains("BucketPolicy"), "{none}");
+    }
+
+    #[test]
+    fn a_plan_writes_nothing_and_a_removal_makes_nothing() {
+        let at = "s3://my-oidc/prod".parse().unwrap();
+        let options = S3Options { create_bucket: true, ..S3Options::default() };
+        let text = |purpose| permissions(&at, &options, purpose).to_string();
+        assert!(!text(Purpose::Plan).contains("Put") && !text(Purpose::Plan).contains("Create"));
+        assert!(text(Purpose::Remove).contains("s3:DeleteObject") && !text(Purpose::Remove).contains("PutObject"));
     }
 }
