@@ -168,6 +168,16 @@ pub enum Error {
         /// What AWS said.
         message: String,
     },
+    /// A document or name that IAM does not take.
+    #[error("{action} on {resource} was refused: {message}")]
+    Malformed {
+        /// The IAM action.
+        action: &'static str,
+        /// The ARN.
+        resource: String,
+        /// What AWS said.
+        message: String,
+    },
     /// Any other failed call.
     #[error("{action} on {resource} failed: {message}")]
     Call {

@@ -86,6 +86,9 @@ where
         }
         // What IAM says where two writers meet.
         Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification") => Error::Changed { resource, message },
+        Some("MalformedPolicyDocument" | "InvalidInput" | "ValidationError") => {
+            Error::Malformed { action, resource, message }
+        }
         Some("DeleteConflict") => Error::InUse { resource, message },
         _ => Error::Call { action, resource, message },
     }

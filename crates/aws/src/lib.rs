@@ -5,6 +5,7 @@
 //! what was found. [`Iam`] alone talks to AWS.
 
 mod difference;
+mod documents;
 mod error;
 mod iam;
 mod lint;
@@ -15,6 +16,7 @@ mod role;
 mod tags;
 mod trust;
 
+pub use documents::{Documents, check_permissions};
 pub use error::{Category, Error};
 pub use iam::Iam;
 pub use lint::{Finding, LintOptions, LintReport, Status, lint};
@@ -22,6 +24,6 @@ pub use names::{
     AccountId, Audience, DEFAULT_AUDIENCE, PolicyArn, PolicyName, ProviderArn, RolePath, ServiceAccountPattern,
 };
 pub use provider::{Found, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
-pub use role::{Documents, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep};
+pub use role::{ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep};
 pub use tags::{Tag, Tags};
 pub use trust::{MAX_TRUST_POLICY, Trust, TrustPolicy, USUAL_TRUST_POLICY};

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::names::{iam_arn, is_iam_name};
 use crate::tags::{CREATED, MADE_POLICY, Record, TRUST, Tags};
-use crate::{Error, PolicyArn, RolePath, Trust, TrustPolicy, trust};
+use crate::{Documents, Error, PolicyArn, RolePath, Trust, TrustPolicy, trust};
 
 pub use deletion::RoleDeletion;
 pub use plan::{RolePlan, RoleStep};
@@ -20,9 +20,6 @@ pub use plan::{RolePlan, RoleStep};
 /// The name of a role (IAM API, `roleNameType`: 1 to 64 of `A-Za-z0-9+=,.@_-`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoleName(String);
-
-/// Policy documents by their names.
-pub type Documents = BTreeMap<String, Value>;
 
 /// What is wanted of a role. What is `None` was not asked for, and stays as it is.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use issuer_aws::{Documents, PolicyName, Tag, Tags};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_publish::AccessMode;
+use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-use serde::{Deserialize, de};
 use serde_json::Value;
 
 /// A text that its type reads.
@@ -113,10 +113,7 @@ struct Policy(Value);
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let document = Value::deserialize(deserializer)?;
-        match document.get("Statement") {
-            Some(Value::Array(_) | Value::Object(_)) => Ok(Self(document)),
-            Some(_) => Err(de::Error::custom("its Statement is neither a list nor one statement")),
-            None => Err(de::Error::custom("a policy has a Statement")),
-        }
+        issuer_aws::check_permissions(&document).map_err(D::Error::custom)?;
+        Ok(Self(document))
     }
 }

@@ -134,7 +134,7 @@ fn members_that_do_not_go_together_are_refused() {
         ("  roles:\n", "  roles:\n  - {name: APP, serviceAccounts: [a/b]}\n", "two roles"),
         (
             "  roles:\n",
-            "  roles:\n  - {name: b, serviceAccounts: [a/b], managedPolicies: {app-s3: {Statement: []}}}\n",
+            "  roles:\n  - {name: b, serviceAccounts: [a/b], managedPolicies: {app-s3: {Version: 2012-10-17, Statement: {Effect: Deny, Action: x, Resource: x}}}}\n",
             "two roles make",
         ),
     ] {

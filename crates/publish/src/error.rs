@@ -292,7 +292,7 @@ impl Error {
             Self::NoAcls { .. } => {
                 "this is how AWS makes buckets since April 2023: leave --access acl away (a bucket policy)".to_owned()
             }
-            Self::NoIssuer { .. } => "give --issuer".to_owned(),
+            Self::NoIssuer { .. } => "give --issuer, or spec.issuer in a file".to_owned(),
             _ => return None,
         })
     }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Documents, Role, RoleFound, RoleSpec};
+use super::{Role, RoleFound, RoleSpec};
 use crate::names::iam_arn;
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
-use crate::{Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY, difference};
+use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY, difference};
 
 /// One call that changes something.
 #[derive(Debug, Clone, PartialEq)]

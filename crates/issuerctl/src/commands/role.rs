@@ -297,12 +297,9 @@ fn documents(files: &[NamedFile]) -> Result<Option<Documents>, Failure> {
             Failure::while_doing(Exit::BadInput, format!("{} is no policy", files::name_of(&named.file)), &error)
         };
         let document: serde_json::Value = serde_json::from_slice(&bytes).map_err(refuse)?;
-        if document.get("Statement").is_none() {
-            return Err(Failure::new(
-                Exit::BadInput,
-                format!("{} is no policy: it has no Statement", files::name_of(&named.file)),
-            ));
-        }
+        issuer_aws::check_permissions(&document).map_err(|error| {
+            Failure::while_doing(Exit::BadInput, format!("{} cannot be used", files::name_of(&named.file)), &error)
+        })?;
         Ok((named.name.to_string(), document))
     };
     let documents: Documents = files.iter().map(read).collect::<Result<_, Failure>>()?;
