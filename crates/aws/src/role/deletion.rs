@@ -54,6 +54,11 @@ impl RoleDeletion {
         deletion
     }
 
+    /// Whether there is nothing to take away, and nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.kept.is_empty()
+    }
+
     /// Whether this run takes anything away, or has.
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.steps.is_empty()

@@ -126,7 +126,7 @@ async fn read_back(opened: &Opened, plan: &Plan, fetch: &FetchOptions, talk: &Ta
     };
     let verdict = publish::read_back(opened.document.folder().as_deref(), plan, fetch, &expected, talk).await?;
     if verdict.passed() {
-        talk.note(&format!("verified: {}", opened.url));
+        talk.note(publish::verified(opened.document.folder().as_deref()));
         return Ok(verdict);
     }
     talk.always(&verify::report(&verdict));

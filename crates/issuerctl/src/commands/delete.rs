@@ -160,7 +160,7 @@ fn parts(planned: &Planned, args: &DeleteArgs) -> Vec<(String, String)> {
         };
         parts.push((provider.arn.clone(), line));
     }
-    for (name, deletion) in &planned.roles {
+    for (name, deletion) in planned.roles.iter().filter(|(_, deletion)| !deletion.is_empty()) {
         parts.push((name.to_string(), format!("role {name}\n{deletion}")));
     }
     for left in &planned.left {
@@ -170,7 +170,7 @@ fn parts(planned: &Planned, args: &DeleteArgs) -> Vec<(String, String)> {
         };
         parts.push((left.arn.clone(), format!("role {} (taken out of the file)\n{text}", left.name)));
     }
-    if let Some(removal) = &planned.site {
+    if let Some(removal) = planned.site.as_ref().filter(|removal| !removal.is_empty()) {
         parts.push((removal.location().to_owned(), removal.to_string()));
     }
     parts

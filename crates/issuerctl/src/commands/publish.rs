@@ -233,6 +233,14 @@ pub(crate) async fn read_back(
     }
 }
 
+/// What a verdict that passed is worth.
+pub(crate) fn verified(folder: Option<&Path>) -> &'static str {
+    match folder {
+        Some(_) => "verified: the documents are what AWS STS needs; now serve the folder at the issuer URL",
+        None => "verified: AWS STS can read this issuer",
+    }
+}
+
 fn finish(
     target: &Target,
     plan: &Plan,
@@ -247,13 +255,7 @@ fn finish(
     }
     let Some(verdict) = verdict else { return Ok(Exit::Done) };
     if verdict.passed() {
-        let verified = match target {
-            Target::Folder(_) => {
-                "verified: the documents are what AWS STS needs; now serve the folder at the issuer URL"
-            }
-            Target::S3(_) => "verified: AWS STS can read this issuer",
-        };
-        talk.note(verified);
+        talk.note(verified(target.folder()));
         talk.detail(&verify::report(verdict));
         return Ok(Exit::Done);
     }
