@@ -13,12 +13,14 @@ mod admin;
 mod bootstrap;
 mod figures;
 mod least_privilege;
+mod one_command;
 mod operator;
 mod provider;
 mod readers;
 mod role;
 mod rotation;
 mod verdict;
+mod whole;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
             trials.push(trial(format!("kubernetes {version}: {name}"), move || scenario(version)));
         };
         add("operator_reads_one_secret_and_a_pod_reads_an_object", operator::run);
+        add("operator_applies_one_file_and_a_pod_reads_an_object", one_command::run);
         add("admin_starts_the_api_server_with_several_keys_at_once", admin::several_keys);
         add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
         add("rotation_keeps_every_live_token_working", rotation::run);
@@ -48,6 +51,8 @@ fn main() -> ExitCode {
     trials.push(trial("pyjwt_accepts_a_published_token".to_owned(), readers::pyjwt));
     trials.push(trial("provider_is_made_taken_over_and_deleted".to_owned(), provider::run));
     trials.push(trial("role_is_made_merged_reconciled_and_taken_away".to_owned(), role::run));
+    trials.push(trial("file_is_planned_applied_reconciled_and_taken_away".to_owned(), whole::run));
+    trials.push(trial("file_is_applied_with_the_printed_policy_alone".to_owned(), whole::least_privilege));
     trials.push(trial("bucket_is_what_the_docs_promise".to_owned(), readers::bucket));
     if !listing {
         build_issuerctl();

@@ -1,5 +1,7 @@
 //! The EKS Anywhere operator: one command on the management cluster's kubeconfig, right after `create cluster`.
 
+use std::path::PathBuf;
+
 use base64ct::{Base64, Encoding};
 use issuerctl_e2e::{ApiServer, Etcd, Flags, Pod, Publisher, exchange, repository};
 
@@ -14,8 +16,17 @@ open("cluster.key", "wb").write(key.private_bytes(s.Encoding.PEM, s.PrivateForma
 open("cluster.pub", "wb").write(key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))
 "#;
 
-pub(crate) fn run(version: &str) {
-    let publisher = Publisher::new();
+/// A management cluster that holds the Secret of a workload cluster, and that cluster.
+pub(crate) struct Clusters {
+    pub(crate) workload: ApiServer,
+    pub(crate) management: ApiServer,
+    /// Of an account that may read the Secret and nothing else.
+    pub(crate) kubeconfig: PathBuf,
+    _etcd: Etcd,
+}
+
+/// Starts both; the workload cluster signs for this issuer.
+pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Clusters {
     let (desk, authority) = (&publisher.desk, &publisher.authority);
     let etcd = Etcd::start(version);
     desk.python(CLUSTER_API_KEY, &[]).succeeded();
@@ -32,7 +43,7 @@ pub(crate) fn run(version: &str) {
         "management-keys/sa.key",
         "management-keys/sa.pub",
     );
-    management.apply(&secret(&desk_text(&publisher, "cluster.key"), &desk_text(&publisher, "cluster.pub")));
+    management.apply(&secret(&desk_text(publisher, "cluster.key"), &desk_text(publisher, "cluster.pub")));
     // The docs' own Role, and a kubeconfig of its ServiceAccount, which may do nothing else.
     management.make_account("issuerctl/issuerctl");
     let role = repository().join("docs/rbac/secret-reader.yaml");
@@ -44,16 +55,26 @@ pub(crate) fn run(version: &str) {
     };
     assert!(limited("get secrets/prod-sa"));
     assert!(!limited("list secrets") && !limited("get secrets/other-sa") && !limited("get configmaps"));
-    let workload = start("workload", &publisher.issuer("prod"), "cluster.key", "cluster.pub");
+    let workload = start("workload", issuer, "cluster.key", "cluster.pub");
+    Clusters { workload, management, kubeconfig, _etcd: etcd }
+}
 
+/// Fails if the cluster's private key stands in what was printed.
+pub(crate) fn hides_the_key(publisher: &Publisher, printed: &str) {
+    let private = desk_text(publisher, "cluster.key");
+    let mut body = private.lines().filter(|line| !line.starts_with('-'));
+    assert!(!body.any(|line| printed.contains(line)), "a private value was printed");
+}
+
+pub(crate) fn run(version: &str) {
+    let publisher = Publisher::new();
+    let Clusters { workload, management, kubeconfig, .. } = &clusters(&publisher, version, &publisher.issuer("prod"));
     let flow = Flow::new(format!("EKS Anywhere operator (Kubernetes {version})"));
     let published = flow.step("issuerctl publish --cluster prod --to s3://…", 1, || {
         publisher.publish(&format!("--cluster prod --kubeconfig {}", kubeconfig.display()), "prod").ended(0)
     });
     assert_eq!(published.out, format!("{}\n", publisher.issuer("prod")));
-    let private = desk_text(&publisher, "cluster.key");
-    let body: Vec<&str> = private.lines().filter(|line| !line.starts_with('-')).collect();
-    assert!(!body.iter().any(|line| published.err.contains(line)), "a private value was printed");
+    hides_the_key(&publisher, &published.err);
 
     let account = flow.step("provider and role (MinIO's configuration here)", 2, || publisher.account("prod"));
     let token = workload.token("default/app");

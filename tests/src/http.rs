@@ -25,8 +25,13 @@ pub(crate) fn post(url: &str, form: &[(&str, &str)]) -> (u16, String) {
 
 /// Posts the body of a form.
 pub(crate) fn post_body(url: &str, body: String) -> (u16, String) {
+    post_as(url, "application/x-www-form-urlencoded", body)
+}
+
+/// Posts a body of any type: status and body.
+pub(crate) fn post_as(url: &str, media_type: &str, body: String) -> (u16, String) {
     block_on(async {
-        let request = client(None).post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
+        let request = client(None).post(url).header("content-type", media_type).body(body);
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     })

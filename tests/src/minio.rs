@@ -6,7 +6,7 @@ use std::process::Command;
 use issuer_test_support::Authority;
 
 use crate::process::{Process, free_port};
-use crate::{Desk, http, installed};
+use crate::{Desk, Proxy, http, installed};
 
 /// The root user of both.
 pub const USER: &str = "issuerctl-root";
@@ -58,15 +58,18 @@ impl AwsAccount {
     /// # Errors
     /// What its STS says of the issuer, whose documents it reads while it starts.
     pub fn start(authority: &Authority, issuer: &str) -> Result<Self, String> {
-        let account = Self::trusting(Some(authority), issuer)?;
+        Ok(Self::trusting(Some(authority), issuer)?.with_the_object(authority))
+    }
+
+    fn with_the_object(self, authority: &Authority) -> Self {
         let desk = Desk::new(authority)
             .with("AWS_ACCESS_KEY_ID", USER)
             .with("AWS_SECRET_ACCESS_KEY", PASSWORD)
-            .with("AWS_ENDPOINT_URL", account.url());
+            .with("AWS_ENDPOINT_URL", self.url());
         desk.file("hello", "hello");
         desk.aws("s3 mb s3://data").succeeded();
         desk.aws("s3 cp hello s3://data/hello").succeeded();
-        Ok(account)
+        self
     }
 
     /// The same without any object, and without trust in the issuer's certificate where there is no authority.
@@ -74,6 +77,18 @@ impl AwsAccount {
     /// # Errors
     /// As [`AwsAccount::start`].
     pub fn trusting(authority: Option<&Authority>, issuer: &str) -> Result<Self, String> {
+        Self::reading(authority, issuer, None)
+    }
+
+    /// The same as [`AwsAccount::start`], with an STS that reaches the issuer through a proxy.
+    ///
+    /// # Errors
+    /// As [`AwsAccount::start`].
+    pub fn behind(proxy: &Proxy, authority: &Authority, issuer: &str) -> Result<Self, String> {
+        Ok(Self::reading(Some(authority), issuer, Some(proxy))?.with_the_object(authority))
+    }
+
+    fn reading(authority: Option<&Authority>, issuer: &str, proxy: Option<&Proxy>) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let certs = folder.path().join("certs");
         std::fs::create_dir_all(certs.join("CAs")).unwrap();
@@ -87,6 +102,9 @@ impl AwsAccount {
             .env("MINIO_IDENTITY_OPENID_CONFIG_URL", format!("{issuer}/.well-known/openid-configuration"))
             .env("MINIO_IDENTITY_OPENID_CLIENT_ID", "sts.amazonaws.com")
             .env("MINIO_IDENTITY_OPENID_ROLE_POLICY", "readonly");
+        if let Some(proxy) = proxy {
+            command.env("HTTPS_PROXY", proxy.url()).env_remove("NO_PROXY");
+        }
         let mut process = Process::start("minio-account", &command, folder.path());
         let role_arn = process.wait_for(|log| {
             if let Some((_, why)) = log.split_once("Unable to initialize OpenID: ") {

@@ -31,6 +31,13 @@ impl Moto {
         Self { _process: process, _folder: folder, url }
     }
 
+    /// From now on every call needs a policy that allows it.
+    pub fn enforce_policies(&self) {
+        let (status, answer) =
+            http::post_as(&format!("{}/moto-api/reset-auth", self.url), "text/plain", "0".to_owned());
+        assert_eq!(status, 200, "{answer}");
+    }
+
     /// For every `--endpoint-url`.
     pub fn url(&self) -> &str {
         &self.url

@@ -76,10 +76,13 @@ fn failed<E>(action: &'static str, resource: &str, error: &SdkError<E, Response>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    let status = error.raw_response().map(|response| response.status().as_u16());
     let (code, message, resource) = (issuer_session::code(error), issuer_session::message(error), resource.to_owned());
     match code.as_deref() {
         code if issuer_session::is_about_credentials(code, &message) => Error::Credentials { message },
-        Some("AccessDenied" | "AccessDeniedException") => {
+        code if matches!(code, Some("AccessDenied" | "AccessDeniedException"))
+            || (code.is_none() && status == Some(403)) =>
+        {
             let (refused, on) = refused(&message);
             let (action, resource) = (refused.unwrap_or(action).to_owned(), on.map_or(resource, str::to_owned));
             Error::Denied { action, resource, message }

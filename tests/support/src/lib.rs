@@ -8,4 +8,4 @@ mod tls;
 
 pub use kubernetes::{ApiServer, Reply};
 pub use s3::{ACCESS_KEY, S3Server, SECRET_KEY};
-pub use tls::Authority;
+pub use tls::{Authority, ISSUER_HOST};

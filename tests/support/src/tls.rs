@@ -11,6 +11,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+/// A host that no DNS knows, for issuers without a port: a proxy leads to it.
+pub const ISSUER_HOST: &str = "oidc.issuerctl.test";
+
 /// A throw-away authority and the servers it vouches for.
 pub struct Authority {
     certificate_pem: String,
@@ -40,7 +43,7 @@ impl Authority {
         &self.certificate_pem
     }
 
-    /// A certificate for localhost and its key, in PEM.
+    /// A certificate for localhost and [`ISSUER_HOST`], and its key, in PEM.
     pub fn server_pem(&self) -> (String, String) {
         let (certificate, key) = self.server();
         (certificate.pem(), key.serialize_pem())
@@ -59,7 +62,7 @@ impl Authority {
 
     fn server(&self) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(["localhost", "127.0.0.1", ISSUER_HOST].map(str::to_owned)).unwrap();
         // Python's strict mode wants both.
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -201,9 +201,7 @@ pub(crate) async fn policy(
             Some(url) => url.clone(),
             None => open_one_s3(document, aws).await?.1,
         };
-        if purpose != Purpose::Remove || prune {
-            parts.push(policies::list_roles());
-        }
+        parts.push(policies::list_roles());
         match (&document.issuer.spec.provider, purpose) {
             (Some(_), Purpose::Publish) => parts.push(policies::apply_provider(iam, &url, &document.provider_needs())),
             (Some(_), Purpose::Remove) => parts.push(policies::delete_provider(iam, &url)),
