@@ -1,5 +1,7 @@
 //! S3 as AWS has it since April 2023: new buckets block public access and know no ACLs.
 
+mod aws;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -8,9 +10,10 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::dto::*;
 use s3s::service::S3ServiceBuilder;
-use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+use self::aws::Aws;
 use crate::Authority;
 use crate::server::Server;
 
@@ -51,6 +54,7 @@ struct State {
     blocks: HashMap<String, PublicAccessBlockConfiguration>,
     ownership: HashMap<String, OwnershipControls>,
     locations: HashMap<String, String>,
+    tags: HashMap<String, Vec<Tag>>,
     /// Whether objects may have ACLs, as in buckets made before April 2023.
     acls: bool,
     /// Objects that everybody may read by an ACL.
@@ -295,175 +299,5 @@ impl S3Access for Door {
             return if public { Ok(()) } else { Err(s3_error!(AccessDenied, "Access Denied")) };
         }
         Ok(())
-    }
-}
-
-/// The objects of s3s-fs, and what it does not have.
-struct Aws {
-    objects: FileSystem,
-    state: Arc<Mutex<State>>,
-}
-
-impl Aws {
-    fn state(&self, bucket: &str) -> S3Result<MutexGuard<'_, State>> {
-        let state = self.state.lock().unwrap();
-        if state.root.join(bucket).is_dir() {
-            Ok(state)
-        } else {
-            Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
-        }
-    }
-}
-
-fn by_somebody_else<T, U>(input: T, request: &S3Request<U>) -> S3Request<T> {
-    S3Request {
-        input,
-        method: request.method.clone(),
-        uri: request.uri.clone(),
-        headers: Default::default(),
-        extensions: Default::default(),
-        credentials: None,
-        region: None,
-        service: None,
-        trailing_headers: None,
-    }
-}
-
-fn not_set(code: &'static str) -> S3Error {
-    S3Error::with_message(S3ErrorCode::from_bytes(code.as_bytes()).unwrap(), "not set")
-}
-
-#[async_trait::async_trait]
-impl S3 for Aws {
-    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
-        let name = request.input.bucket.clone();
-        let location = request
-            .input
-            .create_bucket_configuration
-            .as_ref()
-            .and_then(|configuration| configuration.location_constraint.as_ref())
-            .map(|location| location.as_str().to_owned());
-        if self.state.lock().unwrap().root.join(&name).is_dir() {
-            return Err(s3_error!(BucketAlreadyOwnedByYou));
-        }
-        let response = self.objects.create_bucket(request).await?;
-        self.state.lock().unwrap().new_bucket(&name, location);
-        Ok(response)
-    }
-
-    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-        self.objects.head_bucket(request).await
-    }
-
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        drop(self.state(&request.input.bucket)?);
-        self.objects.get_object(request).await
-    }
-
-    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let is_due = |intruder: &mut Intruder| intruder.before.as_ref().is_none_or(|key| *key == request.input.key);
-        let intruder = self.state(&request.input.bucket)?.intruder.take_if(is_due);
-        if let Some(Intruder { bucket, key, bytes, .. }) = intruder {
-            let body = StreamingBlob::from(Body::from(bytes));
-            let input = PutObjectInput::builder()
-                .bucket(bucket)
-                .key(key)
-                .body(Some(body))
-                .content_type(Some("application/json".to_owned()))
-                .cache_control(Some("public, max-age=300".to_owned()))
-                .build()
-                .unwrap();
-            self.objects.put_object(by_somebody_else(input, &request)).await?;
-        }
-        {
-            let mut state = self.state(&request.input.bucket)?;
-            let object = (request.input.bucket.clone(), request.input.key.clone());
-            match &request.input.acl {
-                Some(_) if !state.acls => return Err(not_set("AccessControlListNotSupported")),
-                Some(acl) if acl.as_str() == ObjectCannedACL::PUBLIC_READ => state.readable.insert(object),
-                // A new object has no more than its owner's.
-                _ => state.readable.remove(&object),
-            };
-        }
-        self.objects.put_object(request).await
-    }
-
-    async fn get_object_acl(&self, request: S3Request<GetObjectAclInput>) -> S3Result<S3Response<GetObjectAclOutput>> {
-        let state = self.state(&request.input.bucket)?;
-        if !state.root.join(&request.input.bucket).join(&request.input.key).is_file() {
-            return Err(s3_error!(NoSuchKey, "The specified key does not exist."));
-        }
-        let everybody = Grantee {
-            type_: Type::from_static(Type::GROUP),
-            uri: Some("http://acs.amazonaws.com/groups/global/AllUsers".to_owned()),
-            display_name: None,
-            email_address: None,
-            id: None,
-        };
-        let read = Permission::from_static(Permission::READ);
-        let grant = Grant { grantee: Some(everybody), permission: Some(read) };
-        let is_readable = state.readable.contains(&(request.input.bucket, request.input.key));
-        let grants = if is_readable { vec![grant] } else { Vec::new() };
-        Ok(S3Response::new(GetObjectAclOutput { grants: Some(grants), ..GetObjectAclOutput::default() }))
-    }
-
-    async fn get_bucket_policy(
-        &self,
-        request: S3Request<GetBucketPolicyInput>,
-    ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
-        let state = self.state(&request.input.bucket)?;
-        let policy = state.policies.get(&request.input.bucket).cloned().ok_or_else(|| not_set("NoSuchBucketPolicy"))?;
-        Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy) }))
-    }
-
-    async fn put_bucket_policy(
-        &self,
-        request: S3Request<PutBucketPolicyInput>,
-    ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
-        let mut state = self.state(&request.input.bucket)?;
-        if state.blocks.get(&request.input.bucket).is_some_and(|block| block.block_public_policy == Some(true)) {
-            return Err(s3_error!(AccessDenied, "public policies are blocked by the BlockPublicPolicy setting"));
-        }
-        let policy = state.overwritten.take().unwrap_or(request.input.policy);
-        state.policies.insert(request.input.bucket, policy);
-        Ok(S3Response::new(PutBucketPolicyOutput::default()))
-    }
-
-    async fn get_public_access_block(
-        &self,
-        request: S3Request<GetPublicAccessBlockInput>,
-    ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
-        let state = self.state(&request.input.bucket)?;
-        let block = state.blocks.get(&request.input.bucket).cloned();
-        let block = block.ok_or_else(|| not_set("NoSuchPublicAccessBlockConfiguration"))?;
-        Ok(S3Response::new(GetPublicAccessBlockOutput { public_access_block_configuration: Some(block) }))
-    }
-
-    async fn put_public_access_block(
-        &self,
-        request: S3Request<PutPublicAccessBlockInput>,
-    ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
-        let mut state = self.state(&request.input.bucket)?;
-        state.blocks.insert(request.input.bucket, request.input.public_access_block_configuration);
-        Ok(S3Response::new(PutPublicAccessBlockOutput::default()))
-    }
-
-    async fn get_bucket_ownership_controls(
-        &self,
-        request: S3Request<GetBucketOwnershipControlsInput>,
-    ) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
-        let state = self.state(&request.input.bucket)?;
-        let controls = state.ownership.get(&request.input.bucket).cloned();
-        let controls = controls.ok_or_else(|| not_set("OwnershipControlsNotFoundError"))?;
-        Ok(S3Response::new(GetBucketOwnershipControlsOutput { ownership_controls: Some(controls) }))
-    }
-
-    async fn put_bucket_ownership_controls(
-        &self,
-        request: S3Request<PutBucketOwnershipControlsInput>,
-    ) -> S3Result<S3Response<PutBucketOwnershipControlsOutput>> {
-        let mut state = self.state(&request.input.bucket)?;
-        state.ownership.insert(request.input.bucket, request.input.ownership_controls);
-        Ok(S3Response::new(PutBucketOwnershipControlsOutput::default()))
     }
 }

@@ -1,0 +1,147 @@
+//! Taking a site away, on a server that speaks S3 over real HTTP. The request log shows what was asked.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use issuer_discovery::{IssuerUrl, Ports, Shape};
+use issuer_jwks::{JwkSet, WeakKeys};
+use issuer_publish::{
+    AccessMode, Error, Folder, PlanOptions, S3, S3Options, Site, Store, plan, plan_removal, publish, remove,
+};
+use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
+
+const KEYS: &str = "prod/keys.json";
+
+fn issuer(path: &str) -> IssuerUrl {
+    IssuerUrl::parse(&format!("https://oidc.example.com/{path}"), Ports::Refuse).unwrap()
+}
+
+async fn published(store: &Store, path: &str) {
+    let jwks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden/cases/rsa2048/jwks.json");
+    let keys = JwkSet::parse(&fs::read(jwks).unwrap(), WeakKeys::Refuse).unwrap();
+    let (site, options) = (Site { keys, issuer: issuer(path), shape: Shape::Irsa }, PlanOptions::default());
+    let plan = plan(store, &site, &options).await.unwrap();
+    publish(store, &site, &options, plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
+}
+
+fn store(server: &S3Server, path: &str) -> Store {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-west-2"))
+        .endpoint_url(server.endpoint())
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
+        .force_path_style(true)
+        .build();
+    let options =
+        S3Options { max_age_secs: 300, create_bucket: true, access: AccessMode::Policy, ..S3Options::default() };
+    let location = format!("s3://my-oidc/{path}").parse().unwrap();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    Store::S3(Box::new(S3::with_client(client, location, options, "us-west-2".to_owned())))
+}
+
+#[tokio::test]
+async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys() {
+    let server = S3Server::start();
+    let store = store(&server, "prod");
+    published(&store, "prod").await;
+    server.take_log();
+    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    insta::assert_snapshot!(removal.to_string(), @r#"
+    s3://my-oidc/prod
+      - document      .well-known/openid-configuration
+      - document      keys.json
+      - key           "HSsv1GH636Pc9xR4JZOxMXKRXUODPrcRvki4Be1MKlo"
+      - access        the statement that lets everybody read the two documents
+      - bucket        my-oidc
+    "#);
+    let mut reads = server.take_log();
+    reads.sort();
+    insta::assert_snapshot!(reads.join("\n"), @r#"
+    GetBucketPolicy
+    GetBucketTagging
+    GetObject prod/.well-known/openid-configuration
+    GetObject prod/keys.json
+    ListObjectsV2
+    "#);
+    assert_eq!(remove(&store, &removal).await.unwrap(), None);
+    insta::assert_snapshot!(server.take_log().join("\n"), @r#"
+    DeleteObject prod/.well-known/openid-configuration if-match=…
+    DeleteObject prod/keys.json if-match=…
+    GetBucketPolicy
+    DeleteBucketPolicy
+    GetBucketPolicy
+    DeleteBucket
+    "#);
+    assert!(plan_removal(&store, &issuer("prod")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn another_issuer_of_the_bucket_keeps_its_documents_and_the_bucket() {
+    let server = S3Server::start();
+    let (prod, test) = (store(&server, "prod"), store(&server, "test"));
+    published(&prod, "prod").await;
+    published(&test, "test").await;
+    let removal = plan_removal(&test, &issuer("test")).await.unwrap();
+    assert!(removal.to_string().contains("it holds prod/.well-known/openid-configuration too: kept"), "{removal}");
+    assert_eq!(remove(&test, &removal).await.unwrap().as_deref(), Some("my-oidc"));
+    assert!(server.get("my-oidc", KEYS).is_some() && server.get("my-oidc", "test/keys.json").is_none());
+    let policy = server.policy("my-oidc").unwrap();
+    assert!(policy.contains("prod/keys.json") && !policy.contains("test/keys.json"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_bucket_and_statements_of_others_stay() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let store = store(&server, "prod");
+    published(&store, "prod").await;
+    let ours = server.policy("my-oidc").unwrap();
+    let theirs = r#"{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*"}"#;
+    server.set_policy("my-oidc", &ours.replace("\"Statement\":[", &format!("\"Statement\":[{theirs},")));
+    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    remove(&store, &removal).await.unwrap();
+    assert_eq!(server.policy("my-oidc").unwrap(), format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#));
+    assert!(server.block("my-oidc").is_some(), "the bucket is gone");
+}
+
+#[tokio::test]
+async fn documents_of_another_issuer_and_keys_that_came_meanwhile_are_not_removed() {
+    let server = S3Server::start();
+    let store = store(&server, "prod");
+    published(&store, "prod").await;
+    let error = plan_removal(&store, &issuer("other")).await.unwrap_err();
+    assert!(matches!(error, Error::OtherIssuer { .. }), "{error}");
+    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    server.put_before_write("my-oidc", KEYS, b"{\"keys\":[]}");
+    let error = remove(&store, &removal).await.unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+    assert_eq!(server.get("my-oidc", KEYS).unwrap(), b"{\"keys\":[]}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_tagged_is_made_all_the_same_and_stays_later() {
+    let server = S3Server::start();
+    server.refuse("PutBucketTagging", "AccessDenied");
+    let store = store(&server, "prod");
+    published(&store, "prod").await;
+    server.refuse_nothing();
+    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    assert!(!removal.to_string().contains("- bucket"), "{removal}");
+    remove(&store, &removal).await.unwrap();
+    assert!(server.block("my-oidc").is_some(), "a bucket that nobody says is ours was deleted");
+}
+
+#[tokio::test]
+async fn a_folder_keeps_what_others_put_there() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::Folder(Folder::new(root.path()));
+    published(&store, "prod").await;
+    fs::write(root.path().join(".well-known/security.txt"), "theirs").unwrap();
+    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    remove(&store, &removal).await.unwrap();
+    assert!(!root.path().join("keys.json").exists() && root.path().join(".well-known/security.txt").exists());
+    assert!(plan_removal(&store, &issuer("prod")).await.unwrap().is_empty());
+    let nowhere = Store::Folder(Folder::new(root.path().join("nowhere")));
+    assert!(plan_removal(&nowhere, &issuer("prod")).await.unwrap().is_empty());
+}
