@@ -11,6 +11,7 @@
 
 mod admin;
 mod bootstrap;
+mod examples;
 mod figures;
 mod least_privilege;
 mod one_command;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     trials.push(trial("role_is_made_merged_reconciled_and_taken_away".to_owned(), role::run));
     trials.push(trial("file_is_planned_applied_reconciled_and_taken_away".to_owned(), whole::run));
     trials.push(trial("file_is_applied_with_the_printed_policy_alone".to_owned(), whole::least_privilege));
+    trials.push(trial("examples_fit_the_schema_and_are_planned_and_applied".to_owned(), examples::run));
     trials.push(trial("bucket_is_what_the_docs_promise".to_owned(), readers::bucket));
     if !listing {
         build_issuerctl();

@@ -167,6 +167,30 @@ fn the_schema_in_the_docs_is_the_one_of_the_types() {
     assert_eq!(std::fs::read_to_string(path).unwrap(), text, "UPDATE_DOCS=1 writes it anew");
 }
 
+#[test]
+fn what_the_docs_show_is_a_file() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let mut seen = 0;
+    for page in ["README.md", "docs/file.md"] {
+        let text = std::fs::read_to_string(format!("{root}/{page}")).unwrap();
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            assert!(parse(block).is_ok(), "{page}: {:?}\n{block}", parse(block));
+            seen += 1;
+        }
+    }
+    for entry in std::fs::read_dir(format!("{root}/docs/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            let file = path.join("issuer.yaml");
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(parse(&text).is_ok(), "{}: {:?}", file.display(), parse(&text));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "only {seen} files were found");
+}
+
 proptest! {
     #[test]
     fn no_text_stops_the_parser(text in "(\\PC|[\\n{}\\[\\]:&*!|>-]){0,200}") {
