@@ -127,6 +127,20 @@ pub enum Error {
         /// As given.
         text: String,
     },
+    /// More thumbprints than a provider has room for.
+    #[error("{count} thumbprints were given, and a provider has room for {limit}")]
+    Thumbprints {
+        /// How many.
+        count: usize,
+        /// How many IAM takes.
+        limit: usize,
+    },
+    /// A policy of the account that is found neither here nor made.
+    #[error("a policy named {name} is there already, under another path")]
+    PolicyElsewhere {
+        /// Its name.
+        name: String,
+    },
     /// A tag that IAM does not take, or one that issuerctl itself uses.
     #[error("{text:?} is no tag: {reason}")]
     Tag {
@@ -204,6 +218,7 @@ impl Error {
             | Self::Path { .. }
             | Self::ForeignPolicy { .. }
             | Self::ForeignInline { .. }
+            | Self::PolicyElsewhere { .. }
             | Self::InUse { .. }
             | Self::Changed { .. } => Category::Conflict,
             Self::Denied { .. } | Self::Credentials { .. } => Category::NotPermitted,
@@ -229,6 +244,9 @@ impl Error {
             }
             Self::Path { .. } => "leave --path off, or give the role another name".to_owned(),
             Self::ForeignInline { .. } => "give yours another name".to_owned(),
+            Self::PolicyElsewhere { .. } => {
+                "names of policies are one for the whole account: give yours another name, or attach that one by its ARN".to_owned()
+            }
             Self::InUse { .. } => {
                 "take the role out of its instance profile, or away from whoever uses it, and run again".to_owned()
             }

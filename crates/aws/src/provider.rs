@@ -11,6 +11,9 @@ use crate::{Audience, Error};
 /// How many providers an account has room for where nobody asked for more (IAM quotas).
 const QUOTA: usize = 100;
 
+/// How many thumbprints a provider has room for (IAM API, `thumbprintListType`).
+const THUMBPRINTS: usize = 5;
+
 /// What is wanted of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSpec {
@@ -143,10 +146,14 @@ impl ProviderPlan {
     /// Compares what is wanted with what is there.
     ///
     /// # Errors
-    /// [`Error::Nothing`] without an audience.
+    /// [`Error::Nothing`] without an audience; [`Error::Thumbprints`].
     pub fn new(spec: &ProviderSpec, found: &Found) -> Result<Self, Error> {
         if spec.audiences.is_empty() {
             return Err(Error::Nothing { what: "audience" });
+        }
+        let count = thumbprints(spec).len();
+        if count > THUMBPRINTS {
+            return Err(Error::Thumbprints { count, limit: THUMBPRINTS });
         }
         let mut plan = Self {
             arn: found.arn.clone(),
@@ -273,8 +280,15 @@ fn unique(spec: &ProviderSpec) -> Vec<String> {
     audiences
 }
 
+/// Each once.
 fn thumbprints(spec: &ProviderSpec) -> Vec<String> {
-    spec.thumbprints.iter().map(|thumbprint| thumbprint.as_str().to_owned()).collect()
+    let mut each: Vec<String> = Vec::new();
+    for thumbprint in &spec.thumbprints {
+        if !each.iter().any(|present| present == thumbprint.as_str()) {
+            each.push(thumbprint.as_str().to_owned());
+        }
+    }
+    each
 }
 
 #[cfg(test)]
@@ -349,6 +363,17 @@ mod tests {
         let many: Vec<String> = (0..95).map(|n| format!("arn:aws:iam::111122223333:oidc-provider/x/{n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(ProviderPlan::new(&spec(&["a"]), &found(None, &many)).unwrap().notices.len(), 1);
+    }
+
+    #[test]
+    fn a_thumbprint_counts_once_and_more_than_iam_takes_are_refused() {
+        let print = |digit: char| digit.to_string().repeat(40).parse::<Thumbprint>().unwrap();
+        let mut wanted = spec(&["a"]);
+        wanted.thumbprints = vec![print('a'), print('a')];
+        let plan = ProviderPlan::new(&wanted, &found(None, &[])).unwrap();
+        assert!(matches!(&plan.steps[..], [ProviderStep::Create { thumbprints, .. }] if thumbprints.len() == 1));
+        wanted.thumbprints = "abcdef".chars().map(print).collect();
+        assert!(matches!(ProviderPlan::new(&wanted, &found(None, &[])), Err(Error::Thumbprints { count: 6, .. })));
     }
 
     #[test]

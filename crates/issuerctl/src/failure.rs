@@ -93,7 +93,9 @@ impl Failure {
 impl From<issuer_discovery::IssuerUrlError> for Failure {
     fn from(error: issuer_discovery::IssuerUrlError) -> Self {
         let hint = match &error {
-            issuer_discovery::IssuerUrlError::Port { .. } => Some("with readers other than AWS, give --allow-port"),
+            issuer_discovery::IssuerUrlError::Port { .. } => Some(
+                "serve it on port 443; for readers other than AWS, publish, verify and discovery take --allow-port",
+            ),
             issuer_discovery::IssuerUrlError::TrailingSlash { .. } => {
                 Some("leave the slash off here, in --service-account-issuer and in IAM alike")
             }

@@ -272,11 +272,19 @@ impl Iam {
                     .policy_name(policy)
                     .policy_document(document.to_string())
                     .set_tags(Some(tags));
-                request
-                    .send()
-                    .await
-                    .map(drop)
-                    .map_err(|error| failed("iam:CreatePolicy", &self.policy_arn(policy), &error))
+                let arn = self.policy_arn(policy);
+                let Err(error) = request.send().await else { return Ok(()) };
+                match failed("iam:CreatePolicy", &arn, &error) {
+                    // Either somebody has just made it, or it lies under another path, where its ARN is another one.
+                    Error::Changed { message, resource } => {
+                        pause(2).await;
+                        match self.get_policy(&arn, name).await? {
+                            Some(_) => Err(Error::Changed { message, resource }),
+                            None => Err(Error::PolicyElsewhere { name: policy.clone() }),
+                        }
+                    }
+                    other => Err(other),
+                }
             }
             RoleStep::UpdatePolicy { arn, to, surplus_version, .. } => {
                 if let Some(version) = surplus_version {

@@ -11,6 +11,8 @@ use crate::trust;
 /// What is taken away of a role.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RoleDeletion {
+    /// The role that is there.
+    pub arn: Option<String>,
     /// In order; the last one is [`RoleStep::Delete`] where nothing of others is left.
     pub steps: Vec<RoleStep>,
     /// Why the role itself stays.
@@ -27,6 +29,7 @@ impl RoleDeletion {
     pub fn new(found: &RoleFound, issuer: Option<&IssuerUrl>) -> Self {
         let mut deletion = Self::default();
         let Some(role) = &found.role else { return deletion };
+        deletion.arn = Some(role.arn.clone());
         let ours = role.trusted_by_us();
         let (gone, stay): (Vec<String>, Vec<String>) =
             ours.iter().cloned().partition(|sid| issuer.is_none_or(|issuer| *sid == trust::sid(issuer)));

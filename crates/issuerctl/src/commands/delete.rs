@@ -161,7 +161,8 @@ fn parts(planned: &Planned, args: &DeleteArgs) -> Vec<(String, String)> {
         parts.push((provider.arn.clone(), line));
     }
     for (name, deletion) in planned.roles.iter().filter(|(_, deletion)| !deletion.is_empty()) {
-        parts.push((name.to_string(), format!("role {name}\n{deletion}")));
+        let arn = deletion.arn.clone().unwrap_or_else(|| name.to_string());
+        parts.push((arn, format!("role {name}\n{deletion}")));
     }
     for left in &planned.left {
         let text = match args.prune {

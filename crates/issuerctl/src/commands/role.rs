@@ -271,7 +271,7 @@ fn delete(args: &RoleDeleteArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         output::json(&RoleChange {
             schema_version: output::SCHEMA_VERSION,
             role: args.name.as_str(),
-            arn: "",
+            arn: deletion.arn.as_deref().unwrap_or_default(),
             dry_run: args.dry_run,
             changed: deletion.changes_anything(),
             steps: deletion.steps.iter().map(ToString::to_string).collect(),

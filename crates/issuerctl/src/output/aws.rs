@@ -48,7 +48,7 @@ pub(crate) struct ProviderState<'a> {
 pub(crate) struct RoleChange<'a> {
     pub(crate) schema_version: u32,
     pub(crate) role: &'a str,
-    /// Empty for `role delete`.
+    /// Empty where `role delete` finds no role.
     pub(crate) arn: &'a str,
     pub(crate) dry_run: bool,
     /// Whether anything was changed, or would be.
