@@ -204,11 +204,14 @@ pub(crate) fn run() {
     bench.apply("").ended(0);
     let kept = bench.delete("").ended(0);
     assert!(kept.err.contains("of others: kept; --force"), "{}", kept.err);
+    // A provider that still trusts them needs the documents.
+    assert!(bench.has("s3api head-object --bucket my-oidc --key prod/keys.json"));
     assert!(bench.has("s3api list-objects-v2 --bucket my-oidc"));
     let providers = bench.aws("iam list-open-id-connect-providers");
     assert_eq!(providers["OpenIDConnectProviderList"].as_array().unwrap().len(), 1);
     bench.delete("--force").ended(0);
     assert_eq!(bench.aws("iam list-open-id-connect-providers")["OpenIDConnectProviderList"], json!([]));
+    assert!(!bench.has("s3api head-object --bucket my-oidc --key prod/keys.json"));
 }
 
 /// A user who has the printed policies and nothing else. moto's IAM knows no resources, so those of IAM's own statements are

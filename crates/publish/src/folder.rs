@@ -101,7 +101,8 @@ impl Folder {
         if bytes.len() > MAX_INPUT_BYTES {
             return Err(not("larger than 1 MiB"));
         }
-        let version = Version(Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)));
+        // A file has no place to say who made it.
+        let version = Version { tag: Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)), ours: true };
         Ok(Some(Stored { bytes, version, headers_match: is_world_readable(&metadata) }))
     }
 }

@@ -16,16 +16,19 @@ pub struct Removal {
     documents: Vec<(&'static str, Version)>,
     /// The keys in them, for people.
     kids: Vec<String>,
+    /// Documents that were there before issuerctl came.
+    kept: Vec<&'static str>,
     statement: bool,
     own_bucket: Option<OwnBucket>,
 }
 
 impl Removal {
-    /// What is there of this issuer.
+    /// What is there of this issuer. Documents that issuerctl found there go only by `force`; while one of them stays, so does
+    /// what lets the world read it.
     ///
     /// # Errors
     /// [`Error::OtherIssuer`]: the documents are of another one; [`Error::Unreadable`]: nothing says whose they are.
-    pub fn new(location: &str, issuer: &IssuerUrl, present: &Present) -> Result<Self, Error> {
+    pub fn new(location: &str, issuer: &IssuerUrl, present: &Present, force: bool) -> Result<Self, Error> {
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
         let unreadable = |name: &str, reason: String| Error::Unreadable { location: place(name), reason, mend: None };
         if let Some(stored) = &present.discovery {
@@ -41,22 +44,23 @@ impl Removal {
             Some(Err(error)) if present.discovery.is_none() => return Err(unreadable(KEYS_NAME, error.to_string())),
             _ => Vec::new(),
         };
-        let documents = [(DISCOVERY_NAME, &present.discovery), (KEYS_NAME, &present.keys)];
+        let there = [(DISCOVERY_NAME, &present.discovery), (KEYS_NAME, &present.keys)];
+        let there = there.into_iter().filter_map(|(name, stored)| Some((name, stored.as_ref()?.version.clone())));
+        let (documents, kept): (Vec<_>, Vec<_>) = there.partition(|(_, version)| version.ours || force);
+        let keys_go = documents.iter().any(|(name, _)| *name == KEYS_NAME);
         Ok(Self {
             location: location.to_owned(),
-            documents: documents
-                .into_iter()
-                .filter_map(|(name, stored)| Some((name, stored.as_ref()?.version.clone())))
-                .collect(),
-            kids,
-            statement: present.statement,
-            own_bucket: present.own_bucket.clone(),
+            statement: present.statement && kept.is_empty(),
+            own_bucket: present.own_bucket.clone().filter(|_| kept.is_empty()),
+            kids: if keys_go { kids } else { Vec::new() },
+            kept: kept.into_iter().map(|(name, _)| name).collect(),
+            documents,
         })
     }
 
     /// Whether there is nothing to take away.
     pub fn is_empty(&self) -> bool {
-        self.documents.is_empty() && !self.statement && self.own_bucket.is_none()
+        self.documents.is_empty() && self.kept.is_empty() && !self.statement && self.own_bucket.is_none()
     }
 
     /// Whether anything goes; a bucket of ours that holds something else stays.
@@ -74,6 +78,8 @@ impl Removal {
     pub fn steps(&self) -> Vec<String> {
         let mut steps: Vec<String> = self.documents.iter().map(|(name, _)| format!("- document      {name}")).collect();
         steps.extend(self.kids.iter().map(|kid| format!("- key           {kid:?}")));
+        let kept = self.kept.iter();
+        steps.extend(kept.map(|name| format!("= document      {name} (of others: kept; --force deletes it)")));
         if self.statement {
             steps.push("- access        the statement that lets everybody read the two documents".to_owned());
         }
@@ -102,8 +108,8 @@ impl fmt::Display for Removal {
 ///
 /// # Errors
 /// Those of [`Store::read_for_removal`] and [`Removal::new`].
-pub async fn plan_removal(store: &Store, issuer: &IssuerUrl) -> Result<Removal, Error> {
-    Removal::new(&store.location(), issuer, &store.read_for_removal().await?)
+pub async fn plan_removal(store: &Store, issuer: &IssuerUrl, force: bool) -> Result<Removal, Error> {
+    Removal::new(&store.location(), issuer, &store.read_for_removal().await?, force)
 }
 
 /// Takes it away, and gives the name of a bucket of ours that stays because it holds something else.

@@ -25,6 +25,9 @@ use crate::{Condition, Error, Published, Stored, Version};
 /// The `Content-Type` of the documents.
 pub const MEDIA_TYPE: &str = "application/json";
 
+/// Metadata of an object (`x-amz-meta-…`) that issuerctl made, and did not find there.
+const CREATED: &str = "issuerctl-created";
+
 /// How a bucket is reached and made public.
 #[derive(Debug, Clone, Default)]
 pub struct S3Options {
@@ -120,8 +123,11 @@ impl S3 {
             .set_acl((self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead))
             .body(ByteStream::from(bytes.to_vec()));
         let request = match condition {
-            Condition::Absent => request.if_none_match("*"),
-            Condition::Unchanged(Version(etag)) => request.if_match(etag),
+            Condition::Absent => request.if_none_match("*").metadata(CREATED, "true"),
+            Condition::Unchanged(Version { tag, ours }) => {
+                let request = request.if_match(tag);
+                if *ours { request.metadata(CREATED, "true") } else { request }
+            }
         };
         request.send().await.map(|_| ()).map_err(|error| match code(&error).as_deref() {
             // 412 and 409, and 404 of an If-Match on a document that is gone.
@@ -168,7 +174,8 @@ impl S3 {
         let Some(etag) = object.e_tag().filter(|etag| !etag.is_empty()) else {
             return Err(Error::NoEtag { location: location() });
         };
-        let version = Version(etag.to_owned());
+        let ours = object.metadata().is_some_and(|metadata| metadata.contains_key(CREATED));
+        let version = Version { tag: etag.to_owned(), ours };
         let bytes = collect(object.body).await.map_err(|reason| match reason {
             None => Error::NotADocument { location: location(), what: "larger than 1 MiB" },
             Some(message) => Error::Call { call: "GetObject", resource: key.to_owned(), message },

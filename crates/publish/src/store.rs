@@ -4,7 +4,11 @@ use crate::{AccessPlan, Error, Folder, S3};
 
 /// The state of a document that a plan was made against: an ETag, or the hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version(pub(crate) String);
+pub struct Version {
+    pub(crate) tag: String,
+    /// Whether issuerctl made the document, which stays known when it is written anew.
+    pub(crate) ours: bool,
+}
 
 /// A document as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]

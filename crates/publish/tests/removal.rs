@@ -46,7 +46,7 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     let store = store(&server, "prod");
     published(&store, "prod").await;
     server.take_log();
-    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     insta::assert_snapshot!(removal.to_string(), @r#"
     s3://my-oidc/prod
       - document      .well-known/openid-configuration
@@ -73,7 +73,7 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     GetBucketPolicy
     DeleteBucket
     "#);
-    assert!(plan_removal(&store, &issuer("prod")).await.unwrap().is_empty());
+    assert!(plan_removal(&store, &issuer("prod"), false).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn another_issuer_of_the_bucket_keeps_its_documents_and_the_bucket() {
     let (prod, test) = (store(&server, "prod"), store(&server, "test"));
     published(&prod, "prod").await;
     published(&test, "test").await;
-    let removal = plan_removal(&test, &issuer("test")).await.unwrap();
+    let removal = plan_removal(&test, &issuer("test"), false).await.unwrap();
     assert!(removal.to_string().contains("it holds prod/.well-known/openid-configuration too: kept"), "{removal}");
     assert_eq!(remove(&test, &removal).await.unwrap().as_deref(), Some("my-oidc"));
     assert!(server.get("my-oidc", KEYS).is_some() && server.get("my-oidc", "test/keys.json").is_none());
@@ -99,7 +99,7 @@ async fn a_bucket_and_statements_of_others_stay() {
     let ours = server.policy("my-oidc").unwrap();
     let theirs = r#"{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*"}"#;
     server.set_policy("my-oidc", &ours.replace("\"Statement\":[", &format!("\"Statement\":[{theirs},")));
-    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     remove(&store, &removal).await.unwrap();
     assert_eq!(server.policy("my-oidc").unwrap(), format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#));
     assert!(server.block("my-oidc").is_some(), "the bucket is gone");
@@ -110,13 +110,35 @@ async fn documents_of_another_issuer_and_keys_that_came_meanwhile_are_not_remove
     let server = S3Server::start();
     let store = store(&server, "prod");
     published(&store, "prod").await;
-    let error = plan_removal(&store, &issuer("other")).await.unwrap_err();
+    let error = plan_removal(&store, &issuer("other"), false).await.unwrap_err();
     assert!(matches!(error, Error::OtherIssuer { .. }), "{error}");
-    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     server.put_before_write("my-oidc", KEYS, b"{\"keys\":[]}");
     let error = remove(&store, &removal).await.unwrap_err();
     assert!(matches!(error, Error::Changed { .. }), "{error}");
     assert_eq!(server.get("my-oidc", KEYS).unwrap(), b"{\"keys\":[]}");
+}
+
+#[tokio::test]
+async fn documents_that_were_there_before_stay_readable_until_forced() {
+    let (theirs, server) = (S3Server::start(), S3Server::start());
+    let before = store(&theirs, "prod");
+    published(&before, "prod").await;
+    server.make_bucket("my-oidc");
+    for name in [KEYS, "prod/.well-known/openid-configuration"] {
+        server.put("my-oidc", name, &theirs.get("my-oidc", name).unwrap());
+    }
+    let store = store(&server, "prod");
+    // Twice: what is written anew is not taken for one's own.
+    published(&store, "prod").await;
+    published(&store, "prod").await;
+    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    assert!(!removal.changes_anything() && removal.to_string().contains("keys.json (of others: kept"), "{removal}");
+    remove(&store, &removal).await.unwrap();
+    assert!(server.get("my-oidc", KEYS).is_some() && server.policy("my-oidc").unwrap().contains(KEYS));
+    let removal = plan_removal(&store, &issuer("prod"), true).await.unwrap();
+    remove(&store, &removal).await.unwrap();
+    assert!(server.get("my-oidc", KEYS).is_none() && server.policy("my-oidc").is_none());
 }
 
 #[tokio::test]
@@ -126,7 +148,7 @@ async fn what_cannot_be_tagged_is_made_all_the_same_and_stays_later() {
     let store = store(&server, "prod");
     published(&store, "prod").await;
     server.refuse_nothing();
-    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     assert!(!removal.to_string().contains("- bucket"), "{removal}");
     remove(&store, &removal).await.unwrap();
     assert!(server.block("my-oidc").is_some(), "a bucket that nobody says is ours was deleted");
@@ -138,10 +160,10 @@ async fn a_folder_keeps_what_others_put_there() {
     let store = Store::Folder(Folder::new(root.path()));
     published(&store, "prod").await;
     fs::write(root.path().join(".well-known/security.txt"), "theirs").unwrap();
-    let removal = plan_removal(&store, &issuer("prod")).await.unwrap();
+    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     remove(&store, &removal).await.unwrap();
     assert!(!root.path().join("keys.json").exists() && root.path().join(".well-known/security.txt").exists());
-    assert!(plan_removal(&store, &issuer("prod")).await.unwrap().is_empty());
+    assert!(plan_removal(&store, &issuer("prod"), false).await.unwrap().is_empty());
     let nowhere = Store::Folder(Folder::new(root.path().join("nowhere")));
-    assert!(plan_removal(&nowhere, &issuer("prod")).await.unwrap().is_empty());
+    assert!(plan_removal(&nowhere, &issuer("prod"), false).await.unwrap().is_empty());
 }

@@ -41,8 +41,8 @@ pub(crate) struct ApplyArgs {
 
 /// Take away what `apply` made: provider, roles, documents
 ///
-/// What others added stays, a provider that others made too; the bucket goes only if issuerctl made it and nothing else is in
-/// it. Every role of the issuer stops working.
+/// What others made or added stays, and the documents stay as long as a provider trusts them; the bucket goes only if
+/// issuerctl made it and nothing else is in it. Every role of the issuer stops working.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -51,7 +51,7 @@ Examples:
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
-    /// Delete the provider although issuerctl did not make it
+    /// Delete provider and documents although issuerctl did not make them
     #[arg(long)]
     pub(crate) force: bool,
     /// Take roles away, too, that were taken out of the file earlier

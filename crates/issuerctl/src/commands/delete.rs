@@ -25,7 +25,7 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
         }
         let wait = talk.wait("reading what is there");
         let (opened, iam) = whole::open(documents, &args.aws, talk).await?;
-        let mut planned = try_join_all(opened.iter().map(|opened| plan(opened, iam.as_ref(), args.prune))).await?;
+        let mut planned = try_join_all(opened.iter().map(|opened| plan(opened, iam.as_ref(), args))).await?;
         wait.finish_and_clear();
         for (opened, planned) in opened.iter().zip(&planned) {
             for notice in &planned.notices {
@@ -52,7 +52,8 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
 
 /// What there is to take away of one issuer.
 struct Planned {
-    provider: Option<Provider>,
+    /// The provider, and whether it goes: of others, or not in the file, it stays unless forced.
+    provider: Option<(Provider, bool)>,
     roles: Vec<(RoleName, RoleDeletion)>,
     /// Roles that were taken out of the file earlier.
     left: Vec<Left>,
@@ -62,17 +63,22 @@ struct Planned {
 
 impl Planned {
     fn changes(&self, args: &DeleteArgs) -> bool {
-        self.provider.as_ref().is_some_and(|provider| provider.may_be_deleted(args.force).is_ok())
+        self.provider.as_ref().is_some_and(|(_, goes)| *goes)
             || self.roles.iter().any(|(_, deletion)| !deletion.steps.is_empty())
             || (args.prune && self.left.iter().any(|left| !left.deletion.steps.is_empty()))
-            || self.site.as_ref().is_some_and(|site| site.changes_anything())
+            || self.removal().is_some_and(Removal::changes_anything)
+    }
+
+    /// Whoever has the documents of an issuer that a provider still trusts has every role of it, so they stay with it.
+    fn removal(&self) -> Option<&Removal> {
+        self.site.as_ref().filter(|_| self.provider.as_ref().is_none_or(|(_, goes)| *goes))
     }
 }
 
-async fn plan(opened: &Opened, iam: Option<&Iam>, prune: bool) -> Result<Planned, Failure> {
+async fn plan(opened: &Opened, iam: Option<&Iam>, args: &DeleteArgs) -> Result<Planned, Failure> {
     let site = async {
         match &opened.store {
-            Some(store) => issuer_publish::plan_removal(store, &opened.url).await.map(Some),
+            Some(store) => issuer_publish::plan_removal(store, &opened.url, args.force).await.map(Some),
             None => Ok(None),
         }
     };
@@ -80,18 +86,15 @@ async fn plan(opened: &Opened, iam: Option<&Iam>, prune: bool) -> Result<Planned
         let iam = iam.filter(|_| opened.document.needs_iam());
         let Some(iam) = iam else { return Ok((None, Vec::new(), (Vec::new(), None))) };
         let issuer = &opened.document.issuer;
-        let provider = async {
-            match &issuer.spec.provider {
-                Some(_) => iam.provider(&opened.url).await,
-                None => Ok(None),
-            }
-        };
         let roles = try_join_all(issuer.spec.roles.iter().map(|role| async {
             let deletion = iam.plan_role_deletion(&role.name, Some(&opened.url)).await?;
             Ok::<_, issuer_aws::Error>((role.name.clone(), deletion))
         }));
-        let (provider, roles, left) = tokio::join!(provider, roles, whole::left(opened, iam, prune));
-        Ok::<_, Failure>((provider?, roles?, left?))
+        let (provider, roles, left) =
+            tokio::join!(iam.provider(&opened.url), roles, whole::left(opened, iam, args.prune));
+        let goes = |provider: &Provider| args.force || (issuer.spec.provider.is_some() && provider.is_ours());
+        let provider = provider?.map(|provider| (goes(&provider), provider)).map(|(goes, provider)| (provider, goes));
+        Ok::<_, Failure>((provider, roles?, left?))
     };
     let (site, in_iam) = tokio::join!(site, in_iam);
     let (provider, roles, (left, notice)) = in_iam?;
@@ -108,7 +111,7 @@ async fn carry_out(
 ) -> Result<bool, Failure> {
     let mut changed = false;
     if let Some(iam) = iam {
-        if let Some(provider) = planned.provider.as_ref().filter(|p| p.may_be_deleted(args.force).is_ok()) {
+        if let Some((provider, true)) = &planned.provider {
             iam.delete_provider(provider, args.force).await?;
         }
         let left = planned.left.iter_mut().filter(|_| args.prune).map(|left| (&left.name, &mut left.deletion));
@@ -117,7 +120,7 @@ async fn carry_out(
             changed |= deletion.changes_anything();
         }
     }
-    if let (Some(store), Some(removal)) = (&opened.store, &planned.site)
+    if let (Some(store), Some(removal)) = (&opened.store, planned.removal())
         && let Some(bucket) = issuer_publish::remove(store, removal).await?
     {
         talk.note(&format!("the bucket {bucket} stays: something else is in it"));
@@ -153,12 +156,14 @@ fn object<'a>(opened: &'a Opened, planned: &'a Planned, args: &DeleteArgs) -> Wh
 /// Each part with its resource and its text.
 fn parts(planned: &Planned, args: &DeleteArgs) -> Vec<(String, String)> {
     let mut parts = Vec::new();
-    if let Some(provider) = &planned.provider {
-        let line = match provider.may_be_deleted(args.force) {
-            Ok(()) => format!("  - provider    {}\n", provider.arn),
-            Err(_) => format!("  = provider    {} (of others: kept; --force deletes it)\n", provider.arn),
+    if let Some((provider, goes)) = &planned.provider {
+        let arn = &provider.arn;
+        let line = match (goes, provider.is_ours()) {
+            (true, _) => format!("  - provider    {arn}\n"),
+            (false, false) => format!("  = provider    {arn} (of others: kept; --force deletes it)\n"),
+            (false, true) => format!("  = provider    {arn} (not in the file: kept; --force deletes it)\n"),
         };
-        parts.push((provider.arn.clone(), line));
+        parts.push((arn.clone(), line));
     }
     for (name, deletion) in planned.roles.iter().filter(|(_, deletion)| !deletion.is_empty()) {
         let arn = deletion.arn.clone().unwrap_or_else(|| name.to_string());
@@ -172,7 +177,11 @@ fn parts(planned: &Planned, args: &DeleteArgs) -> Vec<(String, String)> {
         parts.push((left.arn.clone(), format!("role {} (taken out of the file)\n{text}", left.name)));
     }
     if let Some(removal) = planned.site.as_ref().filter(|removal| !removal.is_empty()) {
-        parts.push((removal.location().to_owned(), removal.to_string()));
+        let text = match planned.removal() {
+            Some(removal) => removal.to_string(),
+            None => format!("{}\n  = document      both (a provider still trusts them: kept)\n", removal.location()),
+        };
+        parts.push((removal.location().to_owned(), text));
     }
     parts
 }

@@ -204,7 +204,7 @@ pub(crate) async fn policy(
         parts.push(policies::list_roles());
         match (&document.issuer.spec.provider, purpose) {
             (Some(_), Purpose::Publish) => parts.push(policies::apply_provider(iam, &url, &document.provider_needs())),
-            (Some(_), Purpose::Remove) => parts.push(policies::delete_provider(iam, &url)),
+            (_, Purpose::Remove) => parts.push(policies::delete_provider(iam, &url)),
             _ => parts.push(policies::show_provider(iam, &url)),
         }
         for role in &document.issuer.spec.roles {

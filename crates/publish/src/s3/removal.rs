@@ -38,13 +38,13 @@ impl S3 {
         Ok(Present { keys: keys?, discovery: discovery?, statement, own_bucket })
     }
 
-    pub(crate) async fn remove(&self, name: &str, Version(etag): &Version) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         let key = self.location.object_key(name);
         let request = || {
             let request = self.client.delete_object().bucket(self.location.bucket.as_str()).key(&key);
             request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
         };
-        let mut answer = request().if_match(etag).send().await;
+        let mut answer = request().if_match(&version.tag).send().await;
         // A compatible store may have no conditional deletion.
         if matches!(&answer, Err(error) if self.has_no_such_thing(code(error).as_deref(), error)) {
             answer = request().send().await;
