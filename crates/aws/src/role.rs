@@ -113,8 +113,14 @@ impl fmt::Display for RoleName {
 }
 
 impl RoleSpec {
+    /// The ARN that a role made from this has.
+    pub fn arn(&self) -> String {
+        let path = self.path.as_ref().map_or("/", RolePath::as_str);
+        iam_arn(self.trust.partition, &self.trust.account, "role", &format!("{path}{}", self.name))
+    }
+
     /// The ARN of a policy of the account by its name.
-    pub(crate) fn policy_arn(&self, name: &str) -> String {
+    pub fn policy_arn(&self, name: &str) -> String {
         iam_arn(self.trust.partition, &self.trust.account, "policy", &format!("/{name}"))
     }
 }

@@ -45,6 +45,11 @@ impl FromStr for Tag {
 }
 
 impl Tag {
+    /// Whether a tag of this key is issuerctl's own.
+    pub fn is_own(key: &str) -> bool {
+        key.starts_with(OWN)
+    }
+
     /// A tag that IAM takes and that is not one of issuerctl's own.
     ///
     /// # Errors

@@ -177,6 +177,11 @@ impl TrustPolicy {
         self.to_json().chars().filter(|c| !c.is_whitespace()).count()
     }
 
+    /// As JSON, to stand within something else.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
     /// Compact JSON, as it is sent to IAM.
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
