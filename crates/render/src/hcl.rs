@@ -1,0 +1,237 @@
+//! HCL in the form that `terraform fmt` gives it (HCL native syntax specification; Terraform style guide).
+
+use std::fmt;
+
+use issuer_aws::Tags;
+use serde_json::Value;
+
+/// A block without labels, such as `import`, or with them, such as `resource`.
+#[derive(Debug)]
+pub(crate) struct Block {
+    head: String,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+enum Member {
+    Line {
+        name: &'static str,
+        value: String,
+    },
+    /// Several lines, which stand by themselves.
+    Lines(String),
+}
+
+impl Block {
+    pub(crate) fn new(head: impl Into<String>) -> Self {
+        Self { head: head.into(), members: Vec::new() }
+    }
+
+    pub(crate) fn resource(kind: &str, label: &str) -> Self {
+        Self::new(format!("resource \"{kind}\" \"{label}\""))
+    }
+
+    /// An expression as it is.
+    pub(crate) fn expression(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.members.push(Member::Line { name, value: value.into() });
+        self
+    }
+
+    /// How others refer to a resource.
+    pub(crate) fn address(&self) -> String {
+        let labels: Vec<&str> = self.head.split('"').skip(1).step_by(2).collect();
+        labels.join(".")
+    }
+
+    /// A block within, with expressions.
+    pub(crate) fn block(mut self, name: &str, lines: &[(&str, &str)]) -> Self {
+        let lines: String = lines.iter().map(|(name, value)| format!("    {name} = {value}\n")).collect();
+        self.members.push(Member::Lines(format!("  {name} {{\n{lines}  }}\n")));
+        self
+    }
+
+    pub(crate) fn text(self, name: &'static str, value: &str) -> Self {
+        let value = quoted(value);
+        self.expression(name, value)
+    }
+
+    pub(crate) fn texts<'a>(self, name: &'static str, values: impl IntoIterator<Item = &'a str>) -> Self {
+        let values: Vec<String> = values.into_iter().map(quoted).collect();
+        self.expression(name, format!("[{}]", values.join(", ")))
+    }
+
+    /// Nothing, where there are none.
+    pub(crate) fn tags(mut self, tags: &Tags) -> Self {
+        if tags.is_empty() {
+            return self;
+        }
+        let keys: Vec<String> = tags.keys().map(|key| quoted_key(key)).collect();
+        let width = keys.iter().map(|key| key.chars().count()).max().unwrap_or_default();
+        let pairs =
+            keys.iter().zip(tags.values()).map(|(key, value)| format!("    {key:width$} = {}\n", quoted(value)));
+        self.members.push(Member::Lines(format!("  tags = {{\n{}  }}\n", pairs.collect::<String>())));
+        self
+    }
+
+    /// A policy as people read it. It is no `jsonencode`, which would order its members anew.
+    pub(crate) fn policy(mut self, name: &'static str, policy: &Value) -> Self {
+        let text = in_heredoc(&format!("{policy:#}"));
+        let lines: String = text.lines().map(|line| format!("    {line}\n")).collect();
+        self.members.push(Member::Lines(format!("  {name} = <<-EOT\n{lines}  EOT\n")));
+        self
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {{", self.head)?;
+        let is_line = |member: &Member| matches!(member, Member::Line { .. });
+        for (number, group) in self.members.chunk_by(|a, b| is_line(a) && is_line(b)).enumerate() {
+            if number > 0 {
+                writeln!(f)?;
+            }
+            let names = group.iter().map(|member| if let Member::Line { name, .. } = member { name.len() } else { 0 });
+            let width = names.max().unwrap_or_default();
+            for member in group {
+                match member {
+                    Member::Line { name, value } => writeln!(f, "  {name:width$} = {value}")?,
+                    Member::Lines(text) => f.write_str(text)?,
+                }
+            }
+        }
+        writeln!(f, "}}")
+    }
+}
+
+/// Lines of comment, whatever the text is.
+pub(crate) fn comment(text: &str) -> String {
+    format!("# {}\n", text.replace(char::is_control, " "))
+}
+
+/// A template that is exactly this text.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    each(text, |c, opens| match (c, opens) {
+        (_, Opens::Template) => out.extend([c, c]),
+        (_, Opens::Escape) => out.push_str(&escaped(c)),
+        ('"' | '\\', _) => out.extend(['\\', c]),
+        ('\n', _) => out.push_str("\\n"),
+        ('\r', _) => out.push_str("\\r"),
+        ('\t', _) => out.push_str("\\t"),
+        _ if c.is_alphanumeric() || c == ' ' || c.is_ascii_graphic() => out.push(c),
+        _ => out.push_str(&escaped(c)),
+    });
+    out.push('"');
+    out
+}
+
+/// The same where the columns count: `terraform fmt` counts what a reader sees as one character.
+fn quoted_key(text: &str) -> String {
+    quoted(text).chars().map(|c| if c <= '\u{2ff}' { c.to_string() } else { escaped(c) }).collect()
+}
+
+/// JSON as the text of a heredoc, which knows no backslash; where HCL has no way, JSON's own escape is one.
+fn in_heredoc(json: &str) -> String {
+    let mut out = String::new();
+    let mut units = [0; 2];
+    each(json, |c, opens| match opens {
+        Opens::Template => out.extend([c, c]),
+        // HCL brings texts into Unicode's normal form C; all of Latin-1 is in it.
+        Opens::No if c <= '\u{ff}' => out.push(c),
+        _ => out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"))),
+    });
+    out
+}
+
+/// What a character begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opens {
+    No,
+    /// A template, unless it is doubled.
+    Template,
+    /// A template, and after another `$` or `%` it would not be read as the doubled one.
+    Escape,
+}
+
+fn each(text: &str, mut take: impl FnMut(char, Opens)) {
+    let mut before = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let opens = match (c, chars.peek()) {
+            ('$' | '%', Some('{')) if matches!(before, Some('$' | '%')) => Opens::Escape,
+            ('$' | '%', Some('{')) => Opens::Template,
+            _ => Opens::No,
+        };
+        take(c, opens);
+        before = Some(c);
+    }
+}
+
+fn escaped(c: char) -> String {
+    match u32::from(c) {
+        code @ ..=0xffff => format!("\\u{code:04X}"),
+        code => format!("\\U{code:08X}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64ct::Encoding;
+    use serde_json::json;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    const NASTY: [&str; 14] = [
+        "${a}",
+        "$${a}",
+        "$$${a}",
+        "%{if a}",
+        "%%{a}",
+        "$%{a}",
+        "%${a}",
+        "$",
+        "${",
+        "\\${a}\"\\",
+        "a\nb\r\tc",
+        "\u{1}\u{7f}\u{2028}\u{feff}",
+        "é한𝄞😀",
+        "\\u0041 ~ EOT",
+    ];
+
+    #[test]
+    fn what_would_open_a_template_is_doubled() {
+        assert_eq!(quoted("${a} %{b} $c 100% \"\\\n"), r#""$${a} %%{b} $c 100% \"\\\n""#);
+        assert_eq!(in_heredoc(r#"{"a":"${b}"}"#), r#"{"a":"$${b}"}"#);
+        assert_eq!(comment("a\nresource \"x\" {"), "# a resource \"x\" {\n");
+    }
+
+    #[test]
+    fn terraform_itself_reads_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = json!({"Statement": NASTY});
+        let tags = NASTY.iter().map(|text| (format!("k{text}"), (*text).to_owned())).collect::<Tags>();
+        let block = Block::new("locals").text("all", &NASTY.join("|")).tags(&tags).policy("policy", &policy);
+        std::fs::write(folder.path().join("main.tf"), block.to_string()).unwrap();
+        let console = Command::new("terraform")
+            .arg("console")
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let Ok(mut console) = console else {
+            println!("skipped: there is no terraform");
+            return;
+        };
+        let asked = "base64encode(jsonencode([local.all, local.tags, local.policy]))\n";
+        console.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
+        let output = console.wait_with_output().unwrap();
+        let encoded = String::from_utf8(output.stdout).unwrap().trim().trim_matches('"').to_owned();
+        let decoded = base64ct::Base64::decode_vec(&encoded).unwrap();
+        let [all, seen, text]: [Value; 3] = serde_json::from_slice(&decoded).unwrap();
+        assert_eq!(all, NASTY.join("|"));
+        assert_eq!(seen, json!(tags));
+        assert_eq!(serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap(), policy);
+        assert_eq!(text.as_str().unwrap().lines().next(), Some("{"), "no indentation is left");
+    }
+}

@@ -1,0 +1,239 @@
+//! Resources of the aws provider of Terraform and OpenTofu (registry documentation of `hashicorp/aws`, version 6).
+
+use std::collections::BTreeMap;
+
+use issuer_publish::{AccessMode, MEDIA_TYPE};
+
+use crate::hcl::{Block, comment, quoted};
+use crate::labels::Labels;
+use crate::whole::{Bucket, Object, Site, Whole, WholeProvider, WholeRole};
+use crate::{Error, Existing, Rendering};
+
+/// Version 6.0 of the aws provider is the first in which a resource names its region, which is a part of the issuer URL. That
+/// an OIDC provider needs no thumbprints is older.
+const PROVIDER: &str = r#"  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 6.0"
+    }
+  }
+"#;
+
+/// The first version of Terraform with `import` blocks; OpenTofu has always had them.
+const IMPORTS: &str = "  required_version = \">= 1.5\"\n\n";
+
+/// HCL as `terraform fmt` writes it: one plain resource for each thing, documents byte for byte. What `existing` names comes
+/// with an `import` block, and what others have a part in is merged with what is there.
+///
+/// # Errors
+/// [`Error::Conflict`], [`Error::NotText`], [`Error::Aws`], [`Error::Publish`].
+pub fn terraform(documents: &[Rendering], existing: &Existing) -> Result<String, Error> {
+    let whole = Whole::new(documents, existing)?;
+    let mut out = Output::default();
+    for bucket in &whole.buckets {
+        out.bucket(bucket);
+    }
+    for site in &whole.sites {
+        out.site(site);
+    }
+    for provider in &whole.providers {
+        out.provider(provider)?;
+    }
+    for role in &whole.roles {
+        out.role(role);
+    }
+    let core = if out.imports { IMPORTS } else { "" };
+    Ok(format!("{}\nterraform {{\n{core}{PROVIDER}}}\n{}", header(documents, &whole), out.text))
+}
+
+#[derive(Default)]
+struct Output {
+    text: String,
+    labels: Labels,
+    /// How a bucket is named by what is in it.
+    buckets: BTreeMap<String, String>,
+    /// What has to be there before a bucket's objects.
+    access: BTreeMap<String, String>,
+    /// The discovery documents' addresses, by issuer.
+    discovery: BTreeMap<String, String>,
+    note: String,
+    imports: bool,
+}
+
+impl Output {
+    fn bucket(&mut self, bucket: &Bucket<'_>) {
+        let label = self.labels.hcl("aws_s3_bucket", bucket.name);
+        let there = bucket.existing;
+        let id = format!("{}@{}", bucket.name, bucket.region);
+        let of_bucket = |kind: &str, label: &str| Block::resource(kind, label).text("region", bucket.region);
+        if bucket.is_made {
+            let block = of_bucket("aws_s3_bucket", &label).text("bucket", bucket.name);
+            self.buckets.insert(bucket.name.to_owned(), format!("aws_s3_bucket.{label}.id"));
+            self.put(&block, there.map(|_| id.clone()));
+        } else {
+            self.buckets.insert(bucket.name.to_owned(), quoted(bucket.name));
+        }
+        let Some(policy) = &bucket.policy else { return };
+        let name = self.buckets[bucket.name].clone();
+        if !bucket.is_made {
+            self.say(&format!(
+                "The bucket {} is made elsewhere. These settings hold for the whole of it.",
+                bucket.name
+            ));
+        }
+        let ownership = of_bucket("aws_s3_bucket_ownership_controls", &label)
+            .expression("bucket", &name)
+            .block("rule", &[("object_ownership", "\"BucketOwnerEnforced\"")]);
+        self.put(&ownership, there.filter(|there| there.ownership).map(|_| id.clone()));
+        let block = of_bucket("aws_s3_bucket_public_access_block", &label)
+            .expression("bucket", &name)
+            .expression("block_public_acls", "true")
+            .expression("ignore_public_acls", "true")
+            .expression("block_public_policy", "false")
+            .expression("restrict_public_buckets", "false");
+        self.put(&block, there.filter(|there| there.block).map(|_| id.clone()));
+        if !bucket.is_made && there.is_none() {
+            self.say("This replaces the whole policy of the bucket: add the statements that it has already, if any.");
+        }
+        let block = of_bucket("aws_s3_bucket_policy", &label)
+            .expression("bucket", &name)
+            .expression("depends_on", format!("[aws_s3_bucket_public_access_block.{label}]"))
+            .policy("policy", policy);
+        self.put(&block, there.filter(|there| there.policy.is_some()).map(|_| id));
+        self.access.insert(bucket.name.to_owned(), format!("aws_s3_bucket_policy.{label}"));
+    }
+
+    /// Whoever finds the discovery document finds the keys it speaks of.
+    fn site(&mut self, site: &Site<'_>) {
+        let before = self.access.get(site.site.location.bucket.as_str()).cloned();
+        let keys = self.object(site, &site.keys, "keys", before);
+        let discovery = self.object(site, &site.discovery, "discovery", Some(keys));
+        self.discovery.insert(site.document.issuer.to_string(), discovery);
+    }
+
+    fn object(&mut self, site: &Site<'_>, object: &Object<'_>, name: &str, after: Option<String>) -> String {
+        let label = self.labels.hcl("aws_s3_object", &format!("{}_{name}", site.document.name));
+        let bucket = site.site.location.bucket.as_str();
+        let mut block = Block::resource("aws_s3_object", &label)
+            .text("region", &site.site.region)
+            .expression("bucket", &self.buckets[bucket])
+            .text("key", &object.key)
+            .text("content", object.content)
+            .text("content_type", MEDIA_TYPE)
+            .text("cache_control", &site.site.cache_control);
+        if site.site.access == AccessMode::Acl {
+            block = block.text("acl", "public-read");
+        }
+        if let Some(after) = after {
+            block = block.expression("depends_on", format!("[{after}]"));
+        }
+        let there = site.existing.filter(|there| there.objects.contains(&object.key));
+        let id = format!("{bucket}/{}@{}", object.key, site.site.region);
+        self.put(&block, there.map(|_| id));
+        format!("aws_s3_object.{label}")
+    }
+
+    /// After the documents, so that it goes before them: a bucket's name that is free again while a provider trusts it is an
+    /// open door.
+    fn provider(&mut self, provider: &WholeProvider<'_>) -> Result<(), Error> {
+        let document = provider.document;
+        let label = self.labels.hcl("aws_iam_openid_connect_provider", &document.name);
+        let mut block = Block::resource("aws_iam_openid_connect_provider", &label)
+            .text("url", document.issuer.as_str())
+            .texts("client_id_list", provider.audiences.iter().map(String::as_str));
+        if !provider.thumbprints.is_empty() {
+            block = block.texts("thumbprint_list", provider.thumbprints.iter().copied());
+        }
+        if let Some(discovery) = self.discovery.get(document.issuer.as_str()) {
+            block = block.expression("depends_on", format!("[{discovery}]"));
+        }
+        let arn = document.provider_arn()?;
+        self.put(&block.tags(&provider.tags), provider.existing.map(|_| arn));
+        Ok(())
+    }
+
+    fn role(&mut self, role: &WholeRole<'_>) {
+        let (name, there) = (role.spec.name.as_str(), role.role());
+        let label = self.labels.hcl("aws_iam_role", name);
+        let mut block = Block::resource("aws_iam_role", &label).text("name", name);
+        if let Some(path) = role.path() {
+            block = block.text("path", path);
+        }
+        if let Some(secs) = role.max_session_secs() {
+            block = block.expression("max_session_duration", secs.to_string());
+        }
+        if let Some(boundary) = role.boundary() {
+            block = block.text("permissions_boundary", boundary);
+        }
+        let block = block.policy("assume_role_policy", &role.trust.to_value()).tags(&role.tags());
+        self.put(&block, there.map(|_| name.to_owned()));
+        let reference = format!("aws_iam_role.{label}.name");
+        for (policy, document) in &role.inline {
+            let label = self.labels.hcl("aws_iam_role_policy", &format!("{name}_{policy}"));
+            let block = Block::resource("aws_iam_role_policy", &label)
+                .text("name", policy)
+                .expression("role", &reference)
+                .policy("policy", document);
+            let there = there.filter(|there| there.inline.contains_key(policy));
+            self.put(&block, there.map(|_| format!("{name}:{policy}")));
+        }
+        for arn in &role.arns {
+            let last = arn.rsplit('/').next().unwrap_or_default();
+            self.attachment(role, &reference, last, quoted(arn), arn);
+        }
+        for (policy, document) in &role.managed {
+            let label = self.labels.hcl("aws_iam_policy", policy);
+            let arn = role.spec.policy_arn(policy);
+            let block = Block::resource("aws_iam_policy", &label).text("name", policy).policy("policy", document);
+            let there = role.existing.is_some_and(|found| found.managed.contains_key(policy));
+            self.put(&block, there.then(|| arn.clone()));
+            self.attachment(role, &reference, policy, format!("aws_iam_policy.{label}.arn"), &arn);
+        }
+    }
+
+    fn attachment(&mut self, role: &WholeRole<'_>, reference: &str, policy: &str, expression: String, arn: &str) {
+        let name = role.spec.name.as_str();
+        let label = self.labels.hcl("aws_iam_role_policy_attachment", &format!("{name}_{policy}"));
+        let block = Block::resource("aws_iam_role_policy_attachment", &label)
+            .expression("role", reference)
+            .expression("policy_arn", expression);
+        let there = role.role().is_some_and(|there| there.attached.iter().any(|attached| attached == arn));
+        self.put(&block, there.then(|| format!("{name}/{arn}")));
+    }
+
+    fn put(&mut self, block: &Block, import: Option<String>) {
+        let note = std::mem::take(&mut self.note);
+        let import = import.map(|id| Block::new("import").expression("to", block.address()).text("id", &id));
+        self.imports |= import.is_some();
+        let import = import.map(|import| format!("{import}\n")).unwrap_or_default();
+        self.text.push_str(&format!("\n{note}{import}{block}"));
+    }
+
+    /// A comment upon what follows.
+    fn say(&mut self, text: &str) {
+        self.note.push_str(&comment(text));
+    }
+}
+
+/// What it is, what it is for, and what it takes over.
+fn header(documents: &[Rendering], whole: &Whole<'_>) -> String {
+    let mut lines = Vec::new();
+    for document in documents {
+        let region = document.site.as_ref().map(|site| format!(", region {}", site.region)).unwrap_or_default();
+        let account = format!("account {} ({}){region}", document.account, document.partition.name);
+        lines.push(format!("{}: what the issuer {} needs in AWS, {account}.", document.name, document.issuer));
+    }
+    lines.push(
+        "Written by issuerctl render terraform. The provider block, with credentials and account, is yours.".to_owned(),
+    );
+    if whole.buckets.iter().any(|bucket| bucket.policy.is_some()) {
+        lines.push("aws_s3_bucket_policy owns the whole policy of its bucket.".to_owned());
+    }
+    if !whole.sites.is_empty() {
+        lines.push("aws_s3_object replaces what is published: keys that it does not have are gone.".to_owned());
+    }
+    if !whole.roles.is_empty() {
+        lines.push("aws_iam_role owns the whole trust policy of its role, and all its tags.".to_owned());
+    }
+    lines.iter().map(|line| comment(line)).collect()
+}

@@ -1,0 +1,302 @@
+//! Several documents as one: a bucket that two share is made once, and a role of two has both statements.
+
+use std::collections::BTreeMap;
+use std::str::from_utf8;
+
+use issuer_aws::{
+    Documents, PolicyArn, Provider, ProviderSpec, Role, RoleFound, RolePath, RoleSpec, Tag, Tags, TrustPolicy,
+};
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+use issuer_publish::{AccessMode, bucket_policy};
+use serde_json::Value;
+
+use crate::{Error, Existing, ExistingBucket, RenderedSite, Rendering};
+
+/// Seconds that the longest session has by itself (IAM API, CreateRole).
+const USUAL_SESSION: u32 = 3600;
+
+/// Everything to be rendered, each thing once.
+pub(crate) struct Whole<'a> {
+    pub(crate) buckets: Vec<Bucket<'a>>,
+    pub(crate) sites: Vec<Site<'a>>,
+    pub(crate) providers: Vec<WholeProvider<'a>>,
+    pub(crate) roles: Vec<WholeRole<'a>>,
+}
+
+/// A bucket and what the documents in it need of it.
+pub(crate) struct Bucket<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) region: &'a str,
+    /// Else it is somebody else's.
+    pub(crate) is_made: bool,
+    /// Where the world reads by a policy: the whole of it.
+    pub(crate) policy: Option<Value>,
+    pub(crate) existing: Option<&'a ExistingBucket>,
+    takes_acls: bool,
+}
+
+/// Two objects.
+pub(crate) struct Site<'a> {
+    pub(crate) document: &'a Rendering,
+    pub(crate) site: &'a RenderedSite,
+    pub(crate) keys: Object<'a>,
+    pub(crate) discovery: Object<'a>,
+    /// Of its bucket.
+    pub(crate) existing: Option<&'a ExistingBucket>,
+}
+
+/// An object of S3.
+pub(crate) struct Object<'a> {
+    pub(crate) key: String,
+    pub(crate) content: &'a str,
+}
+
+/// A provider, with what an existing one has beside.
+pub(crate) struct WholeProvider<'a> {
+    pub(crate) document: &'a Rendering,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) thumbprints: Vec<&'a str>,
+    pub(crate) tags: Tags,
+    pub(crate) existing: Option<&'a Provider>,
+}
+
+/// A role, as all documents together want it.
+pub(crate) struct WholeRole<'a> {
+    /// The first document's, for name and ARNs.
+    pub(crate) spec: &'a RoleSpec,
+    pub(crate) trust: TrustPolicy,
+    pub(crate) arns: Vec<String>,
+    pub(crate) inline: Documents,
+    pub(crate) managed: Documents,
+    pub(crate) existing: Option<&'a RoleFound>,
+    path: Option<RolePath>,
+    boundary: Option<PolicyArn>,
+    max_session_secs: Option<u32>,
+    tags: Tags,
+}
+
+impl<'a> Whole<'a> {
+    pub(crate) fn new(documents: &'a [Rendering], existing: &'a Existing) -> Result<Self, Error> {
+        let mut whole = Self { buckets: Vec::new(), sites: Vec::new(), providers: Vec::new(), roles: Vec::new() };
+        for document in documents {
+            if let Some(site) = &document.site {
+                whole.add_bucket(site, existing)?;
+                whole.add_site(document, site, existing)?;
+            }
+            if let Some(provider) = &document.provider {
+                whole.add_provider(document, provider, existing)?;
+            }
+            for role in &document.roles {
+                whole.add_role(role, existing)?;
+            }
+        }
+        Ok(whole)
+    }
+
+    fn add_bucket(&mut self, site: &'a RenderedSite, existing: &'a Existing) -> Result<(), Error> {
+        let name = site.location.bucket.as_str();
+        let conflict = |reason: &str| Err(conflict(&format!("the bucket {name}"), reason));
+        let index = match self.buckets.iter().position(|bucket| bucket.name == name) {
+            Some(index) => index,
+            None => {
+                let existing = existing.buckets.get(name);
+                let bucket =
+                    Bucket { name, region: &site.region, is_made: false, policy: None, existing, takes_acls: false };
+                self.buckets.push(bucket);
+                self.buckets.len() - 1
+            }
+        };
+        let bucket = &mut self.buckets[index];
+        if bucket.region != site.region {
+            return conflict(&format!("it is in {} and in {}", bucket.region, site.region));
+        }
+        bucket.is_made |= site.create_bucket;
+        bucket.takes_acls |= site.access == AccessMode::Acl;
+        if site.access == AccessMode::Policy {
+            let found = bucket.existing.and_then(|existing| existing.policy.clone());
+            let before = bucket.policy.as_ref().map(Value::to_string).or(found);
+            let after = bucket_policy(&site.location, &site.region, before.as_deref())?.or(before);
+            // It has been read or written just now.
+            bucket.policy = after.and_then(|text| serde_json::from_str(&text).ok());
+        }
+        if bucket.takes_acls && bucket.policy.is_some() {
+            return conflict("it is read by ACLs and by a policy, and where the policy stands no ACL counts");
+        }
+        Ok(())
+    }
+
+    fn add_site(
+        &mut self,
+        document: &'a Rendering,
+        site: &'a RenderedSite,
+        existing: &'a Existing,
+    ) -> Result<(), Error> {
+        if let Some(other) = self.sites.iter().find(|other| other.site.location == site.location) {
+            let reason = format!("{} and {} would overwrite each other", other.document.name, document.name);
+            return Err(conflict(&site.location.to_string(), &reason));
+        }
+        let object = |name, bytes: &'a [u8]| {
+            let key = site.location.object_key(name);
+            match from_utf8(bytes) {
+                Ok(content) => Ok(Object { key, content }),
+                Err(_) => Err(Error::NotText { key }),
+            }
+        };
+        let keys = object(KEYS_NAME, &site.keys_json)?;
+        let discovery = object(DISCOVERY_NAME, &site.discovery_json)?;
+        let existing = existing.buckets.get(site.location.bucket.as_str());
+        self.sites.push(Site { document, site, keys, discovery, existing });
+        Ok(())
+    }
+
+    fn add_provider(
+        &mut self,
+        document: &'a Rendering,
+        spec: &'a ProviderSpec,
+        existing: &'a Existing,
+    ) -> Result<(), Error> {
+        let same = |other: &&WholeProvider<'_>| other.document.issuer == document.issuer;
+        if let Some(other) = self.providers.iter().find(same) {
+            let reason = format!("both {} and {} are about it", other.document.name, document.name);
+            return Err(conflict(&format!("the provider of {}", spec.issuer), &reason));
+        }
+        let arn = document.provider_arn()?;
+        let existing = existing.providers.iter().find(|provider| provider.arn == arn);
+        let mut audiences = Vec::new();
+        for audience in spec.audiences.iter().map(|audience| audience.as_str()) {
+            add(&mut audiences, audience);
+        }
+        let mut tags = Tags::new();
+        if let Some(provider) = existing {
+            for audience in provider.audiences.iter().filter(|_| !spec.prune) {
+                add(&mut audiences, audience);
+            }
+            tags = of_others(&provider.tags);
+        }
+        tags.extend(spec.tags.clone());
+        let thumbprints = spec.thumbprints.iter().map(|thumbprint| thumbprint.as_str()).collect();
+        self.providers.push(WholeProvider { document, audiences, thumbprints, tags, existing });
+        Ok(())
+    }
+
+    fn add_role(&mut self, spec: &'a RoleSpec, existing: &'a Existing) -> Result<(), Error> {
+        // Names of roles are not case-sensitive to IAM.
+        let same = |role: &WholeRole<'_>| role.spec.name.as_str().eq_ignore_ascii_case(spec.name.as_str());
+        let index = match self.roles.iter().position(same) {
+            Some(index) => index,
+            None => {
+                self.roles.push(WholeRole::new(spec, existing.roles.get(spec.name.as_str())));
+                self.roles.len() - 1
+            }
+        };
+        let made = spec.managed.iter().flatten().map(|(name, _)| name);
+        for name in made {
+            let same = |other: &String| other.eq_ignore_ascii_case(name);
+            let elsewhere = self.roles.iter().enumerate().filter(|(other, _)| *other != index);
+            if let Some((_, other)) = elsewhere.into_iter().find(|(_, role)| role.managed.keys().any(same)) {
+                let reason = format!("both {} and {} make it", other.spec.name, spec.name);
+                return Err(conflict(&format!("the policy {name}"), &reason));
+            }
+        }
+        self.roles[index].add(spec)
+    }
+}
+
+impl<'a> WholeRole<'a> {
+    /// The role that is there.
+    pub(crate) fn role(&self) -> Option<&'a Role> {
+        self.existing.and_then(|found| found.role.as_ref())
+    }
+
+    /// Its path, where it is not `/`.
+    pub(crate) fn path(&self) -> Option<&str> {
+        let path = self.role().map(|role| role.path.as_str()).or(self.path.as_ref().map(RolePath::as_str));
+        path.filter(|path| *path != "/")
+    }
+
+    pub(crate) fn boundary(&self) -> Option<&str> {
+        self.boundary.as_ref().map(PolicyArn::as_str).or(self.role().and_then(|role| role.boundary.as_deref()))
+    }
+
+    /// Seconds, where they are not what IAM gives by itself.
+    pub(crate) fn max_session_secs(&self) -> Option<u32> {
+        self.max_session_secs.or(self.role().map(|role| role.max_session_secs)).filter(|secs| *secs != USUAL_SESSION)
+    }
+
+    pub(crate) fn tags(&self) -> Tags {
+        let mut tags = self.role().map(|role| of_others(&role.tags)).unwrap_or_default();
+        tags.extend(self.tags.clone());
+        tags
+    }
+
+    fn new(spec: &'a RoleSpec, existing: Option<&'a RoleFound>) -> Self {
+        let mut role = Self {
+            spec,
+            trust: TrustPolicy::default(),
+            arns: Vec::new(),
+            inline: Documents::new(),
+            managed: Documents::new(),
+            existing,
+            path: None,
+            boundary: None,
+            max_session_secs: None,
+            tags: Tags::new(),
+        };
+        if let Some(there) = role.role() {
+            role.trust = there.trust.clone();
+        }
+        role
+    }
+
+    fn add(&mut self, spec: &RoleSpec) -> Result<(), Error> {
+        if let (Some(path), Some(role)) = (&spec.path, self.role())
+            && path.as_str() != role.path
+        {
+            let (role, there, wanted) = (role.name.to_string(), role.path.clone(), path.to_string());
+            return Err(issuer_aws::Error::Path { role, there, wanted }.into());
+        }
+        self.trust = std::mem::take(&mut self.trust).with(&spec.trust)?;
+        for arn in spec.policy_arns.iter().flatten() {
+            add(&mut self.arns, arn.as_str());
+        }
+        let agreements = [
+            ("inline policies of one name", agree(&mut self.inline, spec.inline.as_ref())),
+            ("managed policies of one name", agree(&mut self.managed, spec.managed.as_ref())),
+            ("tags of one key", agree(&mut self.tags, spec.tags.as_ref())),
+            ("paths", agree_on(&mut self.path, spec.path.as_ref())),
+            ("permissions boundaries", agree_on(&mut self.boundary, spec.boundary.as_ref())),
+            ("longest sessions", agree_on(&mut self.max_session_secs, spec.max_session_secs.as_ref())),
+        ];
+        match agreements.into_iter().find(|(_, agree)| !agree) {
+            Some((what, _)) => {
+                Err(conflict(&format!("the role {}", spec.name), &format!("two documents give it different {what}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Tags without issuerctl's own, which would claim that it made what another tool sees to.
+fn of_others(tags: &Tags) -> Tags {
+    tags.iter().filter(|(key, _)| !Tag::is_own(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn add(list: &mut Vec<String>, text: &str) {
+    if !list.iter().any(|present| present == text) {
+        list.push(text.to_owned());
+    }
+}
+
+/// Adds what is given; whether it agrees with what was there.
+fn agree<T: Clone + PartialEq>(all: &mut BTreeMap<String, T>, given: Option<&BTreeMap<String, T>>) -> bool {
+    given.into_iter().flatten().all(|(name, value)| all.entry(name.clone()).or_insert_with(|| value.clone()) == value)
+}
+
+/// The same for one value.
+fn agree_on<T: Clone + PartialEq>(one: &mut Option<T>, given: Option<&T>) -> bool {
+    given.is_none_or(|given| one.get_or_insert_with(|| given.clone()) == given)
+}
+
+fn conflict(what: &str, reason: &str) -> Error {
+    Error::Conflict { what: what.to_owned(), reason: reason.to_owned() }
+}
