@@ -1,6 +1,7 @@
 //! The command line. Man pages and completions are made from these definitions.
 
 mod aws;
+mod render;
 mod whole;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) use aws::{
     RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
 
+pub(crate) use render::{RenderArgs, RenderCommand};
 pub(crate) use whole::{ApplyArgs, DeleteArgs, FileArgs, PlanArgs, WantedArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     Apply(ApplyArgs),
     Delete(DeleteArgs),
+    #[command(subcommand)]
+    Render(RenderCommand),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

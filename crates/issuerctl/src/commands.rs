@@ -11,6 +11,7 @@ mod man;
 mod plan;
 mod provider;
 mod publish;
+mod render;
 mod role;
 mod verify;
 mod whole;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
         Command::Plan(args) => plan::run(args, format, talk),
         Command::Apply(args) => apply::run(args, format, talk),
         Command::Delete(args) => delete::run(args, format, talk),
+        Command::Render(command) => render::run(command, format, talk),
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, talk),
     }

@@ -158,6 +158,16 @@ impl From<issuer_manifest::Error> for Failure {
     }
 }
 
+impl From<issuer_render::Error> for Failure {
+    fn from(error: issuer_render::Error) -> Self {
+        match error {
+            issuer_render::Error::Aws(error) => error.into(),
+            issuer_render::Error::Publish(error) => error.into(),
+            error => Self::of(Exit::BadInput, &error).hint(error.hint()),
+        }
+    }
+}
+
 impl From<issuer_verify::Error> for Failure {
     fn from(error: issuer_verify::Error) -> Self {
         let unreached = matches!(error, issuer_verify::Error::NoChain { .. });

@@ -161,7 +161,7 @@ impl<'a> From<&'a issuer_verify::Verdict> for Verify<'a> {
     }
 }
 
-/// `completions`, and `--print-iam-policy`.
+/// `completions`, `render`, and `--print-iam-policy`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Script {
     pub(crate) schema_version: u32,
@@ -249,6 +249,18 @@ pub(crate) fn policy(format: OutputFormat, policy: &serde_json::Value) -> Outcom
     let document = format!("{policy:#}");
     match format {
         OutputFormat::Text => line(&document)?,
+        OutputFormat::Json => json(&Script { schema_version: SCHEMA_VERSION, document })?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Ends `render`: the document, exactly or within the JSON object.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn rendered(format: OutputFormat, document: String) -> Outcome {
+    match format {
+        OutputFormat::Text => self::document(&document)?,
         OutputFormat::Json => json(&Script { schema_version: SCHEMA_VERSION, document })?,
     }
     Ok(Exit::Done)

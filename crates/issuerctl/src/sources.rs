@@ -73,10 +73,17 @@ pub(crate) fn of(args: &KeyArgs) -> Vec<Source> {
 /// # Errors
 /// Any source that cannot be read or has no usable key; two sources with different keys under one kid.
 pub(crate) fn read(args: &KeyArgs, talk: &Talk) -> Result<Given, Failure> {
-    let (sources, weak) = (of(args), args.weak());
-    let local = read_files(&sources, weak)?;
-    let remote = if args.is_remote() {
-        Runtime::start()?.block_on(read_clusters(&sources, weak, talk))?
+    read_all(&of(args), args.weak(), talk)
+}
+
+/// The same of sources that were worked out already; a runtime starts only where a cluster is asked.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_all(sources: &[Source], weak: WeakKeys, talk: &Talk) -> Result<Given, Failure> {
+    let local = read_files(sources, weak)?;
+    let remote = if sources.iter().any(|source| source.file().is_none()) {
+        Runtime::start()?.block_on(read_clusters(sources, weak, talk))?
     } else {
         sources.iter().map(|_| None).collect()
     };

@@ -25,7 +25,7 @@ pub use plan::{Change, DocumentPlan, Plan, PlanOptions, Site};
 pub use publish::{Step, apply, plan, publish};
 pub use removal::{Removal, plan_removal, remove};
 pub use s3::{
-    AccessMode, AccessPlan, BucketName, MEDIA_TYPE, Prefix, Purpose, S3, S3Location, S3Options, bucket_policy,
-    permissions,
+    AccessMode, AccessPlan, BucketFound, BucketName, MEDIA_TYPE, Prefix, Purpose, S3, S3Location, S3Options,
+    bucket_policy, permissions,
 };
 pub use store::{Condition, OwnBucket, Present, Published, Store, Stored, Version};

@@ -2,6 +2,7 @@
 
 mod access;
 mod client;
+mod found;
 mod location;
 mod permissions;
 mod policy;
@@ -16,6 +17,7 @@ use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
 
 pub use access::{AccessMode, AccessPlan};
+pub use found::BucketFound;
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;

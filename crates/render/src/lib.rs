@@ -21,5 +21,5 @@ mod whole;
 pub use cloudformation::cloudformation;
 pub use error::Error;
 pub use kubernetes::{ServiceAccounts, kubernetes};
-pub use rendering::{Existing, ExistingBucket, RenderedSite, Rendering};
+pub use rendering::{Existing, ExistingBucket, RenderedDocuments, RenderedSite, Rendering};
 pub use terraform::terraform;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use issuer_aws::{AccountId, Provider, ProviderArn, ProviderSpec, RoleFound, RoleSpec};
+use issuer_aws::{AccountId, Provider, ProviderArn, ProviderSpec, RoleFound, RoleSpec, Tags};
 use issuer_discovery::{IssuerUrl, Partition};
 use issuer_publish::{AccessMode, S3Location};
 
@@ -40,12 +40,19 @@ pub struct RenderedSite {
     pub access: AccessMode,
     /// `Cache-Control` of the documents.
     pub cache_control: String,
+    /// Their bytes; nothing for tools that know no objects.
+    pub documents: Option<RenderedDocuments>,
+    /// The `issuerctl publish` line that puts the documents, for tools that cannot.
+    pub publish_line: String,
+}
+
+/// The bytes of the two documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedDocuments {
     /// The JWK Set.
     pub keys_json: Vec<u8>,
     /// The discovery document.
     pub discovery_json: Vec<u8>,
-    /// The `issuerctl publish` line that puts the documents, for tools that cannot.
-    pub publish_line: String,
 }
 
 /// What exists already.
@@ -68,6 +75,8 @@ pub struct ExistingBucket {
     pub block: bool,
     /// Its policy, which others may have a part in.
     pub policy: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
     /// Keys of those objects of ours that are there.
     pub objects: BTreeSet<String>,
 }

@@ -6,7 +6,7 @@ use issuer_publish::{AccessMode, MEDIA_TYPE};
 
 use crate::hcl::{Block, comment, quoted};
 use crate::labels::Labels;
-use crate::whole::{Bucket, Object, Site, Whole, WholeProvider, WholeRole};
+use crate::whole::{Bucket, Object, Site, Whole, WholeProvider, WholeRole, of_others};
 use crate::{Error, Existing, Rendering};
 
 /// Version 6.0 of the aws provider is the first in which a resource names its region, which is a part of the issuer URL. That
@@ -67,7 +67,8 @@ impl Output {
         let id = format!("{}@{}", bucket.name, bucket.region);
         let of_bucket = |kind: &str, label: &str| Block::resource(kind, label).text("region", bucket.region);
         if bucket.is_made {
-            let block = of_bucket("aws_s3_bucket", &label).text("bucket", bucket.name);
+            let tags = there.map(|there| of_others(&there.tags)).unwrap_or_default();
+            let block = of_bucket("aws_s3_bucket", &label).text("bucket", bucket.name).tags(&tags);
             self.buckets.insert(bucket.name.to_owned(), format!("aws_s3_bucket.{label}.id"));
             self.put(&block, there.map(|_| id.clone()));
         } else {
@@ -105,9 +106,10 @@ impl Output {
 
     /// Whoever finds the discovery document finds the keys it speaks of.
     fn site(&mut self, site: &Site<'_>) {
+        let Some([keys, discovery]) = &site.objects else { return };
         let before = self.access.get(site.site.location.bucket.as_str()).cloned();
-        let keys = self.object(site, &site.keys, "keys", before);
-        let discovery = self.object(site, &site.discovery, "discovery", Some(keys));
+        let keys = self.object(site, keys, "keys", before);
+        let discovery = self.object(site, discovery, "discovery", Some(keys));
         self.discovery.insert(site.document.issuer.to_string(), discovery);
     }
 

@@ -39,8 +39,8 @@ pub(crate) struct Bucket<'a> {
 pub(crate) struct Site<'a> {
     pub(crate) document: &'a Rendering,
     pub(crate) site: &'a RenderedSite,
-    pub(crate) keys: Object<'a>,
-    pub(crate) discovery: Object<'a>,
+    /// The keys, and the document that speaks of them.
+    pub(crate) objects: Option<[Object<'a>; 2]>,
     /// Of its bucket.
     pub(crate) existing: Option<&'a ExistingBucket>,
 }
@@ -142,10 +142,14 @@ impl<'a> Whole<'a> {
                 Err(_) => Err(Error::NotText { key }),
             }
         };
-        let keys = object(KEYS_NAME, &site.keys_json)?;
-        let discovery = object(DISCOVERY_NAME, &site.discovery_json)?;
+        let objects = match &site.documents {
+            Some(documents) => {
+                Some([object(KEYS_NAME, &documents.keys_json)?, object(DISCOVERY_NAME, &documents.discovery_json)?])
+            }
+            None => None,
+        };
         let existing = existing.buckets.get(site.location.bucket.as_str());
-        self.sites.push(Site { document, site, keys, discovery, existing });
+        self.sites.push(Site { document, site, objects, existing });
         Ok(())
     }
 
@@ -277,7 +281,7 @@ impl<'a> WholeRole<'a> {
 }
 
 /// Tags without issuerctl's own, which would claim that it made what another tool sees to.
-fn of_others(tags: &Tags) -> Tags {
+pub(crate) fn of_others(tags: &Tags) -> Tags {
     tags.iter().filter(|(key, _)| !Tag::is_own(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

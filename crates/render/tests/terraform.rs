@@ -86,9 +86,10 @@ fn objects_have_the_bytes_of_the_documents_and_policies_their_json() {
     let (hcl, document) = (rendered(WHOLE), &renderings(WHOLE)[0]);
     let resources = resources(&hcl);
     let site = document.site.as_ref().unwrap();
+    let documents = site.documents.as_ref().unwrap();
     for (label, key, bytes) in [
-        ("prod_keys", "prod/keys.json", &site.keys_json),
-        ("prod_discovery", "prod/.well-known/openid-configuration", &site.discovery_json),
+        ("prod_keys", "prod/keys.json", &documents.keys_json),
+        ("prod_discovery", "prod/.well-known/openid-configuration", &documents.discovery_json),
     ] {
         let object = &resources[&format!("aws_s3_object.{label}")];
         assert_eq!(object["content"].as_str().unwrap().as_bytes(), bytes.as_slice());
@@ -96,7 +97,7 @@ fn objects_have_the_bytes_of_the_documents_and_policies_their_json() {
         assert_eq!(object["content_type"].as_str(), Some("application/json"));
         assert_eq!(object["cache_control"].as_str(), Some("public, max-age=300"));
     }
-    assert_eq!(site.keys_json, keys_json());
+    assert_eq!(documents.keys_json, keys_json());
     let role = &document.roles[0];
     let trust = TrustPolicy::new(std::slice::from_ref(&role.trust)).unwrap();
     assert_eq!(json_of(&resources["aws_iam_role.app"], "assume_role_policy"), trust.to_value());
@@ -171,14 +172,15 @@ fn documents_that_want_different_things_of_one_are_refused() {
 /// What a hand made before: with statements, tags and audiences of others.
 fn made_by_hand(document: &Rendering) -> Existing {
     let there = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/*"}]}"#;
+    let own =
+        Tags::from([("issuerctl.dev/created".to_owned(), "true".to_owned()), ("theirs".to_owned(), "1".to_owned())]);
     let bucket = ExistingBucket {
         ownership: true,
         block: false,
         policy: Some(there.to_owned()),
+        tags: own.clone(),
         objects: ["prod/keys.json".to_owned()].into(),
     };
-    let own =
-        Tags::from([("issuerctl.dev/created".to_owned(), "true".to_owned()), ("theirs".to_owned(), "1".to_owned())]);
     let provider = Provider {
         arn: format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{}", document.issuer.without_scheme()),
         audiences: vec!["older".to_owned()],
@@ -245,6 +247,7 @@ fn what_exists_is_imported_and_keeps_what_others_wrote() {
     let role = &resources["aws_iam_role.vault"];
     assert_eq!((role["path"].as_str(), role["max_session_duration"].as_u64()), (Some("/old/"), Some(43200)));
     assert!(role["permissions_boundary"].as_str().unwrap().ends_with("/older"));
+    assert_eq!(resources["aws_s3_bucket.my_oidc"]["tags"], role["tags"]);
     assert_eq!(role["tags"], hcl::value!({ "theirs" = "1" }));
     let provider = &resources["aws_iam_openid_connect_provider.prod"];
     assert_eq!(provider["client_id_list"], hcl::value!(["sts.amazonaws.com", "vault", "older"]));
@@ -267,7 +270,7 @@ proptest! {
         let policy = json!({"Statement": [{"Sid": value, "Resource": {&key: [&value, "EOT"]}}]});
         role.inline = Some([("p".to_owned(), policy.clone())].into());
         let site = documents[0].site.as_mut().unwrap();
-        site.keys_json = value.clone().into_bytes();
+        site.documents.as_mut().unwrap().keys_json = value.clone().into_bytes();
         let hcl = terraform(&documents, &Existing::default()).unwrap();
         let resources = resources(&hcl);
         prop_assert_eq!(&json_of(&resources["aws_iam_role_policy.app_p"], "policy"), &policy);

@@ -201,7 +201,9 @@ pub(crate) async fn policy(
             Some(url) => url.clone(),
             None => open_one_s3(document, aws).await?.1,
         };
-        parts.push(policies::list_roles());
+        if purpose != Purpose::TakeOver {
+            parts.push(policies::list_roles());
+        }
         match (&document.issuer.spec.provider, purpose) {
             (Some(_), Purpose::Publish) => parts.push(policies::apply_provider(iam, &url, &document.provider_needs())),
             (_, Purpose::Remove) => parts.push(policies::delete_provider(iam, &url)),
@@ -209,7 +211,7 @@ pub(crate) async fn policy(
         }
         for role in &document.issuer.spec.roles {
             parts.push(match purpose {
-                Purpose::Plan => policies::show_role(iam, &role.name),
+                Purpose::Plan | Purpose::TakeOver => policies::show_role(iam, &role.name),
                 Purpose::Publish => policies::apply_role(iam, &Document::role_needs(role)),
                 Purpose::Remove => policies::delete_role(iam, &role.name),
             });

@@ -50,7 +50,7 @@ pub struct AccessPlan {
 
 /// The public access block of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Block {
+pub(super) struct Block {
     block_acls: bool,
     ignore_acls: bool,
     block_policy: bool,
@@ -61,6 +61,11 @@ impl AccessPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps().is_empty()
+    }
+
+    /// Whether the bucket is not there yet.
+    pub(super) fn creates_bucket(&self) -> bool {
+        self.create_bucket
     }
 
     /// One text a step, in order.
@@ -199,7 +204,7 @@ impl S3 {
     }
 
     /// `--access acl` and `none` leave the bucket's settings alone, and only ask whether it is there.
-    async fn read_bucket(&self) -> Result<AccessPlan, Error> {
+    pub(super) async fn read_bucket(&self) -> Result<AccessPlan, Error> {
         let bucket = self.location.bucket.as_str();
         let answer = self
             .client
@@ -220,7 +225,7 @@ impl S3 {
         }
     }
 
-    async fn read_ownership(&self) -> Result<Look<Option<ObjectOwnership>>, Error> {
+    pub(super) async fn read_ownership(&self) -> Result<Look<Option<ObjectOwnership>>, Error> {
         let answer = self
             .client
             .get_bucket_ownership_controls()
@@ -243,7 +248,7 @@ impl S3 {
         }
     }
 
-    async fn read_block(&self) -> Result<Look<Option<Block>>, Error> {
+    pub(super) async fn read_block(&self) -> Result<Look<Option<Block>>, Error> {
         let answer = self
             .client
             .get_public_access_block()

@@ -10,6 +10,8 @@ use super::{AccessMode, S3Location, S3Options};
 pub enum Purpose {
     /// It is looked at (`plan`).
     Plan,
+    /// The same, and the bucket's tags, so that another tool can take it over (`render --import`).
+    TakeOver,
     /// It is published, the run that sets the bucket up included.
     Publish,
     /// It is taken away, the bucket included where issuerctl made it (`delete`).
@@ -44,6 +46,9 @@ pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose)
             on_objects.extend(publishes.then_some("s3:PutObjectAcl"));
         }
         AccessMode::None => {}
+    }
+    if options.create_bucket && purpose == Purpose::TakeOver {
+        on_bucket.push("s3:GetBucketTagging");
     }
     if options.create_bucket && publishes {
         // The tag tells `delete` later that the bucket is issuerctl's own.

@@ -4,7 +4,7 @@ use issuer_discovery::{Discovery, IssuerUrl, Partition, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_manifest::{Issuer, StoreSpec, parse};
 use issuer_publish::S3Options;
-use issuer_render::{RenderedSite, Rendering};
+use issuer_render::{RenderedDocuments, RenderedSite, Rendering};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
 
@@ -73,8 +73,7 @@ fn rendering(issuer: &Issuer) -> Rendering {
         create_bucket: s3.create_bucket,
         access: s3.access,
         cache_control: S3Options { max_age_secs: s3.max_age, ..S3Options::default() }.cache_control(),
-        keys_json: keys_json(),
-        discovery_json: discovery_json(&url),
+        documents: Some(RenderedDocuments { keys_json: keys_json(), discovery_json: discovery_json(&url) }),
         publish_line: format!("issuerctl publish --key sa.pub --to {} --region us-west-2", s3.location()),
     });
     let (provider, roles, name) = (wanted.provider, wanted.roles, issuer.name().to_owned());
