@@ -213,16 +213,19 @@ mod tests {
         let tags = NASTY.iter().map(|text| (format!("k{text}"), (*text).to_owned())).collect::<Tags>();
         let block = Block::new("locals").text("all", &NASTY.join("|")).tags(&tags).policy("policy", &policy);
         std::fs::write(folder.path().join("main.tf"), block.to_string()).unwrap();
-        let console = Command::new("terraform")
+        let format = Command::new("terraform").args(["fmt", "-check", "-diff"]).arg(folder.path()).output();
+        let Ok(format) = format else {
+            println!("skipped: there is no terraform");
+            return;
+        };
+        assert!(format.status.success(), "{}", String::from_utf8_lossy(&format.stdout));
+        let mut console = Command::new("terraform")
             .arg("console")
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn();
-        let Ok(mut console) = console else {
-            println!("skipped: there is no terraform");
-            return;
-        };
+            .spawn()
+            .unwrap();
         let asked = "base64encode(jsonencode([local.all, local.tags, local.policy]))\n";
         console.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
         let output = console.wait_with_output().unwrap();

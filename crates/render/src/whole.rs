@@ -78,7 +78,12 @@ pub(crate) struct WholeRole<'a> {
 impl<'a> Whole<'a> {
     pub(crate) fn new(documents: &'a [Rendering], existing: &'a Existing) -> Result<Self, Error> {
         let mut whole = Self { buckets: Vec::new(), sites: Vec::new(), providers: Vec::new(), roles: Vec::new() };
-        for document in documents {
+        for (index, document) in documents.iter().enumerate() {
+            // A statement is known by its issuer, and one would take the other's place.
+            if let Some(other) = documents[..index].iter().find(|other| other.issuer == document.issuer) {
+                let reason = format!("both {} and {} are about it", other.name, document.name);
+                return Err(conflict(&format!("the issuer {}", document.issuer), &reason));
+            }
             if let Some(site) = &document.site {
                 whole.add_bucket(site, existing)?;
                 whole.add_site(document, site, existing)?;
@@ -159,11 +164,6 @@ impl<'a> Whole<'a> {
         spec: &'a ProviderSpec,
         existing: &'a Existing,
     ) -> Result<(), Error> {
-        let same = |other: &&WholeProvider<'_>| other.document.issuer == document.issuer;
-        if let Some(other) = self.providers.iter().find(same) {
-            let reason = format!("both {} and {} are about it", other.document.name, document.name);
-            return Err(conflict(&format!("the provider of {}", spec.issuer), &reason));
-        }
         let arn = document.provider_arn()?;
         let existing = existing.providers.iter().find(|provider| provider.arn == arn);
         let mut audiences = Vec::new();

@@ -144,7 +144,11 @@ fn two_documents_share_a_bucket_and_a_role() {
 fn documents_that_want_different_things_of_one_are_refused() {
     let other = WHOLE.replace("{name: prod}", "{name: test}").replace("prefix: prod", "prefix: test");
     for (from, to, reason) in [
-        ("prefix: test", "prefix: prod", "overwrite each other"),
+        (
+            "store: {s3: {bucket: my-oidc, prefix: test",
+            "issuer: https://h.example\n  store: {s3: {bucket: my-oidc, prefix: prod",
+            "overwrite each other",
+        ),
         ("region: us-west-2", "region: us-east-1", "in us-west-2 and in us-east-1"),
         ("prefix: test,", "prefix: test, access: acl,", "no ACL counts"),
         (
