@@ -18,6 +18,7 @@ mod one_command;
 mod operator;
 mod provider;
 mod readers;
+mod render;
 mod role;
 mod rotation;
 mod verdict;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     trials.push(trial("file_is_planned_applied_reconciled_and_taken_away".to_owned(), whole::run));
     trials.push(trial("file_is_applied_with_the_printed_policy_alone".to_owned(), whole::least_privilege));
     trials.push(trial("examples_fit_the_schema_and_are_planned_and_applied".to_owned(), examples::run));
+    trials.push(trial("cloudformation_makes_what_apply_makes_and_terraform_is_told_of_it".to_owned(), render::run));
     trials.push(trial("bucket_is_what_the_docs_promise".to_owned(), readers::bucket));
     if !listing {
         build_issuerctl();
