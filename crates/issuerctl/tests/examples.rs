@@ -1,0 +1,27 @@
+//! `docs/examples`, as their README has them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_service_account_of_each_example_is_what_its_file_renders() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&examples).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let rendered = Command::new(env!("CARGO_BIN_EXE_issuerctl"))
+            .args(["render", "kubernetes", "-f", "issuer.yaml", "--account", "111122223333"])
+            .current_dir(&folder)
+            .env_clear()
+            .output()
+            .unwrap();
+        let committed = std::fs::read_to_string(folder.join("serviceaccount.yaml")).unwrap();
+        assert_eq!(String::from_utf8(rendered.stdout).unwrap(), committed, "{}", folder.display());
+        seen += 1;
+    }
+    assert!(seen >= 2, "only {seen} examples were found");
+}
