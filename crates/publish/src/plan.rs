@@ -173,7 +173,8 @@ impl fmt::Display for Plan {
             writeln!(f, "  ~ {member:<13} {from} -> {to}")?;
         }
         for step in self.access.steps() {
-            writeln!(f, "  + access        {step}")?;
+            let sign = if step.contains(" -> ") { '~' } else { '+' };
+            writeln!(f, "  {sign} access        {step}")?;
         }
         for document in &self.documents {
             let (sign, word) = match document.change {

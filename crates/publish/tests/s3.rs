@@ -170,6 +170,17 @@ async fn a_first_publish_that_loses_the_race_overwrites_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_bucket_has_already_is_said_from_what_to_what() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let plan = plan(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let text = plan.to_string();
+    let line =
+        "  ~ access        public access block: BlockPublicPolicy=true -> false RestrictPublicBuckets=true -> false\n";
+    assert!(text.contains(line) && !text.contains("create the bucket"), "{text}");
+}
+
+#[tokio::test]
 async fn a_bucket_policy_keeps_its_id_and_its_other_statements() {
     let server = S3Server::start();
     server.make_bucket("my-oidc");

@@ -43,7 +43,11 @@ pub enum AccessMode {
 pub struct AccessPlan {
     create_bucket: bool,
     ownership: bool,
+    /// What objects' ownership is now, where it is anything.
+    ownership_now: Option<String>,
     block: Option<Block>,
+    /// What the block is now, where there is one.
+    block_now: Option<Block>,
     policy: Option<String>,
     notices: BTreeSet<String>,
 }
@@ -55,6 +59,28 @@ pub(super) struct Block {
     ignore_acls: bool,
     block_policy: bool,
     restrict_buckets: bool,
+}
+
+impl Block {
+    /// All members where there is no block yet, else those that change.
+    fn changes(self, now: Option<Self>) -> String {
+        let members = |block: Self| {
+            [
+                ("BlockPublicAcls", block.block_acls),
+                ("IgnorePublicAcls", block.ignore_acls),
+                ("BlockPublicPolicy", block.block_policy),
+                ("RestrictPublicBuckets", block.restrict_buckets),
+            ]
+        };
+        let texts = members(self).into_iter().enumerate().filter_map(|(index, (name, value))| {
+            match now.map(|now| members(now)[index].1) {
+                None => Some(format!("{name}={value}")),
+                Some(now) if now != value => Some(format!("{name}={now} -> {value}")),
+                Some(_) => None,
+            }
+        });
+        texts.collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl AccessPlan {
@@ -75,13 +101,11 @@ impl AccessPlan {
             steps.push("create the bucket".to_owned());
         }
         if self.ownership {
-            steps.push("object ownership: BucketOwnerEnforced".to_owned());
+            let now = self.ownership_now.as_ref().map(|now| format!("{now} -> ")).unwrap_or_default();
+            steps.push(format!("object ownership: {now}BucketOwnerEnforced"));
         }
         if let Some(block) = self.block {
-            steps.push(format!(
-                "public access block: BlockPublicAcls={} IgnorePublicAcls={} BlockPublicPolicy={} RestrictPublicBuckets={}",
-                block.block_acls, block.ignore_acls, block.block_policy, block.restrict_buckets
-            ));
+            steps.push(format!("public access block: {}", block.changes(self.block_now)));
         }
         if self.policy.is_some() {
             steps.push("bucket policy: everybody may s3:GetObject the two documents".to_owned());
@@ -115,6 +139,7 @@ impl S3 {
             Look::Is(Some(ObjectOwnership::BucketOwnerEnforced)) => {}
             Look::Is(other) => {
                 plan.ownership = true;
+                plan.ownership_now = other.as_ref().map(|other| other.as_str().to_owned());
                 if other.is_some() {
                     plan.notices
                         .insert("from now on the ACLs of all objects in this bucket count for nothing".to_owned());
@@ -126,7 +151,10 @@ impl S3 {
         let block = block?;
         let opens = matches!(block, Look::Is(Some(Block { restrict_buckets: true, .. })));
         match block {
-            Look::Is(block) => plan.block = (block != Some(wanted)).then_some(wanted),
+            Look::Is(block) => {
+                plan.block = (block != Some(wanted)).then_some(wanted);
+                plan.block_now = block;
+            }
             Look::Unknown => self.note_unknown(&mut plan),
             Look::NoBucket => return self.new_bucket(wanted),
         }
@@ -338,7 +366,7 @@ impl S3 {
     fn new_bucket(&self, block: Block) -> Result<AccessPlan, Error> {
         self.missing_bucket()?;
         let policy = self.merged_policy(None)?;
-        Ok(AccessPlan { create_bucket: true, ownership: false, block: Some(block), policy, notices: BTreeSet::new() })
+        Ok(AccessPlan { create_bucket: true, block: Some(block), policy, ..AccessPlan::default() })
     }
 
     fn merged_policy(&self, existing: Option<&str>) -> Result<Option<String>, Error> {
