@@ -93,9 +93,10 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
     document(statements)
 }
 
-/// What finding the roles of an issuer needs; a list is of the whole account.
-pub fn list_roles() -> Value {
-    document(vec![allow(&["ListRoles"], &json!("*"))])
+/// What finding the roles of an issuer needs: a list is of the whole account, and the tags of each that trusts the issuer say
+/// which file it is from.
+pub fn list_roles(iam: Option<&Iam>) -> Value {
+    document(vec![allow(&["ListRoles"], &json!("*")), allow(&["GetRole"], &json!(of_account(iam, "role", "*")))])
 }
 
 /// One policy out of several, each statement once.

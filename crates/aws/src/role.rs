@@ -131,13 +131,14 @@ impl Role {
         self.tags.contains_key(CREATED)
     }
 
-    /// What issuerctl added to it, by its tags.
-    fn attached_by_us(&self) -> Record {
-        Record::of(&self.tags, Record::ATTACHED).among(self.attached.iter())
-    }
-
-    fn inline_by_us(&self) -> Record {
-        Record::of(&self.tags, Record::INLINE).among(self.inline.keys())
+    /// What issuerctl added to it in the name of the issuers whose `Sid`s are wanted, by its tags.
+    fn added(&self, kind: &str, wanted: impl Fn(&str) -> bool) -> Record {
+        let record = Record::of(&self.tags, kind, wanted);
+        match kind {
+            Record::ATTACHED => record.among(self.attached.iter()),
+            Record::INLINE => record.among(self.inline.keys()),
+            _ => record.among(self.tags.keys()),
+        }
     }
 
     /// Whether a file of this name asked for it in the name of this issuer.
@@ -159,7 +160,7 @@ impl Role {
     /// What is not issuerctl's own, for people.
     fn of_others(&self) -> Vec<String> {
         let ours = self.trusted_by_us();
-        let (attached, inline) = (self.attached_by_us(), self.inline_by_us());
+        let (attached, inline) = (self.added(Record::ATTACHED, |_| true), self.added(Record::INLINE, |_| true));
         let statements = self.trust.statements().iter().filter_map(|statement| match statement["Sid"].as_str() {
             Some(sid) if sid == trust::NOBODY || ours.iter().any(|own| own == sid) => None,
             Some(sid) => Some(format!("statement   {sid}")),
@@ -168,9 +169,5 @@ impl Role {
         let attached = self.attached.iter().filter(|arn| !attached.has(arn)).map(|arn| format!("attachment  {arn}"));
         let inline = self.inline.keys().filter(|name| !inline.has(name)).map(|name| format!("inline      {name}"));
         statements.chain(attached).chain(inline).collect()
-    }
-
-    fn tagged_by_us(&self) -> Record {
-        Record::of(&self.tags, Record::TAGS).among(self.tags.keys())
     }
 }

@@ -90,22 +90,24 @@ pub(crate) fn changes(from: &Tags, to: &Tags) -> String {
     texts.join(", ")
 }
 
-/// What issuerctl added to something that others may add to as well: short hashes of names in one tag, since a tag's value has
-/// room for 256 characters.
+/// What issuerctl added to a role in the name of one issuer, since several share a role: short hashes of names in one tag, as a
+/// tag's value has room for 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Record(BTreeSet<String>);
 
 impl Record {
-    /// ARNs of attached policies.
-    pub(crate) const ATTACHED: &str = "issuerctl.dev/attached";
+    /// ARNs of attached policies; the `Sid` of the issuer's statement follows.
+    pub(crate) const ATTACHED: &str = "issuerctl.dev/attached/";
     /// Names of inline policies.
-    pub(crate) const INLINE: &str = "issuerctl.dev/inline";
+    pub(crate) const INLINE: &str = "issuerctl.dev/inline/";
     /// Keys of tags.
-    pub(crate) const TAGS: &str = "issuerctl.dev/tags";
+    pub(crate) const TAGS: &str = "issuerctl.dev/tags/";
 
-    pub(crate) fn of(tags: &Tags, key: &str) -> Self {
-        let value = tags.get(key).map(String::as_str).unwrap_or_default();
-        Self(value.split(' ').filter(|hash| !hash.is_empty()).map(str::to_owned).collect())
+    /// What was added in the name of the issuers whose `Sid`s are wanted.
+    pub(crate) fn of(tags: &Tags, kind: &str, wanted: impl Fn(&str) -> bool) -> Self {
+        let of_issuers = tags.iter().filter(|(key, _)| key.strip_prefix(kind).is_some_and(&wanted));
+        let hashes = of_issuers.flat_map(|(_, value)| value.split(' ')).filter(|hash| !hash.is_empty());
+        Self(hashes.map(str::to_owned).collect())
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

@@ -83,7 +83,7 @@ fn after(mut found: RoleFound, steps: &[RoleStep]) -> RoleFound {
                 found.managed.values_mut().find(|policy| policy.arn == arn).unwrap().document = to;
             }
             RoleStep::DeletePolicy(arn) => found.managed.retain(|_, policy| policy.arn != arn),
-            RoleStep::Delete => found.role = None,
+            RoleStep::Delete(_) => found.role = None,
         }
     }
     found
@@ -153,7 +153,7 @@ fn what_others_added_is_never_taken_away() {
     assert!(role.attached.iter().any(|arn| arn.ends_with("Theirs")) && role.inline.contains_key("theirs"));
     assert_eq!(role.trust.statements()[0], TrustPolicy::parse(EC2).unwrap().statements()[0]);
     let deletion = RoleDeletion::new(&adopted, None);
-    assert!(!deletion.steps.contains(&RoleStep::Delete) && !deletion.kept.is_empty());
+    assert!(!deletion.steps.iter().any(|step| matches!(step, RoleStep::Delete(_))) && !deletion.kept.is_empty());
     let left = after(adopted, &deletion.steps).role.unwrap();
     // Session and boundary have no state of before that they could go back to.
     let wanted = Role { max_session_secs: left.max_session_secs, boundary: left.boundary.clone(), ..by_hand() };
@@ -186,8 +186,67 @@ fn a_role_of_ours_alone_goes_with_its_policies_and_one_issuer_less_keeps_it() {
     let one_less = RoleDeletion::new(&both, Some(&issuer("test")));
     assert!(matches!(&one_less.steps[..], [RoleStep::UpdateTrust { .. }, RoleStep::Untag(_)]), "{one_less:?}");
     let gone = RoleDeletion::new(&made, None).steps;
-    assert!(gone.contains(&RoleStep::DeletePolicy(MANAGED.to_owned())) && gone.last() == Some(&RoleStep::Delete));
+    assert!(
+        gone.contains(&RoleStep::DeletePolicy(MANAGED.to_owned())) && matches!(gone.last(), Some(RoleStep::Delete(_)))
+    );
     assert_eq!(RoleDeletion::new(&RoleFound::default(), None), RoleDeletion::default());
+}
+
+/// A role of two issuers, each with policies of its own and one in common.
+fn shared() -> (RoleSpec, RoleSpec, RoleFound) {
+    let arns =
+        |names: [&str; 2]| Some(names.map(|name| format!("arn:aws:iam::aws:policy/{name}").parse().unwrap()).to_vec());
+    let inline = |name: &str| Some(Documents::from([(name.to_owned(), document("x"))]));
+    let tags = |key: &str| Some(Tags::from([(key.to_owned(), "1".to_owned()), ("both".to_owned(), "1".to_owned())]));
+    let usual = RoleSpec { max_session_secs: None, boundary: None, ..everything() };
+    let one =
+        RoleSpec { policy_arns: arns(["A", "Common"]), inline: inline("one"), tags: tags("one"), ..usual.clone() };
+    let trust = Trust { issuer: issuer("test"), ..usual.trust.clone() };
+    let managed = Some(Documents::new());
+    let two = RoleSpec {
+        policy_arns: arns(["B", "Common"]),
+        inline: inline("two"),
+        tags: tags("two"),
+        managed,
+        trust,
+        ..usual
+    };
+    let made = after(RoleFound::default(), &RolePlan::new(&one, &RoleFound::default()).unwrap().steps);
+    let both = after(made.clone(), &RolePlan::new(&two, &made).unwrap().steps);
+    (one, two, both)
+}
+
+#[test]
+fn two_issuers_of_one_role_leave_each_other_what_is_theirs() {
+    let (one, two, both) = shared();
+    let role = both.role.as_ref().unwrap();
+    assert_eq!(role.attached.len(), 4, "{:?}", role.attached);
+    for spec in [&one, &two] {
+        let plan = RolePlan::new(spec, &both).unwrap();
+        assert!(plan.is_empty(), "{plan}");
+    }
+    // One of them wants less: what both wanted stays.
+    let less =
+        RoleSpec { policy_arns: Some(Vec::new()), inline: Some(Documents::new()), tags: Some(Tags::new()), ..two };
+    let steps = RolePlan::new(&less, &both).unwrap().steps;
+    let after = after(both, &steps);
+    let role = after.role.as_ref().unwrap();
+    assert_eq!(role.attached, ["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/Common", MANAGED]);
+    assert_eq!(role.inline.keys().collect::<Vec<_>>(), ["one"]);
+    assert!(role.tags.contains_key("both") && role.tags.contains_key("one") && !role.tags.contains_key("two"));
+    assert!(RolePlan::new(&one, &after).unwrap().is_empty() && RolePlan::new(&less, &after).unwrap().is_empty());
+}
+
+#[test]
+fn an_issuer_that_goes_takes_only_its_own_from_a_role_of_two() {
+    let (one, two, both) = shared();
+    let first = after(both.clone(), &RoleDeletion::new(&both, Some(&issuer("prod"))).steps);
+    let role = first.role.as_ref().unwrap();
+    assert_eq!(role.attached, ["arn:aws:iam::aws:policy/Common", "arn:aws:iam::aws:policy/B"]);
+    assert!(!first.managed.contains_key("app-s3") && role.tags.contains_key("both") && !role.tags.contains_key("one"));
+    assert!(RolePlan::new(&two, &first).unwrap().is_empty() && !RolePlan::new(&one, &first).unwrap().is_empty());
+    let last = RoleDeletion::new(&first, Some(&issuer("test"))).steps;
+    assert!(matches!(last.last(), Some(RoleStep::Delete(_))), "{last:?}");
 }
 
 #[test]

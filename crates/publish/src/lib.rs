@@ -23,7 +23,7 @@ pub use folder::Folder;
 pub use merge::{KeyChange, Merged, merge};
 pub use plan::{Change, DocumentPlan, Plan, PlanOptions, Site};
 pub use publish::{Step, apply, plan, publish};
-pub use removal::{Removal, plan_removal, remove};
+pub use removal::{BucketEnd, Removal, plan_removal, remove};
 pub use s3::{
     AccessMode, AccessPlan, BucketFound, BucketName, MEDIA_TYPE, Prefix, Purpose, S3, S3Location, S3Options,
     bucket_policy, permissions,

@@ -20,6 +20,18 @@ pub struct Removal {
     kept: Vec<&'static str>,
     statement: bool,
     own_bucket: Option<OwnBucket>,
+    notices: Vec<&'static str>,
+}
+
+/// What became of the bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketEnd {
+    /// issuerctl did not make it, or there is none.
+    NotOurs,
+    /// It is gone.
+    Deleted(String),
+    /// Something else is in it.
+    Stays(String),
 }
 
 impl Removal {
@@ -51,7 +63,11 @@ impl Removal {
         Ok(Self {
             location: location.to_owned(),
             statement: present.statement && kept.is_empty(),
-            own_bucket: present.own_bucket.clone().filter(|_| kept.is_empty()),
+            own_bucket: present.own_bucket.clone().map(|bucket| OwnBucket {
+                other_object: bucket.other_object.or(kept.first().map(|(name, _)| (*name).to_owned())),
+                ..bucket
+            }),
+            notices: present.notices.clone(),
             kids: if keys_go { kids } else { Vec::new() },
             kept: kept.into_iter().map(|(name, _)| name).collect(),
             documents,
@@ -65,8 +81,17 @@ impl Removal {
 
     /// Whether anything goes; a bucket of ours that holds something else stays.
     pub fn changes_anything(&self) -> bool {
-        let bucket = self.own_bucket.as_ref().is_some_and(|bucket| bucket.other_object.is_none());
-        !self.documents.is_empty() || self.statement || bucket
+        !self.documents.is_empty() || self.statement || self.deletes_bucket()
+    }
+
+    /// Whether the bucket goes, too.
+    pub fn deletes_bucket(&self) -> bool {
+        self.own_bucket.as_ref().is_some_and(|bucket| bucket.other_object.is_none())
+    }
+
+    /// What the user has to be told.
+    pub fn notices(&self) -> impl Iterator<Item = &'static str> {
+        self.notices.iter().copied()
     }
 
     /// The store, for people.
@@ -112,20 +137,21 @@ pub async fn plan_removal(store: &Store, issuer: &IssuerUrl, force: bool) -> Res
     Removal::new(&store.location(), issuer, &store.read_for_removal().await?, force)
 }
 
-/// Takes it away, and gives the name of a bucket of ours that stays because it holds something else.
+/// Takes it away. A bucket of ours is tried in any case: another issuer of the same run may have emptied it meanwhile.
 ///
 /// # Errors
 /// [`Error::Changed`] where somebody else wrote since the plan was made; a denied or failed call. The next run goes on from
 /// there.
-pub async fn remove(store: &Store, removal: &Removal) -> Result<Option<String>, Error> {
+pub async fn remove(store: &Store, removal: &Removal) -> Result<BucketEnd, Error> {
     for (name, version) in &removal.documents {
         store.remove(name, version).await?;
     }
     if removal.statement {
         store.revoke().await?;
     }
-    let Some(bucket) = &removal.own_bucket else { return Ok(None) };
-    Ok(if store.delete_bucket().await? { None } else { Some(bucket.name.clone()) })
+    let Some(bucket) = &removal.own_bucket else { return Ok(BucketEnd::NotOurs) };
+    let name = bucket.name.clone();
+    Ok(if store.delete_bucket().await? { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })
 }
 
 #[derive(Deserialize)]

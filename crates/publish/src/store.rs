@@ -52,6 +52,8 @@ pub struct Present {
     pub statement: bool,
     /// The bucket, where issuerctl made it.
     pub own_bucket: Option<OwnBucket>,
+    /// What could not be seen, and therefore stays.
+    pub notices: Vec<&'static str>,
 }
 
 /// A bucket that issuerctl made.

@@ -20,6 +20,14 @@ const VERSIONS: usize = 5;
 /// How the trust policy is worked out from the one that is there just before it is written.
 type Rewrite<'a> = &'a dyn Fn(TrustPolicy) -> Result<TrustPolicy, Error>;
 
+/// How far a plan was executed.
+#[derive(Default)]
+struct Outcome {
+    done: usize,
+    /// Policies that others use.
+    stayed: Vec<String>,
+}
+
 impl Iam {
     /// The role, what is attached to it, and the account's policies of these names.
     ///
@@ -81,27 +89,48 @@ impl Iam {
         let mut tries = 0;
         loop {
             tries += 1;
-            let mut done = 0;
-            match self.execute_role(&spec.name, &plan.steps, &rewrite, &mut done).await {
-                Ok(()) => return Ok(plan),
+            let mut outcome = Outcome::default();
+            match self.execute_role(&spec.name, &plan.steps, &rewrite, &mut outcome).await {
+                Ok(()) => return Ok(RolePlan { stayed: outcome.stayed, ..plan }),
                 Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
                 Err(error) => return Err(error),
             }
-            let interrupted = plan.interrupted || done > 0;
+            let interrupted = plan.interrupted || outcome.done > 0;
             plan = RolePlan { interrupted, ..self.plan_role(spec).await? };
             replanned(&plan);
         }
     }
 
-    /// Reads the role, and what there is to take away for one issuer or for all; see [`RoleDeletion`].
+    /// The ARN of a role that a file of this name asked for in the name of this issuer.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn role_from_file(
+        &self,
+        name: &RoleName,
+        issuer: &IssuerUrl,
+        file: &str,
+    ) -> Result<Option<String>, Error> {
+        let role = self.get_role(name).await?;
+        Ok(role.filter(|role| role.is_from_file(issuer, file)).map(|role| role.arn))
+    }
+
+    /// Reads the role and the account's policies of these names, and what there is to take away for one issuer or for all; see
+    /// [`RoleDeletion`].
     ///
     /// # Errors
     /// Those of [`Iam::find_role`].
-    pub async fn plan_role_deletion(&self, name: &RoleName, issuer: Option<&IssuerUrl>) -> Result<RoleDeletion, Error> {
-        Ok(RoleDeletion::new(&self.find_role(name, &Documents::new()).await?, issuer))
+    pub async fn plan_role_deletion(
+        &self,
+        name: &RoleName,
+        issuer: Option<&IssuerUrl>,
+        policies: &Documents,
+    ) -> Result<RoleDeletion, Error> {
+        Ok(RoleDeletion::new(&self.find_role(name, policies).await?, issuer))
     }
 
-    /// Executes it; where somebody else was faster, it is planned anew. Gives the last one.
+    /// Executes a deletion. What is taken away does not come back, so it is planned once more just before, and again where
+    /// somebody else was faster; `replanned` sees a plan that is another one. Gives the last one.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role_deletion`]; a denied or failed call.
@@ -109,20 +138,27 @@ impl Iam {
         &self,
         name: &RoleName,
         issuer: Option<&IssuerUrl>,
+        policies: &Documents,
         mut deletion: RoleDeletion,
+        mut replanned: impl FnMut(&RoleDeletion),
     ) -> Result<RoleDeletion, Error> {
-        let mut tries = 0;
+        let (mut tries, mut interrupted) = (0, false);
         loop {
+            let now = self.plan_role_deletion(name, issuer, policies).await?;
+            if now != deletion {
+                replanned(&now);
+            }
+            deletion = now;
             tries += 1;
-            let mut done = 0;
+            let mut outcome = Outcome::default();
             let rewrite = |there: TrustPolicy| Ok(there.without(&deletion.sids));
-            match self.execute_role(name, &deletion.steps, &rewrite, &mut done).await {
-                Ok(()) => return Ok(deletion),
+            let ended = self.execute_role(name, &deletion.steps, &rewrite, &mut outcome).await;
+            interrupted |= outcome.done > 0 && ended.is_err();
+            match ended {
+                Ok(()) => return Ok(RoleDeletion { interrupted, stayed: outcome.stayed, ..deletion }),
                 Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
                 Err(error) => return Err(error),
             }
-            let interrupted = deletion.interrupted || done > 0;
-            deletion = RoleDeletion { interrupted, ..self.plan_role_deletion(name, issuer).await? };
         }
     }
 
@@ -212,11 +248,15 @@ impl Iam {
         name: &RoleName,
         steps: &[RoleStep],
         rewrite: Rewrite<'_>,
-        done: &mut usize,
+        outcome: &mut Outcome,
     ) -> Result<(), Error> {
         for step in steps {
-            self.execute_role_step(name, step, rewrite).await?;
-            *done += 1;
+            match step {
+                RoleStep::DeletePolicy(arn) if !self.delete_policy(arn).await? => outcome.stayed.push(arn.clone()),
+                RoleStep::DeletePolicy(_) => {}
+                _ => self.execute_role_step(name, step, rewrite).await?,
+            }
+            outcome.done += 1;
         }
         Ok(())
     }
@@ -309,7 +349,7 @@ impl Iam {
                 let answer = client.detach_role_policy().role_name(role).policy_arn(policy).send().await;
                 gone(answer.map(drop), "iam:DetachRolePolicy", &arn)
             }
-            RoleStep::DeletePolicy(policy) => self.delete_policy(policy).await,
+            RoleStep::DeletePolicy(policy) => self.delete_policy(policy).await.map(drop),
             RoleStep::Tag { to, .. } => {
                 let request = client.tag_role().role_name(role).set_tags(Some(to_iam(to)?));
                 request.send().await.map(drop).map_err(|error| failed("iam:TagRole", &arn, &error))
@@ -318,10 +358,10 @@ impl Iam {
                 let request = client.untag_role().role_name(role).set_tag_keys(Some(keys.clone()));
                 request.send().await.map(drop).map_err(|error| failed("iam:UntagRole", &arn, &error))
             }
-            RoleStep::Delete => {
+            RoleStep::Delete(sids) => {
                 // What somebody has added since the plan was made must not go with it.
                 if let Some(there) = self.get_role(name).await?
-                    && there.trust.has_others_than(&there.trusted_by_us())
+                    && there.trust.has_others_than(sids)
                 {
                     return Err(Error::Changed {
                         resource: arn,
@@ -339,12 +379,12 @@ impl Iam {
         self.get_role(name).await?.map(|role| role.trust).ok_or_else(gone)
     }
 
-    /// A policy that others still use is theirs to keep.
-    async fn delete_policy(&self, arn: &str) -> Result<(), Error> {
+    /// A policy that others still use is theirs to keep; whether it went.
+    async fn delete_policy(&self, arn: &str) -> Result<bool, Error> {
         let users = self.client.list_entities_for_policy().policy_arn(arn).send().await;
         let users = users.map_err(|error| failed("iam:ListEntitiesForPolicy", arn, &error))?;
         if !(users.policy_groups().is_empty() && users.policy_users().is_empty() && users.policy_roles().is_empty()) {
-            return Ok(());
+            return Ok(false);
         }
         for version in self.list_versions(arn).await? {
             if !version.is_default_version {
@@ -352,7 +392,8 @@ impl Iam {
                 gone(request.send().await.map(drop), "iam:DeletePolicyVersion", arn)?;
             }
         }
-        gone(self.client.delete_policy().policy_arn(arn).send().await.map(drop), "iam:DeletePolicy", arn)
+        gone(self.client.delete_policy().policy_arn(arn).send().await.map(drop), "iam:DeletePolicy", arn)?;
+        Ok(true)
     }
 
     /// For messages: the path of a role is known only once it is there.

@@ -5,7 +5,7 @@ use std::fmt;
 use issuer_discovery::IssuerUrl;
 
 use super::{Role, RoleFound, RoleStep};
-use crate::tags::{CREATED, OWN, TRUST};
+use crate::tags::{CREATED, MADE_POLICY, OWN, Record, TRUST};
 use crate::trust;
 
 /// What is taken away of a role.
@@ -17,6 +17,8 @@ pub struct RoleDeletion {
     pub steps: Vec<RoleStep>,
     /// Why the role itself stays.
     pub kept: Vec<String>,
+    /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is executed.
+    pub stayed: Vec<String>,
     /// The `Sid`s that leave its trust policy.
     pub(crate) sids: Vec<String>,
     /// Whether an earlier try of this run has taken something away already.
@@ -25,35 +27,39 @@ pub struct RoleDeletion {
 
 impl RoleDeletion {
     /// Takes away what issuerctl added, for one issuer or for all, and the role itself where issuerctl made it and nothing of
-    /// others is left.
+    /// others is left. What was added in the name of another issuer too stays. Of a role that is gone, the policies that
+    /// issuerctl made for it go.
     pub fn new(found: &RoleFound, issuer: Option<&IssuerUrl>) -> Self {
         let mut deletion = Self::default();
-        let Some(role) = &found.role else { return deletion };
+        let Some(role) = &found.role else {
+            let made = found.managed.values().filter(|policy| policy.is_ours);
+            deletion.steps.extend(made.map(|policy| RoleStep::DeletePolicy(policy.arn.clone())));
+            return deletion;
+        };
         deletion.arn = Some(role.arn.clone());
+        let own = issuer.map(trust::sid);
+        let goes = |sid: &str| own.as_deref().is_none_or(|own| own == sid);
         let ours = role.trusted_by_us();
-        let (gone, stay): (Vec<String>, Vec<String>) =
-            ours.iter().cloned().partition(|sid| issuer.is_none_or(|issuer| *sid == trust::sid(issuer)));
+        let (gone, stay): (Vec<String>, Vec<String>) = ours.iter().cloned().partition(|sid| goes(sid));
         deletion.sids.clone_from(&gone);
-        if stay.is_empty() {
-            deletion.take_policies(role, found);
-            if !role.is_ours() {
-                deletion.kept.push("issuerctl did not make it".to_owned());
-            }
-        } else {
+        deletion.take_policies(role, found, &goes, stay.is_empty());
+        if !stay.is_empty() {
             deletion.kept.push("it trusts other issuers of ours".to_owned());
+        } else if !role.is_ours() {
+            deletion.kept.push("issuerctl did not make it".to_owned());
         }
         if role.trust.has_others_than(&ours) {
             deletion.kept.push("others added statements to its trust policy".to_owned());
         }
         if deletion.kept.is_empty() {
-            deletion.steps.push(RoleStep::Delete);
+            deletion.steps.push(RoleStep::Delete(gone));
             return deletion;
         }
         if !gone.is_empty() {
             let to = role.trust.clone().without(&gone);
             deletion.steps.insert(0, RoleStep::UpdateTrust { from: role.trust.clone(), to });
         }
-        deletion.forget(role, &gone, stay.is_empty());
+        deletion.forget(role, &goes, stay.is_empty());
         deletion
     }
 
@@ -67,33 +73,47 @@ impl RoleDeletion {
         self.interrupted || !self.steps.is_empty()
     }
 
-    fn take_policies(&mut self, role: &Role, found: &RoleFound) {
-        let (inline, attached) = (role.inline_by_us(), role.attached_by_us());
-        for name in role.inline.keys() {
+    fn take_policies(&mut self, role: &Role, found: &RoleFound, goes: &impl Fn(&str) -> bool, everything: bool) {
+        let added = |kind| (role.added(kind, goes), role.added(kind, |sid| !goes(sid)));
+        let (inline, inline_stays) = added(Record::INLINE);
+        for name in role.inline.keys().filter(|name| !inline_stays.has(name)) {
             if inline.has(name) {
                 self.steps.push(RoleStep::DeleteInline(name.clone()));
-            } else {
+            } else if everything {
                 self.kept.push(format!("others added the inline policy {name}"));
             }
         }
-        for arn in &role.attached {
+        let (attached, attached_stays) = added(Record::ATTACHED);
+        for arn in role.attached.iter().filter(|arn| !attached_stays.has(arn)) {
             if attached.has(arn) {
                 self.steps.push(RoleStep::Detach(arn.clone()));
-            } else {
+            } else if everything {
                 self.kept.push(format!("others attached {arn}"));
             }
         }
-        for policy in role.made_policies().filter_map(|name| found.managed.get(name)).filter(|policy| policy.is_ours) {
-            self.steps.push(RoleStep::DeletePolicy(policy.arn.clone()));
+        let made = role.made_policies().filter_map(|name| found.managed.get(name)).filter(|policy| policy.is_ours);
+        for policy in made.filter(|policy| everything || attached.has(&policy.arn)) {
+            if !attached_stays.has(&policy.arn) {
+                self.steps.push(RoleStep::DeletePolicy(policy.arn.clone()));
+            }
         }
     }
 
     /// Takes the tags away of a role that stays: what they record is gone.
-    fn forget(&mut self, role: &Role, gone: &[String], everything: bool) {
-        let tagged = role.tagged_by_us();
-        let is_over = |key: &str| match key.strip_prefix(TRUST) {
-            Some(sid) => everything || gone.iter().any(|gone| gone == sid),
-            None => everything && key != CREATED && (key.starts_with(OWN) || tagged.has(key)),
+    fn forget(&mut self, role: &Role, goes: &impl Fn(&str) -> bool, everything: bool) {
+        let (tagged, tagged_stays) = (role.added(Record::TAGS, goes), role.added(Record::TAGS, |sid| !goes(sid)));
+        let goes_too = |name: &str| {
+            let is_it = |arn: &String| arn.rsplit('/').next() == Some(name);
+            self.steps.iter().any(|step| matches!(step, RoleStep::DeletePolicy(arn) if is_it(arn)))
+        };
+        let kinds = [TRUST, Record::ATTACHED, Record::INLINE, Record::TAGS];
+        let is_over = |key: &str| match kinds.iter().find_map(|kind| key.strip_prefix(kind)) {
+            Some(sid) => everything || goes(sid),
+            None if key.starts_with(OWN) => match key.strip_prefix(MADE_POLICY) {
+                Some(name) => everything || goes_too(name),
+                None => everything && key != CREATED,
+            },
+            None => tagged.has(key) && !tagged_stays.has(key),
         };
         let keys: Vec<String> = role.tags.keys().filter(|key| is_over(key)).cloned().collect();
         if !keys.is_empty() {

@@ -90,8 +90,8 @@ pub enum RoleStep {
     },
     /// `UntagRole`.
     Untag(Vec<String>),
-    /// `DeleteRole`.
-    Delete,
+    /// `DeleteRole`, if its trust policy has no statements but those of these `Sid`s.
+    Delete(Vec<String>),
 }
 
 /// The steps to a role; `Display` is the dry run.
@@ -105,6 +105,8 @@ pub struct RolePlan {
     pub kept: Vec<String>,
     /// What the user has to be told.
     pub notices: Vec<String>,
+    /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is executed.
+    pub stayed: Vec<String>,
     /// Whether an earlier try of this run has changed something already.
     pub(crate) interrupted: bool,
 }
@@ -123,6 +125,7 @@ impl RolePlan {
             steps: Vec::new(),
             kept: found.role.as_ref().map(Role::of_others).unwrap_or_default(),
             notices: Vec::new(),
+            stayed: Vec::new(),
             interrupted: false,
         };
         match &found.role {
@@ -188,65 +191,73 @@ impl RolePlan {
         Ok(())
     }
 
-    /// Gives the record of those that will be ours.
+    /// Gives the record of those that will be ours in the name of this issuer.
     fn inline(&mut self, spec: &RoleSpec, role: Option<&Role>) -> Result<Record, Error> {
         let none = Documents::new();
         let present = role.map_or(&none, |role| &role.inline);
-        let mut record = role.map(Role::inline_by_us).unwrap_or_default();
-        let Some(wanted) = &spec.inline else { return Ok(record) };
+        let (mut own, others) = added(spec, role, Record::INLINE);
+        let Some(wanted) = &spec.inline else { return Ok(own) };
         for (name, document) in wanted {
-            if !present.contains_key(name) {
-                record = record.with(name);
-            }
-            if present.get(name) != Some(document) {
-                if !record.has(name) {
+            let there = present.get(name);
+            let is_ours = own.has(name) || others.has(name);
+            if there != Some(document) {
+                if there.is_some() && !is_ours {
                     return Err(Error::ForeignInline { role: spec.name.to_string(), policy: name.clone() });
                 }
-                let (from, to) = (present.get(name).cloned(), document.clone());
+                let (from, to) = (there.cloned(), document.clone());
                 self.steps.push(RoleStep::PutInline { name: name.clone(), from, to });
+            }
+            if there.is_none() || is_ours {
+                own = own.with(name);
             }
         }
         for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
-            if record.has(name) {
-                record = record.without(name);
-                self.steps.push(RoleStep::DeleteInline(name.clone()));
+            if own.has(name) {
+                own = own.without(name);
+                if !others.has(name) {
+                    self.steps.push(RoleStep::DeleteInline(name.clone()));
+                }
             }
         }
-        Ok(record)
+        Ok(own)
     }
 
-    /// Gives the record of those that will be ours.
+    /// Gives the record of those that will be ours in the name of this issuer.
     fn attachments(&mut self, spec: &RoleSpec, found: &RoleFound) -> Result<Record, Error> {
         let role = found.role.as_ref();
         let present = role.map_or(&[][..], |role| &role.attached);
-        let mut record = role.map(Role::attached_by_us).unwrap_or_default();
+        let (mut own, others) = added(spec, role, Record::ATTACHED);
         let mut wanted: Vec<String> = spec.policy_arns.iter().flatten().map(PolicyArn::to_string).collect();
         let given = wanted.len();
         wanted.extend(self.managed(spec, found)?);
         for (index, arn) in wanted.iter().enumerate() {
-            if !present.contains(arn) && !wanted[..index].contains(arn) {
-                record = record.with(arn);
+            let is_there = present.contains(arn) || wanted[..index].contains(arn);
+            if !is_there {
                 self.steps.push(RoleStep::Attach { arn: arn.clone(), is_made: index >= given });
+            }
+            if !is_there || others.has(arn) {
+                own = own.with(arn);
             }
         }
         let made: Vec<(&str, String)> = role.map(|role| made(spec, role)).unwrap_or_default();
         for arn in present.iter().filter(|arn| !wanted.contains(arn)) {
-            if !record.has(arn) {
-                continue;
-            }
             let is_made = made.iter().any(|(_, of_account)| of_account == arn);
-            if if is_made { spec.managed.is_some() } else { spec.policy_arns.is_some() } {
-                record = record.without(arn);
-                self.steps.push(RoleStep::Detach(arn.clone()));
+            let is_spoken_of = if is_made { spec.managed.is_some() } else { spec.policy_arns.is_some() };
+            if own.has(arn) && is_spoken_of {
+                own = own.without(arn);
+                if !others.has(arn) {
+                    self.steps.push(RoleStep::Detach(arn.clone()));
+                }
             }
         }
-        for (name, arn) in made.into_iter().filter(|(_, arn)| !wanted.contains(arn) && spec.managed.is_some()) {
+        let unwanted = made.into_iter().filter(|(_, arn)| !wanted.contains(arn) && !others.has(arn));
+        for (name, arn) in unwanted.filter(|_| spec.managed.is_some()) {
             if found.managed.get(name).is_some_and(|policy| policy.is_ours) {
                 self.steps.push(RoleStep::DeletePolicy(arn));
             }
             self.steps.push(RoleStep::Untag(vec![format!("{MADE_POLICY}{name}")]));
         }
-        Ok(record)
+        Ok(own)
     }
 
     /// Gives the ARNs of the wanted policies of the account.
@@ -280,25 +291,27 @@ impl RolePlan {
         let none = Tags::new();
         let present = role.map_or(&none, |role| &role.tags);
         let [mut first, mut last] = [spec.tags.clone().unwrap_or_default(), Tags::new()];
-        let mut keys = role.map(Role::tagged_by_us).unwrap_or_default();
+        let (mut keys, others) = added(spec, role, Record::TAGS);
         let mut untag = Vec::new();
         // Without any tag asked for, those that are there stay.
         if let Some(wanted) = &spec.tags {
             for key in present.keys().filter(|key| !key.starts_with(OWN) && !wanted.contains_key(*key)) {
                 if keys.has(key) {
                     keys = keys.without(key);
-                    untag.push(key.clone());
+                    untag.extend((!others.has(key)).then(|| key.clone()));
                 }
             }
-            for key in wanted.keys().filter(|key| !present.contains_key(*key)) {
+            for key in wanted.keys().filter(|key| !present.contains_key(*key) || others.has(key)) {
                 keys = keys.with(key);
             }
         }
-        for (name, after) in records.into_iter().chain([(Record::TAGS, keys)]) {
-            let both = Record::of(present, name).union(&after);
-            first.insert(name.to_owned(), both.value());
+        let sid = spec.trust.sid();
+        for (kind, after) in records.into_iter().chain([(Record::TAGS, keys)]) {
+            let name = format!("{kind}{sid}");
+            let both = Record::of(present, kind, |of| of == sid).union(&after);
+            first.insert(name.clone(), both.value());
             if both != after {
-                last.insert(name.to_owned(), after.value());
+                last.insert(name, after.value());
             }
         }
         // An empty record is no tag, unless one has to be emptied.
@@ -306,7 +319,7 @@ impl RolePlan {
         if role.is_none() {
             first.insert(CREATED.to_owned(), "true".to_owned());
         }
-        first.insert(format!("{TRUST}{}", spec.trust.sid()), spec.file.clone().unwrap_or_else(|| "true".to_owned()));
+        first.insert(format!("{TRUST}{sid}"), spec.file.clone().unwrap_or_else(|| "true".to_owned()));
         // Before it is made, so that it is found again wherever the run is cut off.
         let new = self.steps.iter().filter_map(|step| match step {
             RoleStep::CreatePolicy(name, _) => Some((format!("{MADE_POLICY}{name}"), "true".to_owned())),
@@ -342,6 +355,15 @@ impl RoleStep {
             }
             _ => None,
         }
+    }
+}
+
+/// What was added in the name of this issuer, and of others.
+fn added(spec: &RoleSpec, role: Option<&Role>, kind: &str) -> (Record, Record) {
+    let sid = spec.trust.sid();
+    match role {
+        Some(role) => (role.added(kind, |of| of == sid), role.added(kind, |of| of != sid)),
+        None => Default::default(),
     }
 }
 
@@ -393,7 +415,7 @@ impl fmt::Display for RoleStep {
             Self::DeletePolicy(arn) => write!(f, "- policy      {arn}"),
             Self::Tag { from, to } => write!(f, "~ tags        {}", tags::changes(from, to)),
             Self::Untag(keys) => write!(f, "- tags        {}", keys.join(", ")),
-            Self::Delete => f.write_str("- role"),
+            Self::Delete(_) => f.write_str("- role"),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! `issuerctl apply`
 
-use issuer_aws::Iam;
+use issuer_aws::{Documents, Iam, RoleDeletion};
 use issuer_publish::{Plan, Purpose};
 use issuer_verify::{Expected, FetchOptions, Verdict};
 
 use crate::Outcome;
 use crate::cli::{ApplyArgs, OutputFormat};
-use crate::commands::whole::{self, Opened, Planned};
-use crate::commands::{plan, provider, publish, verify};
+use crate::commands::whole::{self, Left, Opened, Planned};
+use crate::commands::{plan, provider, publish, role, verify};
 use crate::failure::{Exit, Failure};
 use crate::manifest;
 use crate::output::{self, Line, Verify, Whole, WholeIssuer};
@@ -30,34 +30,53 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, talk: &Talk) -> Outcom
             for notice in planned.notices() {
                 talk.warning(notice);
             }
-            talk.note(plan::text(opened, planned, wanted).trim_end());
+            talk.note(plan::text(opened, planned).trim_end());
         }
-        let lines: Vec<Line> = planned.iter().flat_map(|planned| plan::lines(planned, wanted)).collect();
+        let lines: Vec<Line> = planned.iter().flat_map(plan::lines).collect();
         talk.note(&output::summary(lines.iter()));
         let mut done = Vec::new();
         for (opened, planned) in opened.iter().zip(planned) {
-            done.push(carry_out(opened, planned, iam.as_ref(), args, &fetch, talk).await?);
+            let one = carry_out(opened, planned, iam.as_ref(), args, &fetch, talk).await?;
+            let refused = one.verdict.as_ref().is_some_and(|verdict| !verdict.passed());
+            done.push(one);
+            if refused {
+                // A job reads what was found in the object.
+                if format == OutputFormat::Json {
+                    print(&done, format)?;
+                }
+                return Err(not_accepted(opened));
+            }
         }
-        finish(&opened, &done, args, format, talk)
+        finish(&done, format, talk)
     })
 }
 
+fn not_accepted(opened: &Opened) -> Failure {
+    let url = &opened.url;
+    Failure::new(
+        Exit::Verification,
+        format!("{url} is published, and would not be accepted; nothing was changed in IAM for it"),
+    )
+    .hint(Some(format!("`issuerctl verify --issuer {url}` looks again; then run apply again")))
+}
+
 /// What was done for one issuer.
-struct Done {
+struct Done<'a> {
+    opened: &'a Opened,
     planned: Planned,
     changed: bool,
     verdict: Option<Verdict>,
 }
 
 /// The site, then a look at it as STS has it, then provider and roles: nothing in IAM points to an issuer that does not work.
-async fn carry_out(
-    opened: &Opened,
+async fn carry_out<'a>(
+    opened: &'a Opened,
     mut planned: Planned,
     iam: Option<&Iam>,
     args: &ApplyArgs,
     fetch: &FetchOptions,
     talk: &Talk,
-) -> Result<Done, Failure> {
+) -> Result<Done<'a>, Failure> {
     let mut verdict = None;
     let mut changed = false;
     if let (Some(store), Some((site, plan))) = (&opened.store, planned.site.take()) {
@@ -72,6 +91,9 @@ async fn carry_out(
         }
         changed |= plan.changes_anything();
         planned.site = Some((site, plan));
+        if verdict.as_ref().is_some_and(|verdict| !verdict.passed()) {
+            return Ok(Done { opened, planned, changed, verdict });
+        }
     }
     // What a folder's web server answers is another thing than what lies in the folder.
     let unseen = opened.document.folder().is_some() || opened.store.is_none();
@@ -79,18 +101,12 @@ async fn carry_out(
         provider::verified(&opened.url, fetch, talk).await?;
     }
     if let Some(iam) = iam {
-        changed |= in_iam(iam, opened, &mut planned, args, talk).await?;
+        changed |= in_iam(iam, opened, &mut planned, talk).await?;
     }
-    Ok(Done { planned, changed, verdict })
+    Ok(Done { opened, planned, changed, verdict })
 }
 
-async fn in_iam(
-    iam: &Iam,
-    opened: &Opened,
-    planned: &mut Planned,
-    args: &ApplyArgs,
-    talk: &Talk,
-) -> Result<bool, Failure> {
+async fn in_iam(iam: &Iam, opened: &Opened, planned: &mut Planned, talk: &Talk) -> Result<bool, Failure> {
     let mut changed = false;
     let bar = talk.steps(planned.roles.len() + planned.left.len() + 1);
     if let Some((spec, plan)) = planned.provider.take() {
@@ -103,13 +119,19 @@ async fn in_iam(
     for (spec, plan) in &mut planned.roles {
         bar.set_message(format!("role {}", spec.name));
         *plan = iam.apply_role(spec, plan.clone(), |plan| talk.note(plan.to_string().trim_end())).await?;
+        role::say_stayed(&plan.stayed, talk);
         changed |= plan.changes_anything();
         bar.inc(1);
     }
-    for left in planned.left.iter_mut().filter(|_| args.wanted.prune) {
-        bar.set_message(format!("role {}", left.name));
-        left.deletion = iam.delete_role(&left.name, Some(&opened.url), left.deletion.clone()).await?;
-        changed |= left.deletion.changes_anything();
+    for Left { name, deletion, .. } in &mut planned.left {
+        bar.set_message(format!("role {name}"));
+        if let Some(deletion) = deletion {
+            let show = |deletion: &RoleDeletion| talk.note(format!("role {name}\n{deletion}").trim_end());
+            let (url, none) = (Some(&opened.url), Documents::new());
+            *deletion = iam.delete_role(name, url, &none, deletion.clone(), show).await?;
+            role::say_stayed(&deletion.stayed, talk);
+            changed |= deletion.changes_anything();
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -127,34 +149,38 @@ async fn read_back(opened: &Opened, plan: &Plan, fetch: &FetchOptions, talk: &Ta
     let verdict = publish::read_back(opened.document.folder().as_deref(), plan, fetch, &expected, talk).await?;
     if verdict.passed() {
         talk.note(publish::verified(opened.document.folder().as_deref()));
-        return Ok(verdict);
+    } else {
+        talk.always(&verify::report(&verdict));
     }
-    talk.always(&verify::report(&verdict));
-    Err(Failure::new(
-        Exit::Verification,
-        format!("{} is published, and would not be accepted; nothing was changed in IAM", opened.url),
-    )
-    .hint(Some(format!("`issuerctl verify --issuer {}` looks again; then run apply again", opened.url))))
+    Ok(verdict)
 }
 
-fn finish(opened: &[Opened], done: &[Done], args: &ApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
-    let changed = done.iter().any(|done| done.changed);
-    if changed && done.iter().any(|done| done.planned.provider.is_some() || !done.planned.roles.is_empty()) {
+fn finish(done: &[Done<'_>], format: OutputFormat, talk: &Talk) -> Outcome {
+    if done.iter().any(|done| done.changed)
+        && done.iter().any(|done| done.planned.provider.is_some() || !done.planned.roles.is_empty())
+    {
         talk.note(provider::SPREADS);
     }
+    print(done, format)?;
+    Ok(Exit::Done)
+}
+
+fn print(done: &[Done<'_>], format: OutputFormat) -> Result<(), Failure> {
     match format {
         OutputFormat::Text => {
             let annotate = done.iter().flat_map(|done| plan::annotate(&done.planned));
             annotate.into_iter().try_for_each(|line| output::line(&line))?;
         }
         OutputFormat::Json => {
-            let issuers = opened.iter().zip(done).map(|(opened, done)| WholeIssuer {
+            let changed = done.iter().any(|done| done.changed);
+            let issuers = done.iter().map(|done| WholeIssuer {
                 changed: done.changed,
                 verification: done.verdict.as_ref().map(Verify::from),
-                ..plan::object(opened, &done.planned, &args.wanted)
+                ..plan::object(done.opened, &done.planned)
             });
-            output::json(&Whole { schema_version: output::SCHEMA_VERSION, changed, issuers: issuers.collect() })?;
+            let (schema_version, issuers) = (output::SCHEMA_VERSION, issuers.collect());
+            output::json(&Whole { schema_version, dry_run: false, changed, issuers })?;
         }
     }
-    Ok(Exit::Done)
+    Ok(())
 }

@@ -3,15 +3,16 @@
 use std::fmt::Write;
 
 use futures_util::future::try_join_all;
-use issuer_aws::{Iam, Provider, RoleDeletion, RoleName};
-use issuer_publish::{Purpose, Removal};
+use issuer_aws::{Documents, Iam, Provider, RoleDeletion, RoleName};
+use issuer_publish::{BucketEnd, Purpose, Removal};
 
 use crate::Outcome;
 use crate::cli::{DeleteArgs, OutputFormat};
 use crate::commands::provider::SPREADS;
 use crate::commands::whole::{self, Left, Opened};
+use crate::commands::{plan, role};
 use crate::failure::{Exit, Failure};
-use crate::manifest;
+use crate::manifest::{self, Document};
 use crate::output::{self, Line, Whole, WholeIssuer};
 use crate::runtime::Runtime;
 use crate::talk::Talk;
@@ -24,16 +25,17 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
             return output::policy(format, &policy);
         }
         let wait = talk.wait("reading what is there");
-        let (opened, iam) = whole::open(documents, &args.aws, talk).await?;
-        let mut planned = try_join_all(opened.iter().map(|opened| plan(opened, iam.as_ref(), args))).await?;
+        let needs_iam = args.prune || documents.iter().any(|document| asks_for_trust(document, args));
+        let (opened, iam) = whole::open(documents, &args.aws, needs_iam, talk).await?;
+        let mut planned = try_join_all(opened.iter().map(|opened| find(opened, iam.as_ref(), args))).await?;
         wait.finish_and_clear();
         for (opened, planned) in opened.iter().zip(&planned) {
             for notice in &planned.notices {
                 talk.warning(notice);
             }
-            talk.note(text(opened, planned, args).trim_end());
+            talk.note(text(opened, planned).trim_end());
         }
-        let mut changed = planned.iter().any(|planned| planned.changes(args));
+        let mut changed = planned.iter().any(Planned::changes);
         if !args.dry_run {
             for (opened, planned) in opened.iter().zip(&mut planned) {
                 changed |= carry_out(opened, planned, iam.as_ref(), args, talk).await?;
@@ -43,8 +45,9 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
             }
         }
         if format == OutputFormat::Json {
-            let issuers = opened.iter().zip(&planned).map(|(opened, planned)| object(opened, planned, args)).collect();
-            output::json(&Whole { schema_version: output::SCHEMA_VERSION, changed, issuers })?;
+            let issuers = opened.iter().zip(&planned).map(|(opened, planned)| object(opened, planned)).collect();
+            let (schema_version, dry_run) = (output::SCHEMA_VERSION, args.dry_run);
+            output::json(&Whole { schema_version, dry_run, changed, issuers })?;
         }
         Ok(Exit::Done)
     })
@@ -54,18 +57,35 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
 struct Planned {
     /// The provider, and whether it goes: of others, or not in the file, it stays unless forced.
     provider: Option<(Provider, bool)>,
-    roles: Vec<(RoleName, RoleDeletion)>,
+    roles: Vec<InFile>,
     /// Roles that were taken out of the file earlier.
     left: Vec<Left>,
     site: Option<Removal>,
     notices: Vec<String>,
 }
 
+/// A role of the file.
+struct InFile {
+    name: RoleName,
+    /// Policies that the file names for it.
+    managed: Documents,
+    deletion: RoleDeletion,
+}
+
+/// Whether IAM is asked, although the file has nothing for it, if a provider trusts the bucket's name.
+fn asks_for_trust(document: &Document, args: &DeleteArgs) -> bool {
+    document.is_trusted_by_name() && !args.force
+}
+
 impl Planned {
-    fn changes(&self, args: &DeleteArgs) -> bool {
+    fn deletions(&self) -> impl Iterator<Item = &RoleDeletion> {
+        let left = self.left.iter().filter_map(|left| left.deletion.as_ref());
+        self.roles.iter().map(|role| &role.deletion).chain(left)
+    }
+
+    fn changes(&self) -> bool {
         self.provider.as_ref().is_some_and(|(_, goes)| *goes)
-            || self.roles.iter().any(|(_, deletion)| !deletion.steps.is_empty())
-            || (args.prune && self.left.iter().any(|left| !left.deletion.steps.is_empty()))
+            || self.deletions().any(|deletion| !deletion.steps.is_empty())
             || self.removal().is_some_and(Removal::changes_anything)
     }
 
@@ -75,7 +95,7 @@ impl Planned {
     }
 }
 
-async fn plan(opened: &Opened, iam: Option<&Iam>, args: &DeleteArgs) -> Result<Planned, Failure> {
+async fn find(opened: &Opened, iam: Option<&Iam>, args: &DeleteArgs) -> Result<Planned, Failure> {
     let site = async {
         match &opened.store {
             Some(store) => issuer_publish::plan_removal(store, &opened.url, args.force).await.map(Some),
@@ -83,22 +103,26 @@ async fn plan(opened: &Opened, iam: Option<&Iam>, args: &DeleteArgs) -> Result<P
         }
     };
     let in_iam = async {
-        let iam = iam.filter(|_| opened.document.needs_iam());
+        let asks_iam = opened.document.needs_iam() || args.prune;
+        let iam = iam.filter(|_| asks_iam || asks_for_trust(&opened.document, args));
         let Some(iam) = iam else { return Ok((None, Vec::new(), (Vec::new(), None))) };
         let issuer = &opened.document.issuer;
         let roles = try_join_all(issuer.spec.roles.iter().map(|role| async {
-            let deletion = iam.plan_role_deletion(&role.name, Some(&opened.url)).await?;
-            Ok::<_, issuer_aws::Error>((role.name.clone(), deletion))
+            let (name, managed) = (role.name.clone(), role.managed_policies.clone());
+            let deletion = iam.plan_role_deletion(&name, Some(&opened.url), &managed).await?;
+            Ok::<_, issuer_aws::Error>(InFile { name, managed, deletion })
         }));
-        let (provider, roles, left) =
-            tokio::join!(iam.provider(&opened.url), roles, whole::left(opened, iam, args.prune));
+        let left = async { if asks_iam { whole::left(opened, iam, args.prune).await } else { Ok((Vec::new(), None)) } };
+        let (provider, roles, left) = tokio::join!(iam.provider(&opened.url), roles, left);
         let goes = |provider: &Provider| args.force || (issuer.spec.provider.is_some() && provider.is_ours());
         let provider = provider?.map(|provider| (goes(&provider), provider)).map(|(goes, provider)| (provider, goes));
         Ok::<_, Failure>((provider, roles?, left?))
     };
     let (site, in_iam) = tokio::join!(site, in_iam);
     let (provider, roles, (left, notice)) = in_iam?;
-    Ok(Planned { provider, roles, left, site: site?, notices: notice.into_iter().collect() })
+    let site = site?;
+    let notices = site.iter().flat_map(Removal::notices).map(str::to_owned).chain(notice).collect();
+    Ok(Planned { provider, roles, left, site, notices })
 }
 
 /// Provider, roles, documents: nobody is let in any more before the keys go.
@@ -114,38 +138,50 @@ async fn carry_out(
         if let Some((provider, true)) = &planned.provider {
             iam.delete_provider(provider, args.force).await?;
         }
-        let left = planned.left.iter_mut().filter(|_| args.prune).map(|left| (&left.name, &mut left.deletion));
-        for (name, deletion) in planned.roles.iter_mut().map(|(name, deletion)| (&*name, deletion)).chain(left) {
-            *deletion = iam.delete_role(name, Some(&opened.url), deletion.clone()).await?;
+        let none = Documents::new();
+        let left = planned.left.iter_mut().filter_map(|left| Some((&left.name, &none, left.deletion.as_mut()?)));
+        let in_file = planned.roles.iter_mut().map(|role| (&role.name, &role.managed, &mut role.deletion));
+        for (name, managed, deletion) in in_file.chain(left) {
+            let show = |deletion: &RoleDeletion| talk.note(format!("role {name}\n{deletion}").trim_end());
+            *deletion = iam.delete_role(name, Some(&opened.url), managed, deletion.clone(), show).await?;
+            role::say_stayed(&deletion.stayed, talk);
             changed |= deletion.changes_anything();
         }
     }
-    if let (Some(store), Some(removal)) = (&opened.store, planned.removal())
-        && let Some(bucket) = issuer_publish::remove(store, removal).await?
-    {
-        talk.note(&format!("the bucket {bucket} stays: something else is in it"));
+    if let (Some(store), Some(removal)) = (&opened.store, planned.removal()) {
+        match issuer_publish::remove(store, removal).await? {
+            BucketEnd::NotOurs => {}
+            BucketEnd::Deleted(bucket) if !removal.deletes_bucket() => {
+                talk.note(&format!("deleted the bucket {bucket} too: nothing else is left in it"));
+            }
+            BucketEnd::Deleted(_) => {}
+            BucketEnd::Stays(bucket) if removal.deletes_bucket() => talk.warning(&format!(
+                "the bucket {bucket} stays: something else is in it, such as old versions of objects"
+            )),
+            BucketEnd::Stays(_) => {}
+        }
     }
     Ok(changed)
 }
 
-fn text(opened: &Opened, planned: &Planned, args: &DeleteArgs) -> String {
+fn text(opened: &Opened, planned: &Planned) -> String {
     let mut text = format!("issuer {} ({})\n", opened.document.issuer.name(), opened.url);
-    for (_, part) in parts(planned, args) {
+    for (_, part) in parts(planned) {
         let _ = write!(text, "\n{part}");
     }
-    if !planned.changes(args) {
+    if !planned.changes() {
         text.push_str("\nnothing to do\n");
     }
     text
 }
 
-fn object<'a>(opened: &'a Opened, planned: &'a Planned, args: &DeleteArgs) -> WholeIssuer<'a> {
+fn object<'a>(opened: &'a Opened, planned: &'a Planned) -> WholeIssuer<'a> {
     let lines = |(resource, text): (String, String)| -> Vec<Line> { output::lines_of(&resource, &text) };
     WholeIssuer {
         name: opened.document.issuer.name(),
         issuer: opened.url.as_str(),
-        changed: planned.changes(args) || planned.roles.iter().any(|(_, deletion)| deletion.changes_anything()),
-        changes: parts(planned, args).into_iter().flat_map(lines).collect(),
+        changed: planned.changes() || planned.deletions().any(RoleDeletion::changes_anything),
+        changes: parts(planned).into_iter().flat_map(lines).collect(),
         left_roles: planned.left.iter().map(|left| left.name.as_str()).collect(),
         notices: planned.notices.iter().map(String::as_str).collect(),
         annotate: Vec::new(),
@@ -154,7 +190,7 @@ fn object<'a>(opened: &'a Opened, planned: &'a Planned, args: &DeleteArgs) -> Wh
 }
 
 /// Each part with its resource and its text.
-fn parts(planned: &Planned, args: &DeleteArgs) -> Vec<(String, String)> {
+fn parts(planned: &Planned) -> Vec<(String, String)> {
     let mut parts = Vec::new();
     if let Some((provider, goes)) = &planned.provider {
         let arn = &provider.arn;
@@ -165,15 +201,12 @@ fn parts(planned: &Planned, args: &DeleteArgs) -> Vec<(String, String)> {
         };
         parts.push((arn.clone(), line));
     }
-    for (name, deletion) in planned.roles.iter().filter(|(_, deletion)| !deletion.is_empty()) {
+    for InFile { name, deletion, .. } in planned.roles.iter().filter(|role| !role.deletion.is_empty()) {
         let arn = deletion.arn.clone().unwrap_or_else(|| name.to_string());
         parts.push((arn, format!("role {name}\n{deletion}")));
     }
     for left in &planned.left {
-        let text = match args.prune {
-            true => left.deletion.to_string(),
-            false => "  = role        left as it is; --prune takes it away\n".to_owned(),
-        };
+        let text = left.deletion.as_ref().map_or_else(|| plan::LEFT.to_owned(), ToString::to_string);
         parts.push((left.arn.clone(), format!("role {} (taken out of the file)\n{text}", left.name)));
     }
     if let Some(removal) = planned.site.as_ref().filter(|removal| !removal.is_empty()) {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use issuer_publish::Purpose;
 
 use crate::Outcome;
-use crate::cli::{OutputFormat, PlanArgs, WantedArgs};
+use crate::cli::{OutputFormat, PlanArgs};
 use crate::commands::whole::{self, Opened, Planned};
 use crate::commands::{role, verify};
 use crate::failure::Exit;
@@ -27,17 +27,17 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, talk: &Talk) -> Outcome
         for notice in planned.iter().flat_map(Planned::notices) {
             talk.warning(notice);
         }
-        let changed = planned.iter().any(|planned| !planned.is_empty(wanted.prune));
+        let changed = planned.iter().any(|planned| !planned.is_empty());
         match format {
             OutputFormat::Text => {
-                let text: String = opened.iter().zip(&planned).map(|(o, p)| text(o, p, wanted)).collect();
+                let text: String = opened.iter().zip(&planned).map(|(o, p)| text(o, p)).collect();
                 output::coloured(&output::coloured_plan(&text))?;
-                let lines: Vec<Line> = planned.iter().flat_map(|planned| lines(planned, wanted)).collect();
+                let lines: Vec<Line> = planned.iter().flat_map(lines).collect();
                 output::line(&output::summary(lines.iter()))?;
             }
             OutputFormat::Json => {
-                let issuers = opened.iter().zip(&planned).map(|(o, p)| object(o, p, wanted)).collect();
-                output::json(&Whole { schema_version: output::SCHEMA_VERSION, changed, issuers })?;
+                let issuers = opened.iter().zip(&planned).map(|(o, p)| object(o, p)).collect();
+                output::json(&Whole { schema_version: output::SCHEMA_VERSION, dry_run: true, changed, issuers })?;
             }
         }
         Ok(if changed { Exit::Changes } else { Exit::Done })
@@ -47,10 +47,13 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, talk: &Talk) -> Outcome
 /// How the plans of single parts end where there is nothing to do.
 const NOTHING: &str = "nothing to do\n";
 
+/// A role that was taken out of the file.
+pub(crate) const LEFT: &str = "  = role        left as it is; --prune takes it away\n";
+
 /// The diff of one issuer.
-pub(crate) fn text(opened: &Opened, planned: &Planned, args: &WantedArgs) -> String {
+pub(crate) fn text(opened: &Opened, planned: &Planned) -> String {
     let mut text = format!("issuer {} ({})\n", opened.document.issuer.name(), opened.url);
-    for (_, part) in parts(planned, args) {
+    for (_, part) in parts(planned) {
         let _ = write!(text, "\n{part}");
     }
     text.push('\n');
@@ -58,17 +61,17 @@ pub(crate) fn text(opened: &Opened, planned: &Planned, args: &WantedArgs) -> Str
 }
 
 /// What happens to each part.
-pub(crate) fn lines(planned: &Planned, args: &WantedArgs) -> Vec<Line> {
-    parts(planned, args).into_iter().flat_map(|(resource, text)| output::lines_of(&resource, &text)).collect()
+pub(crate) fn lines(planned: &Planned) -> Vec<Line> {
+    parts(planned).into_iter().flat_map(|(resource, text)| output::lines_of(&resource, &text)).collect()
 }
 
 /// The object of one issuer.
-pub(crate) fn object<'a>(opened: &'a Opened, planned: &'a Planned, args: &WantedArgs) -> WholeIssuer<'a> {
+pub(crate) fn object<'a>(opened: &'a Opened, planned: &'a Planned) -> WholeIssuer<'a> {
     WholeIssuer {
         name: opened.document.issuer.name(),
         issuer: opened.url.as_str(),
-        changed: !planned.is_empty(args.prune),
-        changes: lines(planned, args),
+        changed: !planned.is_empty(),
+        changes: lines(planned),
         left_roles: planned.left.iter().map(|left| left.name.as_str()).collect(),
         notices: planned.notices().collect(),
         annotate: annotate(planned),
@@ -83,7 +86,7 @@ pub(crate) fn annotate(planned: &Planned) -> Vec<String> {
 }
 
 /// Each part with its resource and its text.
-fn parts(planned: &Planned, args: &WantedArgs) -> Vec<(String, String)> {
+fn parts(planned: &Planned) -> Vec<(String, String)> {
     let mut parts = Vec::new();
     // A part says itself what is left alone, so that only the end needs to say that nothing is to be done.
     let trimmed = |text: String| text.strip_suffix(NOTHING).map(str::to_owned).unwrap_or(text);
@@ -100,10 +103,9 @@ fn parts(planned: &Planned, args: &WantedArgs) -> Vec<(String, String)> {
     }
     for left in &planned.left {
         let mut text = format!("role {} (taken out of the file)\n", left.name);
-        if args.prune {
-            text.push_str(&left.deletion.to_string());
-        } else {
-            text.push_str("  = role        left as it is; --prune takes it away\n");
+        match &left.deletion {
+            Some(deletion) => text.push_str(&deletion.to_string()),
+            None => text.push_str(LEFT),
         }
         parts.push((left.arn.clone(), text));
     }

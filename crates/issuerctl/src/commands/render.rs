@@ -137,7 +137,7 @@ impl<'a> Wish<'a> {
     ) -> Result<(Vec<Rendering>, Existing), Failure> {
         let wait = talk.wait("asking AWS");
         let fetch = verify::fetch_options(&self.aws.tls)?;
-        let (opened, iam) = whole::open(documents, self.aws, talk).await?;
+        let (opened, iam) = whole::open(documents, self.aws, false, talk).await?;
         let iam = match iam {
             Some(iam) => iam,
             None => provider::connect(self.aws, talk).await?,

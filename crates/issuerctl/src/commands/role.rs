@@ -120,6 +120,7 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         show(&plan);
         if !args.dry_run {
             plan = iam.apply_role(&spec, plan, show).await?;
+            say_stayed(&plan.stayed, talk);
             if plan.changes_anything() {
                 talk.note(SPREADS);
             }
@@ -131,6 +132,13 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         }
         Ok(Exit::Done)
     })
+}
+
+/// Policies that were to be deleted.
+pub(crate) fn say_stayed(stayed: &[String], talk: &Talk) {
+    for arn in stayed {
+        talk.warning(&format!("{arn} was not deleted: somebody else uses it"));
+    }
 }
 
 /// The commands that annotate the service accounts of a role.
@@ -250,15 +258,17 @@ fn delete(args: &RoleDeleteArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     }
     let deletion = Runtime::start()?.block_on(async {
         let iam: Iam = connect(&args.aws, talk).await?;
-        let deletion = iam.plan_role_deletion(&args.name, issuer.as_ref()).await?;
+        let none = Documents::new();
+        let deletion = iam.plan_role_deletion(&args.name, issuer.as_ref(), &none).await?;
         Ok::<_, Failure>(match args.dry_run {
             true => deletion,
-            false => iam.delete_role(&args.name, issuer.as_ref(), deletion).await?,
+            false => iam.delete_role(&args.name, issuer.as_ref(), &none, deletion, |_| {}).await?,
         })
     })?;
     for step in &deletion.steps {
         talk.note(&format!("  {step}"));
     }
+    say_stayed(&deletion.stayed, talk);
     for reason in &deletion.kept {
         talk.note(&format!("the role {} stays: {reason}", args.name));
     }

@@ -39,7 +39,8 @@ pub(crate) struct Planned {
 pub(crate) struct Left {
     pub(crate) name: RoleName,
     pub(crate) arn: String,
-    pub(crate) deletion: RoleDeletion,
+    /// What there is to take away, where it is to go.
+    pub(crate) deletion: Option<RoleDeletion>,
 }
 
 /// Every issuer of the files with its plan.
@@ -64,25 +65,26 @@ impl Planned {
         site.chain(provider.chain(roles).chain(&self.notices).map(String::as_str))
     }
 
-    pub(crate) fn is_empty(&self, prune: bool) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.site.as_ref().is_none_or(|(_, plan)| plan.is_empty())
             && self.provider.as_ref().is_none_or(|(_, plan)| plan.is_empty())
             && self.roles.iter().all(|(_, plan)| plan.is_empty())
-            && (!prune || self.left.iter().all(|left| left.deletion.steps.is_empty()))
+            && self.left.iter().filter_map(|left| left.deletion.as_ref()).all(|deletion| deletion.steps.is_empty())
     }
 }
 
-/// Connects to what the issuers of a file need; to IAM once, and only where one of them has a provider or roles.
+/// Connects to what the issuers of a file need; to IAM once, and only where one of them has a provider or roles, or `always`.
 ///
 /// # Errors
 /// Credentials, regions and endpoints that do not work; an issuer that follows from nothing; two of one URL.
 pub(crate) async fn open(
     documents: Vec<Document>,
     aws: &AwsArgs,
+    always: bool,
     talk: &Talk,
 ) -> Result<(Vec<Opened>, Option<Iam>), Failure> {
     let session = session(&documents, aws)?;
-    let needs_iam = documents.iter().any(Document::needs_iam);
+    let needs_iam = always || documents.iter().any(Document::needs_iam);
     let iam = async { if needs_iam { provider::connect_with(&session, talk).await.map(Some) } else { Ok(None) } };
     let opened = try_join_all(documents.into_iter().map(|document| open_one(document, aws)));
     let (opened, iam) = tokio::join!(opened, iam);
@@ -108,7 +110,7 @@ pub(crate) async fn plan_all(
 ) -> Result<All, Failure> {
     let given = read_keys(&documents, args, talk).await?;
     let wait = talk.wait("reading what is there");
-    let (opened, iam) = open(documents, &args.aws, talk).await?;
+    let (opened, iam) = open(documents, &args.aws, args.prune, talk).await?;
     let plans = opened.iter().zip(given).map(|(opened, given)| plan(opened, given, iam.as_ref(), args, fetch, talk));
     let planned = try_join_all(plans).await?;
     wait.finish_and_clear();
@@ -150,30 +152,36 @@ async fn plan(
     planned
 }
 
-/// Roles whose tags say that they came from the file, and that are in it no more.
+/// Roles whose tags say that they came from the file, and that are in it no more; with `prune` what there is to take away.
+/// Without it a refusal is a notice: the run itself does not depend on them.
 ///
 /// # Errors
-/// A role that cannot be read; with `needed` also where the account's roles cannot be listed.
-pub(crate) async fn left(opened: &Opened, iam: &Iam, needed: bool) -> Result<(Vec<Left>, Option<String>), Failure> {
-    let names = match iam.roles_of(&opened.url).await {
-        Ok(names) => names,
-        Err(issuer_aws::Error::Denied { .. }) if !needed => {
-            let notice = "iam:ListRoles is denied, so roles that were taken out of the file are not seen".to_owned();
-            return Ok((Vec::new(), Some(notice)));
+/// A call that failed; with `prune` also one that was denied.
+pub(crate) async fn left(opened: &Opened, iam: &Iam, prune: bool) -> Result<(Vec<Left>, Option<String>), Failure> {
+    match find_left(opened, iam, prune).await {
+        Ok(left) => Ok((left, None)),
+        Err(issuer_aws::Error::Denied { action, resource, .. }) if !prune => {
+            let refused = format!("{action} on {resource} is denied");
+            Ok((Vec::new(), Some(format!("{refused}, so roles that were taken out of the file are not seen"))))
         }
-        Err(error) => return Err(error.into()),
-    };
-    let issuer = &opened.document.issuer;
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn find_left(opened: &Opened, iam: &Iam, prune: bool) -> Result<Vec<Left>, issuer_aws::Error> {
+    let (issuer, url) = (&opened.document.issuer, &opened.url);
     let is_in_file = |name: &RoleName| issuer.spec.roles.iter().any(|role| role.name == *name);
-    let look =
-        |name: RoleName| async move {
-            let found = iam.find_role(&name, &Documents::new()).await?;
-            Ok::<_, Failure>(found.role.as_ref().filter(|role| role.is_from_file(&opened.url, issuer.name())).map(
-                |role| Left { name, arn: role.arn.clone(), deletion: RoleDeletion::new(&found, Some(&opened.url)) },
-            ))
+    let look = |name: RoleName| async move {
+        let Some(arn) = iam.role_from_file(&name, url, issuer.name()).await? else { return Ok(None) };
+        let deletion = match prune {
+            true => Some(iam.plan_role_deletion(&name, Some(url), &Documents::new()).await?),
+            false => None,
         };
+        Ok::<_, issuer_aws::Error>(Some(Left { name, arn, deletion }))
+    };
+    let names = iam.roles_of(url).await?;
     let found = try_join_all(names.into_iter().filter(|name| !is_in_file(name)).map(look)).await?;
-    Ok((found.into_iter().flatten().collect(), None))
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// The policy that a run on these issuers needs.
@@ -194,20 +202,23 @@ pub(crate) async fn policy(
     for document in documents {
         let s3 = document.s3(aws)?;
         parts.extend(s3.as_ref().map(|(location, options)| issuer_publish::permissions(location, options, purpose)));
-        if !document.needs_iam() {
+        let asks_iam = document.needs_iam() || prune;
+        // Before documents go, IAM is asked whether a provider trusts them.
+        if !asks_iam && !(purpose == Purpose::Remove && document.is_trusted_by_name()) {
             continue;
         }
         let url = match &document.issuer.spec.issuer {
             Some(url) => url.clone(),
             None => open_one_s3(document, aws).await?.1,
         };
-        if purpose != Purpose::TakeOver {
-            parts.push(policies::list_roles());
-        }
+        if purpose != Purpose::TakeOver {}
         match (&document.issuer.spec.provider, purpose) {
             (Some(_), Purpose::Publish) => parts.push(policies::apply_provider(iam, &url, &document.provider_needs())),
-            (_, Purpose::Remove) => parts.push(policies::delete_provider(iam, &url)),
+            (_, Purpose::Remove) if asks_iam => parts.push(policies::delete_provider(iam, &url)),
             _ => parts.push(policies::show_provider(iam, &url)),
+        }
+        if asks_iam {
+            parts.push(policies::list_roles(iam));
         }
         for role in &document.issuer.spec.roles {
             parts.push(match purpose {
@@ -261,7 +272,7 @@ async fn open_one_s3(document: &Document, aws: &AwsArgs) -> Result<(S3, IssuerUr
 
 async fn plan_iam(opened: &Opened, iam: Option<&Iam>, prune: bool, fetch: &FetchOptions) -> Result<Planned, Failure> {
     let mut planned = Planned { site: None, provider: None, roles: Vec::new(), left: Vec::new(), notices: Vec::new() };
-    let Some(iam) = iam.filter(|_| opened.document.needs_iam()) else { return Ok(planned) };
+    let Some(iam) = iam.filter(|_| prune || opened.document.needs_iam()) else { return Ok(planned) };
     let issuer = &opened.document.issuer;
     let top: Option<Thumbprint> = match issuer.needs_top_of_chain() {
         true => Some(issuer_verify::top_of_chain(&opened.url, fetch).await?.parse()?),
@@ -285,6 +296,7 @@ async fn plan_iam(opened: &Opened, iam: Option<&Iam>, prune: bool, fetch: &Fetch
     match provider? {
         Ok(provider) => planned.provider = Some(provider),
         Err(Some(_)) => {}
+        Err(None) if issuer.spec.roles.is_empty() => {}
         Err(None) => planned.notices.push(format!(
             "there is no provider for {} in the account and the file has none (spec.provider): nobody can assume the roles",
             opened.url

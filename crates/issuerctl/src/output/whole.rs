@@ -9,6 +9,8 @@ use super::Verify;
 #[derive(Debug, Serialize)]
 pub(crate) struct Whole<'a> {
     pub(crate) schema_version: u32,
+    /// Whether this only says what would be changed.
+    pub(crate) dry_run: bool,
     /// Whether anything was changed, or would be.
     pub(crate) changed: bool,
     pub(crate) issuers: Vec<WholeIssuer<'a>>,
@@ -68,12 +70,17 @@ pub(crate) fn lines_of(resource: &str, plan: &str) -> Vec<Line> {
     lines
 }
 
+/// How the line of a role begins that was taken out of the file.
+const LEFT_ROLE: &str = "role left as it is";
+
 /// The last line, as people know it from `terraform plan`.
 pub(crate) fn summary<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> String {
     let count = |action: &str| lines.clone().filter(|line| line.action == action).count();
     let (create, update, delete, keep) = (count("create"), count("update"), count("delete"), count("keep"));
     if create + update + delete == 0 {
-        return "no changes: everything is as the file says".to_owned();
+        let left = lines.clone().any(|line| line.what.starts_with(LEFT_ROLE));
+        let left = if left { "; a role that was taken out of it is left" } else { "" };
+        return format!("no changes: everything is as the file says{left}");
     }
     format!("{create} to create, {update} to change, {delete} to delete, {keep} left alone")
 }

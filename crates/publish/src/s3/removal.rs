@@ -26,16 +26,26 @@ impl S3 {
             self.other_object(),
         );
         // What cannot be seen of the bucket itself is none of ours to take away.
+        let mut notices = Vec::new();
         let statement = match policy {
             Ok(Look::Is(Some(text))) => policy::without_ours(&self.location, &text)? != Without::Unchanged,
-            Ok(_) | Err(Error::Denied { .. }) => false,
+            Ok(_) => false,
+            Err(Error::Denied { .. }) => {
+                notices.push("s3:GetBucketPolicy is denied, so a statement of issuerctl in the bucket's policy stays");
+                false
+            }
             Err(error) => return Err(error),
         };
-        let own_bucket = match own? {
-            true => Some(OwnBucket { name: self.location.bucket.to_string(), other_object: other? }),
-            false => None,
+        let own_bucket = match own {
+            Ok(true) => Some(OwnBucket { name: self.location.bucket.to_string(), other_object: other? }),
+            Ok(false) => None,
+            Err(Error::Denied { .. }) => {
+                notices.push("s3:GetBucketTagging is denied, so the bucket stays, whoever made it");
+                None
+            }
+            Err(error) => return Err(error),
         };
-        Ok(Present { keys: keys?, discovery: discovery?, statement, own_bucket })
+        Ok(Present { keys: keys?, discovery: discovery?, statement, own_bucket, notices })
     }
 
     pub(crate) async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
@@ -110,7 +120,7 @@ impl S3 {
             Ok(output) => Ok(output.tag_set().iter().any(|tag| tag.key() == CREATED)),
             Err(error) => {
                 match (code(&error).as_deref(), self.failed("GetBucketTagging", "s3:GetBucketTagging", "", &error)) {
-                    (Some("NoSuchTagSet" | "NoSuchBucket"), _) | (_, Error::Denied { .. }) => Ok(false),
+                    (Some("NoSuchTagSet" | "NoSuchBucket"), _) => Ok(false),
                     (code, _) if self.has_no_such_thing(code, &error) => Ok(false),
                     (_, failure) => Err(failure),
                 }
