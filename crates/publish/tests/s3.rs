@@ -5,7 +5,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
-    AccessMode, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, plan, publish,
+    AccessMode, BucketFound, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, plan, publish,
 };
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
@@ -299,6 +299,24 @@ async fn a_missing_bucket_is_made_only_when_asked_and_in_us_east_1_without_a_con
     }
     run(&store_in(&server, "us-east-1", options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     assert_eq!(server.location_constraint("my-oidc"), None);
+}
+
+#[tokio::test]
+async fn what_a_bucket_has_is_found_for_tools_that_take_it_over() {
+    let server = S3Server::start();
+    let look = async |options: S3Options| {
+        let Store::S3(s3) = store(&server, options) else { unreachable!() };
+        s3.find_bucket().await.unwrap()
+    };
+    let without_policy = S3Options { access: AccessMode::None, ..options() };
+    assert_eq!((look(options()).await, look(without_policy.clone()).await), (None, None));
+    run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let found = look(options()).await.unwrap();
+    assert!(found.ownership && found.block && found.tags.contains_key("issuerctl.dev/created"), "{found:?}");
+    assert_eq!(found.policy, server.policy("my-oidc"));
+    server.take_log();
+    let theirs = look(S3Options { create_bucket: false, ..without_policy }).await;
+    assert_eq!((theirs, server.take_log()), (Some(BucketFound::default()), vec!["HeadBucket".to_owned()]));
 }
 
 #[tokio::test]

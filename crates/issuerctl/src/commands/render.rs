@@ -4,7 +4,7 @@ mod existing;
 mod line;
 mod place;
 
-use issuer_aws::{AccountId, Thumbprint};
+use issuer_aws::{AccountId, Thumbprint, TrustPolicy, USUAL_TRUST_POLICY};
 use issuer_discovery::Partition;
 use issuer_manifest::StoreSpec;
 use issuer_publish::{Plan, Published, Purpose, Store};
@@ -36,6 +36,9 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) ->
         Some(account) => (wish.offline(&documents, keys, account, talk)?, Existing::default()),
         None => Runtime::start()?.block_on(wish.online(documents, keys, talk))?,
     };
+    if wish.for_aws {
+        say_sizes(&renderings, talk)?;
+    }
     let text = match command {
         RenderCommand::Terraform(_) => issuer_render::terraform(&renderings, &existing)?,
         RenderCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
@@ -48,6 +51,21 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) ->
         }
     };
     output::rendered(format, text)
+}
+
+/// No plan of ours will say it later.
+fn say_sizes(renderings: &[Rendering], talk: &Talk) -> Result<(), Failure> {
+    for role in renderings.iter().flat_map(|rendering| &rendering.roles) {
+        let size = TrustPolicy::default().with(&role.trust)?.size();
+        if size > USUAL_TRUST_POLICY {
+            talk.warning(&format!(
+                "the trust policy of {} will have {size} characters; accounts whose quota was not raised take \
+                 {USUAL_TRUST_POLICY}",
+                role.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What the command line says, whatever it is for.
