@@ -1,5 +1,4 @@
 //! `docs/examples`, as their README has them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;

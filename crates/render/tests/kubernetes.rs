@@ -53,17 +53,6 @@ fn a_file_without_service_accounts_is_an_empty_one() {
     assert_eq!(rendered.yaml, "# default/* of the role app has wildcards: annotate them yourself.\n");
 }
 
-#[test]
-fn the_examples_in_the_docs_have_what_is_rendered() {
-    for example in ["s3-list", "secrets-manager"] {
-        let file = |name: &str| {
-            let path = format!("{}/../../docs/examples/{example}/{name}", env!("CARGO_MANIFEST_DIR"));
-            std::fs::read_to_string(path).unwrap()
-        };
-        assert_eq!(kubernetes(&renderings(&file("issuer.yaml"))).unwrap().yaml, file("serviceaccount.yaml"));
-    }
-}
-
 proptest! {
     #[test]
     fn any_name_is_read_back_as_a_text(
