@@ -18,6 +18,7 @@ mod whole;
 
 use crate::Outcome;
 use crate::cli::{Cli, Command};
+use crate::failure::Failure;
 use crate::talk::Talk;
 
 /// Runs the command that was given.
@@ -35,10 +36,10 @@ pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
         Command::Verify(args) => verify::run(args, format, talk),
         Command::Provider(command) => provider::run(command, format, talk),
         Command::Role(command) => role::run(command, format, talk),
-        Command::Plan(args) => plan::run(args, format, talk),
-        Command::Apply(args) => apply::run(args, format, talk),
-        Command::Delete(args) => delete::run(args, format, talk),
-        Command::Render(command) => render::run(command, format, talk),
+        Command::Plan(args) => plan::run(args, format, talk).map_err(Failure::in_a_file),
+        Command::Apply(args) => apply::run(args, format, talk).map_err(Failure::in_a_file),
+        Command::Delete(args) => delete::run(args, format, talk).map_err(Failure::in_a_file),
+        Command::Render(command) => render::run(command, format, talk).map_err(Failure::in_a_file),
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, talk),
     }

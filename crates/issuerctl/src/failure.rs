@@ -37,6 +37,24 @@ impl Exit {
     }
 }
 
+/// Options of other commands, and what a file has instead; longer ones first.
+const IN_A_FILE: [(&str, &str); 14] = [
+    ("--policy-arn ", "policyArns: "),
+    ("--policy-arn", "policyArns"),
+    ("--create-bucket", "createBucket: true in the file"),
+    ("--expected-bucket-owner", "expectedBucketOwner"),
+    ("--access none --issuer https://…", "access: none and issuer: https://… in the file"),
+    ("--access ", "access: "),
+    ("--allow-weak-keys", "allowWeakKeys: true in the file"),
+    ("--apiserver", "apiserver: {} among the keys"),
+    ("--namespace", "namespace: in the file"),
+    ("--jwks FILE", "the file's key source jwks: FILE"),
+    ("--max-age", "maxAge"),
+    ("--path-style", "pathStyle: true in the file"),
+    ("--path", "path"),
+    ("give --issuer, or spec.issuer in a file", "give spec.issuer"),
+];
+
 /// An error on its way to the user: what failed, why, and what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -74,6 +92,16 @@ impl Failure {
     /// The same with one more hint, where there is one.
     pub(crate) fn hint(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hints.extend(hint.map(Into::into));
+        self
+    }
+
+    /// The same for somebody who wrote a file: what the hints name as options are members of it there.
+    pub(crate) fn in_a_file(mut self) -> Self {
+        for (option, member) in IN_A_FILE {
+            for hint in &mut self.hints {
+                *hint = hint.replace(option, member);
+            }
+        }
         self
     }
 

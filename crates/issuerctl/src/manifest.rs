@@ -44,6 +44,7 @@ pub(crate) fn read(args: &FileArgs) -> Result<Vec<Document>, Failure> {
             documents.push(Document { issuer, base: base.clone() });
         }
     }
+    issuer_manifest::agree(&documents.iter().map(|document| &document.issuer).collect::<Vec<_>>())?;
     Ok(documents)
 }
 

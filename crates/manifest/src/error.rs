@@ -16,6 +16,12 @@ pub enum Error {
         /// The known name that is nearest to an unknown one.
         near: Option<String>,
     },
+    /// A key, or something that looks like one, which is not repeated.
+    #[error("line {line}: there is a key in it; a file names files with keys, and holds none")]
+    Key {
+        /// From 1.
+        line: usize,
+    },
     /// A file without a document.
     #[error("there is no document in it")]
     Empty,
@@ -34,6 +40,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Text { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
+            Self::Key { .. } => {
+                Some("put the public key into a file of its own, and name it: keys: [{file: sa.pub}]".to_owned())
+            }
             Self::Empty => Some("docs/examples/ has files to begin with".to_owned()),
             _ => None,
         }

@@ -80,7 +80,7 @@ pub struct Spec {
     #[serde(default)]
     pub allow_weak_keys: bool,
     /// Where the two documents are published. Without keys and store only IAM is seen to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::present")]
     pub store: Option<StoreSpec>,
     /// Issuer URL, as in the cluster's --service-account-issuer; follows from an S3 store.
     #[serde(default, deserialize_with = "text::issuer")]
@@ -91,7 +91,7 @@ pub struct Spec {
     #[schemars(with = "String", extend("enum" = ["irsa", "kubernetes"], "default" = "irsa"))]
     pub shape: Shape,
     /// The OIDC provider in IAM; without it none is made or changed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::present")]
     pub provider: Option<Provider>,
     /// Roles that service accounts may assume.
     #[serde(default)]
@@ -224,7 +224,7 @@ pub enum ThumbprintSource {
 pub struct Role {
     /// Name of the role.
     #[serde(deserialize_with = "text::parsed")]
-    #[schemars(with = "String", regex(pattern = r"^[\w+=,.@-]{1,64}$"))]
+    #[schemars(with = "String", regex(pattern = r"^[A-Za-z0-9+=,.@_-]{1,64}$"))]
     pub name: RoleName,
     /// NAMESPACE/NAME; * and ? stand in one of the two.
     #[serde(deserialize_with = "text::some")]
@@ -248,11 +248,11 @@ pub struct Role {
     pub managed_policies: Documents,
     /// Path of a new role, such as /apps/.
     #[serde(default, deserialize_with = "text::optional")]
-    #[schemars(with = "Option<String>", regex(pattern = "^/"))]
+    #[schemars(with = "Option<String>", regex(pattern = "^/(.*/)?$"))]
     pub path: Option<RolePath>,
     /// Permissions boundary; one that is there stays where none is given.
     #[serde(default, deserialize_with = "text::optional")]
-    #[schemars(with = "Option<String>", regex(pattern = "^arn:"))]
+    #[schemars(with = "Option<String>", regex(pattern = "^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/."))]
     pub permissions_boundary: Option<PolicyArn>,
     /// The longest session, in seconds; the one that is there stays where none is given.
     #[serde(default, deserialize_with = "text::session")]

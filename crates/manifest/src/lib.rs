@@ -14,5 +14,5 @@ pub use issuer::{
     ApiServerSource, ApiVersion, ClusterSource, Issuer, KeySource, Kind, Metadata, Name, Provider, Role, S3Store, Spec,
     StoreSpec, ThumbprintSource, json_schema,
 };
-pub use parse::parse;
+pub use parse::{agree, parse};
 pub use wanted::Wanted;

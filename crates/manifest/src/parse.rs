@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_saphyr::{Error as YamlError, Options};
 
-use crate::{Error, Issuer};
+use crate::{Error, Issuer, Role, StoreSpec};
+
+/// What PEM, its base64 and a JSON Web Key have.
+const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
 
 /// How alike a known name must be to be suggested (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
@@ -13,11 +16,17 @@ const ALIKE: f64 = 0.8;
 /// is not repeated, since somebody may have given a key in place of the file.
 ///
 /// # Errors
-/// [`Error::Text`], [`Error::Empty`], [`Error::Unfit`].
+/// [`Error::Text`], [`Error::Key`], [`Error::Empty`], [`Error::Unfit`].
 pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(line) = text.lines().position(|line| KEYS.iter().any(|key| line.contains(key))) {
+        return Err(Error::Key { line: line + 1 });
+    }
     let mut options = Options::default();
     options.with_snippet = false;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Of an account's id the zero in front counts, and `on` is a word.
+    options.leading_zero_numbers_as_strings = true;
+    options.strict_booleans = true;
     let issuers: Vec<Issuer> =
         serde_saphyr::from_multiple_with_options(text, options).map_err(|error| unreadable(&error))?;
     if issuers.is_empty() {
@@ -30,7 +39,67 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
             return Err(unfit(issuer, "there are two of this name in the file"));
         }
     }
+    agree(&issuers.iter().collect::<Vec<_>>())?;
     Ok(issuers)
+}
+
+/// Whether issuers that are applied together want the same of what they share: a place to publish to, a role, a policy of the
+/// account.
+///
+/// # Errors
+/// [`Error::Unfit`].
+pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
+    for (index, issuer) in issuers.iter().enumerate() {
+        for other in &issuers[..index] {
+            let both = |what: String| unfit(issuer, &format!("{} and it {what}", other.name()));
+            if let (Some(place), Some(theirs)) = (place(issuer), place(other))
+                && place == theirs
+            {
+                return Err(both(format!("are published to the same place, {place}")));
+            }
+            for (role, theirs) in pairs(issuer, other) {
+                if let Some(what) = difference(role, theirs) {
+                    return Err(both(format!("want different things of {what}")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// For people, and to tell two of them apart.
+fn place(issuer: &Issuer) -> Option<String> {
+    match issuer.spec.store.as_ref()? {
+        StoreSpec::S3(s3) => Some(format!("{}{}", s3.location(), s3.endpoint_url.as_deref().unwrap_or_default())),
+        StoreSpec::Folder(folder) => Some(folder.display().to_string()),
+    }
+}
+
+fn pairs<'a>(one: &'a Issuer, other: &'a Issuer) -> impl Iterator<Item = (&'a Role, &'a Role)> {
+    one.spec.roles.iter().flat_map(|role| other.spec.roles.iter().map(move |theirs| (role, theirs)))
+}
+
+/// Policies of the account are one for all roles; the rest only of a role that both have.
+fn difference(a: &Role, b: &Role) -> Option<String> {
+    let same_role = a.name.as_str().eq_ignore_ascii_case(b.name.as_str());
+    for (name, document) in &a.managed_policies {
+        let theirs = b.managed_policies.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        if theirs.is_some_and(|(_, other)| !same_role || other != document) {
+            return Some(format!("the policy {name}"));
+        }
+    }
+    let differs = |differs: bool, what: &str| differs.then(|| format!("the role {}: {what}", a.name));
+    if !same_role {
+        return None;
+    }
+    let inline =
+        a.inline_policies.iter().any(|(name, document)| b.inline_policies.get(name).is_some_and(|o| o != document));
+    let tags = a.tags.iter().any(|(key, value)| b.tags.get(key).is_some_and(|other| other != value));
+    differs(inline, "inline policies")
+        .or_else(|| differs(tags, "tags"))
+        .or_else(|| differs(a.path != b.path, "path"))
+        .or_else(|| differs(clash(&a.permissions_boundary, &b.permissions_boundary), "permissionsBoundary"))
+        .or_else(|| differs(clash(&a.max_session_duration, &b.max_session_duration), "maxSessionDuration"))
 }
 
 fn check(issuer: &Issuer) -> Result<(), Error> {
@@ -62,6 +131,11 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where one is silent, the other decides.
+fn clash<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+    a.is_some() && b.is_some() && a != b
+}
+
 fn unfit(issuer: &Issuer, reason: &str) -> Error {
     Error::Unfit { name: issuer.name().to_owned(), reason: reason.to_owned() }
 }
@@ -83,10 +157,23 @@ fn unreadable(error: &YamlError) -> Error {
         other => {
             let text = other.to_string();
             let place = format!(" at line {line}, column {column}");
-            (text.strip_suffix(&place).unwrap_or(&text).to_owned(), None)
+            let text = text.strip_suffix(&place).unwrap_or(&text);
+            (plainly(text).unwrap_or(text).to_owned(), None)
         }
     };
     Error::Text { line, column, reason, near }
+}
+
+/// What the library says in words of its own trade.
+fn plainly(text: &str) -> Option<&'static str> {
+    let words = [
+        ("expected sequence start", "a list is needed here"),
+        ("expected mapping start", "names with values are needed here, such as kind: Issuer"),
+        ("expected end of mapping after enum variant value", "one of these at a time: write an entry for each"),
+        ("cannot deserialize null into string", "a text is needed here, and there is none"),
+        ("invalid u32", "a whole number is needed here"),
+    ];
+    words.into_iter().find(|(said, _)| text.starts_with(said)).map(|(_, plain)| plain)
 }
 
 fn nearest(given: &str, known: &[&'static str]) -> Option<String> {

@@ -107,12 +107,33 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
+/// Something that is there: a name without a value says nothing, and is no way to leave something out.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    match Option::<T>::deserialize(deserializer)? {
+        None => Err(D::Error::custom("there is nothing behind it: write {} for the usual, or leave the name out")),
+        present => Ok(present),
+    }
+}
+
+/// IAM's values are texts, and a number in YAML has lost how it was written.
+fn with_texts(value: Value) -> Result<Value, &'static str> {
+    Ok(match value {
+        Value::Number(number) if number.is_f64() => return Err("a policy has texts: write this number between quotes"),
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Array(list) => Value::Array(list.into_iter().map(with_texts).collect::<Result<_, _>>()?),
+        Value::Object(members) => Value::Object(
+            members.into_iter().map(|(name, value)| Ok((name, with_texts(value)?))).collect::<Result<_, &str>>()?,
+        ),
+        other => other,
+    })
+}
+
 /// A policy, as JSON has it.
 struct Policy(Value);
 
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let document = Value::deserialize(deserializer)?;
+        let document = with_texts(Value::deserialize(deserializer)?).map_err(D::Error::custom)?;
         issuer_aws::check_permissions(&document).map_err(D::Error::custom)?;
         Ok(Self(document))
     }

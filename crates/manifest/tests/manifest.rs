@@ -119,6 +119,12 @@ fn a_value_that_its_type_does_not_take_is_named_with_its_place() {
             "Statement",
         ),
         ("metadata: {name: prod}", "metadata: {name: Prod}", "line 4 column", "lower-case"),
+        (
+            "provider: {audiences: [sts.amazonaws.com], tags: {team: platform, cost: 17}}",
+            "provider:",
+            "line 11 column",
+            "write {}",
+        ),
         ("prefix: prod", "prefix: prod, prefix: test", "line 9 column", "twice"),
     ] {
         let message = refused(&with(from, to));
@@ -152,9 +158,61 @@ fn members_that_do_not_go_together_are_refused() {
 }
 
 #[test]
-fn a_key_in_place_of_the_file_is_not_repeated() {
+fn a_key_in_the_file_or_in_its_place_is_not_repeated() {
     let key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n";
-    assert!(!refused(key).contains("MIGH"), "{}", refused(key));
+    let block: String = key.lines().map(|line| format!("      {line}\n")).collect();
+    let encoded = "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUdI";
+    for text in [
+        key.to_owned(),
+        with("  - file: old-sa.pub\n", &format!("  - file: |\n{block}")),
+        with("bucket: my-oidc", &format!("bucket: {encoded}")),
+        with("- file: old-sa.pub", r#"- file: '{"kty":"RSA","d":"MIGH"}'"#),
+    ] {
+        let message = refused(&text);
+        assert!(!message.contains("MIGH") && !message.contains("LS0t") && message.contains("sa.pub"), "{message}");
+    }
+}
+
+#[test]
+fn a_policy_keeps_what_was_written() {
+    let text = with(
+        "Resource: \"arn:aws:s3:::data/*\"}]}}\n    managed",
+        "Resource: x, Condition: {StringEquals: {aws:ResourceAccount: 012345678901, a: 17, b: on}, Bool: {c: true}}}]}}\n    managed",
+    );
+    let issuers = parse(&text).unwrap();
+    let condition = &issuers[0].spec.roles[0].inline_policies["extra"]["Statement"][0]["Condition"];
+    let equals = &condition["StringEquals"];
+    assert_eq!(
+        (&equals["aws:ResourceAccount"], &equals["a"], &equals["b"]),
+        (&"012345678901".into(), &"17".into(), &"on".into())
+    );
+    assert_eq!(condition["Bool"]["c"], true);
+    assert!(refused(&text.replace("a: 17", "a: 1.50")).contains("between quotes"));
+}
+
+#[test]
+fn issuers_that_want_different_things_of_what_they_share_are_refused() {
+    let other = WHOLE.replace("{name: prod}\nspec", "{name: test}\nspec").replace("com/prod", "com/test");
+    let both = |edits: &[(&str, &str)]| {
+        let edited = edits.iter().fold(other.clone(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
+        parse(&format!("{WHOLE}---{edited}"))
+    };
+    let elsewhere = ("prefix: prod", "prefix: test");
+    assert!(both(&[elsewhere]).is_ok(), "{:?}", both(&[elsewhere]));
+    assert!(both(&[elsewhere, ("    policyArns", "    audiences: [x]\n    policyArns")]).is_ok());
+    for (edits, reason) in [
+        (&[("https://oidc.example.com/test", "https://oidc.example.com/t")][..], "same place"),
+        (&[elsewhere, ("name: app\n", "name: other\n")], "the policy app-s3"),
+        (&[elsewhere, ("data/*", "data2/*")], "the policy app-s3"),
+        (&[elsewhere, ("Resource: \"arn:aws:s3:::data/*\"}]}}\n", "Resource: y}]}}\n")], "inline policies"),
+        (&[elsewhere, ("    policyArns", "    path: /x/\n    policyArns")], "path"),
+    ] {
+        let error = both(edits).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
 }
 
 #[test]

@@ -160,13 +160,13 @@ pub enum Error {
         asked: String,
     },
     /// A denied call.
-    #[error("{call} on {resource} was denied ({message})")]
+    #[error("{permission} on {resource} was denied ({call}: {message})")]
     Denied {
         /// The API call.
         call: &'static str,
         /// The IAM permission that it needs.
         permission: &'static str,
-        /// Bucket or object.
+        /// ARN of the bucket or object.
         resource: String,
         /// What S3 said.
         message: String,
@@ -288,7 +288,7 @@ impl Error {
             Self::NoBucket { .. } => "--create-bucket makes it; or look at the bucket's name and --profile".to_owned(),
             Self::OtherOwner { .. } => "bucket names are shared by the whole world; choose another one".to_owned(),
             Self::OtherRegion { actual, .. } => format!("give --region {actual}"),
-            Self::Denied { permission, call, .. } => denied_hint(permission, call),
+            Self::Denied { permission, call, resource, .. } => denied_hint(permission, call, resource),
             Self::NoAcls { .. } => {
                 "this is how AWS makes buckets since April 2023: leave --access acl away (a bucket policy)".to_owned()
             }
@@ -298,7 +298,7 @@ impl Error {
     }
 }
 
-fn denied_hint(permission: &str, call: &str) -> String {
+fn denied_hint(permission: &str, call: &str, resource: &str) -> String {
     let rest = match call {
         "PutBucketPolicy" => {
             "; where that is allowed already, the account's own public access block (or an organization's policy) forbids \
@@ -313,5 +313,19 @@ fn denied_hint(permission: &str, call: &str) -> String {
         }
         _ => "; also look at the bucket's policy, its owner (--expected-bucket-owner), and --profile",
     };
-    format!("allow {permission}{rest}")
+    format!("this line of a policy allows it: {}{rest}", allowing(permission, resource))
+}
+
+/// Statements that allow these actions, those on objects and those on their bucket apart.
+fn allowing(permission: &str, resource: &str) -> String {
+    let bucket = resource.split('/').next().unwrap_or(resource);
+    let (objects, buckets): (Vec<&str>, Vec<&str>) =
+        permission.split(" and ").partition(|action| action.contains("Object") && !action.contains("Bucket"));
+    let statement = |actions: &[&str], resource: &str| {
+        let actions = actions.iter().map(|action| format!("\"{action}\"")).collect::<Vec<_>>().join(", ");
+        format!(r#"{{"Effect": "Allow", "Action": [{actions}], "Resource": "{resource}"}}"#)
+    };
+    let both = [(objects, resource), (buckets, bucket)];
+    let statements = both.iter().filter(|(actions, _)| !actions.is_empty());
+    statements.map(|(actions, resource)| statement(actions, resource)).collect::<Vec<_>>().join(", ")
 }

@@ -188,7 +188,7 @@ impl fmt::Display for Plan {
             let (sign, word) = match change {
                 KeyChange::Added => ('+', "new"),
                 KeyChange::Unchanged => ('=', "unchanged"),
-                KeyChange::Kept => ('=', "published and not given: kept; --prune drops it"),
+                KeyChange::Kept => ('=', "published and not given: kept; `publish --prune` drops it"),
                 KeyChange::Pruned => ('-', "published and not given: dropped"),
             };
             writeln!(f, "  {sign} key           {:?} {} ({word})", jwk.kid.as_str(), jwk.key.describe())?;

@@ -12,7 +12,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl};
-use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
 
@@ -192,6 +192,7 @@ impl S3 {
     {
         let bucket = self.location.bucket.to_string();
         let resource = if resource.is_empty() { bucket.clone() } else { format!("{bucket}/{resource}") };
+        let arn = || format!("arn:{}:s3:::{resource}", Partition::of_region(&self.region).name);
         let message = message(error);
         let code = code(error);
         let status = error.raw_response().map(|response| response.status().as_u16());
@@ -208,9 +209,9 @@ impl S3 {
                 Error::OtherOwner { bucket, reason: format!("{call} is not allowed to other accounts") }
             }
             Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => {
-                Error::Denied { call, permission, resource, message }
+                Error::Denied { call, permission, resource: arn(), message }
             }
-            _ if status == Some(403) => Error::Denied { call, permission, resource, message },
+            _ if status == Some(403) => Error::Denied { call, permission, resource: arn(), message },
             _ => Error::Call { call, resource, message },
         }
     }

@@ -7,7 +7,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
-    AccessMode, Error, Folder, PlanOptions, S3, S3Options, Site, Store, plan, plan_removal, publish, remove,
+    AccessMode, BucketEnd, Error, Folder, PlanOptions, S3, S3Options, Site, Store, plan, plan_removal, publish, remove,
 };
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
@@ -64,7 +64,7 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     GetObject prod/keys.json
     ListObjectsV2
     "#);
-    assert_eq!(remove(&store, &removal).await.unwrap(), None);
+    assert_eq!(remove(&store, &removal).await.unwrap(), BucketEnd::Deleted("my-oidc".to_owned()));
     insta::assert_snapshot!(server.take_log().join("\n"), @r#"
     DeleteObject prod/.well-known/openid-configuration if-match=…
     DeleteObject prod/keys.json if-match=…
@@ -84,7 +84,7 @@ async fn another_issuer_of_the_bucket_keeps_its_documents_and_the_bucket() {
     published(&test, "test").await;
     let removal = plan_removal(&test, &issuer("test"), false).await.unwrap();
     assert!(removal.to_string().contains("it holds prod/.well-known/openid-configuration too: kept"), "{removal}");
-    assert_eq!(remove(&test, &removal).await.unwrap().as_deref(), Some("my-oidc"));
+    assert_eq!(remove(&test, &removal).await.unwrap(), BucketEnd::Stays("my-oidc".to_owned()));
     assert!(server.get("my-oidc", KEYS).is_some() && server.get("my-oidc", "test/keys.json").is_none());
     let policy = server.policy("my-oidc").unwrap();
     assert!(policy.contains("prod/keys.json") && !policy.contains("test/keys.json"), "{policy}");

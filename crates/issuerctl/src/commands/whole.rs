@@ -204,20 +204,20 @@ pub(crate) async fn policy(
         parts.extend(s3.as_ref().map(|(location, options)| issuer_publish::permissions(location, options, purpose)));
         let asks_iam = document.needs_iam() || prune;
         // Before documents go, IAM is asked whether a provider trusts them.
-        if !asks_iam && !(purpose == Purpose::Remove && document.is_trusted_by_name()) {
+        let asks_for_trust = purpose == Purpose::Remove && document.is_trusted_by_name();
+        if !(asks_iam || asks_for_trust) {
             continue;
         }
         let url = match &document.issuer.spec.issuer {
             Some(url) => url.clone(),
             None => open_one_s3(document, aws).await?.1,
         };
-        if purpose != Purpose::TakeOver {}
         match (&document.issuer.spec.provider, purpose) {
             (Some(_), Purpose::Publish) => parts.push(policies::apply_provider(iam, &url, &document.provider_needs())),
             (_, Purpose::Remove) if asks_iam => parts.push(policies::delete_provider(iam, &url)),
             _ => parts.push(policies::show_provider(iam, &url)),
         }
-        if asks_iam {
+        if asks_iam && purpose != Purpose::TakeOver {
             parts.push(policies::list_roles(iam));
         }
         for role in &document.issuer.spec.roles {

@@ -140,10 +140,8 @@ impl S3 {
             Look::Is(other) => {
                 plan.ownership = true;
                 plan.ownership_now = other.as_ref().map(|other| other.as_str().to_owned());
-                if other.is_some() {
-                    plan.notices
-                        .insert("from now on the ACLs of all objects in this bucket count for nothing".to_owned());
-                }
+                // Where nothing is set, ACLs count as well: so it is in buckets made before April 2023.
+                plan.notices.insert("from now on the ACLs of all objects in this bucket count for nothing".to_owned());
             }
             Look::Unknown => self.note_unknown(&mut plan),
             Look::NoBucket => return self.new_bucket(wanted),
