@@ -21,6 +21,7 @@ mod readers;
 mod render;
 mod role;
 mod rotation;
+mod shared;
 mod verdict;
 mod whole;
 
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     trials.push(trial("provider_is_made_taken_over_and_deleted".to_owned(), provider::run));
     trials.push(trial("role_is_made_merged_reconciled_and_taken_away".to_owned(), role::run));
     trials.push(trial("file_is_planned_applied_reconciled_and_taken_away".to_owned(), whole::run));
+    trials.push(trial("file_of_two_issuers_that_share_bucket_role_and_provider".to_owned(), shared::run));
     trials.push(trial("file_is_applied_with_the_printed_policy_alone".to_owned(), whole::least_privilege));
     trials.push(trial("examples_fit_the_schema_and_are_planned_and_applied".to_owned(), examples::run));
     trials.push(trial("cloudformation_makes_what_apply_makes_and_terraform_is_told_of_it".to_owned(), render::run));

@@ -250,6 +250,9 @@ pub(crate) fn least_privilege() {
         let text = |member: &str| keys["AccessKey"][member].as_str().unwrap().to_owned();
         (text("AccessKeyId"), text("SecretAccessKey"))
     });
+    // Another role of the same issuer, which these users know nothing of.
+    let by_hand = "role apply by-hand --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod --service-account a/b";
+    bench.desk.issuerctl(by_hand).ended(0);
     bench.moto.enforce_policies();
     let [plan, apply, delete] = users.map(|(id, secret)| {
         let desk = Desk::new(&Authority::new())
@@ -263,7 +266,8 @@ pub(crate) fn least_privilege() {
     });
     plan.issuerctl("plan -f issuer.yaml").ended(7);
     let refused = plan.issuerctl("apply -f issuer.yaml --no-verify").ended(6);
-    assert!(refused.err.contains("s3:CreateBucket"), "{}", refused.err);
+    let line = r#"{"Effect": "Allow", "Action": ["s3:CreateBucket"], "Resource": "arn:aws:s3:::my-oidc"}"#;
+    assert!(refused.err.contains(line), "{}", refused.err);
     apply.issuerctl("apply -f issuer.yaml --no-verify").ended(0);
     plan.issuerctl("plan -f issuer.yaml").ended(0);
     // What the file asks for less goes with the same policy.

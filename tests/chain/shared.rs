@@ -1,0 +1,108 @@
+//! Issuers that share a bucket, a role or a provider, on moto: none takes from another what is its own.
+
+use issuer_test_support::Authority;
+use issuerctl_e2e::{Desk, Moto, Ran};
+use serde_json::Value;
+
+struct Bench {
+    desk: Desk,
+    _moto: Moto,
+}
+
+/// A document of the file; what it has beside keys and store comes after.
+fn document(name: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {{name: {name}}}\nspec:\n  keys: [{{file: pki/sa.pub}}]\n  \
+         store: {{s3: {{bucket: my-oidc, prefix: {name}, region: us-west-2, createBucket: true}}}}\n  issuer: \
+         https://my-oidc.s3.us-west-2.amazonaws.com/{name}\n{more}"
+    )
+}
+
+fn role(policy: &str) -> String {
+    format!(
+        "  provider: {{}}\n  roles:\n  - {{name: app, serviceAccounts: [default/app], policyArns: ['arn:aws:iam::aws:policy/{policy}']}}\n"
+    )
+}
+
+impl Bench {
+    fn new() -> Self {
+        let moto = Moto::start();
+        let desk = Desk::new(&Authority::new())
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL", moto.url());
+        desk.issuerctl("keygen --algorithm p256 --out-dir pki").succeeded();
+        Self { desk, _moto: moto }
+    }
+
+    fn run(&self, verb: &str, documents: &str, flags: &str) -> Ran {
+        self.desk.file("issuer.yaml", documents);
+        let no_verify = if verb == "apply" { "--no-verify" } else { "" };
+        self.desk.issuerctl(&format!("{verb} -f issuer.yaml {no_verify} {flags}"))
+    }
+
+    fn has(&self, line: &str) -> bool {
+        self.desk.aws(line).code == Some(0)
+    }
+
+    /// Statements, and attached policies, of the role.
+    fn counts(&self) -> (usize, usize) {
+        let role: Value = serde_json::from_str(&self.desk.aws("iam get-role --role-name app").succeeded()).unwrap();
+        let attached = self.desk.aws("iam list-attached-role-policies --role-name app").succeeded();
+        let attached: Value = serde_json::from_str(&attached).unwrap();
+        let count = |value: &Value| value.as_array().unwrap().len();
+        (count(&role["Role"]["AssumeRolePolicyDocument"]["Statement"]), count(&attached["AttachedPolicies"]))
+    }
+}
+
+pub(crate) fn run() {
+    let bench = Bench::new();
+    // Two documents want different policies of one role: both get theirs, and neither takes the other's away.
+    let (one, two) = (document("one", &role("AmazonS3ReadOnlyAccess")), document("two", &role("IAMReadOnlyAccess")));
+    let both = format!("{one}{two}");
+    bench.run("apply", &both, "").ended(0);
+    assert_eq!(bench.counts(), (2, 2));
+    for documents in [&both, &one, &two, &both] {
+        bench.run("plan", documents, "").ended(0);
+        bench.run("apply", documents, "").ended(0);
+    }
+    assert_eq!(bench.counts(), (2, 2));
+
+    // The role moves from one to the other, which stands first: only a statement goes.
+    let (bare, moved) = (document("one", "  provider: {}\n"), document("two", &role("IAMReadOnlyAccess")));
+    bench.run("apply", &format!("{moved}{bare}"), "--prune").ended(0);
+    assert_eq!(bench.counts(), (1, 1));
+    bench.run("plan", &format!("{moved}{bare}"), "--prune").ended(0);
+    // So it is when the other one has not been applied yet.
+    bench.run("delete", &moved, "").ended(0);
+    assert!(!bench.has("iam get-role --role-name app"));
+    bench.run("apply", &document("one", &role("AmazonS3ReadOnlyAccess")), "").ended(0);
+    bench.run("apply", &format!("{moved}{bare}"), "--prune").ended(0);
+    assert_eq!(bench.counts(), (1, 1));
+
+    // All of it goes in one run.
+    bench.run("apply", &both, "").ended(0);
+    bench.run("delete", &both, "").ended(0);
+    assert!(!bench.has("iam get-role --role-name app") && !bench.has("s3api list-objects-v2 --bucket my-oidc"));
+
+    // Documents alone, and a provider of others that trusts them.
+    let bench = Bench::new();
+    let documents = document("one", "");
+    bench.run("apply", &documents, "").ended(0);
+    let issuer = "--issuer https://my-oidc.s3.us-west-2.amazonaws.com/one";
+    bench.desk.issuerctl(&format!("provider apply {issuer} --no-verify")).ended(0);
+    let kept = bench.run("delete", &documents, "").ended(0);
+    assert!(kept.err.contains("a provider still trusts them"), "{}", kept.err);
+    assert!(bench.has("s3api head-object --bucket my-oidc --key one/keys.json"));
+    bench.desk.issuerctl(&format!("provider delete {issuer}")).ended(0);
+    bench.run("delete", &documents, "").ended(0);
+    assert!(!bench.has("s3api list-objects-v2 --bucket my-oidc"));
+
+    // The last role leaves a file without a provider: --prune finds it all the same.
+    let alone = "  roles: [{name: app, serviceAccounts: [default/app]}]\n";
+    let bench = Bench::new();
+    bench.run("apply", &document("one", alone), "").ended(0);
+    bench.run("plan", &document("one", ""), "--prune").ended(7);
+    bench.run("apply", &document("one", ""), "--prune").ended(0);
+    assert!(!bench.has("iam get-role --role-name app"));
+}
