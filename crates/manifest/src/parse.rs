@@ -39,7 +39,6 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
             return Err(unfit(issuer, "there are two of this name in the file"));
         }
     }
-    agree(&issuers.iter().collect::<Vec<_>>())?;
     Ok(issuers)
 }
 

@@ -3,7 +3,7 @@
 
 use issuer_aws::DEFAULT_AUDIENCE;
 use issuer_discovery::{IssuerUrl, Partition, Ports};
-use issuer_manifest::{Error, KeySource, StoreSpec, json_schema, parse};
+use issuer_manifest::{Error, KeySource, StoreSpec, agree, json_schema, parse};
 use issuer_publish::AccessMode;
 use proptest::prelude::*;
 
@@ -198,7 +198,8 @@ fn issuers_that_want_different_things_of_what_they_share_are_refused() {
             assert!(text.contains(from), "{from}");
             text.replace(from, to)
         });
-        parse(&format!("{WHOLE}---{edited}"))
+        let issuers = parse(&format!("{WHOLE}---{edited}")).unwrap();
+        agree(&issuers.iter().collect::<Vec<_>>())
     };
     let elsewhere = ("prefix: prod", "prefix: test");
     assert!(both(&[elsewhere]).is_ok(), "{:?}", both(&[elsewhere]));
