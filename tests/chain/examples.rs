@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use base64ct::{Base64, Encoding};
-use issuer_test_support::{ApiServer, Authority, Reply};
+use issuer_test_support::{ApiServer, Reply};
 use issuerctl_e2e::{Desk, Moto, repository};
 use serde_json::json;
 
@@ -33,11 +33,7 @@ pub(crate) fn run() {
 
 fn one(folder: &Path) {
     let moto = Moto::start();
-    let authority = Authority::new();
-    let desk = Desk::new(&authority)
-        .with("AWS_ACCESS_KEY_ID", "test")
-        .with("AWS_SECRET_ACCESS_KEY", "test")
-        .with("AWS_ENDPOINT_URL", moto.url());
+    let desk = Desk::in_moto().with("AWS_ENDPOINT_URL", moto.url());
     for file in fs::read_dir(folder).unwrap() {
         let file = file.unwrap();
         fs::copy(file.path(), desk.path().join(file.file_name())).unwrap();

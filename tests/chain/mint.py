@@ -26,7 +26,8 @@ def mangled(token, mangle):
             claims = json.loads(base64.urlsafe_b64decode(body + "=="))
             return ".".join([head, part(claims | {"sub": "system:serviceaccount:kube-system:admin"}), signature])
         case "cut":
-            return token[:-20]
+            # 321 characters of an RSA-2048 signature are left, which are base64 of nothing; 322 are at times of something.
+            return token[:-21]
         case "two parts":
             return head + "." + body
         case "opaque":

@@ -1,12 +1,11 @@
 //! The provider in IAM, on moto: made, found again, taken over, deleted.
 
-use issuer_test_support::Authority;
 use issuerctl_e2e::{Desk, Moto};
 use serde_json::Value;
 
 pub(crate) fn run() {
     let moto = Moto::start();
-    let desk = Desk::new(&Authority::new()).with("AWS_ACCESS_KEY_ID", "test").with("AWS_SECRET_ACCESS_KEY", "test");
+    let desk = Desk::in_moto();
     let provider = |verb: &str, name: &str, flags: &str| {
         let url = moto.url();
         desk.issuerctl(&format!("provider {verb} --issuer https://h.example/{name} --endpoint-url {url} {flags}"))

@@ -1,6 +1,5 @@
 //! Independent readers of what was published.
 
-use issuer_test_support::Authority;
 use issuerctl_e2e::{ApiServer, BUCKET, Desk, Etcd, Flags, Moto, NEWEST, Publisher};
 use serde_json::{Value, json};
 
@@ -79,7 +78,7 @@ pub(crate) fn api_server(version: &str) {
 /// What `docs/publishing.md` says of the bucket, as the aws CLI sees it on a server that has all of AWS's calls.
 pub(crate) fn bucket() {
     let moto = Moto::start();
-    let desk = Desk::new(&Authority::new()).with("AWS_ACCESS_KEY_ID", "test").with("AWS_SECRET_ACCESS_KEY", "test");
+    let desk = Desk::in_moto();
     desk.issuerctl("keygen --algorithm rsa-2048 --out-dir pki").succeeded();
     let publish = format!(
         "publish --key pki/sa.pub --to s3://{BUCKET}/prod --region us-west-2 --create-bucket --endpoint-url {} --path-style \

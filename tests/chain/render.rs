@@ -3,7 +3,6 @@
 
 use std::process::Command;
 
-use issuer_test_support::Authority;
 use issuerctl_e2e::{Desk, Moto, Ran, installed, repository};
 use serde_json::{Value, json};
 
@@ -86,7 +85,7 @@ fn keys(case: &str) -> String {
 }
 
 pub(crate) fn run() {
-    let desk = Desk::new(&Authority::new()).with("AWS_ACCESS_KEY_ID", "test").with("AWS_SECRET_ACCESS_KEY", "test");
+    let desk = Desk::in_moto();
     let desk = desk.with("AWS_DEFAULT_REGION", "us-west-2").with("AWS_REGION", "us-west-2");
     desk.file("issuer.yaml", FILE);
     desk.file("given.json", &keys("rsa2048"));

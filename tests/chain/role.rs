@@ -1,6 +1,5 @@
 //! Roles in IAM, on moto: made, merged, reconciled, taken away.
 
-use issuer_test_support::Authority;
 use issuerctl_e2e::{Desk, Moto, Ran};
 use serde_json::{Value, json};
 
@@ -48,7 +47,7 @@ impl Bench {
 }
 
 pub(crate) fn run() {
-    let desk = Desk::new(&Authority::new()).with("AWS_ACCESS_KEY_ID", "test").with("AWS_SECRET_ACCESS_KEY", "test");
+    let desk = Desk::in_moto();
     let bench = Bench { moto: Moto::start(), desk };
     let policy = |resource: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}]});
     bench.desk.file("extra.json", &policy("arn:aws:s3:::data/*").to_string());

@@ -1,6 +1,5 @@
 //! Issuers that share a bucket, a role or a provider, on moto: none takes from another what is its own.
 
-use issuer_test_support::Authority;
 use issuerctl_e2e::{Desk, Moto, Ran};
 use serde_json::Value;
 
@@ -27,10 +26,7 @@ fn role(policy: &str) -> String {
 impl Bench {
     fn new() -> Self {
         let moto = Moto::start();
-        let desk = Desk::new(&Authority::new())
-            .with("AWS_ACCESS_KEY_ID", "test")
-            .with("AWS_SECRET_ACCESS_KEY", "test")
-            .with("AWS_ENDPOINT_URL", moto.url());
+        let desk = Desk::in_moto().with("AWS_ENDPOINT_URL", moto.url());
         desk.issuerctl("keygen --algorithm p256 --out-dir pki").succeeded();
         Self { desk, _moto: moto }
     }

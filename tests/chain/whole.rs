@@ -38,10 +38,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let moto = Moto::start();
-        let desk = Desk::new(&Authority::new())
-            .with("AWS_ACCESS_KEY_ID", "test")
-            .with("AWS_SECRET_ACCESS_KEY", "test")
-            .with("AWS_ENDPOINT_URL", moto.url());
+        let desk = Desk::in_moto().with("AWS_ENDPOINT_URL", moto.url());
         desk.issuerctl("keygen --algorithm p256 --out-dir pki").succeeded();
         desk.file("issuer.yaml", FILE);
         Self { moto, desk }

@@ -58,6 +58,11 @@ impl Desk {
         Self { folder, env }
     }
 
+    /// One with credentials that moto takes.
+    pub fn in_moto() -> Self {
+        Self::new(&Authority::new()).with("AWS_ACCESS_KEY_ID", "test").with("AWS_SECRET_ACCESS_KEY", "test")
+    }
+
     /// The same with one more variable.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));

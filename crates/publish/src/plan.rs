@@ -50,6 +50,8 @@ pub struct DocumentPlan {
     pub name: &'static str,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// Whether these are published already, so that an update is about media type, caching or who may read.
+    pub same_bytes: bool,
     /// What happens to it.
     pub change: Change,
     /// What must still be true when it is written.
@@ -179,6 +181,7 @@ impl fmt::Display for Plan {
         for document in &self.documents {
             let (sign, word) = match document.change {
                 Change::Create => ('+', "new"),
+                Change::Update if document.same_bytes => ('~', "its media type, caching or who may read it"),
                 Change::Update => ('~', "changed"),
                 Change::Unchanged => ('=', "unchanged"),
             };
@@ -217,7 +220,8 @@ fn document(name: &'static str, text: String, stored: Option<&Stored>) -> Docume
         }
         Some(stored) => (Change::Update, Condition::Unchanged(stored.version.clone())),
     };
-    DocumentPlan { name, bytes, change, condition }
+    let same_bytes = stored.is_some_and(|stored| stored.bytes == bytes);
+    DocumentPlan { name, bytes, same_bytes, change, condition }
 }
 
 /// A member of the published discovery document that is about to say something else.
