@@ -131,9 +131,14 @@ impl Role {
         self.tags.contains_key(CREATED)
     }
 
-    /// What issuerctl added to it in the name of the issuers whose `Sid`s are wanted, by its tags.
+    /// What its tags say of the issuers whose `Sid`s are wanted, also of what a run that was cut off has not added yet.
+    fn recorded(&self, kind: &str, wanted: impl Fn(&str) -> bool) -> Record {
+        Record::of(&self.tags, kind, wanted)
+    }
+
+    /// What issuerctl added to it in the name of these issuers.
     fn added(&self, kind: &str, wanted: impl Fn(&str) -> bool) -> Record {
-        let record = Record::of(&self.tags, kind, wanted);
+        let record = self.recorded(kind, wanted);
         match kind {
             Record::ATTACHED => record.among(self.attached.iter()),
             Record::INLINE => record.among(self.inline.keys()),

@@ -238,6 +238,22 @@ fn two_issuers_of_one_role_leave_each_other_what_is_theirs() {
 }
 
 #[test]
+fn a_run_of_one_issuer_that_was_cut_off_leaves_the_other_nothing_to_do() {
+    let (one, two, _) = shared();
+    let two = RoleSpec { managed: Some(Documents::from([("second".to_owned(), document("c"))])), ..two };
+    let made = after(RoleFound::default(), &RolePlan::new(&one, &RoleFound::default()).unwrap().steps);
+    let steps = RolePlan::new(&two, &made).unwrap().steps;
+    for cut in 0..=steps.len() {
+        let half = after(made.clone(), &steps[..cut]);
+        let plan = RolePlan::new(&one, &half).unwrap();
+        assert!(plan.is_empty(), "after {cut} steps: {plan}");
+        let gone = RoleDeletion::new(&half, Some(&issuer("prod"))).steps;
+        let second = "arn:aws:iam::111122223333:policy/second".to_owned();
+        assert!(cut == 0 || !gone.contains(&RoleStep::DeletePolicy(second)), "after {cut} steps: {gone:?}");
+    }
+}
+
+#[test]
 fn an_issuer_that_goes_takes_only_its_own_from_a_role_of_two() {
     let (one, two, both) = shared();
     let first = after(both.clone(), &RoleDeletion::new(&both, Some(&issuer("prod"))).steps);

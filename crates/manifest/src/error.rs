@@ -25,6 +25,16 @@ pub enum Error {
     /// A file without a document.
     #[error("there is no document in it")]
     Empty,
+    /// Issuers that share something and want different things of it.
+    #[error("the issuers {one} and {other} {what}")]
+    Disagree {
+        /// `metadata.name` of one.
+        one: String,
+        /// That of the other.
+        other: String,
+        /// What they do.
+        what: String,
+    },
     /// Members that do not go together.
     #[error("the issuer {name}: {reason}")]
     Unfit {
@@ -42,6 +52,9 @@ impl Error {
             Self::Text { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
             Self::Key { .. } => {
                 Some("put the public key into a file of its own, and name it: keys: [{file: sa.pub}]".to_owned())
+            }
+            Self::Disagree { .. } => {
+                Some("what issuers share says the same in both; else give each its own".to_owned())
             }
             Self::Empty => Some("docs/examples/ has files to begin with".to_owned()),
             _ => None,

@@ -46,11 +46,11 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
 /// account.
 ///
 /// # Errors
-/// [`Error::Unfit`].
+/// [`Error::Disagree`].
 pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
     for (index, issuer) in issuers.iter().enumerate() {
         for other in &issuers[..index] {
-            let both = |what: String| unfit(issuer, &format!("{} and it {what}", other.name()));
+            let both = |what| Error::Disagree { one: other.name().to_owned(), other: issuer.name().to_owned(), what };
             if let (Some(place), Some(theirs)) = (place(issuer), place(other))
                 && place == theirs
             {

@@ -92,8 +92,10 @@ impl RoleDeletion {
             }
         }
         let made = role.made_policies().filter_map(|name| found.managed.get(name)).filter(|policy| policy.is_ours);
-        for policy in made.filter(|policy| everything || attached.has(&policy.arn)) {
-            if !attached_stays.has(&policy.arn) {
+        let recorded = role.recorded(Record::ATTACHED, goes);
+        let recorded_stays = role.recorded(Record::ATTACHED, |sid| !goes(sid));
+        for policy in made.filter(|policy| everything || recorded.has(&policy.arn)) {
+            if !recorded_stays.has(&policy.arn) {
                 self.steps.push(RoleStep::DeletePolicy(policy.arn.clone()));
             }
         }

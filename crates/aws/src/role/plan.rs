@@ -250,6 +250,8 @@ impl RolePlan {
                 }
             }
         }
+        let sid = spec.trust.sid();
+        let others = role.map(|role| role.recorded(Record::ATTACHED, |of| of != sid)).unwrap_or_default();
         let unwanted = made.into_iter().filter(|(_, arn)| !wanted.contains(arn) && !others.has(arn));
         for (name, arn) in unwanted.filter(|_| spec.managed.is_some()) {
             if found.managed.get(name).is_some_and(|policy| policy.is_ours) {

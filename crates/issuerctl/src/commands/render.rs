@@ -44,6 +44,9 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) ->
         RenderCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
+            if !rendered.yaml.contains("kind: ServiceAccount") {
+                talk.warning("no role of the file names a service account, so there is none to render");
+            }
             for pattern in &rendered.left_out {
                 talk.warning(&format!("{pattern} names no one service account, and is left out"));
             }
