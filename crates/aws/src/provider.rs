@@ -218,9 +218,7 @@ impl ProviderPlan {
         }
         let tags = tags::missing(&spec.tags, &provider.tags);
         if !tags.is_empty() {
-            let present = tags.keys().filter_map(|key| provider.tags.get_key_value(key));
-            let from = present.map(|(key, value)| (key.clone(), value.clone())).collect();
-            self.steps.push(ProviderStep::Tag { from, to: tags });
+            self.steps.push(ProviderStep::Tag { from: tags::before(&provider.tags, &tags), to: tags });
         }
     }
 }

@@ -75,6 +75,12 @@ pub(crate) fn missing(wanted: &Tags, present: &Tags) -> Tags {
     wanted.iter().filter(|(key, value)| present.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
+/// What is there under the keys of others.
+pub(crate) fn before(present: &Tags, to: &Tags) -> Tags {
+    let there = to.keys().filter_map(|key| present.get_key_value(key));
+    there.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// The tags with what they were before, for people; those of issuerctl itself come under one word.
 pub(crate) fn changes(from: &Tags, to: &Tags) -> String {
     let mut texts: Vec<String> = Vec::new();

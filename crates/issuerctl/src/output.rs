@@ -16,7 +16,7 @@ use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
 pub(crate) use aws::{Lint, ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust, lint_word};
-pub(crate) use whole::{Line, Whole, WholeIssuer, coloured_plan, lines_of, summary};
+pub(crate) use whole::{LEFT, Line, Whole, WholeIssuer, coloured_plan, lines_of, summary};
 
 /// Version of every object below; it grows when a member changes its meaning or goes.
 pub(crate) const SCHEMA_VERSION: u32 = 1;

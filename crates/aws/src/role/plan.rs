@@ -370,8 +370,7 @@ fn added(spec: &RoleSpec, role: Option<&Role>, kind: &str) -> (Record, Record) {
 }
 
 fn tag_step(present: &Tags, to: Tags) -> RoleStep {
-    let from = to.keys().filter_map(|key| present.get_key_value(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
-    RoleStep::Tag { from, to }
+    RoleStep::Tag { from: tags::before(present, &to), to }
 }
 
 /// The policies of the account that issuerctl made for the role, with their ARNs.

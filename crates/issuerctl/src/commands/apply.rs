@@ -1,12 +1,12 @@
 //! `issuerctl apply`
 
-use issuer_aws::{Documents, Iam, RoleDeletion};
+use issuer_aws::{Documents, Iam};
 use issuer_publish::{Plan, Purpose};
 use issuer_verify::{Expected, FetchOptions, Verdict};
 
 use crate::Outcome;
 use crate::cli::{ApplyArgs, OutputFormat};
-use crate::commands::whole::{self, Left, Opened, Planned};
+use crate::commands::whole::{self, All, Left, Opened, Planned};
 use crate::commands::{plan, provider, publish, role, verify};
 use crate::failure::{Exit, Failure};
 use crate::manifest;
@@ -23,9 +23,7 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, talk: &Talk) -> Outcom
             let policy = whole::policy(&documents, &wanted.aws, Purpose::Publish, wanted.prune).await?;
             return output::policy(format, &policy);
         }
-        let all = whole::plan_all(documents, wanted, &fetch, talk).await?;
-        let iam = all.iam.clone();
-        let (opened, planned) = all.parts();
+        let All { iam, opened, planned } = whole::plan_all(documents, wanted, &fetch, talk).await?;
         for (opened, planned) in opened.iter().zip(&planned) {
             for notice in planned.notices() {
                 talk.warning(notice);
@@ -126,11 +124,7 @@ async fn in_iam(iam: &Iam, opened: &Opened, planned: &mut Planned, talk: &Talk) 
     for Left { name, deletion, .. } in &mut planned.left {
         bar.set_message(format!("role {name}"));
         if let Some(deletion) = deletion {
-            let show = |deletion: &RoleDeletion| talk.note(format!("role {name}\n{deletion}").trim_end());
-            let (url, none) = (Some(&opened.url), Documents::new());
-            *deletion = iam.delete_role(name, url, &none, deletion.clone(), show).await?;
-            role::say_stayed(&deletion.stayed, talk);
-            changed |= deletion.changes_anything();
+            changed |= role::take_away(iam, name, &opened.url, &Documents::new(), deletion, talk).await?;
         }
         bar.inc(1);
     }

@@ -1,7 +1,5 @@
 //! `issuerctl delete`
 
-use std::fmt::Write;
-
 use futures_util::future::try_join_all;
 use issuer_aws::{Documents, Iam, Provider, RoleDeletion, RoleName};
 use issuer_publish::{BucketEnd, Purpose, Removal};
@@ -9,8 +7,8 @@ use issuer_publish::{BucketEnd, Purpose, Removal};
 use crate::Outcome;
 use crate::cli::{DeleteArgs, OutputFormat};
 use crate::commands::provider::SPREADS;
+use crate::commands::role;
 use crate::commands::whole::{self, Left, Opened};
-use crate::commands::{plan, role};
 use crate::failure::{Exit, Failure};
 use crate::manifest::{self, Document};
 use crate::output::{self, Line, Whole, WholeIssuer};
@@ -115,7 +113,10 @@ async fn find(opened: &Opened, iam: Option<&Iam>, args: &DeleteArgs) -> Result<P
         let left = async { if asks_iam { whole::left(opened, iam, args.prune).await } else { Ok((Vec::new(), None)) } };
         let (provider, roles, left) = tokio::join!(iam.provider(&opened.url), roles, left);
         let goes = |provider: &Provider| args.force || (issuer.spec.provider.is_some() && provider.is_ours());
-        let provider = provider?.map(|provider| (goes(&provider), provider)).map(|(goes, provider)| (provider, goes));
+        let provider = provider?.map(|provider| {
+            let goes = goes(&provider);
+            (provider, goes)
+        });
         Ok::<_, Failure>((provider, roles?, left?))
     };
     let (site, in_iam) = tokio::join!(site, in_iam);
@@ -142,10 +143,7 @@ async fn carry_out(
         let left = planned.left.iter_mut().filter_map(|left| Some((&left.name, &none, left.deletion.as_mut()?)));
         let in_file = planned.roles.iter_mut().map(|role| (&role.name, &role.managed, &mut role.deletion));
         for (name, managed, deletion) in in_file.chain(left) {
-            let show = |deletion: &RoleDeletion| talk.note(format!("role {name}\n{deletion}").trim_end());
-            *deletion = iam.delete_role(name, Some(&opened.url), managed, deletion.clone(), show).await?;
-            role::say_stayed(&deletion.stayed, talk);
-            changed |= deletion.changes_anything();
+            changed |= role::take_away(iam, name, &opened.url, managed, deletion, talk).await?;
         }
     }
     if let (Some(store), Some(removal)) = (&opened.store, planned.removal()) {
@@ -165,14 +163,8 @@ async fn carry_out(
 }
 
 fn text(opened: &Opened, planned: &Planned) -> String {
-    let mut text = format!("issuer {} ({})\n", opened.document.issuer.name(), opened.url);
-    for (_, part) in parts(planned) {
-        let _ = write!(text, "\n{part}");
-    }
-    if !planned.changes() {
-        text.push_str("\nnothing to do\n");
-    }
-    text
+    let nothing = if planned.changes() { "" } else { "\nnothing to do\n" };
+    opened.text(&parts(planned)) + nothing
 }
 
 fn object<'a>(opened: &'a Opened, planned: &'a Planned) -> WholeIssuer<'a> {
@@ -205,10 +197,7 @@ fn parts(planned: &Planned) -> Vec<(String, String)> {
         let arn = deletion.arn.clone().unwrap_or_else(|| name.to_string());
         parts.push((arn, format!("role {name}\n{deletion}")));
     }
-    for left in &planned.left {
-        let text = left.deletion.as_ref().map_or_else(|| plan::LEFT.to_owned(), ToString::to_string);
-        parts.push((left.arn.clone(), format!("role {} (taken out of the file)\n{text}", left.name)));
-    }
+    parts.extend(planned.left.iter().map(Left::part));
     if let Some(removal) = planned.site.as_ref().filter(|removal| !removal.is_empty()) {
         let text = match planned.removal() {
             Some(removal) => removal.to_string(),

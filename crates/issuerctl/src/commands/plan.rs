@@ -1,12 +1,10 @@
 //! `issuerctl plan`
 
-use std::fmt::Write;
-
 use issuer_publish::Purpose;
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, PlanArgs};
-use crate::commands::whole::{self, Opened, Planned};
+use crate::commands::whole::{self, All, Left, Opened, Planned};
 use crate::commands::{role, verify};
 use crate::failure::Exit;
 use crate::manifest;
@@ -23,7 +21,7 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, talk: &Talk) -> Outcome
             let policy = whole::policy(&documents, &wanted.aws, Purpose::Plan, wanted.prune).await?;
             return output::policy(format, &policy);
         }
-        let (opened, planned) = whole::plan_all(documents, wanted, &fetch, talk).await?.parts();
+        let All { opened, planned, .. } = whole::plan_all(documents, wanted, &fetch, talk).await?;
         for notice in planned.iter().flat_map(Planned::notices) {
             talk.warning(notice);
         }
@@ -47,17 +45,9 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, talk: &Talk) -> Outcome
 /// How the plans of single parts end where there is nothing to do.
 const NOTHING: &str = "nothing to do\n";
 
-/// A role that was taken out of the file.
-pub(crate) const LEFT: &str = "  = role        left as it is; --prune takes it away\n";
-
 /// The diff of one issuer.
 pub(crate) fn text(opened: &Opened, planned: &Planned) -> String {
-    let mut text = format!("issuer {} ({})\n", opened.document.issuer.name(), opened.url);
-    for (_, part) in parts(planned) {
-        let _ = write!(text, "\n{part}");
-    }
-    text.push('\n');
-    text
+    opened.text(&parts(planned)) + "\n"
 }
 
 /// What happens to each part.
@@ -101,13 +91,6 @@ fn parts(planned: &Planned) -> Vec<(String, String)> {
         let unchanged = if plan.is_empty() { "  = role        (unchanged)\n" } else { "" };
         parts.push((plan.arn.clone(), format!("role {}\n{}{unchanged}", spec.name, trimmed(plan.to_string()))));
     }
-    for left in &planned.left {
-        let mut text = format!("role {} (taken out of the file)\n", left.name);
-        match &left.deletion {
-            Some(deletion) => text.push_str(&deletion.to_string()),
-            None => text.push_str(LEFT),
-        }
-        parts.push((left.arn.clone(), text));
-    }
+    parts.extend(planned.left.iter().map(Left::part));
     parts
 }

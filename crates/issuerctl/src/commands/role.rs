@@ -1,8 +1,8 @@
 //! `issuerctl role`
 
 use issuer_aws::{
-    Documents, Iam, LintOptions, LintReport, RolePlan, RoleSpec, ServiceAccountPattern, Trust, TrustPolicy,
-    USUAL_TRUST_POLICY, policies,
+    Documents, Iam, LintOptions, LintReport, RoleDeletion, RoleName, RolePlan, RoleSpec, ServiceAccountPattern, Trust,
+    TrustPolicy, USUAL_TRUST_POLICY, policies,
 };
 use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
@@ -132,6 +132,21 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         }
         Ok(Exit::Done)
     })
+}
+
+/// Executes what a file's run has planned to take away, and says what comes otherwise; whether anything went.
+pub(crate) async fn take_away(
+    iam: &Iam,
+    name: &RoleName,
+    issuer: &IssuerUrl,
+    managed: &Documents,
+    deletion: &mut RoleDeletion,
+    talk: &Talk,
+) -> Result<bool, Failure> {
+    let show = |deletion: &RoleDeletion| talk.note(format!("role {name}\n{deletion}").trim_end());
+    *deletion = iam.delete_role(name, Some(issuer), managed, deletion.clone(), show).await?;
+    say_stayed(&deletion.stayed, talk);
+    Ok(deletion.changes_anything())
 }
 
 /// Policies that were to be deleted.

@@ -14,6 +14,7 @@ use crate::cli::{AwsArgs, WantedArgs};
 use crate::commands::provider;
 use crate::failure::{Exit, Failure};
 use crate::manifest::Document;
+use crate::output;
 use crate::sources::{self, Given};
 use crate::talk::Talk;
 
@@ -46,13 +47,26 @@ pub(crate) struct Left {
 /// Every issuer of the files with its plan.
 pub(crate) struct All {
     pub(crate) iam: Option<Iam>,
-    opened: Vec<Opened>,
-    planned: Vec<Planned>,
+    pub(crate) opened: Vec<Opened>,
+    pub(crate) planned: Vec<Planned>,
 }
 
-impl All {
-    pub(crate) fn parts(self) -> (Vec<Opened>, Vec<Planned>) {
-        (self.opened, self.planned)
+impl Opened {
+    /// What happens to it, part by part, under its name.
+    pub(crate) fn text(&self, parts: &[(String, String)]) -> String {
+        let parts: String = parts.iter().map(|(_, part)| format!("\n{part}")).collect();
+        format!("issuer {} ({})\n{parts}", self.document.issuer.name(), self.url)
+    }
+}
+
+impl Left {
+    /// What happens to it, with its ARN.
+    pub(crate) fn part(&self) -> (String, String) {
+        let text = match &self.deletion {
+            Some(deletion) => deletion.to_string(),
+            None => format!("  = role        {}\n", output::LEFT),
+        };
+        (self.arn.clone(), format!("role {} (taken out of the file)\n{text}", self.name))
     }
 }
 

@@ -70,15 +70,15 @@ pub(crate) fn lines_of(resource: &str, plan: &str) -> Vec<Line> {
     lines
 }
 
-/// How the line of a role begins that was taken out of the file.
-const LEFT_ROLE: &str = "role left as it is";
+/// What happens to a role that was taken out of the file.
+pub(crate) const LEFT: &str = "left as it is; --prune takes it away";
 
 /// The last line, as people know it from `terraform plan`.
 pub(crate) fn summary<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> String {
     let count = |action: &str| lines.clone().filter(|line| line.action == action).count();
     let (create, update, delete, keep) = (count("create"), count("update"), count("delete"), count("keep"));
     if create + update + delete == 0 {
-        let left = lines.clone().any(|line| line.what.starts_with(LEFT_ROLE));
+        let left = lines.clone().any(|line| line.what.ends_with(LEFT));
         let left = if left { "; a role that was taken out of it is left" } else { "" };
         return format!("no changes: everything is as the file says{left}");
     }

@@ -13,8 +13,8 @@ use super::policy;
 use super::{S3, code};
 use crate::Error;
 
-/// How often our statement is put back into a policy that others write at the same time.
-const POLICY_TRIES: u32 = 3;
+/// How often our statement is put back into, or taken out of, a policy that others write at the same time.
+pub(super) const POLICY_TRIES: u32 = 3;
 
 /// How long an opened public access block may take to hold everywhere.
 const SPREAD_LIMIT: Duration = Duration::from_secs(10);

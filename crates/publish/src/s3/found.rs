@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::access::Look;
-use super::{AccessMode, S3, code};
+use super::{AccessMode, S3};
 use crate::Error;
 
 /// What a bucket has beside its objects.
@@ -43,19 +43,6 @@ impl S3 {
     }
 
     async fn read_tags(&self) -> Result<BTreeMap<String, String>, Error> {
-        let none = BTreeMap::new();
-        if !self.options.create_bucket {
-            return Ok(none);
-        }
-        let request = self.client.get_bucket_tagging().bucket(self.location.bucket.as_str());
-        let answer = request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone()).send().await;
-        match answer {
-            Ok(output) => {
-                Ok(output.tag_set().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect())
-            }
-            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchTagSet" | "NoSuchBucket")) => Ok(none),
-            Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(none),
-            Err(error) => Err(self.failed("GetBucketTagging", "s3:GetBucketTagging", "", &error)),
-        }
+        if self.options.create_bucket { self.bucket_tags().await } else { Ok(BTreeMap::new()) }
     }
 }

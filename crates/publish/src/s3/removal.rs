@@ -1,18 +1,17 @@
 //! Taking away what a publish has put there.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::types::{Tag, Tagging};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 
-use super::access::Look;
+use super::access::{Look, POLICY_TRIES};
 use super::policy::{self, Without};
 use super::{S3, code};
 use crate::{Error, OwnBucket, Present, Version};
 
 /// The tag of a bucket that issuerctl made.
 const CREATED: &str = "issuerctl.dev/created";
-
-/// How often our statement is taken out of a policy that others write at the same time.
-const POLICY_TRIES: u32 = 3;
 
 impl S3 {
     /// Everything at once: independent requests go out together.
@@ -22,7 +21,7 @@ impl S3 {
             self.get_document(KEYS_NAME, &keys),
             self.get_document(DISCOVERY_NAME, &discovery),
             self.read_policy(),
-            self.is_own_bucket(),
+            self.bucket_tags(),
             self.other_object(),
         );
         // What cannot be seen of the bucket itself is none of ours to take away.
@@ -37,8 +36,10 @@ impl S3 {
             Err(error) => return Err(error),
         };
         let own_bucket = match own {
-            Ok(true) => Some(OwnBucket { name: self.location.bucket.to_string(), other_object: other? }),
-            Ok(false) => None,
+            Ok(tags) if tags.contains_key(CREATED) => {
+                Some(OwnBucket { name: self.location.bucket.to_string(), other_object: other? })
+            }
+            Ok(_) => None,
             Err(Error::Denied { .. }) => {
                 notices.push("s3:GetBucketTagging is denied, so the bucket stays, whoever made it");
                 None
@@ -113,18 +114,19 @@ impl S3 {
         request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone()).send().await.is_ok()
     }
 
-    async fn is_own_bucket(&self) -> Result<bool, Error> {
+    /// Its tags; nothing where it has none, or where the store knows none.
+    pub(super) async fn bucket_tags(&self) -> Result<BTreeMap<String, String>, Error> {
         let request = self.client.get_bucket_tagging().bucket(self.location.bucket.as_str());
         let answer = request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone()).send().await;
         match answer {
-            Ok(output) => Ok(output.tag_set().iter().any(|tag| tag.key() == CREATED)),
-            Err(error) => {
-                match (code(&error).as_deref(), self.failed("GetBucketTagging", "s3:GetBucketTagging", "", &error)) {
-                    (Some("NoSuchTagSet" | "NoSuchBucket"), _) => Ok(false),
-                    (code, _) if self.has_no_such_thing(code, &error) => Ok(false),
-                    (_, failure) => Err(failure),
-                }
+            Ok(output) => {
+                Ok(output.tag_set().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect())
             }
+            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchTagSet" | "NoSuchBucket")) => {
+                Ok(BTreeMap::new())
+            }
+            Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(BTreeMap::new()),
+            Err(error) => Err(self.failed("GetBucketTagging", "s3:GetBucketTagging", "", &error)),
         }
     }
 
