@@ -98,6 +98,8 @@ pub(crate) fn run() {
     let alone = "  roles: [{name: app, serviceAccounts: [default/app]}]\n";
     let bench = Bench::new();
     bench.run("apply", &document("one", alone), "").ended(0);
+    let printed = bench.run("apply", &document("one", ""), "--prune --print-iam-policy").succeeded();
+    assert!(printed.contains("iam:DeleteRole") && printed.contains("123456789012:role/app"), "{printed}");
     bench.run("plan", &document("one", ""), "--prune").ended(7);
     bench.run("apply", &document("one", ""), "--prune").ended(0);
     assert!(!bench.has("iam get-role --role-name app"));

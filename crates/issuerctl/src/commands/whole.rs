@@ -210,18 +210,20 @@ pub(crate) async fn policy(
 ) -> Result<Value, Failure> {
     let session = session(documents, aws)?;
     // Of any account, where it is not known yet whose credentials it will be.
-    let iam = if documents.iter().any(Document::needs_iam) { Iam::connect(&session).await.ok() } else { None };
+    let asks_iam = |document: &Document| document.needs_iam() || prune;
+    // Before documents go, IAM is asked whether a provider trusts them.
+    let asks_for_trust = |document: &Document| purpose == Purpose::Remove && document.is_trusted_by_name();
+    let asks = |document: &Document| asks_iam(document) || asks_for_trust(document);
+    let iam = if documents.iter().any(asks) { Iam::connect(&session).await.ok() } else { None };
     let iam = iam.as_ref();
     let mut parts = Vec::new();
     for document in documents {
         let s3 = document.s3(aws)?;
         parts.extend(s3.as_ref().map(|(location, options)| issuer_publish::permissions(location, options, purpose)));
-        let asks_iam = document.needs_iam() || prune;
-        // Before documents go, IAM is asked whether a provider trusts them.
-        let asks_for_trust = purpose == Purpose::Remove && document.is_trusted_by_name();
-        if !(asks_iam || asks_for_trust) {
+        if !asks(document) {
             continue;
         }
+        let asks_iam = asks_iam(document);
         let url = match &document.issuer.spec.issuer {
             Some(url) => url.clone(),
             None => open_one_s3(document, aws).await?.1,
