@@ -5,7 +5,8 @@ use issuerctl_e2e::{ApiServer, Etcd, Pod, Publisher, exchange};
 use crate::figures::Flow;
 
 /// Everything that keygen makes.
-pub(crate) const ALGORITHMS: [&str; 6] = ["rsa-2048", "rsa-3072", "rsa-4096", "p256", "p384", "p521"];
+pub(crate) const ALGORITHMS: [&str; 6] =
+    ["rsa-2048", "rsa-3072", "rsa-4096", "p256", "p384", "p521"];
 
 pub(crate) fn one_key(version: &str, algorithm: &str) {
     let publisher = Publisher::new();
@@ -18,7 +19,8 @@ pub(crate) fn one_key(version: &str, algorithm: &str) {
     let etcd = Etcd::start(version);
     let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
 
-    let account = flow.step("provider and role (MinIO's configuration here)", 2, || publisher.account("prod"));
+    let account = flow
+        .step("provider and role (MinIO's configuration here)", 2, || publisher.account("prod"));
     let token = server.token("default/app");
     flow.step("the first token reads an object (aws CLI, Rust SDK)", 0, || {
         Pod::new(&account, &token).reads_the_object();
@@ -50,7 +52,8 @@ pub(crate) fn several_keys(version: &str) {
     exchange(&account, &server.token("default/app")).unwrap();
 }
 
-/// `diff <(kubectl get --raw /openid/v1/jwks) <(curl -s $ISSUER/keys.json)`, and the API server as a key source.
+/// `diff <(kubectl get --raw /openid/v1/jwks) <(curl -s $ISSUER/keys.json)`, and the API server as
+/// a key source.
 fn assert_published_is_served(publisher: &Publisher, server: &ApiServer) {
     let served = server.kubectl("get --raw /openid/v1/jwks");
     assert_eq!(publisher.published_keys("prod").as_deref(), Some(served.as_str()));

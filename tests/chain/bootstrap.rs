@@ -1,11 +1,13 @@
-//! The bootstrap job: a pod without a terminal, with the service account that Kubernetes mounts, again and again.
+//! The bootstrap job: a pod without a terminal, with the service account that Kubernetes mounts,
+//! again and again.
 
 use std::process::Command;
 
 use issuerctl_e2e::{BUCKET, Etcd, Publisher, exchange, program, repository};
 use serde_json::Value;
 
-/// Where a pod finds its service account is not to be chosen, so it is mounted there, for this process alone.
+/// Where a pod finds its service account is not to be chosen, so it is mounted there, for this
+/// process alone.
 const IN_POD: &str = r#"
 mount -t tmpfs tmpfs /run
 mkdir -p /run/secrets/kubernetes.io/serviceaccount
@@ -28,13 +30,16 @@ pub(crate) fn run(version: &str) {
     }
     // A write would leave a version of the object behind.
     publisher.aws(&format!("s3api create-bucket --bucket {BUCKET}")).succeeded();
-    let versioning = format!("s3api put-bucket-versioning --bucket {BUCKET} --versioning-configuration Status=Enabled");
+    let versioning = format!(
+        "s3api put-bucket-versioning --bucket {BUCKET} --versioning-configuration Status=Enabled"
+    );
     publisher.aws(&versioning).succeeded();
 
     let job = || {
         let pod = server.pod_files("issuerctl/issuerctl");
         let (host, port) = server.host_and_port();
-        let line = publisher.publish_line("--apiserver --check-live default/app --output json", "prod");
+        let line =
+            publisher.publish_line("--apiserver --check-live default/app --output json", "prod");
         // As root a mount namespace is enough; others need a user namespace around it.
         let root = desk.run(Command::new("id").arg("-u")).out.trim() == "0";
         let mut command = Command::new("unshare");
@@ -44,7 +49,8 @@ pub(crate) fn run(version: &str) {
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("KUBERNETES_SERVICE_HOST", host).env("KUBERNETES_SERVICE_PORT", port);
         let ran = desk.run(&mut command).ended(0);
-        serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
+        serde_json::from_str::<Value>(&ran.out)
+            .unwrap_or_else(|error| panic!("{error}: {}", ran.out))
     };
     let first = job();
     assert_eq!(
@@ -65,6 +71,7 @@ pub(crate) fn run(version: &str) {
 }
 
 fn versions(publisher: &Publisher) -> usize {
-    let listed = publisher.aws(&format!("s3api list-object-versions --bucket {BUCKET}")).succeeded();
+    let listed =
+        publisher.aws(&format!("s3api list-object-versions --bucket {BUCKET}")).succeeded();
     serde_json::from_str::<Value>(&listed).unwrap()["Versions"].as_array().unwrap().len()
 }

@@ -1,4 +1,5 @@
-//! `docs/examples`: the files fit the schema as another implementation reads it, and are planned and applied on moto.
+//! `docs/examples`: the files fit the schema as another implementation reads it, and are planned
+//! and applied on moto.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +42,8 @@ fn one(folder: &Path) {
     let schema = repository().join("docs/issuer.schema.json");
     desk.python(CHECK, &[schema.to_str().unwrap()]).succeeded();
 
-    // What the examples expect around them: a kubeadm cluster's public key, and an EKS Anywhere management cluster.
+    // What the examples expect around them: a kubeadm cluster's public key, and an EKS Anywhere
+    // management cluster.
     desk.issuerctl("keygen --algorithm rsa-2048 --out-dir pki").succeeded();
     let public = fs::read(desk.path().join("pki/sa.pub")).unwrap();
     fs::write(desk.path().join("sa.pub"), &public).unwrap();
@@ -50,7 +52,8 @@ fn one(folder: &Path) {
         "data": {"tls.crt": Base64::encode_string(&public)},
     });
     let secret = Reply::ok(secret.to_string());
-    let management = ApiServer::start([("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", secret)]);
+    let management =
+        ApiServer::start([("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", secret)]);
     desk.file("config", &management.kubeconfig("{token: test}"));
     let desk = desk.with("KUBECONFIG", "config");
 

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The steps that the guide's manual flow needs a command for (self-hosted setup of the pod identity webhook and EKS Anywhere's
-/// IRSA page), each with how many.
+/// The steps that the guide's manual flow needs a command for (self-hosted setup of the pod
+/// identity webhook and EKS Anywhere's IRSA page), each with how many.
 const MANUAL: [(&str, u32); 9] = [
     ("bucket: create, public access block, ownership", 3),
     ("discovery document: write it by hand", 1),
@@ -55,7 +55,13 @@ pub(crate) fn table() -> String {
     for flow in figures.chunk_by(|a, b| a.flow == b.flow) {
         let _ = writeln!(text, "\n{:<58}commands  seconds", flow[0].flow);
         for figure in flow {
-            let _ = writeln!(text, "  {:<56}{:>8}  {:>7.2}", figure.step, figure.commands, figure.took.as_secs_f64());
+            let _ = writeln!(
+                text,
+                "  {:<56}{:>8}  {:>7.2}",
+                figure.step,
+                figure.commands,
+                figure.took.as_secs_f64()
+            );
         }
         let commands: u32 = flow.iter().map(|figure| figure.commands).sum();
         let took: f64 = flow.iter().map(|figure| figure.took.as_secs_f64()).sum();
@@ -65,6 +71,11 @@ pub(crate) fn table() -> String {
     for (step, commands) in MANUAL {
         let _ = writeln!(text, "  {step:<56}{commands:>8}");
     }
-    let _ = writeln!(text, "  {:<56}{:>8}", "sum", MANUAL.iter().map(|(_, commands)| commands).sum::<u32>());
+    let _ = writeln!(
+        text,
+        "  {:<56}{:>8}",
+        "sum",
+        MANUAL.iter().map(|(_, commands)| commands).sum::<u32>()
+    );
     text
 }

@@ -12,17 +12,27 @@ pub(crate) fn run(version: &str) {
         server.make_account(account);
     }
     let public = desk.path().join("pki/sa.pub");
-    server.kubectl(&format!("-n eksa-system create secret generic prod-sa --from-file=tls.crt={}", public.display()));
-    // Kubernetes lets every service account read the two documents; what is left is what the docs give.
+    server.kubectl(&format!(
+        "-n eksa-system create secret generic prod-sa --from-file=tls.crt={}",
+        public.display()
+    ));
+    // Kubernetes lets every service account read the two documents; what is left is what the docs
+    // give.
     server.kubectl("delete clusterrolebinding system:service-account-issuer-discovery");
     let kubeconfig = server.kubeconfig(&server.token_with("issuerctl/issuerctl", ""));
-    let publish =
-        |flags: &str| publisher.publish(&format!("{flags} --dry-run --kubeconfig {}", kubeconfig.display()), "prod");
+    let publish = |flags: &str| {
+        publisher
+            .publish(&format!("{flags} --dry-run --kubeconfig {}", kubeconfig.display()), "prod")
+    };
 
     let flows = [
         ("secret-reader", "--cluster prod", ["get", "prod-sa", "eksa-system"]),
         ("discovery-reader", "--apiserver", ["get", "/openid/v1/jwks", ""]),
-        ("live-token", "--key pki/sa.pub --check-live default/app", ["create", "serviceaccounts/token", "default"]),
+        (
+            "live-token",
+            "--key pki/sa.pub --check-live default/app",
+            ["create", "serviceaccounts/token", "default"],
+        ),
     ];
     for (role, flags, named) in flows {
         let file = repository().join(format!("docs/rbac/{role}.yaml"));
@@ -46,23 +56,31 @@ pub(crate) fn run(version: &str) {
     // The one that writes, with moto for the role.
     let moto = Moto::start();
     let line = format!(
-        "role apply app --issuer https://h.example/prod --service-account default/app --endpoint-url {} --annotate --kubeconfig {}",
+        "role apply app --issuer https://h.example/prod --service-account default/app \
+         --endpoint-url {} --annotate --kubeconfig {}",
         moto.url(),
         kubeconfig.display()
     );
     assert_refused(desk.issuerctl(&line), &["patch", "app", "default"]);
-    server.kubectl(&format!("apply -f {}", repository().join("docs/rbac/annotator.yaml").display()));
+    server
+        .kubectl(&format!("apply -f {}", repository().join("docs/rbac/annotator.yaml").display()));
     desk.issuerctl(&line).ended(0);
     let account = server.kubectl("-n default get serviceaccount app -o yaml");
-    assert!(account.contains("eks.amazonaws.com/role-arn: arn:aws:iam::123456789012:role/app"), "{account}");
+    assert!(
+        account.contains("eks.amazonaws.com/role-arn: arn:aws:iam::123456789012:role/app"),
+        "{account}"
+    );
 
     // The one rule that has two parts needs both.
     for (kept, missing) in [
         ("/openid/v1/jwks", "/.well-known/openid-configuration"),
         ("/.well-known/openid-configuration", "/openid/v1/jwks"),
     ] {
-        let patch = format!(r#"[{{"op":"replace","path":"/rules/0/nonResourceURLs","value":["{kept}"]}}]"#);
-        server.kubectl(&format!("patch clusterrole issuerctl-discovery-reader --type json -p {patch}"));
+        let patch =
+            format!(r#"[{{"op":"replace","path":"/rules/0/nonResourceURLs","value":["{kept}"]}}]"#);
+        server.kubectl(&format!(
+            "patch clusterrole issuerctl-discovery-reader --type json -p {patch}"
+        ));
         assert_refused(publish("--apiserver"), &["get", missing]);
     }
 }

@@ -46,7 +46,9 @@ fn main() -> ExitCode {
         add("api_server_reads_the_published_issuer_as_a_relying_party", readers::api_server);
         add("roles_in_the_docs_are_enough_and_each_rule_is_needed", least_privilege::run);
         for algorithm in admin::ALGORITHMS {
-            let name = format!("kubernetes {version}: admin_starts_the_api_server_with_a_new_{algorithm}_key");
+            let name = format!(
+                "kubernetes {version}: admin_starts_the_api_server_with_a_new_{algorithm}_key"
+            );
             trials.push(trial(name, move || admin::one_key(version, algorithm)));
         }
     }
@@ -55,10 +57,22 @@ fn main() -> ExitCode {
     trials.push(trial("provider_is_made_taken_over_and_deleted".to_owned(), provider::run));
     trials.push(trial("role_is_made_merged_reconciled_and_taken_away".to_owned(), role::run));
     trials.push(trial("file_is_planned_applied_reconciled_and_taken_away".to_owned(), whole::run));
-    trials.push(trial("file_of_two_issuers_that_share_bucket_role_and_provider".to_owned(), shared::run));
-    trials.push(trial("file_is_applied_with_the_printed_policy_alone".to_owned(), whole::least_privilege));
-    trials.push(trial("examples_fit_the_schema_and_are_planned_and_applied".to_owned(), examples::run));
-    trials.push(trial("cloudformation_makes_what_apply_makes_and_terraform_is_told_of_it".to_owned(), render::run));
+    trials.push(trial(
+        "file_of_two_issuers_that_share_bucket_role_and_provider".to_owned(),
+        shared::run,
+    ));
+    trials.push(trial(
+        "file_is_applied_with_the_printed_policy_alone".to_owned(),
+        whole::least_privilege,
+    ));
+    trials.push(trial(
+        "examples_fit_the_schema_and_are_planned_and_applied".to_owned(),
+        examples::run,
+    ));
+    trials.push(trial(
+        "cloudformation_makes_what_apply_makes_and_terraform_is_told_of_it".to_owned(),
+        render::run,
+    ));
     trials.push(trial("bucket_is_what_the_docs_promise".to_owned(), readers::bucket));
     if !listing {
         build_issuerctl();

@@ -1,4 +1,5 @@
-//! From nothing to a pod that reads an object: `issuerctl apply -f issuer.yaml` on the management cluster's kubeconfig.
+//! From nothing to a pod that reads an object: `issuerctl apply -f issuer.yaml` on the management
+//! cluster's kubeconfig.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use issuer_test_support::ISSUER_HOST;
@@ -23,10 +24,12 @@ pub(crate) fn run(version: &str) {
     publisher.desk.file(
         "issuer.yaml",
         &format!(
-            "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {{name: prod}}\nspec:\n  keys:\n  - cluster: {{name: \
-             prod, kubeconfig: {}}}\n  store: {{s3: {{bucket: {BUCKET}, prefix: prod, createBucket: true, endpointUrl: \
-             \"{}\", pathStyle: true}}}}\n  issuer: {issuer}\n  provider: {{}}\n  roles:\n  - name: app\n    serviceAccounts: \
-             [default/app]\n    policyArns: [arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess]\n",
+            "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {{name: prod}}\nspec:\n  \
+             keys:\n  - cluster: {{name: prod, kubeconfig: {}}}\n  store: {{s3: {{bucket: \
+             {BUCKET}, prefix: prod, createBucket: true, endpointUrl: \"{}\", pathStyle: \
+             true}}}}\n  issuer: {issuer}\n  provider: {{}}\n  roles:\n  - name: app\n    \
+             serviceAccounts: [default/app]\n    policyArns: \
+             [arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess]\n",
             clusters.kubeconfig.display(),
             publisher.host.url(),
         ),
@@ -34,24 +37,38 @@ pub(crate) fn run(version: &str) {
 
     let flow = Flow::new(format!("one file (Kubernetes {version})"));
     let command = "apply -f issuer.yaml --ca-file ca.pem";
-    let applied = flow.step("issuerctl apply -f issuer.yaml", 1, || publisher.desk.issuerctl(command).ended(0));
+    let applied = flow
+        .step("issuerctl apply -f issuer.yaml", 1, || publisher.desk.issuerctl(command).ended(0));
     hides_the_key(&publisher, &applied.err);
-    assert!(applied.out.starts_with("kubectl annotate serviceaccount app --namespace default "), "{}", applied.out);
+    assert!(
+        applied.out.starts_with("kubectl annotate serviceaccount app --namespace default "),
+        "{}",
+        applied.out
+    );
     let account = flow.step("AWS reads IAM (MinIO's configuration here)", 0, || {
-        AwsAccount::behind(&proxy, &publisher.authority, &issuer).unwrap_or_else(|why| panic!("the account: {why}"))
+        AwsAccount::behind(&proxy, &publisher.authority, &issuer)
+            .unwrap_or_else(|why| panic!("the account: {why}"))
     });
     let token = clusters.workload.token("default/app");
-    flow.step("a pod reads an object (aws CLI, Rust SDK)", 0, || Pod::new(&account, &token).reads_the_object());
+    flow.step("a pod reads an object (aws CLI, Rust SDK)", 0, || {
+        Pod::new(&account, &token).reads_the_object()
+    });
     exchange(&account, &clusters.management.token("default/app")).unwrap_err();
 
-    // The role that was made lets in this very token, and those of another service account or audience not.
-    let aws = |line: &str| publisher.desk.aws(&format!("--endpoint-url {} iam {line}", moto.url())).succeeded();
+    // The role that was made lets in this very token, and those of another service account or
+    // audience not.
+    let aws = |line: &str| {
+        publisher.desk.aws(&format!("--endpoint-url {} iam {line}", moto.url())).succeeded()
+    };
     let role: Value = serde_json::from_str(&aws("get-role --role-name app")).unwrap();
     let statement = &role["Role"]["AssumeRolePolicyDocument"]["Statement"][0];
     assert!(lets_in(statement, &token));
     assert!(!lets_in(statement, &clusters.workload.token_with("default/app", "--audience other")));
     clusters.workload.make_account("default/other");
-    assert!(!lets_in(statement, &clusters.workload.token_with("default/other", "--audience sts.amazonaws.com")));
+    assert!(!lets_in(
+        statement,
+        &clusters.workload.token_with("default/other", "--audience sts.amazonaws.com")
+    ));
 
     // Once more: nothing to do, and nothing done.
     let again = publisher.desk.issuerctl(&format!("{command} --output json")).succeeded();
@@ -65,8 +82,10 @@ pub(crate) fn run(version: &str) {
 
 /// Whether a statement of one audience and one subject fits the claims of a token.
 fn lets_in(statement: &Value, token: &str) -> bool {
-    let claims: Value =
-        serde_json::from_slice(&Base64UrlUnpadded::decode_vec(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(
+        &Base64UrlUnpadded::decode_vec(token.split('.').nth(1).unwrap()).unwrap(),
+    )
+    .unwrap();
     let issuer = claims["iss"].as_str().unwrap().trim_start_matches("https://");
     let wanted = &statement["Condition"]["StringEquals"];
     let federated = statement["Principal"]["Federated"].as_str().unwrap();

@@ -1,4 +1,5 @@
-//! The EKS Anywhere operator: one command on the management cluster's kubeconfig, right after `create cluster`.
+//! The EKS Anywhere operator: one command on the management cluster's kubeconfig, right after
+//! `create cluster`.
 
 use std::path::PathBuf;
 
@@ -34,7 +35,8 @@ pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Cl
     let file = |name: &str| desk.path().join(name);
     let start = |name: &str, issuer: &str, key: &str, public: &str| {
         let (key, public) = (file(key), file(public));
-        let flags = Flags { issuers: &[issuer], signing_key: &key, public_keys: &[&public], others: &[] };
+        let flags =
+            Flags { issuers: &[issuer], signing_key: &key, public_keys: &[&public], others: &[] };
         ApiServer::start(version, name, &etcd, authority, &flags)
     };
     let management = start(
@@ -43,7 +45,8 @@ pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Cl
         "management-keys/sa.key",
         "management-keys/sa.pub",
     );
-    management.apply(&secret(&desk_text(publisher, "cluster.key"), &desk_text(publisher, "cluster.pub")));
+    management
+        .apply(&secret(&desk_text(publisher, "cluster.key"), &desk_text(publisher, "cluster.pub")));
     // The docs' own Role, and a kubeconfig of its ServiceAccount, which may do nothing else.
     management.make_account("issuerctl/issuerctl");
     let role = repository().join("docs/rbac/secret-reader.yaml");
@@ -51,10 +54,16 @@ pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Cl
     let kubeconfig = management.kubeconfig(&management.token_with("issuerctl/issuerctl", ""));
     let limited = |verb_and_resource: &str| {
         let as_user = "--as system:serviceaccount:issuerctl:issuerctl";
-        management.try_kubectl(&format!("auth can-i {verb_and_resource} -n eksa-system {as_user}")).out.trim() == "yes"
+        management
+            .try_kubectl(&format!("auth can-i {verb_and_resource} -n eksa-system {as_user}"))
+            .out
+            .trim()
+            == "yes"
     };
     assert!(limited("get secrets/prod-sa"));
-    assert!(!limited("list secrets") && !limited("get secrets/other-sa") && !limited("get configmaps"));
+    assert!(
+        !limited("list secrets") && !limited("get secrets/other-sa") && !limited("get configmaps")
+    );
     let workload = start("workload", issuer, "cluster.key", "cluster.pub");
     Clusters { workload, management, kubeconfig, _etcd: etcd }
 }
@@ -68,15 +77,19 @@ pub(crate) fn hides_the_key(publisher: &Publisher, printed: &str) {
 
 pub(crate) fn run(version: &str) {
     let publisher = Publisher::new();
-    let Clusters { workload, management, kubeconfig, .. } = &clusters(&publisher, version, &publisher.issuer("prod"));
+    let Clusters { workload, management, kubeconfig, .. } =
+        &clusters(&publisher, version, &publisher.issuer("prod"));
     let flow = Flow::new(format!("EKS Anywhere operator (Kubernetes {version})"));
     let published = flow.step("issuerctl publish --cluster prod --to s3://…", 1, || {
-        publisher.publish(&format!("--cluster prod --kubeconfig {}", kubeconfig.display()), "prod").ended(0)
+        publisher
+            .publish(&format!("--cluster prod --kubeconfig {}", kubeconfig.display()), "prod")
+            .ended(0)
     });
     assert_eq!(published.out, format!("{}\n", publisher.issuer("prod")));
     hides_the_key(&publisher, &published.err);
 
-    let account = flow.step("provider and role (MinIO's configuration here)", 2, || publisher.account("prod"));
+    let account = flow
+        .step("provider and role (MinIO's configuration here)", 2, || publisher.account("prod"));
     let token = workload.token("default/app");
     flow.step("a pod reads an object (aws CLI, Rust SDK)", 0, || {
         Pod::new(&account, &token).reads_the_object();
@@ -92,11 +105,14 @@ fn desk_text(publisher: &Publisher, name: &str) -> String {
 
 /// As Cluster API's `util/secret` makes it, in the namespace that EKS Anywhere uses.
 fn secret(private_pem: &str, public_pem: &str) -> String {
-    let (key, certificate) =
-        (Base64::encode_string(private_pem.as_bytes()), Base64::encode_string(public_pem.as_bytes()));
+    let (key, certificate) = (
+        Base64::encode_string(private_pem.as_bytes()),
+        Base64::encode_string(public_pem.as_bytes()),
+    );
     format!(
-        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: eksa-system}}\n---\napiVersion: v1\nkind: Secret\ntype: \
-         cluster.x-k8s.io/secret\nmetadata:\n  name: prod-sa\n  namespace: eksa-system\n  labels: \
-         {{cluster.x-k8s.io/cluster-name: prod}}\ndata:\n  tls.crt: {certificate}\n  tls.key: {key}\n"
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: eksa-system}}\n---\napiVersion: \
+         v1\nkind: Secret\ntype: cluster.x-k8s.io/secret\nmetadata:\n  name: prod-sa\n  namespace: \
+         eksa-system\n  labels: {{cluster.x-k8s.io/cluster-name: prod}}\ndata:\n  tls.crt: \
+         {certificate}\n  tls.key: {key}\n"
     )
 }

@@ -8,7 +8,9 @@ pub(crate) fn run() {
     let desk = Desk::in_moto();
     let provider = |verb: &str, name: &str, flags: &str| {
         let url = moto.url();
-        desk.issuerctl(&format!("provider {verb} --issuer https://h.example/{name} --endpoint-url {url} {flags}"))
+        desk.issuerctl(&format!(
+            "provider {verb} --issuer https://h.example/{name} --endpoint-url {url} {flags}"
+        ))
     };
     let aws = |line: &str| desk.aws(&format!("--endpoint-url {} iam {line}", moto.url()));
     let arn = |name: &str| format!("arn:aws:iam::123456789012:oidc-provider/h.example/{name}");
@@ -23,21 +25,34 @@ pub(crate) fn run() {
     // Made, and found again although IAM returns the URL without its scheme.
     provider("apply", "prod", "--no-verify --dry-run").ended(0);
     provider("show", "prod", "").ended(1);
-    assert_eq!(provider("apply", "prod", "--no-verify --tag team=platform").succeeded(), format!("{}\n", arn("prod")));
+    assert_eq!(
+        provider("apply", "prod", "--no-verify --tag team=platform").succeeded(),
+        format!("{}\n", arn("prod"))
+    );
     let seen: Value = serde_json::from_str(
-        &aws(&format!("get-open-id-connect-provider --open-id-connect-provider-arn {}", arn("prod"))).succeeded(),
+        &aws(&format!(
+            "get-open-id-connect-provider --open-id-connect-provider-arn {}",
+            arn("prod")
+        ))
+        .succeeded(),
     )
     .unwrap();
-    assert_eq!((&seen["Url"], &seen["ClientIDList"][0]), (&"h.example/prod".into(), &"sts.amazonaws.com".into()));
-    let again = provider("apply", "prod", "--no-verify --tag team=platform --output json").succeeded();
+    assert_eq!(
+        (&seen["Url"], &seen["ClientIDList"][0]),
+        (&"h.example/prod".into(), &"sts.amazonaws.com".into())
+    );
+    let again =
+        provider("apply", "prod", "--no-verify --tag team=platform --output json").succeeded();
     let again: Value = serde_json::from_str(&again).unwrap();
     assert_eq!((&again["changed"], &again["arn"]), (&false.into(), &arn("prod").into()));
-    let shown: Value = serde_json::from_str(&provider("show", "prod", "--output json").succeeded()).unwrap();
+    let shown: Value =
+        serde_json::from_str(&provider("show", "prod", "--output json").succeeded()).unwrap();
     assert_eq!((&shown["ours"], &shown["tags"]["team"]), (&true.into(), &"platform".into()));
 
     // Made by hand: taken over as it is, and not deleted without a word.
-    aws("create-open-id-connect-provider --url https://h.example/hand --client-id-list sts.amazonaws.com theirs")
-        .succeeded();
+    aws("create-open-id-connect-provider --url https://h.example/hand --client-id-list \
+         sts.amazonaws.com theirs")
+    .succeeded();
     let adopted = provider("apply", "hand", "--no-verify --tag team=platform").ended(0);
     assert!(adopted.err.contains("theirs") && adopted.err.contains("--prune"), "{}", adopted.err);
     provider("delete", "hand", "").ended(4);
@@ -54,7 +69,8 @@ pub(crate) fn run() {
     provider("show", "prod", "").ended(1);
 
     let policy: Value =
-        serde_json::from_str(&provider("apply", "prod", "--prune --print-iam-policy").succeeded()).unwrap();
+        serde_json::from_str(&provider("apply", "prod", "--prune --print-iam-policy").succeeded())
+            .unwrap();
     assert_eq!(policy["Statement"][0]["Resource"], arn("prod"));
     provider("show", "prod", "").ended(1);
 }

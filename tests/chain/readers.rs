@@ -29,7 +29,8 @@ pub(crate) fn pyjwt() {
     }
 }
 
-/// Another cluster's API server accepts tokens of ours after reading our issuer (structured authentication).
+/// Another cluster's API server accepts tokens of ours after reading our issuer (structured
+/// authentication).
 pub(crate) fn api_server(version: &str) {
     let publisher = Publisher::new();
     let (desk, issuer) = (&publisher.desk, publisher.issuer("prod"));
@@ -38,13 +39,15 @@ pub(crate) fn api_server(version: &str) {
     publisher.publish("--key pki/sa.pub", "prod").ended(0);
     let etcd = Etcd::start(version);
     let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
-    let authority: String = publisher.authority.pem().lines().map(|line| format!("      {line}\n")).collect();
+    let authority: String =
+        publisher.authority.pem().lines().map(|line| format!("      {line}\n")).collect();
     let config = desk.file(
         "authentication.yaml",
         &format!(
-            "apiVersion: apiserver.config.k8s.io/v1beta1\nkind: AuthenticationConfiguration\njwt:\n- issuer:\n    url: {issuer}\n    \
-             audiences: [sts.amazonaws.com]\n    certificateAuthority: |\n{authority}  claimMappings:\n    username: {{claim: sub, \
-             prefix: \"aws:\"}}\n"
+            "apiVersion: apiserver.config.k8s.io/v1beta1\nkind: \
+             AuthenticationConfiguration\njwt:\n- issuer:\n    url: {issuer}\n    audiences: \
+             [sts.amazonaws.com]\n    certificateAuthority: |\n{authority}  claimMappings:\n    \
+             username: {{claim: sub, prefix: \"aws:\"}}\n"
         ),
     );
     let (key, public) = (desk.path().join("other/sa.key"), desk.path().join("other/sa.pub"));
@@ -75,20 +78,24 @@ pub(crate) fn api_server(version: &str) {
     assert_eq!(server.review(&token, "sts.amazonaws.com")["authenticated"], true);
 }
 
-/// What `docs/publishing.md` says of the bucket, as the aws CLI sees it on a server that has all of AWS's calls.
+/// What `docs/publishing.md` says of the bucket, as the aws CLI sees it on a server that has all of
+/// AWS's calls.
 pub(crate) fn bucket() {
     let moto = Moto::start();
     let desk = Desk::in_moto();
     desk.issuerctl("keygen --algorithm rsa-2048 --out-dir pki").succeeded();
     let publish = format!(
-        "publish --key pki/sa.pub --to s3://{BUCKET}/prod --region us-west-2 --create-bucket --endpoint-url {} --path-style \
-         --issuer https://{BUCKET}.s3.us-west-2.amazonaws.com/prod --no-verify --output json",
+        "publish --key pki/sa.pub --to s3://{BUCKET}/prod --region us-west-2 --create-bucket \
+         --endpoint-url {} --path-style --issuer https://{BUCKET}.s3.us-west-2.amazonaws.com/prod \
+         --no-verify --output json",
         moto.url()
     );
     let run = || serde_json::from_str::<Value>(&desk.issuerctl(&publish).succeeded()).unwrap();
     assert_eq!(run()["changed"], true);
     let ask = |line: &str| -> Value {
-        let answer = desk.aws(&format!("--endpoint-url {} s3api {line} --bucket {BUCKET}", moto.url())).succeeded();
+        let answer = desk
+            .aws(&format!("--endpoint-url {} s3api {line} --bucket {BUCKET}", moto.url()))
+            .succeeded();
         serde_json::from_str(&answer).unwrap()
     };
     for name in ["keys.json", ".well-known/openid-configuration"] {
@@ -104,12 +111,18 @@ pub(crate) fn bucket() {
     let policy: Value = serde_json::from_str(policy["Policy"].as_str().unwrap()).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
     assert_eq!(statements.len(), 1, "{policy}");
-    let objects =
-        ["keys.json", ".well-known/openid-configuration"].map(|name| format!("arn:aws:s3:::{BUCKET}/prod/{name}"));
-    assert_eq!((&statements[0]["Principal"], &statements[0]["Action"]), (&json!("*"), &json!("s3:GetObject")));
+    let objects = ["keys.json", ".well-known/openid-configuration"]
+        .map(|name| format!("arn:aws:s3:::{BUCKET}/prod/{name}"));
+    assert_eq!(
+        (&statements[0]["Principal"], &statements[0]["Action"]),
+        (&json!("*"), &json!("s3:GetObject"))
+    );
     assert_eq!(statements[0]["Resource"], json!(objects));
     let ownership = ask("get-bucket-ownership-controls");
-    assert_eq!(ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"], "BucketOwnerEnforced");
+    assert_eq!(
+        ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"],
+        "BucketOwnerEnforced"
+    );
     assert_eq!(ask("get-bucket-location")["LocationConstraint"], "us-west-2");
     assert_eq!(run()["changed"], false, "the second run found something to do");
 }

@@ -1,5 +1,5 @@
-//! The file for other tools: what CloudFormation makes from it on moto is what `apply` makes on another one, and Terraform is
-//! told of all that exists.
+//! The file for other tools: what CloudFormation makes from it on moto is what `apply` makes on
+//! another one, and Terraform is told of all that exists.
 
 use std::process::Command;
 
@@ -42,7 +42,8 @@ impl Account<'_> {
     }
 
     fn aws(&self, line: &str) -> Value {
-        let answer = self.desk.aws(&format!("--endpoint-url {} {line}", self.moto.url())).succeeded();
+        let answer =
+            self.desk.aws(&format!("--endpoint-url {} {line}", self.moto.url())).succeeded();
         if answer.trim().is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
     }
 
@@ -51,9 +52,14 @@ impl Account<'_> {
         let role = self.aws(&format!("iam get-role --role-name {name}"))["Role"].clone();
         let tags = role["Tags"].as_array().cloned().unwrap_or_default();
         let mut wanted = json!({"Tags": of_others(tags)});
-        for member in
-            ["RoleName", "Path", "Arn", "AssumeRolePolicyDocument", "MaxSessionDuration", "PermissionsBoundary"]
-        {
+        for member in [
+            "RoleName",
+            "Path",
+            "Arn",
+            "AssumeRolePolicyDocument",
+            "MaxSessionDuration",
+            "PermissionsBoundary",
+        ] {
             wanted[member] = role[member].clone();
         }
         wanted
@@ -61,7 +67,8 @@ impl Account<'_> {
 
     /// The inline policy; moto's CloudFormation keeps it as Python writes it.
     fn inline(&self, role: &str, policy: &str) -> Value {
-        let found = self.aws(&format!("iam get-role-policy --role-name {role} --policy-name {policy}"));
+        let found =
+            self.aws(&format!("iam get-role-policy --role-name {role} --policy-name {policy}"));
         match &found["PolicyDocument"] {
             Value::String(text) => serde_json::from_str(&text.replace('\'', "\"")).unwrap(),
             document => document.clone(),
@@ -77,11 +84,14 @@ impl Account<'_> {
 
 /// Tags that issuerctl does not know its own by.
 fn of_others(tags: Vec<Value>) -> Vec<Value> {
-    tags.into_iter().filter(|tag| !tag["Key"].as_str().unwrap().starts_with("issuerctl.dev/")).collect()
+    tags.into_iter()
+        .filter(|tag| !tag["Key"].as_str().unwrap().starts_with("issuerctl.dev/"))
+        .collect()
 }
 
 fn keys(case: &str) -> String {
-    std::fs::read_to_string(repository().join(format!("fixtures/golden/cases/{case}/jwks.json"))).unwrap()
+    std::fs::read_to_string(repository().join(format!("fixtures/golden/cases/{case}/jwks.json")))
+        .unwrap()
 }
 
 pub(crate) fn run() {
@@ -90,15 +100,21 @@ pub(crate) fn run() {
     desk.file("issuer.yaml", FILE);
     desk.file("given.json", &keys("rsa2048"));
 
-    let text = desk.issuerctl("render cloudformation -f issuer.yaml --account 123456789012").succeeded();
+    let text =
+        desk.issuerctl("render cloudformation -f issuer.yaml --account 123456789012").succeeded();
     let template: Value = serde_json::from_str(&text).unwrap();
     desk.file("template.json", &text);
-    desk.run(Command::new(installed("python/bin/cfn-lint")).args(["--region", "us-west-2", "--", "template.json"]))
-        .ended(0);
+    desk.run(Command::new(installed("python/bin/cfn-lint")).args([
+        "--region",
+        "us-west-2",
+        "--",
+        "template.json",
+    ]))
+    .ended(0);
 
     let deployed = Account { moto: Moto::start(), desk: &desk };
-    let deploy =
-        "cloudformation deploy --stack-name issuer --template-file template.json --capabilities CAPABILITY_NAMED_IAM";
+    let deploy = "cloudformation deploy --stack-name issuer --template-file template.json \
+                  --capabilities CAPABILITY_NAMED_IAM";
     desk.aws(&format!("--endpoint-url {} {deploy}", deployed.moto.url())).ended(0);
     let applied = Account { moto: Moto::start(), desk: &desk };
     applied.issuerctl("apply -f issuer.yaml --no-verify").ended(0);
@@ -128,22 +144,33 @@ fn same_in_the_template(template: &Value, applied: &Account<'_>) {
     assert_eq!(bucket["PublicAccessBlockConfiguration"], block["PublicAccessBlockConfiguration"]);
     let ownership = applied.aws("s3api get-bucket-ownership-controls --bucket my-oidc");
     assert_eq!(bucket["OwnershipControls"], ownership["OwnershipControls"]);
-    let policy = applied.aws("s3api get-bucket-policy --bucket my-oidc")["Policy"].as_str().unwrap().to_owned();
+    let policy = applied.aws("s3api get-bucket-policy --bucket my-oidc")["Policy"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let policy: Value = serde_json::from_str(&policy).unwrap();
     assert_eq!(properties("BucketPolicyMyOidc")["PolicyDocument"], policy);
     assert_eq!(properties("BucketPolicyMyOidc")["Bucket"], json!({"Ref": "BucketMyOidc"}));
 
     let arn = format!("{ACCOUNT}:oidc-provider/my-oidc.s3.us-west-2.amazonaws.com/prod");
-    let provider = applied.aws(&format!("iam get-open-id-connect-provider --open-id-connect-provider-arn {arn}"));
+    let provider = applied
+        .aws(&format!("iam get-open-id-connect-provider --open-id-connect-provider-arn {arn}"));
     let rendered = properties("ProviderProd");
     assert_eq!(rendered["Url"], format!("https://{}", provider["Url"].as_str().unwrap()));
     assert_eq!(rendered["ClientIdList"], provider["ClientIDList"]);
     assert_eq!(rendered["Tags"], json!(of_others(provider["Tags"].as_array().unwrap().clone())));
 
-    let attached = applied.aws("iam list-attached-role-policies --role-name app")["AttachedPolicies"].clone();
-    let mut attached: Vec<Value> = attached.as_array().unwrap().iter().map(|one| one["PolicyArn"].clone()).collect();
-    let made =
-        |arn: &Value| if arn["Ref"] == "PolicyAppS3" { json!(format!("{ACCOUNT}:policy/app-s3")) } else { arn.clone() };
+    let attached =
+        applied.aws("iam list-attached-role-policies --role-name app")["AttachedPolicies"].clone();
+    let mut attached: Vec<Value> =
+        attached.as_array().unwrap().iter().map(|one| one["PolicyArn"].clone()).collect();
+    let made = |arn: &Value| {
+        if arn["Ref"] == "PolicyAppS3" {
+            json!(format!("{ACCOUNT}:policy/app-s3"))
+        } else {
+            arn.clone()
+        }
+    };
     let arns = properties("RoleApp")["ManagedPolicyArns"].as_array().unwrap();
     let mut rendered: Vec<Value> = arns.iter().map(made).collect();
     attached.sort_by_key(Value::to_string);
@@ -155,11 +182,15 @@ fn same_in_the_template(template: &Value, applied: &Account<'_>) {
 fn nothing_left_for_issuerctl(deployed: &Account<'_>) {
     let changes_trust = |account: &str| {
         let ran = deployed.issuerctl(&format!(
-            "role apply vault --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod --audience vault \
-             --service-account {account} --dry-run --output json"
+            "role apply vault --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod --audience \
+             vault --service-account {account} --dry-run --output json"
         ));
         let plan: Value = serde_json::from_str(&ran.succeeded()).unwrap();
-        plan["steps"].as_array().unwrap().iter().any(|step| step.as_str().unwrap().contains("trust"))
+        plan["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|step| step.as_str().unwrap().contains("trust"))
     };
     assert!(!changes_trust("vault/vault") && changes_trust("vault/other"));
 }
@@ -167,8 +198,12 @@ fn nothing_left_for_issuerctl(deployed: &Account<'_>) {
 /// Imports for all of it where all is there, and for nothing else; published keys stay.
 fn terraform_is_told_what_exists(deployed: &Account<'_>, applied: &Account<'_>) {
     let desk = applied.desk;
-    let ids =
-        |hcl: &str| hcl.lines().filter_map(|line| line.strip_prefix("  id = ")).map(str::to_owned).collect::<Vec<_>>();
+    let ids = |hcl: &str| {
+        hcl.lines()
+            .filter_map(|line| line.strip_prefix("  id = "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let hcl = applied.issuerctl("render terraform -f issuer.yaml --import").succeeded();
     assert_eq!(ids(&hcl).len(), hcl.matches("\nresource ").count(), "{hcl}");
     assert!(!hcl.contains("issuerctl.dev/"), "what issuerctl knows its own by is given up");
@@ -180,7 +215,8 @@ fn terraform_is_told_what_exists(deployed: &Account<'_>, applied: &Account<'_>) 
         let set: Value = serde_json::from_str(&keys(case)).unwrap();
         assert!(hcl.contains(set["keys"][0]["kid"].as_str().unwrap()), "{case}: {hcl}");
     }
-    let alone = desk.issuerctl("render terraform -f issuer.yaml --account 123456789012").succeeded();
+    let alone =
+        desk.issuerctl("render terraform -f issuer.yaml --account 123456789012").succeeded();
     assert!(ids(&alone).is_empty() && !alone.contains("import"));
 
     // A role alone, in an account that has no more than that.
@@ -191,6 +227,8 @@ fn terraform_is_told_what_exists(deployed: &Account<'_>, applied: &Account<'_>) 
     desk.file("other.yaml", &vault);
     let hcl = deployed.issuerctl("render terraform -f other.yaml --import").succeeded();
     assert_eq!(ids(&hcl), ["\"vault\""]);
-    let needs = applied.issuerctl("render terraform -f issuer.yaml --import --print-iam-policy").succeeded();
+    let needs = applied
+        .issuerctl("render terraform -f issuer.yaml --import --print-iam-policy")
+        .succeeded();
     assert!(needs.contains("s3:GetBucketTagging") && !needs.contains("Put"), "{needs}");
 }

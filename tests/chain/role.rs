@@ -13,7 +13,8 @@ struct Bench {
 
 impl Bench {
     fn role(&self, verb: &str, name: &str, flags: &str) -> Ran {
-        self.desk.issuerctl(&format!("role {verb} {name} --endpoint-url {} {flags}", self.moto.url()))
+        self.desk
+            .issuerctl(&format!("role {verb} {name} --endpoint-url {} {flags}", self.moto.url()))
     }
 
     fn apply(&self, name: &str, prefix: &str, flags: &str) -> Ran {
@@ -21,7 +22,8 @@ impl Bench {
     }
 
     fn aws(&self, line: &str) -> Value {
-        let answer = self.desk.aws(&format!("--endpoint-url {} iam {line}", self.moto.url())).succeeded();
+        let answer =
+            self.desk.aws(&format!("--endpoint-url {} iam {line}", self.moto.url())).succeeded();
         if answer.trim().is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
     }
 
@@ -59,21 +61,26 @@ pub(crate) fn run() {
 
     // Made with everything; the second run finds nothing to do.
     let all = format!(
-        "--service-account default/app --policy-arn {READ_ONLY} --inline-policy extra=extra.json --managed-policy app-s3=extra.json \
-         --max-session-duration 7200 --tag team=platform"
+        "--service-account default/app --policy-arn {READ_ONLY} --inline-policy extra=extra.json \
+         --managed-policy app-s3=extra.json --max-session-duration 7200 --tag team=platform"
     );
     bench.apply("app", "prod", &format!("{all} --dry-run")).ended(0);
     bench.role("show", "app", "").ended(1);
     let made = bench.apply("app", "prod", &all).ended(0);
     let line = format!(
-        "kubectl annotate serviceaccount app --namespace default eks.amazonaws.com/role-arn={ACCOUNT}:role/app --overwrite\n"
+        "kubectl annotate serviceaccount app --namespace default \
+         eks.amazonaws.com/role-arn={ACCOUNT}:role/app --overwrite\n"
     );
     assert_eq!(made.out, line);
     assert_eq!(bench.trust("app").len(), 1);
     assert_eq!(bench.attached("app").len(), 2);
     assert!(!bench.changed("app", "prod", &all), "the second run found something to do");
-    let lint = "--issuer https://h.example/prod --service-account default/app --account 123456789012";
-    bench.desk.file("trust.json", &json!({"Version": "2012-10-17", "Statement": bench.trust("app")}).to_string());
+    let lint =
+        "--issuer https://h.example/prod --service-account default/app --account 123456789012";
+    bench.desk.file(
+        "trust.json",
+        &json!({"Version": "2012-10-17", "Statement": bench.trust("app")}).to_string(),
+    );
     bench.desk.issuerctl(&format!("role lint trust.json {lint}")).ended(0);
 
     // A second issuer gets a statement of its own; what is not asked for stays.
@@ -82,13 +89,19 @@ pub(crate) fn run() {
     // Others add theirs.
     let mut theirs = bench.trust("app");
     theirs.push(json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}));
-    bench.desk.file("theirs.json", &json!({"Version": "2012-10-17", "Statement": theirs}).to_string());
+    bench
+        .desk
+        .file("theirs.json", &json!({"Version": "2012-10-17", "Statement": theirs}).to_string());
     bench.aws("update-assume-role-policy --role-name app --policy-document file://theirs.json");
-    bench.aws("attach-role-policy --role-name app --policy-arn arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess");
+    bench.aws(
+        "attach-role-policy --role-name app --policy-arn \
+               arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess",
+    );
 
-    // A new version of the policy, another inline one, and one attachment less; what others added stays.
-    let less = "--service-account default/app --inline-policy more=extra.json --managed-policy app-s3=other.json --policy-arn \
-                arn:aws:iam::aws:policy/IAMReadOnlyAccess";
+    // A new version of the policy, another inline one, and one attachment less; what others added
+    // stays.
+    let less = "--service-account default/app --inline-policy more=extra.json --managed-policy \
+                app-s3=other.json --policy-arn arn:aws:iam::aws:policy/IAMReadOnlyAccess";
     bench.apply("app", "prod", less).ended(0);
     let mut attached = bench.attached("app");
     attached.sort();
@@ -106,18 +119,26 @@ pub(crate) fn run() {
     // Versions have an end; the oldest makes room.
     for n in 0..6 {
         bench.desk.file("next.json", &policy(&format!("arn:aws:s3:::data-{n}/*")).to_string());
-        bench.apply("app", "prod", "--service-account default/app --managed-policy app-s3=next.json").ended(0);
+        bench
+            .apply("app", "prod", "--service-account default/app --managed-policy app-s3=next.json")
+            .ended(0);
     }
 
     // A policy of somebody else is not overwritten.
     bench.aws("create-policy --policy-name foreign --policy-document file://extra.json");
-    bench.apply("app", "prod", "--service-account default/app --managed-policy foreign=other.json").ended(4);
+    bench
+        .apply("app", "prod", "--service-account default/app --managed-policy foreign=other.json")
+        .ended(4);
 
     // One issuer less; then all of ours, and the role stays for what others added.
     bench.role("delete", "app", "--issuer https://h.example/test").ended(0);
     assert_eq!(bench.trust("app").len(), 2);
     let kept = bench.role("delete", "app", "").ended(0);
-    assert!(kept.err.contains("stays") && kept.err.contains("AmazonEC2ReadOnlyAccess"), "{}", kept.err);
+    assert!(
+        kept.err.contains("stays") && kept.err.contains("AmazonEC2ReadOnlyAccess"),
+        "{}",
+        kept.err
+    );
     assert_eq!(bench.trust("app").len(), 1);
     assert_eq!(bench.attached("app"), ["arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"]);
 
@@ -127,31 +148,45 @@ pub(crate) fn run() {
     bench.role("show", "own", "").ended(0);
     bench.role("delete", "own", "").ended(0);
     bench.role("show", "own", "").ended(1);
-    let gone = bench
-        .desk
-        .aws(&format!("--endpoint-url {} iam get-policy --policy-arn {ACCOUNT}:policy/own-s3", bench.moto.url()));
+    let gone = bench.desk.aws(&format!(
+        "--endpoint-url {} iam get-policy --policy-arn {ACCOUNT}:policy/own-s3",
+        bench.moto.url()
+    ));
     assert_ne!(gone.code, Some(0));
 
     // Several clusters at once: nobody's statement is lost.
     std::thread::scope(|scope| {
         for n in 0..4 {
             let bench = &bench;
-            scope.spawn(move || bench.apply("many", &format!("cluster-{n}"), "--service-account default/app").ended(0));
+            scope.spawn(move || {
+                bench
+                    .apply("many", &format!("cluster-{n}"), "--service-account default/app")
+                    .ended(0)
+            });
         }
     });
     assert_eq!(bench.trust("many").len(), 4);
     bench.role("delete", "many", "").ended(0);
     bench.role("show", "many", "").ended(1);
 
-    // What somebody wrote with the printed trust policy is theirs, and an inline policy of theirs is not overwritten.
-    let printed =
-        "role trust-policy --issuer https://h.example/prod --account 123456789012 --service-account default/app";
+    // What somebody wrote with the printed trust policy is theirs, and an inline policy of theirs
+    // is not overwritten.
+    let printed = "role trust-policy --issuer https://h.example/prod --account 123456789012 \
+                   --service-account default/app";
     bench.desk.file("printed.json", &bench.desk.issuerctl(printed).succeeded());
     bench.aws("create-role --role-name printed --assume-role-policy-document file://printed.json");
-    bench.aws("put-role-policy --role-name printed --policy-name extra --policy-document file://extra.json");
+    bench.aws(
+        "put-role-policy --role-name printed --policy-name extra --policy-document \
+               file://extra.json",
+    );
     bench.role("delete", "printed", "").ended(0);
-    assert!(bench.trust("printed")[0]["Effect"] == "Allow", "a statement that was never ours was taken away");
-    bench.apply("printed", "prod", "--service-account default/app --inline-policy extra=other.json").ended(4);
+    assert!(
+        bench.trust("printed")[0]["Effect"] == "Allow",
+        "a statement that was never ours was taken away"
+    );
+    bench
+        .apply("printed", "prod", "--service-account default/app --inline-policy extra=other.json")
+        .ended(4);
 
     // A policy that is not there is named, and no race.
     let nowhere = format!("--service-account default/app --policy-arn {READ_ONLY}Nope");
@@ -159,7 +194,9 @@ pub(crate) fn run() {
     assert!(nope.err.contains("Nope"), "{}", nope.err);
 
     // A role made by hand, without any statement of ours, keeps all that it has.
-    bench.desk.file("ec2.json", &json!({"Version": "2012-10-17", "Statement": theirs[2]}).to_string());
+    bench
+        .desk
+        .file("ec2.json", &json!({"Version": "2012-10-17", "Statement": theirs[2]}).to_string());
     bench.aws("create-role --role-name hand --assume-role-policy-document file://ec2.json");
     let adopted = bench.apply("hand", "prod", "--service-account default/app").ended(0);
     assert!(adopted.err.contains("somebody else"), "{}", adopted.err);

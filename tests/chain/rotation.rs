@@ -1,5 +1,5 @@
-//! Rotating the signing key by hand, step by step as `docs/publishing.md` has it: at every step a fresh token and the oldest one
-//! that is still valid are both accepted.
+//! Rotating the signing key by hand, step by step as `docs/publishing.md` has it: at every step a
+//! fresh token and the oldest one that is still valid are both accepted.
 
 use issuerctl_e2e::{ApiServer, AwsAccount, BUCKET, Etcd, Publisher, exchange};
 
@@ -17,7 +17,8 @@ pub(crate) fn run(version: &str) {
         for token in [&fresh, &oldest] {
             exchange(&account, token).unwrap_or_else(|why| panic!("{what}: {why}"));
             // A reader that starts only now.
-            exchange(&reader(&publisher), token).unwrap_or_else(|why| panic!("{what}, a new reader: {why}"));
+            exchange(&reader(&publisher), token)
+                .unwrap_or_else(|why| panic!("{what}, a new reader: {why}"));
         }
     };
     step(&server, &old, "before");
@@ -56,7 +57,10 @@ pub(crate) fn run(version: &str) {
     step(&server, &new, "the new key signs");
     let kubeconfig = server.kubeconfig("admin-token");
     publisher
-        .publish(&format!("--apiserver --check-live default/app --kubeconfig {}", kubeconfig.display()), "prod")
+        .publish(
+            &format!("--apiserver --check-live default/app --kubeconfig {}", kubeconfig.display()),
+            "prod",
+        )
         .ended(0);
     step(&server, &new, "published from the API server");
 
@@ -72,7 +76,10 @@ pub(crate) fn run(version: &str) {
     drop(server);
     server = publisher.api_server(version, &etcd, "new", &["new"]);
     exchange(&after, &server.token("default/app")).unwrap();
-    assert_eq!(publisher.published_keys("prod").unwrap(), server.kubectl("get --raw /openid/v1/jwks"));
+    assert_eq!(
+        publisher.published_keys("prod").unwrap(),
+        server.kubectl("get --raw /openid/v1/jwks")
+    );
 }
 
 /// MinIO never forgets a key that it has read, so what is published now is seen by a new one alone.
@@ -84,5 +91,8 @@ fn reader(publisher: &Publisher) -> AwsAccount {
 fn kid(token: &str) -> String {
     use base64ct::Encoding;
     let header = base64ct::Base64UrlUnpadded::decode_vec(token.split('.').next().unwrap()).unwrap();
-    serde_json::from_slice::<serde_json::Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
+    serde_json::from_slice::<serde_json::Value>(&header).unwrap()["kid"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }

@@ -1,4 +1,5 @@
-//! Issuers that share a bucket, a role or a provider, on moto: none takes from another what is its own.
+//! Issuers that share a bucket, a role or a provider, on moto: none takes from another what is its
+//! own.
 
 use issuerctl_e2e::{Desk, Moto, Ran};
 use serde_json::Value;
@@ -11,15 +12,17 @@ struct Bench {
 /// A document of the file; what it has beside keys and store comes after.
 fn document(name: &str, more: &str) -> String {
     format!(
-        "---\napiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {{name: {name}}}\nspec:\n  keys: [{{file: pki/sa.pub}}]\n  \
-         store: {{s3: {{bucket: my-oidc, prefix: {name}, region: us-west-2, createBucket: true}}}}\n  issuer: \
+        "---\napiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {{name: \
+         {name}}}\nspec:\n  keys: [{{file: pki/sa.pub}}]\n  store: {{s3: {{bucket: my-oidc, \
+         prefix: {name}, region: us-west-2, createBucket: true}}}}\n  issuer: \
          https://my-oidc.s3.us-west-2.amazonaws.com/{name}\n{more}"
     )
 }
 
 fn role(policy: &str) -> String {
     format!(
-        "  provider: {{}}\n  roles:\n  - {{name: app, serviceAccounts: [default/app], policyArns: ['arn:aws:iam::aws:policy/{policy}']}}\n"
+        "  provider: {{}}\n  roles:\n  - {{name: app, serviceAccounts: [default/app], policyArns: \
+         ['arn:aws:iam::aws:policy/{policy}']}}\n"
     )
 }
 
@@ -43,18 +46,27 @@ impl Bench {
 
     /// Statements, and attached policies, of the role.
     fn counts(&self) -> (usize, usize) {
-        let role: Value = serde_json::from_str(&self.desk.aws("iam get-role --role-name app").succeeded()).unwrap();
+        let role: Value =
+            serde_json::from_str(&self.desk.aws("iam get-role --role-name app").succeeded())
+                .unwrap();
         let attached = self.desk.aws("iam list-attached-role-policies --role-name app").succeeded();
         let attached: Value = serde_json::from_str(&attached).unwrap();
         let count = |value: &Value| value.as_array().unwrap().len();
-        (count(&role["Role"]["AssumeRolePolicyDocument"]["Statement"]), count(&attached["AttachedPolicies"]))
+        (
+            count(&role["Role"]["AssumeRolePolicyDocument"]["Statement"]),
+            count(&attached["AttachedPolicies"]),
+        )
     }
 }
 
 pub(crate) fn run() {
     let bench = Bench::new();
-    // Two documents want different policies of one role: both get theirs, and neither takes the other's away.
-    let (one, two) = (document("one", &role("AmazonS3ReadOnlyAccess")), document("two", &role("IAMReadOnlyAccess")));
+    // Two documents want different policies of one role: both get theirs, and neither takes the
+    // other's away.
+    let (one, two) = (
+        document("one", &role("AmazonS3ReadOnlyAccess")),
+        document("two", &role("IAMReadOnlyAccess")),
+    );
     let both = format!("{one}{two}");
     bench.run("apply", &both, "").ended(0);
     assert_eq!(bench.counts(), (2, 2));
@@ -65,7 +77,8 @@ pub(crate) fn run() {
     assert_eq!(bench.counts(), (2, 2));
 
     // The role moves from one to the other, which stands first: only a statement goes.
-    let (bare, moved) = (document("one", "  provider: {}\n"), document("two", &role("IAMReadOnlyAccess")));
+    let (bare, moved) =
+        (document("one", "  provider: {}\n"), document("two", &role("IAMReadOnlyAccess")));
     bench.run("apply", &format!("{moved}{bare}"), "--prune").ended(0);
     assert_eq!(bench.counts(), (1, 1));
     bench.run("plan", &format!("{moved}{bare}"), "--prune").ended(0);
@@ -79,7 +92,10 @@ pub(crate) fn run() {
     // All of it goes in one run.
     bench.run("apply", &both, "").ended(0);
     bench.run("delete", &both, "").ended(0);
-    assert!(!bench.has("iam get-role --role-name app") && !bench.has("s3api list-objects-v2 --bucket my-oidc"));
+    assert!(
+        !bench.has("iam get-role --role-name app")
+            && !bench.has("s3api list-objects-v2 --bucket my-oidc")
+    );
 
     // Documents alone, and a provider of others that trusts them.
     let bench = Bench::new();
@@ -98,8 +114,12 @@ pub(crate) fn run() {
     let alone = "  roles: [{name: app, serviceAccounts: [default/app]}]\n";
     let bench = Bench::new();
     bench.run("apply", &document("one", alone), "").ended(0);
-    let printed = bench.run("apply", &document("one", ""), "--prune --print-iam-policy").succeeded();
-    assert!(printed.contains("iam:DeleteRole") && printed.contains("123456789012:role/app"), "{printed}");
+    let printed =
+        bench.run("apply", &document("one", ""), "--prune --print-iam-policy").succeeded();
+    assert!(
+        printed.contains("iam:DeleteRole") && printed.contains("123456789012:role/app"),
+        "{printed}"
+    );
     bench.run("plan", &document("one", ""), "--prune").ended(7);
     bench.run("apply", &document("one", ""), "--prune").ended(0);
     assert!(!bench.has("iam get-role --role-name app"));

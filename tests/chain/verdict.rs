@@ -31,8 +31,11 @@ pub(crate) fn run() {
     drop((server, etcd));
     let bench = Bench { publisher, claims, kids };
     let cases = cases();
-    let asked: Vec<Asked> =
-        cases.iter().enumerate().map(|(n, case)| (case.site)(&bench, &format!("case-{n}"))).collect();
+    let asked: Vec<Asked> = cases
+        .iter()
+        .enumerate()
+        .map(|(n, case)| (case.site)(&bench, &format!("case-{n}")))
+        .collect();
     let tokens = mint(&bench, &cases, &asked);
     let mut faults = Vec::new();
     let mut rows = String::new();
@@ -50,7 +53,11 @@ pub(crate) fn run() {
         std::fs::write(&kept, &page).unwrap();
     }
     let same = std::fs::read_to_string(&kept).is_ok_and(|text| text == page);
-    assert!(same, "{PAGE} is not what was seen just now; run again with UPDATE_DOCS=1 and look at the difference");
+    assert!(
+        same,
+        "{PAGE} is not what was seen just now; run again with UPDATE_DOCS=1 and look at the \
+         difference"
+    );
 }
 
 impl Bench {
@@ -63,7 +70,8 @@ impl Bench {
     /// Puts a text in place of a published document.
     pub(crate) fn put(&self, prefix: &str, name: &str, text: &str) {
         self.publisher.desk.file("body", text);
-        let line = format!("s3 cp body s3://{BUCKET}/{prefix}/{name} --content-type application/json");
+        let line =
+            format!("s3 cp body s3://{BUCKET}/{prefix}/{name} --content-type application/json");
         self.publisher.aws(&line).succeeded();
     }
 
@@ -75,7 +83,8 @@ impl Bench {
     /// Changes a published JSON document.
     pub(crate) fn edit(&self, prefix: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let url = format!("{}/{name}", self.publisher.issuer(prefix));
-        let mut document: Value = serde_json::from_str(&get(&url, &self.publisher.authority).unwrap()).unwrap();
+        let mut document: Value =
+            serde_json::from_str(&get(&url, &self.publisher.authority).unwrap()).unwrap();
         change(&mut document);
         self.put(prefix, name, &document.to_string());
     }
@@ -91,14 +100,20 @@ struct Verified {
 fn verify(bench: &Bench, asked: &Asked, token: &str) -> Verified {
     bench.publisher.desk.file("token", token);
     let ca = if asked.trusted { "--ca-file ca.pem" } else { "" };
-    let line = format!("verify --issuer {} --allow-port {ca} --token token --output json", asked.issuer);
+    let line =
+        format!("verify --issuer {} --allow-port {ca} --token token --output json", asked.issuer);
     let ran = bench.publisher.desk.issuerctl(&line);
-    let verdict: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let verdict: Value =
+        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     let passed = verdict["passed"] == true;
     assert_eq!(ran.code, Some(if passed { 0 } else { 5 }), "{ran:?}");
-    let failed = verdict["checks"].as_array().unwrap().iter().find(|check| check["status"] == "fail");
+    let failed =
+        verdict["checks"].as_array().unwrap().iter().find(|check| check["status"] == "fail");
     let text = |check: &Value, name: &str| check[name].as_str().unwrap().to_owned();
-    Verified { passed, failed: failed.map(|check| ["id", "message", "sts_error"].map(|name| text(check, name))) }
+    Verified {
+        passed,
+        failed: failed.map(|check| ["id", "message", "sts_error"].map(|name| text(check, name))),
+    }
 }
 
 /// A new STS for every issuer, since MinIO never forgets a key.
@@ -113,7 +128,9 @@ fn disagreements(case: &Case, verify: &Verified, sts: &Result<String, String>) -
     match (&case.verify, &verify.failed) {
         (None, Some(failed)) => faults.push(format!("{what}: verify fails: {failed:?}")),
         (Some(_), None) => faults.push(format!("{what}: verify passes")),
-        (Some((id, says)), Some([failed, message, _])) if failed != id || !message.contains(says) => {
+        (Some((id, says)), Some([failed, message, _]))
+            if failed != id || !message.contains(says) =>
+        {
             faults.push(format!("{what}: wanted {id} with {says:?}, got {failed}: {message}"));
         }
         _ => {}
@@ -140,17 +157,26 @@ fn row(case: &Case, verify: &Verified, accepts: bool) -> String {
         Sts::AcceptsWhatAwsRefuses(why) => why,
         _ => "",
     };
-    format!("| {} | {check} | {error} | {} | {why} |", case.what, if accepts { "accepts" } else { "refuses" })
+    format!(
+        "| {} | {check} | {error} | {} | {why} |",
+        case.what,
+        if accepts { "accepts" } else { "refuses" }
+    )
 }
 
 fn page(rows: &str, count: usize) -> String {
     format!(
-        "# The verdict beside a real STS\n\n{count} issuers and tokens, each put to `issuerctl verify` and to the STS of a MinIO server that reads \
-         the issuer's documents over https.\nWritten by the end-to-end tests (`tests/chain/verdict.rs`), which fail where a line changes.\n\n\
-         Where MinIO refuses, verify fails and names the cause. MinIO does not look at everything that AWS looks at (`iss`, several\naudiences, \
-         the members of the discovery document); there the last column says why AWS refuses. *Recorded* means: seen in\na public record of runs \
+        "# The verdict beside a real STS\n\n{count} issuers and tokens, each put to `issuerctl \
+         verify` and to the STS of a MinIO server that reads \
+         the issuer's documents over https.\nWritten by the end-to-end tests \
+         (`tests/chain/verdict.rs`), which fail where a line changes.\n\n\
+         Where MinIO refuses, verify fails and names the cause. MinIO does not look at everything \
+         that AWS looks at (`iss`, several\naudiences, \
+         the members of the discovery document); there the last column says why AWS refuses. \
+         *Recorded* means: seen in\na public record of runs \
          against AWS STS itself, 2026-09.\n\n\
-         | what is there | failed check of verify | AWS STS says | MinIO's STS | why AWS refuses where MinIO accepts |\n|---|---|---|---|---|\n{rows}"
+         | what is there | failed check of verify | AWS STS says | MinIO's STS | why AWS refuses \
+         where MinIO accepts |\n|---|---|---|---|---|\n{rows}"
     )
 }
 

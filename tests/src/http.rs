@@ -19,7 +19,8 @@ pub(crate) fn status(url: &str, authority: Option<&Authority>) -> Option<u16> {
 
 /// Posts a form: status and body.
 pub(crate) fn post(url: &str, form: &[(&str, &str)]) -> (u16, String) {
-    let body: String = form.iter().map(|(name, value)| format!("{name}={}&", percent(value))).collect();
+    let body: String =
+        form.iter().map(|(name, value)| format!("{name}={}&", percent(value))).collect();
     post_body(url, body)
 }
 
@@ -53,6 +54,8 @@ fn client(authority: Option<&Authority>) -> reqwest::Client {
 
 fn percent(text: &str) -> String {
     text.bytes()
-        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }
+        })
         .collect()
 }

@@ -27,12 +27,18 @@ impl Etcd {
         let url = format!("http://127.0.0.1:{client}");
         let peer = format!("http://127.0.0.1:{peer}");
         let mut command = Command::new(installed(&format!("kubernetes-{version}/etcd")));
-        command.arg("--data-dir").arg(folder.path().join("data")).args(["--unsafe-no-fsync", "--log-level", "warn"]);
+        command.arg("--data-dir").arg(folder.path().join("data")).args([
+            "--unsafe-no-fsync",
+            "--log-level",
+            "warn",
+        ]);
         command.args(["--listen-client-urls", &url, "--advertise-client-urls", &url]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", &format!("default={peer}")]);
         let mut process = Process::start("etcd", &command, folder.path());
-        process.wait_for(|_| (http::status(&format!("{url}/health"), None) == Some(200)).then_some(()));
+        process.wait_for(|_| {
+            (http::status(&format!("{url}/health"), None) == Some(200)).then_some(())
+        });
         Self { _process: process, _folder: folder, url }
     }
 }
@@ -49,7 +55,8 @@ pub struct Flags<'a> {
     pub others: &'a [(&'a str, &'a str)],
 }
 
-/// A kube-apiserver with RBAC, and users by bearer token: `admin-token`, and `stranger-token` who may do nothing.
+/// A kube-apiserver with RBAC, and users by bearer token: `admin-token`, and `stranger-token` who
+/// may do nothing.
 pub struct ApiServer {
     _process: Process,
     folder: tempfile::TempDir,
@@ -59,15 +66,23 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts one and waits until it is ready. A server of the same name on the same etcd finds the objects of the last.
-    pub fn start(version: &str, name: &str, etcd: &Etcd, authority: &Authority, flags: &Flags<'_>) -> Self {
+    /// Starts one and waits until it is ready. A server of the same name on the same etcd finds the
+    /// objects of the last.
+    pub fn start(
+        version: &str,
+        name: &str,
+        etcd: &Etcd,
+        authority: &Authority,
+        flags: &Flags<'_>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
         let (certificate_pem, key_pem) = authority.server_pem();
         std::fs::write(&certificate, certificate_pem).unwrap();
         std::fs::write(&key, key_pem).unwrap();
         let tokens = folder.path().join("tokens.csv");
-        std::fs::write(&tokens, "admin-token,admin,1,system:masters\nstranger-token,stranger,2\n").unwrap();
+        std::fs::write(&tokens, "admin-token,admin,1,system:masters\nstranger-token,stranger,2\n")
+            .unwrap();
         let port = free_port();
         let mut command = Command::new(installed(&format!("kubernetes-{version}/kube-apiserver")));
         let mut flag = |name: &str, value: &dyn AsRef<OsStr>| {
@@ -115,11 +130,16 @@ impl ApiServer {
 
     /// The kubeconfig of whoever holds this bearer token.
     pub fn kubeconfig(&self, token: &str) -> PathBuf {
-        let path = self.folder.path().join(format!("kubeconfig-{}", &token[token.len().saturating_sub(14)..]));
+        let path = self
+            .folder
+            .path()
+            .join(format!("kubeconfig-{}", &token[token.len().saturating_sub(14)..]));
         let authority = Base64::encode_string(self.authority_pem.as_bytes());
         let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  cluster:\n    server: {}\n    \
-             certificate-authority-data: {authority}\ncontexts:\n- name: c\n  context: {{cluster: c, user: u}}\nusers:\n\
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  \
+             cluster:\n    server: {}\n    \
+             certificate-authority-data: {authority}\ncontexts:\n- name: c\n  context: {{cluster: \
+             c, user: u}}\nusers:\n\
              - name: u\n  user: {{token: {token}}}\n",
             self.url
         );
@@ -138,7 +158,10 @@ impl ApiServer {
         let mut command = Command::new(&self.kubectl);
         // A discovery cache of its own.
         command.env("HOME", self.folder.path()).current_dir(repository());
-        command.arg("--kubeconfig").arg(self.kubeconfig("admin-token")).args(line.split_whitespace());
+        command
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig("admin-token"))
+            .args(line.split_whitespace());
         run(&mut command)
     }
 
@@ -171,12 +194,14 @@ impl ApiServer {
         self.kubectl(&format!("-n {namespace} create token {name} {flags}")).trim().to_owned()
     }
 
-    /// What a pod of this account has in /var/run/secrets/kubernetes.io/serviceaccount: a folder with `token`, `ca.crt` and `namespace`.
+    /// What a pod of this account has in /var/run/secrets/kubernetes.io/serviceaccount: a folder
+    /// with `token`, `ca.crt` and `namespace`.
     pub fn pod_files(&self, account: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), self.token_with(account, "")).unwrap();
         std::fs::write(folder.path().join("ca.crt"), &self.authority_pem).unwrap();
-        std::fs::write(folder.path().join("namespace"), account.split_once('/').unwrap().0).unwrap();
+        std::fs::write(folder.path().join("namespace"), account.split_once('/').unwrap().0)
+            .unwrap();
         folder
     }
 

@@ -1,4 +1,5 @@
-//! The real servers of the end-to-end tests, each with a free port and a folder of its own, none left running.
+//! The real servers of the end-to-end tests, each with a free port and a folder of its own, none
+//! left running.
 #![cfg(feature = "real-servers")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,4 +1,5 @@
-//! MinIO: one that hosts the bucket over TLS, and one that is "the AWS account" with an STS that reads the issuer.
+//! MinIO: one that hosts the bucket over TLS, and one that is "the AWS account" with an STS that
+//! reads the issuer.
 
 use std::path::Path;
 use std::process::Command;
@@ -39,7 +40,8 @@ impl BucketHost {
         std::fs::write(certs.join("private.key"), key).unwrap();
         let port = free_port();
         let url = format!("https://localhost:{port}");
-        let mut process = Process::start("minio-host", &server(&folder, port, &certs), folder.path());
+        let mut process =
+            Process::start("minio-host", &server(&folder, port, &certs), folder.path());
         let ready = format!("{url}/minio/health/ready");
         process.wait_for(|_| (http::status(&ready, Some(authority)) == Some(200)).then_some(()));
         Self { _process: process, _folder: folder, url }
@@ -52,8 +54,8 @@ impl BucketHost {
 }
 
 impl AwsAccount {
-    /// Starts one whose STS trusts `issuer`, as creating provider and role would. Its bucket `data` has the object `hello`
-    /// with the text `hello`.
+    /// Starts one whose STS trusts `issuer`, as creating provider and role would. Its bucket `data`
+    /// has the object `hello` with the text `hello`.
     ///
     /// # Errors
     /// What its STS says of the issuer, whose documents it reads while it starts.
@@ -72,7 +74,8 @@ impl AwsAccount {
         self
     }
 
-    /// The same without any object, and without trust in the issuer's certificate where there is no authority.
+    /// The same without any object, and without trust in the issuer's certificate where there is no
+    /// authority.
     ///
     /// # Errors
     /// As [`AwsAccount::start`].
@@ -88,7 +91,11 @@ impl AwsAccount {
         Ok(Self::reading(Some(authority), issuer, Some(proxy))?.with_the_object(authority))
     }
 
-    fn reading(authority: Option<&Authority>, issuer: &str, proxy: Option<&Proxy>) -> Result<Self, String> {
+    fn reading(
+        authority: Option<&Authority>,
+        issuer: &str,
+        proxy: Option<&Proxy>,
+    ) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let certs = folder.path().join("certs");
         std::fs::create_dir_all(certs.join("CAs")).unwrap();
@@ -99,7 +106,10 @@ impl AwsAccount {
         let url = format!("http://127.0.0.1:{port}");
         let mut command = server(&folder, port, &certs);
         command
-            .env("MINIO_IDENTITY_OPENID_CONFIG_URL", format!("{issuer}/.well-known/openid-configuration"))
+            .env(
+                "MINIO_IDENTITY_OPENID_CONFIG_URL",
+                format!("{issuer}/.well-known/openid-configuration"),
+            )
             .env("MINIO_IDENTITY_OPENID_CLIENT_ID", "sts.amazonaws.com")
             .env("MINIO_IDENTITY_OPENID_ROLE_POLICY", "readonly");
         if let Some(proxy) = proxy {
@@ -133,7 +143,10 @@ fn server(folder: &tempfile::TempDir, port: u16, certs: &Path) -> Command {
     let mut command = Command::new(installed("minio/minio"));
     command.arg("server").arg(folder.path().join("data")).arg("--certs-dir").arg(certs);
     command.args(["--address", &format!("127.0.0.1:{port}")]);
-    command.env("MINIO_ROOT_USER", USER).env("MINIO_ROOT_PASSWORD", PASSWORD).env("MINIO_BROWSER", "off");
+    command
+        .env("MINIO_ROOT_USER", USER)
+        .env("MINIO_ROOT_PASSWORD", PASSWORD)
+        .env("MINIO_BROWSER", "off");
     command.env("HOME", folder.path()).env("MINIO_UPDATE", "off").env("NO_PROXY", "*");
     command
 }

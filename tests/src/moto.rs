@@ -25,16 +25,23 @@ impl Moto {
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(installed("python/bin/moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+        command
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
         let mut process = Process::start("moto", &command, folder.path());
-        process.wait_for(|_| (http::status(&format!("{url}/moto-api/"), None) == Some(200)).then_some(()));
+        process.wait_for(|_| {
+            (http::status(&format!("{url}/moto-api/"), None) == Some(200)).then_some(())
+        });
         Self { _process: process, _folder: folder, url }
     }
 
     /// From now on every call needs a policy that allows it.
     pub fn enforce_policies(&self) {
-        let (status, answer) =
-            http::post_as(&format!("{}/moto-api/reset-auth", self.url), "text/plain", "0".to_owned());
+        let (status, answer) = http::post_as(
+            &format!("{}/moto-api/reset-auth", self.url),
+            "text/plain",
+            "0".to_owned(),
+        );
         assert_eq!(status, 200, "{answer}");
     }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 /// How long a server may take until it answers.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 
-/// A shell between the test and the server. The test holds its standard input: when that closes, by a drop, a panic or a kill of
-/// the test, the server is killed.
+/// A shell between the test and the server. The test holds its standard input: when that closes, by
+/// a drop, a panic or a kill of the test, the server is killed.
 const SUPERVISOR: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
@@ -33,14 +33,23 @@ impl Process {
         let log = folder.join(format!("{name}.log"));
         let output = File::create(&log).unwrap();
         let mut supervisor = Command::new("sh");
-        supervisor.arg("-c").arg(SUPERVISOR).arg(name).arg(command.get_program()).args(command.get_args());
+        supervisor
+            .arg("-c")
+            .arg(SUPERVISOR)
+            .arg(name)
+            .arg(command.get_program())
+            .args(command.get_args());
         for (key, value) in command.get_envs() {
             match value {
                 Some(value) => supervisor.env(key, value),
                 None => supervisor.env_remove(key),
             };
         }
-        supervisor.current_dir(folder).stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
+        supervisor
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output);
         let child = supervisor.spawn().unwrap();
         Self { name: name.to_owned(), child, log }
     }
@@ -84,7 +93,8 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody listens on. Not of those that the system gives out, since any client of the same moment might get it.
+/// A port that nobody listens on. Not of those that the system gives out, since any client of the
+/// same moment might get it.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;

@@ -31,12 +31,20 @@ impl Ran {
     /// Itself, if it ended with this code.
     #[track_caller]
     pub fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}\nstdout: {}\nstderr: {}", self.line, self.out, self.err);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "{}\nstdout: {}\nstderr: {}",
+            self.line,
+            self.out,
+            self.err
+        );
         self
     }
 }
 
-/// A folder that somebody works in, with the certificate of the test's authority in `ca.pem` and an environment of its own.
+/// A folder that somebody works in, with the certificate of the test's authority in `ca.pem` and an
+/// environment of its own.
 pub struct Desk {
     folder: tempfile::TempDir,
     env: Vec<(String, String)>,
@@ -47,7 +55,8 @@ impl Desk {
     pub fn new(authority: &Authority) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        // The aws CLI caches credentials below HOME by role ARN, and MinIO's ARN is always the same.
+        // The aws CLI caches credentials below HOME by role ARN, and MinIO's ARN is always the
+        // same.
         let env = vec![
             ("HOME".to_owned(), folder.path().display().to_string()),
             ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
@@ -60,7 +69,9 @@ impl Desk {
 
     /// One with credentials that moto takes.
     pub fn in_moto() -> Self {
-        Self::new(&Authority::new()).with("AWS_ACCESS_KEY_ID", "test").with("AWS_SECRET_ACCESS_KEY", "test")
+        Self::new(&Authority::new())
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
     }
 
     /// The same with one more variable.
@@ -90,7 +101,11 @@ impl Desk {
     pub fn aws(&self, line: &str) -> Ran {
         // A script that looks for its interpreter.
         let path = installed("python/bin/python").parent().unwrap().to_owned();
-        self.run(Command::new(installed("python/bin/aws")).args(line.split_whitespace()).env("PATH", path))
+        self.run(
+            Command::new(installed("python/bin/aws"))
+                .args(line.split_whitespace())
+                .env("PATH", path),
+        )
     }
 
     /// Runs a Python program in the environment that has PyJWT and cryptography.
@@ -98,10 +113,13 @@ impl Desk {
         self.run(Command::new(installed("python/bin/python")).arg("-c").arg(program).args(args))
     }
 
-    /// Runs any program in the folder, with the environment of the desk and what the command sets itself.
+    /// Runs any program in the folder, with the environment of the desk and what the command sets
+    /// itself.
     pub fn run(&self, command: &mut Command) -> Ran {
-        let own: Vec<_> =
-            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+        let own: Vec<_> = command
+            .get_envs()
+            .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+            .collect();
         command.env_clear().envs(self.env.iter().cloned());
         for (name, value) in own {
             match value {
@@ -118,7 +136,8 @@ pub fn program(name: &str) -> PathBuf {
     profile_folder().join(name)
 }
 
-/// Builds issuerctl in the profile of the running test; cargo builds only what the test itself depends on.
+/// Builds issuerctl in the profile of the running test; cargo builds only what the test itself
+/// depends on.
 pub fn build_issuerctl() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -132,7 +151,8 @@ pub fn build_issuerctl() {
 /// Runs a program to its end, without any input.
 pub(crate) fn run(command: &mut Command) -> Ran {
     let line = format!("{command:?}");
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{line}: {error}"));
+    let output =
+        command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{line}: {error}"));
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ran { line, code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }

@@ -6,7 +6,8 @@ use std::thread;
 
 use issuer_test_support::ISSUER_HOST;
 
-/// An HTTP proxy (`CONNECT`, RFC 9110 section 9.3.6) on which [`ISSUER_HOST`] is one server of this machine.
+/// An HTTP proxy (`CONNECT`, RFC 9110 section 9.3.6) on which [`ISSUER_HOST`] is one server of this
+/// machine.
 pub struct Proxy {
     url: String,
 }

@@ -31,7 +31,9 @@ impl Publisher {
     pub fn new() -> Self {
         let authority = Authority::new();
         let host = BucketHost::start(&authority);
-        let desk = Desk::new(&authority).with("AWS_ACCESS_KEY_ID", USER).with("AWS_SECRET_ACCESS_KEY", PASSWORD);
+        let desk = Desk::new(&authority)
+            .with("AWS_ACCESS_KEY_ID", USER)
+            .with("AWS_SECRET_ACCESS_KEY", PASSWORD);
         Self { authority, host, desk }
     }
 
@@ -40,12 +42,13 @@ impl Publisher {
         format!("{}/{BUCKET}/{prefix}", self.host.url())
     }
 
-    /// The command that publishes under a prefix; everything behind the key source and flags is the store's address.
+    /// The command that publishes under a prefix; everything behind the key source and flags is the
+    /// store's address.
     pub fn publish_line(&self, flags: &str, prefix: &str) -> String {
         let url = self.host.url();
         format!(
-            "publish {flags} --to s3://{BUCKET}/{prefix} --create-bucket --endpoint-url {url} --path-style --allow-port \
-             --ca-file ca.pem"
+            "publish {flags} --to s3://{BUCKET}/{prefix} --create-bucket --endpoint-url {url} \
+             --path-style --allow-port --ca-file ca.pem"
         )
     }
 
@@ -56,7 +59,8 @@ impl Publisher {
 
     /// Runs `issuerctl verify` on an issuer.
     pub fn verify(&self, issuer: &str, flags: &str) -> Ran {
-        self.desk.issuerctl(&format!("verify --issuer {issuer} --allow-port --ca-file ca.pem {flags}"))
+        self.desk
+            .issuerctl(&format!("verify --issuer {issuer} --allow-port --ca-file ca.pem {flags}"))
     }
 
     /// The aws CLI on the bucket's host.
@@ -67,16 +71,29 @@ impl Publisher {
     /// An account whose STS trusts the issuer of a prefix.
     #[track_caller]
     pub fn account(&self, prefix: &str) -> AwsAccount {
-        AwsAccount::start(&self.authority, &self.issuer(prefix)).unwrap_or_else(|why| panic!("the account: {why}"))
+        AwsAccount::start(&self.authority, &self.issuer(prefix))
+            .unwrap_or_else(|why| panic!("the account: {why}"))
     }
 
-    /// An API server of the issuer under `prod`: it signs with the key in one folder of the desk and knows those in some.
-    pub fn api_server(&self, version: &str, etcd: &Etcd, signing: &str, known: &[&str]) -> ApiServer {
+    /// An API server of the issuer under `prod`: it signs with the key in one folder of the desk
+    /// and knows those in some.
+    pub fn api_server(
+        &self,
+        version: &str,
+        etcd: &Etcd,
+        signing: &str,
+        known: &[&str],
+    ) -> ApiServer {
         let desk = self.desk.path();
         let known: Vec<_> = known.iter().map(|folder| desk.join(folder).join("sa.pub")).collect();
         let known: Vec<&Path> = known.iter().map(AsRef::as_ref).collect();
         let key = desk.join(signing).join("sa.key");
-        let flags = Flags { issuers: &[&self.issuer("prod")], signing_key: &key, public_keys: &known, others: &[] };
+        let flags = Flags {
+            issuers: &[&self.issuer("prod")],
+            signing_key: &key,
+            public_keys: &known,
+            others: &[],
+        };
         ApiServer::start(version, "prod", etcd, &self.authority, &flags)
     }
 
@@ -88,7 +105,9 @@ impl Publisher {
     /// Makes a key pair in a folder of the desk with `issuerctl keygen`, and gives its kid.
     #[track_caller]
     pub fn keygen(&self, algorithm: &str, folder: &str) -> String {
-        let made = self.desk.issuerctl(&format!("keygen --algorithm {algorithm} --out-dir {folder} --output json"));
+        let made = self
+            .desk
+            .issuerctl(&format!("keygen --algorithm {algorithm} --out-dir {folder} --output json"));
         let made: serde_json::Value = serde_json::from_str(&made.succeeded()).unwrap();
         made["key"]["kid"].as_str().unwrap().to_owned()
     }

@@ -30,7 +30,10 @@ pub fn exchange(account: &AwsAccount, token: &str) -> Result<String, String> {
         match http::post(account.url(), &form) {
             (200, answer) if answer.contains("<SecretAccessKey>") => return Ok(answer),
             // MinIO answers before it has read its own policies; that says nothing about the token.
-            (_, answer) if answer.contains("None of the given policies") && start.elapsed() < LOADING_LIMIT => {
+            (_, answer)
+                if answer.contains("None of the given policies")
+                    && start.elapsed() < LOADING_LIMIT =>
+            {
                 thread::sleep(Duration::from_millis(200));
             }
             (status, answer) => return Err(format!("{status}: {answer}")),
@@ -47,7 +50,8 @@ pub struct Pod {
 impl Pod {
     /// A pod with this token.
     pub fn new(account: &AwsAccount, token: &str) -> Self {
-        // Waits until the account has read its policies; whether it takes the token is for the pod to find out.
+        // Waits until the account has read its policies; whether it takes the token is for the pod
+        // to find out.
         let _ = exchange(account, token);
         let desk = Desk::new(&Authority::new());
         let file = desk.file("token", token);
@@ -77,8 +81,8 @@ impl Pod {
     }
 }
 
-/// An STS in front of MinIO's that names who was assumed. MinIO leaves `<Arn>` empty; AWS never does, and the Rust SDK refuses
-/// an answer without it.
+/// An STS in front of MinIO's that names who was assumed. MinIO leaves `<Arn>` empty; AWS never
+/// does, and the Rust SDK refuses an answer without it.
 fn front(account: String) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -107,10 +111,12 @@ fn relay(mut stream: TcpStream, account: &str) -> std::io::Result<()> {
     let mut form = vec![0; length];
     reader.read_exact(&mut form)?;
     let (status, body) = http::post_body(account, String::from_utf8_lossy(&form).into_owned());
-    let body = body.replace("<Arn></Arn>", "<Arn>arn:aws:sts::000000000000:assumed-role/minio/test</Arn>");
+    let body =
+        body.replace("<Arn></Arn>", "<Arn>arn:aws:sts::000000000000:assumed-role/minio/test</Arn>");
     write!(
         stream,
-        "HTTP/1.1 {status} Whatever\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} Whatever\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: \
+         close\r\n\r\n{body}",
         body.len()
     )
 }

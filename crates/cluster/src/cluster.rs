@@ -60,10 +60,12 @@ impl Cluster {
         Ok(Self { client, server })
     }
 
-    /// The public keys in Secret `<cluster>-sa` (Cluster API `util/secret`): every PEM block of its `tls.crt`.
+    /// The public keys in Secret `<cluster>-sa` (Cluster API `util/secret`): every PEM block of its
+    /// `tls.crt`.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::NoCertificate`], [`Error::Keys`], and failures of the connection.
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::NoCertificate`], [`Error::Keys`], and
+    /// failures of the connection.
     pub async fn secret_keys(
         &self,
         cluster: &ClusterName,
@@ -77,8 +79,10 @@ impl Cluster {
         let Some(encoded) = secret.data.tls_crt else {
             return Err(Error::NoCertificate { secret: resource, members: secret.data.members });
         };
-        let pem = Base64::decode_vec(&encoded)
-            .map_err(|_| Error::Answer { resource: resource.clone(), what: "not base64 in tls.crt".to_owned() })?;
+        let pem = Base64::decode_vec(&encoded).map_err(|_| Error::Answer {
+            resource: resource.clone(),
+            what: "not base64 in tls.crt".to_owned(),
+        })?;
         // A private key put there by mistake must not stay in memory either.
         let pem = Zeroizing::new(pem);
         let place = format!("tls.crt of {resource}");
@@ -100,18 +104,24 @@ impl Cluster {
             self.ask(Method::GET, keys_path, "get", keys_path, None),
             self.ask(Method::GET, document_path, "get", document_path, None),
         );
-        let keys = JwkSet::parse(&keys?, weak)
-            .and_then(|set| if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(set) });
+        let keys = JwkSet::parse(&keys?, weak).and_then(|set| {
+            if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(set) }
+        });
         let keys = keys.map_err(|source| Error::Keys { resource: keys_path.to_owned(), source })?;
         let document: Document = parse(&document?, document_path)?;
         Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
     }
 
-    /// A fresh token of a service account (TokenRequest, authentication.k8s.io/v1), valid for ten minutes.
+    /// A fresh token of a service account (TokenRequest, authentication.k8s.io/v1), valid for ten
+    /// minutes.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Token`], and failures of the connection.
-    pub async fn fresh_token(&self, account: &ServiceAccountRef, audience: &str) -> Result<Token, Error> {
+    pub async fn fresh_token(
+        &self,
+        account: &ServiceAccountRef,
+        audience: &str,
+    ) -> Result<Token, Error> {
         #[derive(Deserialize)]
         struct Answer {
             status: Status,
@@ -121,23 +131,31 @@ impl Cluster {
             token: String,
         }
         let (namespace, name) = (account.namespace(), account.name());
-        let resource = format!("ServiceAccount {name} (serviceaccounts/token) in namespace {namespace}");
+        let resource =
+            format!("ServiceAccount {name} (serviceaccounts/token) in namespace {namespace}");
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
         let request = serde_json::json!({
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
             "spec": {"audiences": [audience], "expirationSeconds": 600},
         });
-        let body = self.ask(Method::POST, &path, "create", &resource, Some(request.to_string())).await?;
+        let body =
+            self.ask(Method::POST, &path, "create", &resource, Some(request.to_string())).await?;
         let answer: Answer = parse(&body, &resource)?;
-        Token::parse(&answer.status.token).map_err(|source| Error::Token { account: account.to_string(), source })
+        Token::parse(&answer.status.token)
+            .map_err(|source| Error::Token { account: account.to_string(), source })
     }
 
     /// Sets an annotation of a service account, and leaves the others (JSON Merge Patch, RFC 7396).
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], and failures of the connection.
-    pub async fn annotate(&self, account: &ServiceAccountRef, key: &str, value: &str) -> Result<(), Error> {
+    pub async fn annotate(
+        &self,
+        account: &ServiceAccountRef,
+        key: &str,
+        value: &str,
+    ) -> Result<(), Error> {
         let (namespace, name) = (account.namespace(), account.name());
         let resource = format!("ServiceAccount {name} in namespace {namespace}");
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
@@ -153,14 +171,17 @@ impl Cluster {
         resource: &str,
         body: Option<String>,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let timeout = || Error::Timeout { server: self.server.clone(), limit_secs: ANSWER_LIMIT.as_secs() };
-        let (status, body) = tokio::time::timeout(ANSWER_LIMIT, self.exchange(method, path, resource, body))
-            .await
-            .map_err(|_| timeout())??;
+        let timeout =
+            || Error::Timeout { server: self.server.clone(), limit_secs: ANSWER_LIMIT.as_secs() };
+        let (status, body) =
+            tokio::time::timeout(ANSWER_LIMIT, self.exchange(method, path, resource, body))
+                .await
+                .map_err(|_| timeout())??;
         if (200..300).contains(&status) {
             return Ok(body);
         }
-        let (server, resource, message) = (self.server.clone(), resource.to_owned(), status_message(&body));
+        let (server, resource, message) =
+            (self.server.clone(), resource.to_owned(), status_message(&body));
         Err(match status {
             401 => Error::Unauthorized { server, message },
             403 => Error::Forbidden { server, verb, resource, message },
@@ -176,13 +197,20 @@ impl Cluster {
         resource: &str,
         body: Option<String>,
     ) -> Result<(u16, Zeroizing<Vec<u8>>), Error> {
-        let unreachable =
-            |source: kube::Error| Error::Unreachable { server: self.server.clone(), source: Box::new(source) };
-        let content_type = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        let unreachable = |source: kube::Error| Error::Unreachable {
+            server: self.server.clone(),
+            source: Box::new(source),
+        };
+        let content_type = if method == Method::PATCH {
+            "application/merge-patch+json"
+        } else {
+            "application/json"
+        };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            // The JWK Set has a media type of its own, and kube-apiserver answers 406 to whoever does not take it.
+            // The JWK Set has a media type of its own, and kube-apiserver answers 406 to whoever
+            // does not take it.
             .header(header::ACCEPT, "application/json, application/jwk-set+json")
             .header(header::CONTENT_TYPE, content_type)
             .body(Body::from(body.unwrap_or_default().into_bytes()))
@@ -191,16 +219,18 @@ impl Cluster {
         let status = response.status().as_u16();
         match Limited::new(response.into_body(), MAX_INPUT_BYTES).collect().await {
             Ok(collected) => Ok((status, Zeroizing::new(collected.to_bytes().to_vec()))),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(Error::Answer { resource: resource.to_owned(), what: "larger than 1 MiB".to_owned() })
-            }
+            Err(error) if error.is::<LengthLimitError>() => Err(Error::Answer {
+                resource: resource.to_owned(),
+                what: "larger than 1 MiB".to_owned(),
+            }),
             Err(error) => Err(unreachable(kube::Error::Service(error))),
         }
     }
 }
 
 async fn configuration(connection: &Connection) -> Result<Config, Error> {
-    let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
+    let options =
+        KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
     let files = match &connection.kubeconfig {
         Some(path) => vec![path.clone()],
         None => default_files(),
@@ -236,17 +266,22 @@ async fn configuration(connection: &Connection) -> Result<Config, Error> {
 fn read(files: Vec<PathBuf>) -> Result<Kubeconfig, Error> {
     let mut whole = Kubeconfig::default();
     for path in files {
-        let refuse = |error: KubeconfigError| Error::Kubeconfig { path: path.clone(), source: Box::new(error) };
+        let refuse = |error: KubeconfigError| Error::Kubeconfig {
+            path: path.clone(),
+            source: Box::new(error),
+        };
         let next = Kubeconfig::read_from(&path).map_err(refuse)?;
         whole = whole.merge(next).map_err(refuse)?;
     }
     Ok(whole)
 }
 
-/// The files of `KUBECONFIG` that are there (all of them, where none is: then the first is the error), or `~/.kube/config`.
+/// The files of `KUBECONFIG` that are there (all of them, where none is: then the first is the
+/// error), or `~/.kube/config`.
 fn default_files() -> Vec<PathBuf> {
     if let Some(value) = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
-        let named: Vec<PathBuf> = std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect();
+        let named: Vec<PathBuf> =
+            std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect();
         let there: Vec<PathBuf> = named.iter().filter(|path| path.exists()).cloned().collect();
         return if there.is_empty() { named } else { there };
     }
@@ -258,8 +293,16 @@ fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T,
     serde_json::from_slice(body).map_err(|error| {
         let html = body.trim_ascii_start().starts_with(b"<");
         // The JSON reader's own text may quote a value, which could be a secret one.
-        let place = format!("not the JSON that it should be (line {} column {})", error.line(), error.column());
-        let what = if html { "HTML, so something else than the API server has answered".to_owned() } else { place };
+        let place = format!(
+            "not the JSON that it should be (line {} column {})",
+            error.line(),
+            error.column()
+        );
+        let what = if html {
+            "HTML, so something else than the API server has answered".to_owned()
+        } else {
+            place
+        };
         Error::Answer { resource: resource.to_owned(), what }
     })
 }

@@ -143,7 +143,9 @@ impl Error {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            Self::Kubeconfig { .. } | Self::NoContext { .. } | Self::NoConfiguration { .. } => Category::BadInput,
+            Self::Kubeconfig { .. } | Self::NoContext { .. } | Self::NoConfiguration { .. } => {
+                Category::BadInput
+            }
             Self::NoCertificate { .. } | Self::Keys { .. } => Category::BadInput,
             Self::Unauthorized { .. } | Self::Forbidden { .. } => Category::NotPermitted,
             _ => Category::Failure,
@@ -157,20 +159,24 @@ impl Error {
                 "give --kubeconfig FILE, or set KUBECONFIG".to_owned()
             }
             Self::NoContext { .. } => "give one of them to --context".to_owned(),
-            Self::Unauthorized { .. } => "look at the kubeconfig's user; a token or certificate may have run out".to_owned(),
+            Self::Unauthorized { .. } => "look at the kubeconfig's user; a token or certificate \
+                                          may have run out"
+                .to_owned(),
             Self::Forbidden { verb, resource, .. } => {
                 format!("let this user {verb} {resource}; docs/rbac.md has a Role that is enough")
             }
             Self::NotFound { resource, .. } if resource.starts_with("Secret") => {
-                "give the kubeconfig of the management cluster, the cluster's name as in `kubectl get clusters -A`, and \
-                 --namespace where it is not eksa-system (plain Cluster API: the cluster's own); or read the keys with --apiserver"
+                "give the kubeconfig of the management cluster, the cluster's name as in `kubectl \
+                 get clusters -A`, and --namespace where it is not eksa-system (plain Cluster API: \
+                 the cluster's own); or read the keys with --apiserver"
                     .to_owned()
             }
             Self::NotFound { resource, .. } if resource.starts_with("ServiceAccount") => {
                 "name one that exists; `kubectl get serviceaccounts -A` lists them".to_owned()
             }
             Self::NotFound { .. } => {
-                "the API server publishes keys only where --service-account-issuer is an https URL; give --key or --cluster"
+                "the API server publishes keys only where --service-account-issuer is an https \
+                 URL; give --key or --cluster"
                     .to_owned()
             }
             Self::Unreachable { .. } | Self::Timeout { .. } => {

@@ -8,7 +8,8 @@ use issuer_jwks::{JwkSet, SignatureFault, Token};
 #[non_exhaustive]
 pub enum LiveFault {
     /// Another key signs.
-    #[error("the cluster signs with the key {signing:?}, and the keys to be published are {}", published.iter().map(|kid| format!("{kid:?}")).collect::<Vec<_>>().join(", "))]
+    #[error("the cluster signs with the key {signing:?}, and the keys to be published are \
+             {}", published.iter().map(|kid| format!("{kid:?}")).collect::<Vec<_>>().join(", "))]
     WrongKey {
         /// The token's kid.
         signing: String,
@@ -19,7 +20,10 @@ pub enum LiveFault {
     #[error("the fresh token does not hold with the keys to be published: {0}")]
     Signature(SignatureFault),
     /// Another issuer.
-    #[error("the cluster's tokens name the issuer {token:?}, and the issuer to be published is {expected:?}")]
+    #[error(
+        "the cluster's tokens name the issuer {token:?}, and the issuer to be published is \
+         {expected:?}"
+    )]
     WrongIssuer {
         /// The token's `iss`.
         token: String,
@@ -33,19 +37,24 @@ impl LiveFault {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::WrongKey { .. } => {
-                "give the public half of --service-account-signing-key-file too (--key, or --apiserver for all that the \
-                 API server knows); was the live token asked of the right cluster (--live-kubeconfig, --live-context)?"
+                "give the public half of --service-account-signing-key-file too (--key, or \
+                 --apiserver for all that the API server knows); was the live token asked of the \
+                 right cluster (--live-kubeconfig, --live-context)?"
             }
-            Self::Signature(_) => "the published key must be the one that signs: give --apiserver, or the right sa.pub",
+            Self::Signature(_) => {
+                "the published key must be the one that signs: give --apiserver, or the right \
+                 sa.pub"
+            }
             Self::WrongIssuer { .. } => {
-                "set the API server's first --service-account-issuer (EKS Anywhere: podIamConfig.serviceAccountIssuer) to \
-                 the issuer, or give --issuer"
+                "set the API server's first --service-account-issuer (EKS Anywhere: \
+                 podIamConfig.serviceAccountIssuer) to the issuer, or give --issuer"
             }
         }
     }
 }
 
-/// Proves that kid, algorithm and signature of a fresh token are covered by `keys`, and that its `iss` is the issuer.
+/// Proves that kid, algorithm and signature of a fresh token are covered by `keys`, and that its
+/// `iss` is the issuer.
 ///
 /// # Errors
 /// The first of them that is not.

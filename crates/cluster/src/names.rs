@@ -82,7 +82,10 @@ impl FromStr for ServiceAccountRef {
             Some((namespace, name)) if is_label(namespace) && is_subdomain(name) => {
                 Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
             }
-            _ => Err("a service account is NAMESPACE/NAME, in lower-case letters, digits and hyphens".to_owned()),
+            _ => Err(
+                "a service account is NAMESPACE/NAME, in lower-case letters, digits and hyphens"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -118,7 +121,10 @@ mod tests {
 
     #[test]
     fn names_that_kubernetes_refuses_are_refused() {
-        for text in ["", "/", "a/", "/b", "a", "a/b/c", "A/b", "a/B", "a_b/c", "a/-b", "../x/y", "a/b\n", "a/*"] {
+        for text in [
+            "", "/", "a/", "/b", "a", "a/b/c", "A/b", "a/B", "a_b/c", "a/-b", "../x/y", "a/b\n",
+            "a/*",
+        ] {
             assert!(text.parse::<ServiceAccountRef>().is_err(), "{text:?}");
         }
         let account: ServiceAccountRef = "kube-system/app.v1".parse().unwrap();

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_private_key_in_the_answer_is_not_in_the_value() {
-        let answer = r#"{"kind":"Secret","data":{"tls.key":"c2VjcmV0","tls.crt":"cHVibGlj","x":"eA=="}}"#;
+        let answer =
+            r#"{"kind":"Secret","data":{"tls.key":"c2VjcmV0","tls.crt":"cHVibGlj","x":"eA=="}}"#;
         let secret: Secret = serde_json::from_str(answer).unwrap();
         assert_eq!(secret.data.tls_crt.as_deref(), Some("cHVibGlj"));
         assert_eq!(secret.data.members, ["tls.key", "tls.crt", "x"]);

@@ -14,7 +14,8 @@ const DOCUMENT: &str = "GET /.well-known/openid-configuration";
 const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
 
 fn golden(path: &str) -> String {
-    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR")))
+        .unwrap()
 }
 
 fn base64(text: &str) -> String {
@@ -48,14 +49,19 @@ impl Test {
     }
 
     async fn cluster(&self) -> Cluster {
-        let connection = Connection { kubeconfig: Some(self.kubeconfig("{token: a-token}")), context: None };
+        let connection =
+            Connection { kubeconfig: Some(self.kubeconfig("{token: a-token}")), context: None };
         Cluster::connect(&connection).await.unwrap()
     }
 
     async fn secret_keys(&self) -> Result<issuer_jwks::Reading, Error> {
         self.cluster()
             .await
-            .secret_keys(&"prod".parse().unwrap(), &"eksa-system".parse().unwrap(), WeakKeys::Refuse)
+            .secret_keys(
+                &"prod".parse().unwrap(),
+                &"eksa-system".parse().unwrap(),
+                WeakKeys::Refuse,
+            )
             .await
     }
 }
@@ -79,7 +85,10 @@ async fn a_private_key_in_tls_crt_gives_its_public_half_and_a_note() {
 
 #[tokio::test]
 async fn a_refusal_names_verb_resource_and_namespace() {
-    let test = Test::new([(SECRET, Reply::status(403, "secrets \"prod-sa\" is forbidden: User \"x\" cannot get"))]);
+    let test = Test::new([(
+        SECRET,
+        Reply::status(403, "secrets \"prod-sa\" is forbidden: User \"x\" cannot get"),
+    )]);
     let error = test.secret_keys().await.unwrap_err();
     assert_eq!(error.category(), Category::NotPermitted);
     for part in ["get", "prod-sa", "eksa-system", "cannot get"] {
@@ -90,9 +99,14 @@ async fn a_refusal_names_verb_resource_and_namespace() {
 
 #[tokio::test]
 async fn an_annotation_is_one_patch_that_names_nothing_else() {
-    let test = Test::new([("PATCH /api/v1/namespaces/default/serviceaccounts/app", Reply::ok("{}"))]);
+    let test =
+        Test::new([("PATCH /api/v1/namespaces/default/serviceaccounts/app", Reply::ok("{}"))]);
     let account = "default/app".parse().unwrap();
-    test.cluster().await.annotate(&account, "eks.amazonaws.com/role-arn", "arn:aws:iam::1:role/app").await.unwrap();
+    test.cluster()
+        .await
+        .annotate(&account, "eks.amazonaws.com/role-arn", "arn:aws:iam::1:role/app")
+        .await
+        .unwrap();
     assert_eq!(
         test.server.log(),
         [
@@ -101,14 +115,20 @@ async fn an_annotation_is_one_patch_that_names_nothing_else() {
     );
     let other = "default/other".parse().unwrap();
     let error = test.cluster().await.annotate(&other, "a", "b").await.unwrap_err();
-    assert!(matches!(&error, Error::NotFound { resource, .. } if resource.contains("other")), "{error}");
+    assert!(
+        matches!(&error, Error::NotFound { resource, .. } if resource.contains("other")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_missing_secret_points_to_the_management_cluster() {
     let test = Test::new([]);
     let error = test.secret_keys().await.unwrap_err();
-    assert!(matches!(&error, Error::NotFound { resource, .. } if resource.contains("prod-sa")), "{error}");
+    assert!(
+        matches!(&error, Error::NotFound { resource, .. } if resource.contains("prod-sa")),
+        "{error}"
+    );
     assert!(error.hint().unwrap().contains("management cluster"));
 }
 
@@ -119,7 +139,10 @@ async fn an_answer_that_is_no_secret_is_named_and_quotes_nothing() {
         (Reply::ok(r#"{"data":{"tls.crt":17,"tls.key":"hidden"}}"#), "line 1"),
         (Reply::ok(r#"{"data":{"tls.key":"hidden"}}"#), "tls.key"),
         (Reply::ok(r#"{"data":{"tls.crt":"***"}}"#), "base64"),
-        (Reply::ok(format!(r#"{{"data":{{"tls.crt":"{}"}}}}"#, base64("nonsense"))), "no usable key"),
+        (
+            Reply::ok(format!(r#"{{"data":{{"tls.crt":"{}"}}}}"#, base64("nonsense"))),
+            "no usable key",
+        ),
         (Reply::ok("x".repeat((1 << 20) + 1)), "1 MiB"),
         (Reply::status(500, "etcd is away"), "etcd is away"),
     ] {
@@ -152,11 +175,17 @@ async fn a_fresh_token_is_asked_for_with_the_audience_of_sts() {
     let token = golden("cases/p256/token.jwt");
     let answer = format!(r#"{{"kind":"TokenRequest","status":{{"token":"{}"}}}}"#, token.trim());
     let test = Test::new([(TOKEN, Reply { status: 201, ..Reply::ok(answer) })]);
-    let fresh = test.cluster().await.fresh_token(&"default/app".parse().unwrap(), "sts.amazonaws.com").await.unwrap();
+    let fresh = test
+        .cluster()
+        .await
+        .fresh_token(&"default/app".parse().unwrap(), "sts.amazonaws.com")
+        .await
+        .unwrap();
     assert_eq!(fresh.compact(), token.trim());
     let log = test.server.log().join("\n");
     assert!(
-        log.contains(r#""audiences":["sts.amazonaws.com"]"#) && log.contains(r#""expirationSeconds":600"#),
+        log.contains(r#""audiences":["sts.amazonaws.com"]"#)
+            && log.contains(r#""expirationSeconds":600"#),
         "{log}"
     );
 }
@@ -167,17 +196,20 @@ async fn an_exec_plugin_gives_the_token() {
     use std::os::unix::fs::PermissionsExt;
     let test = Test::new([(SECRET, secret(&golden("encodings/rsa2048.spki.pem")))]);
     let plugin = test.folder.path().join("plugin");
-    let answer =
-        r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-plugin"}}"#;
+    let answer = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-plugin"}}"#;
     std::fs::write(&plugin, format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
     std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
     let user = format!(
-        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: {}}}}}",
+        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: \
+         {}}}}}",
         plugin.display()
     );
     let connection = Connection { kubeconfig: Some(test.kubeconfig(&user)), context: None };
     let cluster = Cluster::connect(&connection).await.unwrap();
-    cluster.secret_keys(&"prod".parse().unwrap(), &"eksa-system".parse().unwrap(), WeakKeys::Refuse).await.unwrap();
+    cluster
+        .secret_keys(&"prod".parse().unwrap(), &"eksa-system".parse().unwrap(), WeakKeys::Refuse)
+        .await
+        .unwrap();
     assert_eq!(test.server.log(), [format!("{SECRET} Bearer from-plugin")]);
 }
 
@@ -185,22 +217,31 @@ async fn an_exec_plugin_gives_the_token() {
 async fn a_context_that_is_not_there_is_answered_with_those_that_are() {
     let test = Test::new([]);
     let kubeconfig = Some(test.kubeconfig("{token: x}"));
-    let connection = Connection { kubeconfig: kubeconfig.clone(), context: Some("prod".to_owned()) };
+    let connection =
+        Connection { kubeconfig: kubeconfig.clone(), context: Some("prod".to_owned()) };
     let error = Cluster::connect(&connection).await.err().unwrap();
     assert!(error.to_string().contains("test, other"), "{error}");
-    assert!(Cluster::connect(&Connection { kubeconfig, context: Some("other".to_owned()) }).await.is_ok());
+    assert!(
+        Cluster::connect(&Connection { kubeconfig, context: Some("other".to_owned()) })
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn an_unusable_kubeconfig_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nothing");
-    for text in [None, Some("not: [yaml"), Some("apiVersion: v1\nkind: Config\ncurrent-context: x\n")] {
+    for text in
+        [None, Some("not: [yaml"), Some("apiVersion: v1\nkind: Config\ncurrent-context: x\n")]
+    {
         if let Some(text) = text {
             std::fs::write(&path, text).unwrap();
         }
-        let error =
-            Cluster::connect(&Connection { kubeconfig: Some(path.clone()), context: None }).await.err().unwrap();
+        let error = Cluster::connect(&Connection { kubeconfig: Some(path.clone()), context: None })
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.category(), Category::BadInput);
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     }
@@ -211,13 +252,19 @@ async fn a_server_that_is_not_there_is_named() {
     let test = Test::new([]);
     let path = test.kubeconfig("{token: x}");
     drop(test.server);
-    let cluster = Cluster::connect(&Connection { kubeconfig: Some(path), context: None }).await.unwrap();
+    let cluster =
+        Cluster::connect(&Connection { kubeconfig: Some(path), context: None }).await.unwrap();
     let error = cluster.served(WeakKeys::Refuse).await.unwrap_err();
-    assert!(matches!(&error, Error::Unreachable { server, .. } if server.contains("localhost")), "{error}");
+    assert!(
+        matches!(&error, Error::Unreachable { server, .. } if server.contains("localhost")),
+        "{error}"
+    );
 }
 
 fn case(name: &str) -> (Token, JwkSet) {
-    let set = JwkSet::parse(golden(&format!("cases/{name}/jwks.json")).as_bytes(), WeakKeys::Refuse).unwrap();
+    let set =
+        JwkSet::parse(golden(&format!("cases/{name}/jwks.json")).as_bytes(), WeakKeys::Refuse)
+            .unwrap();
     (Token::parse(&golden(&format!("cases/{name}/token.jwt"))).unwrap(), set)
 }
 
@@ -237,10 +284,16 @@ fn a_live_token_holds_with_its_key_and_issuer_and_every_other_is_named() {
 
     let other = issuer("https://other.example.com");
     let fault = check_live(&token, &keys, &other).unwrap_err();
-    assert!(fault.to_string().contains(right.as_str()) && fault.to_string().contains(other.as_str()), "{fault}");
+    assert!(
+        fault.to_string().contains(right.as_str()) && fault.to_string().contains(other.as_str()),
+        "{fault}"
+    );
 
     let stolen = others.to_json().replace(others.keys()[0].kid.as_str(), token.kid().unwrap());
     let stolen = JwkSet::parse(stolen.as_bytes(), WeakKeys::Refuse).unwrap();
     let fault = check_live(&token, &stolen, &right).unwrap_err();
-    assert!(matches!(fault, LiveFault::Signature(SignatureFault::AlgorithmMismatch { .. })), "{fault}");
+    assert!(
+        matches!(fault, LiveFault::Signature(SignatureFault::AlgorithmMismatch { .. })),
+        "{fault}"
+    );
 }

@@ -11,7 +11,8 @@ use crate::issuer::without_user_info;
 /// Where the JWK Set stands below the issuer URL.
 pub const KEYS_NAME: &str = "keys.json";
 
-/// Where the discovery document stands below the issuer URL (OpenID Connect Discovery 1.0 section 4).
+/// Where the discovery document stands below the issuer URL (OpenID Connect Discovery 1.0 section
+/// 4).
 pub const DISCOVERY_NAME: &str = ".well-known/openid-configuration";
 
 /// Which members a document has.
@@ -29,12 +30,15 @@ pub enum Shape {
 #[non_exhaustive]
 pub enum DiscoveryError {
     /// No keys, so no algorithm to name.
-    #[error("there are no keys, so the document would name no signing algorithm; AWS STS needs at least one")]
+    #[error(
+        "there are no keys, so the document would name no signing algorithm; AWS STS needs at \
+         least one"
+    )]
     NoAlgorithms,
     /// A `jwks_uri` that is none.
     #[error(
-        "the jwks_uri {uri:?} is no plain https URL (no user information, white space or fragment); kube-apiserver does not \
-         start with it, or AWS STS does not fetch it"
+        "the jwks_uri {uri:?} is no plain https URL (no user information, white space or \
+         fragment); kube-apiserver does not start with it, or AWS STS does not fetch it"
     )]
     JwksUri {
         /// As given, user information replaced by `***`.
@@ -52,11 +56,12 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The document of `issuer`, whose keys lie at `jwks_uri` (default: [`KEYS_NAME`] below the issuer) and sign with
-    /// `algorithms`.
+    /// The document of `issuer`, whose keys lie at `jwks_uri` (default: [`KEYS_NAME`] below the
+    /// issuer) and sign with `algorithms`.
     ///
     /// # Errors
-    /// [`DiscoveryError::NoAlgorithms`] where there are none, [`DiscoveryError::JwksUri`] where it is no https URL.
+    /// [`DiscoveryError::NoAlgorithms`] where there are none, [`DiscoveryError::JwksUri`] where it
+    /// is no https URL.
     pub fn new(
         issuer: IssuerUrl,
         jwks_uri: Option<&str>,
@@ -68,7 +73,8 @@ impl Discovery {
         }
         let jwks_uri = match jwks_uri {
             None => issuer.document_url(KEYS_NAME),
-            Some(uri) => https_url(uri).ok_or_else(|| DiscoveryError::JwksUri { uri: without_user_info(uri) })?,
+            Some(uri) => https_url(uri)
+                .ok_or_else(|| DiscoveryError::JwksUri { uri: without_user_info(uri) })?,
         };
         Ok(Self { issuer, jwks_uri, algorithms, shape })
     }
@@ -83,7 +89,8 @@ impl Discovery {
         &self.jwks_uri
     }
 
-    /// The document, compact and without a final newline, in the member order of its shape's source.
+    /// The document, compact and without a final newline, in the member order of its shape's
+    /// source.
     pub fn to_json(&self) -> String {
         escape_as_go(&self.with_document(|document| serde_json::to_string(document)))
     }

@@ -12,10 +12,11 @@ pub enum Ports {
     Allow,
 }
 
-/// The `iss` of a cluster's tokens: an https URL that Kubernetes, IAM and STS compare byte for byte.
+/// The `iss` of a cluster's tokens: an https URL that Kubernetes, IAM and STS compare byte for
+/// byte.
 ///
-/// OpenID Connect Discovery 1.0 section 3 (`issuer`), narrowed to what IAM's `CreateOpenIDConnectProvider` and
-/// kube-apiserver's `--service-account-issuer` both take.
+/// OpenID Connect Discovery 1.0 section 3 (`issuer`), narrowed to what IAM's
+/// `CreateOpenIDConnectProvider` and kube-apiserver's `--service-account-issuer` both take.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IssuerUrl(String);
 
@@ -24,7 +25,9 @@ pub struct IssuerUrl(String);
 #[non_exhaustive]
 pub enum IssuerUrlError {
     /// Nothing there.
-    #[error("the issuer is empty; kube-apiserver does not start with an empty --service-account-issuer")]
+    #[error(
+        "the issuer is empty; kube-apiserver does not start with an empty --service-account-issuer"
+    )]
     Empty,
     /// More than 255 characters.
     #[error("the issuer has {length} characters; IAM takes at most 255 as a provider's URL")]
@@ -34,7 +37,8 @@ pub enum IssuerUrlError {
     },
     /// White space or a control character anywhere.
     #[error(
-        "the issuer {url:?} has white space in it; kube-apiserver would put it into tokens as it is, and no provider in IAM matches it"
+        "the issuer {url:?} has white space in it; kube-apiserver would put it into tokens as it \
+         is, and no provider in IAM matches it"
     )]
     WhiteSpace {
         /// As given.
@@ -42,8 +46,9 @@ pub enum IssuerUrlError {
     },
     /// A comma.
     #[error(
-        "the issuer {url:?} has a comma; kube-apiserver does not split a list, so two issuers joined by a comma \
-         (EKS Anywhere does this when apiServerExtraArgs sets one too) are one issuer that nobody can fetch"
+        "the issuer {url:?} has a comma; kube-apiserver does not split a list, so two issuers \
+         joined by a comma (EKS Anywhere does this when apiServerExtraArgs sets one too) are one \
+         issuer that nobody can fetch"
     )]
     Comma {
         /// As given.
@@ -51,8 +56,8 @@ pub enum IssuerUrlError {
     },
     /// A character that no URL has without percent-encoding.
     #[error(
-        "the issuer {url:?} has the character {character:?}; readers encode it differently, so the iss of a token and \
-         the issuer of the document would not agree byte for byte"
+        "the issuer {url:?} has the character {character:?}; readers encode it differently, so the \
+         iss of a token and the issuer of the document would not agree byte for byte"
     )]
     Character {
         /// As given.
@@ -62,7 +67,8 @@ pub enum IssuerUrlError {
     },
     /// Another scheme, or none.
     #[error(
-        "the issuer {url:?} does not begin with https://; kube-apiserver then serves no discovery document, and IAM refuses the provider"
+        "the issuer {url:?} does not begin with https://; kube-apiserver then serves no discovery \
+         document, and IAM refuses the provider"
     )]
     NotHttps {
         /// As given.
@@ -70,7 +76,8 @@ pub enum IssuerUrlError {
     },
     /// `$NAME`, `${NAME}`, `$(NAME)` or `{{ NAME }}`.
     #[error(
-        "the issuer {url:?} has a placeholder in it, a variable that was never filled in; nobody could fetch its documents"
+        "the issuer {url:?} has a placeholder in it, a variable that was never filled in; nobody \
+         could fetch its documents"
     )]
     Placeholder {
         /// As given.
@@ -78,7 +85,8 @@ pub enum IssuerUrlError {
     },
     /// The URL of one of the documents.
     #[error(
-        "the issuer {url:?} ends in /{name}: that is the URL of a document of the issuer, and every reader appends it once more"
+        "the issuer {url:?} ends in /{name}: that is the URL of a document of the issuer, and \
+         every reader appends it once more"
     )]
     DocumentUrl {
         /// As given.
@@ -87,21 +95,27 @@ pub enum IssuerUrlError {
         name: &'static str,
     },
     /// A user name or password.
-    #[error("the issuer {url} has user information before the host; everybody can read an issuer, and IAM refuses it")]
+    #[error(
+        "the issuer {url} has user information before the host; everybody can read an issuer, and \
+         IAM refuses it"
+    )]
     UserInfo {
         /// As given, the user information replaced by `***`.
         url: String,
     },
     /// No host, or one that is none.
-    #[error("the issuer {url:?} has no valid host; AWS STS would have nowhere to fetch the discovery document from")]
+    #[error(
+        "the issuer {url:?} has no valid host; AWS STS would have nowhere to fetch the discovery \
+         document from"
+    )]
     Host {
         /// As given.
         url: String,
     },
     /// Upper case in the host.
     #[error(
-        "the issuer {url:?} has upper case in its host; IAM and STS compare letter by letter, while readers that \
-         normalize URLs write it in lower case"
+        "the issuer {url:?} has upper case in its host; IAM and STS compare letter by letter, \
+         while readers that normalize URLs write it in lower case"
     )]
     UpperCaseHost {
         /// As given.
@@ -109,8 +123,8 @@ pub enum IssuerUrlError {
     },
     /// A port.
     #[error(
-        "the issuer {url:?} has a port; IAM refuses a provider's URL with one, and of 443, the default, readers disagree whether \
-         it belongs to the text"
+        "the issuer {url:?} has a port; IAM refuses a provider's URL with one, and of 443, the \
+         default, readers disagree whether it belongs to the text"
     )]
     Port {
         /// As given.
@@ -118,7 +132,8 @@ pub enum IssuerUrlError {
     },
     /// A query.
     #[error(
-        "the issuer {url:?} has a query; kube-apiserver then serves no discovery document, and IAM refuses the provider"
+        "the issuer {url:?} has a query; kube-apiserver then serves no discovery document, and IAM \
+         refuses the provider"
     )]
     Query {
         /// As given.
@@ -126,7 +141,8 @@ pub enum IssuerUrlError {
     },
     /// A fragment.
     #[error(
-        "the issuer {url:?} has a fragment; kube-apiserver then serves no discovery document, and it is never sent to a server"
+        "the issuer {url:?} has a fragment; kube-apiserver then serves no discovery document, and \
+         it is never sent to a server"
     )]
     Fragment {
         /// As given.
@@ -134,8 +150,9 @@ pub enum IssuerUrlError {
     },
     /// A slash at the end.
     #[error(
-        "the issuer {url:?} ends in a slash; IAM and STS compare byte for byte, and the provider, the document and the \
-         tokens seldom all have it: \"No OpenIDConnect provider found in your account\""
+        "the issuer {url:?} ends in a slash; IAM and STS compare byte for byte, and the provider, \
+         the document and the tokens seldom all have it: \"No OpenIDConnect provider found in your \
+         account\""
     )]
     TrailingSlash {
         /// As given.
@@ -143,7 +160,8 @@ pub enum IssuerUrlError {
     },
     /// `//` in the path.
     #[error(
-        "the issuer {url:?} has a doubled slash in its path; web servers fold it into one, so the document is not found or is another one"
+        "the issuer {url:?} has a doubled slash in its path; web servers fold it into one, so the \
+         document is not found or is another one"
     )]
     DoubledSlash {
         /// As given.
@@ -151,7 +169,8 @@ pub enum IssuerUrlError {
     },
     /// `.` or `..` as a part of the path.
     #[error(
-        "the issuer {url:?} has a dot segment in its path; STS resolves it before it fetches, so the document is looked for elsewhere"
+        "the issuer {url:?} has a dot segment in its path; STS resolves it before it fetches, so \
+         the document is looked for elsewhere"
     )]
     DotSegment {
         /// As given.
@@ -191,7 +210,9 @@ impl IssuerUrl {
         if has_placeholder(rest) {
             return Err(E::Placeholder { url: url() });
         }
-        if let Some(name) = [crate::DISCOVERY_NAME, crate::KEYS_NAME].into_iter().find(|name| is_url_of(text, name)) {
+        if let Some(name) =
+            [crate::DISCOVERY_NAME, crate::KEYS_NAME].into_iter().find(|name| is_url_of(text, name))
+        {
             return Err(E::DocumentUrl { url: url(), name });
         }
         if tail.contains('#') {
@@ -216,7 +237,8 @@ impl IssuerUrl {
                 return Err(E::Host { url: url() });
             }
         }
-        // The parser of browsers and of our HTTP client must see the very host that is written here.
+        // The parser of browsers and of our HTTP client must see the very host that is written
+        // here.
         let parsed_host = url::Url::parse(text).ok().and_then(|u| u.host_str().map(str::to_owned));
         if host.is_empty() || parsed_host.as_deref() != Some(host) || !is_host(host) {
             return Err(E::Host { url: url() });
@@ -238,7 +260,8 @@ impl IssuerUrl {
         &self.0
     }
 
-    /// Host and path without the scheme, as IAM names the provider and as trust policies begin their condition keys.
+    /// Host and path without the scheme, as IAM names the provider and as trust policies begin
+    /// their condition keys.
     pub fn without_scheme(&self) -> &str {
         self.0.strip_prefix("https://").unwrap_or(&self.0)
     }
@@ -269,7 +292,8 @@ impl fmt::Display for IssuerUrl {
 
 /// Of shells, Make, Terraform, Helm. A path may hold a `$` itself: Azure has a container `$web`.
 fn has_placeholder(rest: &str) -> bool {
-    let is_name = |after: &str| after.starts_with(|c: char| c.is_ascii_uppercase() || "_{(".contains(c));
+    let is_name =
+        |after: &str| after.starts_with(|c: char| c.is_ascii_uppercase() || "_{(".contains(c));
     let host = rest.split('/').next().unwrap_or(rest);
     host.contains('$') || rest.split('$').skip(1).any(is_name) || rest.contains("{{")
 }
@@ -308,7 +332,9 @@ fn is_host(host: &str) -> bool {
 }
 
 fn is_port(digits: &str) -> bool {
-    !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+    !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && digits.parse::<u16>().is_ok()
 }
 
 /// RFC 3986 section 2: unreserved, reserved, and the percent sign.
@@ -328,7 +354,9 @@ mod tests {
     fn refused(text: &str) -> String {
         match IssuerUrl::parse(text, Ports::Refuse) {
             Ok(url) => format!("accepted {url}"),
-            Err(error) => format!("{error:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
+            Err(error) => {
+                format!("{error:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
+            }
         }
     }
 
@@ -417,11 +445,15 @@ mod tests {
 
     #[test]
     fn the_parts_are_those_that_iam_and_policies_name() {
-        let url = IssuerUrl::parse("https://b.s3.us-west-2.amazonaws.com/prod", Ports::Refuse).unwrap();
+        let url =
+            IssuerUrl::parse("https://b.s3.us-west-2.amazonaws.com/prod", Ports::Refuse).unwrap();
         assert_eq!(url.without_scheme(), "b.s3.us-west-2.amazonaws.com/prod");
         assert_eq!(url.host(), "b.s3.us-west-2.amazonaws.com");
         assert_eq!(url.path(), "/prod");
-        assert_eq!(url.document_url(crate::KEYS_NAME), "https://b.s3.us-west-2.amazonaws.com/prod/keys.json");
+        assert_eq!(
+            url.document_url(crate::KEYS_NAME),
+            "https://b.s3.us-west-2.amazonaws.com/prod/keys.json"
+        );
         assert_eq!(IssuerUrl::parse("https://h.example", Ports::Refuse).unwrap().path(), "");
         assert_eq!(
             IssuerUrl::parse("https://h.example/$web/my-keys.json", Ports::Refuse).unwrap().path(),

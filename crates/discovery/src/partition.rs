@@ -2,8 +2,8 @@
 
 /// A partition of AWS (IAM user guide, "Amazon Resource Names"; S3 user guide, "Endpoints").
 ///
-/// The audience of tokens for STS is `sts.amazonaws.com` in all of them: it is only a string that token, provider and trust
-/// policy share.
+/// The audience of tokens for STS is `sts.amazonaws.com` in all of them: it is only a string that
+/// token, provider and trust policy share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     /// The second field of an ARN.
@@ -23,7 +23,8 @@ pub const PARTITIONS: [Partition; 4] = [
 ];
 
 /// What hosts that are reached by IPv6 too end in, EKS's issuers among them.
-const DUAL_STACK: [&str; 3] = ["api.aws", "api.amazonwebservices.com.cn", "api.amazonwebservices.eu"];
+const DUAL_STACK: [&str; 3] =
+    ["api.aws", "api.amazonwebservices.com.cn", "api.amazonwebservices.eu"];
 
 impl Partition {
     /// The partition that a region belongs to.
@@ -31,12 +32,16 @@ impl Partition {
         Self::special(region).unwrap_or(PARTITIONS[0])
     }
 
-    /// The partition that a host of S3 or of EKS's issuers belongs to; `None` where a host says nothing of it.
+    /// The partition that a host of S3 or of EKS's issuers belongs to; `None` where a host says
+    /// nothing of it.
     pub fn of_host(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
-        let within = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+        let within =
+            |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
         let apart = |partition: &&Self| partition.dns_suffix != PARTITIONS[0].dns_suffix;
-        if let Some(partition) = PARTITIONS.iter().filter(apart).find(|partition| within(partition.dns_suffix)) {
+        if let Some(partition) =
+            PARTITIONS.iter().filter(apart).find(|partition| within(partition.dns_suffix))
+        {
             return Some(*partition);
         }
         if !within(PARTITIONS[0].dns_suffix) && !DUAL_STACK.iter().any(|suffix| within(suffix)) {
@@ -44,10 +49,12 @@ impl Partition {
         }
         let labels: Vec<&str> = host.split('.').collect();
         // What stands before the service is a bucket, whatever it looks like.
-        let is_service = |label: &str| matches!(label, "s3" | "eks" | "oidc-eks") || label.starts_with("s3-");
+        let is_service =
+            |label: &str| matches!(label, "s3" | "eks" | "oidc-eks") || label.starts_with("s3-");
         let service = labels.iter().rposition(|label| is_service(label))?;
         // `s3-us-gov-west-1` is how older hosts have it.
-        let mut regions = labels[service..].iter().map(|label| label.strip_prefix("s3-").unwrap_or(label));
+        let mut regions =
+            labels[service..].iter().map(|label| label.strip_prefix("s3-").unwrap_or(label));
         Some(regions.find_map(Self::special).unwrap_or(PARTITIONS[0]))
     }
 
@@ -57,7 +64,10 @@ impl Partition {
     }
 
     fn special(region: &str) -> Option<Self> {
-        PARTITIONS[1..].iter().copied().find(|partition| region.starts_with(partition.region_prefix))
+        PARTITIONS[1..]
+            .iter()
+            .copied()
+            .find(|partition| region.starts_with(partition.region_prefix))
     }
 }
 
@@ -101,7 +111,11 @@ mod tests {
             ("oidc-eks.cn-north-1.api.amazonwebservices.com.cn", "aws-cn"),
             ("a1b2c3.execute-api.cn-north-1.amazonaws.com.cn", "aws-cn"),
         ] {
-            assert_eq!(Partition::of_host(host).map(|partition| partition.name), Some(name), "{host}");
+            assert_eq!(
+                Partition::of_host(host).map(|partition| partition.name),
+                Some(name),
+                "{host}"
+            );
         }
         for host in [
             "oidc.example.com",

@@ -13,8 +13,8 @@ use issuer_discovery::Ports;
 use issuer_jwks::{KeyKind, WeakKeys};
 
 pub(crate) use aws::{
-    AwsArgs, LintArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs, ProviderShowArgs,
-    RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
+    AwsArgs, LintArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs,
+    ProviderShowArgs, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
 
 pub(crate) use render::{RenderArgs, RenderCommand};
@@ -26,11 +26,12 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Publishes a Kubernetes cluster's service-account issuer, and proves that AWS will accept its tokens.
+/// Publishes a Kubernetes cluster's service-account issuer, and proves that AWS will accept its
+/// tokens.
 ///
-/// A cluster signs service-account tokens; AWS STS accepts them once it can read two small public documents. issuerctl
-/// makes both from the cluster's public signing keys, puts them on S3 or into a folder without ever losing a key, and
-/// reads them back as STS does.
+/// A cluster signs service-account tokens; AWS STS accepts them once it can read two small public
+/// documents. issuerctl makes both from the cluster's public signing keys, puts them on S3 or into
+/// a folder without ever losing a key, and reads them back as STS does.
 #[derive(Debug, Parser)]
 #[command(name = "issuerctl", version, styles = STYLES, max_term_width = 110, after_long_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -192,9 +193,10 @@ pub(crate) struct DiscoveryArgs {
 
 /// Publish keys.json and the discovery document, and verify them
 ///
-/// Reads what is published, merges the keys, writes only what differs, under the condition that nobody else wrote
-/// meanwhile, and reads it back as AWS STS does. Keys that are published and not given are kept, and named. Running it
-/// again changes nothing. The issuer URL stands on standard output.
+/// Reads what is published, merges the keys, writes only what differs, under the condition that
+/// nobody else wrote meanwhile, and reads it back as AWS STS does. Keys that are published and not
+/// given are kept, and named. Running it again changes nothing. The issuer URL stands on standard
+/// output.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -238,7 +240,8 @@ pub(crate) struct PublishArgs {
 
 /// Judge an issuer, and a token, as AWS STS would
 ///
-/// Fetches both documents anonymously, without following redirects, within 5 s, and names what is wrong with its mend.
+/// Fetches both documents anonymously, without following redirects, within 5 s, and names what is
+/// wrong with its mend.
 #[derive(Debug, Args)]
 #[command(
     group = clap::ArgGroup::new("site-or-issuer").required(true).multiple(true).args(["issuer", "site"]),
@@ -246,7 +249,8 @@ pub(crate) struct PublishArgs {
 Examples:
   issuerctl verify --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod
   issuerctl verify --issuer https://oidc.example.com/prod --cluster prod
-  kubectl create token app --audience sts.amazonaws.com | issuerctl verify --issuer https://oidc.example.com/prod --token -"
+  kubectl create token app --audience sts.amazonaws.com | issuerctl verify --issuer \
+  https://oidc.example.com/prod --token -"
 )]
 pub(crate) struct VerifyArgs {
     /// Issuer URL, as in the cluster's --service-account-issuer
@@ -303,7 +307,8 @@ pub(crate) struct RequiredKeyArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Key sources (may be combined)")]
 pub(crate) struct KeyArgs {
-    /// Key file: PEM or DER, public key, certificate or private key; - for standard input (repeatable)
+    /// Key file: PEM or DER, public key, certificate or private key; - for standard input
+    /// (repeatable)
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) key: Vec<PathBuf>,
     /// JWK Set file; - for standard input (repeatable)
@@ -390,7 +395,8 @@ impl From<Shape> for issuer_discovery::Shape {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Live check")]
 pub(crate) struct LiveArgs {
-    /// Ask the API server for a fresh token of this service account, and publish only if the keys cover it
+    /// Ask the API server for a fresh token of this service account, and publish only if the keys
+    /// cover it
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) check_live: Option<ServiceAccountRef>,
     /// Kubeconfig of the cluster that signs, where it is not the one the keys come from
@@ -407,7 +413,8 @@ pub(crate) struct S3Args {
     /// Make the bucket where it is not there
     #[arg(long)]
     pub(crate) create_bucket: bool,
-    /// How the world may read: a bucket policy, object ACLs, or something else that serves the bucket
+    /// How the world may read: a bucket policy, object ACLs, or something else that serves the
+    /// bucket
     #[arg(long, value_enum, default_value_t)]
     pub(crate) access: Access,
     /// Region of the bucket [default: the profile's, then the bucket's own]

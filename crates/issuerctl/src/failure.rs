@@ -33,7 +33,11 @@ impl From<Exit> for ExitCode {
 impl Exit {
     /// What a failed access to the disk means.
     pub(crate) fn of_io(error: &std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::PermissionDenied { Self::NotPermitted } else { Self::Failure }
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            Self::NotPermitted
+        } else {
+            Self::Failure
+        }
     }
 }
 
@@ -95,7 +99,8 @@ impl Failure {
         self
     }
 
-    /// The same for somebody who wrote a file: what the hints name as options are members of it there.
+    /// The same for somebody who wrote a file: what the hints name as options are members of it
+    /// there.
     pub(crate) fn in_a_file(mut self) -> Self {
         for (option, member) in IN_A_FILE {
             for hint in &mut self.hints {
@@ -122,17 +127,19 @@ impl From<issuer_discovery::IssuerUrlError> for Failure {
     fn from(error: issuer_discovery::IssuerUrlError) -> Self {
         let hint = match &error {
             issuer_discovery::IssuerUrlError::Port { .. } => Some(
-                "serve it on port 443; for readers other than AWS, publish, verify and discovery take --allow-port",
+                "serve it on port 443; for readers other than AWS, publish, verify and discovery \
+                 take --allow-port",
             ),
             issuer_discovery::IssuerUrlError::TrailingSlash { .. } => {
                 Some("leave the slash off here, in --service-account-issuer and in IAM alike")
             }
-            issuer_discovery::IssuerUrlError::Placeholder { .. } => {
-                Some("fill the variable in; a shell does so between double quotes, not between single ones")
-            }
-            issuer_discovery::IssuerUrlError::DocumentUrl { .. } => {
-                Some("leave the end off: give the issuer alone, as it stands in the iss of the tokens")
-            }
+            issuer_discovery::IssuerUrlError::Placeholder { .. } => Some(
+                "fill the variable in; a shell does so between double quotes, not between single \
+                 ones",
+            ),
+            issuer_discovery::IssuerUrlError::DocumentUrl { .. } => Some(
+                "leave the end off: give the issuer alone, as it stands in the iss of the tokens",
+            ),
             _ => None,
         };
         Self::of(Exit::BadInput, &error).hint(hint)
@@ -168,13 +175,13 @@ impl From<issuer_publish::Error> for Failure {
     }
 }
 
-impl From<issuer_aws::Error> for Failure {
-    fn from(error: issuer_aws::Error) -> Self {
+impl From<issuer_iam::Error> for Failure {
+    fn from(error: issuer_iam::Error) -> Self {
         let exit = match error.category() {
-            issuer_aws::Category::BadInput => Exit::BadInput,
-            issuer_aws::Category::Conflict => Exit::Conflict,
-            issuer_aws::Category::NotPermitted => Exit::NotPermitted,
-            issuer_aws::Category::Failure => Exit::Failure,
+            issuer_iam::Category::BadInput => Exit::BadInput,
+            issuer_iam::Category::Conflict => Exit::Conflict,
+            issuer_iam::Category::NotPermitted => Exit::NotPermitted,
+            issuer_iam::Category::Failure => Exit::Failure,
         };
         Self::of(exit, &error).hint(error.hint())
     }

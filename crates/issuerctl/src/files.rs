@@ -14,13 +14,17 @@ use crate::failure::{Exit, Failure};
 /// [`Exit::BadInput`]: it is not there, not readable, no file, or too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let name = name_of(path);
-    let refuse = |error: &io::Error| Failure::while_doing(Exit::BadInput, format!("cannot read {name}"), error);
+    let refuse = |error: &io::Error| {
+        Failure::while_doing(Exit::BadInput, format!("cannot read {name}"), error)
+    };
     let mut bytes = Vec::new();
     let limit = MAX_INPUT_BYTES as u64 + 1;
     if is_stdin(path) {
         io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|e| refuse(&e))?;
     } else {
-        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(|e| refuse(&e))?;
+        File::open(path)
+            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+            .map_err(|e| refuse(&e))?;
     }
     if bytes.len() > MAX_INPUT_BYTES {
         return Err(Failure::new(
@@ -41,10 +45,12 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Writes a file that does not exist yet, with exactly these permissions from the first byte on, down to the disk.
+/// Writes a file that does not exist yet, with exactly these permissions from the first byte on,
+/// down to the disk.
 ///
 /// # Errors
-/// The operating system's, `AlreadyExists` among them; a file that could not be finished is taken away again.
+/// The operating system's, `AlreadyExists` among them; a file that could not be finished is taken
+/// away again.
 pub(crate) fn create(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,4 +1,5 @@
-//! `issuerctl` publishes a Kubernetes cluster's service-account issuer, and proves that AWS will accept its tokens.
+//! `issuerctl` publishes a Kubernetes cluster's service-account issuer, and proves that AWS will
+//! accept its tokens.
 
 mod cli;
 mod commands;
@@ -18,11 +19,15 @@ use crate::failure::{Exit, Failure};
 use crate::talk::Talk;
 
 fn main() -> ExitCode {
-    // A usage error quotes what was given, and a key or token in its place would stand in the job's log.
+    // A usage error quotes what was given, and a key or token in its place would stand in the job's
+    // log.
     if std::env::args_os().any(|argument| holds_a_secret(&argument.to_string_lossy())) {
         Talk::default().failure(
-            &Failure::new(Exit::Usage, "an argument is a key, a token or a document itself, not the name of a file")
-                .hint(Some("give the file's name, or - and the contents on standard input")),
+            &Failure::new(
+                Exit::Usage,
+                "an argument is a key, a token or a document itself, not the name of a file",
+            )
+            .hint(Some("give the file's name, or - and the contents on standard input")),
         );
         return Exit::Usage.into();
     }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use issuer_aws::policies::{ProviderNeeds, RoleNeeds};
 use issuer_cluster::Connection;
+use issuer_iam::policies::{ProviderNeeds, RoleNeeds};
 use issuer_jwks::WeakKeys;
 use issuer_manifest::{Issuer, KeySource, Role, StoreSpec};
 use issuer_publish::{PlanOptions, S3Location, S3Options};
@@ -27,7 +27,10 @@ pub(crate) struct Document {
 /// A file that cannot be read or understood; two issuers of one name.
 pub(crate) fn read(args: &FileArgs) -> Result<Vec<Document>, Failure> {
     if args.file.iter().filter(|path| files::is_stdin(path)).count() > 1 {
-        return Err(Failure::new(Exit::Usage, "standard input can be read once, and `-` was given more often"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "standard input can be read once, and `-` was given more often",
+        ));
     }
     let mut documents: Vec<Document> = Vec::new();
     for path in &args.file {
@@ -35,11 +38,21 @@ pub(crate) fn read(args: &FileArgs) -> Result<Vec<Document>, Failure> {
         let refuse = |error: &dyn std::error::Error| {
             Failure::while_doing(Exit::BadInput, format!("{name} is no issuer file"), error)
         };
-        let text = String::from_utf8(files::read(path)?).map_err(|error| refuse(&error.utf8_error()))?;
-        let base = path.parent().filter(|_| !files::is_stdin(path)).map(Path::to_owned).unwrap_or_default();
-        for issuer in issuer_manifest::parse(&text).map_err(|error| refuse(&error).hint(error.hint()))? {
+        let text =
+            String::from_utf8(files::read(path)?).map_err(|error| refuse(&error.utf8_error()))?;
+        let base = path
+            .parent()
+            .filter(|_| !files::is_stdin(path))
+            .map(Path::to_owned)
+            .unwrap_or_default();
+        for issuer in
+            issuer_manifest::parse(&text).map_err(|error| refuse(&error).hint(error.hint()))?
+        {
             if documents.iter().any(|document| document.issuer.name() == issuer.name()) {
-                return Err(Failure::new(Exit::BadInput, format!("two issuers have the name {}", issuer.name())));
+                return Err(Failure::new(
+                    Exit::BadInput,
+                    format!("two issuers have the name {}", issuer.name()),
+                ));
             }
             documents.push(Document { issuer, base: base.clone() });
         }
@@ -49,11 +62,17 @@ pub(crate) fn read(args: &FileArgs) -> Result<Vec<Document>, Failure> {
 }
 
 impl Document {
-    /// Where the keys come from; a cluster that the file does not say how to reach is the one of the command line.
+    /// Where the keys come from; a cluster that the file does not say how to reach is the one of
+    /// the command line.
     pub(crate) fn sources(&self, kube: &KubeArgs) -> Vec<Source> {
         let connection = |kubeconfig: &Option<PathBuf>, context: &Option<String>| Connection {
-            kubeconfig: kubeconfig.as_deref().map(|path| self.path(path)).or_else(|| kube.kubeconfig.clone()),
-            context: context.clone().or_else(|| kube.context.clone().filter(|_| kubeconfig.is_none())),
+            kubeconfig: kubeconfig
+                .as_deref()
+                .map(|path| self.path(path))
+                .or_else(|| kube.kubeconfig.clone()),
+            context: context
+                .clone()
+                .or_else(|| kube.context.clone().filter(|_| kubeconfig.is_none())),
         };
         let source = |source: &KeySource| match source {
             KeySource::File(path) => Source::Key(self.path(path)),
@@ -63,7 +82,9 @@ impl Document {
                 namespace: cluster.namespace.clone(),
                 connection: connection(&cluster.kubeconfig, &cluster.context),
             },
-            KeySource::Apiserver(server) => Source::ApiServer(connection(&server.kubeconfig, &server.context)),
+            KeySource::Apiserver(server) => {
+                Source::ApiServer(connection(&server.kubeconfig, &server.context))
+            }
         };
         self.issuer.spec.keys.iter().map(source).collect()
     }
@@ -105,7 +126,8 @@ impl Document {
         region.or_else(|| aws.region.clone())
     }
 
-    /// How the site is planned. Keys are never pruned by a file: one may be missing from it by mistake.
+    /// How the site is planned. Keys are never pruned by a file: one may be missing from it by
+    /// mistake.
     pub(crate) fn plan_options(&self, change_issuer: bool) -> PlanOptions {
         PlanOptions { change_issuer, weak: self.weak(), ..PlanOptions::default() }
     }
@@ -122,10 +144,14 @@ impl Document {
     /// What `apply` may do with the provider.
     pub(crate) fn provider_needs(&self) -> ProviderNeeds {
         let provider = self.issuer.spec.provider.as_ref();
-        ProviderNeeds { prune: false, thumbprints: provider.is_some_and(|provider| !provider.thumbprints.is_empty()) }
+        ProviderNeeds {
+            prune: false,
+            thumbprints: provider.is_some_and(|provider| !provider.thumbprints.is_empty()),
+        }
     }
 
-    /// What `apply` may do with a role: lists that the file leaves out may have had something earlier.
+    /// What `apply` may do with a role: lists that the file leaves out may have had something
+    /// earlier.
     pub(crate) fn role_needs(role: &Role) -> RoleNeeds<'_> {
         RoleNeeds {
             name: &role.name,
@@ -138,7 +164,8 @@ impl Document {
         }
     }
 
-    /// Whether a provider may trust a bucket of ours although the file has none: whoever takes its name then has every role.
+    /// Whether a provider may trust a bucket of ours although the file has none: whoever takes its
+    /// name then has every role.
     pub(crate) fn is_trusted_by_name(&self) -> bool {
         matches!(&self.issuer.spec.store, Some(StoreSpec::S3(s3)) if s3.endpoint_url.is_none())
     }

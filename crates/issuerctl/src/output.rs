@@ -15,7 +15,9 @@ use crate::Outcome;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
-pub(crate) use aws::{Lint, ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust, lint_word};
+pub(crate) use aws::{
+    Lint, ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust, lint_word,
+};
 pub(crate) use whole::{LEFT, Line, Whole, WholeIssuer, coloured_plan, lines_of, summary};
 
 /// Version of every object below; it grows when a member changes its meaning or goes.
@@ -32,7 +34,11 @@ pub(crate) struct Key {
 
 impl From<&issuer_jwks::Jwk> for Key {
     fn from(jwk: &issuer_jwks::Jwk) -> Self {
-        Self { kid: jwk.kid.as_str().to_owned(), alg: jwk.key.algorithm().as_str(), kind: jwk.key.describe() }
+        Self {
+            kid: jwk.kid.as_str().to_owned(),
+            alg: jwk.key.algorithm().as_str(),
+            kind: jwk.key.describe(),
+        }
     }
 }
 
@@ -89,7 +95,11 @@ pub(crate) struct PublishedDocument {
 }
 
 impl<'a> Publish<'a> {
-    pub(crate) fn new(plan: &'a Plan, verdict: Option<&'a issuer_verify::Verdict>, dry_run: bool) -> Self {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        verdict: Option<&'a issuer_verify::Verdict>,
+        dry_run: bool,
+    ) -> Self {
         let key = |(jwk, change): &(issuer_jwks::Jwk, KeyChange)| PublishedKey {
             key: jwk.into(),
             change: match change {
@@ -217,7 +227,8 @@ pub(crate) fn report(lines: &[ReportLine<'_>], passed: bool) -> String {
     text
 }
 
-/// Writes a document's exact bytes; a newline follows only on a terminal, where the prompt would stick to it.
+/// Writes a document's exact bytes; a newline follows only on a terminal, where the prompt would
+/// stick to it.
 ///
 /// # Errors
 /// Where standard output does not take it.
@@ -279,12 +290,14 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 /// # Errors
 /// Where standard output does not take it.
 pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(object)
-        .map_err(|error| Failure::while_doing(Exit::Failure, "cannot write the answer as JSON", &error))?;
+    let text = serde_json::to_string_pretty(object).map_err(|error| {
+        Failure::while_doing(Exit::Failure, "cannot write the answer as JSON", &error)
+    })?;
     write(&text, "\n")
 }
 
-/// Writes text with colours, which are left out where standard output is no terminal or `NO_COLOR` is set.
+/// Writes text with colours, which are left out where standard output is no terminal or `NO_COLOR`
+/// is set.
 ///
 /// # Errors
 /// Where standard output does not take it.

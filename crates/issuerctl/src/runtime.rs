@@ -11,11 +11,9 @@ impl Runtime {
     /// # Errors
     /// Where the operating system refuses what an event loop needs.
     pub(crate) fn start() -> Result<Self, Failure> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map(Self)
-            .map_err(|error| Failure::while_doing(Exit::Failure, "cannot start the network part", &error))
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map(Self).map_err(
+            |error| Failure::while_doing(Exit::Failure, "cannot start the network part", &error),
+        )
     }
 
     /// Runs one future to its end.

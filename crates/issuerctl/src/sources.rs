@@ -40,8 +40,8 @@ impl Given {
     pub(crate) fn compare_issuer(&self, issuer: &IssuerUrl, talk: &Talk) {
         if let Some(own) = self.issuer.as_deref().filter(|own| *own != issuer.as_str()) {
             talk.warning(&format!(
-                "the API server says its issuer is {own}, not {issuer}: its tokens fit only once its first \
-                 --service-account-issuer is {issuer}"
+                "the API server says its issuer is {own}, not {issuer}: its tokens fit only once \
+                 its first --service-account-issuer is {issuer}"
             ));
         }
     }
@@ -59,7 +59,12 @@ impl Source {
 /// The sources of the command line, files first.
 pub(crate) fn of(args: &KeyArgs) -> Vec<Source> {
     let connection = || connection(&args.kube);
-    let files = args.key.iter().cloned().map(Source::Key).chain(args.jwks.iter().cloned().map(Source::Jwks));
+    let files = args
+        .key
+        .iter()
+        .cloned()
+        .map(Source::Key)
+        .chain(args.jwks.iter().cloned().map(Source::Jwks));
     let secret = args.cluster.iter().map(|cluster| Source::Secret {
         cluster: cluster.clone(),
         namespace: args.namespace.clone(),
@@ -71,12 +76,14 @@ pub(crate) fn of(args: &KeyArgs) -> Vec<Source> {
 /// Reads every source that was named and joins their keys in that order.
 ///
 /// # Errors
-/// Any source that cannot be read or has no usable key; two sources with different keys under one kid.
+/// Any source that cannot be read or has no usable key; two sources with different keys under one
+/// kid.
 pub(crate) fn read(args: &KeyArgs, talk: &Talk) -> Result<Given, Failure> {
     read_all(&of(args), args.weak(), talk)
 }
 
-/// The same of sources that were worked out already; a runtime starts only where a cluster is asked.
+/// The same of sources that were worked out already; a runtime starts only where a cluster is
+/// asked.
 ///
 /// # Errors
 /// As [`read`].
@@ -94,7 +101,11 @@ pub(crate) fn read_all(sources: &[Source], weak: WeakKeys, talk: &Talk) -> Resul
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) async fn gather(sources: &[Source], weak: WeakKeys, talk: &Talk) -> Result<Given, Failure> {
+pub(crate) async fn gather(
+    sources: &[Source],
+    weak: WeakKeys,
+    talk: &Talk,
+) -> Result<Given, Failure> {
     combine(read_files(sources, weak)?, read_clusters(sources, weak, talk).await?, talk)
 }
 
@@ -112,7 +123,11 @@ struct Found {
     issuer: Option<String>,
 }
 
-fn combine(local: Vec<Option<Found>>, remote: Vec<Option<Found>>, talk: &Talk) -> Result<Given, Failure> {
+fn combine(
+    local: Vec<Option<Found>>,
+    remote: Vec<Option<Found>>,
+    talk: &Talk,
+) -> Result<Given, Failure> {
     let mut given = Given::default();
     for found in local.into_iter().zip(remote).filter_map(|(local, remote)| local.or(remote)) {
         say_notes(&found.name, &found.reading.notes, talk);
@@ -128,7 +143,10 @@ fn combine(local: Vec<Option<Found>>, remote: Vec<Option<Found>>, talk: &Talk) -
 /// Nothing for what is no file.
 fn read_files(sources: &[Source], weak: WeakKeys) -> Result<Vec<Option<Found>>, Failure> {
     if sources.iter().filter_map(Source::file).filter(|path| files::is_stdin(path)).count() > 1 {
-        return Err(Failure::new(Exit::Usage, "standard input can be read once, and `-` was given more often"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "standard input can be read once, and `-` was given more often",
+        ));
     }
     let read = |source: &Source| match source {
         Source::Key(path) => read_file(path, |bytes| issuer_jwks::read(bytes, weak)).map(Some),
@@ -139,7 +157,11 @@ fn read_files(sources: &[Source], weak: WeakKeys) -> Result<Vec<Option<Found>>, 
 }
 
 /// Nothing for what is a file; the clusters are asked together.
-async fn read_clusters(sources: &[Source], weak: WeakKeys, talk: &Talk) -> Result<Vec<Option<Found>>, Failure> {
+async fn read_clusters(
+    sources: &[Source],
+    weak: WeakKeys,
+    talk: &Talk,
+) -> Result<Vec<Option<Found>>, Failure> {
     let wait = talk.wait("reading the cluster's keys");
     let found = try_join_all(sources.iter().map(|source| read_cluster(source, weak))).await?;
     wait.finish_and_clear();
@@ -150,7 +172,8 @@ async fn read_cluster(source: &Source, weak: WeakKeys) -> Result<Option<Found>, 
     Ok(match source {
         Source::Key(_) | Source::Jwks(_) => None,
         Source::Secret { cluster, namespace, connection } => {
-            let reading = Cluster::connect(connection).await?.secret_keys(cluster, namespace, weak).await?;
+            let reading =
+                Cluster::connect(connection).await?.secret_keys(cluster, namespace, weak).await?;
             Some(Found { name: format!("Secret {namespace}/{cluster}-sa"), reading, issuer: None })
         }
         Source::ApiServer(connection) => {
@@ -161,13 +184,17 @@ async fn read_cluster(source: &Source, weak: WeakKeys) -> Result<Option<Found>, 
     })
 }
 
-fn read_file(path: &Path, parse: impl Fn(&[u8]) -> Result<Reading, issuer_jwks::Error>) -> Result<Found, Failure> {
+fn read_file(
+    path: &Path,
+    parse: impl Fn(&[u8]) -> Result<Reading, issuer_jwks::Error>,
+) -> Result<Found, Failure> {
     let bytes = files::read(path)?;
     let name = files::name_of(path);
     match parse(&bytes) {
         Ok(reading) => Ok(Found { name, reading, issuer: None }),
         Err(error) => {
-            Err(Failure::while_doing(Exit::BadInput, format!("no usable key in {name}"), &error).hint(error.hint()))
+            Err(Failure::while_doing(Exit::BadInput, format!("no usable key in {name}"), &error)
+                .hint(error.hint()))
         }
     }
 }
@@ -175,12 +202,17 @@ fn read_file(path: &Path, parse: impl Fn(&[u8]) -> Result<Reading, issuer_jwks::
 fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, issuer_jwks::Error> {
     // Readers of a published document trip over it, and here it is only the editor's.
     let set = JwkSet::parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), weak)?;
-    if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(Reading { set, notes: Vec::new() }) }
+    if set.is_empty() {
+        Err(issuer_jwks::Error::EmptySet)
+    } else {
+        Ok(Reading { set, notes: Vec::new() })
+    }
 }
 
 fn join(set: &JwkSet, more: &JwkSet) -> Result<JwkSet, Failure> {
     set.union(more).map_err(|error| {
-        Failure::while_doing(Exit::BadInput, "the key sources do not fit together", &error).hint(error.hint())
+        Failure::while_doing(Exit::BadInput, "the key sources do not fit together", &error)
+            .hint(error.hint())
     })
 }
 
@@ -188,7 +220,8 @@ fn say_notes(name: &str, notes: &[Note], talk: &Talk) {
     for note in notes {
         talk.warning(&match note {
             Note::PrivateKey { block } => format!(
-                "{name}: block {block} is a private key; only its public half is used (the API server's sa.pub will do)"
+                "{name}: block {block} is a private key; only its public half is used (the API \
+                 server's sa.pub will do)"
             ),
             Note::Skipped { block, what } => format!("{name}: block {block} is left out: {what}"),
             _ => format!("{name}: {note:?}"),

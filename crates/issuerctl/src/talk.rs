@@ -23,7 +23,11 @@ pub(crate) struct Talk {
 
 impl Talk {
     pub(crate) fn new(general: &GeneralArgs) -> Self {
-        Self { quiet: general.quiet, verbose: general.verbose, terminal: std::io::stderr().is_terminal() }
+        Self {
+            quiet: general.quiet,
+            verbose: general.verbose,
+            terminal: std::io::stderr().is_terminal(),
+        }
     }
 
     /// Always said, also with `--quiet`.

@@ -1,5 +1,5 @@
-//! The command line, by files in `tests/cmd`. `TRYCMD=overwrite cargo test -p issuerctl --test cli` writes them anew; read
-//! the difference before you commit it.
+//! The command line, by files in `tests/cmd`. `TRYCMD=overwrite cargo test -p issuerctl --test cli`
+//! writes them anew; read the difference before you commit it.
 
 #[test]
 fn commands_print_and_end_as_their_files_say() {

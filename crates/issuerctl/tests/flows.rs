@@ -60,14 +60,17 @@ impl Desk {
 
 #[track_caller]
 fn ended(output: &Output, code: i32) -> (String, String) {
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
     assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
     (out, err)
 }
 
 fn golden(path: &str) -> String {
-    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR")))
+        .unwrap()
 }
 
 #[test]
@@ -78,8 +81,8 @@ fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {
     desk.file("ca.pem", authority.pem());
     desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
     let line = format!(
-        "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --create-bucket --endpoint-url {} --path-style \
-         --allow-port --ca-file ca.pem",
+        "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --create-bucket \
+         --endpoint-url {} --path-style --allow-port --ca-file ca.pem",
         server.endpoint()
     );
     let issuer = format!("{}/my-oidc/prod\n", server.endpoint());
@@ -92,11 +95,19 @@ fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {
     let (out, err) = ended(&desk.run(&line), 0);
     assert_eq!(out, issuer);
     assert!(err.contains("nothing to do"), "{err}");
-    assert!(!server.take_log().iter().any(|call| call.starts_with("Put") || call.starts_with("Create")));
+    assert!(
+        !server.take_log().iter().any(|call| call.starts_with("Put") || call.starts_with("Create"))
+    );
 
     let (out, _) = ended(&desk.run(&format!("{line} --output json --no-verify")), 0);
     assert!(out.contains("\"schema_version\": 1") && out.contains("\"changed\": false"), "{out}");
-    ended(&desk.run(&format!("verify --issuer {} --allow-port --ca-file ca.pem --key sa.pub", issuer.trim())), 0);
+    ended(
+        &desk.run(&format!(
+            "verify --issuer {} --allow-port --ca-file ca.pem --key sa.pub",
+            issuer.trim()
+        )),
+        0,
+    );
     let (out, _) = ended(&desk.run(&format!("verify --issuer {} --allow-port", issuer.trim())), 5);
     assert!(out.contains("certificate"), "{out}");
 }
@@ -111,7 +122,8 @@ fn a_site_that_does_not_verify_ends_with_5_and_says_why() {
     desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
     // Published, and nobody made it public. The second run has nothing to wait for.
     let line = format!(
-        "publish --key sa.pub --to s3://my-oidc --region us-west-2 --access none --endpoint-url {} --path-style --allow-port --ca-file ca.pem",
+        "publish --key sa.pub --to s3://my-oidc --region us-west-2 --access none --endpoint-url {} \
+         --path-style --allow-port --ca-file ca.pem",
         server.endpoint()
     );
     ended(&desk.run(&format!("{line} --no-verify")), 0);
@@ -126,7 +138,8 @@ fn refusals_of_the_store_have_their_exit_codes() {
     let desk = Desk::new();
     desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
     let line = format!(
-        "publish --key sa.pub --to s3://my-oidc --region us-west-2 --endpoint-url {} --path-style --issuer https://oidc.example.com --no-verify",
+        "publish --key sa.pub --to s3://my-oidc --region us-west-2 --endpoint-url {} --path-style \
+         --issuer https://oidc.example.com --no-verify",
         server.endpoint()
     );
     let (_, err) = ended(&desk.run(&line), 1);
@@ -151,10 +164,13 @@ fn refusals_of_the_store_have_their_exit_codes() {
 #[test]
 fn a_printed_policy_is_all_that_happens() {
     let desk = Desk::new();
-    let line = "publish --key nowhere.pub --to s3://my-oidc/prod --region us-west-2 --print-iam-policy";
+    let line =
+        "publish --key nowhere.pub --to s3://my-oidc/prod --region us-west-2 --print-iam-policy";
     let (out, err) = ended(&desk.run(line), 0);
     assert!(
-        out.contains("s3:PutBucketPolicy") && out.contains("my-oidc/prod/keys.json") && err.is_empty(),
+        out.contains("s3:PutBucketPolicy")
+            && out.contains("my-oidc/prod/keys.json")
+            && err.is_empty(),
         "{out}{err}"
     );
 }
@@ -169,7 +185,8 @@ struct Signer256 {
 impl Signer256 {
     fn new() -> Self {
         let generated = generate(KeyKind::P256).unwrap();
-        let body: String = generated.private_pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let body: String =
+            generated.private_pem.lines().filter(|line| !line.starts_with('-')).collect();
         let secret = p256::SecretKey::from_sec1_der(&Base64::decode_vec(&body).unwrap()).unwrap();
         Self {
             public_pem: generated.public.to_spki_pem(),
@@ -186,7 +203,8 @@ impl Signer256 {
             r#"{{"aud":["sts.amazonaws.com"],"exp":{},"iat":{now},"nbf":{now},"iss":"{issuer}","sub":"system:serviceaccount:default:app"}}"#,
             now + 600
         ));
-        let signature: p256::ecdsa::Signature = self.key.sign(format!("{header}.{claims}").as_bytes());
+        let signature: p256::ecdsa::Signature =
+            self.key.sign(format!("{header}.{claims}").as_bytes());
         let signature = Base64UrlUnpadded::encode_string(&signature.to_bytes());
         let body = format!(r#"{{"status":{{"token":"{header}.{claims}.{signature}"}}}}"#);
         Reply { status: 201, ..Reply::ok(body) }
@@ -210,7 +228,8 @@ fn a_cluster_is_published_from_its_secret_after_its_live_token_was_checked() {
     let desk = Desk::new();
     desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
     let line = format!(
-        "publish --cluster prod --kubeconfig kubeconfig --to site --issuer {issuer} --check-live default/app -v"
+        "publish --cluster prod --kubeconfig kubeconfig --to site --issuer {issuer} --check-live \
+         default/app -v"
     );
     let (out, err) = ended(&desk.run(&line), 0);
     assert_eq!(out, format!("{issuer}\n"));
@@ -229,18 +248,32 @@ fn a_key_that_does_not_sign_is_caught_before_anything_is_written() {
     desk.file("wrong.pub", &other.public_pem);
     desk.file("right.pub", &signer.public_pem);
     let line = |key: &str, issuer: &str| {
-        format!("publish --key {key} --kubeconfig kubeconfig --to site --issuer {issuer} --check-live default/app")
+        format!(
+            "publish --key {key} --kubeconfig kubeconfig --to site --issuer {issuer} --check-live \
+             default/app"
+        )
     };
     let (_, err) = ended(&desk.run(&line("wrong.pub", issuer)), 5);
-    assert!(err.contains(&signer.kid) && err.contains(&other.kid) && err.contains("nothing was written"), "{err}");
+    assert!(
+        err.contains(&signer.kid)
+            && err.contains(&other.kid)
+            && err.contains("nothing was written"),
+        "{err}"
+    );
     let (_, err) = ended(&desk.run(&line("right.pub", "https://oidc.example.com/other")), 5);
-    assert!(err.contains("https://oidc.example.com/prod") && err.contains("nothing was written"), "{err}");
+    assert!(
+        err.contains("https://oidc.example.com/prod") && err.contains("nothing was written"),
+        "{err}"
+    );
     assert!(!desk.path().join("site").exists());
 }
 
 #[test]
 fn a_refusal_of_the_api_server_ends_with_6() {
-    let server = ApiServer::start([("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", Reply::status(403, "no"))]);
+    let server = ApiServer::start([(
+        "GET /api/v1/namespaces/eksa-system/secrets/prod-sa",
+        Reply::status(403, "no"),
+    )]);
     let desk = Desk::new();
     desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
     let (out, err) = ended(&desk.run("extract --cluster prod --kubeconfig kubeconfig"), 6);
@@ -256,7 +289,8 @@ fn a_refusal_of_the_api_server_ends_with_6() {
 fn to_plain_http(server: &S3Server, desk: &Desk) -> String {
     server.make_bucket("my-oidc");
     desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
-    "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --path-style --no-verify".to_owned()
+    "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --path-style --no-verify"
+        .to_owned()
 }
 
 #[test]
@@ -275,14 +309,17 @@ fn an_endpoint_of_the_environment_decides_the_issuer_too() {
 fn a_profile_that_was_named_wins_over_credentials_in_the_environment() {
     let (server, desk) = (S3Server::start(), Desk::new());
     let line = to_plain_http(&server, &desk);
-    let line = format!("{line} --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
+    let line =
+        format!("{line} --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
     let other = [("AWS_ACCESS_KEY_ID", "other"), ("AWS_SECRET_ACCESS_KEY", "other")];
     let (_, err) = ended(&desk.run_with(&line, &other), 6);
     assert!(err.contains("credentials do not work") && err.contains("--profile"), "{err}");
     std::fs::create_dir(desk.path().join(".aws")).unwrap();
     desk.file(
         ".aws/credentials",
-        &format!("[right]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"),
+        &format!(
+            "[right]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+        ),
     );
     ended(&desk.run_with(&format!("{line} --profile right"), &other), 0);
     let (_, err) = ended(&desk.run_with(&format!("{line} --profile wrong"), &other), 3);
@@ -293,9 +330,16 @@ fn a_profile_that_was_named_wins_over_credentials_in_the_environment() {
 fn no_credentials_at_all_are_said_in_a_line() {
     let (server, desk) = (S3Server::start(), Desk::new());
     let line = to_plain_http(&server, &desk);
-    let line = format!("{line} --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
-    let (_, err) = ended(&desk.run_with(&line, &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]), 6);
-    assert!(err.contains("credentials") && err.contains("hint:") && err.lines().count() < 6, "{err}");
+    let line =
+        format!("{line} --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
+    let (_, err) = ended(
+        &desk.run_with(&line, &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]),
+        6,
+    );
+    assert!(
+        err.contains("credentials") && err.contains("hint:") && err.lines().count() < 6,
+        "{err}"
+    );
 }
 
 /// The instance metadata service of a machine whose role has the test's credentials.
@@ -320,7 +364,8 @@ fn instance_metadata() -> String {
                 ),
                 _ => String::new(),
             };
-            let head = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\nconnection: close";
+            let head = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: \
+                        21600\r\nconnection: close";
             let _ = write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         }
     });
@@ -341,7 +386,10 @@ fn a_slow_bucket_is_waited_for_also_with_credentials_of_the_instance() {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata),
         ("AWS_MAX_ATTEMPTS", "1"),
     ];
-    let line = format!("{line} --dry-run --endpoint-url {} --issuer https://oidc.example.com", server.endpoint());
+    let line = format!(
+        "{line} --dry-run --endpoint-url {} --issuer https://oidc.example.com",
+        server.endpoint()
+    );
     let (_, err) = ended(&desk.run_with(&line, &env), 0);
     assert!(err.contains("keys.json (new)"), "{err}");
 }
@@ -378,7 +426,10 @@ fn another_issuer_than_the_api_servers_own_is_said() {
     desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
     let line = "--apiserver --kubeconfig kubeconfig --to site --issuer https://oidc.example.com";
     let (_, err) = ended(&desk.run(&format!("publish {line}")), 0);
-    assert!(err.contains("https://kubernetes.default.svc") && err.contains("--service-account-issuer"), "{err}");
+    assert!(
+        err.contains("https://kubernetes.default.svc") && err.contains("--service-account-issuer"),
+        "{err}"
+    );
     let (_, err) = ended(&desk.run("jwks --apiserver --kubeconfig kubeconfig"), 0);
     assert!(err.is_empty(), "{err}");
 }
@@ -389,11 +440,14 @@ fn a_web_server_can_read_the_folder_whatever_the_umask_was() {
     use std::os::unix::fs::PermissionsExt;
     let desk = Desk::new();
     desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
-    let line = "umask 077; exec \"$0\" publish --key sa.pub --to deep/site --issuer https://oidc.example.com";
+    let line = "umask 077; exec \"$0\" publish --key sa.pub --to deep/site --issuer \
+                https://oidc.example.com";
     let mut shell = Command::new("sh");
     shell.args(["-c", line, env!("CARGO_BIN_EXE_issuerctl")]).current_dir(desk.path());
     ended(&shell.output().unwrap(), 0);
-    let mode = |path: &str| std::fs::metadata(desk.path().join(path)).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &str| {
+        std::fs::metadata(desk.path().join(path)).unwrap().permissions().mode() & 0o777
+    };
     let folders = ["deep", "deep/site", "deep/site/.well-known"].map(mode);
     let files = ["deep/site/keys.json", "deep/site/.well-known/openid-configuration"].map(mode);
     assert_eq!((folders, files), ([0o755; 3], [0o644; 2]));
@@ -405,19 +459,26 @@ fn a_secret_in_the_place_of_a_file_name_is_not_repeated() {
     let key = golden("encodings/p256.sec1.pem");
     let token = golden("cases/rsa2048/token.jwt");
     let jwk = r#"{"keys":[{"d":"secret"}]}"#.to_owned();
-    for (option, secret) in [("--key", key), ("--token", token.trim().to_owned()), ("--jwks", jwk)] {
+    for (option, secret) in [("--key", key), ("--token", token.trim().to_owned()), ("--jwks", jwk)]
+    {
         let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
         command.args(["verify", "--issuer", "https://oidc.example.com", option]).arg(&secret);
         let (out, err) = ended(&command.current_dir(desk.path()).output().unwrap(), 2);
-        assert!(out.is_empty() && err.contains("not the name of a file") && err.len() < 300, "{option}: {err}");
+        assert!(
+            out.is_empty() && err.contains("not the name of a file") && err.len() < 300,
+            "{option}: {err}"
+        );
     }
 }
 
 #[test]
 fn standard_input_is_read_once() {
     let desk = Desk::new();
-    for line in ["jwks --key - --jwks -", "jwks --key - --key -", "verify --issuer https://h.example --key - --token -"]
-    {
+    for line in [
+        "jwks --key - --jwks -",
+        "jwks --key - --key -",
+        "verify --issuer https://h.example --key - --token -",
+    ] {
         let (_, err) = ended(&desk.run(line), 2);
         assert!(err.contains("standard input"), "{line}: {err}");
     }

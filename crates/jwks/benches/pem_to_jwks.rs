@@ -1,6 +1,8 @@
-//! PEM in, JWK Set out, beside the floor: decoding the same base64, hashing the DER once, and encoding the same numbers.
+//! PEM in, JWK Set out, beside the floor: decoding the same base64, hashing the DER once, and
+//! encoding the same numbers.
 //!
-//! `cargo bench -p issuer-jwks` prints both; `floor` and `jwks` of one name are to be compared, not the times alone.
+//! `cargo bench -p issuer-jwks` prints both; `floor` and `jwks` of one name are to be compared, not
+//! the times alone.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;
@@ -11,7 +13,8 @@ use issuer_jwks::{WeakKeys, read};
 use sha2::{Digest, Sha256};
 
 fn golden(path: &str) -> String {
-    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR")))
+        .unwrap()
 }
 
 /// The base64 of each block.
@@ -20,7 +23,8 @@ fn bodies(pem: &str) -> Vec<String> {
     blocks.map(|block| block.lines().filter(|line| !line.starts_with('-')).collect()).collect()
 }
 
-/// Nobody can do less: base64 of each block, SHA-256 of its DER, base64url of its last `numbers` bytes.
+/// Nobody can do less: base64 of each block, SHA-256 of its DER, base64url of its last `numbers`
+/// bytes.
 fn floor(bodies: &[String], numbers: usize) -> usize {
     let mut written = 0;
     for body in bodies {
@@ -45,16 +49,20 @@ fn pem_to_jwks(criterion: &mut Criterion) {
     ] {
         let mut group = criterion.benchmark_group(name);
         let bodies = bodies(&pem);
-        group.bench_function("floor", |bencher| bencher.iter(|| floor(black_box(&bodies), numbers)));
+        group
+            .bench_function("floor", |bencher| bencher.iter(|| floor(black_box(&bodies), numbers)));
         group.bench_function("jwks", |bencher| {
-            bencher.iter(|| read(black_box(pem.as_bytes()), WeakKeys::Refuse).unwrap().set.to_json());
+            bencher
+                .iter(|| read(black_box(pem.as_bytes()), WeakKeys::Refuse).unwrap().set.to_json());
         });
         // What the check that the point is on the curve costs by itself.
         let reading = read(pem.as_bytes(), WeakKeys::Refuse).unwrap();
         let der = reading.set.keys()[0].key.to_spki_der();
         if reading.set.keys()[0].key.key_type() == "EC" {
             let point = der[der.len() - numbers - 1..].to_vec();
-            group.bench_function("on-curve", |bencher| bencher.iter(|| on_curve(name, black_box(&point))));
+            group.bench_function("on-curve", |bencher| {
+                bencher.iter(|| on_curve(name, black_box(&point)))
+            });
         }
         group.finish();
     }
@@ -76,7 +84,8 @@ fn hundred(pem: &str) -> String {
         .map(|index| {
             der[100] = index;
             let body = Base64::encode_string(&der);
-            let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
+            let lines: Vec<&str> =
+                (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
             format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
         })
         .collect()

@@ -27,7 +27,8 @@ pub(crate) struct Found {
     pub(crate) private: bool,
 }
 
-/// Reads one DER structure: SPKI, PKCS#1 (public or private), PKCS#8, SEC1, or an X.509 certificate.
+/// Reads one DER structure: SPKI, PKCS#1 (public or private), PKCS#8, SEC1, or an X.509
+/// certificate.
 pub(crate) fn read(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
     let fields = sequence(der).ok_or(KeyFault::NotDer)?;
     let public = |key| Ok(Found { key, private: false });
@@ -38,17 +39,26 @@ pub(crate) fn read(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
             spki(algorithm, key, weak).and_then(public)
         }
         // RSAPublicKey: INTEGER, INTEGER.
-        [n, e] if is(n, Tag::Integer) && is(e, Tag::Integer) => pkcs1_public(der, weak).and_then(public),
+        [n, e] if is(n, Tag::Integer) && is(e, Tag::Integer) => {
+            pkcs1_public(der, weak).and_then(public)
+        }
         // EncryptedPrivateKeyInfo: AlgorithmIdentifier, OCTET STRING.
-        [algorithm, data] if is(algorithm, Tag::Sequence) && is(data, Tag::OctetString) => Err(KeyFault::Encrypted),
-        // Certificate, CertificationRequest, CertificateList: to be signed, AlgorithmIdentifier, BIT STRING.
+        [algorithm, data] if is(algorithm, Tag::Sequence) && is(data, Tag::OctetString) => {
+            Err(KeyFault::Encrypted)
+        }
+        // Certificate, CertificationRequest, CertificateList: to be signed, AlgorithmIdentifier,
+        // BIT STRING.
         [signed, algorithm, signature]
-            if is(signed, Tag::Sequence) && is(algorithm, Tag::Sequence) && is(signature, Tag::BitString) =>
+            if is(signed, Tag::Sequence)
+                && is(algorithm, Tag::Sequence)
+                && is(signature, Tag::BitString) =>
         {
             certificate(signed, weak).and_then(public)
         }
         // RSAPrivateKey: version and eight INTEGERs or more.
-        [first, n, e, _, _, _, _, _, _, ..] if [first, n, e].iter().all(|f| is(f, Tag::Integer)) => {
+        [first, n, e, _, _, _, _, _, _, ..]
+            if [first, n, e].iter().all(|f| is(f, Tag::Integer)) =>
+        {
             pkcs1_private(der, weak).and_then(private)
         }
         // ECPrivateKey: INTEGER 1, OCTET STRING.
@@ -57,7 +67,9 @@ pub(crate) fn read(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
         }
         // PrivateKeyInfo: INTEGER, AlgorithmIdentifier, OCTET STRING.
         [version, algorithm, key, ..]
-            if is(version, Tag::Integer) && is(algorithm, Tag::Sequence) && is(key, Tag::OctetString) =>
+            if is(version, Tag::Integer)
+                && is(algorithm, Tag::Sequence)
+                && is(key, Tag::OctetString) =>
         {
             pkcs8(der, weak).and_then(private)
         }
@@ -97,7 +109,11 @@ fn is(field: &AnyRef<'_>, tag: Tag) -> bool {
 
 fn spki(algorithm: &AnyRef<'_>, key: &AnyRef<'_>, weak: WeakKeys) -> Result<PublicKey, KeyFault> {
     let (oid, parameters) = algorithm_of(algorithm)?;
-    let bits = key.decode_as::<BitStringRef<'_>>().ok().and_then(|bits| bits.as_bytes()).ok_or(KeyFault::NotDer)?;
+    let bits = key
+        .decode_as::<BitStringRef<'_>>()
+        .ok()
+        .and_then(|bits| bits.as_bytes())
+        .ok_or(KeyFault::NotDer)?;
     match oid {
         RSA => pkcs1_public(bits, weak),
         EC => PublicKey::ec(named_curve(parameters.as_ref())?, bits),
@@ -105,9 +121,14 @@ fn spki(algorithm: &AnyRef<'_>, key: &AnyRef<'_>, weak: WeakKeys) -> Result<Publ
     }
 }
 
-fn algorithm_of<'a>(algorithm: &AnyRef<'a>) -> Result<(ObjectIdentifier, Option<AnyRef<'a>>), KeyFault> {
+fn algorithm_of<'a>(
+    algorithm: &AnyRef<'a>,
+) -> Result<(ObjectIdentifier, Option<AnyRef<'a>>), KeyFault> {
     let fields = children(algorithm).ok_or(KeyFault::NotDer)?;
-    let oid = fields.first().and_then(|f| f.decode_as::<ObjectIdentifier>().ok()).ok_or(KeyFault::NotDer)?;
+    let oid = fields
+        .first()
+        .and_then(|f| f.decode_as::<ObjectIdentifier>().ok())
+        .ok_or(KeyFault::NotDer)?;
     Ok((oid, fields.get(1).copied()))
 }
 
@@ -140,7 +161,9 @@ fn unsupported(oid: &ObjectIdentifier) -> KeyFault {
     }
     let what = match oid.to_string().as_str() {
         _ if *oid == RSA_OAEP => "an RSA-OAEP key, which is for encryption".to_owned(),
-        "1.3.101.112" => "an Ed25519 key; kube-apiserver and AWS STS know RSA and EC only".to_owned(),
+        "1.3.101.112" => {
+            "an Ed25519 key; kube-apiserver and AWS STS know RSA and EC only".to_owned()
+        }
         "1.3.101.113" => "an Ed448 key; kube-apiserver and AWS STS know RSA and EC only".to_owned(),
         "1.3.101.110" => "an X25519 key, which is for key agreement".to_owned(),
         "1.3.101.111" => "an X448 key, which is for key agreement".to_owned(),
@@ -160,9 +183,13 @@ fn pkcs1_private(der: &[u8], weak: WeakKeys) -> Result<PublicKey, KeyFault> {
     let key = RsaPrivateKey::<UintRef<'_>>::from_der(der).map_err(|_| KeyFault::NotDer)?;
     let public = PublicKey::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes(), weak)?;
     // A damaged modulus would be published under a kid that no token has.
-    let number = |part: &UintRef<'_>| zeroize::Zeroizing::new(BoxedUint::from_be_slice_vartime(part.as_bytes()));
+    let number = |part: &UintRef<'_>| {
+        zeroize::Zeroizing::new(BoxedUint::from_be_slice_vartime(part.as_bytes()))
+    };
     let product = number(&key.prime1).concatenating_mul(&*number(&key.prime2));
-    if key.other_prime_infos.is_none() && product != BoxedUint::from_be_slice_vartime(key.modulus.as_bytes()) {
+    if key.other_prime_infos.is_none()
+        && product != BoxedUint::from_be_slice_vartime(key.modulus.as_bytes())
+    {
         return Err(KeyFault::HalvesDiffer);
     }
     Ok(public)
@@ -179,27 +206,38 @@ fn pkcs8(der: &[u8], weak: WeakKeys) -> Result<PublicKey, KeyFault> {
 }
 
 fn sec1_private(der: &[u8], outer: Option<Curve>) -> Result<PublicKey, KeyFault> {
-    let explicit =
-        || KeyFault::Unsupported { what: "an EC key with explicit parameters instead of a named curve".to_owned() };
+    let explicit = || KeyFault::Unsupported {
+        what: "an EC key with explicit parameters instead of a named curve".to_owned(),
+    };
     let key = EcPrivateKey::from_der(der)
         .map_err(|_| if has_explicit_parameters(der) { explicit() } else { KeyFault::NotDer })?;
-    let inner = key.parameters.and_then(|p| p.named_curve()).map(|oid| curve_of(&oid)).transpose()?;
+    let inner =
+        key.parameters.and_then(|p| p.named_curve()).map(|oid| curve_of(&oid)).transpose()?;
     let curve = match (outer, inner) {
         (Some(outer), Some(inner)) if outer != inner => return Err(KeyFault::NotDer),
         (Some(curve), _) | (None, Some(curve)) => curve,
-        (None, None) => return Err(KeyFault::Unsupported { what: "an EC key that does not say its curve".to_owned() }),
+        (None, None) => {
+            return Err(KeyFault::Unsupported {
+                what: "an EC key that does not say its curve".to_owned(),
+            });
+        }
     };
-    // The public half that may stand beside it does not count, as it does not for kube-apiserver: it may be another key's.
+    // The public half that may stand beside it does not count, as it does not for kube-apiserver:
+    // it may be another key's.
     public_of(curve, key.private_key)
 }
 
 fn has_explicit_parameters(der: &[u8]) -> bool {
     let tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
-    let parameters = sequence(der).and_then(|fields| fields.iter().find(|f| f.tag() == tag).copied());
-    parameters.and_then(|p| children(&p)).is_some_and(|inner| inner.first().is_some_and(|f| is(f, Tag::Sequence)))
+    let parameters =
+        sequence(der).and_then(|fields| fields.iter().find(|f| f.tag() == tag).copied());
+    parameters
+        .and_then(|p| children(&p))
+        .is_some_and(|inner| inner.first().is_some_and(|f| is(f, Tag::Sequence)))
 }
 
-/// The public half of a private scalar; leading zero bytes of the scalar may be missing or too many.
+/// The public half of a private scalar; leading zero bytes of the scalar may be missing or too
+/// many.
 fn public_of(curve: Curve, scalar: &[u8]) -> Result<PublicKey, KeyFault> {
     let stripped = crate::key::strip_zeros(scalar);
     let width = curve.width();
@@ -225,7 +263,8 @@ fn certificate(signed: &AnyRef<'_>, weak: WeakKeys) -> Result<PublicKey, KeyFaul
     let certificate = info.and_then(|info| info.to_der().ok());
     match certificate {
         Some(der) if is_spki(&der) => read(&der, weak).map(|found| found.key),
-        // CertificationRequestInfo: version, subject, SubjectPublicKeyInfo; a list has a time in fourth place.
+        // CertificationRequestInfo: version, subject, SubjectPublicKeyInfo; a list has a time in
+        // fourth place.
         _ if fields.get(2).and_then(|f| f.to_der().ok()).is_some_and(|der| is_spki(&der)) => {
             Err(KeyFault::Unsupported { what: "a certificate request".to_owned() })
         }

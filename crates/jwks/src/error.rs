@@ -101,15 +101,17 @@ impl Error {
             Self::Empty | Self::EmptySet => {
                 Some("the command that wrote it has probably failed; give the API server's sa.pub")
             }
-            Self::Unrecognized => Some("give the API server's sa.pub (PEM), a certificate, or a JWK Set with --jwks"),
+            Self::Unrecognized => {
+                Some("give the API server's sa.pub (PEM), a certificate, or a JWK Set with --jwks")
+            }
             Self::Truncated { .. } => Some("copy the file again, whole"),
             Self::NotAJwkSet { what } if what.contains("Kubernetes") => Some(
-                "give --cluster NAME to read the Secret, or take the key out with `kubectl get secret NAME-sa -o \
-                 jsonpath='{.data.tls\\.crt}' | base64 -d`",
+                "give --cluster NAME to read the Secret, or take the key out with `kubectl get \
+                 secret NAME-sa -o jsonpath='{.data.tls\\.crt}' | base64 -d`",
             ),
-            Self::NotJson { .. } | Self::NotAJwkSet { .. } => {
-                Some("`issuerctl jwks --key sa.pub` makes a JWK Set; keys in PEM or DER are for --key")
-            }
+            Self::NotJson { .. } | Self::NotAJwkSet { .. } => Some(
+                "`issuerctl jwks --key sa.pub` makes a JWK Set; keys in PEM or DER are for --key",
+            ),
             Self::Key { fault } => fault.hint(),
             Self::Entry { fault, .. } => fault.hint(),
             Self::KidConflict { .. } => Some("one kid must mean one key; remove the wrong one"),
@@ -179,18 +181,26 @@ impl KeyFault {
             Self::WeakRsa { bits } if *bits >= 512 => {
                 Some("make a new key with `issuerctl keygen`, or give --allow-weak-keys")
             }
-            Self::Encrypted => {
-                Some("the public half is enough: give sa.pub, or decrypt it with `openssl pkey -pubout`")
-            }
-            Self::RsaPss => Some("sign with a plain RSA key or an EC key; `issuerctl keygen` makes one"),
-            Self::HalvesDiffer | Self::CutOff => Some("copy the file again, whole; sa.pub is enough"),
-            Self::NotBase64 => Some(
-                "copy the file again as it is; where it came through a variable or JSON, \\n stands for the end of a line \
-                 (printf '%b' \"$KEY\" writes it)",
+            Self::Encrypted => Some(
+                "the public half is enough: give sa.pub, or decrypt it with `openssl pkey -pubout`",
             ),
-            Self::LargeRsa { .. } | Self::RsaExponent | Self::EvenModulus | Self::NotOnCurve { .. } => {
-                Some("if it is what the API server has, make a new key with `issuerctl keygen` and rotate to it")
+            Self::RsaPss => {
+                Some("sign with a plain RSA key or an EC key; `issuerctl keygen` makes one")
             }
+            Self::HalvesDiffer | Self::CutOff => {
+                Some("copy the file again, whole; sa.pub is enough")
+            }
+            Self::NotBase64 => Some(
+                "copy the file again as it is; where it came through a variable or JSON, \\n \
+                 stands for the end of a line (printf '%b' \"$KEY\" writes it)",
+            ),
+            Self::LargeRsa { .. }
+            | Self::RsaExponent
+            | Self::EvenModulus
+            | Self::NotOnCurve { .. } => Some(
+                "if it is what the API server has, make a new key with `issuerctl keygen` and \
+                 rotate to it",
+            ),
             Self::Unsupported { what } if what.contains("request") => {
                 Some("take its public key out: openssl req -pubkey -noout -in FILE")
             }
@@ -198,7 +208,9 @@ impl KeyFault {
                 Some("write it as PEM first: ssh-keygen -p -m PEM -f FILE; or give sa.pub")
             }
             Self::NotDer => Some("give the API server's sa.pub, whole and as it is"),
-            Self::Unsupported { .. } => Some("give an RSA key, or an EC key on P-256, P-384 or P-521"),
+            Self::Unsupported { .. } => {
+                Some("give an RSA key, or an EC key on P-256, P-384 or P-521")
+            }
             _ => None,
         }
     }
@@ -297,13 +309,17 @@ pub enum JwkFault {
 impl JwkFault {
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::PrivateMember { .. } | Self::Symmetric => {
-                Some("whoever could read it can sign as the cluster: rotate the signing key, and give public keys only")
+            Self::PrivateMember { .. } | Self::Symmetric => Some(
+                "whoever could read it can sign as the cluster: rotate the signing key, and give \
+                 public keys only",
+            ),
+            Self::MissingKid => Some(
+                "make the set anew with `issuerctl jwks`, which writes the kid that the API server \
+                 uses",
+            ),
+            Self::Use { .. } | Self::KeyOps | Self::Algorithm { .. } => {
+                Some("make the set anew with `issuerctl jwks`")
             }
-            Self::MissingKid => {
-                Some("make the set anew with `issuerctl jwks`, which writes the kid that the API server uses")
-            }
-            Self::Use { .. } | Self::KeyOps | Self::Algorithm { .. } => Some("make the set anew with `issuerctl jwks`"),
             Self::Key(fault) => fault.hint(),
             _ => None,
         }

@@ -26,7 +26,8 @@ pub enum KeyKind {
 
 /// A new signing key; the one place where a private value exists. It has no `Debug`.
 pub struct GeneratedKey {
-    /// `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC1) PEM, for `--service-account-signing-key-file`.
+    /// `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC1) PEM, for
+    /// `--service-account-signing-key-file`.
     pub private_pem: Zeroizing<String>,
     /// The public half.
     pub public: PublicKey,
@@ -41,9 +42,15 @@ pub fn generate(kind: KeyKind) -> Result<GeneratedKey, Error> {
         KeyKind::Rsa2048 => rsa_der(2048),
         KeyKind::Rsa3072 => rsa_der(3072),
         KeyKind::Rsa4096 => rsa_der(4096),
-        KeyKind::P256 => p256::SecretKey::try_generate().map_err(failed)?.to_sec1_der().map_err(failed),
-        KeyKind::P384 => p384::SecretKey::try_generate().map_err(failed)?.to_sec1_der().map_err(failed),
-        KeyKind::P521 => p521::SecretKey::try_generate().map_err(failed)?.to_sec1_der().map_err(failed),
+        KeyKind::P256 => {
+            p256::SecretKey::try_generate().map_err(failed)?.to_sec1_der().map_err(failed)
+        }
+        KeyKind::P384 => {
+            p384::SecretKey::try_generate().map_err(failed)?.to_sec1_der().map_err(failed)
+        }
+        KeyKind::P521 => {
+            p521::SecretKey::try_generate().map_err(failed)?.to_sec1_der().map_err(failed)
+        }
     }?;
     let label = match kind {
         KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => "RSA PRIVATE KEY",

@@ -33,7 +33,9 @@ impl Members {
     }
 
     fn duplicate(&self) -> Option<&str> {
-        let twice = |(index, (name, _)): (usize, &(String, Value))| self.0[..index].iter().any(|(n, _)| n == name);
+        let twice = |(index, (name, _)): (usize, &(String, Value))| {
+            self.0[..index].iter().any(|(n, _)| n == name)
+        };
         self.0.iter().enumerate().find(|&pair| twice(pair)).map(|(_, (name, _))| name.as_str())
     }
 }
@@ -62,7 +64,11 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
         Error::NotJson { reason: format!("{instead}{error}") }
     })?;
     if let Some(keys) = document.keys {
-        return if document.twice { Err(wrong("it has the member \"keys\" twice")) } else { Ok(keys) };
+        return if document.twice {
+            Err(wrong("it has the member \"keys\" twice"))
+        } else {
+            Ok(keys)
+        };
     }
     Err(wrong(if document.members.iter().any(|m| m == "k") {
         "a symmetric key, which is a secret, and no JWK Set"
@@ -78,8 +84,14 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
 }
 
 /// Checks an entry by every rule that AWS STS and the other readers have.
-pub(crate) fn read(members: &Members, weak: WeakKeys, larger: LargerHashes) -> Result<Jwk, JwkFault> {
-    if let Some(member) = PRIVATE.into_iter().find(|name| *name != "k" && members.get(name).is_some()) {
+pub(crate) fn read(
+    members: &Members,
+    weak: WeakKeys,
+    larger: LargerHashes,
+) -> Result<Jwk, JwkFault> {
+    if let Some(member) =
+        PRIVATE.into_iter().find(|name| *name != "k" && members.get(name).is_some())
+    {
         return Err(JwkFault::PrivateMember { member });
     }
     if members.text("kty") == Some("oct") {
@@ -103,7 +115,8 @@ pub(crate) fn read(members: &Members, weak: WeakKeys, larger: LargerHashes) -> R
     }
     let key = match members.text("kty") {
         None => return Err(JwkFault::MissingKeyType),
-        Some("RSA") => PublicKey::rsa(&base64(members, "n")?, &base64(members, "e")?, weak).map_err(JwkFault::Key)?,
+        Some("RSA") => PublicKey::rsa(&base64(members, "n")?, &base64(members, "e")?, weak)
+            .map_err(JwkFault::Key)?,
         Some("EC") => ec(members)?,
         Some(kty) => return Err(JwkFault::KeyType { kty: kty.to_owned() }),
     };
@@ -141,10 +154,17 @@ fn written(jwk: &Jwk) -> Vec<(&'static str, Cow<'_, str>)> {
     let mut members = Vec::with_capacity(7);
     members.extend([("use", "sig".into()), ("kty", jwk.key.key_type().into()), ("kid", kid)]);
     match &jwk.key.0 {
-        Material::Rsa { n, e } => members.extend([("alg", alg), ("n", number(n)), ("e", number(e))]),
+        Material::Rsa { n, e } => {
+            members.extend([("alg", alg), ("n", number(n)), ("e", number(e))])
+        }
         Material::Ec { curve, point } => {
             let (x, y) = point.split_at(curve.width());
-            members.extend([("crv", curve.as_str().into()), ("alg", alg), ("x", number(x)), ("y", number(y))]);
+            members.extend([
+                ("crv", curve.as_str().into()),
+                ("alg", alg),
+                ("x", number(x)),
+                ("y", number(y)),
+            ]);
         }
     }
     members
@@ -166,7 +186,8 @@ fn escape(text: &str) -> Cow<'_, str> {
 }
 
 fn base64(members: &Members, member: &'static str) -> Result<Vec<u8>, JwkFault> {
-    let text = members.text(member).filter(|text| !text.is_empty()).ok_or(JwkFault::Member { member })?;
+    let text =
+        members.text(member).filter(|text| !text.is_empty()).ok_or(JwkFault::Member { member })?;
     Base64UrlUnpadded::decode_vec(text).map_err(|_| JwkFault::Base64 { member })
 }
 
@@ -182,7 +203,11 @@ fn ec(members: &Members) -> Result<PublicKey, JwkFault> {
     for member in ["x", "y"] {
         let coordinate = base64(members, member)?;
         if coordinate.len() != curve.width() {
-            return Err(JwkFault::Width { member, bytes: coordinate.len(), expected: curve.width() });
+            return Err(JwkFault::Width {
+                member,
+                bytes: coordinate.len(),
+                expected: curve.width(),
+            });
         }
         point.extend(coordinate);
     }
@@ -192,7 +217,8 @@ fn ec(members: &Members) -> Result<PublicKey, JwkFault> {
 /// Without an `alg` any is fine.
 fn fits(alg: &Value, key: &PublicKey, larger: LargerHashes) -> bool {
     let expected = key.algorithm();
-    let with_larger = expected == crate::Algorithm::Rs256 && matches!(alg.as_str(), Some("RS384" | "RS512"));
+    let with_larger =
+        expected == crate::Algorithm::Rs256 && matches!(alg.as_str(), Some("RS384" | "RS512"));
     alg.as_str() == Some(expected.as_str()) || (with_larger && larger == LargerHashes::Accept)
 }
 
@@ -200,7 +226,9 @@ fn fits(alg: &Value, key: &PublicKey, larger: LargerHashes) -> bool {
 fn check_certificate(members: &Members, key: &PublicKey) -> Result<(), JwkFault> {
     let Some(chain) = members.get("x5c") else { return Ok(()) };
     let first = chain.as_array().and_then(|chain| chain.first()).and_then(Value::as_str);
-    let der = first.and_then(|text| base64ct::Base64::decode_vec(text).ok()).ok_or(JwkFault::Certificate)?;
+    let der = first
+        .and_then(|text| base64ct::Base64::decode_vec(text).ok())
+        .ok_or(JwkFault::Certificate)?;
     match der_key::read(&der, WeakKeys::Allow) {
         Ok(found) if !found.private && found.key == *key => Ok(()),
         Err(KeyFault::RsaPss) | Ok(_) | Err(_) => Err(JwkFault::Certificate),
@@ -286,7 +314,10 @@ impl<'de> Deserialize<'de> for EntryDocument {
                 Ok(EntryDocument(Err(JwkFault::NotAnObject)))
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<EntryDocument, A::Error> {
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<EntryDocument, A::Error> {
                 while seq.next_element::<de::IgnoredAny>()?.is_some() {}
                 Ok(EntryDocument(Err(JwkFault::NotAnObject)))
             }

@@ -65,7 +65,9 @@ pub enum SignatureFault {
     #[error("the token's header has no alg")]
     MissingAlgorithm,
     /// `alg` is `none`, symmetric, or unknown.
-    #[error("the token says alg {alg:?}; a service-account token is signed RS256, ES256, ES384 or ES512")]
+    #[error(
+        "the token says alg {alg:?}; a service-account token is signed RS256, ES256, ES384 or ES512"
+    )]
     UnsupportedAlgorithm {
         /// The token's.
         alg: String,
@@ -118,7 +120,9 @@ impl Token {
         }
         let parts: Vec<&str> = text.split('.').collect();
         let (header, claims, signature) = match parts.as_slice() {
-            _ if text.contains(char::is_whitespace) && parts.len() >= 3 => return Err(TokenFault::WhiteSpace),
+            _ if text.contains(char::is_whitespace) && parts.len() >= 3 => {
+                return Err(TokenFault::WhiteSpace);
+            }
             [header, claims, signature] => (*header, *claims, *signature),
             [_, _, _, _, _] => return Err(TokenFault::Encrypted),
             _ => return Err(TokenFault::Parts { parts: parts.len() }),
@@ -156,7 +160,8 @@ impl Token {
         self.header.get("alg").and_then(Value::as_str)
     }
 
-    /// Verifies the signature (RS256, ES256, ES384, ES512) with the key of the token's kid, which is given back.
+    /// Verifies the signature (RS256, ES256, ES384, ES512) with the key of the token's kid, which
+    /// is given back.
     ///
     /// # Errors
     /// Which of kid, algorithm and signature does not hold.
@@ -172,7 +177,11 @@ impl Token {
         let jwk = set.get(kid).ok_or_else(|| SignatureFault::UnknownKid { kid: kid.to_owned() })?;
         let expected = jwk.key.algorithm();
         if alg != expected.as_str() {
-            return Err(SignatureFault::AlgorithmMismatch { alg: alg.to_owned(), kid: kid.to_owned(), expected });
+            return Err(SignatureFault::AlgorithmMismatch {
+                alg: alg.to_owned(),
+                kid: kid.to_owned(),
+                expected,
+            });
         }
         if holds(&jwk.key, alg, self.signing_input.as_bytes(), &self.signature) {
             Ok(jwk)
@@ -183,8 +192,8 @@ impl Token {
 }
 
 impl Token {
-    /// Whether `key` made the signature, whatever the header's kid: RS256, RS384, RS512, ES256, ES384 and ES512, which are what
-    /// AWS STS knows.
+    /// Whether `key` made the signature, whatever the header's kid: RS256, RS384, RS512, ES256,
+    /// ES384 and ES512, which are what AWS STS knows.
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
         let alg = self.alg().unwrap_or_default();
         let fits = alg == key.algorithm().as_str()
@@ -212,12 +221,15 @@ fn holds(key: &PublicKey, alg: &str, message: &[u8], signature: &[u8]) -> bool {
         Members::Ec { curve, point } => {
             let point = [&[4], point.as_ref()].concat();
             match curve {
-                Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point)
-                    .and_then(|key| key.verify(message, &p256::ecdsa::Signature::from_slice(signature)?)),
-                Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point)
-                    .and_then(|key| key.verify(message, &p384::ecdsa::Signature::from_slice(signature)?)),
-                Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point)
-                    .and_then(|key| key.verify(message, &p521::ecdsa::Signature::from_slice(signature)?)),
+                Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).and_then(|key| {
+                    key.verify(message, &p256::ecdsa::Signature::from_slice(signature)?)
+                }),
+                Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).and_then(|key| {
+                    key.verify(message, &p384::ecdsa::Signature::from_slice(signature)?)
+                }),
+                Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).and_then(|key| {
+                    key.verify(message, &p521::ecdsa::Signature::from_slice(signature)?)
+                }),
             }
             .is_ok()
         }
@@ -232,7 +244,9 @@ where
     let key = rsa::PublicKey::new_with_size_limits(number(n), number(e), 512..=8192);
     let signature = rsa::pkcs1v15::Signature::try_from(signature);
     match (key, signature) {
-        (Ok(key), Ok(signature)) => rsa::pkcs1v15::VerifyingKey::<D>::new(key).verify(message, &signature).is_ok(),
+        (Ok(key), Ok(signature)) => {
+            rsa::pkcs1v15::VerifyingKey::<D>::new(key).verify(message, &signature).is_ok()
+        }
         _ => false,
     }
 }

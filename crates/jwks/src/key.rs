@@ -10,8 +10,9 @@ use crate::{Error, KeyFault, pem};
 
 /// A key id, the `kid` of a JWK and of a token's header (RFC 7517 section 4.5).
 ///
-/// kube-apiserver uses the unpadded base64url SHA-256 of the key's SPKI DER; an external signer may use any string
-/// of at most 1024 characters, and the pod identity webhook's guide uses the empty one.
+/// kube-apiserver uses the unpadded base64url SHA-256 of the key's SPKI DER; an external signer may
+/// use any string of at most 1024 characters, and the pod identity webhook's guide uses the empty
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(String);
 
@@ -92,7 +93,8 @@ pub enum WeakKeys {
     Allow,
 }
 
-/// A public key that a token may be verified with: RSA, or EC on a named curve with its point on it.
+/// A public key that a token may be verified with: RSA, or EC on a named curve with its point on
+/// it.
 ///
 /// Its only contents are the public members of RFC 7518 sections 6.2.1 and 6.3.1.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -111,8 +113,9 @@ impl PublicKey {
     /// An RSA key from its big-endian modulus and exponent; leading zero bytes do not matter.
     ///
     /// # Errors
-    /// [`KeyFault`]: fewer than 2048 bits (unless weak ones are allowed; 512 is the least then) or more than 8192, an
-    /// even modulus, an exponent that is 1, even or larger than the modulus may be.
+    /// [`KeyFault`]: fewer than 2048 bits (unless weak ones are allowed; 512 is the least then) or
+    /// more than 8192, an even modulus, an exponent that is 1, even or larger than the modulus may
+    /// be.
     pub fn rsa(n: &[u8], e: &[u8], weak: WeakKeys) -> Result<Self, KeyFault> {
         let (n, e) = (strip_zeros(n), strip_zeros(e));
         let bits = bit_length(n);
@@ -140,16 +143,19 @@ impl PublicKey {
     pub fn ec(curve: Curve, sec1_point: &[u8]) -> Result<Self, KeyFault> {
         let fault = KeyFault::NotOnCurve { curve: curve.as_str() };
         let uncompressed = match curve {
-            Curve::P256 => p256::PublicKey::from_sec1_bytes(sec1_point).map(|key| uncompressed(sec1_point, &key)),
-            Curve::P384 => p384::PublicKey::from_sec1_bytes(sec1_point).map(|key| uncompressed(sec1_point, &key)),
-            Curve::P521 => p521::PublicKey::from_sec1_bytes(sec1_point).map(|key| uncompressed(sec1_point, &key)),
+            Curve::P256 => p256::PublicKey::from_sec1_bytes(sec1_point)
+                .map(|key| uncompressed(sec1_point, &key)),
+            Curve::P384 => p384::PublicKey::from_sec1_bytes(sec1_point)
+                .map(|key| uncompressed(sec1_point, &key)),
+            Curve::P521 => p521::PublicKey::from_sec1_bytes(sec1_point)
+                .map(|key| uncompressed(sec1_point, &key)),
         };
         let point = uncompressed.map_err(|_| fault)?;
         Ok(Self(Members::Ec { curve, point }))
     }
 
-    /// The kid that kube-apiserver gives this key: unpadded base64url of the SHA-256 of the SPKI DER
-    /// (kubernetes `pkg/serviceaccount/jwt.go`).
+    /// The kid that kube-apiserver gives this key: unpadded base64url of the SHA-256 of the SPKI
+    /// DER (kubernetes `pkg/serviceaccount/jwt.go`).
     pub fn kid(&self) -> KeyId {
         KeyId(Base64UrlUnpadded::encode_string(&Sha256::digest(self.to_spki_der())))
     }
@@ -219,21 +225,21 @@ impl Curve {
         }
     }
 
-    /// SPKI DER up to and with the `04` of an uncompressed point: id-ecPublicKey, the named curve, the bit string's head
-    /// (RFC 5480 section 2.1.1).
+    /// SPKI DER up to and with the `04` of an uncompressed point: id-ecPublicKey, the named curve,
+    /// the bit string's head (RFC 5480 section 2.1.1).
     fn spki_prefix(self) -> &'static [u8] {
         match self {
             Self::P256 => &[
-                0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
-                0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+                0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+                0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
             ],
             Self::P384 => &[
-                0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81,
-                0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04,
+                0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+                0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04,
             ],
             Self::P521 => &[
-                0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
-                0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04,
+                0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+                0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04,
             ],
         }
     }

@@ -52,7 +52,11 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
         };
         let line = first_line(after);
         let Some(label_end) = line.find(DASHES) else {
-            blocks.push(Block { label: line.trim(), encrypted: false, body: Err(BlockFault::Truncated) });
+            blocks.push(Block {
+                label: line.trim(),
+                encrypted: false,
+                body: Err(BlockFault::Truncated),
+            });
             rest = &after[line.len()..];
             continue;
         };
@@ -65,12 +69,17 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
             .and_then(|tail| tail.strip_prefix(label))
             .is_some_and(|tail| tail.starts_with(DASHES));
         let (headers, body) = split_headers(&content[..boundary]);
-        let encrypted =
-            headers.lines().any(|line| line.trim_start().starts_with("Proc-Type:") && line.contains("ENCRYPTED"));
+        let encrypted = headers
+            .lines()
+            .any(|line| line.trim_start().starts_with("Proc-Type:") && line.contains("ENCRYPTED"));
         let body = if ended { decode(body) } else { Err(BlockFault::Truncated) };
         blocks.push(Block { label, encrypted, body });
         // Behind an END line; in front of another BEGIN.
-        rest = if ended { &content[boundary + END.len() + label.len() + DASHES.len()..] } else { &content[boundary..] };
+        rest = if ended {
+            &content[boundary + END.len() + label.len() + DASHES.len()..]
+        } else {
+            &content[boundary..]
+        };
     }
     blocks
 }
@@ -103,7 +112,11 @@ pub(crate) fn write(label: &str, der: &[u8]) -> String {
 
 /// The first line, as far as a label may reach.
 fn first_line(text: &str) -> &str {
-    let end = text.char_indices().take(LONGEST_LABEL).find(|(_, c)| matches!(c, '\n' | '\r')).map(|(at, _)| at);
+    let end = text
+        .char_indices()
+        .take(LONGEST_LABEL)
+        .find(|(_, c)| matches!(c, '\n' | '\r'))
+        .map(|(at, _)| at);
     let longest = || text.char_indices().nth(LONGEST_LABEL).map_or(text.len(), |(at, _)| at);
     &text[..end.unwrap_or_else(longest)]
 }
@@ -119,7 +132,8 @@ fn decode(body: &str) -> Result<Vec<u8>, BlockFault> {
     decoded.ok().filter(|der| !der.is_empty()).ok_or(BlockFault::NotBase64)
 }
 
-/// `Key: value` lines before the first line without a colon (RFC 1421 section 4.4); base64 has no colon.
+/// `Key: value` lines before the first line without a colon (RFC 1421 section 4.4); base64 has no
+/// colon.
 fn split_headers(content: &str) -> (&str, &str) {
     match content.rfind(':') {
         None => ("", content),

@@ -49,8 +49,10 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
         return read_der(bytes, weak);
     }
     // What is not UTF-8 (text around the blocks, UTF-16) must still be recognized.
-    let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
-    let text = text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    let text =
+        std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+    let text =
+        text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_whitespace() || c == '\0');
     if text.is_empty() {
         return Err(Error::Empty);
     }
@@ -112,7 +114,9 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
         });
     }
     notes.extend(
-        unusable.into_iter().map(|(block, label, fault)| Note::Skipped { block, what: describe(label, &fault) }),
+        unusable
+            .into_iter()
+            .map(|(block, label, fault)| Note::Skipped { block, what: describe(label, &fault) }),
     );
     notes.sort_by_key(|note| match note {
         Note::PrivateKey { block } | Note::Skipped { block, .. } => *block,
@@ -121,7 +125,8 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
 }
 
 enum BlockVerdict {
-    /// Not a key, and nobody takes it for one: the named curve that `openssl ecparam -genkey` writes before the key.
+    /// Not a key, and nobody takes it for one: the named curve that `openssl ecparam -genkey`
+    /// writes before the key.
     Harmless,
     Unusable {
         label: &'static str,
@@ -154,8 +159,12 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
     let label = LABELS.into_iter().find(|known| *known == block.label).unwrap_or(UNUSUAL_LABEL);
     let mut der = match block.body {
         Ok(der) => der,
-        Err(BlockFault::NotBase64) => return Err(BlockVerdict::Unusable { label, fault: KeyFault::NotBase64 }),
-        Err(BlockFault::Truncated) => return Err(BlockVerdict::Unusable { label, fault: KeyFault::CutOff }),
+        Err(BlockFault::NotBase64) => {
+            return Err(BlockVerdict::Unusable { label, fault: KeyFault::NotBase64 });
+        }
+        Err(BlockFault::Truncated) => {
+            return Err(BlockVerdict::Unusable { label, fault: KeyFault::CutOff });
+        }
     };
     // OBJECT IDENTIFIER alone: EC PARAMETERS of a named curve.
     if label == "EC PARAMETERS" && der.first() == Some(&0x06) {
@@ -180,10 +189,16 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
 fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
     const SHOWN: usize = 5;
     match unusable {
-        [] => Error::Key { fault: KeyFault::Unsupported { what: "the parameters of a curve, and no key".to_owned() } },
+        [] => Error::Key {
+            fault: KeyFault::Unsupported {
+                what: "the parameters of a curve, and no key".to_owned(),
+            },
+        },
         [(_, _, fault)] => Error::Key { fault: fault.clone() },
         _ => {
-            let texts = unusable.iter().map(|(n, label, fault)| format!("block {n} is {}", describe(label, fault)));
+            let texts = unusable
+                .iter()
+                .map(|(n, label, fault)| format!("block {n} is {}", describe(label, fault)));
             let mut blocks: Vec<String> = texts.take(SHOWN).collect();
             if unusable.len() > SHOWN {
                 blocks.push(format!("and {} more", unusable.len() - SHOWN));
@@ -194,8 +209,13 @@ fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
 }
 
 fn describe(label: &str, fault: &KeyFault) -> String {
-    let mend = if matches!(fault, KeyFault::WeakRsa { .. }) { "; --allow-weak-keys takes it" } else { "" };
-    let labelled = if label == UNUSUAL_LABEL { format!("under {label}") } else { format!("labelled {label:?}") };
+    let mend =
+        if matches!(fault, KeyFault::WeakRsa { .. }) { "; --allow-weak-keys takes it" } else { "" };
+    let labelled = if label == UNUSUAL_LABEL {
+        format!("under {label}")
+    } else {
+        format!("labelled {label:?}")
+    };
     format!("{fault} ({labelled}){mend}")
 }
 
@@ -223,12 +243,16 @@ fn recognize(bytes: &[u8], text: &str) -> Error {
         || start.starts_with("<?xml")
         || start.starts_with('<')
     {
-        return not("HTML or XML", "the download has fetched a page instead; look at the URL that it came from");
+        return not(
+            "HTML or XML",
+            "the download has fetched a page instead; look at the URL that it came from",
+        );
     }
     if text.starts_with("eyJ") && (parts == 3 || parts == 5) {
         return not(
             "a token (JWT)",
-            "a token is signed with the key and does not hold it; give the API server's sa.pub, or judge the token with `issuerctl verify --token`",
+            "a token is signed with the key and does not hold it; give the API server's sa.pub, or \
+             judge the token with `issuerctl verify --token`",
         );
     }
     if ["ssh-rsa ", "ssh-ed25519 ", "ssh-dss ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]
@@ -241,11 +265,18 @@ fn recognize(bytes: &[u8], text: &str) -> Error {
     if start.contains("apiversion:") || start.contains("kind:") {
         return not(
             "a Kubernetes object in YAML",
-            "give --cluster NAME to read the Secret, or take the key out with `kubectl get secret NAME-sa -o jsonpath='{.data.tls\\.crt}' | base64 -d`",
+            "give --cluster NAME to read the Secret, or take the key out with `kubectl get secret \
+             NAME-sa -o jsonpath='{.data.tls\\.crt}' | base64 -d`",
         );
     }
-    if !text.contains('\n') && text.len() < 4096 && (text.starts_with('/') || text.starts_with("./")) {
-        return not("a file's path", "give the path itself to --key, or the file's contents on standard input");
+    if !text.contains('\n')
+        && text.len() < 4096
+        && (text.starts_with('/') || text.starts_with("./"))
+    {
+        return not(
+            "a file's path",
+            "give the path itself to --key, or the file's contents on standard input",
+        );
     }
     Error::Unrecognized
 }

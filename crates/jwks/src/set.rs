@@ -40,14 +40,14 @@ impl JwkSet {
         Self::from_entries(keys.into_iter().map(|key| Jwk { kid: key.kid(), key }))
     }
 
-    /// Reads a published document; any entry that AWS STS would trip over is refused, and any whose `alg` could not be written
-    /// again (RS384, RS512).
+    /// Reads a published document; any entry that AWS STS would trip over is refused, and any whose
+    /// `alg` could not be written again (RS384, RS512).
     ///
     /// A set without entries is read as such; callers that need keys look at [`JwkSet::is_empty`].
     ///
     /// # Errors
-    /// [`Error::NotJson`], [`Error::NotAJwkSet`], the first [`Error::Entry`], [`Error::KidConflict`],
-    /// [`Error::TooManyKeys`].
+    /// [`Error::NotJson`], [`Error::NotAJwkSet`], the first [`Error::Entry`],
+    /// [`Error::KidConflict`], [`Error::TooManyKeys`].
     pub fn parse(bytes: &[u8], weak: WeakKeys) -> Result<Self, Error> {
         let entries = Self::read_entries(bytes, weak, LargerHashes::Refuse)?;
         let entries: Result<Vec<Jwk>, Error> = entries.into_iter().map(|entry| entry.jwk).collect();
@@ -62,12 +62,21 @@ impl JwkSet {
         Self::read_entries(bytes, weak, LargerHashes::Accept)
     }
 
-    fn read_entries(bytes: &[u8], weak: WeakKeys, larger: LargerHashes) -> Result<Vec<Entry>, Error> {
+    fn read_entries(
+        bytes: &[u8],
+        weak: WeakKeys,
+        larger: LargerHashes,
+    ) -> Result<Vec<Entry>, Error> {
         let members = jwk::parse_set(bytes)?;
         let entry = |(number, value): (usize, Result<Members, JwkFault>)| {
-            let kid = value.as_ref().ok().and_then(|members| members.text("kid")).map(str::to_owned);
+            let kid =
+                value.as_ref().ok().and_then(|members| members.text("kid")).map(str::to_owned);
             let jwk = value.and_then(|members| jwk::read(&members, weak, larger));
-            Entry { number, jwk: jwk.map_err(|fault| Error::Entry { number, kid: kid.clone(), fault }), kid }
+            Entry {
+                number,
+                jwk: jwk.map_err(|fault| Error::Entry { number, kid: kid.clone(), fault }),
+                kid,
+            }
         };
         Ok((1..).zip(members).map(entry).collect())
     }
@@ -110,13 +119,15 @@ impl JwkSet {
         self.keys.iter().find(|jwk| jwk.kid.as_str() == kid)
     }
 
-    /// These entries, then those of `other` that are not here; an entry with the empty kid stays last.
+    /// These entries, then those of `other` that are not here; an entry with the empty kid stays
+    /// last.
     ///
     /// # Errors
     /// [`Error::KidConflict`] where both have a kid with different keys, [`Error::TooManyKeys`].
     pub fn union(&self, other: &Self) -> Result<Self, Error> {
         let both = self.keys.iter().chain(&other.keys);
-        let (named, unnamed): (Vec<&Jwk>, Vec<&Jwk>) = both.partition(|jwk| !jwk.kid.as_str().is_empty());
+        let (named, unnamed): (Vec<&Jwk>, Vec<&Jwk>) =
+            both.partition(|jwk| !jwk.kid.as_str().is_empty());
         Self::from_entries(named.into_iter().chain(unnamed).cloned())
     }
 
@@ -126,8 +137,9 @@ impl JwkSet {
         Self { keys: self.keys.iter().filter(|jwk| !other.keys.contains(jwk)).cloned().collect() }
     }
 
-    /// The set with a copy of its first key under the kid `""` at the end, as the webhook's guide makes it for the
-    /// tokens of clusters before Kubernetes 1.16; unchanged where it has such an entry.
+    /// The set with a copy of its first key under the kid `""` at the end, as the webhook's guide
+    /// makes it for the tokens of clusters before Kubernetes 1.16; unchanged where it has such an
+    /// entry.
     ///
     /// # Errors
     /// [`Error::TooManyKeys`].
@@ -145,7 +157,9 @@ impl JwkSet {
     /// The set without the entry that [`JwkSet::with_empty_kid`] adds.
     #[must_use]
     pub fn without_empty_kid(&self) -> Self {
-        Self { keys: self.keys.iter().filter(|jwk| !jwk.kid.as_str().is_empty()).cloned().collect() }
+        Self {
+            keys: self.keys.iter().filter(|jwk| !jwk.kid.as_str().is_empty()).cloned().collect(),
+        }
     }
 
     /// The algorithms of the keys, sorted and unique.

@@ -12,14 +12,16 @@ fn golden(path: &str) -> PathBuf {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let mut cases: Vec<_> = fs::read_dir(golden("cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<_> =
+        fs::read_dir(golden("cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.retain(|case| case.join("jwks.json").exists());
     assert!(cases.len() >= 7, "{cases:?}");
     cases
 }
 
 fn key_files(case: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.file_name().unwrap().to_string_lossy().starts_with("key-file-"));
     files.sort();
     files
@@ -30,7 +32,8 @@ fn the_jwk_set_is_byte_for_byte_the_api_servers() {
     for case in cases() {
         let mut set = JwkSet::default();
         for file in key_files(&case) {
-            set = set.union(&read(&fs::read(file).unwrap(), WeakKeys::Refuse).unwrap().set).unwrap();
+            set =
+                set.union(&read(&fs::read(file).unwrap(), WeakKeys::Refuse).unwrap().set).unwrap();
         }
         assert_eq!(set.to_json(), fs::read_to_string(case.join("jwks.json")).unwrap(), "{case:?}");
     }
@@ -48,9 +51,11 @@ fn a_published_set_is_read_and_written_as_it_was() {
 
 #[test]
 fn every_token_of_the_api_server_holds_with_its_keys_and_no_other() {
-    let other = JwkSet::parse(&fs::read(golden("cases/p384/jwks.json")).unwrap(), WeakKeys::Refuse).unwrap();
+    let other = JwkSet::parse(&fs::read(golden("cases/p384/jwks.json")).unwrap(), WeakKeys::Refuse)
+        .unwrap();
     for case in cases() {
-        let set = JwkSet::parse(&fs::read(case.join("jwks.json")).unwrap(), WeakKeys::Refuse).unwrap();
+        let set =
+            JwkSet::parse(&fs::read(case.join("jwks.json")).unwrap(), WeakKeys::Refuse).unwrap();
         let token = Token::parse(&fs::read_to_string(case.join("token.jwt")).unwrap()).unwrap();
         assert_eq!(token.verify(&set).unwrap().kid.as_str(), token.kid().unwrap(), "{case:?}");
         assert_eq!(token.verify(&other).is_ok(), case.ends_with("p384"), "{case:?}");
@@ -60,7 +65,9 @@ fn every_token_of_the_api_server_holds_with_its_keys_and_no_other() {
 #[test]
 fn the_guides_empty_kid_is_a_copy_of_the_first_key_and_last() {
     for size in ["rsa2048", "rsa3072", "rsa4096"] {
-        let guide = fs::read(golden(&format!("cases/webhook-keygen-with-empty-kid/{size}.keys.json"))).unwrap();
+        let guide =
+            fs::read(golden(&format!("cases/webhook-keygen-with-empty-kid/{size}.keys.json")))
+                .unwrap();
         let guide = JwkSet::parse(&guide, WeakKeys::Refuse).unwrap();
         let first = JwkSet::from_keys([guide.keys()[0].key.clone()]).unwrap();
         assert_eq!(first.with_empty_kid().unwrap(), guide, "{size}");
@@ -108,17 +115,22 @@ fn every_encoding_has_the_api_servers_verdict_and_kid() {
             }
             (Some(Err(())), true) => {
                 assert!(reading.is_err(), "{file}");
-                let allowed = read(&fs::read(golden("encodings").join(file)).unwrap(), WeakKeys::Allow).expect(file);
+                let allowed =
+                    read(&fs::read(golden("encodings").join(file)).unwrap(), WeakKeys::Allow)
+                        .expect(file);
                 assert!(served.ends_with(&kids(&allowed)[0]), "{file}");
             }
             (None, true) => {
-                let mut expected: Vec<&str> = served.split(' ').map(|k| k.rsplit('/').next().unwrap()).collect();
+                let mut expected: Vec<&str> =
+                    served.split(' ').map(|k| k.rsplit('/').next().unwrap()).collect();
                 expected.dedup();
                 let found = kids(reading.as_ref().expect(file));
                 assert_eq!(found, expected, "{file}");
             }
             (None, false) => assert!(reading.is_err(), "{file}: {reading:?}"),
-            (exception, accepted) => panic!("{file}: {exception:?} does not differ from {accepted}"),
+            (exception, accepted) => {
+                panic!("{file}: {exception:?} does not differ from {accepted}")
+            }
         }
     }
     assert!(rows > 80, "{rows}");
@@ -134,7 +146,11 @@ fn openssl_sees_the_same_numbers_and_kids() {
         let json = read(&fs::read(golden(file)).unwrap(), WeakKeys::Refuse).unwrap().set.to_json();
         let entry = &serde_json::from_str::<serde_json::Value>(&json).unwrap()["keys"][0];
         let members = if entry["kty"] == "RSA" { ["n", "e"] } else { ["x", "y"] };
-        assert_eq!([&entry["kid"], &entry[members[0]], &entry[members[1]]], [kid, first, second], "{file}");
+        assert_eq!(
+            [&entry["kid"], &entry[members[0]], &entry[members[1]]],
+            [kid, first, second],
+            "{file}"
+        );
     }
     assert!(rows > 12, "{rows}");
 }

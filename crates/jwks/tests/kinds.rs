@@ -3,7 +3,8 @@
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use issuer_jwks::{
-    Curve, Error, JwkFault, JwkSet, KeyFault, KeyKind, Note, PublicKey, Token, TokenFault, WeakKeys, generate, read,
+    Curve, Error, JwkFault, JwkSet, KeyFault, KeyKind, Note, PublicKey, Token, TokenFault,
+    WeakKeys, generate, read,
 };
 
 fn golden(path: &str) -> Vec<u8> {
@@ -28,7 +29,8 @@ fn pem(label: &str, der: &[u8]) -> String {
 /// SEQUENCE { SEQUENCE { OID, parameters }, BIT STRING { point } }, short lengths.
 fn ec_spki(parameters: &[u8], point: &[u8]) -> Vec<u8> {
     let oid = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-    let algorithm = [&[0x30, (oid.len() + parameters.len()) as u8], oid.as_slice(), parameters].concat();
+    let algorithm =
+        [&[0x30, (oid.len() + parameters.len()) as u8], oid.as_slice(), parameters].concat();
     let bits = [&[0x03, point.len() as u8 + 1, 0x00], point].concat();
     [&[0x30, (algorithm.len() + bits.len()) as u8], algorithm.as_slice(), &bits].concat()
 }
@@ -81,9 +83,15 @@ fn a_block_that_is_no_use_is_named_with_its_number() {
 fn a_cut_off_block_is_an_error_alone_and_a_note_beside_a_whole_one() {
     let whole = text("encodings/rsa2048.spki.pem");
     let cut = &whole[..whole.len() / 2];
-    assert!(matches!(read(cut.as_bytes(), WeakKeys::Refuse), Err(Error::Truncated { block: 1, .. })));
+    assert!(matches!(
+        read(cut.as_bytes(), WeakKeys::Refuse),
+        Err(Error::Truncated { block: 1, .. })
+    ));
     let mismatch = whole.replace("END PUBLIC KEY", "END CERTIFICATE");
-    assert!(matches!(read(mismatch.as_bytes(), WeakKeys::Refuse), Err(Error::Truncated { block: 1, .. })));
+    assert!(matches!(
+        read(mismatch.as_bytes(), WeakKeys::Refuse),
+        Err(Error::Truncated { block: 1, .. })
+    ));
     // kube-apiserver takes the whole one.
     for (bundle, number) in [(whole.clone() + cut, 2), (cut.to_owned() + "\n" + &whole, 1)] {
         let reading = read(bundle.as_bytes(), WeakKeys::Refuse).unwrap();
@@ -107,8 +115,8 @@ fn no_part_of_a_private_key_is_in_any_message() {
         format!("-----BEGIN {body}-----\n{body}\n-----END {body}-----\n{public}"),
     ] {
         let said = format!("{:?} ", read(damaged.as_bytes(), WeakKeys::Refuse));
-        let shown =
-            read(damaged.as_bytes(), WeakKeys::Refuse).map_or_else(|error| error.to_string(), |_| String::new());
+        let shown = read(damaged.as_bytes(), WeakKeys::Refuse)
+            .map_or_else(|error| error.to_string(), |_| String::new());
         assert!(!said.contains(&body[..20]) && !shown.contains(&body[..20]), "{said} {shown}");
     }
 }
@@ -134,7 +142,8 @@ fn a_text_of_begin_lines_alone_is_read_in_linear_time() {
 fn a_label_or_header_that_lies_does_not_matter() {
     let der = generate(KeyKind::P256).unwrap().public.to_spki_der();
     let odd = pem("OPENSSH PRIVATE KEY", &der);
-    let encrypted = pem("PUBLIC KEY", &der).replacen("-----\n", "-----\nProc-Type: 4,ENCRYPTED\n\n", 1);
+    let encrypted =
+        pem("PUBLIC KEY", &der).replacen("-----\n", "-----\nProc-Type: 4,ENCRYPTED\n\n", 1);
     let braces = "{ not JSON }\n".to_owned() + &pem("PUBLIC KEY", &der);
     for text in [odd, encrypted, braces] {
         assert_eq!(read(text.as_bytes(), WeakKeys::Refuse).unwrap().set.keys().len(), 1, "{text}");
@@ -169,15 +178,24 @@ fn an_rsa_key_out_of_bounds_is_refused_with_the_reason() {
     even[255] = 0xfe;
     assert_eq!(PublicKey::rsa(&even, &[3], WeakKeys::Refuse), Err(KeyFault::EvenModulus));
     assert!(PublicKey::rsa(&modulus(1024), &[3], WeakKeys::Allow).is_ok());
-    assert_eq!(PublicKey::rsa(&modulus(256), &[3], WeakKeys::Allow), Err(KeyFault::WeakRsa { bits: 256 }));
+    assert_eq!(
+        PublicKey::rsa(&modulus(256), &[3], WeakKeys::Allow),
+        Err(KeyFault::WeakRsa { bits: 256 })
+    );
 }
 
 #[test]
 fn a_point_off_the_curve_and_other_curves_are_refused() {
     let p256 = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
     let mut off = vec![4; 65];
-    assert_eq!(fault(pem("PUBLIC KEY", &ec_spki(&p256, &off)).as_bytes()), KeyFault::NotOnCurve { curve: "P-256" });
-    assert_eq!(fault(pem("PUBLIC KEY", &ec_spki(&p256, &[0])).as_bytes()), KeyFault::NotOnCurve { curve: "P-256" });
+    assert_eq!(
+        fault(pem("PUBLIC KEY", &ec_spki(&p256, &off)).as_bytes()),
+        KeyFault::NotOnCurve { curve: "P-256" }
+    );
+    assert_eq!(
+        fault(pem("PUBLIC KEY", &ec_spki(&p256, &[0])).as_bytes()),
+        KeyFault::NotOnCurve { curve: "P-256" }
+    );
     off.truncate(57);
     for (curve, says) in [
         (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21][..], "P-224"),
@@ -195,8 +213,8 @@ fn a_point_off_the_curve_and_other_curves_are_refused() {
 #[test]
 fn rsa_pss_is_refused() {
     let der = [
-        0x30, 0x13, 0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a, 0x03, 0x04, 0x00,
-        0x30, 0x01, 0x00,
+        0x30, 0x13, 0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a,
+        0x03, 0x04, 0x00, 0x30, 0x01, 0x00,
     ];
     assert_eq!(fault(pem("PUBLIC KEY", &der).as_bytes()), KeyFault::RsaPss);
 }
@@ -251,12 +269,16 @@ fn people_are_told_what_they_gave() {
 fn a_base64_copy_of_a_pem_is_read_as_a_secret_shows_it() {
     let key = text("encodings/p256.spki.pem");
     let copied = Base64::encode_string(key.as_bytes());
-    assert_eq!(read(copied.as_bytes(), WeakKeys::Refuse).unwrap(), read(key.as_bytes(), WeakKeys::Refuse).unwrap());
+    assert_eq!(
+        read(copied.as_bytes(), WeakKeys::Refuse).unwrap(),
+        read(key.as_bytes(), WeakKeys::Refuse).unwrap()
+    );
 }
 
 #[test]
 fn an_entry_that_sts_would_trip_over_is_refused_by_its_member() {
-    let rsa: serde_json::Value = serde_json::from_slice(&golden("cases/rsa2048/jwks.json")).unwrap();
+    let rsa: serde_json::Value =
+        serde_json::from_slice(&golden("cases/rsa2048/jwks.json")).unwrap();
     let ec: serde_json::Value = serde_json::from_slice(&golden("cases/p256/jwks.json")).unwrap();
     let with = |set: &serde_json::Value, member: &str, value: serde_json::Value| {
         let mut set = set.clone();
@@ -295,10 +317,16 @@ fn an_entry_that_sts_would_trip_over_is_refused_by_its_member() {
         (with(&rsa, "x5c", serde_json::json!(["AAAA"])), "x5c"),
     ] {
         let error = JwkSet::parse(document.as_bytes(), WeakKeys::Refuse).unwrap_err();
-        assert!(matches!(error, Error::Entry { number: 1, .. }) && error.to_string().contains(says), "{says}: {error}");
+        assert!(
+            matches!(error, Error::Entry { number: 1, .. }) && error.to_string().contains(says),
+            "{says}: {error}"
+        );
     }
     for member in ["alg", "use"] {
-        assert!(JwkSet::parse(with(&rsa, member, "-".into()).as_bytes(), WeakKeys::Refuse).is_ok(), "{member}");
+        assert!(
+            JwkSet::parse(with(&rsa, member, "-".into()).as_bytes(), WeakKeys::Refuse).is_ok(),
+            "{member}"
+        );
     }
     assert!(
         JwkSet::parse(with(&rsa, "kid", "signer/2026".into()).as_bytes(), WeakKeys::Refuse)
@@ -313,7 +341,10 @@ fn a_member_given_twice_is_refused() {
     let set = text("cases/rsa2048/jwks.json");
     let twice = set.replacen("{\"use\":\"sig\",", "{\"use\":\"sig\",\"use\":\"sig\",", 1);
     let error = JwkSet::parse(twice.as_bytes(), WeakKeys::Refuse).unwrap_err();
-    assert!(matches!(error, Error::Entry { fault: JwkFault::DuplicateMember { .. }, .. }), "{error}");
+    assert!(
+        matches!(error, Error::Entry { fault: JwkFault::DuplicateMember { .. }, .. }),
+        "{error}"
+    );
     assert!(JwkSet::parse(br#"{"keys":[],"keys":[]}"#, WeakKeys::Refuse).is_err());
     assert!(JwkSet::parse(br#"{"keys":[]}"#, WeakKeys::Refuse).unwrap().is_empty());
 }
@@ -324,9 +355,14 @@ fn one_kid_means_one_key() {
     let (rsa, ec) = (rsa.trim_end_matches("]}"), ec.trim_start_matches("{\"keys\":["));
     let both = format!("{rsa},{ec}");
     assert_eq!(JwkSet::parse(both.as_bytes(), WeakKeys::Refuse).unwrap().keys().len(), 2);
-    let clash =
-        both.replace("SBN8ffZ7MG-ALzH7qnO08GY35zgc3cMXzlSnLjQlyfs", "HSsv1GH636Pc9xR4JZOxMXKRXUODPrcRvki4Be1MKlo");
-    assert!(matches!(JwkSet::parse(clash.as_bytes(), WeakKeys::Refuse), Err(Error::KidConflict { .. })));
+    let clash = both.replace(
+        "SBN8ffZ7MG-ALzH7qnO08GY35zgc3cMXzlSnLjQlyfs",
+        "HSsv1GH636Pc9xR4JZOxMXKRXUODPrcRvki4Be1MKlo",
+    );
+    assert!(matches!(
+        JwkSet::parse(clash.as_bytes(), WeakKeys::Refuse),
+        Err(Error::KidConflict { .. })
+    ));
 }
 
 #[test]
@@ -346,9 +382,14 @@ fn more_than_a_hundred_keys_of_a_type_are_refused() {
 
 #[test]
 fn a_kid_is_escaped_as_go_does() {
-    let set = text("cases/p256/jwks.json").replace("SBN8ffZ7MG-ALzH7qnO08GY35zgc3cMXzlSnLjQlyfs", "a&b<c>\\u2028\\\"");
+    let set = text("cases/p256/jwks.json")
+        .replace("SBN8ffZ7MG-ALzH7qnO08GY35zgc3cMXzlSnLjQlyfs", "a&b<c>\\u2028\\\"");
     let set = JwkSet::parse(set.as_bytes(), WeakKeys::Refuse).unwrap();
-    assert!(set.to_json().contains(r#""kid":"a\u0026b\u003cc\u003e\u2028\"""#), "{}", set.to_json());
+    assert!(
+        set.to_json().contains(r#""kid":"a\u0026b\u003cc\u003e\u2028\"""#),
+        "{}",
+        set.to_json()
+    );
     assert_eq!(JwkSet::parse(set.to_json().as_bytes(), WeakKeys::Refuse).unwrap(), set);
 }
 
@@ -380,7 +421,8 @@ fn a_text_that_is_no_token_is_named() {
 fn a_token_whose_signature_does_not_hold_is_refused() {
     let set = JwkSet::parse(&golden("cases/p256/jwks.json"), WeakKeys::Refuse).unwrap();
     let token = text("cases/p256/token.jwt");
-    let [header, claims, signature]: [&str; 3] = token.trim().split('.').collect::<Vec<_>>().try_into().unwrap();
+    let [header, claims, signature]: [&str; 3] =
+        token.trim().split('.').collect::<Vec<_>>().try_into().unwrap();
     let header_with = |json: &str| Base64UrlUnpadded::encode_string(json.as_bytes());
     let kid = set.keys()[0].kid.as_str();
     for (header, says) in [
@@ -401,6 +443,8 @@ fn a_token_whose_signature_does_not_hold_is_refused() {
         }
     }
     for signature in ["", "AAAA", &signature[..84]] {
-        assert!(Token::parse(&format!("{header}.{claims}.{signature}")).unwrap().verify(&set).is_err());
+        assert!(
+            Token::parse(&format!("{header}.{claims}.{signature}")).unwrap().verify(&set).is_err()
+        );
     }
 }

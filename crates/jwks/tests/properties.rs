@@ -8,31 +8,35 @@ use proptest::prelude::*;
 
 static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let folder = format!("{}/../../fixtures/golden/encodings", env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
 });
 
 static EC: LazyLock<JwkSet> = LazyLock::new(|| {
-    let path = format!("{}/../../fixtures/golden/cases/multi-all-six/jwks.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/../../fixtures/golden/cases/multi-all-six/jwks.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     JwkSet::parse(&std::fs::read(path).unwrap(), WeakKeys::Refuse).unwrap()
 });
 
 fn rsa_keys() -> impl Strategy<Value = PublicKey> {
-    (prop::collection::vec(any::<u8>(), 256..512), prop::sample::select(vec![3u32, 17, 65537])).prop_map(
-        |(mut n, e)| {
+    (prop::collection::vec(any::<u8>(), 256..512), prop::sample::select(vec![3u32, 17, 65537]))
+        .prop_map(|(mut n, e)| {
             n[0] |= 0x80;
             *n.last_mut().unwrap() |= 1;
             PublicKey::rsa(&n, &e.to_be_bytes(), WeakKeys::Refuse).unwrap()
-        },
-    )
+        })
 }
 
 /// RSA keys of any size, and the golden EC keys among them.
 fn sets() -> impl Strategy<Value = JwkSet> {
     let ec = prop::sample::subsequence(EC.keys().to_vec(), 0..=6);
-    (prop::collection::vec(rsa_keys(), 0..4), ec)
-        .prop_map(|(rsa, ec)| JwkSet::from_keys(rsa.into_iter().chain(ec.into_iter().map(|jwk| jwk.key))).unwrap())
+    (prop::collection::vec(rsa_keys(), 0..4), ec).prop_map(|(rsa, ec)| {
+        JwkSet::from_keys(rsa.into_iter().chain(ec.into_iter().map(|jwk| jwk.key))).unwrap()
+    })
 }
 
 proptest! {

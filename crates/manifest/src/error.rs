@@ -50,9 +50,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Text { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
-            Self::Key { .. } => {
-                Some("put the public key into a file of its own, and name it: keys: [{file: sa.pub}]".to_owned())
-            }
+            Self::Key { .. } => Some(
+                "put the public key into a file of its own, and name it: keys: [{file: sa.pub}]"
+                    .to_owned(),
+            ),
             Self::Disagree { .. } => {
                 Some("what issuers share says the same in both; else give each its own".to_owned())
             }

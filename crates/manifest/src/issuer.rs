@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use issuer_aws::{
-    AccountId, Audience, Documents, PolicyArn, RoleName, RolePath, ServiceAccountPattern, Tags, Thumbprint,
-};
 use issuer_cluster::{ClusterName, Namespace};
 use issuer_discovery::{IssuerUrl, Shape};
+use issuer_iam::{
+    AccountId, Audience, Documents, PolicyArn, RoleName, RolePath, ServiceAccountPattern, Tags,
+    Thumbprint,
+};
 use issuer_publish::{AccessMode, BucketName, Prefix, S3Location};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -172,7 +173,8 @@ pub struct S3Store {
     /// Make the bucket where it is not there.
     #[serde(default)]
     pub create_bucket: bool,
-    /// How the world may read: a bucket policy, object ACLs, or something else that serves the bucket.
+    /// How the world may read: a bucket policy, object ACLs, or something else that serves the
+    /// bucket.
     #[serde(default, deserialize_with = "text::access")]
     #[schemars(with = "String", extend("enum" = ["policy", "acl", "none"], "default" = "policy"))]
     pub access: AccessMode,
@@ -202,7 +204,8 @@ pub struct Provider {
     /// Tags to be set.
     #[serde(default, deserialize_with = "text::tags")]
     pub tags: Tags,
-    /// Thumbprints to be set, auto being the top of the certificate chain as served; only a private CA needs one.
+    /// Thumbprints to be set, auto being the top of the certificate chain as served; only a private
+    /// CA needs one.
     #[serde(default, deserialize_with = "text::each")]
     #[schemars(with = "Vec<String>")]
     pub thumbprints: Vec<ThumbprintSource>,
@@ -217,8 +220,8 @@ pub enum ThumbprintSource {
     Given(Thumbprint),
 }
 
-/// A role that service accounts may assume. What issuerctl added earlier and is not listed any more is taken away; what
-/// others added stays.
+/// A role that service accounts may assume. What issuerctl added earlier and is not listed any more
+/// is taken away; what others added stays.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Role {
@@ -252,7 +255,10 @@ pub struct Role {
     pub path: Option<RolePath>,
     /// Permissions boundary; one that is there stays where none is given.
     #[serde(default, deserialize_with = "text::optional")]
-    #[schemars(with = "Option<String>", regex(pattern = "^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/."))]
+    #[schemars(
+        with = "Option<String>",
+        regex(pattern = "^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.")
+    )]
     pub permissions_boundary: Option<PolicyArn>,
     /// The longest session, in seconds; the one that is there stays where none is given.
     #[serde(default, deserialize_with = "text::session")]
@@ -288,7 +294,11 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
         let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        if (1..=63).contains(&text.len()) && text.bytes().all(inner) && text.starts_with(ends) && text.ends_with(ends) {
+        if (1..=63).contains(&text.len())
+            && text.bytes().all(inner)
+            && text.starts_with(ends)
+            && text.ends_with(ends)
+        {
             Ok(Self(text.to_owned()))
         } else {
             Err("a name has 1 to 63 lower-case letters, digits, hyphens and dots")
@@ -303,7 +313,7 @@ impl fmt::Display for Name {
 }
 
 impl FromStr for ThumbprintSource {
-    type Err = issuer_aws::Error;
+    type Err = issuer_iam::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Given) }

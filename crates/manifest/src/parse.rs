@@ -12,8 +12,9 @@ const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
 /// How alike a known name must be to be suggested (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
 
-/// Reads one or more YAML documents (or JSON, which is YAML). What does not fit is named with line and column; the text itself
-/// is not repeated, since somebody may have given a key in place of the file.
+/// Reads one or more YAML documents (or JSON, which is YAML). What does not fit is named with line
+/// and column; the text itself is not repeated, since somebody may have given a key in place of the
+/// file.
 ///
 /// # Errors
 /// [`Error::Text`], [`Error::Key`], [`Error::Empty`], [`Error::Unfit`].
@@ -27,8 +28,8 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     // Of an account's id the zero in front counts, and `on` is a word.
     options.leading_zero_numbers_as_strings = true;
     options.strict_booleans = true;
-    let issuers: Vec<Issuer> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| unreadable(&error))?;
+    let issuers: Vec<Issuer> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| unreadable(&error))?;
     if issuers.is_empty() {
         return Err(Error::Empty);
     }
@@ -42,15 +43,19 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     Ok(issuers)
 }
 
-/// Whether issuers that are applied together want the same of what they share: a place to publish to, a role, a policy of the
-/// account.
+/// Whether issuers that are applied together want the same of what they share: a place to publish
+/// to, a role, a policy of the account.
 ///
 /// # Errors
 /// [`Error::Disagree`].
 pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
     for (index, issuer) in issuers.iter().enumerate() {
         for other in &issuers[..index] {
-            let both = |what| Error::Disagree { one: other.name().to_owned(), other: issuer.name().to_owned(), what };
+            let both = |what| Error::Disagree {
+                one: other.name().to_owned(),
+                other: issuer.name().to_owned(),
+                what,
+            };
             if let (Some(place), Some(theirs)) = (place(issuer), place(other))
                 && place == theirs
             {
@@ -69,7 +74,9 @@ pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
 /// For people, and to tell two of them apart.
 fn place(issuer: &Issuer) -> Option<String> {
     match issuer.spec.store.as_ref()? {
-        StoreSpec::S3(s3) => Some(format!("{}{}", s3.location(), s3.endpoint_url.as_deref().unwrap_or_default())),
+        StoreSpec::S3(s3) => {
+            Some(format!("{}{}", s3.location(), s3.endpoint_url.as_deref().unwrap_or_default()))
+        }
         StoreSpec::Folder(folder) => Some(folder.display().to_string()),
     }
 }
@@ -87,18 +94,26 @@ fn difference(a: &Role, b: &Role) -> Option<String> {
             return Some(format!("the policy {name}"));
         }
     }
-    let differs = |differs: bool, what: &str| differs.then(|| format!("the role {}: {what}", a.name));
+    let differs =
+        |differs: bool, what: &str| differs.then(|| format!("the role {}: {what}", a.name));
     if !same_role {
         return None;
     }
-    let inline =
-        a.inline_policies.iter().any(|(name, document)| b.inline_policies.get(name).is_some_and(|o| o != document));
-    let tags = a.tags.iter().any(|(key, value)| b.tags.get(key).is_some_and(|other| other != value));
+    let inline = a
+        .inline_policies
+        .iter()
+        .any(|(name, document)| b.inline_policies.get(name).is_some_and(|o| o != document));
+    let tags =
+        a.tags.iter().any(|(key, value)| b.tags.get(key).is_some_and(|other| other != value));
     differs(inline, "inline policies")
         .or_else(|| differs(tags, "tags"))
         .or_else(|| differs(a.path != b.path, "path"))
-        .or_else(|| differs(clash(&a.permissions_boundary, &b.permissions_boundary), "permissionsBoundary"))
-        .or_else(|| differs(clash(&a.max_session_duration, &b.max_session_duration), "maxSessionDuration"))
+        .or_else(|| {
+            differs(clash(&a.permissions_boundary, &b.permissions_boundary), "permissionsBoundary")
+        })
+        .or_else(|| {
+            differs(clash(&a.max_session_duration, &b.max_session_duration), "maxSessionDuration")
+        })
 }
 
 fn check(issuer: &Issuer) -> Result<(), Error> {
@@ -107,7 +122,10 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
         return Err(unfit(issuer, "a store without keys: there is nothing to publish"));
     }
     if spec.store.is_none() && !spec.keys.is_empty() {
-        return Err(unfit(issuer, "keys without a store: say where they are published, or leave them out"));
+        return Err(unfit(
+            issuer,
+            "keys without a store: say where they are published, or leave them out",
+        ));
     }
     if spec.issuer.is_none() && !matches!(spec.store, Some(crate::StoreSpec::S3(_))) {
         return Err(unfit(issuer, "spec.issuer is needed, since no S3 store says it"));
@@ -120,10 +138,16 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
         }
     }
     let mut policies = BTreeSet::new();
-    for (role, policy) in spec.roles.iter().flat_map(|role| role.managed_policies.keys().map(move |name| (role, name)))
+    for (role, policy) in spec
+        .roles
+        .iter()
+        .flat_map(|role| role.managed_policies.keys().map(move |name| (role, name)))
     {
         if !policies.insert(policy.to_ascii_lowercase()) {
-            let reason = format!("two roles make the policy {policy}; {} can attach it by its ARN instead", role.name);
+            let reason = format!(
+                "two roles make the policy {policy}; {} can attach it by its ARN instead",
+                role.name
+            );
             return Err(unfit(issuer, &reason));
         }
     }
@@ -141,14 +165,17 @@ fn unfit(issuer: &Issuer, reason: &str) -> Error {
 
 fn unreadable(error: &YamlError) -> Error {
     let error = error.without_snippet();
-    let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
+    let (line, column) =
+        error.location().map_or((1, 1), |location| (location.line(), location.column()));
     let (reason, near) = match error {
-        YamlError::SerdeUnknownField { field, expected, .. } => {
-            (format!("there is no {field:?} here; there is {}", expected.join(", ")), nearest(field, expected))
-        }
-        YamlError::SerdeUnknownVariant { variant, expected, .. } => {
-            (format!("{variant:?} is not known here; there is {}", expected.join(", ")), nearest(variant, expected))
-        }
+        YamlError::SerdeUnknownField { field, expected, .. } => (
+            format!("there is no {field:?} here; there is {}", expected.join(", ")),
+            nearest(field, expected),
+        ),
+        YamlError::SerdeUnknownVariant { variant, expected, .. } => (
+            format!("{variant:?} is not known here; there is {}", expected.join(", ")),
+            nearest(variant, expected),
+        ),
         YamlError::SerdeMissingField { field, .. } => (format!("{field:?} is missing"), None),
         YamlError::DuplicateMappingKey { key, .. } => {
             (format!("{:?} stands there twice", key.as_deref().unwrap_or_default()), None)
@@ -168,7 +195,10 @@ fn plainly(text: &str) -> Option<&'static str> {
     let words = [
         ("expected sequence start", "a list is needed here"),
         ("expected mapping start", "names with values are needed here, such as kind: Issuer"),
-        ("expected end of mapping after enum variant value", "one of these at a time: write an entry for each"),
+        (
+            "expected end of mapping after enum variant value",
+            "one of these at a time: write an entry for each",
+        ),
         ("cannot deserialize null into string", "a text is needed here, and there is none"),
         ("invalid u32", "a whole number is needed here"),
     ];

@@ -1,18 +1,21 @@
-//! From the file's texts to types that carry their rules; what does not fit is named where it stands.
+//! From the file's texts to types that carry their rules; what does not fit is named where it
+//! stands.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use issuer_aws::{Documents, PolicyName, Tag, Tags};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
+use issuer_iam::{Documents, PolicyName, Tag, Tags};
 use issuer_publish::AccessMode;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 /// A text that its type reads.
-pub(crate) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Parsed::deserialize(deserializer)?.0)
 }
 
@@ -54,7 +57,9 @@ where
 }
 
 /// An issuer that IAM takes, too: without a port.
-pub(crate) fn issuer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IssuerUrl>, D::Error> {
+pub(crate) fn issuer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<IssuerUrl>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| IssuerUrl::parse(&text, Ports::Refuse).map_err(D::Error::custom)).transpose()
 }
@@ -88,7 +93,8 @@ pub(crate) fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 
 pub(crate) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
     let pairs = BTreeMap::<String, String>::deserialize(deserializer)?;
-    let tag = |(key, value): (String, String)| Tag::new(&key, &value).map(|tag| (tag.key, tag.value));
+    let tag =
+        |(key, value): (String, String)| Tag::new(&key, &value).map(|tag| (tag.key, tag.value));
     pairs.into_iter().map(tag).collect::<Result<Tags, _>>().map_err(D::Error::custom)
 }
 
@@ -107,10 +113,15 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
-/// Something that is there: a name without a value says nothing, and is no way to leave something out.
-pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// Something that is there: a name without a value says nothing, and is no way to leave something
+/// out.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     match Option::<T>::deserialize(deserializer)? {
-        None => Err(D::Error::custom("there is nothing behind it: write {} for the usual, or leave the name out")),
+        None => Err(D::Error::custom(
+            "there is nothing behind it: write {} for the usual, or leave the name out",
+        )),
         present => Ok(present),
     }
 }
@@ -118,11 +129,18 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializ
 /// IAM's values are texts, and a number in YAML has lost how it was written.
 fn with_texts(value: Value) -> Result<Value, &'static str> {
     Ok(match value {
-        Value::Number(number) if number.is_f64() => return Err("a policy has texts: write this number between quotes"),
+        Value::Number(number) if number.is_f64() => {
+            return Err("a policy has texts: write this number between quotes");
+        }
         Value::Number(number) => Value::String(number.to_string()),
-        Value::Array(list) => Value::Array(list.into_iter().map(with_texts).collect::<Result<_, _>>()?),
+        Value::Array(list) => {
+            Value::Array(list.into_iter().map(with_texts).collect::<Result<_, _>>()?)
+        }
         Value::Object(members) => Value::Object(
-            members.into_iter().map(|(name, value)| Ok((name, with_texts(value)?))).collect::<Result<_, &str>>()?,
+            members
+                .into_iter()
+                .map(|(name, value)| Ok((name, with_texts(value)?)))
+                .collect::<Result<_, &str>>()?,
         ),
         other => other,
     })
@@ -134,7 +152,7 @@ struct Policy(Value);
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let document = with_texts(Value::deserialize(deserializer)?).map_err(D::Error::custom)?;
-        issuer_aws::check_permissions(&document).map_err(D::Error::custom)?;
+        issuer_iam::check_permissions(&document).map_err(D::Error::custom)?;
         Ok(Self(document))
     }
 }

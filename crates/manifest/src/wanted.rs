@@ -1,7 +1,7 @@
 //! From the file to what is wanted of IAM.
 
-use issuer_aws::{AccountId, ProviderSpec, RoleSpec, Thumbprint, Trust};
 use issuer_discovery::{IssuerUrl, Partition};
+use issuer_iam::{AccountId, ProviderSpec, RoleSpec, Thumbprint, Trust};
 
 use crate::issuer::default_audiences;
 use crate::{Issuer, Provider, Role, ThumbprintSource};
@@ -16,9 +16,10 @@ pub struct Wanted {
 }
 
 impl Issuer {
-    /// What an account must have for this issuer. `top_of_chain` stands in for thumbprints that are `auto`, which are left out
-    /// without it. Lists that the file leaves out are empty, so that what issuerctl added earlier goes; path, boundary and
-    /// session that it leaves out stay as they are.
+    /// What an account must have for this issuer. `top_of_chain` stands in for thumbprints that are
+    /// `auto`, which are left out without it. Lists that the file leaves out are empty, so that
+    /// what issuerctl added earlier goes; path, boundary and session that it leaves out stay as
+    /// they are.
     pub fn wanted(
         &self,
         issuer: &IssuerUrl,
@@ -33,7 +34,8 @@ impl Issuer {
             thumbprints: thumbprints(provider, top_of_chain),
             prune: false,
         });
-        let usual = provider.as_ref().map_or_else(default_audiences, |provider| provider.audiences.clone());
+        let usual =
+            provider.as_ref().map_or_else(default_audiences, |provider| provider.audiences.clone());
         let role = |role: &Role| RoleSpec {
             name: role.name.clone(),
             trust: Trust {
@@ -57,7 +59,11 @@ impl Issuer {
 
     /// Whether a thumbprint of the provider is `auto`.
     pub fn needs_top_of_chain(&self) -> bool {
-        self.spec.provider.iter().flat_map(|provider| &provider.thumbprints).any(|t| *t == ThumbprintSource::Auto)
+        self.spec
+            .provider
+            .iter()
+            .flat_map(|provider| &provider.thumbprints)
+            .any(|t| *t == ThumbprintSource::Auto)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Files as people write them, and as they get them wrong.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use issuer_aws::DEFAULT_AUDIENCE;
 use issuer_discovery::{IssuerUrl, Partition, Ports};
+use issuer_iam::DEFAULT_AUDIENCE;
 use issuer_manifest::{Error, KeySource, StoreSpec, agree, json_schema, parse};
 use issuer_publish::AccessMode;
 use proptest::prelude::*;
@@ -26,9 +26,11 @@ spec:
     managedPolicies: {app-s3: {Version: 2012-10-17, Statement: {Effect: Allow, Action: "s3:GetObject", Resource: "arn:aws:s3:::data/*"}}}
 "#;
 
-const KEYS: &str = "  keys:                      # any mix of sources\n  - cluster: {name: prod, namespace: eksa-system}\n  - file: old-sa.pub\n";
+const KEYS: &str = "  keys:                      # any mix of sources\n  - cluster: {name: prod, \
+                    namespace: eksa-system}\n  - file: old-sa.pub\n";
 
-const SMALL: &str = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: NAME}\nspec: {issuer: https://h.example/NAME, provider: {}}\n";
+const SMALL: &str = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: \
+                     NAME}\nspec: {issuer: https://h.example/NAME, provider: {}}\n";
 
 fn refused(text: &str) -> String {
     let error = parse(text).unwrap_err();
@@ -46,13 +48,24 @@ fn a_file_says_everything_and_leaves_out_what_is_usual() {
     let issuers = parse(WHOLE).unwrap();
     let [issuer] = &issuers[..] else { unreachable!() };
     assert_eq!((issuer.name(), issuer.spec.keys.len()), ("prod", 2));
-    assert!(matches!(&issuer.spec.keys[1], KeySource::File(path) if path.to_str() == Some("old-sa.pub")));
+    assert!(
+        matches!(&issuer.spec.keys[1], KeySource::File(path) if path.to_str() == Some("old-sa.pub"))
+    );
     let Some(StoreSpec::S3(s3)) = &issuer.spec.store else { unreachable!() };
     assert_eq!((s3.location().to_string().as_str(), s3.max_age), ("s3://my-oidc/prod", 300));
     assert_eq!((s3.access, s3.create_bucket, s3.path_style), (AccessMode::Policy, true, false));
-    assert_eq!(s3.expected_bucket_owner.as_ref().unwrap().as_str(), "012345678901", "its zero counts");
+    assert_eq!(
+        s3.expected_bucket_owner.as_ref().unwrap().as_str(),
+        "012345678901",
+        "its zero counts"
+    );
     let url = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
-    let wanted = issuer.wanted(&url, &"111122223333".parse().unwrap(), Partition::of_region("us-west-2"), None);
+    let wanted = issuer.wanted(
+        &url,
+        &"111122223333".parse().unwrap(),
+        Partition::of_region("us-west-2"),
+        None,
+    );
     assert_eq!(wanted.provider.unwrap().tags["cost"], "17");
     let role = &wanted.roles[0];
     assert_eq!(role.trust.audiences[0].as_str(), DEFAULT_AUDIENCE);
@@ -70,7 +83,10 @@ fn a_role_has_the_audiences_of_the_provider_unless_it_says_otherwise() {
         wanted.roles[0].trust.audiences.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(audiences(&text), ["a", "b"]);
-    assert_eq!(audiences(&text.replace("  - name: app\n", "  - name: app\n    audiences: [b]\n")), ["b"]);
+    assert_eq!(
+        audiences(&text.replace("  - name: app\n", "  - name: app\n    audiences: [b]\n")),
+        ["b"]
+    );
 }
 
 #[test]
@@ -93,7 +109,10 @@ fn an_unknown_name_is_named_with_its_place_and_the_nearest_known_one() {
         ("access: policy", "access: polizy", "line 9 column", "\"policy\""),
     ] {
         let message = refused(&with(from, to));
-        assert!(message.contains(place) && message.contains("did you mean") && message.contains(near), "{message}");
+        assert!(
+            message.contains(place) && message.contains("did you mean") && message.contains(near),
+            "{message}"
+        );
     }
     let message = refused(&with("  roles:", "  whatever:"));
     assert!(!message.contains("did you mean") && message.contains("there is keys, "), "{message}");
@@ -108,9 +127,19 @@ fn a_value_that_its_type_does_not_take_is_named_with_its_place() {
         ("012345678901", "1234", "line 9 column", "12 digits"),
         ("arn:aws:iam::aws:policy/Am", "arn:aws:s3:::Am", "line 15 column", "policy's ARN"),
         ("cost: 17", "'aws:cost': 17", "line 11 column", "aws:"),
-        ("serviceAccounts: [default/app, jobs/*]", "serviceAccounts: []", "line 14 column", "at least one"),
+        (
+            "serviceAccounts: [default/app, jobs/*]",
+            "serviceAccounts: []",
+            "line 14 column",
+            "at least one",
+        ),
         ("serviceAccounts: [default/app, jobs/*]\n", "path: x\n", "line 14 column", "slash"),
-        ("serviceAccounts: [default/app, jobs/*]\n", "maxSessionDuration: 60\n", "line 14 column", "3600"),
+        (
+            "serviceAccounts: [default/app, jobs/*]\n",
+            "maxSessionDuration: 60\n",
+            "line 14 column",
+            "3600",
+        ),
         ("name: app", "nom: app", "line 13 column", "\"nom\""),
         (
             "extra: {Version: \"2012-10-17\", Statement",
@@ -140,7 +169,8 @@ fn members_that_do_not_go_together_are_refused() {
         ("  roles:\n", "  roles:\n  - {name: APP, serviceAccounts: [a/b]}\n", "two roles"),
         (
             "  roles:\n",
-            "  roles:\n  - {name: b, serviceAccounts: [a/b], managedPolicies: {app-s3: {Version: 2012-10-17, Statement: {Effect: Deny, Action: x, Resource: x}}}}\n",
+            "  roles:\n  - {name: b, serviceAccounts: [a/b], managedPolicies: {app-s3: {Version: \
+             2012-10-17, Statement: {Effect: Deny, Action: x, Resource: x}}}}\n",
             "two roles make",
         ),
     ] {
@@ -148,12 +178,14 @@ fn members_that_do_not_go_together_are_refused() {
         assert!(message.contains(reason), "{message}");
     }
     let folder = with(
-        "{s3: {bucket: my-oidc, prefix: prod, region: us-west-2, createBucket: true, access: policy, expectedBucketOwner: 012345678901}}",
+        "{s3: {bucket: my-oidc, prefix: prod, region: us-west-2, createBucket: true, access: \
+         policy, expectedBucketOwner: 012345678901}}",
         "{folder: site}",
     );
     assert!(parse(&folder).is_ok());
     assert!(
-        refused(&folder.replace("  issuer: https://oidc.example.com/prod\n", "")).contains("spec.issuer is needed")
+        refused(&folder.replace("  issuer: https://oidc.example.com/prod\n", ""))
+            .contains("spec.issuer is needed")
     );
 }
 
@@ -169,7 +201,10 @@ fn a_key_in_the_file_or_in_its_place_is_not_repeated() {
         with("- file: old-sa.pub", r#"- file: '{"kty":"RSA","d":"MIGH"}'"#),
     ] {
         let message = refused(&text);
-        assert!(!message.contains("MIGH") && !message.contains("LS0t") && message.contains("sa.pub"), "{message}");
+        assert!(
+            !message.contains("MIGH") && !message.contains("LS0t") && message.contains("sa.pub"),
+            "{message}"
+        );
     }
 }
 
@@ -177,7 +212,8 @@ fn a_key_in_the_file_or_in_its_place_is_not_repeated() {
 fn a_policy_keeps_what_was_written() {
     let text = with(
         "Resource: \"arn:aws:s3:::data/*\"}]}}\n    managed",
-        "Resource: x, Condition: {StringEquals: {aws:ResourceAccount: 012345678901, a: 17, b: on}, Bool: {c: true}}}]}}\n    managed",
+        "Resource: x, Condition: {StringEquals: {aws:ResourceAccount: 012345678901, a: 17, b: on}, \
+         Bool: {c: true}}}]}}\n    managed",
     );
     let issuers = parse(&text).unwrap();
     let condition = &issuers[0].spec.roles[0].inline_policies["extra"]["Statement"][0]["Condition"];
@@ -192,7 +228,8 @@ fn a_policy_keeps_what_was_written() {
 
 #[test]
 fn issuers_that_want_different_things_of_what_they_share_are_refused() {
-    let other = WHOLE.replace("{name: prod}\nspec", "{name: test}\nspec").replace("com/prod", "com/test");
+    let other =
+        WHOLE.replace("{name: prod}\nspec", "{name: test}\nspec").replace("com/prod", "com/test");
     let both = |edits: &[(&str, &str)]| {
         let edited = edits.iter().fold(other.clone(), |text, (from, to)| {
             assert!(text.contains(from), "{from}");
@@ -208,7 +245,10 @@ fn issuers_that_want_different_things_of_what_they_share_are_refused() {
         (&[("https://oidc.example.com/test", "https://oidc.example.com/t")][..], "same place"),
         (&[elsewhere, ("name: app\n", "name: other\n")], "the policy app-s3"),
         (&[elsewhere, ("data/*", "data2/*")], "the policy app-s3"),
-        (&[elsewhere, ("Resource: \"arn:aws:s3:::data/*\"}]}}\n", "Resource: y}]}}\n")], "inline policies"),
+        (
+            &[elsewhere, ("Resource: \"arn:aws:s3:::data/*\"}]}}\n", "Resource: y}]}}\n")],
+            "inline policies",
+        ),
         (&[elsewhere, ("    policyArns", "    path: /x/\n    policyArns")], "path"),
     ] {
         let error = both(edits).unwrap_err().to_string();

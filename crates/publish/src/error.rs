@@ -54,7 +54,10 @@ pub enum Error {
         reason: String,
     },
     /// A published discovery document whose keys lie elsewhere.
-    #[error("{location} says that the keys are at {published}, not at {standard}; they would be lost to every reader")]
+    #[error(
+        "{location} says that the keys are at {published}, not at {standard}; they would be lost \
+         to every reader"
+    )]
     OtherKeys {
         /// The document.
         location: String,
@@ -82,7 +85,9 @@ pub enum Error {
         issuer: String,
     },
     /// Somebody else kept writing.
-    #[error("{location} was changed by somebody else each of {tries} times; nothing was overwritten")]
+    #[error(
+        "{location} was changed by somebody else each of {tries} times; nothing was overwritten"
+    )]
     LostRace {
         /// The document.
         location: String,
@@ -186,7 +191,8 @@ pub enum Error {
         message: String,
     },
     /// Other objects would become public.
-    #[error("the policy of the bucket {bucket} has statements that would make other objects public once its public access block is opened: {}", sids.join(", "))]
+    #[error("the policy of the bucket {bucket} has statements that would make other objects public \
+             once its public access block is opened: {}", sids.join(", "))]
     WouldExpose {
         /// The bucket.
         bucket: String,
@@ -237,8 +243,12 @@ impl Error {
             | Self::LostRace { .. }
             | Self::Changed { .. }
             | Self::NotADocument { .. } => Category::Conflict,
-            Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => Category::NotPermitted,
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Category::NotPermitted,
+            Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => {
+                Category::NotPermitted
+            }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Category::NotPermitted
+            }
             Self::Io { .. }
             | Self::NoBucket { .. }
             | Self::OtherRegion { .. }
@@ -254,43 +264,68 @@ impl Error {
         Some(match self {
             Self::Merge { source, .. } => source.hint()?.to_owned(),
             Self::Unreadable { mend: Some(mend), .. } => (*mend).to_owned(),
-            Self::BadPolicy { .. } => "mend it (aws s3api get-bucket-policy shows it), and publish again".to_owned(),
+            Self::BadPolicy { .. } => {
+                "mend it (aws s3api get-bucket-policy shows it), and publish \
+                                       again"
+                    .to_owned()
+            }
             Self::OtherKeys { published, .. } => format!(
-                "give those keys too: curl -sO {published}, then publish with --jwks FILE and --change-issuer, which replaces \
-                 the document"
+                "give those keys too: curl -sO {published}, then publish with --jwks FILE and \
+                 --change-issuer, which replaces the document"
             ),
-            Self::NewKey { .. } => "look at the keys that are published now, and run again".to_owned(),
+            Self::NewKey { .. } => "look at the keys that are published now, and run \
+                                    again"
+                .to_owned(),
             Self::NoPolicies { .. } => {
-                "give --access acl, or --access none where the store makes the objects public by itself".to_owned()
+                "give --access acl, or --access none where the store makes the objects public by \
+                 itself"
+                    .to_owned()
             }
             Self::WouldExpose { .. } => {
-                "take these statements away or narrow them, or use a bucket for the issuer alone; where something else serves \
-                 the bucket, give --access none"
+                "take these statements away or narrow them, or use a bucket for the issuer alone; \
+                 where something else serves the bucket, give --access none"
                     .to_owned()
             }
             Self::Credentials { .. } => {
-                "look at --profile, AWS_PROFILE and the AWS_… variables (aws sts get-caller-identity), and at the clock"
+                "look at --profile, AWS_PROFILE and the AWS_… variables (aws sts \
+                 get-caller-identity), and at the clock"
                     .to_owned()
             }
-            Self::Call { message, .. } if message.contains("InvalidBucketAclWithObjectOwnership") => {
-                "the bucket's own ACL lets others in; reset it first: aws s3api put-bucket-acl --acl private".to_owned()
+            Self::Call { message, .. }
+                if message.contains("InvalidBucketAclWithObjectOwnership") =>
+            {
+                "the bucket's own ACL lets others in; reset it first: aws s3api put-bucket-acl \
+                 --acl private"
+                    .to_owned()
             }
             Self::Unreadable { location, .. } => {
                 format!(
-                    "look at {location}; once you are sure that no live token needs it, take it away and publish again"
+                    "look at {location}; once you are sure that no live token needs it, take it \
+                     away and publish again"
                 )
             }
             Self::OtherIssuer { published, .. } => format!(
-                "two clusters must not share one place: give each a prefix or folder of its own. If this cluster's issuer \
-                 really changes, --change-issuer replaces the document; tokens of {published} then stop working"
+                "two clusters must not share one place: give each a prefix or folder of its own. \
+                 If this cluster's issuer really changes, --change-issuer replaces the document; \
+                 tokens of {published} then stop working"
             ),
             Self::LostRace { .. } => "find the other writer, and run again".to_owned(),
-            Self::NoBucket { .. } => "--create-bucket makes it; or look at the bucket's name and --profile".to_owned(),
-            Self::OtherOwner { .. } => "bucket names are shared by the whole world; choose another one".to_owned(),
+            Self::NoBucket { .. } => "--create-bucket makes it; or look at the bucket's name and \
+                                      --profile"
+                .to_owned(),
+            Self::OtherOwner { .. } => {
+                "bucket names are shared by the whole world; choose another \
+                                        one"
+                .to_owned()
+            }
             Self::OtherRegion { actual, .. } => format!("give --region {actual}"),
-            Self::Denied { permission, call, resource, .. } => denied_hint(permission, call, resource),
+            Self::Denied { permission, call, resource, .. } => {
+                denied_hint(permission, call, resource)
+            }
             Self::NoAcls { .. } => {
-                "this is how AWS makes buckets since April 2023: leave --access acl away (a bucket policy)".to_owned()
+                "this is how AWS makes buckets since April 2023: leave --access acl away (a bucket \
+                 policy)"
+                    .to_owned()
             }
             Self::NoIssuer { .. } => "give --issuer, or spec.issuer in a file".to_owned(),
             _ => return None,
@@ -301,17 +336,25 @@ impl Error {
 fn denied_hint(permission: &str, call: &str, resource: &str) -> String {
     let rest = match call {
         "PutBucketPolicy" => {
-            "; where that is allowed already, the account's own public access block (or an organization's policy) forbids \
-             public policies: then serve the bucket through CloudFront, with --access none --issuer https://…"
+            "; where that is allowed already, the account's own public access block (or an \
+             organization's policy) forbids public policies: then serve the bucket through \
+             CloudFront, with --access none --issuer https://…"
         }
-        "PutPublicAccessBlock" | "GetPublicAccessBlock" | "GetBucketPolicy" | "GetBucketOwnershipControls" => {
-            "; or give --access none where something else sees to access. The bucket may also belong to another account (names \
-             are shared by the whole world), or to another one than --expected-bucket-owner"
+        "PutPublicAccessBlock"
+        | "GetPublicAccessBlock"
+        | "GetBucketPolicy"
+        | "GetBucketOwnershipControls" => {
+            "; or give --access none where something else sees to access. The bucket may also \
+             belong to another account (names are shared by the whole world), or to another one \
+             than --expected-bucket-owner"
         }
         "PutObject" if permission.contains("Acl") => {
-            "; where that is allowed already, the public access block of the bucket or the account forbids ACLs"
+            "; where that is allowed already, the public access block of the bucket or the account \
+             forbids ACLs"
         }
-        _ => "; also look at the bucket's policy, its owner (--expected-bucket-owner), and --profile",
+        _ => {
+            "; also look at the bucket's policy, its owner (--expected-bucket-owner), and --profile"
+        }
     };
     format!("this line of a policy allows it: {}{rest}", allowing(permission, resource))
 }
@@ -319,13 +362,18 @@ fn denied_hint(permission: &str, call: &str, resource: &str) -> String {
 /// Statements that allow these actions, those on objects and those on their bucket apart.
 fn allowing(permission: &str, resource: &str) -> String {
     let bucket = resource.split('/').next().unwrap_or(resource);
-    let (objects, buckets): (Vec<&str>, Vec<&str>) =
-        permission.split(" and ").partition(|action| action.contains("Object") && !action.contains("Bucket"));
+    let (objects, buckets): (Vec<&str>, Vec<&str>) = permission
+        .split(" and ")
+        .partition(|action| action.contains("Object") && !action.contains("Bucket"));
     let statement = |actions: &[&str], resource: &str| {
-        let actions = actions.iter().map(|action| format!("\"{action}\"")).collect::<Vec<_>>().join(", ");
+        let actions =
+            actions.iter().map(|action| format!("\"{action}\"")).collect::<Vec<_>>().join(", ");
         format!(r#"{{"Effect": "Allow", "Action": [{actions}], "Resource": "{resource}"}}"#)
     };
     let both = [(objects, resource), (buckets, bucket)];
     let statements = both.iter().filter(|(actions, _)| !actions.is_empty());
-    statements.map(|(actions, resource)| statement(actions, resource)).collect::<Vec<_>>().join(", ")
+    statements
+        .map(|(actions, resource)| statement(actions, resource))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

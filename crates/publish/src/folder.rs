@@ -38,9 +38,14 @@ impl Folder {
         })
     }
 
-    /// Writes to a temporary file in the same folder, syncs it to disk and renames it, so that a reader sees the old or the
-    /// new document and never half of one.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<(), Error> {
+    /// Writes to a temporary file in the same folder, syncs it to disk and renames it, so that a
+    /// reader sees the old or the new document and never half of one.
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        condition: &Condition,
+    ) -> Result<(), Error> {
         let path = self.root.join(name);
         let folder = path.parent().unwrap_or(&self.root);
         make_folders(folder).map_err(failed("make the folder", folder))?;
@@ -97,17 +102,21 @@ impl Folder {
             return Err(not("no regular file"));
         }
         let mut bytes = Vec::new();
-        file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed("read", &path))?;
+        file.take(MAX_INPUT_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed("read", &path))?;
         if bytes.len() > MAX_INPUT_BYTES {
             return Err(not("larger than 1 MiB"));
         }
         // A file has no place to say who made it.
-        let version = Version { tag: Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)), ours: true };
+        let version =
+            Version { tag: Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)), ours: true };
         Ok(Some(Stored { bytes, version, headers_match: is_world_readable(&metadata) }))
     }
 }
 
-/// Takes away what a run left that was killed while it wrote; the lock is held, so nobody writes now.
+/// Takes away what a run left that was killed while it wrote; the lock is held, so nobody writes
+/// now.
 fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -130,7 +139,8 @@ fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Makes the folder and those above it that are missing; the ones that are there keep their permissions.
+/// Makes the folder and those above it that are missing; the ones that are there keep their
+/// permissions.
 fn make_folders(folder: &Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());

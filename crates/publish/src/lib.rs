@@ -6,8 +6,8 @@
 //! Store ─┘
 //! ```
 //!
-//! The merging and planning are pure functions on values ([`Plan::new`], [`merge`]); disk and network are in
-//! [`Folder`] and [`S3`] alone.
+//! The merging and planning are pure functions on values ([`Plan::new`], [`merge`]); disk and
+//! network are in [`Folder`] and [`S3`] alone.
 
 mod error;
 mod folder;
@@ -25,7 +25,7 @@ pub use plan::{Change, DocumentPlan, Plan, PlanOptions, Site};
 pub use publish::{Step, apply, plan, publish};
 pub use removal::{BucketEnd, Removal, plan_removal, remove};
 pub use s3::{
-    AccessMode, AccessPlan, BucketFound, BucketName, MEDIA_TYPE, Prefix, Purpose, S3, S3Location, S3Options,
-    bucket_policy, permissions,
+    AccessMode, AccessPlan, BucketFound, BucketName, MEDIA_TYPE, Prefix, Purpose, S3, S3Location,
+    S3Options, bucket_policy, permissions,
 };
 pub use store::{Condition, OwnBucket, Present, Published, Store, Stored, Version};

@@ -24,14 +24,19 @@ pub struct Merged {
     pub changes: Vec<(Jwk, KeyChange)>,
 }
 
-/// Puts the given keys first, in their order, and the published ones that were not given behind them; `prune` drops those.
+/// Puts the given keys first, in their order, and the published ones that were not given behind
+/// them; `prune` drops those.
 ///
-/// Where nothing comes or goes, the published order stays, so that two jobs that give the same keys in another order do not
-/// take turns in rewriting the document.
+/// Where nothing comes or goes, the published order stays, so that two jobs that give the same keys
+/// in another order do not take turns in rewriting the document.
 ///
 /// # Errors
 /// [`issuer_jwks::Error::KidConflict`] and [`issuer_jwks::Error::TooManyKeys`].
-pub fn merge(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<Merged, issuer_jwks::Error> {
+pub fn merge(
+    given: &JwkSet,
+    published: &JwkSet,
+    prune: bool,
+) -> Result<Merged, issuer_jwks::Error> {
     let drops = prune && !published.difference(given).is_empty();
     let set = if drops {
         refuse_other_keys(given, published)?;
@@ -47,7 +52,9 @@ pub fn merge(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<Merged, 
         (false, _) => KeyChange::Kept,
     };
     let mut changes: Vec<_> = set.keys().iter().map(|jwk| (jwk.clone(), change(jwk))).collect();
-    changes.extend(published.difference(&set).keys().iter().map(|jwk| (jwk.clone(), KeyChange::Pruned)));
+    changes.extend(
+        published.difference(&set).keys().iter().map(|jwk| (jwk.clone(), KeyChange::Pruned)),
+    );
     Ok(Merged { set, changes })
 }
 
@@ -55,7 +62,11 @@ pub fn merge(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<Merged, 
 fn refuse_other_keys(given: &JwkSet, published: &JwkSet) -> Result<(), issuer_jwks::Error> {
     // The empty kid may pass to another key: it is nobody's own name.
     let named = published.without_empty_kid();
-    match given.keys().iter().find(|jwk| named.get(jwk.kid.as_str()).is_some_and(|other| other.key != jwk.key)) {
+    match given
+        .keys()
+        .iter()
+        .find(|jwk| named.get(jwk.kid.as_str()).is_some_and(|other| other.key != jwk.key))
+    {
         None => Ok(()),
         Some(jwk) => Err(issuer_jwks::Error::KidConflict { kid: jwk.kid.clone() }),
     }

@@ -50,7 +50,8 @@ pub struct DocumentPlan {
     pub name: &'static str,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Whether these are published already, so that an update is about media type, caching or who may read.
+    /// Whether these are published already, so that an update is about media type, caching or who
+    /// may read.
     pub same_bytes: bool,
     /// What happens to it.
     pub change: Change,
@@ -76,19 +77,27 @@ impl Plan {
     /// Compares what is to be published with what is.
     ///
     /// # Errors
-    /// [`Error::NoKeys`], [`Error::Unreadable`], [`Error::Merge`], [`Error::OtherIssuer`], [`Error::Discovery`].
-    pub fn new(location: &str, site: &Site, published: &Published, options: &PlanOptions) -> Result<Self, Error> {
+    /// [`Error::NoKeys`], [`Error::Unreadable`], [`Error::Merge`], [`Error::OtherIssuer`],
+    /// [`Error::Discovery`].
+    pub fn new(
+        location: &str,
+        site: &Site,
+        published: &Published,
+        options: &PlanOptions,
+    ) -> Result<Self, Error> {
         if site.keys.is_empty() {
             return Err(Error::NoKeys);
         }
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
         let published_keys = match &published.keys {
             None => JwkSet::default(),
-            Some(stored) => JwkSet::parse(&stored.bytes, options.weak).map_err(|error| Error::Unreadable {
-                location: place(KEYS_NAME),
-                reason: error.to_string(),
-                mend: error.hint(),
-            })?,
+            Some(stored) => {
+                JwkSet::parse(&stored.bytes, options.weak).map_err(|error| Error::Unreadable {
+                    location: place(KEYS_NAME),
+                    reason: error.to_string(),
+                    mend: error.hint(),
+                })?
+            }
         };
         let replaced = replaced(site, published, &place(DISCOVERY_NAME), options)?;
         let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
@@ -98,7 +107,8 @@ impl Plan {
             site.keys.clone()
         };
         let merged = merge(&given, &published_keys, options.prune).map_err(conflict)?;
-        let discovery = Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
+        let discovery =
+            Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
         let documents = [
             document(KEYS_NAME, merged.set.to_json(), published.keys.as_ref()),
             document(DISCOVERY_NAME, discovery.to_json(), published.discovery.as_ref()),
@@ -128,7 +138,8 @@ impl Plan {
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.access.is_empty() && self.documents.iter().all(|document| document.change == Change::Unchanged)
+        self.access.is_empty()
+            && self.documents.iter().all(|document| document.change == Change::Unchanged)
     }
 
     /// The store, for people.
@@ -181,7 +192,9 @@ impl fmt::Display for Plan {
         for document in &self.documents {
             let (sign, word) = match document.change {
                 Change::Create => ('+', "new"),
-                Change::Update if document.same_bytes => ('~', "its media type, caching or who may read it"),
+                Change::Update if document.same_bytes => {
+                    ('~', "its media type, caching or who may read it")
+                }
                 Change::Update => ('~', "changed"),
                 Change::Unchanged => ('=', "unchanged"),
             };
@@ -191,10 +204,17 @@ impl fmt::Display for Plan {
             let (sign, word) = match change {
                 KeyChange::Added => ('+', "new"),
                 KeyChange::Unchanged => ('=', "unchanged"),
-                KeyChange::Kept => ('=', "published and not given: kept; `publish --prune` drops it"),
+                KeyChange::Kept => {
+                    ('=', "published and not given: kept; `publish --prune` drops it")
+                }
                 KeyChange::Pruned => ('-', "published and not given: dropped"),
             };
-            writeln!(f, "  {sign} key           {:?} {} ({word})", jwk.kid.as_str(), jwk.key.describe())?;
+            writeln!(
+                f,
+                "  {sign} key           {:?} {} ({word})",
+                jwk.kid.as_str(),
+                jwk.key.describe()
+            )?;
         }
         if self.is_empty() {
             writeln!(f, "nothing to do")?;
@@ -203,11 +223,17 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A published empty kid stays with its key, unless that key is pruned: then the first given key takes it over.
-fn with_empty_kid(given: &JwkSet, published: &JwkSet, prune: bool) -> Result<JwkSet, issuer_jwks::Error> {
+/// A published empty kid stays with its key, unless that key is pruned: then the first given key
+/// takes it over.
+fn with_empty_kid(
+    given: &JwkSet,
+    published: &JwkSet,
+    prune: bool,
+) -> Result<JwkSet, issuer_jwks::Error> {
     let stays = |jwk: &Jwk| !prune || given.keys().iter().any(|other| other.key == jwk.key);
     let unnamed = published.difference(&published.without_empty_kid());
-    let with_published = if published.get("").is_some_and(stays) { given.union(&unnamed)? } else { given.clone() };
+    let with_published =
+        if published.get("").is_some_and(stays) { given.union(&unnamed)? } else { given.clone() };
     with_published.with_empty_kid()
 }
 
@@ -232,19 +258,26 @@ struct Replaced {
     to: String,
 }
 
-/// What a published document says of issuer and keys that this site does not, where it may be replaced.
-fn replaced(site: &Site, published: &Published, location: &str, options: &PlanOptions) -> Result<Vec<Replaced>, Error> {
+/// What a published document says of issuer and keys that this site does not, where it may be
+/// replaced.
+fn replaced(
+    site: &Site,
+    published: &Published,
+    location: &str,
+    options: &PlanOptions,
+) -> Result<Vec<Replaced>, Error> {
     #[derive(Deserialize)]
     struct Named {
         issuer: String,
         jwks_uri: Option<String>,
     }
     let Some(stored) = &published.discovery else { return Ok(Vec::new()) };
-    let named: Named = serde_json::from_slice(&stored.bytes).map_err(|error| Error::Unreadable {
-        location: location.to_owned(),
-        reason: format!("no discovery document: {error}"),
-        mend: None,
-    })?;
+    let named: Named =
+        serde_json::from_slice(&stored.bytes).map_err(|error| Error::Unreadable {
+            location: location.to_owned(),
+            reason: format!("no discovery document: {error}"),
+            mend: None,
+        })?;
     let location = location.to_owned();
     let issuer = site.issuer.to_string();
     let mut replaced = Vec::new();

@@ -32,13 +32,17 @@ pub async fn plan(store: &Store, site: &Site, options: &PlanOptions) -> Result<P
     Plan::new(&store.location(), site, &published, options)
 }
 
-/// Executes a plan: public access, then `keys.json`, then the discovery document, so that whoever finds the document finds
-/// the keys that it speaks of.
+/// Executes a plan: public access, then `keys.json`, then the discovery document, so that whoever
+/// finds the document finds the keys that it speaks of.
 ///
 /// # Errors
-/// [`Error::Changed`] where somebody else wrote since the plan was made; a denied or failed call. What was done until then
-/// stays, and the next run goes on from there.
-pub async fn apply(store: &Store, plan: &Plan, mut progress: impl FnMut(Step)) -> Result<(), Error> {
+/// [`Error::Changed`] where somebody else wrote since the plan was made; a denied or failed call.
+/// What was done until then stays, and the next run goes on from there.
+pub async fn apply(
+    store: &Store,
+    plan: &Plan,
+    mut progress: impl FnMut(Step),
+) -> Result<(), Error> {
     if !plan.access().is_empty() {
         progress(Step::Access);
         for notice in store.grant(plan.access()).await? {
@@ -54,12 +58,12 @@ pub async fn apply(store: &Store, plan: &Plan, mut progress: impl FnMut(Step)) -
     Ok(())
 }
 
-/// Executes a plan; a lost race is planned anew, never overwritten, and `approve` sees that plan before it is executed. Gives
-/// the last one.
+/// Executes a plan; a lost race is planned anew, never overwritten, and `approve` sees that plan
+/// before it is executed. Gives the last one.
 ///
 /// # Errors
-/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] where somebody else keeps writing; [`Error::NewKey`] where
-/// a key that the first plan did not know would be dropped.
+/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] where somebody else keeps
+/// writing; [`Error::NewKey`] where a key that the first plan did not know would be dropped.
 pub async fn publish<E: From<Error>>(
     store: &Store,
     site: &Site,
@@ -102,6 +106,7 @@ pub async fn publish<E: From<Error>>(
 /// Longer each time, and not the same for two writers that met.
 fn wait(attempt: u32) -> Duration {
     let longest = (Duration::from_millis(50) * 2u32.pow(attempt)).min(LONGEST_WAIT);
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let nanos =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     longest.mul_f64(0.5 + f64::from((nanos ^ std::process::id()) % 1000) / 2000.0)
 }

@@ -70,7 +70,8 @@ impl S3Options {
 }
 
 impl S3 {
-    /// Finds credentials and region by the SDK's default chain, and the bucket's own region where none was given.
+    /// Finds credentials and region by the SDK's default chain, and the bucket's own region where
+    /// none was given.
     ///
     /// # Errors
     /// [`Error::Options`], [`Error::OtherRegion`], [`Error::OtherOwner`].
@@ -81,7 +82,12 @@ impl S3 {
     }
 
     /// A store on a client that is there already.
-    pub fn with_client(client: Client, location: S3Location, options: S3Options, region: String) -> Self {
+    pub fn with_client(
+        client: Client,
+        location: S3Location,
+        options: S3Options,
+        region: String,
+    ) -> Self {
         Self { client, location, options, region }
     }
 
@@ -90,12 +96,17 @@ impl S3 {
         &self.region
     }
 
-    /// The issuer URL that follows from bucket, region and prefix; for a compatible store from its endpoint.
+    /// The issuer URL that follows from bucket, region and prefix; for a compatible store from its
+    /// endpoint.
     ///
     /// # Errors
     /// [`Error::NoIssuer`] where the endpoint is no https URL.
     pub fn issuer_url(&self) -> Result<String, Error> {
-        self.location.issuer_url(&self.region, self.options.endpoint_url.as_deref(), self.options.path_style)
+        self.location.issuer_url(
+            &self.region,
+            self.options.endpoint_url.as_deref(),
+            self.options.path_style,
+        )
     }
 
     pub(crate) fn location(&self) -> String {
@@ -104,14 +115,22 @@ impl S3 {
 
     /// Everything at once: independent requests go out together.
     pub(crate) async fn read(&self) -> Result<Published, Error> {
-        let (keys, discovery, access) =
-            tokio::join!(self.read_document(KEYS_NAME), self.read_document(DISCOVERY_NAME), self.read_access());
+        let (keys, discovery, access) = tokio::join!(
+            self.read_document(KEYS_NAME),
+            self.read_document(DISCOVERY_NAME),
+            self.read_access()
+        );
         // The bucket's own fault says more than that of an object in it.
         let access = access?;
         Ok(Published { keys: keys?, discovery: discovery?, access })
     }
 
-    pub(crate) async fn write(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<(), Error> {
+    pub(crate) async fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        condition: &Condition,
+    ) -> Result<(), Error> {
         let key = self.location.object_key(name);
         let request = self
             .client
@@ -122,7 +141,9 @@ impl S3 {
             .content_type(MEDIA_TYPE)
             .cache_control(self.options.cache_control())
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .set_acl((self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead))
+            .set_acl(
+                (self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead),
+            )
             .body(ByteStream::from(bytes.to_vec()));
         let request = match condition {
             Condition::Absent => request.if_none_match("*").metadata(CREATED, "true"),
@@ -136,7 +157,9 @@ impl S3 {
             Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
                 Error::Changed { location: format!("{}/{name}", self.location) }
             }
-            Some("AccessControlListNotSupported") => Error::NoAcls { bucket: self.location.bucket.to_string() },
+            Some("AccessControlListNotSupported") => {
+                Error::NoAcls { bucket: self.location.bucket.to_string() }
+            }
             _ if self.options.access == AccessMode::Acl => {
                 self.failed("PutObject", "s3:PutObject and s3:PutObjectAcl", &key, &error)
             }
@@ -146,7 +169,8 @@ impl S3 {
 
     async fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
         let key = self.location.object_key(name);
-        let (stored, readable) = tokio::join!(self.get_document(name, &key), self.is_readable_by_acl(&key));
+        let (stored, readable) =
+            tokio::join!(self.get_document(name, &key), self.is_readable_by_acl(&key));
         let Some(mut stored) = stored? else { return Ok(None) };
         // Written anew, an object gets the ACL that it lacks.
         stored.headers_match &= readable?;
@@ -167,7 +191,14 @@ impl S3 {
             Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey")) => return Ok(None),
             // Told by the look at the bucket itself.
             Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => return Ok(None),
-            Err(error) => return Err(self.failed("GetObject", "s3:GetObject and s3:ListBucket", key, &error)),
+            Err(error) => {
+                return Err(self.failed(
+                    "GetObject",
+                    "s3:GetObject and s3:ListBucket",
+                    key,
+                    &error,
+                ));
+            }
         };
         let headers_match = object.content_type() == Some(MEDIA_TYPE)
             && object.cache_control() == Some(self.options.cache_control().as_str());
@@ -186,12 +217,19 @@ impl S3 {
     }
 
     /// A failed call, with the bucket's own troubles told apart from a denied one.
-    fn failed<E>(&self, call: &'static str, permission: &'static str, resource: &str, error: &SdkError<E>) -> Error
+    fn failed<E>(
+        &self,
+        call: &'static str,
+        permission: &'static str,
+        resource: &str,
+        error: &SdkError<E>,
+    ) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let bucket = self.location.bucket.to_string();
-        let resource = if resource.is_empty() { bucket.clone() } else { format!("{bucket}/{resource}") };
+        let resource =
+            if resource.is_empty() { bucket.clone() } else { format!("{bucket}/{resource}") };
         let arn = || format!("arn:{}:s3:::{resource}", Partition::of_region(&self.region).name);
         let message = message(error);
         let code = code(error);
@@ -203,21 +241,27 @@ impl S3 {
             Some("NoSuchBucket") => Error::NoBucket { bucket },
             // Two runs that set up the same bucket.
             Some("OperationAborted") => Error::Changed { location: self.location.to_string() },
-            code if issuer_session::is_about_credentials(code, &message) => Error::Credentials { message },
-            // AWS's answer about the policy of another account's bucket.
-            Some("MethodNotAllowed") if self.options.endpoint_url.is_none() => {
-                Error::OtherOwner { bucket, reason: format!("{call} is not allowed to other accounts") }
+            code if issuer_session::is_about_credentials(code, &message) => {
+                Error::Credentials { message }
             }
+            // AWS's answer about the policy of another account's bucket.
+            Some("MethodNotAllowed") if self.options.endpoint_url.is_none() => Error::OtherOwner {
+                bucket,
+                reason: format!("{call} is not allowed to other accounts"),
+            },
             Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => {
                 Error::Denied { call, permission, resource: arn(), message }
             }
-            _ if status == Some(403) => Error::Denied { call, permission, resource: arn(), message },
+            _ if status == Some(403) => {
+                Error::Denied { call, permission, resource: arn(), message }
+            }
             _ => Error::Call { call, resource, message },
         }
     }
 }
 
-/// The region that an answer of failure names: in a header, or in the words of AuthorizationHeaderMalformed.
+/// The region that an answer of failure names: in a header, or in the words of
+/// AuthorizationHeaderMalformed.
 fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
     let response = error.raw_response()?;
     if !matches!(response.status().as_u16(), 300..=399 | 400 | 403) {
@@ -226,7 +270,9 @@ fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
     if let Some(region) = response.headers().get("x-amz-bucket-region") {
         return Some(region.to_owned());
     }
-    let service = error.as_service_error().filter(|error| error.code() == Some("AuthorizationHeaderMalformed"))?;
+    let service = error
+        .as_service_error()
+        .filter(|error| error.code() == Some("AuthorizationHeaderMalformed"))?;
     let (_, rest) = service.message()?.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
 }

@@ -17,7 +17,8 @@ pub struct Stored {
     pub bytes: Vec<u8>,
     /// What a write can be conditional on.
     pub version: Version,
-    /// Whether media type, caching and, where an ACL or a file's mode says it, who may read are what we would write.
+    /// Whether media type, caching and, where an ACL or a file's mode says it, who may read are
+    /// what we would write.
     pub headers_match: bool,
 }
 
@@ -114,7 +115,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Changed`] where it does not; a denied or failed write.
-    pub async fn write(&self, name: &str, bytes: &[u8], condition: &Condition) -> Result<(), Error> {
+    pub async fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        condition: &Condition,
+    ) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => folder.write(name, bytes, condition),
             Self::S3(s3) => s3.write(name, bytes, condition).await,
@@ -129,13 +135,18 @@ impl Store {
         match self {
             Self::Folder(folder) => {
                 let published = folder.read()?;
-                Ok(Present { keys: published.keys, discovery: published.discovery, ..Present::default() })
+                Ok(Present {
+                    keys: published.keys,
+                    discovery: published.discovery,
+                    ..Present::default()
+                })
             }
             Self::S3(s3) => s3.read_for_removal().await,
         }
     }
 
-    /// Takes a document away if it is still the one that was read; one that is gone already is no failure.
+    /// Takes a document away if it is still the one that was read; one that is gone already is no
+    /// failure.
     ///
     /// # Errors
     /// [`Error::Changed`] where it is another one; a denied or failed call.

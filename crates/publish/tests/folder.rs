@@ -6,10 +6,13 @@ use std::path::Path;
 
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
-use issuer_publish::{Category, Error, Folder, Plan, PlanOptions, Site, Store, apply, plan, publish};
+use issuer_publish::{
+    Category, Error, Folder, Plan, PlanOptions, Site, Store, apply, plan, publish,
+};
 
 fn keys(case: &str) -> JwkSet {
-    let path = format!("{}/../../fixtures/golden/cases/{case}/jwks.json", env!("CARGO_MANIFEST_DIR"));
+    let path =
+        format!("{}/../../fixtures/golden/cases/{case}/jwks.json", env!("CARGO_MANIFEST_DIR"));
     JwkSet::parse(&fs::read(path).unwrap(), WeakKeys::Refuse).unwrap()
 }
 
@@ -89,12 +92,14 @@ fn many_writers_at_once_lose_no_key() {
         for case in cases {
             let root = root.path();
             scope.spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(run(root, &site(case))).unwrap();
             });
         }
     });
-    let published = JwkSet::parse(&fs::read(root.path().join("keys.json")).unwrap(), WeakKeys::Refuse).unwrap();
+    let published =
+        JwkSet::parse(&fs::read(root.path().join("keys.json")).unwrap(), WeakKeys::Refuse).unwrap();
     for case in cases {
         assert!(keys(case).difference(&published).is_empty(), "{case} was lost");
     }
@@ -104,10 +109,16 @@ fn many_writers_at_once_lose_no_key() {
 async fn what_is_no_document_is_a_conflict_and_stays() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("keys.json")).unwrap();
-    assert_eq!(run(root.path(), &site("rsa2048")).await.unwrap_err().category(), Category::Conflict);
+    assert_eq!(
+        run(root.path(), &site("rsa2048")).await.unwrap_err().category(),
+        Category::Conflict
+    );
     fs::remove_dir(root.path().join("keys.json")).unwrap();
     fs::write(root.path().join("keys.json"), vec![b' '; (1 << 20) + 1]).unwrap();
-    assert_eq!(run(root.path(), &site("rsa2048")).await.unwrap_err().category(), Category::Conflict);
+    assert_eq!(
+        run(root.path(), &site("rsa2048")).await.unwrap_err().category(),
+        Category::Conflict
+    );
     assert_eq!(fs::metadata(root.path().join("keys.json")).unwrap().len(), (1 << 20) + 1);
 }
 

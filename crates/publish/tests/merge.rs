@@ -8,7 +8,10 @@ use issuer_publish::{KeyChange, merge};
 use proptest::prelude::*;
 
 static ALL: LazyLock<Vec<Jwk>> = LazyLock::new(|| {
-    let path = format!("{}/../../fixtures/golden/cases/multi-all-six/jwks.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/../../fixtures/golden/cases/multi-all-six/jwks.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let set = JwkSet::parse(&std::fs::read(path).unwrap(), WeakKeys::Refuse).unwrap();
     set.keys().to_vec()
 });
@@ -17,7 +20,8 @@ static ALL: LazyLock<Vec<Jwk>> = LazyLock::new(|| {
 fn sets() -> impl Strategy<Value = JwkSet> {
     let some = prop::sample::subsequence((0..6).collect::<Vec<usize>>(), 0..6).prop_shuffle();
     (some, any::<bool>()).prop_map(|(indexes, empty_kid)| {
-        let set = JwkSet::from_keys(indexes.into_iter().map(|index| ALL[index].key.clone())).unwrap();
+        let set =
+            JwkSet::from_keys(indexes.into_iter().map(|index| ALL[index].key.clone())).unwrap();
         if empty_kid { set.with_empty_kid().unwrap() } else { set }
     })
 }

@@ -1,4 +1,5 @@
-//! Taking a site away, on a server that speaks S3 over real HTTP. The request log shows what was asked.
+//! Taking a site away, on a server that speaks S3 over real HTTP. The request log shows what was
+//! asked.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -7,7 +8,8 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
-    AccessMode, BucketEnd, Error, Folder, PlanOptions, S3, S3Options, Site, Store, plan, plan_removal, publish, remove,
+    AccessMode, BucketEnd, Error, Folder, PlanOptions, S3, S3Options, Site, Store, plan,
+    plan_removal, publish, remove,
 };
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
@@ -18,9 +20,11 @@ fn issuer(path: &str) -> IssuerUrl {
 }
 
 async fn published(store: &Store, path: &str) {
-    let jwks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden/cases/rsa2048/jwks.json");
+    let jwks =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden/cases/rsa2048/jwks.json");
     let keys = JwkSet::parse(&fs::read(jwks).unwrap(), WeakKeys::Refuse).unwrap();
-    let (site, options) = (Site { keys, issuer: issuer(path), shape: Shape::Irsa }, PlanOptions::default());
+    let (site, options) =
+        (Site { keys, issuer: issuer(path), shape: Shape::Irsa }, PlanOptions::default());
     let plan = plan(store, &site, &options).await.unwrap();
     publish(store, &site, &options, plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
 }
@@ -33,8 +37,12 @@ fn store(server: &S3Server, path: &str) -> Store {
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
         .force_path_style(true)
         .build();
-    let options =
-        S3Options { max_age_secs: 300, create_bucket: true, access: AccessMode::Policy, ..S3Options::default() };
+    let options = S3Options {
+        max_age_secs: 300,
+        create_bucket: true,
+        access: AccessMode::Policy,
+        ..S3Options::default()
+    };
     let location = format!("s3://my-oidc/{path}").parse().unwrap();
     let client = aws_sdk_s3::Client::from_conf(config);
     Store::S3(Box::new(S3::with_client(client, location, options, "us-west-2".to_owned())))
@@ -83,9 +91,14 @@ async fn another_issuer_of_the_bucket_keeps_its_documents_and_the_bucket() {
     published(&prod, "prod").await;
     published(&test, "test").await;
     let removal = plan_removal(&test, &issuer("test"), false).await.unwrap();
-    assert!(removal.to_string().contains("it holds prod/.well-known/openid-configuration too: kept"), "{removal}");
+    assert!(
+        removal.to_string().contains("it holds prod/.well-known/openid-configuration too: kept"),
+        "{removal}"
+    );
     assert_eq!(remove(&test, &removal).await.unwrap(), BucketEnd::Stays("my-oidc".to_owned()));
-    assert!(server.get("my-oidc", KEYS).is_some() && server.get("my-oidc", "test/keys.json").is_none());
+    assert!(
+        server.get("my-oidc", KEYS).is_some() && server.get("my-oidc", "test/keys.json").is_none()
+    );
     let policy = server.policy("my-oidc").unwrap();
     assert!(policy.contains("prod/keys.json") && !policy.contains("test/keys.json"), "{policy}");
 }
@@ -98,10 +111,16 @@ async fn a_bucket_and_statements_of_others_stay() {
     published(&store, "prod").await;
     let ours = server.policy("my-oidc").unwrap();
     let theirs = r#"{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*"}"#;
-    server.set_policy("my-oidc", &ours.replace("\"Statement\":[", &format!("\"Statement\":[{theirs},")));
+    server.set_policy(
+        "my-oidc",
+        &ours.replace("\"Statement\":[", &format!("\"Statement\":[{theirs},")),
+    );
     let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     remove(&store, &removal).await.unwrap();
-    assert_eq!(server.policy("my-oidc").unwrap(), format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#));
+    assert_eq!(
+        server.policy("my-oidc").unwrap(),
+        format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#)
+    );
     assert!(server.block("my-oidc").is_some(), "the bucket is gone");
 }
 
@@ -133,9 +152,14 @@ async fn documents_that_were_there_before_stay_readable_until_forced() {
     published(&store, "prod").await;
     published(&store, "prod").await;
     let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
-    assert!(!removal.changes_anything() && removal.to_string().contains("keys.json (of others: kept"), "{removal}");
+    assert!(
+        !removal.changes_anything() && removal.to_string().contains("keys.json (of others: kept"),
+        "{removal}"
+    );
     remove(&store, &removal).await.unwrap();
-    assert!(server.get("my-oidc", KEYS).is_some() && server.policy("my-oidc").unwrap().contains(KEYS));
+    assert!(
+        server.get("my-oidc", KEYS).is_some() && server.policy("my-oidc").unwrap().contains(KEYS)
+    );
     let removal = plan_removal(&store, &issuer("prod"), true).await.unwrap();
     remove(&store, &removal).await.unwrap();
     assert!(server.get("my-oidc", KEYS).is_none() && server.policy("my-oidc").is_none());
@@ -162,7 +186,10 @@ async fn a_folder_keeps_what_others_put_there() {
     fs::write(root.path().join(".well-known/security.txt"), "theirs").unwrap();
     let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     remove(&store, &removal).await.unwrap();
-    assert!(!root.path().join("keys.json").exists() && root.path().join(".well-known/security.txt").exists());
+    assert!(
+        !root.path().join("keys.json").exists()
+            && root.path().join(".well-known/security.txt").exists()
+    );
     assert!(plan_removal(&store, &issuer("prod"), false).await.unwrap().is_empty());
     let nowhere = Store::Folder(Folder::new(root.path().join("nowhere")));
     assert!(plan_removal(&nowhere, &issuer("prod"), false).await.unwrap().is_empty());

@@ -1,11 +1,13 @@
-//! Publishing to a server that speaks S3 over real HTTP, with the real SDK in between. The request log shows what was asked.
+//! Publishing to a server that speaks S3 over real HTTP, with the real SDK in between. The request
+//! log shows what was asked.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
-    AccessMode, BucketFound, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site, Store, plan, publish,
+    AccessMode, BucketFound, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site,
+    Store, plan, publish,
 };
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
@@ -13,7 +15,8 @@ const KEYS: &str = "prod/keys.json";
 const DISCOVERY: &str = "prod/.well-known/openid-configuration";
 
 fn keys(case: &str) -> JwkSet {
-    let path = format!("{}/../../fixtures/golden/cases/{case}/jwks.json", env!("CARGO_MANIFEST_DIR"));
+    let path =
+        format!("{}/../../fixtures/golden/cases/{case}/jwks.json", env!("CARGO_MANIFEST_DIR"));
     JwkSet::parse(&std::fs::read(path).unwrap(), WeakKeys::Refuse).unwrap()
 }
 
@@ -43,7 +46,12 @@ fn connect(server: &S3Server, region: &str, location: &str, options: S3Options) 
         .force_path_style(true)
         .build();
     let client = aws_sdk_s3::Client::from_conf(config);
-    Store::S3(Box::new(S3::with_client(client, location.parse().unwrap(), options, region.to_owned())))
+    Store::S3(Box::new(S3::with_client(
+        client,
+        location.parse().unwrap(),
+        options,
+        region.to_owned(),
+    )))
 }
 
 fn store(server: &S3Server, options: S3Options) -> Store {
@@ -68,7 +76,8 @@ fn sorted(mut log: Vec<String>) -> Vec<String> {
 #[tokio::test]
 async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_keys_first() {
     let server = S3Server::start();
-    let plan = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let plan =
+        run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     insta::assert_snapshot!(plan.to_string(), @r#"
     s3://my-oidc/prod for https://oidc.example.com/prod
       + access        create the bucket
@@ -132,13 +141,19 @@ async fn publish_keeps_a_key_that_is_not_in_the_input_until_it_is_pruned() {
     let both = keys("p256").union(&keys("rsa2048")).unwrap();
     assert_eq!(server.get("my-oidc", KEYS).unwrap(), both.to_json().into_bytes());
     let discovery = String::from_utf8(server.get("my-oidc", DISCOVERY).unwrap()).unwrap();
-    assert!(discovery.contains(r#""id_token_signing_alg_values_supported":["ES256","RS256"]"#), "{discovery}");
+    assert!(
+        discovery.contains(r#""id_token_signing_alg_values_supported":["ES256","RS256"]"#),
+        "{discovery}"
+    );
 
     server.take_log();
-    let plan = run(&store, &site("p256"), &PlanOptions { prune: true, ..PlanOptions::default() }).await.unwrap();
+    let plan = run(&store, &site("p256"), &PlanOptions { prune: true, ..PlanOptions::default() })
+        .await
+        .unwrap();
     assert_eq!(changes(&plan), [KeyChange::Unchanged, KeyChange::Pruned]);
     assert_eq!(server.get("my-oidc", KEYS).unwrap(), keys("p256").to_json().into_bytes());
-    let writes: Vec<_> = server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
+    let writes: Vec<_> =
+        server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
     insta::assert_snapshot!(writes.join("\n"), @r#"
     PutObject prod/keys.json if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
     PutObject prod/.well-known/openid-configuration if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
@@ -173,10 +188,11 @@ async fn a_first_publish_that_loses_the_race_overwrites_nothing() {
 async fn what_a_bucket_has_already_is_said_from_what_to_what() {
     let server = S3Server::start();
     server.make_bucket("my-oidc");
-    let plan = plan(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let plan =
+        plan(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     let text = plan.to_string();
-    let line =
-        "  ~ access        public access block: BlockPublicPolicy=true -> false RestrictPublicBuckets=true -> false\n";
+    let line = "  ~ access        public access block: BlockPublicPolicy=true -> false \
+                RestrictPublicBuckets=true -> false\n";
     assert!(text.contains(line) && !text.contains("create the bucket"), "{text}");
 }
 
@@ -187,7 +203,8 @@ async fn a_bucket_policy_keeps_its_id_and_its_other_statements() {
     let theirs = r#"{"Version":"2012-10-17","Id":"theirs","Statement":[{"Sid":"Logs","Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}"#;
     server.set_policy("my-oidc", theirs);
     run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    let merged: serde_json::Value = serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
+    let merged: serde_json::Value =
+        serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
     let before: serde_json::Value = serde_json::from_str(theirs).unwrap();
     assert_eq!(merged["Id"], "theirs");
     assert_eq!(merged["Statement"][0], before["Statement"][0]);
@@ -202,7 +219,10 @@ async fn a_half_finished_run_is_healed_by_the_next() {
     let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
     assert_eq!(error.category(), Category::NotPermitted);
     let hint = error.hint().unwrap();
-    assert!(hint.contains("s3:PutBucketPolicy") && hint.contains("account's own public access block"), "{hint}");
+    assert!(
+        hint.contains("s3:PutBucketPolicy") && hint.contains("account's own public access block"),
+        "{hint}"
+    );
     assert!(server.get("my-oidc", KEYS).is_none());
 
     server.refuse_nothing();
@@ -210,7 +230,9 @@ async fn a_half_finished_run_is_healed_by_the_next() {
     run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     let log = server.take_log();
     assert!(
-        !log.iter().any(|line| line.starts_with("CreateBucket") || line.starts_with("PutPublicAccessBlock")),
+        !log.iter().any(
+            |line| line.starts_with("CreateBucket") || line.starts_with("PutPublicAccessBlock")
+        ),
         "{log:?}"
     );
     assert!(server.get("my-oidc", DISCOVERY).is_some());
@@ -224,7 +246,8 @@ async fn a_setting_that_somebody_changed_is_mended_and_nothing_else_is_written()
     server.set_policy("my-oidc", r#"{"Version":"2012-10-17","Statement":[]}"#);
     server.take_log();
     run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    let writes: Vec<_> = server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
+    let writes: Vec<_> =
+        server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
     assert_eq!(writes, ["PutBucketPolicy content-type=text/plain"]);
 }
 
@@ -243,7 +266,8 @@ async fn a_compatible_store_without_access_block_is_said_once_and_used() {
     // Its buckets block nothing.
     server.unblock("my-oidc");
     let compatible = S3Options { endpoint_url: Some(server.endpoint()), ..options() };
-    let plan = run(&store(&server, compatible), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let plan =
+        run(&store(&server, compatible), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     assert_eq!(plan.access().notices().count(), 1);
     assert!(server.get("my-oidc", DISCOVERY).is_some());
 }
@@ -253,7 +277,9 @@ async fn aws_itself_is_never_taken_for_a_store_without_access_block() {
     let server = S3Server::start();
     server.make_bucket("my-oidc");
     server.refuse("GetPublicAccessBlock", "NotImplemented");
-    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Call { call: "GetPublicAccessBlock", .. }), "{error}");
 }
 
@@ -285,7 +311,9 @@ async fn a_document_of_another_issuer_is_replaced_only_when_asked() {
         matches!(&error, Error::OtherIssuer { published, .. } if published == "https://other.example.com"),
         "{error}"
     );
-    run(&store, &site("rsa2048"), &PlanOptions { change_issuer: true, ..PlanOptions::default() }).await.unwrap();
+    run(&store, &site("rsa2048"), &PlanOptions { change_issuer: true, ..PlanOptions::default() })
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -297,7 +325,9 @@ async fn a_missing_bucket_is_made_only_when_asked_and_in_us_east_1_without_a_con
         let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
         assert!(matches!(error, Error::NoBucket { .. }), "{access:?}: {error}");
     }
-    run(&store_in(&server, "us-east-1", options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    run(&store_in(&server, "us-east-1", options()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap();
     assert_eq!(server.location_constraint("my-oidc"), None);
 }
 
@@ -312,18 +342,26 @@ async fn what_a_bucket_has_is_found_for_tools_that_take_it_over() {
     assert_eq!((look(options()).await, look(without_policy.clone()).await), (None, None));
     run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     let found = look(options()).await.unwrap();
-    assert!(found.ownership && found.block && found.tags.contains_key("issuerctl.dev/created"), "{found:?}");
+    assert!(
+        found.ownership && found.block && found.tags.contains_key("issuerctl.dev/created"),
+        "{found:?}"
+    );
     assert_eq!(found.policy, server.policy("my-oidc"));
     server.take_log();
     let theirs = look(S3Options { create_bucket: false, ..without_policy }).await;
-    assert_eq!((theirs, server.take_log()), (Some(BucketFound::default()), vec!["HeadBucket".to_owned()]));
+    assert_eq!(
+        (theirs, server.take_log()),
+        (Some(BucketFound::default()), vec!["HeadBucket".to_owned()])
+    );
 }
 
 #[tokio::test]
 async fn a_bucket_of_somebody_else_is_not_permitted() {
     let server = S3Server::start();
     server.refuse("CreateBucket", "BucketAlreadyExists");
-    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::OtherOwner { .. }), "{error}");
     assert_eq!(error.category(), Category::NotPermitted);
 }
@@ -335,7 +373,10 @@ async fn a_bucket_in_another_region_is_an_error_that_names_the_region() {
     for access in [AccessMode::Policy, AccessMode::None] {
         let store = store(&server, S3Options { access, ..options() });
         let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
-        assert!(matches!(&error, Error::OtherRegion { actual, .. } if actual == "eu-west-1"), "{access:?}: {error}");
+        assert!(
+            matches!(&error, Error::OtherRegion { actual, .. } if actual == "eu-west-1"),
+            "{access:?}: {error}"
+        );
         assert_eq!(error.hint().unwrap(), "give --region eu-west-1");
     }
 }
@@ -343,10 +384,15 @@ async fn a_bucket_in_another_region_is_an_error_that_names_the_region() {
 #[tokio::test]
 async fn issuers_side_by_side_in_a_bucket_have_a_statement_each() {
     let server = S3Server::start();
-    for location in ["s3://my-oidc/prod", "s3://my-oidc/pro/d", "s3://my-oidc/pro-d", "s3://my-oidc"] {
-        run(&store_at(&server, location, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    for location in
+        ["s3://my-oidc/prod", "s3://my-oidc/pro/d", "s3://my-oidc/pro-d", "s3://my-oidc"]
+    {
+        run(&store_at(&server, location, options()), &site("rsa2048"), &PlanOptions::default())
+            .await
+            .unwrap();
     }
-    let policy: serde_json::Value = serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
+    let policy: serde_json::Value =
+        serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
     assert_eq!(policy["Statement"].as_array().unwrap().len(), 4);
 }
 
@@ -375,7 +421,10 @@ async fn an_object_that_lost_its_acl_gets_it_again_and_then_nothing_is_written()
     assert!(!server.is_readable_by_acl("my-oidc", KEYS));
     let store = store(&server, S3Options { access: AccessMode::Acl, ..options() });
     run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    assert!(server.is_readable_by_acl("my-oidc", KEYS) && server.is_readable_by_acl("my-oidc", DISCOVERY));
+    assert!(
+        server.is_readable_by_acl("my-oidc", KEYS)
+            && server.is_readable_by_acl("my-oidc", DISCOVERY)
+    );
     assert!(run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
 }
 
@@ -384,10 +433,17 @@ async fn a_store_without_bucket_policies_is_an_error_that_names_the_way_out() {
     let server = S3Server::start();
     let compatible = || S3Options { endpoint_url: Some(server.endpoint()), ..options() };
     server.refuse("PutBucketPolicy", "NotImplemented");
-    let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
-    assert!(matches!(error, Error::NoPolicies { .. }) && error.hint().unwrap().contains("--access acl"), "{error}");
+    let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::NoPolicies { .. }) && error.hint().unwrap().contains("--access acl"),
+        "{error}"
+    );
     server.refuse("GetBucketPolicy", "NotImplemented");
-    let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::NoPolicies { .. }), "{error}");
     assert!(server.get("my-oidc", KEYS).is_none(), "something was written that nobody can read");
 }
@@ -409,8 +465,13 @@ async fn a_public_access_block_that_hides_other_objects_is_not_opened() {
     server.make_bucket("my-oidc");
     let wide = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Everything","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::my-oidc/*"}]}"#;
     server.set_policy("my-oidc", wide);
-    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
-    assert!(matches!(&error, Error::WouldExpose { sids, .. } if sids == &["Everything"]), "{error}");
+    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::WouldExpose { sids, .. } if sids == &["Everything"]),
+        "{error}"
+    );
     assert_eq!(server.block("my-oidc"), Some([true; 4]));
     // Where everybody reads them already, there is nothing to hide.
     server.set_block("my-oidc", false);
@@ -429,10 +490,18 @@ async fn keys_behind_another_jwks_uri_are_not_lost() {
     );
     let store = store(&server, options());
     let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
-    assert!(matches!(&error, Error::OtherKeys { published, .. } if published.ends_with("/openid/v1/jwks")), "{error}");
+    assert!(
+        matches!(&error, Error::OtherKeys { published, .. } if published.ends_with("/openid/v1/jwks")),
+        "{error}"
+    );
     assert_eq!(error.category(), Category::Conflict);
-    let plan =
-        run(&store, &site("rsa2048"), &PlanOptions { change_issuer: true, ..PlanOptions::default() }).await.unwrap();
+    let plan = run(
+        &store,
+        &site("rsa2048"),
+        &PlanOptions { change_issuer: true, ..PlanOptions::default() },
+    )
+    .await
+    .unwrap();
     assert!(plan.to_string().contains("~ jwks_uri"), "{plan}");
 }
 
@@ -445,7 +514,10 @@ async fn prune_drops_no_key_that_came_after_the_plan() {
     server.put_before_next_write("my-oidc", KEYS, theirs.to_json().as_bytes());
     let prune = PlanOptions { prune: true, ..PlanOptions::default() };
     let error = run(&store, &site("p256"), &prune).await.unwrap_err();
-    assert!(matches!(&error, Error::NewKey { kid, .. } if *kid == keys("p384").keys()[0].kid.to_string()), "{error}");
+    assert!(
+        matches!(&error, Error::NewKey { kid, .. } if *kid == keys("p384").keys()[0].kid.to_string()),
+        "{error}"
+    );
     assert_eq!(server.get("my-oidc", KEYS).unwrap(), theirs.to_json().into_bytes());
 }
 
@@ -467,11 +539,17 @@ async fn a_run_that_lost_a_race_after_a_write_says_that_it_wrote() {
 async fn credentials_that_do_not_work_are_told_from_permissions_that_are_missing() {
     let server = S3Server::start();
     server.make_bucket("my-oidc");
-    for code in ["InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"] {
-        for call in ["GetBucketOwnershipControls", "GetPublicAccessBlock", "GetBucketPolicy", "GetObject"] {
+    for code in
+        ["InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"]
+    {
+        for call in
+            ["GetBucketOwnershipControls", "GetPublicAccessBlock", "GetBucketPolicy", "GetObject"]
+        {
             server.refuse(call, code);
         }
-        let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+        let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::Credentials { .. }), "{code}: {error}");
         assert_eq!(error.category(), Category::NotPermitted);
     }
@@ -481,7 +559,8 @@ async fn credentials_that_do_not_work_are_told_from_permissions_that_are_missing
 async fn the_expected_owner_is_sent_with_every_call_on_the_bucket() {
     let server = S3Server::start();
     server.make_bucket("my-oidc");
-    let expected = S3Options { expected_bucket_owner: Some("111122223333".to_owned()), ..options() };
+    let expected =
+        S3Options { expected_bucket_owner: Some("111122223333".to_owned()), ..options() };
     run(&store(&server, expected), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     for line in server.take_log() {
         assert!(line.contains("x-amz-expected-bucket-owner=111122223333"), "{line}");
@@ -493,7 +572,14 @@ async fn an_object_with_other_caching_is_written_again() {
     let server = S3Server::start();
     run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     let longer = S3Options { max_age_secs: 3600, ..options() };
-    let plan = run(&store(&server, longer.clone()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let plan = run(&store(&server, longer.clone()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap();
     assert!(!plan.is_empty());
-    assert!(run(&store(&server, longer), &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
+    assert!(
+        run(&store(&server, longer), &site("rsa2048"), &PlanOptions::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

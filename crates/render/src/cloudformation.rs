@@ -1,14 +1,15 @@
-//! A template of CloudFormation (template reference: `AWS::S3::Bucket`, `AWS::S3::BucketPolicy`, `AWS::IAM::OIDCProvider`,
-//! `AWS::IAM::Role`, `AWS::IAM::ManagedPolicy`).
+//! A template of CloudFormation (template reference: `AWS::S3::Bucket`, `AWS::S3::BucketPolicy`,
+//! `AWS::IAM::OIDCProvider`, `AWS::IAM::Role`, `AWS::IAM::ManagedPolicy`).
 
-use issuer_aws::Tags;
+use issuer_iam::Tags;
 use serde_json::{Map, Value, json};
 
 use crate::labels::Labels;
 use crate::whole::{Bucket, Whole, WholeProvider, WholeRole};
 use crate::{Error, Existing, Rendering};
 
-/// A template in JSON. CloudFormation knows no objects of S3, so the line that publishes them stands in the outputs.
+/// A template in JSON. CloudFormation knows no objects of S3, so the line that publishes them
+/// stands in the outputs.
 ///
 /// # Errors
 /// [`Error::Conflict`], [`Error::NotText`], [`Error::Aws`], [`Error::Publish`].
@@ -51,10 +52,11 @@ pub fn cloudformation(documents: &[Rendering]) -> Result<String, Error> {
     Ok(format!("{text:#}\n"))
 }
 
-const DESCRIPTION: &str =
-    "Written by issuerctl render cloudformation. Deploy it with --capabilities CAPABILITY_NAMED_IAM.";
+const DESCRIPTION: &str = "Written by issuerctl render cloudformation. Deploy it with \
+                           --capabilities CAPABILITY_NAMED_IAM.";
 
-const PUBLISH: &str = " CloudFormation knows no objects of S3: then run the Publish line of the outputs.";
+const PUBLISH: &str =
+    " CloudFormation knows no objects of S3: then run the Publish line of the outputs.";
 
 #[derive(Default)]
 struct Template {
@@ -72,7 +74,8 @@ impl Template {
         if bucket.is_made {
             let mut properties = json!({"BucketName": bucket.name});
             if bucket.policy.is_some() {
-                properties["OwnershipControls"] = json!({"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]});
+                properties["OwnershipControls"] =
+                    json!({"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]});
                 properties["PublicAccessBlockConfiguration"] = json!({
                     "BlockPublicAcls": true,
                     "IgnorePublicAcls": true,
@@ -92,18 +95,25 @@ impl Template {
         let name = if bucket.is_made { json!({"Ref": id}) } else { json!(bucket.name) };
         if !bucket.is_made {
             self.notes.push(format!(
-                "The bucket {} is made elsewhere. It needs BlockPublicPolicy and RestrictPublicBuckets off, and the policy here \
-                 is the whole of its policy: add the statements that it has already, if any.",
+                "The bucket {} is made elsewhere. It needs BlockPublicPolicy and \
+                 RestrictPublicBuckets off, and the policy here is the whole of its policy: add \
+                 the statements that it has already, if any.",
                 bucket.name
             ));
         }
         let policy_id = self.labels.logical("BucketPolicy", bucket.name);
-        self.put(&policy_id, "AWS::S3::BucketPolicy", json!({"Bucket": name, "PolicyDocument": policy}), &[]);
+        self.put(
+            &policy_id,
+            "AWS::S3::BucketPolicy",
+            json!({"Bucket": name, "PolicyDocument": policy}),
+            &[],
+        );
     }
 
     fn provider(&mut self, provider: &WholeProvider<'_>) {
         let id = self.labels.logical("Provider", &provider.document.name);
-        let mut properties = json!({"Url": provider.document.issuer.as_str(), "ClientIdList": provider.audiences});
+        let mut properties =
+            json!({"Url": provider.document.issuer.as_str(), "ClientIdList": provider.audiences});
         if !provider.thumbprints.is_empty() {
             properties["ThumbprintList"] = json!(provider.thumbprints);
         }
@@ -137,12 +147,20 @@ impl Template {
             properties["ManagedPolicyArns"] = Value::Array(attached);
         }
         if !role.inline.is_empty() {
-            let inline = role.inline.iter().map(|(name, policy)| json!({"PolicyName": name, "PolicyDocument": policy}));
+            let inline = role
+                .inline
+                .iter()
+                .map(|(name, policy)| json!({"PolicyName": name, "PolicyDocument": policy}));
             properties["Policies"] = inline.collect();
         }
         add_tags(&mut properties, &role.tags());
         self.put(&id, "AWS::IAM::Role", properties, &[]);
-        self.output("Role", name, &format!("ARN of the role {name}"), &json!({"Fn::GetAtt": [id, "Arn"]}));
+        self.output(
+            "Role",
+            name,
+            &format!("ARN of the role {name}"),
+            &json!({"Fn::GetAtt": [id, "Arn"]}),
+        );
     }
 
     fn outputs_of(&mut self, document: &Rendering) {
@@ -150,7 +168,12 @@ impl Template {
         self.output("Issuer", name, &format!("Issuer {name}"), &json!(document.issuer.as_str()));
         let provider = self.providers.iter().find(|(issuer, _)| issuer == document.issuer.as_str());
         if let Some((_, id)) = provider.cloned() {
-            self.output("Provider", name, &format!("ARN of the provider of {name}"), &json!({"Ref": id}));
+            self.output(
+                "Provider",
+                name,
+                &format!("ARN of the provider of {name}"),
+                &json!({"Ref": id}),
+            );
         }
         if let Some(site) = &document.site {
             let what = format!("Publishes the documents of {name}; run it where the keys are");
@@ -175,7 +198,8 @@ impl Template {
 
 fn add_tags(properties: &mut Value, tags: &Tags) {
     if !tags.is_empty() {
-        properties["Tags"] = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+        properties["Tags"] =
+            tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     }
 }
 

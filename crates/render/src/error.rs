@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// A role or provider that cannot be.
     #[error(transparent)]
-    Aws(#[from] issuer_aws::Error),
+    Aws(#[from] issuer_iam::Error),
     /// A bucket's policy that cannot be read.
     #[error(transparent)]
     Publish(#[from] issuer_publish::Error),
@@ -40,10 +40,14 @@ impl Error {
     /// What to do about it, in plain words.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Conflict { .. } => Some("render the documents from files of their own, or make them agree".to_owned()),
+            Self::Conflict { .. } => Some(
+                "render the documents from files of their own, or make \
+                                           them agree"
+                    .to_owned(),
+            ),
             Self::TwoRoles { .. } => Some(
-                "the annotation names one role: give one of the two to another service account; where the documents are of \
-                 two clusters, render them from files of their own"
+                "the annotation names one role: give one of the two to another service account; \
+                 where the documents are of two clusters, render them from files of their own"
                     .to_owned(),
             ),
             Self::NotText { .. } => None,

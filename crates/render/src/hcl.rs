@@ -1,8 +1,9 @@
-//! HCL in the form that `terraform fmt` gives it (HCL native syntax specification; Terraform style guide).
+//! HCL in the form that `terraform fmt` gives it (HCL native syntax specification; Terraform style
+//! guide).
 
 use std::fmt;
 
-use issuer_aws::Tags;
+use issuer_iam::Tags;
 use serde_json::Value;
 
 /// A block without labels, such as `import`, or with them, such as `resource`.
@@ -45,7 +46,8 @@ impl Block {
 
     /// A block within, with expressions.
     pub(crate) fn block(mut self, name: &str, lines: &[(&str, &str)]) -> Self {
-        let lines: String = lines.iter().map(|(name, value)| format!("    {name} = {value}\n")).collect();
+        let lines: String =
+            lines.iter().map(|(name, value)| format!("    {name} = {value}\n")).collect();
         self.members.push(Member::Lines(format!("  {name} {{\n{lines}  }}\n")));
         self
     }
@@ -55,7 +57,11 @@ impl Block {
         self.expression(name, value)
     }
 
-    pub(crate) fn texts<'a>(self, name: &'static str, values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn texts<'a>(
+        self,
+        name: &'static str,
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let values: Vec<String> = values.into_iter().map(quoted).collect();
         self.expression(name, format!("[{}]", values.join(", ")))
     }
@@ -67,9 +73,12 @@ impl Block {
         }
         let keys: Vec<String> = tags.keys().map(|key| quoted_key(key)).collect();
         let width = keys.iter().map(|key| key.chars().count()).max().unwrap_or_default();
-        let pairs =
-            keys.iter().zip(tags.values()).map(|(key, value)| format!("    {key:width$} = {}\n", quoted(value)));
-        self.members.push(Member::Lines(format!("  tags = {{\n{}  }}\n", pairs.collect::<String>())));
+        let pairs = keys
+            .iter()
+            .zip(tags.values())
+            .map(|(key, value)| format!("    {key:width$} = {}\n", quoted(value)));
+        self.members
+            .push(Member::Lines(format!("  tags = {{\n{}  }}\n", pairs.collect::<String>())));
         self
     }
 
@@ -90,7 +99,9 @@ impl fmt::Display for Block {
             if number > 0 {
                 writeln!(f)?;
             }
-            let names = group.iter().map(|member| if let Member::Line { name, .. } = member { name.len() } else { 0 });
+            let names = group
+                .iter()
+                .map(|member| if let Member::Line { name, .. } = member { name.len() } else { 0 });
             let width = names.max().unwrap_or_default();
             for member in group {
                 match member {
@@ -130,7 +141,8 @@ fn quoted_key(text: &str) -> String {
     quoted(text).chars().map(|c| if c <= '\u{2ff}' { c.to_string() } else { escaped(c) }).collect()
 }
 
-/// JSON as the text of a heredoc, which knows no backslash; where HCL has no way, JSON's own escape is one.
+/// JSON as the text of a heredoc, which knows no backslash; where HCL has no way, JSON's own escape
+/// is one.
 fn in_heredoc(json: &str) -> String {
     let mut out = String::new();
     let mut units = [0; 2];
@@ -210,10 +222,15 @@ mod tests {
     fn terraform_itself_reads_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let policy = json!({"Statement": NASTY});
-        let tags = NASTY.iter().map(|text| (format!("k{text}"), (*text).to_owned())).collect::<Tags>();
-        let block = Block::new("locals").text("all", &NASTY.join("|")).tags(&tags).policy("policy", &policy);
+        let tags =
+            NASTY.iter().map(|text| (format!("k{text}"), (*text).to_owned())).collect::<Tags>();
+        let block = Block::new("locals")
+            .text("all", &NASTY.join("|"))
+            .tags(&tags)
+            .policy("policy", &policy);
         std::fs::write(folder.path().join("main.tf"), block.to_string()).unwrap();
-        let format = Command::new("terraform").args(["fmt", "-check", "-diff"]).arg(folder.path()).output();
+        let format =
+            Command::new("terraform").args(["fmt", "-check", "-diff"]).arg(folder.path()).output();
         let Ok(format) = format else {
             println!("skipped: there is no terraform");
             return;

@@ -1,6 +1,6 @@
 //! ServiceAccounts with the annotations of the pod identity webhook.
 
-use issuer_aws::{DEFAULT_AUDIENCE, RoleSpec, ServiceAccountPattern};
+use issuer_iam::{DEFAULT_AUDIENCE, RoleSpec, ServiceAccountPattern};
 
 use crate::{Error, Rendering};
 
@@ -10,7 +10,8 @@ const ROLE: &str = "eks.amazonaws.com/role-arn";
 /// The one that names the audience, where it is not the usual one.
 const AUDIENCE: &str = "eks.amazonaws.com/audience";
 
-/// Texts that YAML 1.1, which Kubernetes reads, takes for something else (YAML type repository, `bool` and `null`).
+/// Texts that YAML 1.1, which Kubernetes reads, takes for something else (YAML type repository,
+/// `bool` and `null`).
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 /// What was rendered, and what could not be.
@@ -22,8 +23,8 @@ pub struct ServiceAccounts {
     pub left_out: Vec<ServiceAccountPattern>,
 }
 
-/// ServiceAccounts with `eks.amazonaws.com/role-arn`, as `kubectl apply -f` takes them. A wildcard names none: it is left out and
-/// stands in a comment.
+/// ServiceAccounts with `eks.amazonaws.com/role-arn`, as `kubectl apply -f` takes them. A wildcard
+/// names none: it is left out and stands in a comment.
 ///
 /// # Errors
 /// [`Error::TwoRoles`].
@@ -46,7 +47,8 @@ pub fn kubernetes(documents: &[Rendering]) -> Result<ServiceAccounts, Error> {
             }
         }
     }
-    let yaml = accounts.iter().map(|account| format!("---\n{}", account.yaml())).collect::<String>();
+    let yaml =
+        accounts.iter().map(|account| format!("---\n{}", account.yaml())).collect::<String>();
     let yaml = yaml.strip_prefix("---\n").unwrap_or(&yaml);
     Ok(ServiceAccounts { yaml: format!("{comments}{yaml}"), left_out })
 }
@@ -61,15 +63,20 @@ struct Account<'a> {
 impl<'a> Account<'a> {
     fn new(account: &'a ServiceAccountPattern, role: &'a RoleSpec) -> Self {
         let audience = role.trust.audiences.first().map(|audience| audience.as_str());
-        Self { account, role_arn: role.arn(), audience: audience.filter(|audience| *audience != DEFAULT_AUDIENCE) }
+        Self {
+            account,
+            role_arn: role.arn(),
+            audience: audience.filter(|audience| *audience != DEFAULT_AUDIENCE),
+        }
     }
 
     fn yaml(&self) -> String {
         let (name, namespace) = (scalar(self.account.name()), scalar(self.account.namespace()));
-        let audience = self.audience.map(|audience| format!("    {AUDIENCE}: {}\n", scalar(audience)));
+        let audience =
+            self.audience.map(|audience| format!("    {AUDIENCE}: {}\n", scalar(audience)));
         format!(
-            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: {namespace}\n  annotations:\n    \
-             {ROLE}: {}\n{}",
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: \
+             {namespace}\n  annotations:\n    {ROLE}: {}\n{}",
             scalar(&self.role_arn),
             audience.unwrap_or_default()
         )

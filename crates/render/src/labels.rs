@@ -9,8 +9,13 @@ pub(crate) struct Labels(BTreeSet<String>);
 impl Labels {
     /// A label of Terraform, for a resource of this type: letters, digits and underscores.
     pub(crate) fn hcl(&mut self, kind: &str, name: &str) -> String {
-        let label: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let label = if label.starts_with(|c: char| c.is_ascii_alphabetic()) { label } else { format!("_{label}") };
+        let label: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let label = if label.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            label
+        } else {
+            format!("_{label}")
+        };
         let free = self.free(|suffix| match suffix {
             None => format!("{kind}.{label}"),
             Some(number) => format!("{kind}.{label}_{number}"),
@@ -20,8 +25,10 @@ impl Labels {
 
     /// A logical ID of CloudFormation: letters and digits.
     pub(crate) fn logical(&mut self, kind: &str, name: &str) -> String {
-        let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        let joined: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
+        let words =
+            name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let joined: String =
+            words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
         self.free(|suffix| match suffix {
             None => format!("{kind}{joined}"),
             Some(number) => format!("{kind}{joined}x{number}"),

@@ -6,8 +6,9 @@
 //!                  └──► kubernetes      annotated ServiceAccounts
 //! ```
 //!
-//! Pure functions on values. Nothing secret comes in, so nothing secret goes out: the documents have public keys alone. Names,
-//! statements and their `Sid`s are those of `issuerctl apply`; issuerctl's own tags are left out, since it made none of this.
+//! Pure functions on values. Nothing secret comes in, so nothing secret goes out: the documents
+//! have public keys alone. Names, statements and their `Sid`s are those of `issuerctl apply`;
+//! issuerctl's own tags are left out, since it made none of this.
 
 mod cloudformation;
 mod error;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use issuer_aws::{AccountId, Provider, ProviderArn, ProviderSpec, RoleFound, RoleSpec, Tags};
 use issuer_discovery::{IssuerUrl, Partition};
+use issuer_iam::{AccountId, Provider, ProviderArn, ProviderSpec, RoleFound, RoleSpec, Tags};
 use issuer_publish::{AccessMode, S3Location};
 
 use crate::Error;

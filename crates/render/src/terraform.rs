@@ -1,4 +1,5 @@
-//! Resources of the aws provider of Terraform and OpenTofu (registry documentation of `hashicorp/aws`, version 6).
+//! Resources of the aws provider of Terraform and OpenTofu (registry documentation of
+//! `hashicorp/aws`, version 6).
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,8 @@ use crate::labels::Labels;
 use crate::whole::{Bucket, Object, Site, Whole, WholeProvider, WholeRole, of_others};
 use crate::{Error, Existing, Rendering};
 
-/// Version 6.0 of the aws provider is the first in which a resource names its region, which is a part of the issuer URL. That
-/// an OIDC provider needs no thumbprints is older.
+/// Version 6.0 of the aws provider is the first in which a resource names its region, which is a
+/// part of the issuer URL. That an OIDC provider needs no thumbprints is older.
 const PROVIDER: &str = r#"  required_providers {
     aws = {
       source  = "hashicorp/aws"
@@ -22,8 +23,9 @@ const PROVIDER: &str = r#"  required_providers {
 /// The first version of Terraform with `import` blocks; OpenTofu has always had them.
 const IMPORTS: &str = "  required_version = \">= 1.5\"\n\n";
 
-/// HCL as `terraform fmt` writes it: one plain resource for each thing, documents byte for byte. What `existing` names comes
-/// with an `import` block, and what others have a part in is merged with what is there.
+/// HCL as `terraform fmt` writes it: one plain resource for each thing, documents byte for byte.
+/// What `existing` names comes with an `import` block, and what others have a part in is merged
+/// with what is there.
 ///
 /// # Errors
 /// [`Error::Conflict`], [`Error::NotText`], [`Error::Aws`], [`Error::Publish`].
@@ -65,7 +67,8 @@ impl Output {
         let label = self.labels.hcl("aws_s3_bucket", bucket.name);
         let there = bucket.existing;
         let id = format!("{}@{}", bucket.name, bucket.region);
-        let of_bucket = |kind: &str, label: &str| Block::resource(kind, label).text("region", bucket.region);
+        let of_bucket =
+            |kind: &str, label: &str| Block::resource(kind, label).text("region", bucket.region);
         if bucket.is_made {
             let tags = there.map(|there| of_others(&there.tags)).unwrap_or_default();
             let block = of_bucket("aws_s3_bucket", &label).text("bucket", bucket.name).tags(&tags);
@@ -94,7 +97,10 @@ impl Output {
             .expression("restrict_public_buckets", "false");
         self.put(&block, there.filter(|there| there.block).map(|_| id.clone()));
         if !bucket.is_made && there.is_none() {
-            self.say("This replaces the whole policy of the bucket: add the statements that it has already, if any.");
+            self.say(
+                "This replaces the whole policy of the bucket: add the statements that it has \
+                      already, if any.",
+            );
         }
         let block = of_bucket("aws_s3_bucket_policy", &label)
             .expression("bucket", &name)
@@ -113,7 +119,13 @@ impl Output {
         self.discovery.insert(site.document.issuer.to_string(), discovery);
     }
 
-    fn object(&mut self, site: &Site<'_>, object: &Object<'_>, name: &str, after: Option<String>) -> String {
+    fn object(
+        &mut self,
+        site: &Site<'_>,
+        object: &Object<'_>,
+        name: &str,
+        after: Option<String>,
+    ) -> String {
         let label = self.labels.hcl("aws_s3_object", &format!("{}_{name}", site.document.name));
         let bucket = site.site.location.bucket.as_str();
         let mut block = Block::resource("aws_s3_object", &label)
@@ -135,8 +147,8 @@ impl Output {
         format!("aws_s3_object.{label}")
     }
 
-    /// After the documents, so that it goes before them: a bucket's name that is free again while a provider trusts it is an
-    /// open door.
+    /// After the documents, so that it goes before them: a bucket's name that is free again while a
+    /// provider trusts it is an open door.
     fn provider(&mut self, provider: &WholeProvider<'_>) -> Result<(), Error> {
         let document = provider.document;
         let label = self.labels.hcl("aws_iam_openid_connect_provider", &document.name);
@@ -186,26 +198,37 @@ impl Output {
         for (policy, document) in &role.managed {
             let label = self.labels.hcl("aws_iam_policy", policy);
             let arn = role.spec.policy_arn(policy);
-            let block = Block::resource("aws_iam_policy", &label).text("name", policy).policy("policy", document);
+            let block = Block::resource("aws_iam_policy", &label)
+                .text("name", policy)
+                .policy("policy", document);
             let there = role.existing.is_some_and(|found| found.managed.contains_key(policy));
             self.put(&block, there.then(|| arn.clone()));
             self.attachment(role, &reference, policy, format!("aws_iam_policy.{label}.arn"), &arn);
         }
     }
 
-    fn attachment(&mut self, role: &WholeRole<'_>, reference: &str, policy: &str, expression: String, arn: &str) {
+    fn attachment(
+        &mut self,
+        role: &WholeRole<'_>,
+        reference: &str,
+        policy: &str,
+        expression: String,
+        arn: &str,
+    ) {
         let name = role.spec.name.as_str();
         let label = self.labels.hcl("aws_iam_role_policy_attachment", &format!("{name}_{policy}"));
         let block = Block::resource("aws_iam_role_policy_attachment", &label)
             .expression("role", reference)
             .expression("policy_arn", expression);
-        let there = role.role().is_some_and(|there| there.attached.iter().any(|attached| attached == arn));
+        let there =
+            role.role().is_some_and(|there| there.attached.iter().any(|attached| attached == arn));
         self.put(&block, there.then(|| format!("{name}/{arn}")));
     }
 
     fn put(&mut self, block: &Block, import: Option<String>) {
         let note = std::mem::take(&mut self.note);
-        let import = import.map(|id| Block::new("import").expression("to", block.address()).text("id", &id));
+        let import =
+            import.map(|id| Block::new("import").expression("to", block.address()).text("id", &id));
         self.imports |= import.is_some();
         let import = import.map(|import| format!("{import}\n")).unwrap_or_default();
         self.text.push_str(&format!("\n{note}{import}{block}"));
@@ -221,21 +244,35 @@ impl Output {
 fn header(documents: &[Rendering], whole: &Whole<'_>) -> String {
     let mut lines = Vec::new();
     for document in documents {
-        let region = document.site.as_ref().map(|site| format!(", region {}", site.region)).unwrap_or_default();
+        let region = document
+            .site
+            .as_ref()
+            .map(|site| format!(", region {}", site.region))
+            .unwrap_or_default();
         let account = format!("account {} ({}){region}", document.account, document.partition.name);
-        lines.push(format!("{}: what the issuer {} needs in AWS, {account}.", document.name, document.issuer));
+        lines.push(format!(
+            "{}: what the issuer {} needs in AWS, {account}.",
+            document.name, document.issuer
+        ));
     }
     lines.push(
-        "Written by issuerctl render terraform. The provider block, with credentials and account, is yours.".to_owned(),
+        "Written by issuerctl render terraform. The provider block, with credentials and account, \
+         is yours."
+            .to_owned(),
     );
     if whole.buckets.iter().any(|bucket| bucket.policy.is_some()) {
         lines.push("aws_s3_bucket_policy owns the whole policy of its bucket.".to_owned());
     }
     if !whole.sites.is_empty() {
-        lines.push("aws_s3_object replaces what is published: keys that it does not have are gone.".to_owned());
+        lines.push(
+            "aws_s3_object replaces what is published: keys that it does not have are gone."
+                .to_owned(),
+        );
     }
     if !whole.roles.is_empty() {
-        lines.push("aws_iam_role owns the whole trust policy of its role, and all its tags.".to_owned());
+        lines.push(
+            "aws_iam_role owns the whole trust policy of its role, and all its tags.".to_owned(),
+        );
     }
     lines.iter().map(|line| comment(line)).collect()
 }

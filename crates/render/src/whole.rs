@@ -1,12 +1,14 @@
-//! Several documents as one: a bucket that two share is made once, and a role of two has both statements.
+//! Several documents as one: a bucket that two share is made once, and a role of two has both
+//! statements.
 
 use std::collections::BTreeMap;
 use std::str::from_utf8;
 
-use issuer_aws::{
-    Documents, PolicyArn, Provider, ProviderSpec, Role, RoleFound, RolePath, RoleSpec, Tag, Tags, TrustPolicy,
-};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+use issuer_iam::{
+    Documents, PolicyArn, Provider, ProviderSpec, Role, RoleFound, RolePath, RoleSpec, Tag, Tags,
+    TrustPolicy,
+};
 use issuer_publish::{AccessMode, bucket_policy};
 use serde_json::Value;
 
@@ -77,10 +79,17 @@ pub(crate) struct WholeRole<'a> {
 
 impl<'a> Whole<'a> {
     pub(crate) fn new(documents: &'a [Rendering], existing: &'a Existing) -> Result<Self, Error> {
-        let mut whole = Self { buckets: Vec::new(), sites: Vec::new(), providers: Vec::new(), roles: Vec::new() };
+        let mut whole = Self {
+            buckets: Vec::new(),
+            sites: Vec::new(),
+            providers: Vec::new(),
+            roles: Vec::new(),
+        };
         for (index, document) in documents.iter().enumerate() {
             // A statement is known by its issuer, and one would take the other's place.
-            if let Some(other) = documents[..index].iter().find(|other| other.issuer == document.issuer) {
+            if let Some(other) =
+                documents[..index].iter().find(|other| other.issuer == document.issuer)
+            {
                 let reason = format!("both {} and {} are about it", other.name, document.name);
                 return Err(conflict(&format!("the issuer {}", document.issuer), &reason));
             }
@@ -105,8 +114,14 @@ impl<'a> Whole<'a> {
             Some(index) => index,
             None => {
                 let existing = existing.buckets.get(name);
-                let bucket =
-                    Bucket { name, region: &site.region, is_made: false, policy: None, existing, takes_acls: false };
+                let bucket = Bucket {
+                    name,
+                    region: &site.region,
+                    is_made: false,
+                    policy: None,
+                    existing,
+                    takes_acls: false,
+                };
                 self.buckets.push(bucket);
                 self.buckets.len() - 1
             }
@@ -125,7 +140,9 @@ impl<'a> Whole<'a> {
             bucket.policy = after.and_then(|text| serde_json::from_str(&text).ok());
         }
         if bucket.takes_acls && bucket.policy.is_some() {
-            return conflict("it is read by ACLs and by a policy, and where the policy stands no ACL counts");
+            return conflict(
+                "it is read by ACLs and by a policy, and where the policy stands no ACL counts",
+            );
         }
         Ok(())
     }
@@ -137,7 +154,8 @@ impl<'a> Whole<'a> {
         existing: &'a Existing,
     ) -> Result<(), Error> {
         if let Some(other) = self.sites.iter().find(|other| other.site.location == site.location) {
-            let reason = format!("{} and {} would overwrite each other", other.document.name, document.name);
+            let reason =
+                format!("{} and {} would overwrite each other", other.document.name, document.name);
             return Err(conflict(&site.location.to_string(), &reason));
         }
         let object = |name, bytes: &'a [u8]| {
@@ -148,9 +166,10 @@ impl<'a> Whole<'a> {
             }
         };
         let objects = match &site.documents {
-            Some(documents) => {
-                Some([object(KEYS_NAME, &documents.keys_json)?, object(DISCOVERY_NAME, &documents.discovery_json)?])
-            }
+            Some(documents) => Some([
+                object(KEYS_NAME, &documents.keys_json)?,
+                object(DISCOVERY_NAME, &documents.discovery_json)?,
+            ]),
             None => None,
         };
         let existing = existing.buckets.get(site.location.bucket.as_str());
@@ -185,7 +204,8 @@ impl<'a> Whole<'a> {
 
     fn add_role(&mut self, spec: &'a RoleSpec, existing: &'a Existing) -> Result<(), Error> {
         // Names of roles are not case-sensitive to IAM.
-        let same = |role: &WholeRole<'_>| role.spec.name.as_str().eq_ignore_ascii_case(spec.name.as_str());
+        let same =
+            |role: &WholeRole<'_>| role.spec.name.as_str().eq_ignore_ascii_case(spec.name.as_str());
         let index = match self.roles.iter().position(same) {
             Some(index) => index,
             None => {
@@ -197,7 +217,9 @@ impl<'a> Whole<'a> {
         for name in made {
             let same = |other: &String| other.eq_ignore_ascii_case(name);
             let elsewhere = self.roles.iter().enumerate().filter(|(other, _)| *other != index);
-            if let Some((_, other)) = elsewhere.into_iter().find(|(_, role)| role.managed.keys().any(same)) {
+            if let Some((_, other)) =
+                elsewhere.into_iter().find(|(_, role)| role.managed.keys().any(same))
+            {
                 let reason = format!("both {} and {} make it", other.spec.name, spec.name);
                 return Err(conflict(&format!("the policy {name}"), &reason));
             }
@@ -214,17 +236,23 @@ impl<'a> WholeRole<'a> {
 
     /// Its path, where it is not `/`.
     pub(crate) fn path(&self) -> Option<&str> {
-        let path = self.role().map(|role| role.path.as_str()).or(self.path.as_ref().map(RolePath::as_str));
+        let path =
+            self.role().map(|role| role.path.as_str()).or(self.path.as_ref().map(RolePath::as_str));
         path.filter(|path| *path != "/")
     }
 
     pub(crate) fn boundary(&self) -> Option<&str> {
-        self.boundary.as_ref().map(PolicyArn::as_str).or(self.role().and_then(|role| role.boundary.as_deref()))
+        self.boundary
+            .as_ref()
+            .map(PolicyArn::as_str)
+            .or(self.role().and_then(|role| role.boundary.as_deref()))
     }
 
     /// Seconds, where they are not what IAM gives by itself.
     pub(crate) fn max_session_secs(&self) -> Option<u32> {
-        self.max_session_secs.or(self.role().map(|role| role.max_session_secs)).filter(|secs| *secs != USUAL_SESSION)
+        self.max_session_secs
+            .or(self.role().map(|role| role.max_session_secs))
+            .filter(|secs| *secs != USUAL_SESSION)
     }
 
     pub(crate) fn tags(&self) -> Tags {
@@ -256,8 +284,9 @@ impl<'a> WholeRole<'a> {
         if let (Some(path), Some(role)) = (&spec.path, self.role())
             && path.as_str() != role.path
         {
-            let (role, there, wanted) = (role.name.to_string(), role.path.clone(), path.to_string());
-            return Err(issuer_aws::Error::Path { role, there, wanted }.into());
+            let (role, there, wanted) =
+                (role.name.to_string(), role.path.clone(), path.to_string());
+            return Err(issuer_iam::Error::Path { role, there, wanted }.into());
         }
         self.trust = std::mem::take(&mut self.trust).with(&spec.trust)?;
         for arn in spec.policy_arns.iter().flatten() {
@@ -269,12 +298,16 @@ impl<'a> WholeRole<'a> {
             ("tags of one key", agree(&mut self.tags, spec.tags.as_ref())),
             ("paths", agree_on(&mut self.path, spec.path.as_ref())),
             ("permissions boundaries", agree_on(&mut self.boundary, spec.boundary.as_ref())),
-            ("longest sessions", agree_on(&mut self.max_session_secs, spec.max_session_secs.as_ref())),
+            (
+                "longest sessions",
+                agree_on(&mut self.max_session_secs, spec.max_session_secs.as_ref()),
+            ),
         ];
         match agreements.into_iter().find(|(_, agree)| !agree) {
-            Some((what, _)) => {
-                Err(conflict(&format!("the role {}", spec.name), &format!("two documents give it different {what}")))
-            }
+            Some((what, _)) => Err(conflict(
+                &format!("the role {}", spec.name),
+                &format!("two documents give it different {what}"),
+            )),
             None => Ok(()),
         }
     }
@@ -282,7 +315,10 @@ impl<'a> WholeRole<'a> {
 
 /// Tags without issuerctl's own, which would claim that it made what another tool sees to.
 pub(crate) fn of_others(tags: &Tags) -> Tags {
-    tags.iter().filter(|(key, _)| !Tag::is_own(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    tags.iter()
+        .filter(|(key, _)| !Tag::is_own(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 fn add(list: &mut Vec<String>, text: &str) {
@@ -292,8 +328,14 @@ fn add(list: &mut Vec<String>, text: &str) {
 }
 
 /// Adds what is given; whether it agrees with what was there.
-fn agree<T: Clone + PartialEq>(all: &mut BTreeMap<String, T>, given: Option<&BTreeMap<String, T>>) -> bool {
-    given.into_iter().flatten().all(|(name, value)| all.entry(name.clone()).or_insert_with(|| value.clone()) == value)
+fn agree<T: Clone + PartialEq>(
+    all: &mut BTreeMap<String, T>,
+    given: Option<&BTreeMap<String, T>>,
+) -> bool {
+    given
+        .into_iter()
+        .flatten()
+        .all(|(name, value)| all.entry(name.clone()).or_insert_with(|| value.clone()) == value)
 }
 
 /// The same for one value.

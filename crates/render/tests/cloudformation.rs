@@ -4,7 +4,7 @@
 mod common;
 
 use common::{SMALL, WHOLE, renderings};
-use issuer_aws::TrustPolicy;
+use issuer_iam::TrustPolicy;
 use issuer_render::{Error, cloudformation};
 use serde_json::Value;
 
@@ -24,9 +24,16 @@ fn policies_are_those_of_apply_and_nothing_says_that_issuerctl_made_it() {
     let role = &document.roles[0];
     let trust = TrustPolicy::new(std::slice::from_ref(&role.trust)).unwrap();
     assert_eq!(properties("RoleApp")["AssumeRolePolicyDocument"], trust.to_value());
-    assert_eq!(properties("RoleApp")["Policies"][0]["PolicyDocument"], role.inline.as_ref().unwrap()["own-home"]);
-    assert_eq!(properties("PolicyAppS3")["PolicyDocument"], role.managed.as_ref().unwrap()["app-s3"]);
-    let bucket = issuer_publish::bucket_policy(&document.site.as_ref().unwrap().location, "us-west-2", None);
+    assert_eq!(
+        properties("RoleApp")["Policies"][0]["PolicyDocument"],
+        role.inline.as_ref().unwrap()["own-home"]
+    );
+    assert_eq!(
+        properties("PolicyAppS3")["PolicyDocument"],
+        role.managed.as_ref().unwrap()["app-s3"]
+    );
+    let bucket =
+        issuer_publish::bucket_policy(&document.site.as_ref().unwrap().location, "us-west-2", None);
     let bucket: Value = serde_json::from_str(&bucket.unwrap().unwrap()).unwrap();
     assert_eq!(properties("BucketPolicyMyOidc")["PolicyDocument"], bucket);
     assert!(!template.to_string().contains("issuerctl.dev/"));
@@ -45,8 +52,15 @@ fn a_bucket_of_somebody_else_has_a_policy_and_a_note() {
 fn several_documents_are_one_template_of_one_region() {
     let template = template(&format!("{WHOLE}---{SMALL}"));
     let names: Vec<&String> = template["Resources"].as_object().unwrap().keys().collect();
-    let expected =
-        ["BucketMyOidc", "BucketPolicyMyOidc", "ProviderProd", "ProviderTest", "PolicyAppS3", "RoleApp", "RoleVault"];
+    let expected = [
+        "BucketMyOidc",
+        "BucketPolicyMyOidc",
+        "ProviderProd",
+        "ProviderTest",
+        "PolicyAppS3",
+        "RoleApp",
+        "RoleVault",
+    ];
     assert_eq!(names, expected);
     let elsewhere = SMALL.replace("my-oidc", "other").replace("us-west-2", "us-east-1");
     let error = cloudformation(&renderings(&format!("{WHOLE}---{elsewhere}"))).unwrap_err();

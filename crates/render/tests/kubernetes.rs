@@ -37,11 +37,22 @@ fn service_accounts_are_annotated_and_wildcards_are_named() {
 fn a_service_account_of_two_roles_is_refused_and_twice_the_same_is_once() {
     let twice = WHOLE.replace("[vault/vault]", "[vault/vault, default/app]");
     let error = kubernetes(&renderings(&twice)).unwrap_err();
-    assert!(matches!(&error, Error::TwoRoles { account, .. } if account == "default/app"), "{error}");
-    assert!(error.to_string().contains(":role/apps/app and arn:aws:iam::111122223333:role/vault"), "{error}");
-    assert!(kubernetes(&renderings(&format!("{WHOLE}---{SMALL}"))).is_err(), "the roles' paths differ");
-    let same =
-        format!("{}---{SMALL}", WHOLE.replace("path: /apps/", "tags: {}").replace("    tags: {team: apps}\n", ""));
+    assert!(
+        matches!(&error, Error::TwoRoles { account, .. } if account == "default/app"),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains(":role/apps/app and arn:aws:iam::111122223333:role/vault"),
+        "{error}"
+    );
+    assert!(
+        kubernetes(&renderings(&format!("{WHOLE}---{SMALL}"))).is_err(),
+        "the roles' paths differ"
+    );
+    let same = format!(
+        "{}---{SMALL}",
+        WHOLE.replace("path: /apps/", "tags: {}").replace("    tags: {team: apps}\n", "")
+    );
     let yaml = kubernetes(&renderings(&same)).unwrap().yaml;
     assert_eq!(yaml.matches("name: app\n").count(), 1, "{yaml}");
 }
@@ -50,7 +61,10 @@ fn a_service_account_of_two_roles_is_refused_and_twice_the_same_is_once() {
 fn a_file_without_service_accounts_is_an_empty_one() {
     let wild = SMALL.replace("default/app", "default/*");
     let rendered = kubernetes(&renderings(&wild)).unwrap();
-    assert_eq!(rendered.yaml, "# default/* of the role app has wildcards: annotate them yourself.\n");
+    assert_eq!(
+        rendered.yaml,
+        "# default/* of the role app has wildcards: annotate them yourself.\n"
+    );
 }
 
 proptest! {

@@ -1,5 +1,9 @@
 //! HCL, read back by a parser of its own and by Terraform itself where it is installed.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says what it skipped")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skipped"
+)]
 
 mod common;
 
@@ -9,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use common::{ACCOUNT, SMALL, WHOLE, keys_json, renderings};
 use hcl::eval::{Context, Evaluate};
-use issuer_aws::{Documents, ManagedPolicy, Provider, Role, RoleFound, Tags, TrustPolicy};
+use issuer_iam::{Documents, ManagedPolicy, Provider, Role, RoleFound, Tags, TrustPolicy};
 use issuer_render::{Error, Existing, ExistingBucket, Rendering, terraform};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -41,7 +45,10 @@ fn imports(text: &str) -> BTreeMap<String, String> {
     blocks
         .map(|block| {
             let id = attribute(block, "id").evaluate(&Context::new()).unwrap();
-            (hcl::format::to_string(&attribute(block, "to")).unwrap(), id.as_str().unwrap().to_owned())
+            (
+                hcl::format::to_string(&attribute(block, "to")).unwrap(),
+                id.as_str().unwrap().to_owned(),
+            )
         })
         .collect()
 }
@@ -107,7 +114,8 @@ fn objects_have_the_bytes_of_the_documents_and_policies_their_json() {
     let policy = json_of(&resources["aws_iam_policy.app_s3"], "policy");
     assert_eq!(policy, role.managed.as_ref().unwrap()["app-s3"]);
     let bucket = json_of(&resources["aws_s3_bucket_policy.my_oidc"], "policy");
-    let expected = issuer_publish::bucket_policy(&site.location, "us-west-2", None).unwrap().unwrap();
+    let expected =
+        issuer_publish::bucket_policy(&site.location, "us-west-2", None).unwrap().unwrap();
     assert_eq!(bucket, serde_json::from_str::<Value>(&expected).unwrap());
     assert!(!hcl.contains("issuerctl.dev/"), "no claim that issuerctl made it");
     assert!(!hcl.contains("jsonencode") && !hcl.contains(" count ") && !hcl.contains("for_each"));
@@ -118,14 +126,26 @@ fn a_bucket_of_somebody_else_is_a_name_and_its_policy_a_warning() {
     let hcl = rendered(SMALL);
     let kinds: Vec<String> = resources(&hcl).into_keys().collect();
     assert!(!kinds.iter().any(|kind| kind.starts_with("aws_s3_bucket.")), "{kinds:?}");
-    assert!(hcl.contains("bucket     = \"my-oidc\"") && hcl.contains("# This replaces the whole policy"), "{hcl}");
+    assert!(
+        hcl.contains("bucket     = \"my-oidc\"")
+            && hcl.contains("# This replaces the whole policy"),
+        "{hcl}"
+    );
     let acl = rendered(&SMALL.replace("region: us", "access: acl, region: us"));
-    assert!(acl.contains("acl           = \"public-read\"") && !acl.contains("resource \"aws_s3_bucket"), "{acl}");
+    assert!(
+        acl.contains("acl           = \"public-read\"")
+            && !acl.contains("resource \"aws_s3_bucket"),
+        "{acl}"
+    );
     let none = rendered(&SMALL.replace("region: us", "access: none, region: us"));
     assert!(!none.contains("acl ") && !none.contains("resource \"aws_s3_bucket"), "{none}");
-    let folder = SMALL.replace("{s3: {bucket: my-oidc, prefix: test, region: us-west-2}}", "{folder: site}");
+    let folder =
+        SMALL.replace("{s3: {bucket: my-oidc, prefix: test, region: us-west-2}}", "{folder: site}");
     let folder = rendered(&format!("{}  issuer: https://h.example/test\n", folder.trim_start()));
-    assert!(!folder.contains("aws_s3_") && folder.contains("aws_iam_openid_connect_provider"), "{folder}");
+    assert!(
+        !folder.contains("aws_s3_") && folder.contains("aws_iam_openid_connect_provider"),
+        "{folder}"
+    );
 }
 
 #[test]
@@ -135,14 +155,16 @@ fn two_documents_share_a_bucket_and_a_role() {
     let statements = |value: Value| value["Statement"].as_array().unwrap().len();
     assert_eq!(statements(json_of(&resources["aws_s3_bucket_policy.my_oidc"], "policy")), 2);
     assert_eq!(statements(json_of(&resources["aws_iam_role.app"], "assume_role_policy")), 2);
-    let count = |kind: &str| resources.keys().filter(|key| key.starts_with(&format!("{kind}."))).count();
+    let count =
+        |kind: &str| resources.keys().filter(|key| key.starts_with(&format!("{kind}."))).count();
     assert_eq!((count("aws_s3_bucket"), count("aws_s3_object"), count("aws_iam_role")), (1, 4, 2));
     assert_eq!(count("aws_iam_openid_connect_provider"), 2);
 }
 
 #[test]
 fn documents_that_want_different_things_of_one_are_refused() {
-    let other = WHOLE.replace("{name: prod}", "{name: test}").replace("prefix: prod", "prefix: test");
+    let other =
+        WHOLE.replace("{name: prod}", "{name: test}").replace("prefix: prod", "prefix: test");
     for (from, to, reason) in [
         (
             "store: {s3: {bucket: my-oidc, prefix: test",
@@ -167,7 +189,10 @@ fn documents_that_want_different_things_of_one_are_refused() {
         assert!(other.contains(from), "{from}");
         let text = format!("{WHOLE}---{}", other.replace(from, to));
         let error = terraform(&renderings(&text), &Existing::default()).unwrap_err();
-        assert!(matches!(error, Error::Conflict { .. }) && error.to_string().contains(reason), "{reason}: {error}");
+        assert!(
+            matches!(error, Error::Conflict { .. }) && error.to_string().contains(reason),
+            "{reason}: {error}"
+        );
         assert!(error.hint().is_some());
     }
     assert!(terraform(&renderings(&format!("{WHOLE}---{other}")), &Existing::default()).is_ok());
@@ -176,8 +201,10 @@ fn documents_that_want_different_things_of_one_are_refused() {
 /// What a hand made before: with statements, tags and audiences of others.
 fn made_by_hand(document: &Rendering) -> Existing {
     let there = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/*"}]}"#;
-    let own =
-        Tags::from([("issuerctl.dev/created".to_owned(), "true".to_owned()), ("theirs".to_owned(), "1".to_owned())]);
+    let own = Tags::from([
+        ("issuerctl.dev/created".to_owned(), "true".to_owned()),
+        ("theirs".to_owned(), "1".to_owned()),
+    ]);
     let bucket = ExistingBucket {
         ownership: true,
         block: false,
@@ -249,16 +276,24 @@ fn what_exists_is_imported_and_keeps_what_others_wrote() {
     assert_eq!(sids("aws_s3_bucket_policy.my_oidc", "policy"), ["The", "Iss"]);
     assert_eq!(sids("aws_iam_role.vault", "assume_role_policy"), ["Ec2", "Iss"]);
     let role = &resources["aws_iam_role.vault"];
-    assert_eq!((role["path"].as_str(), role["max_session_duration"].as_u64()), (Some("/old/"), Some(43200)));
+    assert_eq!(
+        (role["path"].as_str(), role["max_session_duration"].as_u64()),
+        (Some("/old/"), Some(43200))
+    );
     assert!(role["permissions_boundary"].as_str().unwrap().ends_with("/older"));
     assert_eq!(resources["aws_s3_bucket.my_oidc"]["tags"], role["tags"]);
     assert_eq!(role["tags"], hcl::value!({ "theirs" = "1" }));
     let provider = &resources["aws_iam_openid_connect_provider.prod"];
     assert_eq!(provider["client_id_list"], hcl::value!(["sts.amazonaws.com", "vault", "older"]));
-    assert!(!provider.contains_key("thumbprint_list") && hcl.contains("required_version = \">= 1.5\""));
+    assert!(
+        !provider.contains_key("thumbprint_list") && hcl.contains("required_version = \">= 1.5\"")
+    );
     let moved = renderings(&WHOLE.replace("- name: vault", "- name: vault\n    path: /new/"));
     let error = terraform(&moved, &made_by_hand(&documents[0])).unwrap_err();
-    assert!(matches!(error, Error::Aws(issuer_aws::Error::Path { .. })), "a role that moves is made anew: {error}");
+    assert!(
+        matches!(error, Error::Aws(issuer_iam::Error::Path { .. })),
+        "a role that moves is made anew: {error}"
+    );
 }
 
 proptest! {

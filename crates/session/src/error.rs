@@ -18,7 +18,8 @@ where
 {
     match error.as_service_error() {
         Some(service) if service.code().is_some() => {
-            let (code, text) = (service.code().unwrap_or_default(), service.message().unwrap_or_default());
+            let (code, text) =
+                (service.code().unwrap_or_default(), service.message().unwrap_or_default());
             if text.is_empty() { code.to_owned() } else { format!("{code}: {text}") }
         }
         _ => chain(error),

@@ -1,6 +1,8 @@
-//! How AWS is reached: credentials, region, endpoints and TLS, as the SDK's default chain finds them, and what its errors say.
+//! How AWS is reached: credentials, region, endpoints and TLS, as the SDK's default chain finds
+//! them, and what its errors say.
 //!
-//! One place for every client of the SDK, so that `--profile`, `--ca-file`, proxies and time limits mean the same everywhere.
+//! One place for every client of the SDK, so that `--profile`, `--ca-file`, proxies and time limits
+//! mean the same everywhere.
 
 mod error;
 
@@ -60,11 +62,13 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
     if let Some(profile) = &options.profile {
         // What cannot be read is named when its credentials are asked for.
-        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+        let profiles =
+            aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
         if profiles.is_ok_and(|profiles| profiles.get_profile(profile).is_none()) {
             return Err(Error::NoProfile { profile: profile.clone() });
         }
-        // The default chain would let credentials in the environment win over a profile that was named.
+        // The default chain would let credentials in the environment win over a profile that was
+        // named.
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&ProviderConfig::default().with_http_client(http))
             .profile_name(profile)
@@ -80,15 +84,21 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     Ok(loader.load().await)
 }
 
-/// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, as the SDK itself takes them for a service.
+/// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, as the SDK
+/// itself takes them for a service.
 pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
-    let key =
-        ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
     let for_service = config.service_config().and_then(|services| services.load_config(key));
     for_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// The SDK's own client with the environment's proxies, which it leaves out by default, and more certificate authorities.
+/// The SDK's own client with the environment's proxies, which it leaves out by default, and more
+/// certificate authorities.
 fn http_client(options: &SessionOptions) -> Result<SharedHttpClient, Error> {
     let mut roots = TrustStore::default();
     if let Some(pem) = &options.extra_roots_pem {
@@ -98,17 +108,27 @@ fn http_client(options: &SessionOptions) -> Result<SharedHttpClient, Error> {
         .with_trust_store(roots)
         .build()
         .map_err(|error| Error::ExtraRoots { reason: error.to_string() })?;
-    // One for each set of time limits: those of the instance metadata service are far too short for S3.
+    // One for each set of time limits: those of the instance metadata service are far too short for
+    // S3.
     let connectors: Mutex<HashMap<_, SharedHttpConnector>> = Mutex::default();
     Ok(http_client_fn(move |settings, components| {
         let make = || {
-            let mut builder =
-                Connector::builder().connector_settings(settings.clone()).proxy_config(ProxyConfig::from_env());
+            let mut builder = Connector::builder()
+                .connector_settings(settings.clone())
+                .proxy_config(ProxyConfig::from_env());
             builder.set_sleep_impl(components.sleep_impl());
-            let connector = builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone()).build();
+            let connector = builder
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(tls.clone())
+                .build();
             SharedHttpConnector::new(connector)
         };
         let limits = (settings.connect_timeout(), settings.read_timeout());
-        connectors.lock().unwrap_or_else(PoisonError::into_inner).entry(limits).or_insert_with(make).clone()
+        connectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(limits)
+            .or_insert_with(make)
+            .clone()
     }))
 }

@@ -1,4 +1,5 @@
-//! Why it could not even be looked. What is wrong with an issuer is never an error but a failed check.
+//! Why it could not even be looked. What is wrong with an issuer is never an error but a failed
+//! check.
 
 use std::path::PathBuf;
 

@@ -24,7 +24,8 @@ pub struct FetchOptions {
 /// Looks at an issuer: the discovery document first, then twice at once the keys that it points to.
 ///
 /// # Errors
-/// [`Error::ExtraRoots`] and [`Error::Client`]; whatever is wrong with the issuer is in the [`Observation`].
+/// [`Error::ExtraRoots`] and [`Error::Client`]; whatever is wrong with the issuer is in the
+/// [`Observation`].
 pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observation, Error> {
     let looker = Looker::new(options.extra_roots_pem.as_deref())?;
     let discovery = looker.get(&issuer.document_url(DISCOVERY_NAME)).await;
@@ -36,12 +37,20 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
             (Some(once), Some(again))
         }
     };
-    let vantage = Vantage::Network { proxy: is_proxy_set(), extra_roots: options.extra_roots_pem.is_some() };
-    Ok(Observation { issuer: Some(issuer.as_str().to_owned()), vantage, discovery, keys, keys_again })
+    let vantage =
+        Vantage::Network { proxy: is_proxy_set(), extra_roots: options.extra_roots_pem.is_some() };
+    Ok(Observation {
+        issuer: Some(issuer.as_str().to_owned()),
+        vantage,
+        discovery,
+        keys,
+        keys_again,
+    })
 }
 
-/// The thumbprint of an issuer's host as IAM has it: SHA-1, in hexadecimal digits, of the top certificate of the chain that the
-/// server sends (IAM user guide, "Obtain the thumbprint for an OpenID Connect Identity Provider"), trusted or not.
+/// The thumbprint of an issuer's host as IAM has it: SHA-1, in hexadecimal digits, of the top
+/// certificate of the chain that the server sends (IAM user guide, "Obtain the thumbprint for an
+/// OpenID Connect Identity Provider"), trusted or not.
 ///
 /// # Errors
 /// [`Error::NoChain`] where there is no TLS server; [`Error::ExtraRoots`], [`Error::Client`].
@@ -56,7 +65,8 @@ pub async fn top_of_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<
 enum Next {
     /// The host cannot be reached, or the document's `jwks_uri` must not be fetched.
     Nothing,
-    /// The document is not there: whether `keys.json` is tells an upload that was forgotten from a closed door.
+    /// The document is not there: whether `keys.json` is tells an upload that was forgotten from a
+    /// closed door.
     Beside(String),
     /// The document's `jwks_uri`.
     Keys(String),
@@ -111,8 +121,9 @@ impl Looker {
 
 async fn read(mut response: Response, deadline: Instant) -> Answer {
     let headers = response.headers().iter();
-    let headers =
-        headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers.map(|(name, value)| {
+        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
     let mut answer = Answer {
         status: response.status().as_u16(),
         headers: headers.collect(),
@@ -147,23 +158,34 @@ fn classify(error: &reqwest::Error, served: &Served) -> Unreached {
         return tls::classify(tls, served);
     }
     if error.is_timeout() {
-        return if error.is_connect() { Unreached::ConnectTimedOut } else { Unreached::AnswerTimedOut };
+        return if error.is_connect() {
+            Unreached::ConnectTimedOut
+        } else {
+            Unreached::AnswerTimedOut
+        };
     }
     // hyper-util's resolver error has no type of its own that could be asked for.
     if causes(error).any(|cause| cause.to_string().starts_with("dns error")) {
         return Unreached::NameNotFound;
     }
     let last = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
-    match causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind) {
+    match causes(error)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .last()
+        .map(io::Error::kind)
+    {
         Some(io::ErrorKind::ConnectionRefused) => Unreached::Refused,
-        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => Unreached::Unroutable,
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+            Unreached::Unroutable
+        }
         Some(
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof,
         ) => Unreached::Closed,
-        // hyper's words for an answer that ends before its headers do, and for one that it cannot parse.
+        // hyper's words for an answer that ends before its headers do, and for one that it cannot
+        // parse.
         _ if last.contains("before message completed") => Unreached::Closed,
         _ if ["invalid HTTP", "HTTP header", "content-length", "transfer-encoding"]
             .iter()
@@ -175,8 +197,8 @@ fn classify(error: &reqwest::Error, served: &Served) -> Unreached {
     }
 }
 
-/// The causes of an error, and within I/O errors, whose `source` skips what they wrap, that as well: hyper-rustls
-/// wraps tokio-rustls's I/O error, which wraps rustls's.
+/// The causes of an error, and within I/O errors, whose `source` skips what they wrap, that as
+/// well: hyper-rustls wraps tokio-rustls's I/O error, which wraps rustls's.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(error.source(), |&cause| {
         match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {

@@ -9,11 +9,12 @@ use issuer_jwks::MAX_INPUT_BYTES;
 
 use crate::{Answer, BodyFault, Error, Fetched, Observation, Unreached, Vantage};
 
-/// Reads the two documents of a folder. The keys are always those of `keys.json`: where `jwks_uri` leads, once it is
-/// served, cannot be known here.
+/// Reads the two documents of a folder. The keys are always those of `keys.json`: where `jwks_uri`
+/// leads, once it is served, cannot be known here.
 ///
 /// # Errors
-/// [`Error::Site`] where `dir` is no folder that may be read; a document that is not there is a failed check.
+/// [`Error::Site`] where `dir` is no folder that may be read; a document that is not there is a
+/// failed check.
 pub fn read_folder(dir: &Path) -> Result<Observation, Error> {
     std::fs::read_dir(dir).map_err(|source| Error::Site { path: dir.to_owned(), source })?;
     Ok(Observation {
@@ -27,7 +28,8 @@ pub fn read_folder(dir: &Path) -> Result<Observation, Error> {
 
 fn read_file(path: &Path) -> Fetched {
     let mut body = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut body));
+    let read = File::open(path)
+        .and_then(|file| file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut body));
     let outcome = match read {
         Ok(_) => {
             let body_fault = (body.len() > MAX_INPUT_BYTES).then_some(BodyFault::TooLarge);

@@ -28,7 +28,8 @@ pub struct Expected {
     pub keys: Option<JwkSet>,
     /// A token as it was found, whatever it is.
     pub token: Option<String>,
-    /// The audiences that the token may be for, the provider's client ids; none stands for `sts.amazonaws.com`.
+    /// The audiences that the token may be for, the provider's client ids; none stands for
+    /// `sts.amazonaws.com`.
     pub audiences: Vec<String>,
     /// Now, in seconds since 1970.
     pub now_secs: u64,
@@ -38,13 +39,18 @@ pub struct Expected {
 
 /// Judges what was seen as AWS STS would.
 pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
-    let asked = expected.issuer.as_ref().map(|issuer| issuer.as_str().to_owned()).or(observation.issuer.clone());
+    let asked = expected
+        .issuer
+        .as_ref()
+        .map(|issuer| issuer.as_str().to_owned())
+        .or(observation.issuer.clone());
     let mut checks = Vec::new();
     let document = document::judge(observation, asked.as_deref(), &mut checks);
     let published = keys::judge(observation, expected, &document, &mut checks);
     if let Some(text) = &expected.token {
         let issuer = asked.as_deref().or(document.issuer.as_deref());
-        let site = token::Site { issuer, documented_issuer: document.issuer.as_deref(), keys: &published };
+        let site =
+            token::Site { issuer, documented_issuer: document.issuer.as_deref(), keys: &published };
         token::judge(text, expected, &site, &mut checks);
     }
     checks.push(vantage::judge(observation, asked.as_deref().or(document.issuer.as_deref())));
@@ -62,8 +68,9 @@ fn aws_side(checks: &[Check], expected: &Expected) -> Check {
             None => " (no token was given; --token FILE checks one)",
         };
         format!(
-            "nothing visible from outside is wrong{token}; what cannot be seen from here comes next: the IAM provider \
-             (its URL, client ids, account and partition), the role's trust policy, then AWS itself"
+            "nothing visible from outside is wrong{token}; what cannot be seen from here comes \
+             next: the IAM provider (its URL, client ids, account and partition), the role's trust \
+             policy, then AWS itself"
         )
     };
     Check::skip("aws-side", message)

@@ -15,14 +15,16 @@ pub struct Observation {
     pub vantage: Vantage,
     /// `<issuer>/.well-known/openid-configuration`.
     pub discovery: Fetched,
-    /// The JWK Set: from the document's `jwks_uri` or, where the document names none that can be fetched, from
-    /// `<issuer>/keys.json`. None where nothing was asked for.
+    /// The JWK Set: from the document's `jwks_uri` or, where the document names none that can be
+    /// fetched, from `<issuer>/keys.json`. None where nothing was asked for.
     pub keys: Option<Fetched>,
-    /// The same once more at the same time, over a connection of its own, to see whether all servers say the same.
+    /// The same once more at the same time, over a connection of its own, to see whether all
+    /// servers say the same.
     pub keys_again: Option<Fetched>,
 }
 
-/// From where it was looked. STS looks from the internet; who looks from elsewhere may see something else.
+/// From where it was looked. STS looks from the internet; who looks from elsewhere may see
+/// something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vantage {
     /// Over the network, from this machine.
@@ -133,7 +135,8 @@ pub struct Chain {
     pub issuer: String,
     /// How many certificates came, the server's own included.
     pub length: usize,
-    /// Whether the server's own certificate names a place where that of its signer lies, as public CAs write it.
+    /// Whether the server's own certificate names a place where that of its signer lies, as public
+    /// CAs write it.
     pub names_its_signer: bool,
 }
 

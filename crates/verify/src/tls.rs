@@ -17,13 +17,15 @@ use crate::{CertificateFault, Chain, Error, Unreached};
 /// RFC 5280 section 4.2.2.1.
 const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
 
-/// The certificates that the server sent last, its own first; neither rustls's error nor its success holds them.
+/// The certificates that the server sent last, its own first; neither rustls's error nor its
+/// success holds them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Served(Arc<Mutex<Vec<CertificateDer<'static>>>>);
 
 impl Served {
     fn set(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
-        let chain = std::iter::once(end_entity).chain(intermediates).map(|one| one.clone().into_owned());
+        let chain =
+            std::iter::once(end_entity).chain(intermediates).map(|one| one.clone().into_owned());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain.collect();
     }
 
@@ -41,7 +43,8 @@ impl Served {
 /// A client that trusts the system's roots and `extra_roots_pem`.
 ///
 /// # Errors
-/// [`Error::ExtraRoots`] where the PEM has no certificate, [`Error::Client`] where the system has no trust store.
+/// [`Error::ExtraRoots`] where the PEM has no certificate, [`Error::Client`] where the system has
+/// no trust store.
 pub(crate) fn config(extra_roots_pem: Option<&[u8]>) -> Result<(ClientConfig, Served), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = extra_roots_pem.map_or_else(|| Ok(Vec::new()), read_roots)?;
@@ -71,28 +74,37 @@ fn certificate_fault(fault: &CertificateError, served: &Served) -> CertificateFa
     use CertificateError as E;
     match fault {
         E::Expired => CertificateFault::Expired { not_after: None },
-        E::ExpiredContext { not_after, .. } => CertificateFault::Expired { not_after: Some(not_after.as_secs()) },
+        E::ExpiredContext { not_after, .. } => {
+            CertificateFault::Expired { not_after: Some(not_after.as_secs()) }
+        }
         E::NotValidYet => CertificateFault::NotYetValid { not_before: None },
         E::NotValidYetContext { not_before, .. } => {
             CertificateFault::NotYetValid { not_before: Some(not_before.as_secs()) }
         }
         E::NotValidForName => CertificateFault::WrongName { names: Vec::new() },
-        E::NotValidForNameContext { presented, .. } => {
-            CertificateFault::WrongName { names: presented.iter().map(|name| plain_name(name)).collect() }
-        }
+        E::NotValidForNameContext { presented, .. } => CertificateFault::WrongName {
+            names: presented.iter().map(|name| plain_name(name)).collect(),
+        },
         // The last two come where a trusted root has the same name as the signer, and another key.
-        E::UnknownIssuer | E::BadSignature | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+        E::UnknownIssuer
+        | E::BadSignature
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             CertificateFault::Untrusted(served.describe())
         }
         // webpki's word for a self-signed certificate that says it is a CA.
-        other if other.to_string().contains("CaUsedAsEndEntity") => CertificateFault::Untrusted(served.describe()),
+        other if other.to_string().contains("CaUsedAsEndEntity") => {
+            CertificateFault::Untrusted(served.describe())
+        }
         other => CertificateFault::Other(other.to_string()),
     }
 }
 
 /// rustls writes `DnsName("example.com")`.
 fn plain_name(name: &str) -> String {
-    name.split_once('"').and_then(|(_, rest)| rest.split_once('"')).map_or(name, |(inner, _)| inner).to_owned()
+    name.split_once('"')
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map_or(name, |(inner, _)| inner)
+        .to_owned()
 }
 
 fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -106,7 +118,10 @@ fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
 }
 
 #[cfg(any(all(unix, not(target_os = "android")), target_os = "windows"))]
-fn verifier(roots: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Verifier, Error> {
+fn verifier(
+    roots: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Verifier, Error> {
     if roots.is_empty() {
         return Verifier::new(provider).map_err(|error| Error::Client(error.into()));
     }
@@ -162,7 +177,13 @@ impl ServerCertVerifier for Recorder {
 fn describe(end_entity: &[u8], length: usize) -> Option<Chain> {
     let certificate = Certificate::from_der(end_entity).ok()?;
     let body = certificate.tbs_certificate();
-    let names_its_signer =
-        body.extensions().is_some_and(|list| list.iter().any(|extension| extension.extn_id == AUTHORITY_INFO_ACCESS));
-    Some(Chain { subject: body.subject().to_string(), issuer: body.issuer().to_string(), length, names_its_signer })
+    let names_its_signer = body.extensions().is_some_and(|list| {
+        list.iter().any(|extension| extension.extn_id == AUTHORITY_INFO_ACCESS)
+    });
+    Some(Chain {
+        subject: body.subject().to_string(),
+        issuer: body.issuer().to_string(),
+        length,
+        names_its_signer,
+    })
 }

@@ -53,7 +53,11 @@ impl Check {
         Self { status: Status::Skip, ..Self::pass(id, message) }
     }
 
-    pub(crate) fn warn(id: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn warn(
+        id: &'static str,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         Self { status: Status::Warn, fix: Some(fix.into()), ..Self::pass(id, message) }
     }
 

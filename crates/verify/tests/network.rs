@@ -1,4 +1,5 @@
-//! Fetching from a server in this process that can be broken anywhere; every connection stays on loopback.
+//! Fetching from a server in this process that can be broken anywhere; every connection stays on
+//! loopback.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may end them")]
 
@@ -10,9 +11,12 @@ use std::time::Duration;
 use common::{assert_root, document, failed, keys, with};
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_verify::{
-    BodyFault, CertificateFault, Error, Expected, FetchOptions, Observation, Unreached, Verdict, fetch, judge,
+    BodyFault, CertificateFault, Error, Expected, FetchOptions, Observation, Unreached, Verdict,
+    fetch, judge,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,9 +45,15 @@ struct Served(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Pki {
     fn new() -> Self {
-        let root = CertifiedIssuer::self_signed(ca_params("Test Root"), KeyPair::generate().unwrap()).unwrap();
-        let middle =
-            CertifiedIssuer::signed_by(ca_params("Test Intermediate"), KeyPair::generate().unwrap(), &root).unwrap();
+        let root =
+            CertifiedIssuer::self_signed(ca_params("Test Root"), KeyPair::generate().unwrap())
+                .unwrap();
+        let middle = CertifiedIssuer::signed_by(
+            ca_params("Test Intermediate"),
+            KeyPair::generate().unwrap(),
+            &root,
+        )
+        .unwrap();
         Self { root, middle }
     }
 
@@ -56,7 +66,8 @@ impl Pki {
     }
 
     fn below_the_intermediate(&self, with_chain: bool) -> Served {
-        let mut served = serve_with(|_| {}, |params, key| params.signed_by(key, &self.middle).unwrap());
+        let mut served =
+            serve_with(|_| {}, |params, key| params.signed_by(key, &self.middle).unwrap());
         if with_chain {
             served.0.push(self.middle.der().clone());
         }
@@ -88,7 +99,8 @@ enum Reply {
 
 fn ok(body: &str) -> Reply {
     Reply::Bytes(format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
+         close\r\n\r\n{body}",
         body.len()
     ))
 }
@@ -100,7 +112,10 @@ struct Server {
 
 impl Server {
     /// Serves the two documents of `https://localhost:PORT/demo`, each answer changed by `change`.
-    async fn start(served: Served, change: impl Fn(&str, Reply) -> Reply + Send + Sync + 'static) -> Self {
+    async fn start(
+        served: Served,
+        change: impl Fn(&str, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         Self::start_with(served, &[&version::TLS13, &version::TLS12], change).await
     }
 
@@ -122,7 +137,8 @@ impl Server {
         let (base, log, change) = (issuer.to_string(), requests.clone(), Arc::new(change));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, base, log, change) = (acceptor.clone(), base.clone(), log.clone(), change.clone());
+                let (acceptor, base, log, change) =
+                    (acceptor.clone(), base.clone(), log.clone(), change.clone());
                 tokio::spawn(async move { answer(stream, acceptor, &base, &log, &*change).await });
             }
         });
@@ -155,12 +171,17 @@ async fn answer(
     log.lock().unwrap().push(head);
     let usual = match path.as_str() {
         "/demo/.well-known/openid-configuration" => {
-            let document =
-                with(with(document(), "issuer", json!(base)), "jwks_uri", json!(format!("{base}/keys.json")));
+            let document = with(
+                with(document(), "issuer", json!(base)),
+                "jwks_uri",
+                json!(format!("{base}/keys.json")),
+            );
             ok(&document.to_string())
         }
         "/demo/keys.json" => ok(&keys().to_string()),
-        _ => Reply::Bytes("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()),
+        _ => Reply::Bytes(
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+        ),
     };
     match change(&path, usual) {
         Reply::Bytes(text) => {
@@ -220,16 +241,21 @@ async fn no_redirect_is_followed() {
     let pki = Pki::new();
     for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
         let reply = Reply::Bytes(format!(
-            "HTTP/1.1 {status}\r\nlocation: /demo/elsewhere.json\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            "HTTP/1.1 {status}\r\nlocation: /demo/elsewhere.json\r\ncontent-length: \
+             0\r\nconnection: close\r\n\r\n"
         ));
         let to_all = reply.clone();
         let server = Server::start(pki.server(|_| {}), move |_, _| to_all.clone()).await;
         let (_, verdict) = look(&server, &pki.options()).await;
-        assert_root(status, &verdict, "discovery-reachable", &[&status[..3], "/demo/elsewhere.json"]);
-        let server = Server::start(
-            pki.server(|_| {}),
-            move |path, usual| if path.ends_with("keys.json") { reply.clone() } else { usual },
-        )
+        assert_root(
+            status,
+            &verdict,
+            "discovery-reachable",
+            &[&status[..3], "/demo/elsewhere.json"],
+        );
+        let server = Server::start(pki.server(|_| {}), move |path, usual| {
+            if path.ends_with("keys.json") { reply.clone() } else { usual }
+        })
         .await;
         let (_, verdict) = look(&server, &pki.options()).await;
         assert_root(status, &verdict, "keys-reachable", &[&status[..3], "/demo/elsewhere.json"]);
@@ -246,7 +272,8 @@ async fn each_fault_of_a_certificate_is_told_apart() {
     };
     let far_ahead = |params: &mut CertificateParams| params.not_before = date_time_ymd(3000, 1, 1);
     let other_name = |params: &mut CertificateParams| {
-        params.subject_alt_names = CertificateParams::new(["x.example".to_owned()]).unwrap().subject_alt_names;
+        params.subject_alt_names =
+            CertificateParams::new(["x.example".to_owned()]).unwrap().subject_alt_names;
     };
     let self_signed = serve_with(|_| {}, |params, key| params.self_signed(key).unwrap());
     let unknown = Pki::new();
@@ -254,7 +281,12 @@ async fn each_fault_of_a_certificate_is_told_apart() {
     for (name, served, options, words) in [
         ("expired", pki.server(long_ago), pki.options(), &["expired", "2021-01-01", "renew"][..]),
         ("early", pki.server(far_ahead), pki.options(), &["not yet valid", "3000-01-01"]),
-        ("name", pki.server(other_name), pki.options(), &["not for the name \"localhost\"", "x.example"]),
+        (
+            "name",
+            pki.server(other_name),
+            pki.options(),
+            &["not for the name \"localhost\"", "x.example"],
+        ),
         ("self-signed", self_signed, pki.options(), &["self-signed"]),
         ("unknown CA", unknown.server(|_| {}), none, &["unknown CA", "Test Root", "--ca-file"]),
         (
@@ -266,7 +298,11 @@ async fn each_fault_of_a_certificate_is_told_apart() {
     ] {
         let server = Server::start(served, as_it_is).await;
         let (seen, verdict) = look(&server, &options).await;
-        assert!(matches!(seen.discovery.outcome, Err(Unreached::Certificate(_))), "{name}: {:?}", seen.discovery);
+        assert!(
+            matches!(seen.discovery.outcome, Err(Unreached::Certificate(_))),
+            "{name}: {:?}",
+            seen.discovery
+        );
         assert_root(name, &verdict, "discovery-reachable", words);
         assert!(server.log().is_empty(), "{name}");
     }
@@ -291,7 +327,8 @@ async fn a_server_without_tls_is_told_from_one_that_is_not_there() {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut hello = [0; 512];
             let _ = stream.read(&mut hello).await;
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+            let _ =
+                stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
         }
     });
     let seen = fetch(&issuer, &FetchOptions::default()).await.unwrap();
@@ -336,7 +373,10 @@ async fn five_seconds_bound_headers_and_body_alike() {
 async fn bodies_that_end_early_or_never_are_not_taken() {
     let pki = Pki::new();
     let short = |_: &str, _| {
-        Reply::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 900\r\nconnection: close\r\n\r\n{\"issuer\":".to_owned())
+        Reply::Bytes(
+            "HTTP/1.1 200 OK\r\ncontent-length: 900\r\nconnection: close\r\n\r\n{\"issuer\":"
+                .to_owned(),
+        )
     };
     let server = Server::start(pki.server(|_| {}), short).await;
     let (seen, verdict) = look(&server, &pki.options()).await;
@@ -353,10 +393,16 @@ async fn bodies_that_end_early_or_never_are_not_taken() {
     let (seen, _) = look(&server, &pki.options()).await;
     assert_eq!(seen.discovery.outcome, Err(Unreached::Closed));
 
-    let garbage = |_: &str, _| Reply::Bytes("HTTP/1.1 200 OK\r\ncontent-length: abc\r\n\r\n{}".to_owned());
+    let garbage =
+        |_: &str, _| Reply::Bytes("HTTP/1.1 200 OK\r\ncontent-length: abc\r\n\r\n{}".to_owned());
     let server = Server::start(pki.server(|_| {}), garbage).await;
     let (_, verdict) = look(&server, &pki.options()).await;
-    assert_root("garbage", &verdict, "discovery-reachable", &["does not speak valid HTTP", "content-length"]);
+    assert_root(
+        "garbage",
+        &verdict,
+        "discovery-reachable",
+        &["does not speak valid HTTP", "content-length"],
+    );
 }
 
 #[tokio::test]
@@ -377,7 +423,8 @@ async fn two_servers_with_different_keys_are_found_out() {
     let pki = Pki::new();
     let turn = std::sync::atomic::AtomicUsize::new(0);
     let alternating = move |path: &str, usual| {
-        let first = path.ends_with("keys.json") && turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        let first = path.ends_with("keys.json")
+            && turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
         if first { ok(&common::other_keys().to_string()) } else { usual }
     };
     let server = Server::start(pki.server(|_| {}), alternating).await;
@@ -388,7 +435,9 @@ async fn two_servers_with_different_keys_are_found_out() {
 #[tokio::test]
 async fn a_jwks_uri_without_https_is_not_fetched() {
     let pki = Pki::new();
-    let plain = |_: &str, _| ok(&with(document(), "jwks_uri", json!("http://localhost/keys.json")).to_string());
+    let plain = |_: &str, _| {
+        ok(&with(document(), "jwks_uri", json!("http://localhost/keys.json")).to_string())
+    };
     let server = Server::start(pki.server(|_| {}), plain).await;
     let (seen, _) = look(&server, &pki.options()).await;
     assert!(seen.keys.is_none());
@@ -409,8 +458,13 @@ async fn an_untrusted_chain_is_described_by_what_was_sent() {
     let pki = Pki::new();
     let server = Server::start(pki.below_the_intermediate(true), as_it_is).await;
     let (seen, _) = look(&server, &FetchOptions::default()).await;
-    let Err(Unreached::Certificate(CertificateFault::Untrusted(Some(chain)))) = seen.discovery.outcome else {
+    let Err(Unreached::Certificate(CertificateFault::Untrusted(Some(chain)))) =
+        seen.discovery.outcome
+    else {
         panic!("{:?}", seen.discovery);
     };
-    assert_eq!((chain.issuer.as_str(), chain.length, chain.names_its_signer), ("CN=Test Intermediate", 2, false));
+    assert_eq!(
+        (chain.issuer.as_str(), chain.length, chain.names_its_signer),
+        ("CN=Test Intermediate", 2, false)
+    );
 }

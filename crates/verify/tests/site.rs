@@ -1,4 +1,5 @@
-//! Broken and healthy sites, judged without a network: each is broken in one way, and that way is named.
+//! Broken and healthy sites, judged without a network: each is broken in one way, and that way is
+//! named.
 
 mod common;
 
@@ -25,7 +26,11 @@ fn a_well_issuer_passes_and_the_verdict_says_what_cannot_be_seen() {
     assert_eq!(verdict.issuer, ISSUER);
     let last = verdict.checks.last().unwrap();
     assert_eq!((last.id, last.status), ("aws-side", Status::Skip));
-    assert!(last.message.contains("IAM provider") && last.message.contains("trust policy"), "{}", last.message);
+    assert!(
+        last.message.contains("IAM provider") && last.message.contains("trust policy"),
+        "{}",
+        last.message
+    );
 }
 
 #[test]
@@ -42,11 +47,21 @@ fn a_broken_discovery_document_is_named_by_its_fault() {
         ("bom", format!("\u{feff}{}", document()), "discovery-json", &["byte order mark"]),
         ("html", other("<!doctype html><html></html>"), "discovery-json", &["HTML"]),
         ("xml", other("<?xml version=\"1.0\"?><Error/>"), "discovery-json", &["XML"]),
-        ("cut", document().to_string()[..40].to_owned(), "discovery-json", &["truncated", "upload"]),
+        (
+            "cut",
+            document().to_string()[..40].to_owned(),
+            "discovery-json",
+            &["truncated", "upload"],
+        ),
         ("array", other("[]"), "discovery-json", &["an array"]),
         ("twice encoded", json!(document().to_string()).to_string(), "discovery-json", &["twice"]),
         ("the keys", keys().to_string(), "discovery-json", &["JWK Set", "swapped"]),
-        ("a Status", other(r#"{"kind":"Status","apiVersion":"v1"}"#), "discovery-json", &["Kubernetes object"]),
+        (
+            "a Status",
+            other(r#"{"kind":"Status","apiVersion":"v1"}"#),
+            "discovery-json",
+            &["Kubernetes object"],
+        ),
         ("no issuer", doc("issuer", Value::Null), "required-members", &["no issuer"]),
         ("no jwks_uri", doc("jwks_uri", Value::Null), "required-members", &["no jwks_uri"]),
         (
@@ -67,7 +82,12 @@ fn a_broken_discovery_document_is_named_by_its_fault() {
             "required-members",
             &["id_token_signing_alg_values_supported"],
         ),
-        ("issuer is a list", doc("issuer", json!([ISSUER])), "required-members", &["an array, not a string"]),
+        (
+            "issuer is a list",
+            doc("issuer", json!([ISSUER])),
+            "required-members",
+            &["an array, not a string"],
+        ),
         ("issuer null", null("issuer"), "required-members", &["member issuer", "is null"]),
         ("jwks_uri null", null("jwks_uri"), "required-members", &["member jwks_uri", "is null"]),
         (
@@ -76,8 +96,18 @@ fn a_broken_discovery_document_is_named_by_its_fault() {
             "required-members",
             &["any algorithm", "RS256"],
         ),
-        ("API gateway", other(r#"{"message":"Missing Authentication Token"}"#), "discovery-json", &["Missing Auth"]),
-        ("error object", other(r#"{"error":"not_found"}"#), "discovery-json", &["\"not_found\"", "own status"]),
+        (
+            "API gateway",
+            other(r#"{"message":"Missing Authentication Token"}"#),
+            "discovery-json",
+            &["Missing Auth"],
+        ),
+        (
+            "error object",
+            other(r#"{"error":"not_found"}"#),
+            "discovery-json",
+            &["\"not_found\"", "own status"],
+        ),
         (
             "listing",
             other("<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name></ListBucketResult>"),
@@ -90,25 +120,60 @@ fn a_broken_discovery_document_is_named_by_its_fault() {
             "discovery-json",
             &["AccessDenied", "anonymous"],
         ),
-        ("code only", doc("response_types_supported", json!(["code"])), "required-members", &["id_token"]),
+        (
+            "code only",
+            doc("response_types_supported", json!(["code"])),
+            "required-members",
+            &["id_token"],
+        ),
         (
             "a string for a list",
             doc("subject_types_supported", json!("public")),
             "required-members",
             &["array of strings"],
         ),
-        ("slash", doc("issuer", json!(format!("{ISSUER}/"))), "issuer-match", &["trailing slash", "byte for byte"]),
-        ("letter case", doc("issuer", json!("https://oidc.example.com/Demo")), "issuer-match", &["letter case"]),
-        ("http", doc("issuer", json!("http://oidc.example.com/demo")), "issuer-match", &["scheme is http"]),
-        ("invisible", doc("issuer", json!(format!("{ISSUER}\u{200b}"))), "issuer-match", &["U+200B", "\\u{200b}"]),
-        ("other host", doc("issuer", json!("https://x.example/demo")), "issuer-match", &["another host"]),
+        (
+            "slash",
+            doc("issuer", json!(format!("{ISSUER}/"))),
+            "issuer-match",
+            &["trailing slash", "byte for byte"],
+        ),
+        (
+            "letter case",
+            doc("issuer", json!("https://oidc.example.com/Demo")),
+            "issuer-match",
+            &["letter case"],
+        ),
+        (
+            "http",
+            doc("issuer", json!("http://oidc.example.com/demo")),
+            "issuer-match",
+            &["scheme is http"],
+        ),
+        (
+            "invisible",
+            doc("issuer", json!(format!("{ISSUER}\u{200b}"))),
+            "issuer-match",
+            &["U+200B", "\\u{200b}"],
+        ),
+        (
+            "other host",
+            doc("issuer", json!("https://x.example/demo")),
+            "issuer-match",
+            &["another host"],
+        ),
         (
             "plain jwks_uri",
             doc("jwks_uri", json!("http://oidc.example.com/demo/keys.json")),
             "jwks-uri",
             &["https alone"],
         ),
-        ("doubled scheme", doc("jwks_uri", json!("https://https://a.example/keys.json")), "jwks-uri", &["twice"]),
+        (
+            "doubled scheme",
+            doc("jwks_uri", json!("https://https://a.example/keys.json")),
+            "jwks-uri",
+            &["twice"],
+        ),
         ("no host", doc("jwks_uri", json!("https:///keys.json")), "jwks-uri", &["no host"]),
         (
             "a variable",
@@ -116,7 +181,12 @@ fn a_broken_discovery_document_is_named_by_its_fault() {
             "jwks-uri",
             &["placeholder", "let jwks_uri be"],
         ),
-        ("no such name", doc("jwks_uri", json!("https://a.invalid/keys.json")), "jwks-uri", &["does not exist"]),
+        (
+            "no such name",
+            doc("jwks_uri", json!("https://a.invalid/keys.json")),
+            "jwks-uri",
+            &["does not exist"],
+        ),
         ("relative jwks_uri", doc("jwks_uri", json!("/keys.json")), "jwks-uri", &["relative"]),
         (
             "inner jwks_uri",
@@ -153,11 +223,36 @@ fn broken_keys_are_named_by_their_fault() {
     for (name, body, id, words) in [
         ("empty", text(""), "keys-json", &["empty"][..]),
         ("pem", text(pem), "keys-json", &["PEM", "issuerctl jwks"]),
-        ("private pem", text("-----BEGIN RSA PRIVATE KEY-----\n"), "keys-json", &["PRIVATE", "rotate"]),
-        ("ssh", text("ssh-rsa AAAAB3NzaC1yc2E me@host"), "keys-json", &["OpenSSH", "issuerctl jwks"]),
-        ("conflict", text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> x\n"), "keys-json", &["merge conflict"]),
-        ("base64", text("eyJrZXlzIjpbeyJ1c2UiOiJzaWciLCJrdHkiOiJSU0EifV19\n"), "keys-json", &["base64 -d"]),
-        ("error text", text("open sa.pub: no such file"), "keys-json", &["not JSON", "open sa.pub"]),
+        (
+            "private pem",
+            text("-----BEGIN RSA PRIVATE KEY-----\n"),
+            "keys-json",
+            &["PRIVATE", "rotate"],
+        ),
+        (
+            "ssh",
+            text("ssh-rsa AAAAB3NzaC1yc2E me@host"),
+            "keys-json",
+            &["OpenSSH", "issuerctl jwks"],
+        ),
+        (
+            "conflict",
+            text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> x\n"),
+            "keys-json",
+            &["merge conflict"],
+        ),
+        (
+            "base64",
+            text("eyJrZXlzIjpbeyJ1c2UiOiJzaWciLCJrdHkiOiJSU0EifV19\n"),
+            "keys-json",
+            &["base64 -d"],
+        ),
+        (
+            "error text",
+            text("open sa.pub: no such file"),
+            "keys-json",
+            &["not JSON", "open sa.pub"],
+        ),
         ("one JWK", keys()["keys"][0].to_string(), "keys-json", &["single JWK"]),
         ("bare array", keys()["keys"].to_string(), "keys-json", &["bare array"]),
         ("no array", json!({"keys": {}}).to_string(), "keys-json", &["an object, not an array"]),
@@ -182,11 +277,31 @@ fn broken_keys_are_named_by_their_fault() {
         ("no y", first_key("y", Value::Null), "keys-usable", &["no y"]),
         ("off the curve", first_key("y", json!("A".repeat(43))), "keys-usable", &["point"]),
         ("lower case", first_key("kty", json!("ec")), "keys-usable", &["letter case"]),
-        ("curve in lower case", first_key("crv", json!("p-256")), "keys-usable", &["\"p-256\"", "set crv to P-256"]),
-        ("curve by OpenSSL", first_key("crv", json!("prime256v1")), "keys-usable", &["prime256v1", "set crv to P-256"]),
-        ("another curve", first_key("crv", json!("P-384")), "keys-usable", &["32 bytes", "48", "set crv to P-256"]),
+        (
+            "curve in lower case",
+            first_key("crv", json!("p-256")),
+            "keys-usable",
+            &["\"p-256\"", "set crv to P-256"],
+        ),
+        (
+            "curve by OpenSSL",
+            first_key("crv", json!("prime256v1")),
+            "keys-usable",
+            &["prime256v1", "set crv to P-256"],
+        ),
+        (
+            "another curve",
+            first_key("crv", json!("P-384")),
+            "keys-usable",
+            &["32 bytes", "48", "set crv to P-256"],
+        ),
         ("x too short", first_key("x", json!("AAAA")), "keys-usable", &["3 bytes", "pad x"]),
-        ("n is zero", other_key("n", json!("AAAA")), "keys-usable", &["n of 0 bits", "write the set anew"]),
+        (
+            "n is zero",
+            other_key("n", json!("AAAA")),
+            "keys-usable",
+            &["n of 0 bits", "write the set anew"],
+        ),
         (
             "ed25519",
             text(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"e","x":"AA"}]}"#),
@@ -194,7 +309,12 @@ fn broken_keys_are_named_by_their_fault() {
             &["Ed25519", "RSA and EC"],
         ),
     ] {
-        assert_root(name, &judge(&observation(document().to_string(), body), &expected()), id, words);
+        assert_root(
+            name,
+            &judge(&observation(document().to_string(), body), &expected()),
+            id,
+            words,
+        );
     }
 }
 
@@ -213,9 +333,19 @@ fn a_private_key_leads_before_every_other_fault() {
         ("bare array", json!([other, one]).to_string(), "keys-json", &["members d"]),
         ("secret", secret.to_string(), "keys-json", &["Secret"]),
         ("secret in YAML", yaml.to_owned(), "keys-json", &["Secret"]),
-        ("PEM in base64", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUU=\n".to_owned(), "keys-json", &["pem"]),
+        (
+            "PEM in base64",
+            "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUU=\n".to_owned(),
+            "keys-json",
+            &["pem"],
+        ),
         ("PEM in JSON", json!({"sa.key": pem}).to_string(), "keys-json", &["private"]),
-        ("among 101", json!({ "keys": many }).to_string(), "keys-usable", &["key 102", "members d"]),
+        (
+            "among 101",
+            json!({ "keys": many }).to_string(),
+            "keys-usable",
+            &["key 102", "members d"],
+        ),
         (
             "after another fault",
             json!({"keys": [with(other, "kid", Value::Null), one]}).to_string(),
@@ -238,7 +368,9 @@ fn what_is_only_unusual_passes() {
     let beside =
         json!({"keys": [keys()["keys"][0], {"kty": "OKP", "crv": "Ed25519", "kid": "e", "x": "AA"}]}).to_string();
     let twice = json!({"keys": [keys()["keys"][0], keys()["keys"][0]]}).to_string();
-    let unnamed = json!({"keys": [keys()["keys"][0], with(keys()["keys"][0].clone(), "kid", json!(""))]}).to_string();
+    let unnamed =
+        json!({"keys": [keys()["keys"][0], with(keys()["keys"][0].clone(), "kid", json!(""))]})
+            .to_string();
     for (name, keys) in [
         ("pretty", format!("\r\n {pretty}\n")),
         ("a foreign key beside", beside),
@@ -283,12 +415,20 @@ fn another_key_under_the_kid_of_the_given_one_is_told_from_a_missing_one() {
     );
     let token = Some(sign(&header(), &claims()));
     let verdict = judge(&seen, &Expected { keys: Some(given), token, ..expected() });
-    assert_root("same kid", &verdict, "keys-expected", &["another key", &kid(), "RSA-2048", "P-256", "replace it"]);
+    assert_root(
+        "same kid",
+        &verdict,
+        "keys-expected",
+        &["another key", &kid(), "RSA-2048", "P-256", "replace it"],
+    );
 }
 
 #[test]
 fn a_coordinate_that_is_too_long_is_not_to_be_padded() {
-    let verdict = judge(&observation(document().to_string(), first_key("x", json!("A".repeat(87)))), &expected());
+    let verdict = judge(
+        &observation(document().to_string(), first_key("x", json!("A".repeat(87)))),
+        &expected(),
+    );
     assert_root("point", &verdict, "keys-usable", &["65 bytes", "write the set anew"]);
     assert!(!failed(&verdict)[0].fix.as_deref().unwrap().contains("pad"), "{verdict:#?}");
 }
@@ -296,7 +436,8 @@ fn a_coordinate_that_is_too_long_is_not_to_be_padded() {
 #[test]
 fn the_algorithms_are_those_that_the_keys_say() {
     let document = with(document(), "id_token_signing_alg_values_supported", json!(["RS512"]));
-    let verdict = judge(&observation(document.to_string(), other_key("alg", json!("RS512"))), &expected());
+    let verdict =
+        judge(&observation(document.to_string(), other_key("alg", json!("RS512"))), &expected());
     assert!(verdict.checks.iter().all(|check| check.id != "algorithms-listed"), "{verdict:#?}");
 }
 
@@ -316,7 +457,12 @@ fn a_wrong_content_type_is_a_warning_alone() {
 fn what_strict_clients_alone_mind_is_a_warning() {
     let mut seen = well();
     for fetched in [Some(&mut seen.discovery), seen.keys.as_mut()].into_iter().flatten() {
-        fetched.outcome.as_mut().unwrap().headers.push(("content-encoding".to_owned(), "utf-8".to_owned()));
+        fetched
+            .outcome
+            .as_mut()
+            .unwrap()
+            .headers
+            .push(("content-encoding".to_owned(), "utf-8".to_owned()));
     }
     let upper = with(document(), "jwks_uri", json!("HTTPS://oidc.example.com/demo/keys.json"));
     for (seen, ids) in [
@@ -324,7 +470,11 @@ fn what_strict_clients_alone_mind_is_a_warning() {
         (observation(upper.to_string(), keys().to_string()), &["jwks-uri"]),
     ] {
         let verdict = judge(&seen, &expected());
-        let warned = verdict.checks.iter().filter(|check| check.status == Status::Warn).map(|check| check.id);
+        let warned = verdict
+            .checks
+            .iter()
+            .filter(|check| check.status == Status::Warn)
+            .map(|check| check.id);
         assert!(verdict.passed(), "{verdict:#?}");
         assert_eq!(warned.collect::<Vec<_>>(), ids);
     }
@@ -353,10 +503,16 @@ fn a_folder_is_judged_by_its_own_issuer() {
     let folder = tempfile::tempdir().unwrap();
     let missing = read_folder(folder.path()).unwrap();
     let verdict = judge(&missing, &Expected::default());
-    assert_root("missing", &verdict, "discovery-reachable", &["does not exist", "issuerctl publish"]);
+    assert_root(
+        "missing",
+        &verdict,
+        "discovery-reachable",
+        &["does not exist", "issuerctl publish"],
+    );
 
     std::fs::create_dir(folder.path().join(".well-known")).unwrap();
-    std::fs::write(folder.path().join(".well-known/openid-configuration"), document().to_string()).unwrap();
+    std::fs::write(folder.path().join(".well-known/openid-configuration"), document().to_string())
+        .unwrap();
     std::fs::write(folder.path().join("keys.json"), keys().to_string()).unwrap();
     let verdict = judge(&read_folder(folder.path()).unwrap(), &Expected::default());
     assert!(verdict.passed(), "{verdict:#?}");

@@ -20,26 +20,52 @@ fn a_well_token_passes_every_check_and_its_claims_are_printed() {
     let verdict = judge_token(sign(&header(), &claims()));
     assert!(verdict.passed(), "{verdict:#?}");
     let of = |id: &str| verdict.checks.iter().find(|check| check.id == id).unwrap();
-    for id in ["token-alg", "token-iss", "token-aud", "token-sub", "token-time", "token-kid", "token-signature"] {
+    for id in [
+        "token-alg",
+        "token-iss",
+        "token-aud",
+        "token-sub",
+        "token-time",
+        "token-kid",
+        "token-signature",
+    ] {
         assert_eq!(of(id).status, Status::Pass, "{id}");
     }
-    for part in
-        ["iss \"https://oidc", "sub \"system:", "aud [\"sts", "azp none", "kid \"", "alg \"ES256\"", "iat 17", "exp 18"]
-    {
-        assert!(of("token-format").message.contains(part), "{part}: {}", of("token-format").message);
+    for part in [
+        "iss \"https://oidc",
+        "sub \"system:",
+        "aud [\"sts",
+        "azp none",
+        "kid \"",
+        "alg \"ES256\"",
+        "iat 17",
+        "exp 18",
+    ] {
+        assert!(
+            of("token-format").message.contains(part),
+            "{part}: {}",
+            of("token-format").message
+        );
     }
 }
 
 #[test]
 fn what_kube_apiserver_made_passes_as_a_whole() {
-    let cases = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden/cases");
+    let cases =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden/cases");
     let mut judged = 0;
     for case in std::fs::read_dir(cases).unwrap() {
         let read = |name: &str| std::fs::read_to_string(case.as_ref().unwrap().path().join(name));
-        let (Ok(document), Ok(token)) = (read("openid-configuration.json"), read("token.jwt")) else { continue };
+        let (Ok(document), Ok(token)) = (read("openid-configuration.json"), read("token.jwt"))
+        else {
+            continue;
+        };
         let claims: Value = serde_json::from_str(&read("token.claims.json").unwrap()).unwrap();
         let now_secs = claims["iat"].as_u64().unwrap() + 60;
-        let seen = issuer_verify::Observation { issuer: None, ..observation(document, read("jwks.json").unwrap()) };
+        let seen = issuer_verify::Observation {
+            issuer: None,
+            ..observation(document, read("jwks.json").unwrap())
+        };
         let expected = Expected { token: Some(token), now_secs, ..Expected::default() };
         let verdict = judge(&seen, &expected);
         let warned = verdict.checks.iter().any(|check| check.status == Status::Warn);
@@ -73,7 +99,11 @@ fn text_that_is_no_token_is_a_failed_check_that_says_what_it_is() {
         ("standard base64", token.replacen('.', "+A.", 1), &["the character \"+\""]),
         ("percent-encoded", token.replace('.', "%2E"), &["percent-encoded"]),
         ("variable", "$AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(), &["variable", "not expanded"]),
-        ("an error", "error: serviceaccounts \"app\" not found".to_owned(), &["white space", "error message"]),
+        (
+            "an error",
+            "error: serviceaccounts \"app\" not found".to_owned(),
+            &["white space", "error message"],
+        ),
         ("invisible", format!("{token}\u{200b}"), &["U+200B"]),
         ("twice base64", "ZXlKaGJHY2lPaUpTVXpJMU5pSjk".to_owned(), &["base64 -d"]),
         ("eks login", "k8s-aws-v1.aHR0cHM6Ly9zdHM".to_owned(), &["get-token"]),
@@ -86,7 +116,10 @@ fn text_that_is_no_token_is_a_failed_check_that_says_what_it_is() {
     ] {
         let verdict = judge_token(text);
         assert_root(name, &verdict, "token-format", words);
-        assert!(failed(&verdict)[0].sts_error.as_deref().is_some_and(|e| e.contains("not a valid JWT")), "{name}");
+        assert!(
+            failed(&verdict)[0].sts_error.as_deref().is_some_and(|e| e.contains("not a valid JWT")),
+            "{name}"
+        );
     }
 }
 
@@ -114,7 +147,12 @@ fn a_wrong_token_is_named_by_its_fault() {
             &["default issuer", "podIamConfig"],
         ),
         ("no iss", claim("iss", Value::Null), "token-iss", &["no iss"]),
-        ("legacy", claim("iss", json!("kubernetes/serviceaccount")), "token-iss", &["legacy", "kubectl create token"]),
+        (
+            "legacy",
+            claim("iss", json!("kubernetes/serviceaccount")),
+            "token-iss",
+            &["legacy", "kubectl create token"],
+        ),
         ("no aud", claim("aud", Value::Null), "token-aud", &["no aud"]),
         (
             "wrong aud",
@@ -126,7 +164,12 @@ fn a_wrong_token_is_named_by_its_fault() {
         ("azp", claim("azp", json!("vault")), "token-aud", &["azp is \"vault\""]),
         ("no sub", claim("sub", Value::Null), "token-sub", &["no sub"]),
         ("empty sub", claim("sub", json!("")), "token-sub", &["empty"]),
-        ("expired", claim("exp", json!(NOW - 3600)), "token-time", &["expired", "60 min ago", "fresh"]),
+        (
+            "expired",
+            claim("exp", json!(NOW - 3600)),
+            "token-time",
+            &["expired", "60 min ago", "fresh"],
+        ),
         ("no exp", claim("exp", Value::Null), "token-time", &["no exp"]),
         ("exp a string", claim("exp", json!("1900000000")), "token-time", &["a string"]),
         ("milliseconds", claim("exp", json!((NOW + 60) * 1000)), "token-time", &["milliseconds"]),
@@ -153,7 +196,12 @@ fn changed_claims_break_the_signature() {
     let other = claim("sub", json!("system:serviceaccount:kube-system:admin"));
     let mut parts: Vec<&str> = token.split('.').collect();
     parts[1] = other.split('.').nth(1).unwrap();
-    assert_root("tampered", &judge_token(parts.join(".")), "token-signature", &["signature does not hold"]);
+    assert_root(
+        "tampered",
+        &judge_token(parts.join(".")),
+        "token-signature",
+        &["signature does not hold"],
+    );
 }
 
 fn without_kid(claims: &Value) -> String {
@@ -166,8 +214,12 @@ fn unnamed(key: &Value) -> Value {
 }
 
 fn judge_with(keys: Value, token: String) -> issuer_verify::Verdict {
-    let document = with(document(), "id_token_signing_alg_values_supported", json!(["ES256", "RS256"]));
-    judge(&observation(document.to_string(), keys.to_string()), &Expected { token: Some(token), ..expected() })
+    let document =
+        with(document(), "id_token_signing_alg_values_supported", json!(["ES256", "RS256"]));
+    judge(
+        &observation(document.to_string(), keys.to_string()),
+        &Expected { token: Some(token), ..expected() },
+    )
 }
 
 #[test]
@@ -177,10 +229,16 @@ fn a_token_without_kid_is_held_against_the_key_under_the_empty_kid() {
     let signature = verdict.checks.iter().find(|check| check.id == "token-signature").unwrap();
     assert!(verdict.passed() && signature.status == Status::Pass, "{verdict:#?}");
 
-    let (token, other) = (without_kid(&claims()), without_kid(&with(claims(), "sub", json!("admin"))));
+    let (token, other) =
+        (without_kid(&claims()), without_kid(&with(claims(), "sub", json!("admin"))));
     let signature = token.rsplit_once('.').unwrap().1;
     let tampered = format!("{}.{signature}", other.rsplit_once('.').unwrap().0);
-    assert_root("tampered", &judge_with(unnamed(key), tampered), "token-signature", &["empty kid", "does not hold"]);
+    assert_root(
+        "tampered",
+        &judge_with(unnamed(key), tampered),
+        "token-signature",
+        &["empty kid", "does not hold"],
+    );
     let verdict = judge_with(unnamed(&other_keys()["keys"][0]), token);
     assert_root("another key", &verdict, "token-signature", &["ES256", "empty kid", "RS256"]);
 }
@@ -188,8 +246,7 @@ fn a_token_without_kid_is_held_against_the_key_under_the_empty_kid() {
 #[test]
 fn swapped_kids_are_told_from_a_changed_token() {
     let (one, two) = (&keys()["keys"][0], &other_keys()["keys"][0]);
-    let swapped =
-        json!({"keys": [with(one.clone(), "kid", two["kid"].clone()), with(two.clone(), "kid", one["kid"].clone())]});
+    let swapped = json!({"keys": [with(one.clone(), "kid", two["kid"].clone()), with(two.clone(), "kid", one["kid"].clone())]});
     let verdict = judge_with(swapped, sign(&header(), &claims()));
     assert_root("swapped", &verdict, "token-signature", &["swapped", two["kid"].as_str().unwrap()]);
 }
@@ -197,14 +254,24 @@ fn swapped_kids_are_told_from_a_changed_token() {
 #[test]
 fn the_signing_key_s_misnamed_curve_is_blamed_rather_than_its_kid() {
     let keys = json!({"keys": [other_keys()["keys"][0], with(keys()["keys"][0].clone(), "crv", json!("secp256r1"))]});
-    assert_root("crv", &judge_with(keys, sign(&header(), &claims())), "keys-usable", &["secp256r1", "P-256"]);
+    assert_root(
+        "crv",
+        &judge_with(keys, sign(&header(), &claims())),
+        "keys-usable",
+        &["secp256r1", "P-256"],
+    );
 }
 
 #[test]
 fn of_two_keys_under_one_kid_the_wrong_one_is_blamed_and_not_the_token() {
     let wrong = with(other_keys()["keys"][0].clone(), "kid", json!(kid()));
     let keys = json!({"keys": [keys()["keys"][0], wrong]});
-    assert_root("twice", &judge_with(keys, sign(&header(), &claims())), "keys-usable", &["share one kid"]);
+    assert_root(
+        "twice",
+        &judge_with(keys, sign(&header(), &claims())),
+        "keys-usable",
+        &["share one kid"],
+    );
 }
 
 #[test]
@@ -235,7 +302,11 @@ fn unusual_tokens_pass() {
             "azp among several",
             sign(
                 &header(),
-                &with(with(claims(), "aud", json!(["x", "sts.amazonaws.com"])), "azp", json!("sts.amazonaws.com")),
+                &with(
+                    with(claims(), "aud", json!(["x", "sts.amazonaws.com"])),
+                    "azp",
+                    json!("sts.amazonaws.com"),
+                ),
             ),
         ),
     ] {
@@ -246,9 +317,17 @@ fn unusual_tokens_pass() {
 
 #[test]
 fn the_audience_is_the_one_that_was_asked_for() {
-    let own = Expected { token: Some(claim("aud", json!(["vault"]))), audiences: vec!["vault".into()], ..expected() };
+    let own = Expected {
+        token: Some(claim("aud", json!(["vault"]))),
+        audiences: vec!["vault".into()],
+        ..expected()
+    };
     assert!(judge(&well(), &own).passed());
-    let default = Expected { token: Some(sign(&header(), &claims())), audiences: vec!["vault".into()], ..expected() };
+    let default = Expected {
+        token: Some(sign(&header(), &claims())),
+        audiences: vec!["vault".into()],
+        ..expected()
+    };
     assert_root("default", &judge(&well(), &default), "token-aud", &["vault"]);
 }
 

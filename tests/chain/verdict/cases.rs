@@ -60,7 +60,9 @@ fn healthy() -> Vec<Case> {
         passes("the guide's second entry (`--with-empty-kid`)", |bench, prefix| {
             asked(bench.publish(prefix, "--with-empty-kid"))
         }),
-        passes("old and new key during a rotation", |bench, prefix| asked(bench.publish(prefix, "--key old/sa.pub"))),
+        passes("old and new key during a rotation", |bench, prefix| {
+            asked(bench.publish(prefix, "--key old/sa.pub"))
+        }),
         Case {
             what: "a token of the older of two published keys",
             site: |bench, prefix| asked(bench.publish(prefix, "--key old/sa.pub")),

@@ -1,4 +1,5 @@
-//! Reads an object with the Rust SDK's default chain, as a pod's program would: `read-object BUCKET KEY`.
+//! Reads an object with the Rust SDK's default chain, as a pod's program would: `read-object BUCKET
+//! KEY`.
 
 use std::io::Write;
 
@@ -10,7 +11,8 @@ fn main() -> Result<(), Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
-        let object = aws_sdk_s3::Client::from_conf(s3).get_object().bucket(bucket).key(key).send().await?;
+        let object =
+            aws_sdk_s3::Client::from_conf(s3).get_object().bucket(bucket).key(key).send().await?;
         std::io::stdout().write_all(&object.body.collect().await?.into_bytes())?;
         Ok(())
     })

@@ -53,7 +53,10 @@ impl ApiServer {
     }
 
     /// The same with a certificate of this authority.
-    pub fn start_under(authority: &Authority, replies: impl IntoIterator<Item = (&'static str, Reply)>) -> Self {
+    pub fn start_under(
+        authority: &Authority,
+        replies: impl IntoIterator<Item = (&'static str, Reply)>,
+    ) -> Self {
         let replies: Arc<HashMap<&'static str, Reply>> = Arc::new(replies.into_iter().collect());
         let log = Arc::new(Mutex::new(Vec::new()));
         let (service_replies, service_log) = (replies, log.clone());
@@ -61,20 +64,43 @@ impl ApiServer {
             let (replies, log) = (service_replies.clone(), service_log.clone());
             async move {
                 let line = format!("{} {}", request.method(), request.uri().path());
-                let accepted = request.headers().get("accept").map_or("*/*", |v| v.to_str().unwrap()).to_owned();
-                let authorization = request.headers().get("authorization").map(|v| v.to_str().unwrap().to_owned());
-                let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                let words = [Some(line.clone()), authorization, Some(String::from_utf8(body.to_vec()).unwrap())];
-                let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+                let accepted = request
+                    .headers()
+                    .get("accept")
+                    .map_or("*/*", |v| v.to_str().unwrap())
+                    .to_owned();
+                let authorization =
+                    request.headers().get("authorization").map(|v| v.to_str().unwrap().to_owned());
+                let body = request
+                    .into_body()
+                    .collect()
+                    .await
+                    .map(|body| body.to_bytes())
+                    .unwrap_or_default();
+                let words = [
+                    Some(line.clone()),
+                    authorization,
+                    Some(String::from_utf8(body.to_vec()).unwrap()),
+                ];
+                let words: Vec<String> =
+                    words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
                 log.lock().unwrap().push(words.join(" "));
-                let mut reply = replies.get(line.as_str()).cloned().unwrap_or_else(|| Reply::status(404, "not found"));
+                let mut reply = replies
+                    .get(line.as_str())
+                    .cloned()
+                    .unwrap_or_else(|| Reply::status(404, "not found"));
                 // As kube-apiserver has it (pkg/routes/openidmetadata.go).
                 let jwks = line == "GET /openid/v1/jwks";
-                if jwks && !accepted.contains("application/jwk-set+json") && !accepted.contains("*/*") {
+                if jwks
+                    && !accepted.contains("application/jwk-set+json")
+                    && !accepted.contains("*/*")
+                {
                     reply = Reply::status(406, "Not Acceptable");
                 }
                 tokio::time::sleep(reply.delay).await;
-                let mut response = Response::builder().status(reply.status).header("content-type", "application/json");
+                let mut response = Response::builder()
+                    .status(reply.status)
+                    .header("content-type", "application/json");
                 if let Some(location) = &reply.location {
                     response = response.header("location", location);
                 }
@@ -103,9 +129,11 @@ impl ApiServer {
         let server = self.url();
         let authority = Base64::encode_string(self.authority_pem.as_bytes());
         format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: test\nclusters:\n- name: test\n  cluster:\n    server: {server}\n    \
-             certificate-authority-data: {authority}\ncontexts:\n- name: test\n  context: {{cluster: test, user: test}}\n- name: other\n  \
-             context: {{cluster: test, user: test}}\nusers:\n- name: test\n  user: {user}\n"
+            "apiVersion: v1\nkind: Config\ncurrent-context: test\nclusters:\n- name: test\n  \
+             cluster:\n    server: {server}\n    certificate-authority-data: \
+             {authority}\ncontexts:\n- name: test\n  context: {{cluster: test, user: test}}\n- \
+             name: other\n  context: {{cluster: test, user: test}}\nusers:\n- name: test\n  user: \
+             {user}\n"
         )
     }
 }

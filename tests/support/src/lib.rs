@@ -1,4 +1,5 @@
-//! Servers that run in the test process, speak real HTTP on loopback, and write down what they were asked.
+//! Servers that run in the test process, speak real HTTP on loopback, and write down what they were
+//! asked.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod kubernetes;

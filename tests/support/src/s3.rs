@@ -87,11 +87,15 @@ impl S3Server {
     /// For `--endpoint-url`.
     pub fn endpoint(&self) -> String {
         let port = self.server.address.port();
-        if self.https { format!("https://localhost:{port}") } else { format!("http://127.0.0.1:{port}") }
+        if self.https {
+            format!("https://localhost:{port}")
+        } else {
+            format!("http://127.0.0.1:{port}")
+        }
     }
 
-    /// The calls since the last time this was asked, each with its object and the headers that matter, sorted where they
-    /// went out together.
+    /// The calls since the last time this was asked, each with its object and the headers that
+    /// matter, sorted where they went out together.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.state().log)
     }
@@ -182,7 +186,8 @@ impl S3Server {
         self.state().policies.insert(bucket.to_owned(), policy.to_owned());
     }
 
-    /// A bucket's public access block: BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets.
+    /// A bucket's public access block: BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy,
+    /// RestrictPublicBuckets.
     pub fn block(&self, bucket: &str) -> Option<[bool; 4]> {
         let state = self.state();
         let block = state.blocks.get(bucket)?;
@@ -206,7 +211,8 @@ impl S3Server {
 
     fn serve(authority: Option<&Authority>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let state = Arc::new(Mutex::new(State { root: folder.path().to_owned(), ..State::default() }));
+        let state =
+            Arc::new(Mutex::new(State { root: folder.path().to_owned(), ..State::default() }));
         let objects = FileSystem::new(folder.path()).unwrap();
         let mut builder = S3ServiceBuilder::new(Aws { objects, state: state.clone() });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
@@ -246,7 +252,8 @@ impl State {
         let arn = format!("arn:aws:s3:::{bucket}/{key}");
         policy["Statement"].as_array().unwrap().iter().any(|statement| {
             let resource = &statement["Resource"];
-            let names_it = resource == &arn || resource.as_array().is_some_and(|list| list.iter().any(|r| r == &arn));
+            let names_it = resource == &arn
+                || resource.as_array().is_some_and(|list| list.iter().any(|r| r == &arn));
             statement["Principal"] == "*" && statement["Action"] == "s3:GetObject" && names_it
         })
     }
@@ -258,7 +265,8 @@ fn write(root: &std::path::Path, bucket: &str, key: &str, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Writes the log, refuses what it was told to, and lets strangers read what the policy makes public.
+/// Writes the log, refuses what it was told to, and lets strangers read what the policy makes
+/// public.
 struct Door {
     state: Arc<Mutex<State>>,
 }
@@ -267,14 +275,19 @@ struct Door {
 impl S3Access for Door {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let call = cx.s3_op().name().to_owned();
-        let object = cx.s3_path().as_object().map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
+        let object =
+            cx.s3_path().as_object().map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
         let mut line = call.clone();
         if let Some((_, key)) = &object {
             line += &format!(" {key}");
         }
         for name in LOGGED {
             if let Some(value) = cx.headers().get(name).and_then(|value| value.to_str().ok()) {
-                let shown = if matches!(name, "if-match" | "x-amz-checksum-sha256") { "…" } else { value };
+                let shown = if matches!(name, "if-match" | "x-amz-checksum-sha256") {
+                    "…"
+                } else {
+                    value
+                };
                 line += &format!(" {name}={shown}");
             }
         }
@@ -286,16 +299,21 @@ impl S3Access for Door {
         }
         state.log.push(line);
         if let Some(region) = &state.region {
-            let mut error = S3Error::with_message(S3ErrorCode::PermanentRedirect, "use the specified endpoint");
-            error
-                .set_headers([("x-amz-bucket-region".parse().unwrap(), region.parse().unwrap())].into_iter().collect());
+            let mut error =
+                S3Error::with_message(S3ErrorCode::PermanentRedirect, "use the specified endpoint");
+            error.set_headers(
+                [("x-amz-bucket-region".parse().unwrap(), region.parse().unwrap())]
+                    .into_iter()
+                    .collect(),
+            );
             return Err(error);
         }
         if let Some(code) = state.refused.get(&call) {
             return Err(S3Error::with_message(code.clone(), "as the test wants it"));
         }
         if cx.credentials().is_none() {
-            let public = object.is_some_and(|(bucket, key)| call == "GetObject" && state.is_public(&bucket, &key));
+            let public = object
+                .is_some_and(|(bucket, key)| call == "GetObject" && state.is_public(&bucket, &key));
             return if public { Ok(()) } else { Err(s3_error!(AccessDenied, "Access Denied")) };
         }
         Ok(())

@@ -32,9 +32,11 @@ impl Server {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        // A thread and runtime of its own: the test may be asynchronous itself, or wait for a child process.
+        // A thread and runtime of its own: the test may be asynchronous itself, or wait for a child
+        // process.
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(TcpListener::from_std(listener).unwrap(), tls, service) => {}

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueHint};
-use issuer_aws::{AccountId, Audience, PolicyArn, PolicyName, RoleName, RolePath, ServiceAccountPattern, Tag};
+use issuer_iam::{
+    AccountId, Audience, PolicyArn, PolicyName, RoleName, RolePath, ServiceAccountPattern, Tag,
+};
 
 use super::{KubeArgs, TlsArgs};
 
@@ -18,23 +20,25 @@ pub(crate) enum ProviderCommand {
 
 /// Create the provider, or bring the one that is there up to what is asked for
 ///
-/// Verifies the issuer first. A provider that somebody made by hand is taken over as it is: audiences that nobody asked for
-/// are kept, and named. Running it again changes nothing.
+/// Verifies the issuer first. A provider that somebody made by hand is taken over as it is:
+/// audiences that nobody asked for are kept, and named. Running it again changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl provider apply --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod
-  issuerctl provider apply --issuer https://oidc.example.com/prod --audience sts.amazonaws.com --tag team=platform --dry-run")]
+  issuerctl provider apply --issuer https://oidc.example.com/prod --audience sts.amazonaws.com \
+  --tag team=platform --dry-run")]
 pub(crate) struct ProviderApplyArgs {
     #[command(flatten)]
     pub(crate) issuer: IssuerArg,
     /// Audience that tokens may be for (repeatable)
-    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
     /// Tag to be set (repeatable)
     #[arg(long, value_name = "K=V")]
     pub(crate) tag: Vec<Tag>,
-    /// Thumbprint to be set, or auto for the top of the certificate chain as served (repeatable); only a private CA needs one
+    /// Thumbprint to be set, or auto for the top of the certificate chain as served (repeatable);
+    /// only a private CA needs one
     #[arg(long, value_name = "auto|HEX")]
     pub(crate) thumbprint: Vec<String>,
     /// Take audiences away that are not given
@@ -92,12 +96,13 @@ pub(crate) enum RoleCommand {
 
 /// Name every fault of a trust policy, what follows from it, and the mend
 ///
-/// Exit code 5 where tokens of the issuer would not get in, where the policy is too wide, or where IAM would refuse it. It needs
-/// no AWS account at hand.
+/// Exit code 5 where tokens of the issuer would not get in, where the policy is too wide, or where
+/// IAM would refuse it. It needs no AWS account at hand.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl role lint trust.json --issuer https://oidc.example.com/prod --service-account default/app
+  issuerctl role lint trust.json --issuer https://oidc.example.com/prod --service-account \
+  default/app
   aws iam get-role --role-name app | issuerctl role lint - --issuer https://oidc.example.com/prod")]
 pub(crate) struct LintArgs {
     /// File of the policy, or of what `aws iam get-role` printed; - for standard input
@@ -111,35 +116,38 @@ pub(crate) struct LintArgs {
     /// Account of role and provider
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,
-    /// Partition of role and provider [default: that of the issuer's host, where it is one of S3 or EKS]
+    /// Partition of role and provider [default: that of the issuer's host, where it is one of S3 or
+    /// EKS]
     #[arg(long, value_name = "P", value_parser = ["aws", "aws-us-gov", "aws-cn", "aws-eusc"])]
     pub(crate) partition: Option<String>,
     /// Audience of the tokens (repeatable)
-    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
 }
 
 /// Create the role, or bring the one that is there up to what is asked for
 ///
-/// Merges into an existing trust policy: statements of others, those of other issuers included, are not touched. What is not
-/// given stays as it is; what issuerctl added and is no longer asked for is taken away. The command that annotates each
-/// service account stands on standard output.
+/// Merges into an existing trust policy: statements of others, those of other issuers included, are
+/// not touched. What is not given stays as it is; what issuerctl added and is no longer asked for
+/// is taken away. The command that annotates each service account stands on standard output.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl role apply app --issuer https://oidc.example.com/prod --service-account default/app \\
       --policy-arn arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
-  issuerctl role apply app --issuer https://oidc.example.com/prod --service-account 'jobs/*' --inline-policy extra=extra.json")]
+  issuerctl role apply app --issuer https://oidc.example.com/prod --service-account 'jobs/*' \
+  --inline-policy extra=extra.json")]
 pub(crate) struct RoleApplyArgs {
     /// Name of the role
     pub(crate) name: RoleName,
     #[command(flatten)]
     pub(crate) issuer: IssuerArg,
-    /// Service account that may assume the role; * and ? stand in the namespace or in the name (repeatable)
+    /// Service account that may assume the role; * and ? stand in the namespace or in the name
+    /// (repeatable)
     #[arg(long, value_name = "NS/NAME", required = true)]
     pub(crate) service_account: Vec<ServiceAccountPattern>,
     /// Audience that tokens must be for (repeatable)
-    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
     /// Policy to be attached (repeatable)
     #[arg(long, value_name = "ARN")]
@@ -215,7 +223,7 @@ impl FromStr for NamedFile {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((name, file)) if !file.is_empty() => Ok(Self {
-                name: name.parse().map_err(|error: issuer_aws::Error| error.to_string())?,
+                name: name.parse().map_err(|error: issuer_iam::Error| error.to_string())?,
                 file: file.into(),
             }),
             _ => Err("a policy is NAME=FILE".to_owned()),
@@ -225,12 +233,15 @@ impl FromStr for NamedFile {
 
 /// Write a trust policy that lets service accounts assume a role, to standard output
 ///
-/// It needs no AWS account at hand. Service accounts may hold * and ? in the namespace or in the name.
+/// It needs no AWS account at hand. Service accounts may hold * and ? in the namespace or in the
+/// name.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 --service-account default/app
-  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 --service-account 'jobs/*' > trust.json")]
+  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 \
+  --service-account default/app
+  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 \
+  --service-account 'jobs/*' > trust.json")]
 pub(crate) struct TrustPolicyArgs {
     /// Issuer URL; a statement each (repeatable)
     #[arg(long, value_name = "URL", required = true)]
@@ -242,7 +253,7 @@ pub(crate) struct TrustPolicyArgs {
     #[arg(long, value_name = "NS/NAME", required = true)]
     pub(crate) service_account: Vec<ServiceAccountPattern>,
     /// Audience that tokens must be for (repeatable)
-    #[arg(long, value_name = "AUD", default_value = issuer_aws::DEFAULT_AUDIENCE)]
+    #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
     /// Partition of the account
     #[arg(long, value_name = "P", default_value = "aws", value_parser = ["aws", "aws-us-gov", "aws-cn", "aws-eusc"])]

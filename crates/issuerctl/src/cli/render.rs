@@ -1,13 +1,14 @@
 //! `render`: the same file, for other tools.
 
 use clap::{Args, Subcommand};
-use issuer_aws::AccountId;
+use issuer_iam::AccountId;
 
 use super::{AwsArgs, FileArgs, KubeArgs};
 
 /// Write what the file says for another tool: Terraform, CloudFormation, Kubernetes
 ///
-/// For teams that change AWS through one of them alone. Nothing is changed, and nothing secret is written.
+/// For teams that change AWS through one of them alone. Nothing is changed, and nothing secret is
+/// written.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenderCommand {
     Terraform(TerraformArgs),
@@ -17,8 +18,9 @@ pub(crate) enum RenderCommand {
 
 /// Write HCL for Terraform and OpenTofu: bucket, documents, provider, roles
 ///
-/// One plain resource for each thing, for the aws provider from 6.0 on; the provider block is your own. The documents hold
-/// the keys that the file names; with --import those that are published are kept too.
+/// One plain resource for each thing, for the aws provider from 6.0 on; the provider block is your
+/// own. The documents hold the keys that the file names; with --import those that are published are
+/// kept too.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,12 +40,14 @@ pub(crate) struct TerraformArgs {
 
 /// Write a CloudFormation template: bucket, provider, roles
 ///
-/// CloudFormation knows no objects of S3: the line that publishes the documents stands in the outputs.
+/// CloudFormation knows no objects of S3: the line that publishes the documents stands in the
+/// outputs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl render cloudformation -f issuer.yaml --account 111122223333 > issuer.json
-  aws cloudformation deploy --stack-name issuer --template-file issuer.json --capabilities CAPABILITY_NAMED_IAM")]
+  aws cloudformation deploy --stack-name issuer --template-file issuer.json --capabilities \
+  CAPABILITY_NAMED_IAM")]
 pub(crate) struct CloudformationArgs {
     #[command(flatten)]
     pub(crate) render: RenderArgs,

@@ -8,8 +8,8 @@ use super::{AwsArgs, KubeArgs};
 
 /// Say what `apply` would change; exit code 7 where it is anything
 ///
-/// The file says which keys are published where, and what IAM needs; its format is in docs/issuer.schema.json. The state is
-/// read from the store and from IAM themselves.
+/// The file says which keys are published where, and what IAM needs; its format is in
+/// docs/issuer.schema.json. The state is read from the store and from IAM themselves.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,9 +22,10 @@ pub(crate) struct PlanArgs {
 
 /// Publish, verify, and make provider and roles, as the file says
 ///
-/// Plans, shows the plan and executes that very plan. Published keys that the file does not name are kept, whatever others
-/// added too; a role that was taken out of the file is left, and named, until --prune. Running it again changes nothing.
-/// The command that annotates each service account stands on standard output.
+/// Plans, shows the plan and executes that very plan. Published keys that the file does not name
+/// are kept, whatever others added too; a role that was taken out of the file is left, and named,
+/// until --prune. Running it again changes nothing. The command that annotates each service account
+/// stands on standard output.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -41,8 +42,9 @@ pub(crate) struct ApplyArgs {
 
 /// Take away what `apply` made: provider, roles, documents
 ///
-/// What others made or added stays, and the documents stay as long as a provider trusts them; the bucket goes only if
-/// issuerctl made it and nothing else is in it. Every role of the issuer stops working.
+/// What others made or added stays, and the documents stay as long as a provider trusts them; the
+/// bucket goes only if issuerctl made it and nothing else is in it. Every role of the issuer stops
+/// working.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -83,7 +85,8 @@ pub(crate) struct WantedArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FileArgs {
-    /// File with one or more issuers, or - for standard input (repeatable); paths in it are relative to it
+    /// File with one or more issuers, or - for standard input (repeatable); paths in it are
+    /// relative to it
     #[arg(long, short, value_name = "FILE|-", required = true, value_hint = ValueHint::FilePath)]
     pub(crate) file: Vec<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! `issuerctl apply`
 
-use issuer_aws::{Documents, Iam};
+use issuer_iam::{Documents, Iam};
 use issuer_publish::{Plan, Purpose};
 use issuer_verify::{Expected, FetchOptions, Verdict};
 
@@ -20,7 +20,8 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, talk: &Talk) -> Outcom
     let fetch = verify::fetch_options(&wanted.aws.tls)?;
     Runtime::start()?.block_on(async {
         if wanted.aws.print_iam_policy {
-            let policy = whole::policy(&documents, &wanted.aws, Purpose::Publish, wanted.prune).await?;
+            let policy =
+                whole::policy(&documents, &wanted.aws, Purpose::Publish, wanted.prune).await?;
             return output::policy(format, &policy);
         }
         let All { iam, opened, planned } = whole::plan_all(documents, wanted, &fetch, talk).await?;
@@ -66,7 +67,8 @@ struct Done<'a> {
     verdict: Option<Verdict>,
 }
 
-/// The site, then a look at it as STS has it, then provider and roles: nothing in IAM points to an issuer that does not work.
+/// The site, then a look at it as STS has it, then provider and roles: nothing in IAM points to an
+/// issuer that does not work.
 async fn carry_out<'a>(
     opened: &'a Opened,
     mut planned: Planned,
@@ -104,19 +106,27 @@ async fn carry_out<'a>(
     Ok(Done { opened, planned, changed, verdict })
 }
 
-async fn in_iam(iam: &Iam, opened: &Opened, planned: &mut Planned, talk: &Talk) -> Result<bool, Failure> {
+async fn in_iam(
+    iam: &Iam,
+    opened: &Opened,
+    planned: &mut Planned,
+    talk: &Talk,
+) -> Result<bool, Failure> {
     let mut changed = false;
     let bar = talk.steps(planned.roles.len() + planned.left.len() + 1);
     if let Some((spec, plan)) = planned.provider.take() {
         bar.set_message("provider");
-        let plan = iam.apply_provider(&spec, plan, |plan| talk.note(plan.to_string().trim_end())).await?;
+        let plan =
+            iam.apply_provider(&spec, plan, |plan| talk.note(plan.to_string().trim_end())).await?;
         changed |= plan.changes_anything();
         planned.provider = Some((spec, plan));
     }
     bar.inc(1);
     for (spec, plan) in &mut planned.roles {
         bar.set_message(format!("role {}", spec.name));
-        *plan = iam.apply_role(spec, plan.clone(), |plan| talk.note(plan.to_string().trim_end())).await?;
+        *plan = iam
+            .apply_role(spec, plan.clone(), |plan| talk.note(plan.to_string().trim_end()))
+            .await?;
         role::say_stayed(&plan.stayed, talk);
         changed |= plan.changes_anything();
         bar.inc(1);
@@ -124,7 +134,8 @@ async fn in_iam(iam: &Iam, opened: &Opened, planned: &mut Planned, talk: &Talk) 
     for Left { name, deletion, .. } in &mut planned.left {
         bar.set_message(format!("role {name}"));
         if let Some(deletion) = deletion {
-            changed |= role::take_away(iam, name, &opened.url, &Documents::new(), deletion, talk).await?;
+            changed |=
+                role::take_away(iam, name, &opened.url, &Documents::new(), deletion, talk).await?;
         }
         bar.inc(1);
     }
@@ -132,7 +143,12 @@ async fn in_iam(iam: &Iam, opened: &Opened, planned: &mut Planned, talk: &Talk) 
     Ok(changed)
 }
 
-async fn read_back(opened: &Opened, plan: &Plan, fetch: &FetchOptions, talk: &Talk) -> Result<Verdict, Failure> {
+async fn read_back(
+    opened: &Opened,
+    plan: &Plan,
+    fetch: &FetchOptions,
+    talk: &Talk,
+) -> Result<Verdict, Failure> {
     let expected = Expected {
         issuer: Some(opened.url.clone()),
         keys: Some(plan.keys().clone()),
@@ -140,7 +156,9 @@ async fn read_back(opened: &Opened, plan: &Plan, fetch: &FetchOptions, talk: &Ta
         weak: opened.document.weak(),
         ..Expected::default()
     };
-    let verdict = publish::read_back(opened.document.folder().as_deref(), plan, fetch, &expected, talk).await?;
+    let verdict =
+        publish::read_back(opened.document.folder().as_deref(), plan, fetch, &expected, talk)
+            .await?;
     if verdict.passed() {
         talk.note(publish::verified(opened.document.folder().as_deref()));
     } else {

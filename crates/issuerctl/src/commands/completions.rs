@@ -13,7 +13,9 @@ pub(crate) fn run(args: &CompletionsArgs, format: OutputFormat) -> Outcome {
     let script = String::from_utf8_lossy(&script).into_owned();
     match format {
         OutputFormat::Text => output::document(&script)?,
-        OutputFormat::Json => output::json(&output::Script { schema_version: SCHEMA_VERSION, document: script })?,
+        OutputFormat::Json => {
+            output::json(&output::Script { schema_version: SCHEMA_VERSION, document: script })?
+        }
     }
     Ok(Exit::Done)
 }

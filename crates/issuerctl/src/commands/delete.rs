@@ -1,7 +1,7 @@
 //! `issuerctl delete`
 
 use futures_util::future::try_join_all;
-use issuer_aws::{Documents, Iam, Provider, RoleDeletion, RoleName};
+use issuer_iam::{Documents, Iam, Provider, RoleDeletion, RoleName};
 use issuer_publish::{BucketEnd, Purpose, Removal};
 
 use crate::Outcome;
@@ -23,9 +23,11 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
             return output::policy(format, &policy);
         }
         let wait = talk.wait("reading what is there");
-        let needs_iam = args.prune || documents.iter().any(|document| asks_for_trust(document, args));
+        let needs_iam =
+            args.prune || documents.iter().any(|document| asks_for_trust(document, args));
         let (opened, iam) = whole::open(documents, &args.aws, needs_iam, talk).await?;
-        let mut planned = try_join_all(opened.iter().map(|opened| find(opened, iam.as_ref(), args))).await?;
+        let mut planned =
+            try_join_all(opened.iter().map(|opened| find(opened, iam.as_ref(), args))).await?;
         wait.finish_and_clear();
         for (opened, planned) in opened.iter().zip(&planned) {
             for notice in &planned.notices {
@@ -43,7 +45,11 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
             }
         }
         if format == OutputFormat::Json {
-            let issuers = opened.iter().zip(&planned).map(|(opened, planned)| object(opened, planned)).collect();
+            let issuers = opened
+                .iter()
+                .zip(&planned)
+                .map(|(opened, planned)| object(opened, planned))
+                .collect();
             let (schema_version, dry_run) = (output::SCHEMA_VERSION, args.dry_run);
             output::json(&Whole { schema_version, dry_run, changed, issuers })?;
         }
@@ -70,7 +76,8 @@ struct InFile {
     deletion: RoleDeletion,
 }
 
-/// Whether IAM is asked, although the file has nothing for it, if a provider trusts the bucket's name.
+/// Whether IAM is asked, although the file has nothing for it, if a provider trusts the bucket's
+/// name.
 fn asks_for_trust(document: &Document, args: &DeleteArgs) -> bool {
     document.is_trusted_by_name() && !args.force
 }
@@ -87,7 +94,8 @@ impl Planned {
             || self.removal().is_some_and(Removal::changes_anything)
     }
 
-    /// Whoever has the documents of an issuer that a provider still trusts has every role of it, so they stay with it.
+    /// Whoever has the documents of an issuer that a provider still trusts has every role of it, so
+    /// they stay with it.
     fn removal(&self) -> Option<&Removal> {
         self.site.as_ref().filter(|_| self.provider.as_ref().is_none_or(|(_, goes)| *goes))
     }
@@ -96,7 +104,9 @@ impl Planned {
 async fn find(opened: &Opened, iam: Option<&Iam>, args: &DeleteArgs) -> Result<Planned, Failure> {
     let site = async {
         match &opened.store {
-            Some(store) => issuer_publish::plan_removal(store, &opened.url, args.force).await.map(Some),
+            Some(store) => {
+                issuer_publish::plan_removal(store, &opened.url, args.force).await.map(Some)
+            }
             None => Ok(None),
         }
     };
@@ -108,11 +118,19 @@ async fn find(opened: &Opened, iam: Option<&Iam>, args: &DeleteArgs) -> Result<P
         let roles = try_join_all(issuer.spec.roles.iter().map(|role| async {
             let (name, managed) = (role.name.clone(), role.managed_policies.clone());
             let deletion = iam.plan_role_deletion(&name, Some(&opened.url), &managed).await?;
-            Ok::<_, issuer_aws::Error>(InFile { name, managed, deletion })
+            Ok::<_, issuer_iam::Error>(InFile { name, managed, deletion })
         }));
-        let left = async { if asks_iam { whole::left(opened, iam, args.prune).await } else { Ok((Vec::new(), None)) } };
+        let left = async {
+            if asks_iam {
+                whole::left(opened, iam, args.prune).await
+            } else {
+                Ok((Vec::new(), None))
+            }
+        };
         let (provider, roles, left) = tokio::join!(iam.provider(&opened.url), roles, left);
-        let goes = |provider: &Provider| args.force || (issuer.spec.provider.is_some() && provider.is_ours());
+        let goes = |provider: &Provider| {
+            args.force || (issuer.spec.provider.is_some() && provider.is_ours())
+        };
         let provider = provider?.map(|provider| {
             let goes = goes(&provider);
             (provider, goes)
@@ -140,8 +158,12 @@ async fn carry_out(
             iam.delete_provider(provider, args.force).await?;
         }
         let none = Documents::new();
-        let left = planned.left.iter_mut().filter_map(|left| Some((&left.name, &none, left.deletion.as_mut()?)));
-        let in_file = planned.roles.iter_mut().map(|role| (&role.name, &role.managed, &mut role.deletion));
+        let left = planned
+            .left
+            .iter_mut()
+            .filter_map(|left| Some((&left.name, &none, left.deletion.as_mut()?)));
+        let in_file =
+            planned.roles.iter_mut().map(|role| (&role.name, &role.managed, &mut role.deletion));
         for (name, managed, deletion) in in_file.chain(left) {
             changed |= role::take_away(iam, name, &opened.url, managed, deletion, talk).await?;
         }
@@ -154,7 +176,8 @@ async fn carry_out(
             }
             BucketEnd::Deleted(_) => {}
             BucketEnd::Stays(bucket) if removal.deletes_bucket() => talk.warning(&format!(
-                "the bucket {bucket} stays: something else is in it, such as old versions of objects"
+                "the bucket {bucket} stays: something else is in it, such as old versions of \
+                 objects"
             )),
             BucketEnd::Stays(_) => {}
         }
@@ -168,7 +191,8 @@ fn text(opened: &Opened, planned: &Planned) -> String {
 }
 
 fn object<'a>(opened: &'a Opened, planned: &'a Planned) -> WholeIssuer<'a> {
-    let lines = |(resource, text): (String, String)| -> Vec<Line> { output::lines_of(&resource, &text) };
+    let lines =
+        |(resource, text): (String, String)| -> Vec<Line> { output::lines_of(&resource, &text) };
     WholeIssuer {
         name: opened.document.issuer.name(),
         issuer: opened.url.as_str(),
@@ -188,12 +212,18 @@ fn parts(planned: &Planned) -> Vec<(String, String)> {
         let arn = &provider.arn;
         let line = match (goes, provider.is_ours()) {
             (true, _) => format!("  - provider    {arn}\n"),
-            (false, false) => format!("  = provider    {arn} (of others: kept; --force deletes it)\n"),
-            (false, true) => format!("  = provider    {arn} (not in the file: kept; --force deletes it)\n"),
+            (false, false) => {
+                format!("  = provider    {arn} (of others: kept; --force deletes it)\n")
+            }
+            (false, true) => {
+                format!("  = provider    {arn} (not in the file: kept; --force deletes it)\n")
+            }
         };
         parts.push((arn.clone(), line));
     }
-    for InFile { name, deletion, .. } in planned.roles.iter().filter(|role| !role.deletion.is_empty()) {
+    for InFile { name, deletion, .. } in
+        planned.roles.iter().filter(|role| !role.deletion.is_empty())
+    {
         let arn = deletion.arn.clone().unwrap_or_else(|| name.to_string());
         parts.push((arn, format!("role {name}\n{deletion}")));
     }
@@ -201,7 +231,10 @@ fn parts(planned: &Planned) -> Vec<(String, String)> {
     if let Some(removal) = planned.site.as_ref().filter(|removal| !removal.is_empty()) {
         let text = match planned.removal() {
             Some(removal) => removal.to_string(),
-            None => format!("{}\n  = document      both (a provider still trusts them: kept)\n", removal.location()),
+            None => format!(
+                "{}\n  = document      both (a provider still trusts them: kept)\n",
+                removal.location()
+            ),
         };
         parts.push((removal.location().to_owned(), text));
     }

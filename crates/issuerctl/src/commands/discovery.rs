@@ -13,7 +13,12 @@ pub(crate) fn run(args: &DiscoveryArgs, format: OutputFormat, talk: &Talk) -> Ou
     let given = sources::read(&args.keys.keys, talk)?;
     given.compare_issuer(&issuer, talk);
     let set = given.keys;
-    let document = Discovery::new(issuer, args.jwks_uri.as_deref(), set.algorithms(), args.document.shape.into())?;
+    let document = Discovery::new(
+        issuer,
+        args.jwks_uri.as_deref(),
+        set.algorithms(),
+        args.document.shape.into(),
+    )?;
     let json = if args.pretty { document.to_json_pretty() } else { document.to_json() };
     output::keys_document(format, json, &set)
 }

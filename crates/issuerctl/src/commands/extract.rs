@@ -12,6 +12,11 @@ pub(crate) fn run(args: &ExtractArgs, format: OutputFormat, talk: &Talk) -> Outc
     let set = sources::read(&args.keys.keys, talk)?.keys;
     // A key that stands under two kids (the guide's empty one) is still one key.
     let mut seen = HashSet::new();
-    let pem: String = set.keys().iter().filter(|jwk| seen.insert(&jwk.key)).map(|jwk| jwk.key.to_spki_pem()).collect();
+    let pem: String = set
+        .keys()
+        .iter()
+        .filter(|jwk| seen.insert(&jwk.key))
+        .map(|jwk| jwk.key.to_spki_pem())
+        .collect();
     output::keys_document(format, pem, &set)
 }

@@ -10,7 +10,9 @@ use crate::talk::Talk;
 pub(crate) fn run(args: &JwksArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let mut set = sources::read(&args.keys.keys, talk)?.keys;
     if args.with_empty_kid {
-        set = set.with_empty_kid().map_err(|error| Failure::of(Exit::BadInput, &error).hint(error.hint()))?;
+        set = set
+            .with_empty_kid()
+            .map_err(|error| Failure::of(Exit::BadInput, &error).hint(error.hint()))?;
     }
     let json = if args.pretty { set.to_json_pretty() } else { set.to_json() };
     output::keys_document(format, json, &set)

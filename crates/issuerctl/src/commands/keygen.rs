@@ -23,15 +23,21 @@ pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, talk: &Talk) -> Outco
     }
     std::fs::create_dir_all(&args.out_dir).map_err(|error| cannot_write(&args.out_dir, &error))?;
     let wait = talk.wait("making the key");
-    let generated = issuer_jwks::generate(args.algorithm.into()).map_err(|e| Failure::of(Exit::Failure, &e))?;
+    let generated =
+        issuer_jwks::generate(args.algorithm.into()).map_err(|e| Failure::of(Exit::Failure, &e))?;
     wait.finish_and_clear();
     write_pair(&private_file, &public_file, &generated)?;
 
     let jwk = Jwk { kid: generated.public.kid(), key: generated.public };
-    talk.note(&format!("wrote {} (private, keep it) and {}", private_file.display(), public_file.display()));
+    talk.note(&format!(
+        "wrote {} (private, keep it) and {}",
+        private_file.display(),
+        public_file.display()
+    ));
     talk.note(&format!("kid {}", jwk.kid));
     talk.note(&format!(
-        "next: issuerctl publish --key {} --to ./site --issuer https://… (or --to s3://BUCKET/PREFIX)",
+        "next: issuerctl publish --key {} --to ./site --issuer https://… (or --to \
+         s3://BUCKET/PREFIX)",
         public_file.display()
     ));
     if format == OutputFormat::Json {
@@ -60,8 +66,11 @@ fn write(path: &Path, contents: &[u8], mode: u32) -> Result<(), Failure> {
 }
 
 fn taken(path: &Path) -> Failure {
-    Failure::new(Exit::Conflict, format!("{} is there already; a signing key is never overwritten", path.display()))
-        .hint(Some("give another --out-dir, or move the old pair away first"))
+    Failure::new(
+        Exit::Conflict,
+        format!("{} is there already; a signing key is never overwritten", path.display()),
+    )
+    .hint(Some("give another --out-dir, or move the old pair away first"))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

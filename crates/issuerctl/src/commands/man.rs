@@ -19,8 +19,9 @@ pub(crate) fn run(args: &ManArgs, format: OutputFormat, talk: &Talk) -> Outcome 
     std::fs::create_dir_all(&args.out_dir).map_err(refuse)?;
     clap_mangen::generate_to(Cli::command(), &args.out_dir).map_err(refuse)?;
     let entries = std::fs::read_dir(&args.out_dir).map_err(refuse)?;
-    let mut files: Vec<String> =
-        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    let mut files: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
     files.retain(|name| name.starts_with("issuerctl") && name.ends_with(".1"));
     files.sort();
     talk.note(&format!("wrote {} man pages to {}", files.len(), args.out_dir.display()));

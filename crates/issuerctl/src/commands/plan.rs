@@ -18,7 +18,8 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, talk: &Talk) -> Outcome
     let fetch = verify::fetch_options(&wanted.aws.tls)?;
     Runtime::start()?.block_on(async {
         if wanted.aws.print_iam_policy {
-            let policy = whole::policy(&documents, &wanted.aws, Purpose::Plan, wanted.prune).await?;
+            let policy =
+                whole::policy(&documents, &wanted.aws, Purpose::Plan, wanted.prune).await?;
             return output::policy(format, &policy);
         }
         let All { opened, planned, .. } = whole::plan_all(documents, wanted, &fetch, talk).await?;
@@ -35,7 +36,12 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, talk: &Talk) -> Outcome
             }
             OutputFormat::Json => {
                 let issuers = opened.iter().zip(&planned).map(|(o, p)| object(o, p)).collect();
-                output::json(&Whole { schema_version: output::SCHEMA_VERSION, dry_run: true, changed, issuers })?;
+                output::json(&Whole {
+                    schema_version: output::SCHEMA_VERSION,
+                    dry_run: true,
+                    changed,
+                    issuers,
+                })?;
             }
         }
         Ok(if changed { Exit::Changes } else { Exit::Done })
@@ -52,7 +58,10 @@ pub(crate) fn text(opened: &Opened, planned: &Planned) -> String {
 
 /// What happens to each part.
 pub(crate) fn lines(planned: &Planned) -> Vec<Line> {
-    parts(planned).into_iter().flat_map(|(resource, text)| output::lines_of(&resource, &text)).collect()
+    parts(planned)
+        .into_iter()
+        .flat_map(|(resource, text)| output::lines_of(&resource, &text))
+        .collect()
 }
 
 /// The object of one issuer.
@@ -71,25 +80,33 @@ pub(crate) fn object<'a>(opened: &'a Opened, planned: &'a Planned) -> WholeIssue
 
 /// The commands that annotate the service accounts of every role.
 pub(crate) fn annotate(planned: &Planned) -> Vec<String> {
-    let of_role = planned.roles.iter().map(|(spec, plan)| role::annotations(&spec.trust.service_accounts, &plan.arn));
+    let of_role = planned
+        .roles
+        .iter()
+        .map(|(spec, plan)| role::annotations(&spec.trust.service_accounts, &plan.arn));
     of_role.flatten().collect()
 }
 
 /// Each part with its resource and its text.
 fn parts(planned: &Planned) -> Vec<(String, String)> {
     let mut parts = Vec::new();
-    // A part says itself what is left alone, so that only the end needs to say that nothing is to be done.
+    // A part says itself what is left alone, so that only the end needs to say that nothing is to
+    // be done.
     let trimmed = |text: String| text.strip_suffix(NOTHING).map(str::to_owned).unwrap_or(text);
     if let Some((_, plan)) = &planned.site {
         parts.push((plan.location().to_owned(), trimmed(plan.to_string())));
     }
     if let Some((_, plan)) = &planned.provider {
         let unchanged = if plan.is_empty() { "  = provider    (unchanged)\n" } else { "" };
-        parts.push((plan.arn.clone(), format!("provider {}{unchanged}", trimmed(plan.to_string()))));
+        parts
+            .push((plan.arn.clone(), format!("provider {}{unchanged}", trimmed(plan.to_string()))));
     }
     for (spec, plan) in &planned.roles {
         let unchanged = if plan.is_empty() { "  = role        (unchanged)\n" } else { "" };
-        parts.push((plan.arn.clone(), format!("role {}\n{}{unchanged}", spec.name, trimmed(plan.to_string()))));
+        parts.push((
+            plan.arn.clone(),
+            format!("role {}\n{}{unchanged}", spec.name, trimmed(plan.to_string())),
+        ));
     }
     parts.extend(planned.left.iter().map(Left::part));
     parts

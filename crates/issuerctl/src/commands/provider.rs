@@ -1,12 +1,14 @@
 //! `issuerctl provider`
 
-use issuer_aws::{Iam, ProviderPlan, ProviderSpec, Tag, Tags, Thumbprint, policies};
 use issuer_discovery::{IssuerUrl, Ports};
+use issuer_iam::{Iam, ProviderPlan, ProviderSpec, Tag, Tags, Thumbprint, policies};
 use issuer_session::SessionOptions;
 use issuer_verify::{Expected, FetchOptions};
 
 use crate::Outcome;
-use crate::cli::{AwsArgs, OutputFormat, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs, ProviderShowArgs};
+use crate::cli::{
+    AwsArgs, OutputFormat, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs, ProviderShowArgs,
+};
 use crate::commands::verify;
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -14,7 +16,8 @@ use crate::output::{self, ProviderChange, ProviderState, Step};
 use crate::runtime::Runtime;
 use crate::talk::Talk;
 
-pub(crate) const SPREADS: &str = "changes in IAM take some seconds, at times minutes, to hold everywhere";
+pub(crate) const SPREADS: &str =
+    "changes in IAM take some seconds, at times minutes, to hold everywhere";
 
 pub(crate) fn run(command: &ProviderCommand, format: OutputFormat, talk: &Talk) -> Outcome {
     match command {
@@ -31,20 +34,29 @@ fn apply(args: &ProviderApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome
         issuer,
         audiences: args.audience.clone(),
         tags: tags(&args.tag),
-        thumbprints: given.into_iter().map(|text| text.parse()).collect::<Result<Vec<Thumbprint>, _>>()?,
+        thumbprints: given
+            .into_iter()
+            .map(|text| text.parse())
+            .collect::<Result<Vec<Thumbprint>, _>>()?,
         prune: args.prune,
     };
     let fetch = verify::fetch_options(&args.aws.tls)?;
     if args.aws.print_iam_policy {
-        let needs = policies::ProviderNeeds { prune: args.prune, thumbprints: !args.thumbprint.is_empty() };
-        return policy(&args.aws, |iam| policies::apply_provider(iam, &spec.issuer, &needs), format);
+        let needs =
+            policies::ProviderNeeds { prune: args.prune, thumbprints: !args.thumbprint.is_empty() };
+        return policy(
+            &args.aws,
+            |iam| policies::apply_provider(iam, &spec.issuer, &needs),
+            format,
+        );
     }
     Runtime::start()?.block_on(async {
         if !args.no_verify {
             verified(&spec.issuer, &fetch, talk).await?;
         }
         if !auto.is_empty() {
-            spec.thumbprints.push(issuer_verify::top_of_chain(&spec.issuer, &fetch).await?.parse()?);
+            spec.thumbprints
+                .push(issuer_verify::top_of_chain(&spec.issuer, &fetch).await?.parse()?);
         }
         let iam = connect(&args.aws, talk).await?;
         let show = |plan: &ProviderPlan| {
@@ -63,7 +75,9 @@ fn apply(args: &ProviderApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome
         }
         match format {
             OutputFormat::Text => output::line(&plan.arn)?,
-            OutputFormat::Json => output::json(&ProviderChange::new(spec.issuer.as_str(), &plan, args.dry_run))?,
+            OutputFormat::Json => {
+                output::json(&ProviderChange::new(spec.issuer.as_str(), &plan, args.dry_run))?
+            }
         }
         Ok(Exit::Done)
     })
@@ -74,8 +88,9 @@ fn show(args: &ProviderShowArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     if args.aws.print_iam_policy {
         return policy(&args.aws, |iam| policies::show_provider(iam, &issuer), format);
     }
-    let found = Runtime::start()?
-        .block_on(async { Ok::<_, Failure>(connect(&args.aws, talk).await?.find_provider(&issuer).await?) })?;
+    let found = Runtime::start()?.block_on(async {
+        Ok::<_, Failure>(connect(&args.aws, talk).await?.find_provider(&issuer).await?)
+    })?;
     match (format, &found.provider) {
         (OutputFormat::Json, provider) => {
             output::json(&ProviderState::new(issuer.as_str(), &found.arn, provider.as_ref()))?
@@ -83,7 +98,11 @@ fn show(args: &ProviderShowArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         (OutputFormat::Text, Some(provider)) => {
             output::line(&format!("arn         {}", provider.arn))?;
             output::line(&format!("audiences   {}", provider.audiences.join(", ")))?;
-            let thumbprints = if provider.thumbprints.is_empty() { "none" } else { &provider.thumbprints.join(", ") };
+            let thumbprints = if provider.thumbprints.is_empty() {
+                "none"
+            } else {
+                &provider.thumbprints.join(", ")
+            };
             output::line(&format!("thumbprints {thumbprints}"))?;
             for (key, value) in &provider.tags {
                 output::line(&format!("tag         {key}={value}"))?;
@@ -119,7 +138,10 @@ fn delete(args: &ProviderDeleteArgs, format: OutputFormat, talk: &Talk) -> Outco
     }
     if format == OutputFormat::Json {
         let arn = deleted.as_ref().map(|provider| provider.arn.as_str()).unwrap_or_default();
-        let steps = deleted.iter().map(|p| Step { action: "delete", values: vec![p.arn.clone()] }).collect();
+        let steps = deleted
+            .iter()
+            .map(|p| Step { action: "delete", values: vec![p.arn.clone()] })
+            .collect();
         output::json(&ProviderChange {
             schema_version: output::SCHEMA_VERSION,
             issuer: issuer.as_str(),
@@ -139,18 +161,29 @@ pub(crate) fn tags(tags: &[Tag]) -> Tags {
 }
 
 /// What IAM would refuse, or STS would later.
-pub(crate) async fn verified(issuer: &IssuerUrl, fetch: &FetchOptions, talk: &Talk) -> Result<(), Failure> {
+pub(crate) async fn verified(
+    issuer: &IssuerUrl,
+    fetch: &FetchOptions,
+    talk: &Talk,
+) -> Result<(), Failure> {
     let wait = talk.wait(format!("reading {issuer} as AWS STS does"));
     let observation = issuer_verify::fetch(issuer, fetch).await?;
     wait.finish_and_clear();
-    let expected = Expected { issuer: Some(issuer.clone()), now_secs: verify::now_secs(), ..Expected::default() };
+    let expected = Expected {
+        issuer: Some(issuer.clone()),
+        now_secs: verify::now_secs(),
+        ..Expected::default()
+    };
     let verdict = issuer_verify::judge(&observation, &expected);
     if verdict.passed() {
         return Ok(());
     }
     talk.always(&verify::report(&verdict));
-    Err(Failure::new(Exit::Verification, format!("{issuer} would not be accepted; no provider was made or changed"))
-        .hint(Some("mend the issuer first, or give --no-verify")))
+    Err(Failure::new(
+        Exit::Verification,
+        format!("{issuer} would not be accepted; no provider was made or changed"),
+    )
+    .hint(Some("mend the issuer first, or give --no-verify")))
 }
 
 pub(crate) async fn connect(args: &AwsArgs, talk: &Talk) -> Result<Iam, Failure> {

@@ -26,13 +26,19 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 const SPREAD_LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(args: &PublishArgs, format: OutputFormat, talk: &Talk) -> Outcome {
-    let given_issuer =
-        args.issuer.as_deref().map(|text| IssuerUrl::parse(text, args.document.ports.ports())).transpose()?;
+    let given_issuer = args
+        .issuer
+        .as_deref()
+        .map(|text| IssuerUrl::parse(text, args.document.ports.ports()))
+        .transpose()?;
     let target = Target::parse(args, given_issuer.is_some(), talk)?;
     if let Target::S3(location) = &target
         && args.s3.print_iam_policy
     {
-        return output::policy(format, &issuer_publish::permissions(location, &s3_options(args)?, Purpose::Publish));
+        return output::policy(
+            format,
+            &issuer_publish::permissions(location, &s3_options(args)?, Purpose::Publish),
+        );
     }
     let fetch = verify::fetch_options(&args.tls)?;
     let given = sources::read(&args.keys.keys, talk)?;
@@ -82,8 +88,11 @@ impl Target {
             return Err(Failure::new(Exit::Usage, "--to is empty"));
         }
         if !has_issuer {
-            return Err(Failure::new(Exit::Usage, "a folder does not say which URL it is served at; --issuer does")
-                .hint(Some("give --issuer https://…, as in the cluster's --service-account-issuer")));
+            return Err(Failure::new(
+                Exit::Usage,
+                "a folder does not say which URL it is served at; --issuer does",
+            )
+            .hint(Some("give --issuer https://…, as in the cluster's --service-account-issuer")));
         }
         Ok(Self::Folder(args.to.clone().into()))
     }
@@ -95,7 +104,11 @@ impl Target {
         }
     }
 
-    async fn open(&self, issuer: Option<IssuerUrl>, args: &PublishArgs) -> Result<(Store, IssuerUrl), Failure> {
+    async fn open(
+        &self,
+        issuer: Option<IssuerUrl>,
+        args: &PublishArgs,
+    ) -> Result<(Store, IssuerUrl), Failure> {
         match self {
             Self::Folder(folder) => {
                 let missing = || Failure::new(Exit::Usage, "a folder needs --issuer");
@@ -166,7 +179,8 @@ fn approve(plan: &Plan, live: Option<&Token>, talk: &Talk) -> Result<(), Failure
     talk.note(plan.to_string().trim_end());
     if let Some(token) = live {
         check_live(token, plan.keys(), plan.issuer()).map_err(|fault| {
-            Failure::new(Exit::Verification, format!("{fault}; nothing was written")).hint(Some(fault.hint()))
+            Failure::new(Exit::Verification, format!("{fault}; nothing was written"))
+                .hint(Some(fault.hint()))
         })?;
         talk.note("a fresh token of the cluster holds with these keys and names this issuer");
     }
@@ -236,7 +250,9 @@ pub(crate) async fn read_back(
 /// What a verdict that passed is worth.
 pub(crate) fn verified(folder: Option<&Path>) -> &'static str {
     match folder {
-        Some(_) => "verified: the documents are what AWS STS needs; now serve the folder at the issuer URL",
+        Some(_) => {
+            "verified: the documents are what AWS STS needs; now serve the folder at the issuer URL"
+        }
         None => "verified: AWS STS can read this issuer",
     }
 }
@@ -260,6 +276,9 @@ fn finish(
         return Ok(Exit::Done);
     }
     talk.always(&verify::report(verdict));
-    Err(Failure::new(Exit::Verification, format!("{} is published, and would not be accepted", plan.issuer()))
-        .hint(Some(format!("`issuerctl verify --issuer {}` looks again", plan.issuer()))))
+    Err(Failure::new(
+        Exit::Verification,
+        format!("{} is published, and would not be accepted", plan.issuer()),
+    )
+    .hint(Some(format!("`issuerctl verify --issuer {}` looks again", plan.issuer()))))
 }

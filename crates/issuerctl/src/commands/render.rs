@@ -4,8 +4,8 @@ mod existing;
 mod line;
 mod place;
 
-use issuer_aws::{AccountId, Thumbprint, TrustPolicy, USUAL_TRUST_POLICY};
 use issuer_discovery::Partition;
+use issuer_iam::{AccountId, Thumbprint, TrustPolicy, USUAL_TRUST_POLICY};
 use issuer_manifest::StoreSpec;
 use issuer_publish::{Plan, Published, Purpose, Store};
 use issuer_render::{Existing, Rendering};
@@ -28,10 +28,18 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) ->
     if wish.aws.print_iam_policy {
         // Whose the credentials are anybody may ask.
         let documents = if wish.import { documents } else { Vec::new() };
-        let policy = Runtime::start()?.block_on(whole::policy(&documents, wish.aws, Purpose::TakeOver, false))?;
+        let policy = Runtime::start()?.block_on(whole::policy(
+            &documents,
+            wish.aws,
+            Purpose::TakeOver,
+            false,
+        ))?;
         return output::policy(format, &policy);
     }
-    let keys = documents.iter().map(|document| wish.keys(document, talk)).collect::<Result<Vec<_>, _>>()?;
+    let keys = documents
+        .iter()
+        .map(|document| wish.keys(document, talk))
+        .collect::<Result<Vec<_>, _>>()?;
     let (renderings, existing) = match &wish.render.account {
         Some(account) => (wish.offline(&documents, keys, account, talk)?, Existing::default()),
         None => Runtime::start()?.block_on(wish.online(documents, keys, talk))?,
@@ -45,7 +53,9 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) ->
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
             if !rendered.yaml.contains("kind: ServiceAccount") {
-                talk.warning("no role of the file names a service account, so there is none to render");
+                talk.warning(
+                    "no role of the file names a service account, so there is none to render",
+                );
             }
             for pattern in &rendered.left_out {
                 talk.warning(&format!("{pattern} names no one service account, and is left out"));
@@ -62,8 +72,8 @@ fn say_sizes(renderings: &[Rendering], talk: &Talk) -> Result<(), Failure> {
         let size = TrustPolicy::default().with(&role.trust)?.size();
         if size > USUAL_TRUST_POLICY {
             talk.warning(&format!(
-                "the trust policy of {} will have {size} characters; accounts whose quota was not raised take \
-                 {USUAL_TRUST_POLICY}",
+                "the trust policy of {} will have {size} characters; accounts whose quota was not \
+                 raised take {USUAL_TRUST_POLICY}",
                 role.name
             ));
         }
@@ -89,12 +99,20 @@ impl<'a> Wish<'a> {
                 let (render, aws, kube) = (&args.render, &args.aws, Some(&args.kube));
                 Self { render, aws, kube, for_aws: true, import: args.import }
             }
-            RenderCommand::Cloudformation(args) => {
-                Self { render: &args.render, aws: &args.aws, kube: None, for_aws: true, import: false }
-            }
-            RenderCommand::Kubernetes(args) => {
-                Self { render: &args.render, aws: &args.aws, kube: None, for_aws: false, import: false }
-            }
+            RenderCommand::Cloudformation(args) => Self {
+                render: &args.render,
+                aws: &args.aws,
+                kube: None,
+                for_aws: true,
+                import: false,
+            },
+            RenderCommand::Kubernetes(args) => Self {
+                render: &args.render,
+                aws: &args.aws,
+                kube: None,
+                for_aws: false,
+                import: false,
+            },
         }
     }
 
@@ -104,7 +122,10 @@ impl<'a> Wish<'a> {
             && let Some(endpoint) = &s3.endpoint_url
         {
             let name = document.issuer.name();
-            talk.warning(&format!("{name}: the bucket {} is at {endpoint} and not in AWS, and is left out", s3.bucket));
+            talk.warning(&format!(
+                "{name}: the bucket {} is at {endpoint} and not in AWS, and is left out",
+                s3.bucket
+            ));
         }
         match self.kube {
             Some(kube) if self.has_site(document) => {
@@ -116,7 +137,8 @@ impl<'a> Wish<'a> {
 
     /// Whether bucket and documents are rendered.
     fn has_site(&self, document: &Document) -> bool {
-        self.for_aws && matches!(&document.issuer.spec.store, Some(StoreSpec::S3(s3)) if s3.endpoint_url.is_none())
+        self.for_aws
+            && matches!(&document.issuer.spec.store, Some(StoreSpec::S3(s3)) if s3.endpoint_url.is_none())
     }
 
     /// Without a word with AWS.
@@ -133,18 +155,28 @@ impl<'a> Wish<'a> {
             let place = Place::new(document, region.as_deref())?;
             let named = self.render.partition.as_deref().and_then(Partition::named);
             let of_region = || region.as_deref().map(Partition::of_region);
-            let partition = named.or_else(of_region).or_else(|| Partition::of_host(place.url.host()));
+            let partition =
+                named.or_else(of_region).or_else(|| Partition::of_host(place.url.host()));
             if self.for_aws && document.issuer.needs_top_of_chain() {
                 talk.warning(
-                    "thumbprint auto is left out, since --account keeps off the network; IAM takes one itself",
+                    "thumbprint auto is left out, since --account keeps off the network; IAM takes \
+                     one itself",
                 );
             }
             let site = match region {
                 _ if !self.has_site(document) => None,
-                Some(region) => Some(place.site(given.map(|given| first(&place, given, talk)).transpose()?, region)?),
+                Some(region) => Some(
+                    place
+                        .site(given.map(|given| first(&place, given, talk)).transpose()?, region)?,
+                ),
                 None => return Err(place::no_region(document)),
             };
-            renderings.push(place.rendering(account, partition.unwrap_or(Partition::of_region("")), site, None));
+            renderings.push(place.rendering(
+                account,
+                partition.unwrap_or(Partition::of_region("")),
+                site,
+                None,
+            ));
         }
         Ok(renderings)
     }
@@ -167,7 +199,8 @@ impl<'a> Wish<'a> {
         let mut renderings = Vec::new();
         for (Opened { document, url, store }, given) in opened.iter().zip(keys) {
             let place = Place { document, url: url.clone() };
-            let top: Option<Thumbprint> = match document.issuer.needs_top_of_chain() && self.for_aws {
+            let top: Option<Thumbprint> = match document.issuer.needs_top_of_chain() && self.for_aws
+            {
                 true => Some(issuer_verify::top_of_chain(url, &fetch).await?.parse()?),
                 false => None,
             };
@@ -176,7 +209,15 @@ impl<'a> Wish<'a> {
                     let plan = match given {
                         Some(given) if self.import => {
                             given.compare_issuer(url, talk);
-                            Some(existing::add_site(&mut existing, document, store, &place.given(given)).await?)
+                            Some(
+                                existing::add_site(
+                                    &mut existing,
+                                    document,
+                                    store,
+                                    &place.given(given),
+                                )
+                                .await?,
+                            )
                         }
                         given => given.map(|given| first(&place, given, talk)).transpose()?,
                     };

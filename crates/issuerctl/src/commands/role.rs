@@ -1,15 +1,16 @@
 //! `issuerctl role`
 
-use issuer_aws::{
-    Documents, Iam, LintOptions, LintReport, RoleDeletion, RoleName, RolePlan, RoleSpec, ServiceAccountPattern, Trust,
-    TrustPolicy, USUAL_TRUST_POLICY, policies,
-};
 use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
+use issuer_iam::{
+    Documents, Iam, LintOptions, LintReport, RoleDeletion, RoleName, RolePlan, RoleSpec,
+    ServiceAccountPattern, Trust, TrustPolicy, USUAL_TRUST_POLICY, policies,
+};
 
 use crate::Outcome;
 use crate::cli::{
-    LintArgs, NamedFile, OutputFormat, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
+    LintArgs, NamedFile, OutputFormat, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs,
+    TrustPolicyArgs,
 };
 use crate::commands::provider::{SPREADS, connect, policy, tags};
 use crate::failure::{Exit, Failure};
@@ -52,8 +53,8 @@ fn trust_policy(args: &TrustPolicyArgs, format: OutputFormat, talk: &Talk) -> Ou
     let size = policy.size();
     if size > USUAL_TRUST_POLICY {
         talk.warning(&format!(
-            "the policy has {size} characters without white space; accounts whose quota \"role trust policy length\" was not \
-             raised take {USUAL_TRUST_POLICY}"
+            "the policy has {size} characters without white space; accounts whose quota \"role \
+             trust policy length\" was not raised take {USUAL_TRUST_POLICY}"
         ));
     }
     match format {
@@ -125,7 +126,8 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
                 talk.note(SPREADS);
             }
         }
-        // Said before the cluster is asked, so that it is there to be done by hand where the cluster refuses.
+        // Said before the cluster is asked, so that it is there to be done by hand where the
+        // cluster refuses.
         finish(args, &plan, format)?;
         if let Some(cluster) = cluster {
             annotate(&cluster, args, &plan.arn, talk).await?;
@@ -134,7 +136,8 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     })
 }
 
-/// Executes what a file's run has planned to take away, and says what comes otherwise; whether anything went.
+/// Executes what a file's run has planned to take away, and says what comes otherwise; whether
+/// anything went.
 pub(crate) async fn take_away(
     iam: &Iam,
     name: &RoleName,
@@ -161,7 +164,10 @@ pub(crate) fn annotations(service_accounts: &[ServiceAccountPattern], arn: &str)
     literal(service_accounts)
         .map(|account| {
             let (namespace, name) = (account.namespace(), account.name());
-            format!("kubectl annotate serviceaccount {name} --namespace {namespace} {ANNOTATION}={arn} --overwrite")
+            format!(
+                "kubectl annotate serviceaccount {name} --namespace {namespace} \
+                     {ANNOTATION}={arn} --overwrite"
+            )
         })
         .collect()
 }
@@ -169,7 +175,10 @@ pub(crate) fn annotations(service_accounts: &[ServiceAccountPattern], arn: &str)
 fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.service_account.as_ref().is_some_and(|account| !account.is_literal()) {
-        return Err(Failure::new(Exit::Usage, "--service-account names one account here, without wildcards"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "--service-account names one account here, without wildcards",
+        ));
     }
     let unknown = |name: &str| Failure::new(Exit::Usage, format!("there is no partition {name}"));
     let partition = |name: &String| Partition::named(name).ok_or_else(|| unknown(name));
@@ -181,7 +190,7 @@ fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
         partition: args.partition.as_ref().map(partition).transpose()?,
         audiences: args.audience.clone(),
     };
-    let report = issuer_aws::lint(&String::from_utf8_lossy(&bytes), &options)?;
+    let report = issuer_iam::lint(&String::from_utf8_lossy(&bytes), &options)?;
     match format {
         OutputFormat::Text => output::coloured(&findings(&report))?,
         OutputFormat::Json => output::json(&output::Lint::new(issuer.as_str(), &report))?,
@@ -220,7 +229,12 @@ fn finish(args: &RoleApplyArgs, plan: &RolePlan, format: OutputFormat) -> Result
 }
 
 /// Through the Kubernetes API, each literal service account.
-async fn annotate(cluster: &Cluster, args: &RoleApplyArgs, arn: &str, talk: &Talk) -> Result<(), Failure> {
+async fn annotate(
+    cluster: &Cluster,
+    args: &RoleApplyArgs,
+    arn: &str,
+    talk: &Talk,
+) -> Result<(), Failure> {
     for account in literal(&args.service_account) {
         let refuse = |reason: String| Failure::new(Exit::BadInput, format!("{account}: {reason}"));
         let reference: ServiceAccountRef = account.to_string().parse().map_err(refuse)?;
@@ -235,7 +249,9 @@ fn show(args: &RoleShowArgs, format: OutputFormat, talk: &Talk) -> Outcome {
         return policy(&args.aws, |iam| policies::show_role(iam, &args.name), format);
     }
     let found = Runtime::start()?.block_on(async {
-        Ok::<_, Failure>(connect(&args.aws, talk).await?.find_role(&args.name, &Documents::new()).await?)
+        Ok::<_, Failure>(
+            connect(&args.aws, talk).await?.find_role(&args.name, &Documents::new()).await?,
+        )
     })?;
     let state = RoleState::new(args.name.as_str(), found.role.as_ref());
     match format {
@@ -267,7 +283,8 @@ fn show(args: &RoleShowArgs, format: OutputFormat, talk: &Talk) -> Outcome {
 }
 
 fn delete(args: &RoleDeleteArgs, format: OutputFormat, talk: &Talk) -> Outcome {
-    let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, Ports::Refuse)).transpose()?;
+    let issuer =
+        args.issuer.as_deref().map(|text| IssuerUrl::parse(text, Ports::Refuse)).transpose()?;
     if args.aws.print_iam_policy {
         return policy(&args.aws, |iam| policies::delete_role(iam, &args.name), format);
     }
@@ -319,11 +336,19 @@ fn documents(files: &[NamedFile]) -> Result<Option<Documents>, Failure> {
     let read = |named: &NamedFile| {
         let bytes = files::read(&named.file)?;
         let refuse = |error: serde_json::Error| {
-            Failure::while_doing(Exit::BadInput, format!("{} is no policy", files::name_of(&named.file)), &error)
+            Failure::while_doing(
+                Exit::BadInput,
+                format!("{} is no policy", files::name_of(&named.file)),
+                &error,
+            )
         };
         let document: serde_json::Value = serde_json::from_slice(&bytes).map_err(refuse)?;
-        issuer_aws::check_permissions(&document).map_err(|error| {
-            Failure::while_doing(Exit::BadInput, format!("{} cannot be used", files::name_of(&named.file)), &error)
+        issuer_iam::check_permissions(&document).map_err(|error| {
+            Failure::while_doing(
+                Exit::BadInput,
+                format!("{} cannot be used", files::name_of(&named.file)),
+                &error,
+            )
         })?;
         Ok((named.name.to_string(), document))
     };

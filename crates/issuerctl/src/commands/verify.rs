@@ -15,7 +15,11 @@ use crate::sources;
 use crate::talk::Talk;
 
 pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
-    let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, args.ports.ports())).transpose()?;
+    let issuer = args
+        .issuer
+        .as_deref()
+        .map(|text| IssuerUrl::parse(text, args.ports.ports()))
+        .transpose()?;
     if args.token.as_deref().is_some_and(files::is_stdin)
         && args.keys.key.iter().chain(&args.keys.jwks).any(|path| files::is_stdin(path))
     {
@@ -71,7 +75,8 @@ pub(crate) fn exit_of(verdict: &Verdict) -> Exit {
     if verdict.passed() { Exit::Done } else { Exit::Verification }
 }
 
-/// The verdict for people: a line a check, and below a failed one what STS would say and what to do.
+/// The verdict for people: a line a check, and below a failed one what STS would say and what to
+/// do.
 pub(crate) fn report(verdict: &Verdict) -> String {
     let lines = verdict.checks.iter().map(|check| ReportLine {
         word: output::status_word(check.status),
@@ -79,6 +84,7 @@ pub(crate) fn report(verdict: &Verdict) -> String {
         message: &check.message,
         below: [("STS says", check.sts_error.as_deref()), ("fix", check.fix.as_deref())],
     });
-    let issuer = if verdict.issuer.is_empty() { String::new() } else { format!("{}\n", verdict.issuer) };
+    let issuer =
+        if verdict.issuer.is_empty() { String::new() } else { format!("{}\n", verdict.issuer) };
     issuer + &output::report(&lines.collect::<Vec<_>>(), verdict.passed())
 }

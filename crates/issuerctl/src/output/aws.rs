@@ -1,6 +1,6 @@
 //! The objects of `provider` and `role`.
 
-use issuer_aws::{Provider, ProviderPlan, ProviderStep};
+use issuer_iam::{Provider, ProviderPlan, ProviderStep};
 use serde::Serialize;
 
 use super::SCHEMA_VERSION;
@@ -80,18 +80,20 @@ pub(crate) struct RoleState<'a> {
 }
 
 impl<'a> RoleState<'a> {
-    pub(crate) fn new(name: &'a str, role: Option<&'a issuer_aws::Role>) -> Self {
+    pub(crate) fn new(name: &'a str, role: Option<&'a issuer_iam::Role>) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             role: name,
             exists: role.is_some(),
-            ours: role.is_some_and(issuer_aws::Role::is_ours),
+            ours: role.is_some_and(issuer_iam::Role::is_ours),
             arn: role.map(|role| role.arn.as_str()).unwrap_or_default(),
             trust_policy: role.map(|role| role.trust.to_json_pretty()).unwrap_or_default(),
             max_session_secs: role.map(|role| role.max_session_secs).unwrap_or_default(),
             permissions_boundary: role.and_then(|role| role.boundary.as_deref()),
             attached: role.map_or(&[], |role| &role.attached),
-            inline: role.map(|role| role.inline.keys().map(String::as_str).collect()).unwrap_or_default(),
+            inline: role
+                .map(|role| role.inline.keys().map(String::as_str).collect())
+                .unwrap_or_default(),
             tags: role.map(|role| role.tags.clone()).unwrap_or_default(),
         }
     }
@@ -120,8 +122,8 @@ pub(crate) struct Finding<'a> {
 }
 
 impl<'a> Lint<'a> {
-    pub(crate) fn new(issuer: &'a str, report: &'a issuer_aws::LintReport) -> Self {
-        let finding = |finding: &'a issuer_aws::Finding| Finding {
+    pub(crate) fn new(issuer: &'a str, report: &'a issuer_iam::LintReport) -> Self {
+        let finding = |finding: &'a issuer_iam::Finding| Finding {
             id: finding.id,
             status: lint_word(finding.status),
             message: &finding.message,
@@ -134,11 +136,11 @@ impl<'a> Lint<'a> {
 }
 
 /// How a status is written.
-pub(crate) fn lint_word(status: issuer_aws::Status) -> &'static str {
+pub(crate) fn lint_word(status: issuer_iam::Status) -> &'static str {
     match status {
-        issuer_aws::Status::Pass => "pass",
-        issuer_aws::Status::Warn => "warn",
-        issuer_aws::Status::Fail => "fail",
+        issuer_iam::Status::Pass => "pass",
+        issuer_iam::Status::Warn => "warn",
+        issuer_iam::Status::Fail => "fail",
     }
 }
 
@@ -174,7 +176,9 @@ impl From<&ProviderStep> for Step {
             ProviderStep::AddAudience(audience) => ("add-audience", vec![audience.clone()]),
             ProviderStep::RemoveAudience(audience) => ("remove-audience", vec![audience.clone()]),
             ProviderStep::SetThumbprints { to, .. } => ("set-thumbprints", to.clone()),
-            ProviderStep::Tag { to, .. } => ("tag", to.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+            ProviderStep::Tag { to, .. } => {
+                ("tag", to.iter().map(|(key, value)| format!("{key}={value}")).collect())
+            }
         };
         Self { action, values }
     }

@@ -76,7 +76,8 @@ pub(crate) const LEFT: &str = "left as it is; --prune takes it away";
 /// The last line, as people know it from `terraform plan`.
 pub(crate) fn summary<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> String {
     let count = |action: &str| lines.clone().filter(|line| line.action == action).count();
-    let (create, update, delete, keep) = (count("create"), count("update"), count("delete"), count("keep"));
+    let (create, update, delete, keep) =
+        (count("create"), count("update"), count("delete"), count("keep"));
     if create + update + delete == 0 {
         let left = lines.clone().any(|line| line.what.ends_with(LEFT));
         let left = if left { "; a role that was taken out of it is left" } else { "" };
@@ -107,9 +108,13 @@ mod tests {
 
     #[test]
     fn only_signs_behind_two_spaces_are_changes() {
-        let plan = "role app\n  + attachment  arn:x\n  ~ trust       y\n      - \"a\"\n      + \"b\"\n  = inline      z (kept)\nnothing to do\n";
+        let plan = "role app\n  + attachment  arn:x\n  ~ trust       y\n      - \"a\"\n      \
+                    + \"b\"\n  = inline      z (kept)\nnothing to do\n";
         let lines = lines_of("r", plan);
-        let seen: Vec<_> = lines.iter().map(|line| (line.action, line.what.as_str(), line.diff.as_str())).collect();
+        let seen: Vec<_> = lines
+            .iter()
+            .map(|line| (line.action, line.what.as_str(), line.diff.as_str()))
+            .collect();
         assert_eq!(
             seen,
             [

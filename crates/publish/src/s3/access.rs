@@ -1,19 +1,21 @@
-//! Public access as AWS has it since April 2023: ownership, public access block, bucket policy, in this order.
+//! Public access as AWS has it since April 2023: ownership, public access block, bucket policy, in
+//! this order.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
-    Permission, PublicAccessBlockConfiguration,
+    BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
+    OwnershipControlsRule, Permission, PublicAccessBlockConfiguration,
 };
 
 use super::policy;
 use super::{S3, code};
 use crate::Error;
 
-/// How often our statement is put back into, or taken out of, a policy that others write at the same time.
+/// How often our statement is put back into, or taken out of, a policy that others write at the
+/// same time.
 pub(super) const POLICY_TRIES: u32 = 3;
 
 /// How long an opened public access block may take to hold everywhere.
@@ -22,9 +24,11 @@ const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 /// The grantee that stands for everybody in an ACL.
 const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 
-const UNMARKED: &str = "the new bucket could not be tagged as made by issuerctl (s3:PutBucketTagging), so `issuerctl delete` will leave it";
+const UNMARKED: &str = "the new bucket could not be tagged as made by issuerctl \
+                        (s3:PutBucketTagging), so `issuerctl delete` will leave it";
 
-const NO_BLOCK: &str = "this store has no public access block or ownership controls; going on without";
+const NO_BLOCK: &str =
+    "this store has no public access block or ownership controls; going on without";
 
 /// How the world may read the two objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,7 +105,8 @@ impl AccessPlan {
             steps.push("create the bucket".to_owned());
         }
         if self.ownership {
-            let now = self.ownership_now.as_ref().map(|now| format!("{now} -> ")).unwrap_or_default();
+            let now =
+                self.ownership_now.as_ref().map(|now| format!("{now} -> ")).unwrap_or_default();
             steps.push(format!("object ownership: {now}BucketOwnerEnforced"));
         }
         if let Some(block) = self.block {
@@ -132,16 +137,26 @@ impl S3 {
         if self.options.access != AccessMode::Policy {
             return self.read_bucket().await;
         }
-        let (ownership, block, policy) = tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
+        let (ownership, block, policy) =
+            tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
         let mut plan = AccessPlan::default();
-        let wanted = Block { block_acls: true, ignore_acls: true, block_policy: false, restrict_buckets: false };
+        let wanted = Block {
+            block_acls: true,
+            ignore_acls: true,
+            block_policy: false,
+            restrict_buckets: false,
+        };
         match ownership? {
             Look::Is(Some(ObjectOwnership::BucketOwnerEnforced)) => {}
             Look::Is(other) => {
                 plan.ownership = true;
                 plan.ownership_now = other.as_ref().map(|other| other.as_str().to_owned());
-                // Where nothing is set, ACLs count as well: so it is in buckets made before April 2023.
-                plan.notices.insert("from now on the ACLs of all objects in this bucket count for nothing".to_owned());
+                // Where nothing is set, ACLs count as well: so it is in buckets made before April
+                // 2023.
+                plan.notices.insert(
+                    "from now on the ACLs of all objects in this bucket count for nothing"
+                        .to_owned(),
+                );
             }
             Look::Unknown => self.note_unknown(&mut plan),
             Look::NoBucket => return self.new_bucket(wanted),
@@ -160,13 +175,18 @@ impl S3 {
             Look::Is(existing) => {
                 plan.policy = self.merged_policy(existing.as_deref())?;
                 let existing = existing.unwrap_or_default();
-                let exposed = if opens { policy::public(&existing, &self.objects()) } else { Vec::new() };
+                let exposed =
+                    if opens { policy::public(&existing, &self.objects()) } else { Vec::new() };
                 if !exposed.is_empty() {
-                    return Err(Error::WouldExpose { bucket: self.location.bucket.to_string(), sids: exposed });
+                    return Err(Error::WouldExpose {
+                        bucket: self.location.bucket.to_string(),
+                        sids: exposed,
+                    });
                 }
                 for sid in policy::denies(&existing, &self.objects()) {
                     plan.notices.insert(format!(
-                        "the bucket policy's statement {sid:?} forbids reading; no permission outweighs it"
+                        "the bucket policy's statement {sid:?} forbids reading; no permission \
+                         outweighs it"
                     ));
                 }
             }
@@ -220,16 +240,24 @@ impl S3 {
             .await;
         match answer {
             Ok(output) => Ok(output.grants().iter().any(|grant| {
-                let everybody = grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
-                everybody && matches!(grant.permission(), Some(Permission::Read | Permission::FullControl))
+                let everybody =
+                    grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
+                everybody
+                    && matches!(
+                        grant.permission(),
+                        Some(Permission::Read | Permission::FullControl)
+                    )
             })),
-            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey" | "NoSuchBucket")) => Ok(true),
+            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey" | "NoSuchBucket")) => {
+                Ok(true)
+            }
             Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(true),
             Err(error) => Err(self.failed("GetObjectAcl", "s3:GetObjectAcl", key, &error)),
         }
     }
 
-    /// `--access acl` and `none` leave the bucket's settings alone, and only ask whether it is there.
+    /// `--access acl` and `none` leave the bucket's settings alone, and only ask whether it is
+    /// there.
     pub(super) async fn read_bucket(&self) -> Result<AccessPlan, Error> {
         let bucket = self.location.bucket.as_str();
         let answer = self
@@ -245,8 +273,11 @@ impl S3 {
                 self.missing_bucket()?;
                 Ok(AccessPlan { create_bucket: true, ..AccessPlan::default() })
             }
-            // A job that may only write two objects cannot ask for the bucket; the objects themselves will tell.
-            Err(error) if error.raw_response().is_some_and(|r| r.status().as_u16() == 403) => Ok(AccessPlan::default()),
+            // A job that may only write two objects cannot ask for the bucket; the objects
+            // themselves will tell.
+            Err(error) if error.raw_response().is_some_and(|r| r.status().as_u16() == 403) => {
+                Ok(AccessPlan::default())
+            }
             Err(error) => Err(self.failed("HeadBucket", "s3:ListBucket", "", &error)),
         }
     }
@@ -261,7 +292,8 @@ impl S3 {
             .await;
         match answer {
             Ok(output) => {
-                let rule = output.ownership_controls().and_then(|controls| controls.rules().first());
+                let rule =
+                    output.ownership_controls().and_then(|controls| controls.rules().first());
                 Ok(Look::Is(rule.map(|rule| rule.object_ownership().clone())))
             }
             Err(error) => self.look(
@@ -283,12 +315,14 @@ impl S3 {
             .send()
             .await;
         match answer {
-            Ok(output) => Ok(Look::Is(output.public_access_block_configuration().map(|block| Block {
-                block_acls: block.block_public_acls() == Some(true),
-                ignore_acls: block.ignore_public_acls() == Some(true),
-                block_policy: block.block_public_policy() == Some(true),
-                restrict_buckets: block.restrict_public_buckets() == Some(true),
-            }))),
+            Ok(output) => {
+                Ok(Look::Is(output.public_access_block_configuration().map(|block| Block {
+                    block_acls: block.block_public_acls() == Some(true),
+                    ignore_acls: block.ignore_public_acls() == Some(true),
+                    block_policy: block.block_public_policy() == Some(true),
+                    restrict_buckets: block.restrict_public_buckets() == Some(true),
+                })))
+            }
             Err(error) => self.look(
                 &error,
                 "NoSuchPublicAccessBlockConfiguration",
@@ -308,12 +342,21 @@ impl S3 {
             .send()
             .await;
         match answer {
-            Ok(output) => Ok(Look::Is(output.policy().filter(|text| !text.is_empty()).map(str::to_owned))),
-            Err(error) => self.look(&error, "NoSuchBucketPolicy", None, "GetBucketPolicy", "s3:GetBucketPolicy"),
+            Ok(output) => {
+                Ok(Look::Is(output.policy().filter(|text| !text.is_empty()).map(str::to_owned)))
+            }
+            Err(error) => self.look(
+                &error,
+                "NoSuchBucketPolicy",
+                None,
+                "GetBucketPolicy",
+                "s3:GetBucketPolicy",
+            ),
         }
     }
 
-    /// What an error answer to a look means: nothing set, no such thing in this store, no bucket, or a failure.
+    /// What an error answer to a look means: nothing set, no such thing in this store, no bucket,
+    /// or a failure.
     fn look<T, E>(
         &self,
         error: &SdkError<E>,
@@ -337,8 +380,12 @@ impl S3 {
     pub(super) fn has_no_such_thing<E>(&self, code: Option<&str>, error: &SdkError<E>) -> bool {
         let status = error.raw_response().map(|response| response.status().as_u16());
         self.options.endpoint_url.is_some()
-            && (matches!(code, Some("NotImplemented" | "MalformedXML" | "MethodNotAllowed" | "UnsupportedOperation"))
-                || matches!(status, Some(405 | 501)))
+            && (matches!(
+                code,
+                Some(
+                    "NotImplemented" | "MalformedXML" | "MethodNotAllowed" | "UnsupportedOperation"
+                )
+            ) || matches!(status, Some(405 | 501)))
     }
 
     fn note_unknown(&self, plan: &mut AccessPlan) {
@@ -392,9 +439,10 @@ impl S3 {
             Ok(_) => Ok(true),
             Err(error) => match code(&error).as_deref() {
                 Some("BucketAlreadyOwnedByYou") => Ok(false),
-                Some("BucketAlreadyExists") => {
-                    Err(Error::OtherOwner { bucket: bucket.to_owned(), reason: super::message(&error) })
-                }
+                Some("BucketAlreadyExists") => Err(Error::OtherOwner {
+                    bucket: bucket.to_owned(),
+                    reason: super::message(&error),
+                }),
                 _ => Err(self.failed("CreateBucket", "s3:CreateBucket", "", &error)),
             },
         }
@@ -402,8 +450,11 @@ impl S3 {
 
     #[expect(clippy::expect_used, reason = "all required members are given")]
     async fn put_ownership(&self) -> Result<(), Error> {
-        let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced).build();
-        let controls = OwnershipControls::builder().rules(rule.expect("has its one member")).build();
+        let rule = OwnershipControlsRule::builder()
+            .object_ownership(ObjectOwnership::BucketOwnerEnforced)
+            .build();
+        let controls =
+            OwnershipControls::builder().rules(rule.expect("has its one member")).build();
         self.client
             .put_bucket_ownership_controls()
             .bucket(self.location.bucket.as_str())
@@ -412,7 +463,14 @@ impl S3 {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| self.failed("PutBucketOwnershipControls", "s3:PutBucketOwnershipControls", "", &error))
+            .map_err(|error| {
+                self.failed(
+                    "PutBucketOwnershipControls",
+                    "s3:PutBucketOwnershipControls",
+                    "",
+                    &error,
+                )
+            })
     }
 
     async fn put_block(&self, block: Block, new_bucket: bool) -> Result<bool, Error> {
@@ -433,13 +491,20 @@ impl S3 {
         match answer {
             Ok(_) => Ok(true),
             // Nobody could ask a bucket that was not there yet.
-            Err(error) if new_bucket && self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(false),
-            Err(error) => Err(self.failed("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock", "", &error)),
+            Err(error) if new_bucket && self.has_no_such_thing(code(&error).as_deref(), &error) => {
+                Ok(false)
+            }
+            Err(error) => Err(self.failed(
+                "PutPublicAccessBlock",
+                "s3:PutBucketPublicAccessBlock",
+                "",
+                &error,
+            )),
         }
     }
 
-    /// S3 has no conditional write of a policy, so it is read just before, and again afterwards: whoever wrote in between has
-    /// taken our statement away.
+    /// S3 has no conditional write of a policy, so it is read just before, and again afterwards:
+    /// whoever wrote in between has taken our statement away.
     async fn put_policy(&self) -> Result<(), Error> {
         for _ in 0..POLICY_TRIES {
             let existing = match self.read_policy().await? {
@@ -464,6 +529,8 @@ impl S3 {
                 });
             }
         }
-        Err(Error::Changed { location: format!("the policy of the bucket {}", self.location.bucket) })
+        Err(Error::Changed {
+            location: format!("the policy of the bucket {}", self.location.bucket),
+        })
     }
 }

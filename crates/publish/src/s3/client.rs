@@ -14,7 +14,10 @@ pub(super) struct Connected {
     pub(super) endpoint_url: Option<String>,
 }
 
-pub(super) async fn connect(location: &S3Location, options: &S3Options) -> Result<Connected, Error> {
+pub(super) async fn connect(
+    location: &S3Location,
+    options: &S3Options,
+) -> Result<Connected, Error> {
     let session = SessionOptions {
         region: options.region.clone(),
         profile: options.profile.clone(),
@@ -26,16 +29,21 @@ pub(super) async fn connect(location: &S3Location, options: &S3Options) -> Resul
     let configured = config.region().map(|region| region.as_ref().to_owned());
     let start = configured.clone().unwrap_or_else(|| "us-east-1".to_owned());
     let client = client(&config, options, &start);
-    let connected = |client, region| Ok(Connected { client, region, endpoint_url: endpoint_url.clone() });
+    let connected =
+        |client, region| Ok(Connected { client, region, endpoint_url: endpoint_url.clone() });
     if options.region.is_some() || endpoint_url.is_some() {
         return connected(client, start);
     }
-    // The profile's region is a default for new buckets; one that is there says itself where it lies.
+    // The profile's region is a default for new buckets; one that is there says itself where it
+    // lies.
     match bucket_region(&client, location).await {
-        Some(actual) if actual != start => connected(self::client(&config, options, &actual), actual),
-        None if configured.is_none() && options.create_bucket => {
-            Err(Error::Options(format!("no region is known for the new bucket {}; give --region", location.bucket)))
+        Some(actual) if actual != start => {
+            connected(self::client(&config, options, &actual), actual)
         }
+        None if configured.is_none() && options.create_bucket => Err(Error::Options(format!(
+            "no region is known for the new bucket {}; give --region",
+            location.bucket
+        ))),
         _ => connected(client, start),
     }
 }
@@ -49,8 +57,9 @@ fn client(config: &SdkConfig, options: &S3Options, region: &str) -> Client {
 
 /// Every answer of S3 about a bucket names its region, also a refusal.
 async fn bucket_region(client: &Client, location: &S3Location) -> Option<String> {
-    let header =
-        |headers: &aws_smithy_runtime_api::http::Headers| headers.get("x-amz-bucket-region").map(str::to_owned);
+    let header = |headers: &aws_smithy_runtime_api::http::Headers| {
+        headers.get("x-amz-bucket-region").map(str::to_owned)
+    };
     match client.head_bucket().bucket(location.bucket.as_str()).send().await {
         Ok(output) => output.bucket_region().map(str::to_owned),
         Err(error) => error.raw_response().and_then(|response| header(response.headers())),

@@ -29,9 +29,13 @@ impl S3 {
             if self.read_bucket().await?.creates_bucket() {
                 return Ok(None);
             }
-            return Ok(Some(BucketFound { tags: self.read_tags().await?, ..BucketFound::default() }));
+            return Ok(Some(BucketFound {
+                tags: self.read_tags().await?,
+                ..BucketFound::default()
+            }));
         }
-        let (ownership, block, policy) = tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
+        let (ownership, block, policy) =
+            tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
         let policy = match policy? {
             Look::NoBucket => return Ok(None),
             Look::Is(policy) => policy,

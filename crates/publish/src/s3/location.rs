@@ -35,11 +35,16 @@ impl FromStr for BucketName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason: &str| Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() });
+        let refuse = |reason: &str| {
+            Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() })
+        };
         if !(3..=63).contains(&text.len()) {
             return refuse("a bucket's name has 3 to 63 characters");
         }
-        if !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.') {
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+        {
             return refuse("a bucket's name has lower-case letters, digits, hyphens and dots only");
         }
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -62,13 +67,22 @@ impl FromStr for Prefix {
 
     /// The prefix becomes a part of the issuer URL, so it has only what stands in a URL as it is.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason: &str| Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() });
+        let refuse = |reason: &str| {
+            Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() })
+        };
         let trimmed = text.strip_suffix('/').unwrap_or(text);
-        if trimmed.split('/').any(|part| part.is_empty() || part == "." || part == "..") && !trimmed.is_empty() {
-            return refuse("a prefix has no empty parts and no dot segments, since it is a part of the issuer URL");
+        if trimmed.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+            && !trimmed.is_empty()
+        {
+            return refuse(
+                "a prefix has no empty parts and no dot segments, since it is a part of the issuer \
+                 URL",
+            );
         }
         if !trimmed.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b)) {
-            return refuse("a prefix has letters, digits and -._~/ only, since it is a part of the issuer URL");
+            return refuse(
+                "a prefix has letters, digits and -._~/ only, since it is a part of the issuer URL",
+            );
         }
         Ok(Self(trimmed.to_owned()))
     }
@@ -79,7 +93,10 @@ impl FromStr for S3Location {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let Some(rest) = text.strip_prefix("s3://") else {
-            return Err(Error::Location { text: text.to_owned(), reason: "it does not begin with s3://".to_owned() });
+            return Err(Error::Location {
+                text: text.to_owned(),
+                reason: "it does not begin with s3://".to_owned(),
+            });
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         Ok(Self { bucket: bucket.parse()?, prefix: prefix.parse()? })
@@ -99,18 +116,26 @@ impl S3Location {
             .map(|name| format!("arn:{partition}:s3:::{}/{}", self.bucket, self.object_key(name)))
     }
 
-    /// The issuer URL that follows. Regional hosts only: the global one redirects. No certificate covers a bucket with dots in
-    /// the host.
+    /// The issuer URL that follows. Regional hosts only: the global one redirects. No certificate
+    /// covers a bucket with dots in the host.
     ///
     /// # Errors
     /// [`Error::NoIssuer`] where the endpoint is no https URL.
-    pub fn issuer_url(&self, region: &str, endpoint_url: Option<&str>, path_style: bool) -> Result<String, Error> {
+    pub fn issuer_url(
+        &self,
+        region: &str,
+        endpoint_url: Option<&str>,
+        path_style: bool,
+    ) -> Result<String, Error> {
         let (bucket, suffix) = (&self.bucket.0, Partition::of_region(region).dns_suffix);
         let base = match endpoint_url {
             Some(endpoint) if endpoint.starts_with("https://") => {
                 let host = endpoint.trim_start_matches("https://").trim_end_matches('/');
                 // As the SDK addresses it.
-                if path_style || bucket.contains('.') || host.starts_with(|c: char| c.is_ascii_digit() || c == '[') {
+                if path_style
+                    || bucket.contains('.')
+                    || host.starts_with(|c: char| c.is_ascii_digit() || c == '[')
+                {
                     format!("https://{host}/{bucket}")
                 } else {
                     format!("https://{bucket}.{host}")

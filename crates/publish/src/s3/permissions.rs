@@ -32,7 +32,11 @@ pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose)
     on_objects.extend(publishes.then_some("s3:PutObject"));
     match options.access {
         AccessMode::Policy => {
-            on_bucket.extend(["s3:GetBucketOwnershipControls", "s3:GetBucketPublicAccessBlock", "s3:GetBucketPolicy"]);
+            on_bucket.extend([
+                "s3:GetBucketOwnershipControls",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:GetBucketPolicy",
+            ]);
             if publishes {
                 on_bucket.extend([
                     "s3:PutBucketOwnershipControls",
@@ -57,10 +61,17 @@ pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose)
     document(location, options, &on_objects, &on_bucket)
 }
 
-fn document(location: &S3Location, options: &S3Options, on_objects: &[&str], on_bucket: &[&str]) -> Value {
-    let partition = options.region.as_deref().map_or("*", |region| Partition::of_region(region).name);
+fn document(
+    location: &S3Location,
+    options: &S3Options,
+    on_objects: &[&str],
+    on_bucket: &[&str],
+) -> Value {
+    let partition =
+        options.region.as_deref().map_or("*", |region| Partition::of_region(region).name);
     let bucket = format!("arn:{partition}:s3:::{}", location.bucket);
-    let objects = [KEYS_NAME, DISCOVERY_NAME].map(|name| format!("{bucket}/{}", location.object_key(name)));
+    let objects =
+        [KEYS_NAME, DISCOVERY_NAME].map(|name| format!("{bucket}/{}", location.object_key(name)));
     json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": on_objects, "Resource": objects},
         {"Effect": "Allow", "Action": on_bucket, "Resource": bucket},
@@ -87,7 +98,11 @@ mod tests {
         assert!(actions(S3Options::default()).contains("s3:PutBucketPolicy"));
         let acl = actions(S3Options { access: AccessMode::Acl, ..S3Options::default() });
         assert!(acl.contains("s3:PutObjectAcl") && !acl.contains("BucketPolicy"), "{acl}");
-        let none = actions(S3Options { access: AccessMode::None, create_bucket: true, ..S3Options::default() });
+        let none = actions(S3Options {
+            access: AccessMode::None,
+            create_bucket: true,
+            ..S3Options::default()
+        });
         assert!(none.contains("s3:CreateBucket") && !none.contains("BucketPolicy"), "{none}");
     }
 
@@ -97,6 +112,9 @@ mod tests {
         let options = S3Options { create_bucket: true, ..S3Options::default() };
         let text = |purpose| permissions(&at, &options, purpose).to_string();
         assert!(!text(Purpose::Plan).contains("Put") && !text(Purpose::Plan).contains("Create"));
-        assert!(text(Purpose::Remove).contains("s3:DeleteObject") && !text(Purpose::Remove).contains("PutObject"));
+        assert!(
+            text(Purpose::Remove).contains("s3:DeleteObject")
+                && !text(Purpose::Remove).contains("PutObject")
+        );
     }
 }

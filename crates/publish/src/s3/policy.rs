@@ -6,12 +6,17 @@ use sha2::{Digest, Sha256};
 use super::S3Location;
 use crate::Error;
 
-/// The policy of a bucket with the statement that lets everybody read the two documents; `None` where `existing` allows it
-/// already. One statement a prefix, so that several issuers live side by side in a bucket.
+/// The policy of a bucket with the statement that lets everybody read the two documents; `None`
+/// where `existing` allows it already. One statement a prefix, so that several issuers live side by
+/// side in a bucket.
 ///
 /// # Errors
 /// [`Error::BadPolicy`]: what is there is no policy.
-pub fn with_ours(location: &S3Location, region: &str, existing: Option<&str>) -> Result<Option<String>, Error> {
+pub fn with_ours(
+    location: &S3Location,
+    region: &str,
+    existing: Option<&str>,
+) -> Result<Option<String>, Error> {
     match merge(existing, &own_sid(location), &location.object_arns(region)) {
         Ok(Merge::Unchanged) => Ok(None),
         Ok(Merge::Put(text)) => Ok(Some(text)),
@@ -35,8 +40,12 @@ pub(crate) enum Without {
 /// # Errors
 /// [`Error::BadPolicy`]: what is there is no policy.
 pub(crate) fn without_ours(location: &S3Location, existing: &str) -> Result<Without, Error> {
-    let bad = |reason: &str| Error::BadPolicy { bucket: location.bucket.to_string(), reason: reason.to_owned() };
-    let mut policy: Value = serde_json::from_str(existing).map_err(|error| bad(&error.to_string()))?;
+    let bad = |reason: &str| Error::BadPolicy {
+        bucket: location.bucket.to_string(),
+        reason: reason.to_owned(),
+    };
+    let mut policy: Value =
+        serde_json::from_str(existing).map_err(|error| bad(&error.to_string()))?;
     let members = policy.as_object_mut().ok_or_else(|| bad("it is no JSON object"))?;
     let statements = statements(members).map_err(|reason| bad(&reason))?;
     let (sid, before) = (own_sid(location), statements.len());
@@ -63,8 +72,8 @@ enum Merge {
     Put(String),
 }
 
-/// Lets everybody read exactly these objects. Other statements, their order, the `Id` and members that we do not know stay
-/// as they are; only a statement of our own `Sid` is ever rewritten.
+/// Lets everybody read exactly these objects. Other statements, their order, the `Id` and members
+/// that we do not know stay as they are; only a statement of our own `Sid` is ever rewritten.
 ///
 /// # Errors
 /// Where the policy is none (it is then left alone).
@@ -79,7 +88,10 @@ fn merge(existing: Option<&str>, sid: &str, objects: &[String]) -> Result<Merge,
     if objects.iter().all(|object| statements.iter().any(|statement| allows(statement, object))) {
         return Ok(Merge::Unchanged);
     }
-    match statements.iter_mut().find(|statement| statement.get("Sid").and_then(Value::as_str) == Some(sid)) {
+    match statements
+        .iter_mut()
+        .find(|statement| statement.get("Sid").and_then(Value::as_str) == Some(sid))
+    {
         Some(statement) => *statement = ours,
         None => statements.push(ours),
     }
@@ -97,12 +109,19 @@ fn statements(policy: &mut Map<String, Value>) -> Result<&mut Vec<Value>, String
 
 /// Whether a statement by itself lets everybody read the object, under no condition.
 fn allows(statement: &Value, object: &str) -> bool {
-    let has = |member: &str, wanted: &str| values(statement.get(member)).any(|value| value == wanted);
-    let everybody =
-        has("Principal", "*") || values(statement.get("Principal").and_then(|p| p.get("AWS"))).any(|p| p == "*");
+    let has =
+        |member: &str, wanted: &str| values(statement.get(member)).any(|value| value == wanted);
+    let everybody = has("Principal", "*")
+        || values(statement.get("Principal").and_then(|p| p.get("AWS"))).any(|p| p == "*");
     let members = ["Effect", "Principal", "Action", "Resource"];
-    let plain = statement.as_object().is_some_and(|s| s.keys().all(|k| k == "Sid" || members.contains(&k.as_str())));
-    plain && has("Effect", "Allow") && everybody && has("Action", "s3:GetObject") && has("Resource", object)
+    let plain = statement
+        .as_object()
+        .is_some_and(|s| s.keys().all(|k| k == "Sid" || members.contains(&k.as_str())));
+    plain
+        && has("Effect", "Allow")
+        && everybody
+        && has("Action", "s3:GetObject")
+        && has("Resource", object)
 }
 
 fn values(value: Option<&Value>) -> impl Iterator<Item = &str> {
@@ -120,7 +139,8 @@ pub(crate) const OUR_SID: &str = "IssuerctlPublicRead";
 /// Statements that forbid everybody to read one of the objects, which no permission outweighs.
 pub(crate) fn denies(existing: &str, objects: &[String]) -> Vec<String> {
     named(existing, |statement| {
-        let reads = values(statement.get("Action")).any(|action| matches(&action.to_ascii_lowercase(), "s3:getobject"));
+        let reads = values(statement.get("Action"))
+            .any(|action| matches(&action.to_ascii_lowercase(), "s3:getobject"));
         let action = reads || statement.get("NotAction").is_some();
         has(statement, "Effect", "Deny")
             && action
@@ -134,8 +154,8 @@ pub(crate) fn denies(existing: &str, objects: &[String]) -> Vec<String> {
 pub(crate) fn public(existing: &str, objects: &[String]) -> Vec<String> {
     named(existing, |statement| {
         let ours = sid(statement).is_some_and(|sid| sid.starts_with(OUR_SID));
-        let only_these =
-            values(statement.get("Resource")).all(|resource| objects.iter().any(|object| object == resource));
+        let only_these = values(statement.get("Resource"))
+            .all(|resource| objects.iter().any(|object| object == resource));
         has(statement, "Effect", "Allow")
             && is_for_everybody(statement)
             && statement.get("Condition").is_none()
@@ -185,9 +205,11 @@ fn is_about_plain_http(statement: &Value) -> bool {
     })
 }
 
-/// A pattern of IAM, with `*` and `?`, on a text. Of several `*` only the last needs to be tried again.
+/// A pattern of IAM, with `*` and `?`, on a text. Of several `*` only the last needs to be tried
+/// again.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut read) = (0, 0);
     let mut star = None;
     while read < text.len() {
@@ -214,7 +236,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const OBJECTS: [&str; 2] = ["arn:aws:s3:::b/p/keys.json", "arn:aws:s3:::b/p/.well-known/openid-configuration"];
+    const OBJECTS: [&str; 2] =
+        ["arn:aws:s3:::b/p/keys.json", "arn:aws:s3:::b/p/.well-known/openid-configuration"];
 
     fn objects() -> Vec<String> {
         OBJECTS.map(str::to_owned).to_vec()
@@ -226,12 +249,18 @@ mod tests {
 
     #[test]
     fn patterns_match_as_in_iam() {
-        for (pattern, text) in
-            [("*", ""), ("a*", "a"), ("*a*b", "xaab"), ("a?c", "abc"), ("**", "x"), ("a*b*c", "abbcbc")]
-        {
+        for (pattern, text) in [
+            ("*", ""),
+            ("a*", "a"),
+            ("*a*b", "xaab"),
+            ("a?c", "abc"),
+            ("**", "x"),
+            ("a*b*c", "abbcbc"),
+        ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [("", "a"), ("a?", "a"), ("*b", "ba"), ("a*b*c", "acb"), ("A", "a")] {
+        for (pattern, text) in [("", "a"), ("a?", "a"), ("*b", "ba"), ("a*b*c", "acb"), ("A", "a")]
+        {
             assert!(!matches(pattern, text), "{pattern} {text}");
         }
     }
@@ -264,7 +293,10 @@ mod tests {
     fn statements_that_make_other_objects_public_are_found() {
         let wide = r#""Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*""#;
         assert_eq!(public(&policy(wide), &objects()), ["S"]);
-        let these = format!(r#""Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{}""#, OBJECTS[0]);
+        let these = format!(
+            r#""Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{}""#,
+            OBJECTS[0]
+        );
         let one = r#""Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:root"},"Action":"s3:*","Resource":"*""#;
         for statement in [these.as_str(), one] {
             assert_eq!(public(&policy(statement), &objects()), [""; 0], "{statement}");

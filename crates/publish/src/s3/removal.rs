@@ -16,7 +16,8 @@ const CREATED: &str = "issuerctl.dev/created";
 impl S3 {
     /// Everything at once: independent requests go out together.
     pub(crate) async fn read_for_removal(&self) -> Result<Present, Error> {
-        let (keys, discovery) = (self.location.object_key(KEYS_NAME), self.location.object_key(DISCOVERY_NAME));
+        let (keys, discovery) =
+            (self.location.object_key(KEYS_NAME), self.location.object_key(DISCOVERY_NAME));
         let (keys, discovery, policy, own, other) = tokio::join!(
             self.get_document(KEYS_NAME, &keys),
             self.get_document(DISCOVERY_NAME, &discovery),
@@ -27,10 +28,15 @@ impl S3 {
         // What cannot be seen of the bucket itself is none of ours to take away.
         let mut notices = Vec::new();
         let statement = match policy {
-            Ok(Look::Is(Some(text))) => policy::without_ours(&self.location, &text)? != Without::Unchanged,
+            Ok(Look::Is(Some(text))) => {
+                policy::without_ours(&self.location, &text)? != Without::Unchanged
+            }
             Ok(_) => false,
             Err(Error::Denied { .. }) => {
-                notices.push("s3:GetBucketPolicy is denied, so a statement of issuerctl in the bucket's policy stays");
+                notices.push(
+                    "s3:GetBucketPolicy is denied, so a statement of issuerctl in the \
+                              bucket's policy stays",
+                );
                 false
             }
             Err(error) => return Err(error),
@@ -52,7 +58,8 @@ impl S3 {
     pub(crate) async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         let key = self.location.object_key(name);
         let request = || {
-            let request = self.client.delete_object().bucket(self.location.bucket.as_str()).key(&key);
+            let request =
+                self.client.delete_object().bucket(self.location.bucket.as_str()).key(&key);
             request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
         };
         let mut answer = request().if_match(&version.tag).send().await;
@@ -78,14 +85,26 @@ impl S3 {
             match policy::without_ours(&self.location, &existing)? {
                 Without::Unchanged => return Ok(()),
                 Without::Put(text) => {
-                    let request = self.client.put_bucket_policy().bucket(bucket).set_expected_bucket_owner(owner());
+                    let request = self
+                        .client
+                        .put_bucket_policy()
+                        .bucket(bucket)
+                        .set_expected_bucket_owner(owner());
                     let answer = request.policy(text).send().await;
-                    answer.map_err(|error| self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error))?;
+                    answer.map_err(|error| {
+                        self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                    })?;
                 }
                 Without::Nothing => {
-                    let request = self.client.delete_bucket_policy().bucket(bucket).set_expected_bucket_owner(owner());
+                    let request = self
+                        .client
+                        .delete_bucket_policy()
+                        .bucket(bucket)
+                        .set_expected_bucket_owner(owner());
                     let answer = request.send().await;
-                    answer.map_err(|error| self.failed("DeleteBucketPolicy", "s3:DeleteBucketPolicy", "", &error))?;
+                    answer.map_err(|error| {
+                        self.failed("DeleteBucketPolicy", "s3:DeleteBucketPolicy", "", &error)
+                    })?;
                 }
             }
         }
@@ -94,7 +113,10 @@ impl S3 {
 
     pub(crate) async fn delete_bucket(&self) -> Result<bool, Error> {
         let request = self.client.delete_bucket().bucket(self.location.bucket.as_str());
-        let answer = request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone()).send().await;
+        let answer = request
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
         match answer {
             Ok(_) => Ok(true),
             Err(error) => match code(&error).as_deref() {
@@ -110,22 +132,36 @@ impl S3 {
     pub(super) async fn mark_bucket(&self) -> bool {
         let tag = Tag::builder().key(CREATED).value("true").build().expect("has key and value");
         let tagging = Tagging::builder().tag_set(tag).build().expect("has its one member");
-        let request = self.client.put_bucket_tagging().bucket(self.location.bucket.as_str()).tagging(tagging);
-        request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone()).send().await.is_ok()
+        let request =
+            self.client.put_bucket_tagging().bucket(self.location.bucket.as_str()).tagging(tagging);
+        request
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await
+            .is_ok()
     }
 
     /// Its tags; nothing where it has none, or where the store knows none.
     pub(super) async fn bucket_tags(&self) -> Result<BTreeMap<String, String>, Error> {
         let request = self.client.get_bucket_tagging().bucket(self.location.bucket.as_str());
-        let answer = request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone()).send().await;
+        let answer = request
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
         match answer {
-            Ok(output) => {
-                Ok(output.tag_set().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect())
-            }
-            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchTagSet" | "NoSuchBucket")) => {
+            Ok(output) => Ok(output
+                .tag_set()
+                .iter()
+                .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+                .collect()),
+            Err(error)
+                if matches!(code(&error).as_deref(), Some("NoSuchTagSet" | "NoSuchBucket")) =>
+            {
                 Ok(BTreeMap::new())
             }
-            Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(BTreeMap::new()),
+            Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => {
+                Ok(BTreeMap::new())
+            }
             Err(error) => Err(self.failed("GetBucketTagging", "s3:GetBucketTagging", "", &error)),
         }
     }
@@ -133,8 +169,12 @@ impl S3 {
     /// An object that is none of the two documents; two more than one of them tell.
     async fn other_object(&self) -> Result<Option<String>, Error> {
         let ours = [KEYS_NAME, DISCOVERY_NAME].map(|name| self.location.object_key(name));
-        let request = self.client.list_objects_v2().bucket(self.location.bucket.as_str()).max_keys(3);
-        let answer = request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone()).send().await;
+        let request =
+            self.client.list_objects_v2().bucket(self.location.bucket.as_str()).max_keys(3);
+        let answer = request
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .send()
+            .await;
         match answer {
             Ok(output) => {
                 let keys = output.contents().iter().filter_map(|object| object.key());

@@ -46,7 +46,11 @@ spec:
 "#;
 
 pub(crate) fn keys_json() -> Vec<u8> {
-    std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden/cases/rsa2048/jwks.json")).unwrap()
+    std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/golden/cases/rsa2048/jwks.json"
+    ))
+    .unwrap()
 }
 
 /// The documents of a file.
@@ -72,9 +76,16 @@ fn rendering(issuer: &Issuer) -> Rendering {
         region,
         create_bucket: s3.create_bucket,
         access: s3.access,
-        cache_control: S3Options { max_age_secs: s3.max_age, ..S3Options::default() }.cache_control(),
-        documents: Some(RenderedDocuments { keys_json: keys_json(), discovery_json: discovery_json(&url) }),
-        publish_line: format!("issuerctl publish --key sa.pub --to {} --region us-west-2", s3.location()),
+        cache_control: S3Options { max_age_secs: s3.max_age, ..S3Options::default() }
+            .cache_control(),
+        documents: Some(RenderedDocuments {
+            keys_json: keys_json(),
+            discovery_json: discovery_json(&url),
+        }),
+        publish_line: format!(
+            "issuerctl publish --key sa.pub --to {} --region us-west-2",
+            s3.location()
+        ),
     });
     let (provider, roles, name) = (wanted.provider, wanted.roles, issuer.name().to_owned());
     Rendering { name, issuer: url, account, partition, site, provider, roles }
@@ -82,5 +93,8 @@ fn rendering(issuer: &Issuer) -> Rendering {
 
 fn discovery_json(url: &IssuerUrl) -> Vec<u8> {
     let keys = JwkSet::parse(&keys_json(), WeakKeys::Refuse).unwrap();
-    Discovery::new(url.clone(), None, keys.algorithms(), Shape::Irsa).unwrap().to_json().into_bytes()
+    Discovery::new(url.clone(), None, keys.algorithms(), Shape::Irsa)
+        .unwrap()
+        .to_json()
+        .into_bytes()
 }

@@ -26,11 +26,19 @@ impl Document {
 pub(super) const PUBLISH: &str = "issuerctl publish KEY-SOURCE --to s3://BUCKET";
 
 /// What is wrong with an answer, and STS's word for it; none for a whole answer of status 200.
-pub(super) fn fault(fetched: &Fetched, document: Document, extra_roots: bool) -> Option<(Fault, &'static str)> {
+pub(super) fn fault(
+    fetched: &Fetched,
+    document: Document,
+    extra_roots: bool,
+) -> Option<(Fault, &'static str)> {
     match &fetched.outcome {
         Err(unreached) => Some(unreached_fault(unreached, fetched, document, extra_roots)),
-        Ok(answer) if answer.status != 200 => Some((status::fault(answer, fetched, document), sts::NO_KEY)),
-        Ok(answer) => answer.body_fault.map(|fault| (body_fault(fault, answer, fetched, document), sts::NO_KEY)),
+        Ok(answer) if answer.status != 200 => {
+            Some((status::fault(answer, fetched, document), sts::NO_KEY))
+        }
+        Ok(answer) => answer
+            .body_fault
+            .map(|fault| (body_fault(fault, answer, fetched, document), sts::NO_KEY)),
     }
 }
 
@@ -47,32 +55,41 @@ fn unreached_fault(
     let host = quote(host_name);
     let fault = match unreached {
         Unreached::NameNotFound => {
-            let hint = if fetched.location.contains(".amazonaws.com") { " (is the region in it right?)" } else { "" };
+            let hint = if fetched.location.contains(".amazonaws.com") {
+                " (is the region in it right?)"
+            } else {
+                ""
+            };
             Fault::new(
                 format!("{cannot}: the name {host} does not resolve (DNS){hint}"),
                 format!(
-                    "give {host} a public DNS record; or publish where the name exists, with {PUBLISH}, and use that \
-                     issuer URL"
+                    "give {host} a public DNS record; or publish where the name exists, with \
+                     {PUBLISH}, and use that issuer URL"
                 ),
             )
         }
         Unreached::Refused => Fault::new(
             format!("{cannot}: connection refused, nothing listens there"),
-            format!("start the web server for {host}, or serve the documents from a public bucket: {PUBLISH}"),
+            format!(
+                "start the web server for {host}, or serve the documents from a public bucket: \
+                 {PUBLISH}"
+            ),
         ),
         Unreached::Unroutable => Fault::new(
             format!("{cannot}: no route to the host, it is unreachable"),
             format!("serve it from a public address; a public bucket will do: {PUBLISH}"),
         ),
         Unreached::ConnectTimedOut => {
-            let why = internal(host_name).map(|why| format!(" ({host} is {why})")).unwrap_or_default();
+            let why =
+                internal(host_name).map(|why| format!(" ({host} is {why})")).unwrap_or_default();
             Fault::new(
                 format!(
-                    "{cannot}: no connection within {TIME_LIMIT_SECS} s (timeout){why}; a firewall, a security group, or an \
-                     address that only insiders reach"
+                    "{cannot}: no connection within {TIME_LIMIT_SECS} s (timeout){why}; a \
+                     firewall, a security group, or an address that only insiders reach"
                 ),
                 format!(
-                    "open port 443 of {host} to the internet, or publish the documents in a public bucket: {PUBLISH}"
+                    "open port 443 of {host} to the internet, or publish the documents in a public \
+                     bucket: {PUBLISH}"
                 ),
             )
         }
@@ -80,19 +97,26 @@ fn unreached_fault(
         Unreached::Closed => Fault::new(
             format!("{cannot}: the server closed (reset) the connection without an answer"),
             format!(
-                "look into the log of the server or load balancer of {host}; a firewall that cuts strangers off does this \
-                 too. It must answer every client on the internet"
+                "look into the log of the server or load balancer of {host}; a firewall that cuts \
+                 strangers off does this too. It must answer every client on the internet"
             ),
         ),
         Unreached::NotTls => Fault::new(
-            format!("{cannot}: the port does not speak TLS; the server seems to speak plain HTTP there"),
-            format!("serve {host} over https with a certificate of a public CA; STS never uses plain http"),
+            format!(
+                "{cannot}: the port does not speak TLS; the server seems to speak plain HTTP there"
+            ),
+            format!(
+                "serve {host} over https with a certificate of a public CA; STS never uses plain \
+                 http"
+            ),
         ),
         Unreached::Handshake(why) => Fault::new(
             format!("{cannot}: the TLS handshake failed: {}", shorten(why)),
             format!("let the server of {host} offer TLS 1.2 or 1.3 with current cipher suites"),
         ),
-        Unreached::Certificate(fault) => return certificate_fault(fault, &cannot, host_name, extra_roots),
+        Unreached::Certificate(fault) => {
+            return certificate_fault(fault, &cannot, host_name, extra_roots);
+        }
         Unreached::NotHttp(why) => Fault::new(
             format!("{cannot}: what answers does not speak valid HTTP ({})", shorten(why)),
             format!("let a web server answer on {host}, with whole and valid headers"),
@@ -103,78 +127,122 @@ fn unreached_fault(
         ),
         Unreached::Other(why) => Fault::new(
             format!("{cannot}: {}", shorten(why)),
-            format!("make {host} reachable from the internet over https, without any client credentials"),
+            format!(
+                "make {host} reachable from the internet over https, without any client credentials"
+            ),
         ),
     };
     (fault, sts::NO_KEY)
 }
 
-fn certificate_fault(fault: &CertificateFault, cannot: &str, host: &str, extra_roots: bool) -> (Fault, &'static str) {
+fn certificate_fault(
+    fault: &CertificateFault,
+    cannot: &str,
+    host: &str,
+    extra_roots: bool,
+) -> (Fault, &'static str) {
     let quoted = quote(host);
     match fault {
         CertificateFault::Expired { not_after } => {
             let since = not_after.map(|at| format!(" on {}", date(at))).unwrap_or_default();
             let cause = format!("{cannot}: the server's TLS certificate has expired{since}");
-            (Fault::new(cause, format!("renew the certificate of {quoted} and reload the server")), sts::NO_KEY)
+            (
+                Fault::new(
+                    cause,
+                    format!("renew the certificate of {quoted} and reload the server"),
+                ),
+                sts::NO_KEY,
+            )
         }
         CertificateFault::NotYetValid { not_before } => {
             let from = not_before.map(|at| format!(" before {}", date(at))).unwrap_or_default();
-            let cause =
-                format!("{cannot}: the server's TLS certificate is not yet valid{from} (or the clock here is slow)");
-            let fix =
-                format!("replace the certificate of {quoted} by one whose validity has begun, or set the clock right");
+            let cause = format!(
+                "{cannot}: the server's TLS certificate is not yet valid{from} (or the clock here \
+                 is slow)"
+            );
+            let fix = format!(
+                "replace the certificate of {quoted} by one whose validity has begun, or set the \
+                 clock right"
+            );
             (Fault::new(cause, fix), sts::NO_KEY)
         }
         CertificateFault::WrongName { names } => {
             let shown: Vec<_> = names.iter().take(4).map(|name| quote(name)).collect();
-            let held = if shown.is_empty() { String::new() } else { format!(" but for {}", shown.join(", ")) };
-            let cause = format!("{cannot}: the server's TLS certificate is not for the name {quoted}{held}");
+            let held = if shown.is_empty() {
+                String::new()
+            } else {
+                format!(" but for {}", shown.join(", "))
+            };
+            let cause = format!(
+                "{cannot}: the server's TLS certificate is not for the name {quoted}{held}"
+            );
             (Fault::new(cause, wrong_name_fix(host)), sts::NO_KEY)
         }
         CertificateFault::Untrusted(chain) => {
             (untrusted(chain.as_ref(), cannot, &quoted, extra_roots), sts::THUMBPRINT)
         }
         CertificateFault::Other(why) => {
-            let cause = format!("{cannot}: the server's TLS certificate is not valid: {}", shorten(why));
-            (Fault::new(cause, format!("replace the certificate of {quoted} by one of a public CA")), sts::NO_KEY)
+            let cause =
+                format!("{cannot}: the server's TLS certificate is not valid: {}", shorten(why));
+            (
+                Fault::new(
+                    cause,
+                    format!("replace the certificate of {quoted} by one of a public CA"),
+                ),
+                sts::NO_KEY,
+            )
         }
     }
 }
 
 fn wrong_name_fix(host: &str) -> String {
     let dotted_bucket = host.split_once(".s3").is_some_and(|(bucket, rest)| {
-        bucket.contains('.') && (rest.ends_with(".amazonaws.com") || rest.ends_with(".amazonaws.com.cn"))
+        bucket.contains('.')
+            && (rest.ends_with(".amazonaws.com") || rest.ends_with(".amazonaws.com.cn"))
     });
     if dotted_bucket {
-        return "the wildcard certificate of S3 does not cover a bucket name with dots: use a bucket without dots, or the \
-                path style URL https://s3.REGION.amazonaws.com/BUCKET as issuer"
+        return "the wildcard certificate of S3 does not cover a bucket name with dots: use a \
+                bucket without dots, or the path style URL https://s3.REGION.amazonaws.com/BUCKET \
+                as issuer"
             .to_owned();
     }
-    format!("serve a certificate whose names (SAN) hold {}, or use a host name that it is for as issuer", quote(host))
+    format!(
+        "serve a certificate whose names (SAN) hold {}, or use a host name that it is for as \
+         issuer",
+        quote(host)
+    )
 }
 
 fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool) -> Fault {
-    let private = "use a certificate of a public CA; with a private CA, give its root to --ca-file here and its thumbprint \
-                   to the IAM provider (aws iam update-open-id-connect-provider-thumbprint)";
+    let private = "use a certificate of a public CA; with a private CA, give its root to --ca-file \
+                   here and its thumbprint to the IAM provider (aws iam \
+                   update-open-id-connect-provider-thumbprint)";
     let Some(chain) = chain else {
-        return Fault::new(format!("{cannot}: its TLS certificate is signed by a CA that is not trusted"), private);
+        return Fault::new(
+            format!("{cannot}: its TLS certificate is signed by a CA that is not trusted"),
+            private,
+        );
     };
     let signer = quote(&chain.issuer);
     if chain.subject == chain.issuer {
         return Fault::new(
-            format!("{cannot}: its TLS certificate is self-signed ({signer}) and not trusted, no CA vouches for it"),
+            format!(
+                "{cannot}: its TLS certificate is self-signed ({signer}) and not trusted, no CA \
+                 vouches for it"
+            ),
             private,
         );
     }
     if chain.length == 1 && (extra_roots || chain.names_its_signer) {
         return Fault::new(
             format!(
-                "{cannot}: its TLS certificate is not trusted, for the chain is incomplete: the server sends one certificate \
-                 alone, and its issuer {signer}, an unknown intermediate CA, is missing"
+                "{cannot}: its TLS certificate is not trusted, for the chain is incomplete: the \
+                 server sends one certificate alone, and its issuer {signer}, an unknown \
+                 intermediate CA, is missing"
             ),
             format!(
-                "let the server of {host} send the full chain, its certificate and then the intermediate CA's \
-                 (fullchain.pem instead of cert.pem)"
+                "let the server of {host} send the full chain, its certificate and then the \
+                 intermediate CA's (fullchain.pem instead of cert.pem)"
             ),
         );
     }
@@ -184,7 +252,8 @@ fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool)
     };
     Fault::new(
         format!(
-            "{cannot}: its TLS certificate is signed by an unknown CA, {signer}, which is not trusted (a private CA?){sent}"
+            "{cannot}: its TLS certificate is signed by an unknown CA, {signer}, which is not \
+             trusted (a private CA?){sent}"
         ),
         private,
     )
@@ -192,8 +261,14 @@ fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool)
 
 fn slow(cannot: &str, what: &str) -> Fault {
     Fault::new(
-        format!("{cannot}: {what} within {TIME_LIMIT_SECS} s (timeout); STS waits no longer, the host is too slow"),
-        format!("serve both documents as static files from a fast host, such as a bucket or a CDN: {PUBLISH}"),
+        format!(
+            "{cannot}: {what} within {TIME_LIMIT_SECS} s (timeout); STS waits no longer, the host \
+             is too slow"
+        ),
+        format!(
+            "serve both documents as static files from a fast host, such as a bucket or a CDN: \
+             {PUBLISH}"
+        ),
     )
 }
 
@@ -202,21 +277,30 @@ fn body_fault(fault: BodyFault, answer: &Answer, fetched: &Fetched, document: Do
     let cannot = format!("{name} cannot be read from {url}");
     let came = answer.body.len();
     match fault {
-        BodyFault::TimedOut => slow(&cannot, &format!("the answer began, but was not complete ({came} bytes came)")),
+        BodyFault::TimedOut => {
+            slow(&cannot, &format!("the answer began, but was not complete ({came} bytes came)"))
+        }
         BodyFault::TooLarge => Fault::new(
             format!("{cannot}: it is larger than 1 MiB, too large for two short documents"),
             format!("publish the right file there, with {PUBLISH}"),
         ),
         BodyFault::Truncated => {
             let (announced, wrong) = match answer.header("content-length") {
-                Some(n) => {
-                    (format!(" of {} bytes (Content-Length)", shorten(n)), " (a wrong Content-Length does it too)")
-                }
+                Some(n) => (
+                    format!(" of {} bytes (Content-Length)", shorten(n)),
+                    " (a wrong Content-Length does it too)",
+                ),
                 None => (" bytes".to_owned(), ""),
             };
             Fault::new(
-                format!("{cannot}: the answer is truncated, the connection ended after {came}{announced}"),
-                format!("mend the web server or proxy that cuts answers off{wrong}, or publish again to a bucket"),
+                format!(
+                    "{cannot}: the answer is truncated, the connection ended after \
+                     {came}{announced}"
+                ),
+                format!(
+                    "mend the web server or proxy that cuts answers off{wrong}, or publish again \
+                     to a bucket"
+                ),
             )
         }
     }

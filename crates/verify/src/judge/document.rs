@@ -24,7 +24,11 @@ pub(super) struct Judged {
 const NAME: &str = "the discovery document";
 
 /// Judges `<issuer>/.well-known/openid-configuration`.
-pub(super) fn judge(observation: &Observation, asked: Option<&str>, checks: &mut Vec<Check>) -> Judged {
+pub(super) fn judge(
+    observation: &Observation,
+    asked: Option<&str>,
+    checks: &mut Vec<Check>,
+) -> Judged {
     let object = match read(observation, checks) {
         Ok(object) => object,
         Err(failed) => {
@@ -42,11 +46,15 @@ pub(super) fn judge(observation: &Observation, asked: Option<&str>, checks: &mut
     let keys_follow = !uri.failed() && uri.status != crate::Status::Skip;
     checks.push(uri);
     let names = object.get("id_token_signing_alg_values_supported").and_then(Value::as_array);
-    let algorithms = names.map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+    let algorithms =
+        names.map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect());
     Judged { issuer, algorithms, keys_follow }
 }
 
-fn read(observation: &Observation, checks: &mut Vec<Check>) -> Result<Map<String, Value>, &'static str> {
+fn read(
+    observation: &Observation,
+    checks: &mut Vec<Check>,
+) -> Result<Map<String, Value>, &'static str> {
     let fetched = &observation.discovery;
     let extra_roots = matches!(observation.vantage, Vantage::Network { extra_roots: true, .. });
     if let Some((mut fault, sts_error)) = fault(fetched, Document::Discovery, extra_roots) {
@@ -55,7 +63,10 @@ fn read(observation: &Observation, checks: &mut Vec<Check>) -> Result<Map<String
         checks.push(Check::skip("discovery-json", "follows from discovery-reachable"));
         return Err("discovery-reachable");
     }
-    checks.push(Check::pass("discovery-reachable", format!("{NAME} is at {}", quote(&fetched.location))));
+    checks.push(Check::pass(
+        "discovery-reachable",
+        format!("{NAME} is at {}", quote(&fetched.location)),
+    ));
     let answer = fetched.outcome.as_ref().ok();
     let body = fetched.document().unwrap_or_default();
     let encoding = answer.and_then(|a| a.header("content-encoding"));
@@ -81,7 +92,8 @@ fn read(observation: &Observation, checks: &mut Vec<Check>) -> Result<Map<String
     }
 }
 
-/// Whether the keys are where they would be: that tells a closed host from a document that was forgotten.
+/// Whether the keys are where they would be: that tells a closed host from a document that was
+/// forgotten.
 fn beside(keys: Option<&Fetched>) -> String {
     match keys.map(|keys| (&keys.location, &keys.outcome)) {
         Some((url, Ok(answer))) if url.starts_with("https://") => {
@@ -102,7 +114,11 @@ pub(super) fn content_type(id: &'static str, fetched: &Fetched, wanted: &[&str])
     if wanted.contains(&essence.as_str()) {
         return None;
     }
-    let shown = if found.is_empty() { "no Content-Type".to_owned() } else { format!("Content-Type {}", quote(found)) };
+    let shown = if found.is_empty() {
+        "no Content-Type".to_owned()
+    } else {
+        format!("Content-Type {}", quote(found))
+    };
     Some(Check::warn(
         id,
         format!(
@@ -115,11 +131,13 @@ pub(super) fn content_type(id: &'static str, fetched: &Fetched, wanted: &[&str])
 
 /// The same for Content-Encoding, of a document that could be read although it names one.
 pub(super) fn content_encoding(id: &'static str, fetched: &Fetched) -> Option<Check> {
-    let found = json::pointless_encoding(fetched.outcome.as_ref().ok()?.header("content-encoding"))?;
+    let found =
+        json::pointless_encoding(fetched.outcome.as_ref().ok()?.header("content-encoding"))?;
     Some(Check::warn(
         id,
         format!(
-            "{} comes with Content-Encoding {}, which is none, though the body is plain; strict clients may refuse it",
+            "{} comes with Content-Encoding {}, which is none, though the body is plain; strict \
+             clients may refuse it",
             quote(&fetched.location),
             quote(found)
         ),
@@ -140,12 +158,19 @@ fn required_members(object: &Map<String, Value>) -> Check {
     let missing: Vec<_> = REQUIRED.into_iter().filter(|name| !object.contains_key(*name)).collect();
     if !missing.is_empty() {
         let alike: Vec<_> = missing.iter().filter_map(|name| misspelled(object, name)).collect();
-        let instead = if alike.is_empty() { String::new() } else { format!("; there is {} instead", alike.join(", ")) };
+        let instead = if alike.is_empty() {
+            String::new()
+        } else {
+            format!("; there is {} instead", alike.join(", "))
+        };
         let plural = if missing.len() > 1 { "members are" } else { "member is" };
         let list = missing.join(", ");
         let fault = Fault::new(
             format!("{NAME} has no {list}: the required {plural} missing{instead}"),
-            format!("add {list}: issuerctl publish (or issuerctl discovery) writes a document with every member"),
+            format!(
+                "add {list}: issuerctl publish (or issuerctl discovery) writes a document with \
+                 every member"
+            ),
         );
         return Check::fail(ID, sts::NO_KEY, fault);
     }
@@ -173,28 +198,44 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
             }
             Value::String(_) => None,
             other => Some(Fault::new(
-                format!("the member {name} of {NAME} is {}, not a string{}", kind(other), shown(other)),
+                format!(
+                    "the member {name} of {NAME} is {}, not a string{}",
+                    kind(other),
+                    shown(other)
+                ),
                 publish,
             )),
         };
     }
     let Some(items) = value.as_array().filter(|items| items.iter().all(Value::is_string)) else {
-        let cause =
-            format!("the member {name} of {NAME} must be an array of strings, and is {}{}", kind(value), shown(value));
+        let cause = format!(
+            "the member {name} of {NAME} must be an array of strings, and is {}{}",
+            kind(value),
+            shown(value)
+        );
         return Some(Fault::new(cause, publish));
     };
     let mut names = items.iter().filter_map(Value::as_str);
     let (fits, wanted) = match name {
-        "response_types_supported" => (names.any(|n| n.split(' ').any(|word| word == "id_token")), "\"id_token\""),
+        "response_types_supported" => {
+            (names.any(|n| n.split(' ').any(|word| word == "id_token")), "\"id_token\"")
+        }
         "subject_types_supported" => (names.any(|n| n == "public"), "\"public\""),
         // Whether the names fit the keys is another check's question.
         _ => (!items.is_empty(), "any algorithm"),
     };
-    let added = if wanted.starts_with('"') { wanted } else { "what the keys sign with (\"RS256\" for an RSA key)" };
+    let added = if wanted.starts_with('"') {
+        wanted
+    } else {
+        "what the keys sign with (\"RS256\" for an RSA key)"
+    };
     (!fits).then(|| {
         Fault::new(
             format!("the member {name} of {NAME} is {} and does not contain {wanted}", show(value)),
-            format!("add {added} to {name}: issuerctl publish (or issuerctl discovery) writes the member right"),
+            format!(
+                "add {added} to {name}: issuerctl publish (or issuerctl discovery) writes the \
+                     member right"
+            ),
         )
     })
 }
@@ -233,8 +274,9 @@ fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
             difference(asked, issuer)
         ),
         format!(
-            "publish the document with issuerctl publish --issuer {asked}, so that document, API server \
-             (--service-account-issuer) and IAM provider agree byte for byte; or verify the other issuer"
+            "publish the document with issuerctl publish --issuer {asked}, so that document, API \
+             server (--service-account-issuer) and IAM provider agree byte for byte; or verify the \
+             other issuer"
         ),
     );
     Check::fail(ID, sts::NO_KEY, fault)
@@ -242,7 +284,8 @@ fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
 
 fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Observation) -> Check {
     const ID: &str = "jwks-uri";
-    let Some(uri) = object.get("jwks_uri").and_then(Value::as_str).filter(|uri| !uri.is_empty()) else {
+    let Some(uri) = object.get("jwks_uri").and_then(Value::as_str).filter(|uri| !uri.is_empty())
+    else {
         return Check::skip(ID, "follows from required-members");
     };
     let issuer = issuer.unwrap_or_default();
@@ -254,7 +297,8 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
             Fault::new(
                 format!("jwks_uri in {NAME} is {}: {what}", quote(uri)),
                 format!(
-                    "let jwks_uri be the full public https URL of the keys, such as {standard}: issuerctl publish writes it"
+                    "let jwks_uri be the full public https URL of the keys, such as {standard}: \
+                     issuerctl publish writes it"
                 ),
             ),
         )
@@ -266,7 +310,9 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
     match scheme {
         None => return wrong("it is a relative path and no full (absolute) https URL".to_owned()),
         Some(https) if https.eq_ignore_ascii_case("https") => {}
-        Some(other) => return wrong(format!("its scheme is {}, and STS fetches https alone", quote(other))),
+        Some(other) => {
+            return wrong(format!("its scheme is {}, and STS fetches https alone", quote(other)));
+        }
     }
     if matches!(IssuerUrl::parse(uri, Ports::Allow), Err(IssuerUrlError::Placeholder { .. })) {
         return wrong("it holds a placeholder, a variable that was never filled in".to_owned());
@@ -293,13 +339,15 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
             sts::NO_KEY,
             Fault::new(
                 format!(
-                    "jwks_uri in {NAME} is {}: {} is {why}, which STS cannot reach from the internet",
+                    "jwks_uri in {NAME} is {}: {} is {why}, which STS cannot reach from the \
+                     internet",
                     quote(uri),
                     quote(other)
                 ),
                 format!(
-                    "publish the keys at a public place and let jwks_uri lead there, such as {standard} (issuerctl publish \
-                     does both; an API server that serves the document itself has --service-account-jwks-uri for it)"
+                    "publish the keys at a public place and let jwks_uri lead there, such as \
+                     {standard} (issuerctl publish does both; an API server that serves the \
+                     document itself has --service-account-jwks-uri for it)"
                 ),
             ),
         );
@@ -307,7 +355,10 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
     if matches!(observation.vantage, Vantage::Folder(_)) && uri != standard {
         return Check::warn(
             ID,
-            format!("jwks_uri is {}, so the keys.json of this folder is not what STS will read", quote(uri)),
+            format!(
+                "jwks_uri is {}, so the keys.json of this folder is not what STS will read",
+                quote(uri)
+            ),
             format!("let jwks_uri be {standard}, or serve this keys.json there"),
         );
     }
@@ -315,12 +366,14 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
         return Check::warn(
             ID,
             format!(
-                "jwks_uri is {}: its scheme is not written in lower case, which strict clients do not know",
+                "jwks_uri is {}: its scheme is not written in lower case, which strict clients do \
+                 not know",
                 quote(uri)
             ),
             format!("write it in lower case, such as {standard}"),
         );
     }
-    let elsewhere = if own == other { "" } else { ", on another host than the issuer, which is allowed" };
+    let elsewhere =
+        if own == other { "" } else { ", on another host than the issuer, which is allowed" };
     Check::pass(ID, format!("jwks_uri is {}{elsewhere}", quote(uri)))
 }

@@ -8,7 +8,8 @@ use crate::judge::exposed;
 use crate::text::{quote, show};
 use crate::verdict::Fault;
 
-/// What is wrong with entry `number` (from 1), in this crate's words where more can be said than the fault itself does.
+/// What is wrong with entry `number` (from 1), in this crate's words where more can be said than
+/// the fault itself does.
 pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault {
     let member = |name: &str| raw.and_then(|raw| raw.get(name));
     let who = match member("kid") {
@@ -21,15 +22,23 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
     match fault {
         JwkFault::PrivateMember { .. } | JwkFault::Symmetric => exposed::in_entry(&who, raw),
         JwkFault::MissingKid => Fault::new(
-            format!("{who} has no kid: the member is missing, and STS finds a key by its kid alone"),
+            format!(
+                "{who} has no kid: the member is missing, and STS finds a key by its kid alone"
+            ),
             format!("add the kid that the tokens carry; {}", anew()),
         ),
         JwkFault::BadKid => Fault::new(
-            format!("{who} has a kid that is no usable string (a string of at most 1024 characters is required)"),
+            format!(
+                "{who} has a kid that is no usable string (a string of at most 1024 characters is \
+                 required)"
+            ),
             format!("write the kid as the very string that the tokens carry; {}", anew()),
         ),
         JwkFault::Use { value } => Fault::new(
-            format!("{who} has use {}, not \"sig\": STS takes no such key for signatures", crate::text::shorten(value)),
+            format!(
+                "{who} has use {}, not \"sig\": STS takes no such key for signatures",
+                crate::text::shorten(value)
+            ),
             format!("set use to \"sig\" or remove it; {}", anew()),
         ),
         JwkFault::KeyOps => Fault::new(
@@ -39,24 +48,34 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             ),
             format!("remove key_ops, \"use\": \"sig\" says enough; {}", anew()),
         ),
-        JwkFault::KeyType { kty } if matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC") => Fault::new(
-            format!("{who} has kty {}: letter case counts, and it must be {}", quote(kty), kty.to_ascii_uppercase()),
-            format!("set kty to {}; {}", kty.to_ascii_uppercase(), anew()),
-        ),
+        JwkFault::KeyType { kty } if matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC") => {
+            Fault::new(
+                format!(
+                    "{who} has kty {}: letter case counts, and it must be {}",
+                    quote(kty),
+                    kty.to_ascii_uppercase()
+                ),
+                format!("set kty to {}; {}", kty.to_ascii_uppercase(), anew()),
+            )
+        }
         JwkFault::KeyType { kty } => Fault::new(
             format!(
                 "{who} has kty {}{} and is not supported: STS knows RSA and EC keys only",
                 quote(kty),
                 member("crv").map(|crv| format!(" (crv {})", show(crv))).unwrap_or_default()
             ),
-            "sign with an RSA or EC key (issuerctl keygen makes one), publish it, and remove this entry",
+            "sign with an RSA or EC key (issuerctl keygen makes one), publish it, and remove this \
+             entry",
         ),
         JwkFault::Member { member: name } => Fault::new(
             match member(name) {
                 None => format!("{who} has no {name}: the member is missing"),
                 Some(Value::String(_)) => format!("{who} has an empty {name}"),
                 Some(value) => {
-                    format!("{who} has {name} {}, which is not a string (base64url is required)", show(value))
+                    format!(
+                        "{who} has {name} {}, which is not a string (base64url is required)",
+                        show(value)
+                    )
                 }
             },
             anew(),
@@ -70,43 +89,66 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
         ),
         JwkFault::Width { member: name, bytes, expected } => Fault::new(
             format!(
-                "{who} has {name} with {bytes} bytes, but its curve needs exactly {expected} (leading zero bytes count)"
+                "{who} has {name} with {bytes} bytes, but its curve needs exactly {expected} \
+                 (leading zero bytes count)"
             ),
             match curve_of_width(member("x"), member("y")) {
-                Some(curve) => format!("set crv to {curve}, whose width x and y have, and alg with it; or {}", anew()),
-                None if bytes < expected => format!("pad {name} with zero bytes on the left; {}", anew()),
+                Some(curve) => format!(
+                    "set crv to {curve}, whose width x and y have, and alg with it; or {}",
+                    anew()
+                ),
+                None if bytes < expected => {
+                    format!("pad {name} with zero bytes on the left; {}", anew())
+                }
                 None => anew(),
             },
         ),
         JwkFault::Algorithm { alg, expected } => Fault::new(
             format!(
-                "{who} has alg {}, which does not fit (match) the key: its tokens are signed {expected}",
+                "{who} has alg {}, which does not fit (match) the key: its tokens are signed \
+                 {expected}",
                 quote(alg)
             ),
             format!("set alg to {expected} or remove it; {}", anew()),
         ),
         JwkFault::Certificate => Fault::new(
-            format!("{who} has an x5c whose certificate does not match the key: it holds another key, or none"),
+            format!(
+                "{who} has an x5c whose certificate does not match the key: it holds another key, \
+                 or none"
+            ),
             format!("remove x5c; {}", anew()),
         ),
         JwkFault::Curve { crv } => match curve_of_name(crv) {
             Some(curve) => Fault::new(
-                format!("{who} has crv {}: the curve must be called {curve}, letter by letter", quote(crv)),
+                format!(
+                    "{who} has crv {}: the curve must be called {curve}, letter by letter",
+                    quote(crv)
+                ),
                 format!("set crv to {curve}; {}", anew()),
             ),
             None => Fault::new(
-                format!("{who} has crv {}, which is not supported: STS knows P-256, P-384 and P-521", quote(crv)),
-                "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen makes one), and publish it",
+                format!(
+                    "{who} has crv {}, which is not supported: STS knows P-256, P-384 and P-521",
+                    quote(crv)
+                ),
+                "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen makes one), \
+                 and publish it",
             ),
         },
         // No tool makes such keys: the number is damaged, and the key itself may be well.
         JwkFault::Key(KeyFault::WeakRsa { bits }) if *bits < 512 => Fault::new(
-            format!("{who} has an n of {bits} bits, which is no RSA modulus: it is zero, cut off or another number"),
+            format!(
+                "{who} has an n of {bits} bits, which is no RSA modulus: it is zero, cut off or \
+                 another number"
+            ),
             anew(),
         ),
         JwkFault::Key(KeyFault::WeakRsa { bits }) => Fault::new(
-            format!("{who} is an RSA key of {bits} bits, too short and too weak; 2048 is the least"),
-            "make a new signing key of at least 2048 bits (issuerctl keygen --algorithm rsa-2048), rotate to it and publish it",
+            format!(
+                "{who} is an RSA key of {bits} bits, too short and too weak; 2048 is the least"
+            ),
+            "make a new signing key of at least 2048 bits (issuerctl keygen --algorithm rsa-2048), \
+             rotate to it and publish it",
         ),
         other => Fault::new(format!("{who} is unusable: {other}"), anew()),
     }
@@ -125,7 +167,9 @@ pub(super) fn curve_of_name(crv: &str) -> Option<&'static str> {
 
 /// The curve whose coordinates are as wide as these two.
 fn curve_of_width(x: Option<&Value>, y: Option<&Value>) -> Option<&'static str> {
-    let width = |value: Option<&Value>| Base64UrlUnpadded::decode_vec(value?.as_str()?).ok().map(|bytes| bytes.len());
+    let width = |value: Option<&Value>| {
+        Base64UrlUnpadded::decode_vec(value?.as_str()?).ok().map(|bytes| bytes.len())
+    };
     match (width(x)?, width(y)?) {
         (32, 32) => Some("P-256"),
         (48, 48) => Some("P-384"),
@@ -136,7 +180,8 @@ fn curve_of_width(x: Option<&Value>, y: Option<&Value>) -> Option<&'static str> 
 
 /// Publishing merges, and does not touch a set that it cannot read.
 pub(super) fn anew() -> String {
-    "write the set anew from the cluster's keys, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it in place of this one"
+    "write the set anew from the cluster's keys, issuerctl jwks KEY-SOURCE > keys.json, and upload \
+     (publish) it in place of this one"
         .to_owned()
 }
 

@@ -1,5 +1,5 @@
-//! A private key where only public ones belong. It outweighs every other fault of a document: a document can be mended,
-//! a key that strangers have read cannot.
+//! A private key where only public ones belong. It outweighs every other fault of a document: a
+//! document can be mended, a key that strangers have read cannot.
 
 use issuer_jwks::{Error, JwkFault};
 use serde_json::Value;
@@ -9,8 +9,9 @@ use crate::judge::json;
 use crate::verdict::Fault;
 
 /// The mend of a key that strangers have read.
-const ROTATE: &str = "the key is compromised: rotate to a new signing key now (issuerctl keygen), remove this key from the \
-                      published files and from every API server, and publish public keys only";
+const ROTATE: &str = "the key is compromised: rotate to a new signing key now (issuerctl keygen), \
+                      remove this key from the published files and from every API server, and \
+                      publish public keys only";
 
 /// RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -31,11 +32,17 @@ pub(super) fn in_entry(who: &str, raw: Option<&Value>) -> Fault {
 
 /// Whether an entry is refused for what it gives away.
 pub(super) fn is_private(error: &Error) -> bool {
-    matches!(error, Error::Entry { fault: JwkFault::PrivateMember { .. } | JwkFault::Symmetric, .. })
+    matches!(
+        error,
+        Error::Entry { fault: JwkFault::PrivateMember { .. } | JwkFault::Symmetric, .. }
+    )
 }
 
 fn fault(what: &str) -> Fault {
-    Fault::new(format!("{what}: whoever has read it can sign tokens for every role of this cluster"), ROTATE)
+    Fault::new(
+        format!("{what}: whoever has read it can sign tokens for every role of this cluster"),
+        ROTATE,
+    )
 }
 
 fn members(jwk: &Value) -> String {
@@ -58,9 +65,11 @@ fn form(text: &str) -> Option<String> {
 fn is_secret(text: &str, parsed: Option<&Value>) -> bool {
     let Some(value) = parsed else {
         let mut names = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name);
-        return text.lines().any(|line| line.trim_end() == "kind: Secret") && names.any(|name| name.ends_with("key"));
+        return text.lines().any(|line| line.trim_end() == "kind: Secret")
+            && names.any(|name| name.ends_with("key"));
     };
-    let data = ["data", "stringData"].into_iter().filter_map(|member| value.get(member)?.as_object());
+    let data =
+        ["data", "stringData"].into_iter().filter_map(|member| value.get(member)?.as_object());
     let has_key = data.flat_map(serde_json::Map::keys).any(|name| name.ends_with("key"));
     has_key && value.get("kind").and_then(Value::as_str) == Some("Secret")
 }
@@ -68,7 +77,9 @@ fn is_secret(text: &str, parsed: Option<&Value>) -> bool {
 /// The first JWK with a private member, at whatever depth.
 fn private_jwk(value: &Value) -> Option<&Value> {
     match value {
-        Value::Object(object) if object.contains_key("kty") && !members(value).is_empty() => Some(value),
+        Value::Object(object) if object.contains_key("kty") && !members(value).is_empty() => {
+            Some(value)
+        }
         Value::Object(object) => object.values().find_map(private_jwk),
         Value::Array(items) => items.iter().find_map(private_jwk),
         _ => None,

@@ -60,21 +60,28 @@ fn read(
     let extra_roots = matches!(observation.vantage, Vantage::Network { extra_roots: true, .. });
     if let Some((mut fault, sts_error)) = answer::fault(fetched, Document::Keys, extra_roots) {
         if observation.keys_again.as_ref().is_some_and(|again| again.document().is_some()) {
-            fault
-                .cause
-                .push_str(" (a second request at the same time was answered well: not all servers are the same)");
+            fault.cause.push_str(
+                " (a second request at the same time was answered well: not all servers \
+                           are the same)",
+            );
         }
         checks.push(Check::fail("keys-reachable", sts_error, fault));
         checks.push(Check::skip("keys-json", "follows from keys-reachable"));
         return Err("keys-reachable");
     }
-    checks.push(Check::pass("keys-reachable", format!("the keys are at {}", quote(&fetched.location))));
-    let encoding = fetched.outcome.as_ref().ok().and_then(|answer| answer.header("content-encoding"));
+    checks.push(Check::pass(
+        "keys-reachable",
+        format!("the keys are at {}", quote(&fetched.location)),
+    ));
+    let encoding =
+        fetched.outcome.as_ref().ok().and_then(|answer| answer.header("content-encoding"));
     let body = fetched.document().unwrap_or_default();
     match parse(body, encoding, weak) {
         Ok((entries, raw)) => {
-            checks
-                .push(Check::pass("keys-json", format!("the keys document is a JWK Set of {}", count(entries.len()))));
+            checks.push(Check::pass(
+                "keys-json",
+                format!("the keys document is a JWK Set of {}", count(entries.len())),
+            ));
             checks.extend(content_type(
                 "keys-content-type",
                 fetched,
@@ -91,25 +98,33 @@ fn read(
     }
 }
 
-fn parse(body: &[u8], encoding: Option<&str>, weak: WeakKeys) -> Result<(Vec<Entry>, Vec<Value>), Fault> {
+fn parse(
+    body: &[u8],
+    encoding: Option<&str>,
+    weak: WeakKeys,
+) -> Result<(Vec<Entry>, Vec<Value>), Fault> {
     let object = json::object(body, encoding, Document::Keys)?;
     if let Some(fault) = json::other_object(&object, Document::Keys) {
         return Err(fault);
     }
     let name = Document::Keys.name();
-    let anew =
-        "write the set anew, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it in place of this one";
+    let anew = "write the set anew, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it \
+                in place of this one";
     let raw = match object.get("keys") {
         Some(Value::Array(items)) => items.clone(),
         Some(other) => {
             return Err(Fault::new(
-                format!("{name} has a member \"keys\" that is {}, not an array of JWKs", crate::text::kind(other)),
+                format!(
+                    "{name} has a member \"keys\" that is {}, not an array of JWKs",
+                    crate::text::kind(other)
+                ),
                 anew,
             ));
         }
         None => {
             let there: Vec<_> = object.keys().take(5).map(|key| quote(key)).collect();
-            let there = if there.is_empty() { "no member at all".to_owned() } else { there.join(", ") };
+            let there =
+                if there.is_empty() { "no member at all".to_owned() } else { there.join(", ") };
             return Err(Fault::new(
                 format!("{name} is no JWK Set: the member \"keys\" is missing (there is {there})"),
                 anew,
@@ -140,7 +155,12 @@ fn judge_set(
     checks.push(usable);
     let expected_keys = expected.keys.as_ref();
     checks.push(expected_keys.map_or_else(
-        || Check::skip("keys-expected", "no key source was given (--key, --jwks, --cluster, --apiserver)"),
+        || {
+            Check::skip(
+                "keys-expected",
+                "no key source was given (--key, --jwks, --cluster, --apiserver)",
+            )
+        },
         |wanted| keys_expected(wanted, &mut published),
     ));
     checks.push(stable(observation, expected.weak, &published.keys));
@@ -148,8 +168,8 @@ fn judge_set(
     published
 }
 
-/// Every rule for the set and its entries; the first fault leads, since one mend at a time is enough, but a private key
-/// leads before all.
+/// Every rule for the set and its entries; the first fault leads, since one mend at a time is
+/// enough, but a private key leads before all.
 fn usable(entries: &[Entry], raw: &[Value]) -> Check {
     const ID: &str = "keys-usable";
     if entries.is_empty() {
@@ -171,7 +191,9 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
     }
     let faults: Vec<_> = bad
         .iter()
-        .map(|(entry, error)| entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error))
+        .map(|(entry, error)| {
+            entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error)
+        })
         .collect();
     if let Some(fault) = join(faults) {
         return Check::fail(ID, sts::NO_KEY, fault);
@@ -181,7 +203,11 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
     }
     if let Some((entry, error)) = foreign.first() {
         let fault = entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error);
-        return Check::warn(ID, format!("{}; the other {} usable", fault.cause, are(good.len())), fault.fix);
+        return Check::warn(
+            ID,
+            format!("{}; the other {} usable", fault.cause, are(good.len())),
+            fault.fix,
+        );
     }
     if let Some(kid) = repeated(&good) {
         return Check::warn(
@@ -190,8 +216,11 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
             "publish it once: issuerctl publish writes each key once",
         );
     }
-    let named: Vec<_> =
-        good.iter().take(4).map(|jwk| format!("{} ({})", quote(jwk.kid.as_str()), jwk.key.describe())).collect();
+    let named: Vec<_> = good
+        .iter()
+        .take(4)
+        .map(|jwk| format!("{} ({})", quote(jwk.kid.as_str()), jwk.key.describe()))
+        .collect();
     let more = if good.len() > 4 { ", …" } else { "" };
     Check::pass(ID, format!("{} usable: {}{more}", are(good.len()), named.join(", ")))
 }
@@ -208,13 +237,18 @@ fn is_foreign(error: &Error) -> bool {
 
 fn too_many(raw: &[Value]) -> Option<Fault> {
     ["RSA", "EC"].into_iter().find_map(|kty| {
-        let count = raw.iter().filter(|key| key.get("kty").and_then(Value::as_str) == Some(kty)).count();
+        let count =
+            raw.iter().filter(|key| key.get("kty").and_then(Value::as_str) == Some(kty)).count();
         (count > MAX_KEYS_PER_TYPE).then(|| {
             Fault::new(
-                format!("the set has {count} {kty} keys, too many: STS takes at most {MAX_KEYS_PER_TYPE} of a type, and with more no token at all"),
                 format!(
-                    "remove the keys that no live token was signed with, so that at most {MAX_KEYS_PER_TYPE} are left: \
-                     issuerctl jwks writes a set of those that are given, to be uploaded in place of this one"
+                    "the set has {count} {kty} keys, too many: STS takes at most \
+                         {MAX_KEYS_PER_TYPE} of a type, and with more no token at all"
+                ),
+                format!(
+                    "remove the keys that no live token was signed with, so that at most \
+                     {MAX_KEYS_PER_TYPE} are left: issuerctl jwks writes a set of those that are \
+                     given, to be uploaded in place of this one"
                 ),
             )
         })
@@ -243,14 +277,17 @@ fn conflict(keys: &[&Jwk]) -> Option<Fault> {
         let kid = jwk.kid.as_str();
         (seen.entry(kid).or_insert(jwk).key != jwk.key).then_some(kid)
     })?;
-    let right: Vec<_> = keys.iter().filter(|jwk| jwk.kid.as_str() == kid).map(|jwk| jwk.key.describe()).collect();
+    let right: Vec<_> =
+        keys.iter().filter(|jwk| jwk.kid.as_str() == kid).map(|jwk| jwk.key.describe()).collect();
     Some(Fault::new(
         format!(
-            "two different keys share one kid (a duplicate): {} stands for {}; STS takes the last alone",
+            "two different keys share one kid (a duplicate): {} stands for {}; STS takes the last \
+             alone",
             quote(kid),
             right.join(" and ")
         ),
-        "give each key its own kid or remove the wrong one: issuerctl jwks KEY-SOURCE writes a set with the kids that the API server uses",
+        "give each key its own kid or remove the wrong one: issuerctl jwks KEY-SOURCE writes a set \
+         with the kids that the API server uses",
     ))
 }
 
@@ -276,7 +313,8 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
         if let Some(other) = published.keys.iter().find(|p| p.kid == first.kid) {
             let fault = Fault::new(
                 format!(
-                    "another key is published under the kid of the given key, {}: {} with other numbers than the given {}",
+                    "another key is published under the kid of the given key, {}: {} with other \
+                     numbers than the given {}",
                     quote(first.kid.as_str()),
                     other.key.describe(),
                     first.key.describe()
@@ -285,7 +323,11 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
             );
             return Check::fail(ID, sts::NO_KEY, fault);
         }
-        let more = if absent.len() > 1 { format!(" (and {} more)", absent.len() - 1) } else { String::new() };
+        let more = if absent.len() > 1 {
+            format!(" (and {} more)", absent.len() - 1)
+        } else {
+            String::new()
+        };
         let fault = Fault::new(
             format!(
                 "the given key {} ({}){more} is not published; {}",
@@ -293,25 +335,37 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
                 first.key.describe(),
                 kids(&published.keys)
             ),
-            "publish it beside the present keys, with the key source that was given here: issuerctl publish KEY-SOURCE --to \
-             s3://BUCKET",
+            "publish it beside the present keys, with the key source that was given here: \
+             issuerctl publish KEY-SOURCE --to s3://BUCKET",
         );
         return Check::fail(ID, sts::NO_KEY, fault);
     }
     if let Some(first) = elsewhere.first() {
-        let found = published.keys.iter().find(|p| p.key == first.key).map(|p| p.kid.as_str()).unwrap_or_default();
+        let found = published
+            .keys
+            .iter()
+            .find(|p| p.key == first.key)
+            .map(|p| p.kid.as_str())
+            .unwrap_or_default();
         return Check::warn(
             ID,
             format!(
-                "the given key is published under the kid {}, while kube-apiserver would call it {}; right only for an external \
-                 signer that uses this kid",
+                "the given key is published under the kid {}, while kube-apiserver would call it \
+                 {}; right only for an external signer that uses this kid",
                 quote(found),
                 quote(first.kid.as_str())
             ),
-            "compare with the kid of a fresh token (--token); if they differ, publish the key with issuerctl publish",
+            "compare with the kid of a fresh token (--token); if they differ, publish the key with \
+             issuerctl publish",
         );
     }
-    Check::pass(ID, format!("{} given, and published", are(wanted.keys().len()).replace(" are", "").replace(" is", "")))
+    Check::pass(
+        ID,
+        format!(
+            "{} given, and published",
+            are(wanted.keys().len()).replace(" are", "").replace(" is", "")
+        ),
+    )
 }
 
 /// Which kids there are.
@@ -330,12 +384,20 @@ fn stable(observation: &Observation, weak: WeakKeys, keys: &[Jwk]) -> Check {
         return Check::skip(ID, "the keys were read once only");
     };
     if let Some((fault, _)) = answer::fault(again, Document::Keys, false) {
-        return Check::warn(ID, format!("of two requests at the same time one failed: {}", fault.cause), fault.fix);
+        return Check::warn(
+            ID,
+            format!("of two requests at the same time one failed: {}", fault.cause),
+            fault.fix,
+        );
     }
     let second = JwkSet::entries(again.document().unwrap_or_default(), weak).unwrap_or_default();
     let second: Vec<Jwk> = second.into_iter().filter_map(|entry| entry.jwk.ok()).collect();
     let lacks = |these: &[Jwk], those: &[Jwk]| {
-        those.iter().filter(|jwk| !these.contains(jwk)).map(|jwk| quote(jwk.kid.as_str())).collect::<Vec<_>>()
+        those
+            .iter()
+            .filter(|jwk| !these.contains(jwk))
+            .map(|jwk| quote(jwk.kid.as_str()))
+            .collect::<Vec<_>>()
     };
     let different = [lacks(keys, &second), lacks(&second, keys)].concat();
     if different.is_empty() {
@@ -343,12 +405,12 @@ fn stable(observation: &Observation, weak: WeakKeys, keys: &[Jwk]) -> Check {
     }
     let fault = Fault::new(
         format!(
-            "two requests at the same time were answered with different keys: {} came once only; several servers, or a cache, \
-             hold different sets",
+            "two requests at the same time were answered with different keys: {} came once only; \
+             several servers, or a cache, hold different sets",
             different.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
         ),
-        "let every server and cache hold the union of the keys: publish all of them (issuerctl publish with each API server's \
-         key), and invalidate the CDN",
+        "let every server and cache hold the union of the keys: publish all of them (issuerctl \
+         publish with each API server's key), and invalidate the CDN",
     );
     Check::fail(ID, sts::NO_KEY, fault)
 }
@@ -366,18 +428,23 @@ fn algorithms<'a>(entries: &[Entry], raw: &'a [Value]) -> BTreeSet<&'a str> {
 fn algorithms_listed(document: &Judged, used: &BTreeSet<&str>) -> Option<Check> {
     // An empty list is a fault of the document, already named.
     let listed = document.algorithms.as_ref().filter(|listed| !listed.is_empty())?;
-    let missing: Vec<_> = used.iter().copied().filter(|alg| !listed.iter().any(|l| l == alg)).collect();
+    let missing: Vec<_> =
+        used.iter().copied().filter(|alg| !listed.iter().any(|l| l == alg)).collect();
     if missing.is_empty() {
         return None;
     }
     Some(Check::warn(
         "algorithms-listed",
         format!(
-            "id_token_signing_alg_values_supported does not contain {}, which the published keys sign with; it lists {}",
+            "id_token_signing_alg_values_supported does not contain {}, which the published keys \
+             sign with; it lists {}",
             missing.join(", "),
             listed.iter().take(8).map(|alg| quote(alg)).collect::<Vec<_>>().join(", ")
         ),
-        format!("add {} to the list: issuerctl publish writes the algorithms of the keys", missing.join(", ")),
+        format!(
+            "add {} to the list: issuerctl publish writes the algorithms of the keys",
+            missing.join(", ")
+        ),
     ))
 }
 

@@ -21,13 +21,15 @@ pub(super) fn judge(
     root: Option<&'static str>,
 ) -> [Check; 2] {
     let kid = match token.header().get("kid") {
-        // The tokens of API servers before 1.16 have none; STS then takes the key that is published under the empty kid.
+        // The tokens of API servers before 1.16 have none; STS then takes the key that is published
+        // under the empty kid.
         None | Some(Value::Null) => Some(""),
         Some(Value::String(kid)) => Some(kid.as_str()),
         Some(_) => None,
     };
     let known = published.keys.iter().rfind(|jwk| Some(jwk.kid.as_str()) == kid);
-    let skip = |root: &str| [KID, SIGNATURE].map(|id| Check::skip(id, format!("follows from {root}")));
+    let skip =
+        |root: &str| [KID, SIGNATURE].map(|id| Check::skip(id, format!("follows from {root}")));
     match (root, known) {
         (Some(root @ "keys-usable"), None) => return skip(root),
         (Some("keys-usable") | None, _) => {}
@@ -36,19 +38,23 @@ pub(super) fn judge(
     if let Some(jwk) = known {
         let found = match token.kid() {
             Some(kid) => format!("the kid {} is published ({})", quote(kid), jwk.key.describe()),
-            None => "the token has no kid, and a key is published under the empty kid for it".to_owned(),
+            None => {
+                "the token has no kid, and a key is published under the empty kid for it".to_owned()
+            }
         };
         return [Check::pass(KID, found), signature(token, jwk, published)];
     }
     let fault = match token.header().get("kid") {
         None | Some(Value::Null) => Fault::new(
             "the token's header has no kid (it is missing): STS finds the key by it alone",
-            "let an API server of Kubernetes 1.16 or later sign, which writes a kid; for older ones publish the key under \
-             the empty kid too (issuerctl publish --with-empty-kid)",
+            "let an API server of Kubernetes 1.16 or later sign, which writes a kid; for older \
+             ones publish the key under the empty kid too (issuerctl publish --with-empty-kid)",
         ),
         Some(Value::String(kid)) if published.blamed.contains(kid) => return skip("keys-expected"),
         Some(Value::String(kid)) => unknown_kid(token, kid, published, given),
-        Some(other) => Fault::new(format!("the token's kid is {}, not a string", kind(other)), FRESH),
+        Some(other) => {
+            Fault::new(format!("the token's kid is {}, not a string", kind(other)), FRESH)
+        }
     };
     [Check::fail(KID, sts::NO_KEY, fault), Check::skip(SIGNATURE, "follows from token-kid")]
 }
@@ -58,19 +64,24 @@ fn unknown_kid(token: &Token, kid: &str, published: &Published, given: Option<&J
     if let Some(signer) = published.keys.iter().find(|jwk| token.is_signed_by(&jwk.key)) {
         return Fault::new(
             format!(
-                "no key is published under the token's kid {}; the key that signed it is there, but under another kid, {}",
+                "no key is published under the token's kid {}; the key that signed it is there, \
+                 but under another kid, {}",
                 quote(kid),
                 quote(signer.kid.as_str())
             ),
-            "publish the key under the kid that the tokens carry: issuerctl publish KEY-SOURCE writes the API server's kid",
+            "publish the key under the kid that the tokens carry: issuerctl publish KEY-SOURCE \
+             writes the API server's kid",
         );
     }
     let is_given = given.is_some_and(|set| set.get(kid).is_some());
     let source = if is_given { " (it is among the given keys)" } else { "" };
     Fault::new(
-        format!("the token's kid {}{source}, its signing key, is not published; {there}", quote(kid)),
-        "publish the key that the API server signs with now, beside the present ones: issuerctl publish --cluster NAME (or --key \
-         sa.pub) --to s3://BUCKET",
+        format!(
+            "the token's kid {}{source}, its signing key, is not published; {there}",
+            quote(kid)
+        ),
+        "publish the key that the API server signs with now, beside the present ones: issuerctl \
+         publish --cluster NAME (or --key sa.pub) --to s3://BUCKET",
     )
 }
 
@@ -84,7 +95,10 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
         None => "the empty kid (the token has none)".to_owned(),
     };
     if token.is_signed_by(&jwk.key) {
-        return Check::pass(SIGNATURE, format!("the signature is that of the key {}", quote(jwk.kid.as_str())));
+        return Check::pass(
+            SIGNATURE,
+            format!("the signature is that of the key {}", quote(jwk.kid.as_str())),
+        );
     }
     if published.blamed.iter().any(|kid| kid == jwk.kid.as_str()) {
         return Check::skip(SIGNATURE, "follows from keys-expected");
@@ -97,16 +111,22 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
     let fault = if let Some(signer) = others().find(|other| token.is_signed_by(&other.key)) {
         Fault::new(
             format!(
-                "the token was not signed by the key published under {named}, but by the one published under the kid {}: the \
-                 kids are swapped or wrong",
+                "the token was not signed by the key published under {named}, but by the one \
+                 published under the kid {}: the kids are swapped or wrong",
                 quote(signer.kid.as_str())
             ),
-            format!("publish each key under its own kid, the one that the tokens carry: {}", entry::anew()),
+            format!(
+                "publish each key under its own kid, the one that the tokens carry: {}",
+                entry::anew()
+            ),
         )
-    } else if alg != jwk.key.algorithm().as_str() && !(alg.starts_with("RS") && jwk.key.key_type() == "RSA") {
+    } else if alg != jwk.key.algorithm().as_str()
+        && !(alg.starts_with("RS") && jwk.key.key_type() == "RSA")
+    {
         Fault::new(
             format!(
-                "the token says alg {}, but the key published under {named} signs {}: they do not match",
+                "the token says alg {}, but the key published under {named} signs {}: they do not \
+                 match",
                 quote(alg),
                 jwk.key.algorithm()
             ),
@@ -115,11 +135,12 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
     } else {
         Fault::new(
             format!(
-                "the token's signature does not hold (is not valid) for the key published under {named}: the token was changed \
-                 or cut off, or another key was published under this kid",
+                "the token's signature does not hold (is not valid) for the key published under \
+                 {named}: the token was changed or cut off, or another key was published under \
+                 this kid",
             ),
-            "use the token whole and unchanged, or a fresh one (kubectl create token); if that fails too, publish the API \
-             server's key anew: issuerctl publish KEY-SOURCE",
+            "use the token whole and unchanged, or a fresh one (kubectl create token); if that \
+             fails too, publish the API server's key anew: issuerctl publish KEY-SOURCE",
         )
     };
     Check::fail(SIGNATURE, sts::NO_KEY, fault)

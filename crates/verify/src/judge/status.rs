@@ -34,7 +34,8 @@ fn by_status(
     match answer.status {
         304 => (
             "nobody asked whether it was modified, so a cache in between is broken".to_owned(),
-            "let the server or CDN answer a GET without conditions with status 200 and the document; purge its cache"
+            "let the server or CDN answer a GET without conditions with status 200 and the \
+             document; purge its cache"
                 .to_owned(),
         ),
         300..=399 => redirect(answer, source, body, fetched, document),
@@ -43,12 +44,15 @@ fn by_status(
         404 | 410 => not_found(source, fetched, document),
         407 => (
             "a proxy in between wants credentials".to_owned(),
-            "give the proxy's credentials in HTTPS_PROXY, or verify from a machine without a proxy".to_owned(),
+            "give the proxy's credentials in HTTPS_PROXY, or verify from a machine without a \
+             proxy"
+                .to_owned(),
         ),
         429 => (
             "the host throttles its readers (too many requests)".to_owned(),
             format!(
-                "serve the documents from a static host without a rate limit, such as a bucket or a CDN: {PUBLISH}"
+                "serve the documents from a static host without a rate limit, such as a bucket or \
+                 a CDN: {PUBLISH}"
             ),
         ),
         _ if source.code == Some("SlowDown") => (
@@ -58,7 +62,10 @@ fn by_status(
         400 if source.kind == SourceKind::S3 => bad_request(answer, source, body),
         500..=599 => (
             "the server or what stands behind it is broken or down (server error)".to_owned(),
-            format!("mend the server, or serve both documents as static files from a bucket or CDN: {PUBLISH}"),
+            format!(
+                "mend the server, or serve both documents as static files from a bucket or \
+                     CDN: {PUBLISH}"
+            ),
         ),
         201..=299 => (
             "only status 200 carries the document".to_owned(),
@@ -67,8 +74,8 @@ fn by_status(
         _ => (
             "anonymous GET requests are refused".to_owned(),
             format!(
-                "let the server answer an anonymous GET of any client with status 200 (no firewall rule, bot protection or \
-                 method filter), or publish to a bucket: {PUBLISH}"
+                "let the server answer an anonymous GET of any client with status 200 (no firewall \
+                 rule, bot protection or method filter), or publish to a bucket: {PUBLISH}"
             ),
         ),
     }
@@ -78,16 +85,24 @@ fn bad_request(answer: &Answer, source: &Source<'_>, body: &str) -> (String, Str
     let message = source.message.map(|m| format!(" ({})", quote(m))).unwrap_or_default();
     let region = region(answer, body);
     let is_elsewhere = region.is_some()
-        || matches!(source.code, Some("IllegalLocationConstraintException" | "AuthorizationHeaderMalformed"));
+        || matches!(
+            source.code,
+            Some("IllegalLocationConstraintException" | "AuthorizationHeaderMalformed")
+        );
     if is_elsewhere {
         return (
-            format!("the bucket cannot be read under this host{message}: it is one of another region"),
+            format!(
+                "the bucket cannot be read under this host{message}: it is one of another region"
+            ),
             format!("use the regional host of the bucket as issuer: {}", regional(region)),
         );
     }
     (
         format!("S3 takes this URL for none of a bucket and an object{message}"),
-        format!("mend the URL, the bucket's name and region in its host and the path: {}/PATH", regional(region)),
+        format!(
+            "mend the URL, the bucket's name and region in its host and the path: {}/PATH",
+            regional(region)
+        ),
     )
 }
 
@@ -104,14 +119,17 @@ fn redirect(
 ) -> (String, String) {
     let region = region(answer, body);
     if source.kind == SourceKind::S3 && (region.is_some() || answer.header("location").is_none()) {
-        let endpoint = element(body, "Endpoint").map(|e| format!(", its host is {}", quote(e))).unwrap_or_default();
+        let endpoint = element(body, "Endpoint")
+            .map(|e| format!(", its host is {}", quote(e)))
+            .unwrap_or_default();
         let lies = region
             .map(|r| format!(" lies in the region {}", shorten(r)))
             .unwrap_or_else(|| " lies in another region".to_owned());
         return (
             format!("STS follows no redirect; the bucket{lies}{endpoint}"),
             format!(
-                "use the bucket's regional endpoint as issuer, {}, in the documents, the API server and the IAM provider alike",
+                "use the bucket's regional endpoint as issuer, {}, in the documents, the API \
+                 server and the IAM provider alike",
                 regional(region)
             ),
         );
@@ -124,22 +142,34 @@ fn redirect(
     };
     let cause = format!("a redirect to {}, and STS follows no redirect", quote(location));
     let lower = location.to_ascii_lowercase();
-    let is_login = ["login", "signin", "sign_in", "sign-in", "oauth", "sso", "/auth", "saml", "cloudflareaccess"]
-        .iter()
-        .any(|word| lower.contains(word));
+    let is_login = [
+        "login",
+        "signin",
+        "sign_in",
+        "sign-in",
+        "oauth",
+        "sso",
+        "/auth",
+        "saml",
+        "cloudflareaccess",
+    ]
+    .iter()
+    .any(|word| lower.contains(word));
     let fix = if is_login {
-        "take this path out of the login (single sign-on) in front of the host: the document must be public, for anonymous \
-         readers"
+        "take this path out of the login (single sign-on) in front of the host: the document must \
+         be public, for anonymous readers"
             .to_owned()
     } else if location.strip_suffix('/') == Some(&fetched.location) {
-        "let the server answer at the URL without the slash at the end: the document is a file, not a directory"
+        "let the server answer at the URL without the slash at the end: the document is a file, \
+         not a directory"
             .to_owned()
     } else if document == Document::Keys {
-        "let jwks_uri name the https URL where the keys are; or serve the keys at this very URL with status 200"
+        "let jwks_uri name the https URL where the keys are; or serve the keys at this very URL \
+         with status 200"
             .to_owned()
     } else {
-        "serve the document at this very URL with status 200; or make the URL that it redirects to the issuer, in the \
-         documents, the API server and the IAM provider alike"
+        "serve the document at this very URL with status 200; or make the URL that it redirects to \
+         the issuer, in the documents, the API server and the IAM provider alike"
             .to_owned()
     };
     (cause, fix)
@@ -164,14 +194,17 @@ fn unauthorized(source: &Source<'_>) -> (String, String) {
         return (
             "it takes no anonymous readers (unauthorized; --anonymous-auth=false?)".to_owned(),
             format!(
-                "publish the documents at a public place, {PUBLISH}; or allow anonymous requests for \
-                 /.well-known/openid-configuration and /openid/v1/jwks in the API server's AuthenticationConfiguration"
+                "publish the documents at a public place, {PUBLISH}; or allow anonymous requests \
+                 for /.well-known/openid-configuration and /openid/v1/jwks in the API server's \
+                 AuthenticationConfiguration"
             ),
         );
     }
     (
         "it wants its readers to log in (unauthorized)".to_owned(),
-        "let anonymous readers GET both documents, without authentication: they hold only public keys".to_owned(),
+        "let anonymous readers GET both documents, without authentication: they hold only public \
+         keys"
+            .to_owned(),
     )
 }
 
@@ -180,22 +213,26 @@ fn not_found(source: &Source<'_>, fetched: &Fetched, document: Document) -> (Str
     match source.code {
         Some("NoSuchBucket") => (
             "the bucket does not exist".to_owned(),
-            "create the bucket and publish again: issuerctl publish KEY-SOURCE --to s3://BUCKET --create-bucket. If the \
-             bucket was given up, delete the IAM provider: whoever takes its name next owns the issuer"
+            "create the bucket and publish again: issuerctl publish KEY-SOURCE --to s3://BUCKET \
+             --create-bucket. If the bucket was given up, delete the IAM provider: whoever takes \
+             its name next owns the issuer"
                 .to_owned(),
         ),
         Some("NoSuchWebsiteConfiguration") => (
             "the bucket is no website".to_owned(),
-            "use the bucket's REST host as issuer, https://BUCKET.s3.REGION.amazonaws.com; website hosts have no https"
+            "use the bucket's REST host as issuer, https://BUCKET.s3.REGION.amazonaws.com; website \
+             hosts have no https"
                 .to_owned(),
         ),
         _ if document == Document::Discovery => (
             "there is no such file (not found); the path of the issuer is part of it".to_owned(),
-            format!("publish the document so that it lies at {url}: issuerctl publish with --issuer of this very URL and path"),
+            format!("publish the document so that it lies at {url}: issuerctl publish with \
+                     --issuer of this very URL and path"),
         ),
         _ => (
             "jwks_uri leads to no file (not found)".to_owned(),
-            format!("upload the keys to {url}, or let jwks_uri name where they are: issuerctl publish does both"),
+            format!("upload the keys to {url}, or let jwks_uri name where they are: issuerctl \
+                     publish does both"),
         ),
     }
 }

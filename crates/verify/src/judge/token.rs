@@ -12,7 +12,8 @@ use crate::{Check, sts};
 
 /// What STS allows clocks to differ, in seconds.
 const TOLERANCE: u64 = 300;
-/// Beyond this age, in seconds, STS may call a token too old although `exp` is not reached; AWS names no limit.
+/// Beyond this age, in seconds, STS may call a token too old although `exp` is not reached; AWS
+/// names no limit.
 const OLD: u64 = 86_400;
 /// Beyond this age it surely does.
 const TOO_OLD: u64 = 7 * OLD;
@@ -31,8 +32,15 @@ pub(super) struct Site<'a> {
     pub(super) keys: &'a Published,
 }
 
-const AFTER_FORMAT: [&str; 7] =
-    ["token-alg", "token-iss", "token-aud", "token-sub", "token-time", "token-kid", "token-signature"];
+const AFTER_FORMAT: [&str; 7] = [
+    "token-alg",
+    "token-iss",
+    "token-aud",
+    "token-sub",
+    "token-time",
+    "token-kid",
+    "token-signature",
+];
 
 /// Judges a token; what is no token is a failed check too.
 pub(super) fn judge(text: &str, expected: &Expected, site: &Site<'_>, checks: &mut Vec<Check>) {
@@ -49,7 +57,11 @@ pub(super) fn judge(text: &str, expected: &Expected, site: &Site<'_>, checks: &m
     let iss = iss(token.claims(), site);
     let legacy = is_legacy(token.claims());
     let follows = |check: Check| {
-        if legacy && check.failed() { Check::skip(check.id, "follows from token-iss") } else { check }
+        if legacy && check.failed() {
+            Check::skip(check.id, "follows from token-iss")
+        } else {
+            check
+        }
     };
     let root = [&alg, &iss].into_iter().find(|check| check.failed()).map(|check| check.id);
     checks.push(alg);
@@ -85,8 +97,8 @@ fn details(token: &Token) -> String {
 
 fn alg(token: &Token) -> Check {
     const ID: &str = "token-alg";
-    let use_other = "sign with an RSA or EC key (RS256, ES256, ES384, ES512): let the API server sign, with \
-                     --service-account-signing-key-file";
+    let use_other = "sign with an RSA or EC key (RS256, ES256, ES384, ES512): let the API server \
+                     sign, with --service-account-signing-key-file";
     let fail = |cause: String| Check::fail(ID, sts::NO_KEY, Fault::new(cause, use_other));
     match token.header().get("alg") {
         None => fail("the token's header has no alg".to_owned()),
@@ -94,13 +106,18 @@ fn alg(token: &Token) -> Check {
             "RS256" | "RS384" | "RS512" | "ES256" | "ES384" | "ES512" => {
                 Check::pass(ID, format!("signed with alg {}", quote(alg)))
             }
-            "none" => fail("the token says alg \"none\": it is unsigned, and anybody could have written it".to_owned()),
+            "none" => fail(
+                "the token says alg \"none\": it is unsigned, and anybody could have written it"
+                    .to_owned(),
+            ),
             "HS256" | "HS384" | "HS512" => fail(format!(
-                "the token says alg {}: HMAC, a symmetric algorithm with a shared secret; STS does not accept it",
+                "the token says alg {}: HMAC, a symmetric algorithm with a shared secret; STS does \
+                 not accept it",
                 quote(alg)
             )),
             _ => fail(format!(
-                "the token says alg {}, which STS does not accept (supported: RS256, RS384, RS512, ES256, ES384, ES512)",
+                "the token says alg {}, which STS does not accept (supported: RS256, RS384, RS512, \
+                 ES256, ES384, ES512)",
                 quote(alg)
             )),
         },
@@ -121,26 +138,33 @@ fn iss(claims: &Map<String, Value>, site: &Site<'_>) -> Check {
         }
         Some(Value::String(iss)) => iss.as_str(),
         Some(other) => {
-            let fault = Fault::new(format!("the token's iss is {}, not a string", kind(other)), FRESH);
+            let fault =
+                Fault::new(format!("the token's iss is {}, not a string", kind(other)), FRESH);
             return Check::fail(ID, sts::NOT_A_JWT, fault);
         }
     };
     if is_legacy(claims) {
         let fault = Fault::new(
-            "the token's iss is \"kubernetes/serviceaccount\": a legacy token from a Secret, which never expires and has no \
-             audience; STS cannot use it",
+            "the token's iss is \"kubernetes/serviceaccount\": a legacy token from a Secret, which \
+             never expires and has no audience; STS cannot use it",
             FRESH,
         );
         return Check::fail(ID, sts::no_provider(iss), fault);
     }
     let Some(issuer) = site.issuer else {
-        return Check::skip(ID, format!("the token's iss is {}; no issuer is known to hold it against", quote(iss)));
+        return Check::skip(
+            ID,
+            format!("the token's iss is {}; no issuer is known to hold it against", quote(iss)),
+        );
     };
     if iss == issuer {
         return Check::pass(ID, format!("iss is {}, the issuer", quote(iss)));
     }
     if site.documented_issuer == Some(iss) {
-        return Check::skip(ID, "follows from issuer-match: iss is the issuer that the discovery document says");
+        return Check::skip(
+            ID,
+            "follows from issuer-match: iss is the issuer that the discovery document says",
+        );
     }
     let cause = format!(
         "the token's iss is {}, but the issuer is {}, byte for byte: {}",
@@ -151,21 +175,22 @@ fn iss(claims: &Map<String, Value>, site: &Site<'_>) -> Check {
     let host = crate::judge::url::host(iss);
     let fix = if host == "kubernetes.default.svc" || host.starts_with("kubernetes.default") {
         format!(
-            "the cluster signs with its default issuer: make {issuer} the first --service-account-issuer of every API server \
-             (EKS Anywhere: podIamConfig.serviceAccountIssuer) and restart the pods"
+            "the cluster signs with its default issuer: make {issuer} the first \
+             --service-account-issuer of every API server (EKS Anywhere: \
+             podIamConfig.serviceAccountIssuer) and restart the pods"
         )
     } else {
         format!(
-            "let the API server's first --service-account-issuer be {issuer}, byte for byte, and use a token made after that; \
-             or verify with --issuer of this token's own iss"
+            "let the API server's first --service-account-issuer be {issuer}, byte for byte, and \
+             use a token made after that; or verify with --issuer of this token's own iss"
         )
     };
     Check::fail(ID, sts::no_provider(iss), Fault::new(cause, fix))
 }
 
 /// Where a service-account token comes from.
-pub(super) const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create token SERVICEACCOUNT --audience \
-                     sts.amazonaws.com (TokenRequest)";
+pub(super) const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create \
+                                token SERVICEACCOUNT --audience sts.amazonaws.com (TokenRequest)";
 
 fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
     const ID: &str = "token-aud";
@@ -174,8 +199,9 @@ fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
     let first = accepted.first().map_or(STS_AUDIENCE, String::as_str);
     let wanted = accepted.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" or ");
     let ask = format!(
-        "ask for the audience {first}: audience in the pod's projected serviceAccountToken volume (annotation \
-         eks.amazonaws.com/audience), or kubectl create token SERVICEACCOUNT --audience {first}"
+        "ask for the audience {first}: audience in the pod's projected serviceAccountToken volume \
+         (annotation eks.amazonaws.com/audience), or kubectl create token SERVICEACCOUNT \
+         --audience {first}"
     );
     let fail = |cause: String| Check::fail(ID, sts::AUDIENCE, Fault::new(cause, ask.clone()));
     let found: Vec<&str> = match claims.get("aud") {
@@ -191,7 +217,10 @@ fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
             many.iter().filter_map(Value::as_str).collect()
         }
         Some(other) => {
-            return fail(format!("the token's aud is {}, neither a string nor an array of strings", show(other)));
+            return fail(format!(
+                "the token's aud is {}, neither a string nor an array of strings",
+                show(other)
+            ));
         }
     };
     if found.is_empty() {
@@ -199,10 +228,12 @@ fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
         return Check::fail(ID, sts::missing_claim("aud"), fault);
     }
     let shown = show(&json!(found));
-    let is_accepted = |value: &Value| value.as_str().is_some_and(|value| accepted.iter().any(|a| a == value));
+    let is_accepted =
+        |value: &Value| value.as_str().is_some_and(|value| accepted.iter().any(|a| a == value));
     if let Some(azp) = claims.get("azp").filter(|azp| !azp.is_null() && !is_accepted(azp)) {
         return fail(format!(
-            "the token's azp is {}, which STS takes as the audience, and not {wanted} (aud is {shown})",
+            "the token's azp is {}, which STS takes as the audience, and not {wanted} (aud is \
+             {shown})",
             show(azp)
         ));
     }
@@ -214,9 +245,13 @@ fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
             ID,
             sts::AUDIENCE,
             Fault::new(
-                format!("the token has several audiences (aud {shown}) and no azp; STS needs azp to choose one"),
                 format!(
-                    "ask for a token with the one audience {first} alone: kubectl create token SERVICEACCOUNT --audience {first}"
+                    "the token has several audiences (aud {shown}) and no azp; STS needs azp to \
+                     choose one"
+                ),
+                format!(
+                    "ask for a token with the one audience {first} alone: kubectl create token \
+                     SERVICEACCOUNT --audience {first}"
                 ),
             ),
         );
@@ -229,13 +264,21 @@ fn sub(claims: &Map<String, Value>) -> Check {
     let fail = |cause: &str| Check::fail(ID, sts::missing_claim("sub"), Fault::new(cause, FRESH));
     match claims.get("sub") {
         None | Some(Value::Null) => fail("the token has no sub: the subject claim is missing"),
-        Some(Value::String(sub)) if sub.is_empty() => fail("the token's sub is empty: the subject is missing"),
+        Some(Value::String(sub)) if sub.is_empty() => {
+            fail("the token's sub is empty: the subject is missing")
+        }
         Some(Value::String(sub)) => {
             match sub.strip_prefix("system:serviceaccount:").map(|rest| rest.split(':').count()) {
-                Some(2) => Check::pass(ID, format!("sub is {}; the trust policy must name it", quote(sub))),
+                Some(2) => {
+                    Check::pass(ID, format!("sub is {}; the trust policy must name it", quote(sub)))
+                }
                 _ => Check::warn(
                     ID,
-                    format!("sub is {}, not system:serviceaccount:NAMESPACE:NAME as Kubernetes writes it", quote(sub)),
+                    format!(
+                        "sub is {}, not system:serviceaccount:NAMESPACE:NAME as Kubernetes writes \
+                         it",
+                        quote(sub)
+                    ),
                     "compare it with the sub condition of the role's trust policy",
                 ),
             }
@@ -246,9 +289,11 @@ fn sub(claims: &Map<String, Value>) -> Check {
 
 fn time(claims: &Map<String, Value>, now: u64) -> Check {
     const ID: &str = "token-time";
-    let fresh = "use a fresh token: read the mounted file again (the kubelet renews it), or kubectl create token; if the token \
-                 is fresh, set the clocks right";
-    let fail = |sts_error: String, cause: String, fix: &str| Check::fail(ID, sts_error, Fault::new(cause, fix));
+    let fresh = "use a fresh token: read the mounted file again (the kubelet renews it), or \
+                 kubectl create token; if the token is fresh, set the clocks right";
+    let fail = |sts_error: String, cause: String, fix: &str| {
+        Check::fail(ID, sts_error, Fault::new(cause, fix))
+    };
     let exp = match seconds(claims, "exp") {
         Ok(Some(exp)) => exp,
         Ok(None) => {
@@ -263,44 +308,71 @@ fn time(claims: &Map<String, Value>, now: u64) -> Check {
     let (nbf, iat) = match (seconds(claims, "nbf"), seconds(claims, "iat")) {
         (Ok(nbf), Ok(Some(iat))) => (nbf, iat),
         (_, Ok(None)) => {
-            return fail(sts::missing_claim("iat"), "the token has no iat: the claim is missing".to_owned(), FRESH);
+            return fail(
+                sts::missing_claim("iat"),
+                "the token has no iat: the claim is missing".to_owned(),
+                FRESH,
+            );
         }
         (Err(cause), _) | (_, Err(cause)) => return fail(sts::NOT_A_JWT.to_owned(), cause, FRESH),
     };
     let at = |secs: u64| format!("{secs} ({})", date(secs));
     if exp.saturating_add(TOLERANCE) <= now {
-        let cause = format!("the token has expired: exp is {}, {} ago; now is {}", at(exp), span(now - exp), at(now));
+        let cause = format!(
+            "the token has expired: exp is {}, {} ago; now is {}",
+            at(exp),
+            span(now - exp),
+            at(now)
+        );
         return fail(sts::expired(now, exp), cause, fresh);
     }
     for (name, value) in [("nbf", nbf), ("iat", Some(iat))] {
         if let Some(value) = value.filter(|value| *value > now.saturating_add(TOLERANCE)) {
             let what = if name == "nbf" { "is not valid yet" } else { "is issued in the future" };
-            let cause =
-                format!("the token {what}: {name} is {}, {} ahead; now is {}", at(value), span(value - now), at(now));
-            let fix = "set the clocks of the control plane and of this machine right (NTP), and use a fresh token";
+            let cause = format!(
+                "the token {what}: {name} is {}, {} ahead; now is {}",
+                at(value),
+                span(value - now),
+                at(now)
+            );
+            let fix = "set the clocks of the control plane and of this machine right (NTP), and \
+                       use a fresh token";
             return fail("InvalidIdentityToken: Token is not valid yet".to_owned(), cause, fix);
         }
     }
     let age = now.saturating_sub(iat);
     if age > TOO_OLD {
-        let cause = format!("the token is too old: iat is {}, {} ago, although exp is not reached", at(iat), span(age));
+        let cause = format!(
+            "the token is too old: iat is {}, {} ago, although exp is not reached",
+            at(iat),
+            span(age)
+        );
         return fail(
             sts::too_old(iat),
             cause,
-            "use a fresh token with a lifetime of at most 24 h: kubectl create token, or the mounted file",
+            "use a fresh token with a lifetime of at most 24 h: kubectl create token, or the \
+             mounted file",
         );
     }
     if exp <= now {
         return Check::warn(
             ID,
-            format!("the token has expired: exp is {}, {} ago; STS allows 5 minutes", at(exp), span(now - exp)),
+            format!(
+                "the token has expired: exp is {}, {} ago; STS allows 5 minutes",
+                at(exp),
+                span(now - exp)
+            ),
             fresh,
         );
     }
     if age > OLD + TOLERANCE {
         return Check::warn(
             ID,
-            format!("the token is old: iat is {}, {} ago; STS may say \"Token too old\"", at(iat), span(age)),
+            format!(
+                "the token is old: iat is {}, {} ago; STS may say \"Token too old\"",
+                at(iat),
+                span(age)
+            ),
             "use a fresh token with a lifetime of at most 24 h",
         );
     }
@@ -311,15 +383,25 @@ fn time(claims: &Map<String, Value>, now: u64) -> Check {
 fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, String> {
     let Some(value) = claims.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
     let Some(number) = value.as_f64() else {
-        return Err(format!("the token's {name} is {}: {}, not a number of seconds", kind(value), show(value)));
+        return Err(format!(
+            "the token's {name} is {}: {}, not a number of seconds",
+            kind(value),
+            show(value)
+        ));
     };
     if number >= MILLISECONDS {
-        return Err(format!("the token's {name} is {value}: milliseconds, it seems, where seconds since 1970 belong"));
+        return Err(format!(
+            "the token's {name} is {value}: milliseconds, it seems, where seconds since 1970 belong"
+        ));
     }
     if number < 0.0 {
         return Err(format!("the token's {name} is {value}, before 1970"));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1e11")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 1e11"
+    )]
     Ok(Some(number as u64))
 }
 

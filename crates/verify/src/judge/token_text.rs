@@ -19,7 +19,10 @@ pub(super) fn parse(text: &str) -> Result<Token, Fault> {
     let trimmed = text.trim();
     if trimmed.chars().count() > LONGEST {
         return Err(Fault::new(
-            format!("the token has {} characters, too many: STS takes at most 20,000", trimmed.chars().count()),
+            format!(
+                "the token has {} characters, too many: STS takes at most 20,000",
+                trimmed.chars().count()
+            ),
             "give a service-account token; its claims fit into 2,000 characters",
         ));
     }
@@ -41,21 +44,31 @@ fn begin(text: &str) -> String {
 
 fn other_text(text: &str) -> Option<Fault> {
     let fresh = || format!("give the token alone; a fresh one: {FRESH}");
-    let not = |what: String, fix: String| Some(Fault::new(format!("the token is not a JWT: {what}"), fix));
+    let not = |what: String, fix: String| {
+        Some(Fault::new(format!("the token is not a JWT: {what}"), fix))
+    };
     if text.is_empty() {
         return Some(Fault::new(
             "the token is empty, not a JWT",
             format!("give a token; where the file is empty, its writer failed: {FRESH}"),
         ));
     }
-    if let Some(c) = text.chars().find(|c| !c.is_ascii() || (c.is_ascii_control() && !c.is_ascii_whitespace())) {
+    if let Some(c) =
+        text.chars().find(|c| !c.is_ascii() || (c.is_ascii_control() && !c.is_ascii_whitespace()))
+    {
         return not(
-            format!("it holds the character U+{:04X}, which no token has (invisible, from copying?)", u32::from(c)),
+            format!(
+                "it holds the character U+{:04X}, which no token has (invisible, from copying?)",
+                u32::from(c)
+            ),
             "copy the token as plain ASCII text, or read it from the file".to_owned(),
         );
     }
     if text.starts_with(['"', '\'']) {
-        return not("it stands in quotes".to_owned(), "remove the quotes around the token (jq -r, not jq)".to_owned());
+        return not(
+            "it stands in quotes".to_owned(),
+            "remove the quotes around the token (jq -r, not jq)".to_owned(),
+        );
     }
     let lower = text.get(..text.len().min(16)).unwrap_or_default().to_ascii_lowercase();
     if lower.starts_with("bearer ") || lower.starts_with("authorization:") {
@@ -74,7 +87,10 @@ fn other_text(text: &str) -> Option<Fault> {
         return not("it is HTML or XML".to_owned(), fresh());
     }
     if text.starts_with("k8s-aws-v1.") {
-        return not("it is a token of aws eks get-token, for logging in to a cluster".to_owned(), fresh());
+        return not(
+            "it is a token of aws eks get-token, for logging in to a cluster".to_owned(),
+            fresh(),
+        );
     }
     if text.starts_with("ZXlK") && !text.contains('.') {
         return not(
@@ -100,31 +116,48 @@ fn other_text(text: &str) -> Option<Fault> {
     if text.starts_with('$') {
         return not(
             "it is the name of a variable, which was not expanded".to_owned(),
-            "give the token itself: --token with the file's path, and the variable not in single quotes".to_owned(),
+            "give the token itself: --token with the file's path, and the variable not in single \
+             quotes"
+                .to_owned(),
         );
     }
-    let tokens =
-        text.split_whitespace().filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2).count();
+    let tokens = text
+        .split_whitespace()
+        .filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2)
+        .count();
     if tokens > 1 {
         return not(
-            format!("it is more than one: there are {tokens} tokens, with white space between them"),
+            format!(
+                "it is more than one: there are {tokens} tokens, with white space between them"
+            ),
             "give one token alone, the service account's".to_owned(),
         );
     }
     if text.starts_with("eyJ") && text.contains(char::is_whitespace) {
         let lines = text.lines().count();
         return not(
-            format!("it has white space within ({lines} lines): it is wrapped, or there is more after it"),
-            "put the token on one line, without line breaks or spaces (base64 -w0, tr -d '\\n')".to_owned(),
+            format!(
+                "it has white space within ({lines} lines): it is wrapped, or there is more after \
+                 it"
+            ),
+            "put the token on one line, without line breaks or spaces (base64 -w0, tr -d '\\n')"
+                .to_owned(),
         );
     }
     if text.contains(char::is_whitespace) {
-        return not("it is text with white space in it, a command's error message perhaps".to_owned(), fresh());
+        return not(
+            "it is text with white space in it, a command's error message perhaps".to_owned(),
+            fresh(),
+        );
     }
     if text.starts_with("eyJ")
-        && let Some((at, c)) = text.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !"-_.".contains(*c))
+        && let Some((at, c)) =
+            text.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !"-_.".contains(*c))
     {
-        return not(stray(text, at, c), "copy the token whole and without anything around it".to_owned());
+        return not(
+            stray(text, at, c),
+            "copy the token whole and without anything around it".to_owned(),
+        );
     }
     match text.split('.').count() {
         3 => None,
@@ -138,7 +171,8 @@ fn other_text(text: &str) -> Option<Fault> {
         ),
         parts => not(
             format!(
-                "it has {parts} part(s) between dots, not three (header, claims, signature); an opaque access token perhaps"
+                "it has {parts} part(s) between dots, not three (header, claims, signature); an \
+                 opaque access token perhaps"
             ),
             fresh(),
         ),
@@ -147,11 +181,16 @@ fn other_text(text: &str) -> Option<Fault> {
 
 /// What a character is that no token has. Whoever reads it has the token, so its place says enough.
 fn stray(text: &str, at: usize, c: char) -> String {
-    let is_percent = c == '%' && text.get(at + 1..at + 3).is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
+    let is_percent = c == '%'
+        && text.get(at + 1..at + 3).is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
     if is_percent {
         return "it is percent-encoded (URL-encoded): a token has no %".to_owned();
     }
-    let place = if at + 2 >= text.len() { "ends in".to_owned() } else { format!("has, after {at} others,") };
+    let place = if at + 2 >= text.len() {
+        "ends in".to_owned()
+    } else {
+        format!("has, after {at} others,")
+    };
     format!("it {place} the character {}, which no token has", quote(&c.to_string()))
 }
 
@@ -174,7 +213,9 @@ fn json_fix(text: &str) -> String {
     let path = if value.pointer("/status/token").is_some() {
         "status.token"
     } else if value.pointer("/data/token").is_some() {
-        return "give the token alone: the member data.token, decoded (jq -r .data.token | base64 -d)".to_owned();
+        return "give the token alone: the member data.token, decoded (jq -r .data.token | base64 \
+                -d)"
+        .to_owned();
     } else if value.get("id_token").is_some() {
         "id_token"
     } else if value.get("token").is_some() {

@@ -22,7 +22,8 @@ pub(super) fn difference(wanted: &str, found: &str) -> String {
         return "they differ in letter case only".to_owned();
     }
     let (scheme, rest) = found.split_once("://").unwrap_or(("", found));
-    let (wanted_host, wanted_path) = split(wanted.split_once("://").map_or(wanted, |(_, rest)| rest));
+    let (wanted_host, wanted_path) =
+        split(wanted.split_once("://").map_or(wanted, |(_, rest)| rest));
     let (host, path) = split(rest);
     if (host, path) == (wanted_host, wanted_path) {
         return if scheme.is_empty() {
@@ -35,7 +36,11 @@ pub(super) fn difference(wanted: &str, found: &str) -> String {
         return "two issuers are joined by a comma".to_owned();
     }
     if host == wanted_host {
-        return format!("same host, but the path is {} instead of {}", quote(path), quote(wanted_path));
+        return format!(
+            "same host, but the path is {} instead of {}",
+            quote(path),
+            quote(wanted_path)
+        );
     }
     if host.split(':').next() == wanted_host.split(':').next() && path == wanted_path {
         return "they differ in the port".to_owned();
@@ -51,7 +56,8 @@ pub(super) fn internal(host: &str) -> Option<&'static str> {
     }
     let name = bare.trim_end_matches('.').to_ascii_lowercase();
     const CLUSTER: [&str; 3] = [".svc", ".cluster.local", "kubernetes.default"];
-    const PRIVATE: [&str; 7] = [".local", ".internal", ".lan", ".intranet", ".corp", ".home.arpa", ".test"];
+    const PRIVATE: [&str; 7] =
+        [".local", ".internal", ".lan", ".intranet", ".corp", ".home.arpa", ".test"];
     if name.ends_with(".invalid") {
         Some("a reserved name that does not exist anywhere")
     } else if name == "localhost" || name.ends_with(".localhost") {
@@ -70,7 +76,9 @@ pub(super) fn internal_address(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => internal_v4(v4),
         IpAddr::V6(v6) if v6.is_loopback() => Some("a loopback address"),
-        IpAddr::V6(v6) if v6.is_unique_local() || v6.is_unicast_link_local() => Some("a private address"),
+        IpAddr::V6(v6) if v6.is_unique_local() || v6.is_unicast_link_local() => {
+            Some("a private address")
+        }
         IpAddr::V6(v6) => v6.to_ipv4_mapped().and_then(internal_v4),
     }
 }
@@ -79,7 +87,10 @@ fn internal_v4(address: Ipv4Addr) -> Option<&'static str> {
     let [a, b, ..] = address.octets();
     if address.is_loopback() {
         Some("a loopback address")
-    } else if address.is_private() || address.is_link_local() || (a == 100 && (64..128).contains(&b)) {
+    } else if address.is_private()
+        || address.is_link_local()
+        || (a == 100 && (64..128).contains(&b))
+    {
         Some("a private address")
     } else if address.is_documentation() || address.is_unspecified() || address.is_broadcast() {
         Some("a reserved address")

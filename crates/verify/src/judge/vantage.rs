@@ -6,7 +6,8 @@ use crate::{Check, Fetched, Observation, Vantage};
 
 const ID: &str = "vantage";
 
-/// A firewall or split DNS can make a broken issuer look well; this check says whether anything hints at it.
+/// A firewall or split DNS can make a broken issuer look well; this check says whether anything
+/// hints at it.
 pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
     let (proxy, extra_roots) = match &observation.vantage {
         Vantage::Folder(path) => {
@@ -29,10 +30,11 @@ pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
         return Check::warn(
             ID,
             format!(
-                "looked at {from}; {hidden}: STS looks from the internet and may not reach it, or see something else"
+                "looked at {from}; {hidden}: STS looks from the internet and may not reach it, or \
+                 see something else"
             ),
-            "verify again from a machine outside your network; the issuer needs a public name and address \
-             (issuerctl publish --to s3://BUCKET gives it one)",
+            "verify again from a machine outside your network; the issuer needs a public name and \
+             address (issuerctl publish --to s3://BUCKET gives it one)",
         );
     }
     if extra_roots {
@@ -43,7 +45,10 @@ pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
              aws iam update-open-id-connect-provider-thumbprint",
         );
     }
-    Check::pass(ID, format!("looked at {from}; a firewall or split DNS may show STS something else"))
+    Check::pass(
+        ID,
+        format!("looked at {from}; a firewall or split DNS may show STS something else"),
+    )
 }
 
 /// With a proxy in between the address is the proxy's, and says nothing.

@@ -4,7 +4,9 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use issuer_discovery::{IssuerUrl, Ports};
-use issuer_verify::{Answer, Check, Expected, Fetched, Observation, Status, Unreached, Vantage, Verdict, judge};
+use issuer_verify::{
+    Answer, Check, Expected, Fetched, Observation, Status, Unreached, Vantage, Verdict, judge,
+};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
@@ -22,7 +24,8 @@ pub(crate) fn keys() -> Value {
 
 /// Another cluster's JWK Set.
 pub(crate) fn other_keys() -> Value {
-    serde_json::from_str(include_str!("../../../../fixtures/golden/cases/rsa2048/jwks.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../fixtures/golden/cases/rsa2048/jwks.json"))
+        .unwrap()
 }
 
 pub(crate) fn kid() -> String {
@@ -76,7 +79,11 @@ pub(crate) fn well() -> Observation {
 }
 
 pub(crate) fn expected() -> Expected {
-    Expected { issuer: IssuerUrl::parse(ISSUER, Ports::Refuse).ok(), now_secs: NOW, ..Expected::default() }
+    Expected {
+        issuer: IssuerUrl::parse(ISSUER, Ports::Refuse).ok(),
+        now_secs: NOW,
+        ..Expected::default()
+    }
 }
 
 pub(crate) fn header() -> Value {
@@ -117,15 +124,27 @@ pub(crate) fn failed(verdict: &Verdict) -> Vec<&Check> {
     verdict.checks.iter().filter(|check| check.status == Status::Fail).collect()
 }
 
-/// Exactly one check failed, it is this one, and message and mend say these words (any letter case).
+/// Exactly one check failed, it is this one, and message and mend say these words (any letter
+/// case).
 #[track_caller]
 pub(crate) fn assert_root(name: &str, verdict: &Verdict, id: &str, words: &[&str]) {
     let failed = failed(verdict);
-    assert_eq!(failed.iter().map(|check| check.id).collect::<Vec<_>>(), [id], "{name}: {verdict:#?}");
+    assert_eq!(
+        failed.iter().map(|check| check.id).collect::<Vec<_>>(),
+        [id],
+        "{name}: {verdict:#?}"
+    );
     let text = format!("{}\n{}", failed[0].message, failed[0].fix.as_deref().unwrap_or_default());
     for word in words {
-        assert!(text.to_lowercase().contains(&word.to_lowercase()), "{name}: no {word:?} in {text}");
+        assert!(
+            text.to_lowercase().contains(&word.to_lowercase()),
+            "{name}: no {word:?} in {text}"
+        );
     }
     assert!(text.len() < 1500, "{name}: {text}");
-    assert!(failed[0].sts_error.is_some() && failed[0].fix.as_deref().is_some_and(|fix| !fix.is_empty()), "{name}");
+    assert!(
+        failed[0].sts_error.is_some()
+            && failed[0].fix.as_deref().is_some_and(|fix| !fix.is_empty()),
+        "{name}"
+    );
 }

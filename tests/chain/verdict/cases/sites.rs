@@ -11,14 +11,21 @@ use crate::verdict::Bench;
 
 const KEYS: &str = "keys.json";
 const DISCOVERY: &str = ".well-known/openid-configuration";
-const RE_POST: &str =
-    "must answer 200 within 5 s ([re:Post](https://repost.aws/knowledge-center/iam-sts-invalididentitytoken))";
-const DOCUMENT: &str = "required member ([IAM User Guide](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html))";
-const SAME: &str = "document and issuer must agree byte for byte ([OpenID Connect Discovery 4.3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation))";
+const RE_POST: &str = "must answer 200 within 5 s \
+                       ([re:Post](https://repost.aws/knowledge-center/iam-sts-invalididentitytoken))";
+const DOCUMENT: &str = "required member ([IAM User \
+                        Guide](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html))";
+const SAME: &str = "document and issuer must agree byte for byte ([OpenID Connect Discovery \
+                    4.3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation))";
 
 pub(super) fn cases() -> Vec<Case> {
-    let refused =
-        |what, site, check, says| Case { what, site, token: |_| {}, verify: Some((check, says)), sts: Sts::Refuses };
+    let refused = |what, site, check, says| Case {
+        what,
+        site,
+        token: |_| {},
+        verify: Some((check, says)),
+        sts: Sts::Refuses,
+    };
     let stricter = |what, site, check, says, why| Case {
         sts: Sts::AcceptsWhatAwsRefuses(why),
         ..refused(what, site, check, says)
@@ -50,19 +57,29 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         refused(
             "HTML in place of the discovery document",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, DISCOVERY, "<!doctype html><title>Sign in</title>")),
+            |bench, prefix| {
+                broken(bench, prefix, |b, p| {
+                    b.put(p, DISCOVERY, "<!doctype html><title>Sign in</title>")
+                })
+            },
             "discovery-json",
             "HTML",
         ),
         refused(
             "HTML in place of keys.json",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, KEYS, "<!doctype html><title>Sign in</title>")),
+            |bench, prefix| {
+                broken(bench, prefix, |b, p| {
+                    b.put(p, KEYS, "<!doctype html><title>Sign in</title>")
+                })
+            },
             "keys-json",
             "HTML",
         ),
         refused(
             "keys.json cut off",
-            |bench, prefix| broken(bench, prefix, |b, p| b.put(p, KEYS, r#"{"keys":[{"use":"sig","#)),
+            |bench, prefix| {
+                broken(bench, prefix, |b, p| b.put(p, KEYS, r#"{"keys":[{"use":"sig","#))
+            },
             "keys-json",
             "truncated",
         ),
@@ -119,7 +136,8 @@ pub(super) fn cases() -> Vec<Case> {
                 broken(bench, prefix, |b, p| {
                     b.edit(p, KEYS, |set| {
                         let n = set["keys"][0]["n"].as_str().unwrap();
-                        set["keys"][0]["n"] = json!(format!("{}==", n.replace('-', "+").replace('_', "/")));
+                        set["keys"][0]["n"] =
+                            json!(format!("{}==", n.replace('-', "+").replace('_', "/")));
                     })
                 })
             },
@@ -130,9 +148,10 @@ pub(super) fn cases() -> Vec<Case> {
             "two different keys under one kid, the wrong one last",
             |bench, prefix| {
                 broken(bench, prefix, |b, p| {
-                    let other: Value =
-                        serde_json::from_str(&b.publisher.desk.issuerctl("jwks --key other/sa.pub").succeeded())
-                            .unwrap();
+                    let other: Value = serde_json::from_str(
+                        &b.publisher.desk.issuerctl("jwks --key other/sa.pub").succeeded(),
+                    )
+                    .unwrap();
                     b.edit(p, KEYS, |set| {
                         let mut wrong = other["keys"][0].clone();
                         wrong["kid"] = set["keys"][0]["kid"].clone();
@@ -172,7 +191,8 @@ pub(super) fn cases() -> Vec<Case> {
             |bench, prefix| {
                 broken(bench, prefix, |b, p| {
                     b.edit(p, DISCOVERY, |document| {
-                        document["jwks_uri"] = json!("https://kubernetes.default.svc.cluster.local/openid/v1/jwks");
+                        document["jwks_uri"] =
+                            json!("https://kubernetes.default.svc.cluster.local/openid/v1/jwks");
                     })
                 })
             },
@@ -236,7 +256,8 @@ pub(super) fn cases() -> Vec<Case> {
             |bench, prefix| {
                 broken(bench, prefix, |b, p| {
                     b.edit(p, DISCOVERY, |document| {
-                        document["issuer"] = json!(format!("{}/", document["issuer"].as_str().unwrap()));
+                        document["issuer"] =
+                            json!(format!("{}/", document["issuer"].as_str().unwrap()));
                     })
                 })
             },
@@ -258,7 +279,13 @@ pub(super) fn cases() -> Vec<Case> {
             "response_types_supported",
             DOCUMENT,
         ),
-        stricter("a redirect to the documents", redirected, "discovery-reachable", "redirect", RE_POST),
+        stricter(
+            "a redirect to the documents",
+            redirected,
+            "discovery-reachable",
+            "redirect",
+            RE_POST,
+        ),
         stricter("keys that take six seconds", slow, "keys-reachable", "5 s", RE_POST),
     ]
 }
@@ -271,7 +298,8 @@ fn broken(bench: &Bench, prefix: &str, breaks: impl FnOnce(&Bench, &str)) -> Ask
 
 /// Takes the keys out of what the bucket's policy lets everybody read.
 fn hide_keys(bench: &Bench, prefix: &str) {
-    let answer = bench.publisher.aws(&format!("s3api get-bucket-policy --bucket {BUCKET}")).succeeded();
+    let answer =
+        bench.publisher.aws(&format!("s3api get-bucket-policy --bucket {BUCKET}")).succeeded();
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let mut policy: Value = serde_json::from_str(answer["Policy"].as_str().unwrap()).unwrap();
     let keys = json!(format!("arn:aws:s3:::{BUCKET}/{prefix}/{KEYS}"));
@@ -279,11 +307,16 @@ fn hide_keys(bench: &Bench, prefix: &str) {
         statement["Resource"].as_array_mut().unwrap().retain(|resource| *resource != keys);
     }
     bench.publisher.desk.file("policy.json", &policy.to_string());
-    bench.publisher.aws(&format!("s3api put-bucket-policy --bucket {BUCKET} --policy file://policy.json")).succeeded();
+    bench
+        .publisher
+        .aws(&format!("s3api put-bucket-policy --bucket {BUCKET} --policy file://policy.json"))
+        .succeeded();
 }
 
 fn with_member(bench: &Bench, prefix: &str, member: &str, value: Value) -> Asked {
-    broken(bench, prefix, |bench, prefix| bench.edit(prefix, KEYS, |set| set["keys"][0][member] = value))
+    broken(bench, prefix, |bench, prefix| {
+        bench.edit(prefix, KEYS, |set| set["keys"][0][member] = value)
+    })
 }
 
 fn without_member(bench: &Bench, prefix: &str, member: &str) -> Asked {
@@ -300,8 +333,10 @@ fn redirected(bench: &Bench, prefix: &str) -> Asked {
         let location = format!("{}/{name}", bench.publisher.issuer(prefix));
         Reply { status: 302, location: Some(location), ..Reply::default() }
     };
-    let replies =
-        [("GET /cluster/.well-known/openid-configuration", to(DISCOVERY)), ("GET /cluster/keys.json", to(KEYS))];
+    let replies = [
+        ("GET /cluster/.well-known/openid-configuration", to(DISCOVERY)),
+        ("GET /cluster/keys.json", to(KEYS)),
+    ];
     let server = ApiServer::start_under(&bench.publisher.authority, replies);
     let issuer = format!("{}/cluster", server.url());
     bench.publish(prefix, &format!("--issuer {issuer}"));
@@ -314,6 +349,8 @@ fn slow(bench: &Bench, prefix: &str) -> Asked {
     let reply = Reply { delay: Duration::from_secs(6), ..Reply::ok(keys) };
     let server = ApiServer::start_under(&bench.publisher.authority, [("GET /keys.json", reply)]);
     let issuer = bench.publish(prefix, "");
-    bench.edit(prefix, DISCOVERY, |document| document["jwks_uri"] = json!(format!("{}/keys.json", server.url())));
+    bench.edit(prefix, DISCOVERY, |document| {
+        document["jwks_uri"] = json!(format!("{}/keys.json", server.url()))
+    });
     Asked { issuer, trusted: true, _server: Some(server) }
 }

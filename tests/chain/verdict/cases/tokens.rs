@@ -4,11 +4,17 @@ use serde_json::{Value, json};
 
 use super::{Case, RECORDED, Sts, sign_with, sound};
 
-const ISSUER: &str = "no provider has this `iss`, byte for byte ([AWS API: CreateOpenIDConnectProvider](https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html))";
+const ISSUER: &str = "no provider has this `iss`, byte for byte ([AWS API: \
+                      CreateOpenIDConnectProvider](https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html))";
 
 pub(super) fn cases() -> Vec<Case> {
-    let refused =
-        |what, token, check, says| Case { what, site: sound, token, verify: Some((check, says)), sts: Sts::Refuses };
+    let refused = |what, token, check, says| Case {
+        what,
+        site: sound,
+        token,
+        verify: Some((check, says)),
+        sts: Sts::Refuses,
+    };
     let stricter = |what, token, check, says, why| Case {
         sts: Sts::AcceptsWhatAwsRefuses(why),
         ..refused(what, token, check, says)
@@ -20,10 +26,25 @@ pub(super) fn cases() -> Vec<Case> {
             "token-signature",
             "signature",
         ),
-        refused("another cluster's token", |draft| sign_with(draft, "other", 2), "token-kid", "not"),
-        refused("a token of a key that has left the set", |draft| sign_with(draft, "old", 1), "token-kid", "not"),
+        refused(
+            "another cluster's token",
+            |draft| sign_with(draft, "other", 2),
+            "token-kid",
+            "not",
+        ),
+        refused(
+            "a token of a key that has left the set",
+            |draft| sign_with(draft, "old", 1),
+            "token-kid",
+            "not",
+        ),
         refused("kid missing", |draft| draft["kid"] = Value::Null, "token-kid", "kid"),
-        refused("kid empty, and no such entry published", |draft| draft["kid"] = json!(""), "token-kid", "kid"),
+        refused(
+            "kid empty, and no such entry published",
+            |draft| draft["kid"] = json!(""),
+            "token-kid",
+            "kid",
+        ),
         refused(
             "kid in another letter case",
             |draft| {
@@ -32,10 +53,30 @@ pub(super) fn cases() -> Vec<Case> {
             "token-kid",
             "kid",
         ),
-        refused("claims tampered with", |draft| draft["mangle"] = json!("tampered"), "token-signature", "signature"),
-        refused("signature cut off", |draft| draft["mangle"] = json!("cut"), "token-format", "signature"),
-        refused("no signature part at all", |draft| draft["mangle"] = json!("two parts"), "token-format", "part"),
-        refused("an opaque access token", |draft| draft["mangle"] = json!("opaque"), "token-format", "not"),
+        refused(
+            "claims tampered with",
+            |draft| draft["mangle"] = json!("tampered"),
+            "token-signature",
+            "signature",
+        ),
+        refused(
+            "signature cut off",
+            |draft| draft["mangle"] = json!("cut"),
+            "token-format",
+            "signature",
+        ),
+        refused(
+            "no signature part at all",
+            |draft| draft["mangle"] = json!("two parts"),
+            "token-format",
+            "part",
+        ),
+        refused(
+            "an opaque access token",
+            |draft| draft["mangle"] = json!("opaque"),
+            "token-format",
+            "not",
+        ),
         refused("unsigned (alg none)", |draft| draft["alg"] = json!("none"), "token-alg", "none"),
         refused(
             "alg HS256 with the public key as secret",
@@ -46,7 +87,13 @@ pub(super) fn cases() -> Vec<Case> {
             "token-alg",
             "HS256",
         ),
-        stricter("alg PS256", |draft| draft["alg"] = json!("PS256"), "token-alg", "PS256", RECORDED),
+        stricter(
+            "alg PS256",
+            |draft| draft["alg"] = json!("PS256"),
+            "token-alg",
+            "PS256",
+            RECORDED,
+        ),
         refused("expired", |draft| shift(draft, -7200), "token-time", "expired"),
         refused("not valid yet", |draft| shift(draft, 3600), "token-time", "not valid yet"),
         refused(

@@ -27,8 +27,14 @@ impl Aws {
 
 impl Aws {
     /// Somebody else's write, where it is due before one of this object.
-    async fn let_intrude<T>(&self, bucket: &str, key: &str, request: &S3Request<T>) -> S3Result<()> {
-        let is_due = |intruder: &mut Intruder| intruder.before.as_ref().is_none_or(|before| before == key);
+    async fn let_intrude<T>(
+        &self,
+        bucket: &str,
+        key: &str,
+        request: &S3Request<T>,
+    ) -> S3Result<()> {
+        let is_due =
+            |intruder: &mut Intruder| intruder.before.as_ref().is_none_or(|before| before == key);
         let intruder = self.state(bucket)?.intruder.take_if(is_due);
         if let Some(Intruder { bucket, key, bytes, .. }) = intruder {
             let input = PutObjectInput::builder()
@@ -65,7 +71,10 @@ fn not_set(code: &'static str) -> S3Error {
 
 #[async_trait::async_trait]
 impl S3 for Aws {
-    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+    async fn create_bucket(
+        &self,
+        request: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
         let name = request.input.bucket.clone();
         let location = request
             .input
@@ -81,23 +90,34 @@ impl S3 for Aws {
         Ok(response)
     }
 
-    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+    async fn head_bucket(
+        &self,
+        request: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
         self.objects.head_bucket(request).await
     }
 
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+    async fn get_object(
+        &self,
+        request: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
         drop(self.state(&request.input.bucket)?);
         self.objects.get_object(request).await
     }
 
-    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        request: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         self.let_intrude(&request.input.bucket, &request.input.key, &request).await?;
         {
             let mut state = self.state(&request.input.bucket)?;
             let object = (request.input.bucket.clone(), request.input.key.clone());
             match &request.input.acl {
                 Some(_) if !state.acls => return Err(not_set("AccessControlListNotSupported")),
-                Some(acl) if acl.as_str() == ObjectCannedACL::PUBLIC_READ => state.readable.insert(object),
+                Some(acl) if acl.as_str() == ObjectCannedACL::PUBLIC_READ => {
+                    state.readable.insert(object)
+                }
                 // A new object has no more than its owner's.
                 _ => state.readable.remove(&object),
             };
@@ -105,7 +125,10 @@ impl S3 for Aws {
         self.objects.put_object(request).await
     }
 
-    async fn get_object_acl(&self, request: S3Request<GetObjectAclInput>) -> S3Result<S3Response<GetObjectAclOutput>> {
+    async fn get_object_acl(
+        &self,
+        request: S3Request<GetObjectAclInput>,
+    ) -> S3Result<S3Response<GetObjectAclOutput>> {
         let state = self.state(&request.input.bucket)?;
         if !state.root.join(&request.input.bucket).join(&request.input.key).is_file() {
             return Err(s3_error!(NoSuchKey, "The specified key does not exist."));
@@ -121,7 +144,10 @@ impl S3 for Aws {
         let grant = Grant { grantee: Some(everybody), permission: Some(read) };
         let is_readable = state.readable.contains(&(request.input.bucket, request.input.key));
         let grants = if is_readable { vec![grant] } else { Vec::new() };
-        Ok(S3Response::new(GetObjectAclOutput { grants: Some(grants), ..GetObjectAclOutput::default() }))
+        Ok(S3Response::new(GetObjectAclOutput {
+            grants: Some(grants),
+            ..GetObjectAclOutput::default()
+        }))
     }
 
     async fn get_bucket_policy(
@@ -129,7 +155,11 @@ impl S3 for Aws {
         request: S3Request<GetBucketPolicyInput>,
     ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
         let state = self.state(&request.input.bucket)?;
-        let policy = state.policies.get(&request.input.bucket).cloned().ok_or_else(|| not_set("NoSuchBucketPolicy"))?;
+        let policy = state
+            .policies
+            .get(&request.input.bucket)
+            .cloned()
+            .ok_or_else(|| not_set("NoSuchBucketPolicy"))?;
         Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy) }))
     }
 
@@ -138,8 +168,15 @@ impl S3 for Aws {
         request: S3Request<PutBucketPolicyInput>,
     ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
         let mut state = self.state(&request.input.bucket)?;
-        if state.blocks.get(&request.input.bucket).is_some_and(|block| block.block_public_policy == Some(true)) {
-            return Err(s3_error!(AccessDenied, "public policies are blocked by the BlockPublicPolicy setting"));
+        if state
+            .blocks
+            .get(&request.input.bucket)
+            .is_some_and(|block| block.block_public_policy == Some(true))
+        {
+            return Err(s3_error!(
+                AccessDenied,
+                "public policies are blocked by the BlockPublicPolicy setting"
+            ));
         }
         let policy = state.overwritten.take().unwrap_or(request.input.policy);
         state.policies.insert(request.input.bucket, policy);
@@ -153,7 +190,9 @@ impl S3 for Aws {
         let state = self.state(&request.input.bucket)?;
         let block = state.blocks.get(&request.input.bucket).cloned();
         let block = block.ok_or_else(|| not_set("NoSuchPublicAccessBlockConfiguration"))?;
-        Ok(S3Response::new(GetPublicAccessBlockOutput { public_access_block_configuration: Some(block) }))
+        Ok(S3Response::new(GetPublicAccessBlockOutput {
+            public_access_block_configuration: Some(block),
+        }))
     }
 
     async fn put_public_access_block(
@@ -184,7 +223,10 @@ impl S3 for Aws {
         Ok(S3Response::new(PutBucketOwnershipControlsOutput::default()))
     }
 
-    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
         self.let_intrude(&request.input.bucket, &request.input.key, &request).await?;
         if let Some(wanted) = &request.input.if_match {
             let input = HeadObjectInput::builder()
@@ -192,7 +234,8 @@ impl S3 for Aws {
                 .key(request.input.key.clone())
                 .build()
                 .unwrap();
-            let there = self.objects.head_object(by_somebody_else(input, &request)).await?.output.e_tag;
+            let there =
+                self.objects.head_object(by_somebody_else(input, &request)).await?.output.e_tag;
             let wanted = wanted.as_etag().map(|etag| etag.value().to_owned());
             if there.map(|etag| etag.value().to_owned()) != wanted {
                 return Err(s3_error!(PreconditionFailed));
@@ -208,8 +251,12 @@ impl S3 for Aws {
         self.objects.list_objects_v2(request).await
     }
 
-    async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
-        let input = ListObjectsV2Input::builder().bucket(request.input.bucket.clone()).build().unwrap();
+    async fn delete_bucket(
+        &self,
+        request: S3Request<DeleteBucketInput>,
+    ) -> S3Result<S3Response<DeleteBucketOutput>> {
+        let input =
+            ListObjectsV2Input::builder().bucket(request.input.bucket.clone()).build().unwrap();
         let listed = self.objects.list_objects_v2(by_somebody_else(input, &request)).await?.output;
         if listed.contents.is_some_and(|contents| !contents.is_empty()) {
             return Err(s3_error!(BucketNotEmpty));
@@ -231,7 +278,11 @@ impl S3 for Aws {
         request: S3Request<GetBucketTaggingInput>,
     ) -> S3Result<S3Response<GetBucketTaggingOutput>> {
         let state = self.state(&request.input.bucket)?;
-        let tags = state.tags.get(&request.input.bucket).cloned().ok_or_else(|| not_set("NoSuchTagSet"))?;
+        let tags = state
+            .tags
+            .get(&request.input.bucket)
+            .cloned()
+            .ok_or_else(|| not_set("NoSuchTagSet"))?;
         Ok(S3Response::new(GetBucketTaggingOutput { tag_set: tags }))
     }
 

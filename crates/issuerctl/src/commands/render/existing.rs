@@ -1,6 +1,6 @@
 //! What is there already, for `import` blocks.
 
-use issuer_aws::{Documents, Iam};
+use issuer_iam::{Documents, Iam};
 use issuer_manifest::StoreSpec;
 use issuer_publish::{Change, Plan, Site, Store};
 use issuer_render::{Existing, Rendering};
@@ -22,7 +22,8 @@ pub(super) async fn add_site(
     let (Store::S3(s3), Some(StoreSpec::S3(spec))) = (store, &document.issuer.spec.store) else {
         return Ok(issuer_publish::plan(store, site, &options).await?);
     };
-    let (plan, bucket) = tokio::join!(issuer_publish::plan(store, site, &options), s3.find_bucket());
+    let (plan, bucket) =
+        tokio::join!(issuer_publish::plan(store, site, &options), s3.find_bucket());
     let (plan, bucket) = (plan?, bucket?);
     if let Some(bucket) = bucket {
         let location = spec.location();
@@ -42,7 +43,11 @@ pub(super) async fn add_site(
 ///
 /// # Errors
 /// Whatever cannot be read.
-pub(super) async fn add_iam(existing: &mut Existing, iam: &Iam, rendering: &Rendering) -> Result<(), Failure> {
+pub(super) async fn add_iam(
+    existing: &mut Existing,
+    iam: &Iam,
+    rendering: &Rendering,
+) -> Result<(), Failure> {
     if rendering.provider.is_some() {
         existing.providers.extend(iam.provider(&rendering.issuer).await?);
     }

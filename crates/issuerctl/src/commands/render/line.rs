@@ -9,7 +9,8 @@ use crate::cli::KubeArgs;
 use crate::manifest::Document;
 use crate::sources::Source;
 
-/// `issuerctl publish …` for the keys of the file, once for each cluster that they come from: keys are merged.
+/// `issuerctl publish …` for the keys of the file, once for each cluster that they come from: keys
+/// are merged.
 pub(super) fn publish(document: &Document, s3: &S3Store, url: &IssuerUrl, region: &str) -> String {
     let sources = document.sources(&KubeArgs { kubeconfig: None, context: None });
     let mut files: Vec<String> = Vec::new();
@@ -19,12 +20,18 @@ pub(super) fn publish(document: &Document, s3: &S3Store, url: &IssuerUrl, region
             Source::Key(path) => files.extend(["--key".to_owned(), path.display().to_string()]),
             Source::Jwks(path) => files.extend(["--jwks".to_owned(), path.display().to_string()]),
             Source::Secret { cluster, namespace, connection } => {
-                let given =
-                    ["--cluster".to_owned(), cluster.to_string(), "--namespace".to_owned(), namespace.to_string()];
+                let given = [
+                    "--cluster".to_owned(),
+                    cluster.to_string(),
+                    "--namespace".to_owned(),
+                    namespace.to_string(),
+                ];
                 clusters.push(given.into_iter().chain(reached(&connection)).collect());
             }
             Source::ApiServer(connection) => {
-                clusters.push(std::iter::once("--apiserver".to_owned()).chain(reached(&connection)).collect());
+                clusters.push(
+                    std::iter::once("--apiserver".to_owned()).chain(reached(&connection)).collect(),
+                );
             }
         }
     }
@@ -34,8 +41,13 @@ pub(super) fn publish(document: &Document, s3: &S3Store, url: &IssuerUrl, region
     }
     let lines = clusters.into_iter().enumerate().map(|(number, cluster)| {
         let files = if number == 0 { std::mem::take(&mut files) } else { Vec::new() };
-        let words = ["issuerctl".to_owned(), "publish".to_owned()].into_iter().chain(files).chain(cluster);
-        words.chain(place.iter().cloned()).map(|word| for_a_shell(&word)).collect::<Vec<_>>().join(" ")
+        let words =
+            ["issuerctl".to_owned(), "publish".to_owned()].into_iter().chain(files).chain(cluster);
+        words
+            .chain(place.iter().cloned())
+            .map(|word| for_a_shell(&word))
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     lines.collect::<Vec<_>>().join(" && ")
 }
@@ -67,7 +79,8 @@ fn place(document: &Document, s3: &S3Store, url: &IssuerUrl, region: &str) -> Ve
 }
 
 fn reached(connection: &Connection) -> impl Iterator<Item = String> {
-    let kubeconfig = connection.kubeconfig.iter().map(|path| format!("--kubeconfig={}", path.display()));
+    let kubeconfig =
+        connection.kubeconfig.iter().map(|path| format!("--kubeconfig={}", path.display()));
     let context = connection.context.iter().map(|context| format!("--context={context}"));
     kubeconfig.chain(context).collect::<Vec<_>>().into_iter()
 }
@@ -93,17 +106,21 @@ mod tests {
     fn keys_of_two_clusters_are_two_lines_and_odd_names_stay_one_word() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("issuer.yaml");
-        let text = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: prod}\nspec:\n  issuer: https://oidc.example.com\n  \
-            keys: [{file: \"it's.pub\"}, {cluster: {name: prod}}, {apiserver: {context: a b}}]\n  shape: kubernetes\n  \
-            store: {s3: {bucket: my-oidc, access: none, maxAge: 60}}\n";
+        let text = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: \
+                    prod}\nspec:\n  issuer: https://oidc.example.com\n  keys: \
+                    [{file: \"it's.pub\"}, {cluster: {name: prod}}, {apiserver: {context: a \
+                    b}}]\n  shape: kubernetes\n  store: {s3: {bucket: my-oidc, access: none, \
+                    maxAge: 60}}\n";
         std::fs::write(&file, text).unwrap();
         let documents = crate::manifest::read(&FileArgs { file: vec![file] }).unwrap();
         let Some(StoreSpec::S3(s3)) = &documents[0].issuer.spec.store else { panic!() };
         let url = IssuerUrl::parse("https://oidc.example.com", Ports::Refuse).unwrap();
         let line = publish(&documents[0], s3, &url, "us-west-2");
         let folder = folder.path().display();
-        let place = "--to=s3://my-oidc --region=us-west-2 --issuer=https://oidc.example.com --access=none --max-age=60 --shape=kubernetes";
-        let (one, other) = ("--cluster prod --namespace eksa-system", "--apiserver '--context=a b'");
+        let place = "--to=s3://my-oidc --region=us-west-2 --issuer=https://oidc.example.com \
+                     --access=none --max-age=60 --shape=kubernetes";
+        let (one, other) =
+            ("--cluster prod --namespace eksa-system", "--apiserver '--context=a b'");
         let expected = format!(
             r"issuerctl publish --key '{folder}/it'\''s.pub' {one} {place} && issuerctl publish {other} {place}"
         );

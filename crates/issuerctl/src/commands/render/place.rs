@@ -1,7 +1,7 @@
 //! An issuer of the file as a value that can be rendered.
 
-use issuer_aws::{AccountId, Thumbprint};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
+use issuer_iam::{AccountId, Thumbprint};
 use issuer_manifest::StoreSpec;
 use issuer_publish::{Plan, S3Options, Site};
 use issuer_render::{RenderedDocuments, RenderedSite, Rendering};
@@ -26,9 +26,12 @@ impl<'a> Place<'a> {
         if let Some(url) = &document.issuer.spec.issuer {
             return Ok(Self { document, url: url.clone() });
         }
-        let Some(StoreSpec::S3(s3)) = &document.issuer.spec.store else { return Err(no_region(document)) };
+        let Some(StoreSpec::S3(s3)) = &document.issuer.spec.store else {
+            return Err(no_region(document));
+        };
         // That of a compatible store does not name the region.
-        let region = region.or(s3.endpoint_url.as_ref().map(|_| "")).ok_or_else(|| no_region(document))?;
+        let region =
+            region.or(s3.endpoint_url.as_ref().map(|_| "")).ok_or_else(|| no_region(document))?;
         let url = s3.location().issuer_url(region, s3.endpoint_url.as_deref(), s3.path_style)?;
         Ok(Self { document, url: IssuerUrl::parse(&url, Ports::Refuse)? })
     }
@@ -43,10 +46,15 @@ impl<'a> Place<'a> {
     /// # Errors
     /// A document whose store is none in S3.
     pub(super) fn site(&self, plan: Option<Plan>, region: String) -> Result<RenderedSite, Failure> {
-        let Some(StoreSpec::S3(s3)) = &self.document.issuer.spec.store else { return Err(no_region(self.document)) };
+        let Some(StoreSpec::S3(s3)) = &self.document.issuer.spec.store else {
+            return Err(no_region(self.document));
+        };
         let documents = plan.map(|plan| {
             let [keys, discovery] = plan.documents();
-            RenderedDocuments { keys_json: keys.bytes.clone(), discovery_json: discovery.bytes.clone() }
+            RenderedDocuments {
+                keys_json: keys.bytes.clone(),
+                discovery_json: discovery.bytes.clone(),
+            }
         });
         Ok(RenderedSite {
             location: s3.location(),
@@ -54,7 +62,8 @@ impl<'a> Place<'a> {
             region,
             create_bucket: s3.create_bucket,
             access: s3.access,
-            cache_control: S3Options { max_age_secs: s3.max_age, ..S3Options::default() }.cache_control(),
+            cache_control: S3Options { max_age_secs: s3.max_age, ..S3Options::default() }
+                .cache_control(),
             documents,
         })
     }
@@ -84,6 +93,11 @@ impl<'a> Place<'a> {
 /// Without a region there is no issuer of a bucket, and no bucket.
 pub(super) fn no_region(document: &Document) -> Failure {
     let name = document.issuer.name();
-    Failure::new(Exit::BadInput, format!("the issuer {name}: neither the file nor --region says the bucket's region"))
-        .hint(Some("with --account AWS is not asked: add spec.store.s3.region to the file, or give --region"))
+    Failure::new(
+        Exit::BadInput,
+        format!("the issuer {name}: neither the file nor --region says the bucket's region"),
+    )
+    .hint(Some(
+        "with --account AWS is not asked: add spec.store.s3.region to the file, or give --region",
+    ))
 }

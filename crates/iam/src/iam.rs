@@ -1,0 +1,166 @@
+//! The calls to IAM and STS; everything else here is a plain function on values.
+
+mod providers;
+mod roles;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_iam::types::Tag;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use issuer_discovery::Partition;
+use issuer_session::SessionOptions;
+
+use crate::{AccountId, Error, Tags};
+
+/// How often a plan that somebody overtook is made anew.
+const TRIES: usize = 5;
+
+/// An account's IAM.
+#[derive(Debug, Clone)]
+pub struct Iam {
+    client: aws_sdk_iam::Client,
+    account: AccountId,
+    partition: Partition,
+}
+
+impl Iam {
+    /// Finds credentials by the SDK's default chain, and asks STS whose they are.
+    ///
+    /// # Errors
+    /// [`Error::Session`], [`Error::Credentials`], [`Error::Call`].
+    pub async fn connect(options: &SessionOptions) -> Result<Self, Error> {
+        let config = issuer_session::load(options).await?;
+        // IAM is one for a whole partition; without any region it is that of most accounts.
+        let config = match config.region() {
+            Some(_) => config,
+            None => config.into_builder().region(Region::new("us-east-1")).build(),
+        };
+        let (account, partition) = identity(&config).await?;
+        Ok(Self { client: aws_sdk_iam::Client::new(&config), account, partition })
+    }
+
+    /// IAM on a client that is there already.
+    pub fn with_client(
+        client: aws_sdk_iam::Client,
+        account: AccountId,
+        partition: Partition,
+    ) -> Self {
+        Self { client, account, partition }
+    }
+
+    /// The account of the credentials.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// The partition of the credentials.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+}
+
+/// `sts:GetCallerIdentity` is allowed to everybody.
+async fn identity(config: &SdkConfig) -> Result<(AccountId, Partition), Error> {
+    const ACTION: &str = "sts:GetCallerIdentity";
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let identity = answer.map_err(|error| failed(ACTION, "*", &error))?;
+    let arn = identity.arn().unwrap_or_default();
+    let strange = || Error::Call {
+        action: ACTION,
+        resource: "*".to_owned(),
+        message: format!("it answers the ARN {arn:?}"),
+    };
+    let partition = arn.split(':').nth(1).and_then(Partition::named).ok_or_else(strange)?;
+    let account = identity.account().unwrap_or_default().parse().map_err(|_| strange())?;
+    Ok((account, partition))
+}
+
+/// What a failed call means.
+fn failed<E>(action: &'static str, resource: &str, error: &SdkError<E, Response>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let (code, message, resource) =
+        (issuer_session::code(error), issuer_session::message(error), resource.to_owned());
+    match code.as_deref() {
+        code if issuer_session::is_about_credentials(code, &message) => {
+            Error::Credentials { message }
+        }
+        code if matches!(code, Some("AccessDenied" | "AccessDeniedException"))
+            || (code.is_none() && status == Some(403)) =>
+        {
+            let (refused, on) = refused(&message);
+            let (action, resource) =
+                (refused.unwrap_or(action).to_owned(), on.map_or(resource, str::to_owned));
+            Error::Denied { action, resource, message }
+        }
+        // What IAM says where two writers meet.
+        Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification") => {
+            Error::Changed { resource, message }
+        }
+        Some("MalformedPolicyDocument" | "InvalidInput" | "ValidationError") => {
+            Error::Malformed { action, resource, message }
+        }
+        Some("DeleteConflict") => Error::InUse { resource, message },
+        _ => Error::Call { action, resource, message },
+    }
+}
+
+/// What IAM says was refused, which may be another action than the call's own, such as the tagging
+/// of what is made.
+fn refused(message: &str) -> (Option<&str>, Option<&str>) {
+    let word_behind = |before: &str| {
+        message.split_once(before).and_then(|(_, rest)| rest.split_whitespace().next())
+    };
+    let resource = word_behind("on resource: ").filter(|resource| resource.starts_with("arn:"));
+    (word_behind("not authorized to perform: "), resource)
+}
+
+/// Longer each time: IAM takes seconds to show everywhere what was just made.
+async fn pause(tries: usize) {
+    let nanos =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    tokio::time::sleep(
+        Duration::from_millis(250 << tries.min(5)) + Duration::from_millis(u64::from(nanos % 500)),
+    )
+    .await;
+}
+
+fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    issuer_session::code(error).as_deref() == Some("NoSuchEntity")
+}
+
+/// What is gone already need not go.
+fn gone<E>(
+    answer: Result<(), SdkError<E, Response>>,
+    action: &'static str,
+    arn: &str,
+) -> Result<(), Error>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match answer {
+        Err(error) if !is_missing(&error) => Err(failed(action, arn, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn from_iam(tags: &[Tag]) -> Tags {
+    tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
+}
+
+/// As the API wants them.
+fn to_iam(tags: &Tags) -> Result<Vec<Tag>, Error> {
+    let tag = |(key, value): (&String, &String)| {
+        let built = Tag::builder().key(key).value(value).build();
+        built.map_err(|_| Error::Tag {
+            text: format!("{key}={value}"),
+            reason: "key or value is missing",
+        })
+    };
+    tags.iter().map(tag).collect()
+}

@@ -1,0 +1,162 @@
+//! OIDC providers (IAM API, `…OpenIDConnectProvider`).
+
+use issuer_discovery::IssuerUrl;
+
+use super::{Iam, TRIES, failed, from_iam, gone, is_missing, pause, to_iam};
+use crate::{Error, Found, Provider, ProviderArn, ProviderPlan, ProviderSpec, ProviderStep};
+
+impl Iam {
+    /// The provider of an issuer, and the account's others. The list has ARNs alone, and `Get…`
+    /// returns the URL without its scheme, so it is the ARN that finds it.
+    ///
+    /// # Errors
+    /// [`Error::Port`]; a denied or failed call.
+    pub async fn find_provider(&self, issuer: &IssuerUrl) -> Result<Found, Error> {
+        let arn = ProviderArn::new(self.partition, &self.account, issuer)?.as_str().to_owned();
+        let (provider, others) = tokio::join!(self.get_provider(&arn), self.list_providers());
+        let others = others?.into_iter().filter(|other| *other != arn).collect();
+        Ok(Found { provider: provider?, others, arn })
+    }
+
+    /// Reads what is there and compares.
+    ///
+    /// # Errors
+    /// Those of [`Iam::find_provider`] and [`ProviderPlan::new`].
+    pub async fn plan_provider(&self, spec: &ProviderSpec) -> Result<ProviderPlan, Error> {
+        ProviderPlan::new(spec, &self.find_provider(&spec.issuer).await?)
+    }
+
+    /// Executes a plan; where somebody else was faster, it is planned anew, and `replanned` sees
+    /// that plan. Gives the last one.
+    ///
+    /// # Errors
+    /// Those of [`Iam::plan_provider`]; a denied or failed call.
+    pub async fn apply_provider(
+        &self,
+        spec: &ProviderSpec,
+        mut plan: ProviderPlan,
+        mut replanned: impl FnMut(&ProviderPlan),
+    ) -> Result<ProviderPlan, Error> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut done = 0;
+            match self.execute_provider(&plan, &mut done).await {
+                Ok(()) => return Ok(plan),
+                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
+                Err(error) => return Err(error),
+            }
+            let interrupted = plan.interrupted || done > 0;
+            plan = ProviderPlan { interrupted, ..self.plan_provider(spec).await? };
+            replanned(&plan);
+        }
+    }
+
+    /// The provider of an issuer, the account's others left alone.
+    ///
+    /// # Errors
+    /// [`Error::Port`]; a denied or failed call.
+    pub async fn provider(&self, issuer: &IssuerUrl) -> Result<Option<Provider>, Error> {
+        self.get_provider(ProviderArn::new(self.partition, &self.account, issuer)?.as_str()).await
+    }
+
+    /// Deletes a provider that was found; one that is gone meanwhile is no failure. It needs
+    /// `force` where issuerctl did not make it.
+    ///
+    /// # Errors
+    /// [`Error::Adopted`]; a denied or failed call.
+    pub async fn delete_provider(&self, provider: &Provider, force: bool) -> Result<(), Error> {
+        provider.may_be_deleted(force)?;
+        let request = self
+            .client
+            .delete_open_id_connect_provider()
+            .open_id_connect_provider_arn(&provider.arn);
+        gone(request.send().await.map(drop), "iam:DeleteOpenIDConnectProvider", &provider.arn)
+    }
+
+    async fn get_provider(&self, arn: &str) -> Result<Option<Provider>, Error> {
+        let answer = self
+            .client
+            .get_open_id_connect_provider()
+            .open_id_connect_provider_arn(arn)
+            .send()
+            .await;
+        match answer {
+            Ok(provider) => Ok(Some(Provider {
+                arn: arn.to_owned(),
+                audiences: provider.client_id_list().to_vec(),
+                thumbprints: provider.thumbprint_list().to_vec(),
+                tags: from_iam(provider.tags()),
+            })),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(failed("iam:GetOpenIDConnectProvider", arn, &error)),
+        }
+    }
+
+    async fn list_providers(&self) -> Result<Vec<String>, Error> {
+        let answer = self.client.list_open_id_connect_providers().send().await;
+        let list = answer.map_err(|error| failed("iam:ListOpenIDConnectProviders", "*", &error))?;
+        Ok(list
+            .open_id_connect_provider_list()
+            .iter()
+            .filter_map(|entry| entry.arn().map(str::to_owned))
+            .collect())
+    }
+
+    async fn execute_provider(&self, plan: &ProviderPlan, done: &mut usize) -> Result<(), Error> {
+        for step in &plan.steps {
+            self.execute_provider_step(&plan.arn, step).await?;
+            *done += 1;
+        }
+        Ok(())
+    }
+
+    async fn execute_provider_step(&self, arn: &str, step: &ProviderStep) -> Result<(), Error> {
+        let client = &self.client;
+        match step {
+            ProviderStep::Create { url, audiences, thumbprints, tags } => {
+                let request = client
+                    .create_open_id_connect_provider()
+                    .url(url)
+                    .set_client_id_list(Some(audiences.clone()))
+                    .set_thumbprint_list((!thumbprints.is_empty()).then(|| thumbprints.clone()))
+                    .set_tags(Some(to_iam(tags)?));
+                request
+                    .send()
+                    .await
+                    .map_err(|error| failed("iam:CreateOpenIDConnectProvider", arn, &error))?;
+            }
+            ProviderStep::AddAudience(audience) => {
+                let request =
+                    client.add_client_id_to_open_id_connect_provider().client_id(audience);
+                let answer = request.open_id_connect_provider_arn(arn).send().await;
+                answer.map_err(|error| {
+                    failed("iam:AddClientIDToOpenIDConnectProvider", arn, &error)
+                })?;
+            }
+            ProviderStep::RemoveAudience(audience) => {
+                let request =
+                    client.remove_client_id_from_open_id_connect_provider().client_id(audience);
+                let answer = request.open_id_connect_provider_arn(arn).send().await;
+                answer.map_err(|error| {
+                    failed("iam:RemoveClientIDFromOpenIDConnectProvider", arn, &error)
+                })?;
+            }
+            ProviderStep::SetThumbprints { to: list, .. } => {
+                let request = client
+                    .update_open_id_connect_provider_thumbprint()
+                    .set_thumbprint_list(Some(list.clone()));
+                let answer = request.open_id_connect_provider_arn(arn).send().await;
+                answer.map_err(|error| {
+                    failed("iam:UpdateOpenIDConnectProviderThumbprint", arn, &error)
+                })?;
+            }
+            ProviderStep::Tag { to, .. } => {
+                let request = client.tag_open_id_connect_provider().set_tags(Some(to_iam(to)?));
+                let answer = request.open_id_connect_provider_arn(arn).send().await;
+                answer.map_err(|error| failed("iam:TagOpenIDConnectProvider", arn, &error))?;
+            }
+        }
+        Ok(())
+    }
+}

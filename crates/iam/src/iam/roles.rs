@@ -1,0 +1,530 @@
+//! Roles and policies (IAM API).
+
+use std::collections::BTreeSet;
+
+use aws_sdk_iam::types::PolicyVersion;
+use issuer_discovery::IssuerUrl;
+use serde_json::Value;
+
+use super::{Iam, TRIES, failed, from_iam, gone, is_missing, pause, to_iam};
+use crate::names::iam_arn;
+use crate::tags::CREATED;
+use crate::{
+    Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec,
+    RoleStep, Tags, TrustPolicy, trust,
+};
+
+/// Versions that a policy has room for.
+const VERSIONS: usize = 5;
+
+/// How the trust policy is worked out from the one that is there just before it is written.
+type Rewrite<'a> = &'a dyn Fn(TrustPolicy) -> Result<TrustPolicy, Error>;
+
+/// How far a plan was executed.
+#[derive(Default)]
+struct Outcome {
+    done: usize,
+    /// Policies that others use.
+    stayed: Vec<String>,
+}
+
+impl Iam {
+    /// The role, what is attached to it, and the account's policies of these names.
+    ///
+    /// # Errors
+    /// A denied or failed call; a document that is no policy.
+    pub async fn find_role(
+        &self,
+        name: &RoleName,
+        policies: &Documents,
+    ) -> Result<RoleFound, Error> {
+        let (role, attached, inline) =
+            tokio::join!(self.get_role(name), self.list_attached(name), self.list_inline(name));
+        let mut found = RoleFound { role: role?, ..RoleFound::default() };
+        if let Some(role) = &mut found.role {
+            role.attached = attached?;
+            role.inline = inline?;
+        }
+        let mut names: BTreeSet<String> = policies.keys().cloned().collect();
+        names.extend(found.role.iter().flat_map(Role::made_policies).map(str::to_owned));
+        for policy in names {
+            if let Some(there) = self.get_policy(&self.policy_arn(&policy), name).await? {
+                found.managed.insert(policy, there);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names of the roles whose trust policy has our statement for this issuer. One call has up to
+    /// a thousand roles.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn roles_of(&self, issuer: &IssuerUrl) -> Result<Vec<RoleName>, Error> {
+        let sid = format!("\"{}\"", trust::sid(issuer));
+        let pages = self.client.list_roles().max_items(1000).into_paginator();
+        let roles = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+        let roles = roles.map_err(|error| failed("iam:ListRoles", "*", &error))?;
+        let trusting = roles.into_iter().filter(|role| {
+            role.assume_role_policy_document
+                .as_deref()
+                .is_some_and(|text| decoded(text).contains(&sid))
+        });
+        trusting.map(|role| role.role_name.parse()).collect()
+    }
+
+    /// Reads the role and compares.
+    ///
+    /// # Errors
+    /// Those of [`Iam::find_role`] and [`RolePlan::new`].
+    pub async fn plan_role(&self, spec: &RoleSpec) -> Result<RolePlan, Error> {
+        let none = Documents::new();
+        RolePlan::new(
+            spec,
+            &self.find_role(&spec.name, spec.managed.as_ref().unwrap_or(&none)).await?,
+        )
+    }
+
+    /// Executes a plan; where somebody else was faster, it is planned anew, and `replanned` sees
+    /// that plan. Gives the last one.
+    ///
+    /// # Errors
+    /// Those of [`Iam::plan_role`]; a denied or failed call.
+    pub async fn apply_role(
+        &self,
+        spec: &RoleSpec,
+        mut plan: RolePlan,
+        mut replanned: impl FnMut(&RolePlan),
+    ) -> Result<RolePlan, Error> {
+        let rewrite = |there: TrustPolicy| there.with(&spec.trust);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut outcome = Outcome::default();
+            match self.execute_role(&spec.name, &plan.steps, &rewrite, &mut outcome).await {
+                Ok(()) => return Ok(RolePlan { stayed: outcome.stayed, ..plan }),
+                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
+                Err(error) => return Err(error),
+            }
+            let interrupted = plan.interrupted || outcome.done > 0;
+            plan = RolePlan { interrupted, ..self.plan_role(spec).await? };
+            replanned(&plan);
+        }
+    }
+
+    /// The ARN of a role that a file of this name asked for in the name of this issuer.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn role_from_file(
+        &self,
+        name: &RoleName,
+        issuer: &IssuerUrl,
+        file: &str,
+    ) -> Result<Option<String>, Error> {
+        let role = self.get_role(name).await?;
+        Ok(role.filter(|role| role.is_from_file(issuer, file)).map(|role| role.arn))
+    }
+
+    /// Reads the role and the account's policies of these names, and what there is to take away for
+    /// one issuer or for all; see [`RoleDeletion`].
+    ///
+    /// # Errors
+    /// Those of [`Iam::find_role`].
+    pub async fn plan_role_deletion(
+        &self,
+        name: &RoleName,
+        issuer: Option<&IssuerUrl>,
+        policies: &Documents,
+    ) -> Result<RoleDeletion, Error> {
+        Ok(RoleDeletion::new(&self.find_role(name, policies).await?, issuer))
+    }
+
+    /// Executes a deletion. What is taken away does not come back, so it is planned once more just
+    /// before, and again where somebody else was faster; `replanned` sees a plan that is another
+    /// one. Gives the last one.
+    ///
+    /// # Errors
+    /// Those of [`Iam::plan_role_deletion`]; a denied or failed call.
+    pub async fn delete_role(
+        &self,
+        name: &RoleName,
+        issuer: Option<&IssuerUrl>,
+        policies: &Documents,
+        mut deletion: RoleDeletion,
+        mut replanned: impl FnMut(&RoleDeletion),
+    ) -> Result<RoleDeletion, Error> {
+        let (mut tries, mut interrupted) = (0, false);
+        loop {
+            let now = self.plan_role_deletion(name, issuer, policies).await?;
+            if now != deletion {
+                replanned(&now);
+            }
+            deletion = now;
+            tries += 1;
+            let mut outcome = Outcome::default();
+            let rewrite = |there: TrustPolicy| Ok(there.without(&deletion.sids));
+            let ended = self.execute_role(name, &deletion.steps, &rewrite, &mut outcome).await;
+            interrupted |= outcome.done > 0 && ended.is_err();
+            match ended {
+                Ok(()) => {
+                    return Ok(RoleDeletion { interrupted, stayed: outcome.stayed, ..deletion });
+                }
+                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn get_role(&self, name: &RoleName) -> Result<Option<Role>, Error> {
+        let answer = match self.client.get_role().role_name(name.as_str()).send().await {
+            Ok(answer) => answer,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(failed("iam:GetRole", &self.role_arn(name), &error)),
+        };
+        let Some(role) = answer.role else { return Ok(None) };
+        let trust = decoded(role.assume_role_policy_document.as_deref().unwrap_or_default());
+        Ok(Some(Role {
+            name: name.clone(),
+            arn: role.arn,
+            path: role.path,
+            trust: TrustPolicy::parse(&trust)?,
+            max_session_secs: role
+                .max_session_duration
+                .and_then(|secs| u32::try_from(secs).ok())
+                .unwrap_or(3600),
+            boundary: role
+                .permissions_boundary
+                .and_then(|boundary| boundary.permissions_boundary_arn),
+            tags: from_iam(role.tags.as_deref().unwrap_or_default()),
+            attached: Vec::new(),
+            inline: Documents::new(),
+        }))
+    }
+
+    async fn list_attached(&self, name: &RoleName) -> Result<Vec<String>, Error> {
+        let pages =
+            self.client.list_attached_role_policies().role_name(name.as_str()).into_paginator();
+        match pages.items().send().collect::<Result<Vec<_>, _>>().await {
+            Ok(policies) => {
+                Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
+            }
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
+            Err(error) => Err(failed("iam:ListAttachedRolePolicies", &self.role_arn(name), &error)),
+        }
+    }
+
+    async fn list_inline(&self, name: &RoleName) -> Result<Documents, Error> {
+        let pages = self.client.list_role_policies().role_name(name.as_str()).into_paginator();
+        let names = match pages.items().send().collect::<Result<Vec<_>, _>>().await {
+            Ok(names) => names,
+            Err(error) if is_missing(&error) => Vec::new(),
+            Err(error) => return Err(failed("iam:ListRolePolicies", &self.role_arn(name), &error)),
+        };
+        let mut documents = Documents::new();
+        for policy in names {
+            let request =
+                self.client.get_role_policy().role_name(name.as_str()).policy_name(&policy);
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| failed("iam:GetRolePolicy", &self.role_arn(name), &error))?;
+            documents.insert(policy, document(&answer.policy_document)?);
+        }
+        Ok(documents)
+    }
+
+    async fn get_policy(&self, arn: &str, role: &RoleName) -> Result<Option<ManagedPolicy>, Error> {
+        let answer = match self.client.get_policy().policy_arn(arn).send().await {
+            Ok(answer) => answer,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(failed("iam:GetPolicy", arn, &error)),
+        };
+        let Some(policy) = answer.policy else { return Ok(None) };
+        let default = policy.default_version_id.unwrap_or_default();
+        let (version, versions) = tokio::join!(
+            self.client.get_policy_version().policy_arn(arn).version_id(&default).send(),
+            self.list_versions(arn),
+        );
+        let version = version.map_err(|error| failed("iam:GetPolicyVersion", arn, &error))?;
+        let mut versions = versions?;
+        let full = versions.len() >= VERSIONS;
+        versions.retain(|version| !version.is_default_version);
+        versions.sort_by_key(|version| version.create_date.map(|date| date.secs()));
+        let text = version.policy_version.and_then(|version| version.document).unwrap_or_default();
+        Ok(Some(ManagedPolicy {
+            arn: arn.to_owned(),
+            is_ours: from_iam(policy.tags.as_deref().unwrap_or_default())
+                .get(CREATED)
+                .is_some_and(|of| of == role.as_str()),
+            document: document(&text)?,
+            surplus_version: versions
+                .into_iter()
+                .next()
+                .filter(|_| full)
+                .and_then(|version| version.version_id),
+        }))
+    }
+
+    async fn list_versions(&self, arn: &str) -> Result<Vec<PolicyVersion>, Error> {
+        let pages = self.client.list_policy_versions().policy_arn(arn).into_paginator();
+        let versions = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+        versions.map_err(|error| failed("iam:ListPolicyVersions", arn, &error))
+    }
+
+    async fn execute_role(
+        &self,
+        name: &RoleName,
+        steps: &[RoleStep],
+        rewrite: Rewrite<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        for step in steps {
+            match step {
+                RoleStep::DeletePolicy(arn) if !self.delete_policy(arn).await? => {
+                    outcome.stayed.push(arn.clone())
+                }
+                RoleStep::DeletePolicy(_) => {}
+                _ => self.execute_role_step(name, step, rewrite).await?,
+            }
+            outcome.done += 1;
+        }
+        Ok(())
+    }
+
+    async fn execute_role_step(
+        &self,
+        name: &RoleName,
+        step: &RoleStep,
+        rewrite: Rewrite<'_>,
+    ) -> Result<(), Error> {
+        let (client, role) = (&self.client, name.as_str());
+        let arn = self.role_arn(name);
+        match step {
+            RoleStep::Create { trust, tags, path, max_session_secs, boundary } => {
+                let request = client
+                    .create_role()
+                    .role_name(role)
+                    .assume_role_policy_document(trust.to_json())
+                    .set_path(path.as_ref().map(ToString::to_string))
+                    .set_max_session_duration(
+                        max_session_secs.and_then(|secs| i32::try_from(secs).ok()),
+                    )
+                    .set_permissions_boundary(boundary.as_ref().map(ToString::to_string))
+                    .set_tags(Some(to_iam(tags)?));
+                request
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("iam:CreateRole", &arn, &error))
+            }
+            RoleStep::UpdateTrust { .. } => {
+                // IAM has no conditional update, so it is the policy of this moment that is merged
+                // into.
+                let wanted = rewrite(self.trust_now(name).await?)?;
+                let request = client
+                    .update_assume_role_policy()
+                    .role_name(role)
+                    .policy_document(wanted.to_json());
+                request
+                    .send()
+                    .await
+                    .map_err(|error| failed("iam:UpdateAssumeRolePolicy", &arn, &error))?;
+                // Whoever wrote at the same moment has taken something away again.
+                if self.trust_now(name).await?.has_all_of(&wanted) {
+                    Ok(())
+                } else {
+                    Err(Error::Changed {
+                        resource: arn,
+                        message: "its trust policy was overwritten".to_owned(),
+                    })
+                }
+            }
+            RoleStep::SetMaxSession { to, .. } => {
+                let request = client
+                    .update_role()
+                    .role_name(role)
+                    .set_max_session_duration(i32::try_from(*to).ok());
+                request
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("iam:UpdateRole", &arn, &error))
+            }
+            RoleStep::SetBoundary { to, .. } => {
+                let request = client
+                    .put_role_permissions_boundary()
+                    .role_name(role)
+                    .permissions_boundary(to.as_str());
+                request
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("iam:PutRolePermissionsBoundary", &arn, &error))
+            }
+            RoleStep::PutInline { name, to, .. } => {
+                let request = client
+                    .put_role_policy()
+                    .role_name(role)
+                    .policy_name(name)
+                    .policy_document(to.to_string());
+                request
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("iam:PutRolePolicy", &arn, &error))
+            }
+            RoleStep::DeleteInline(policy) => {
+                let answer =
+                    client.delete_role_policy().role_name(role).policy_name(policy).send().await;
+                gone(answer.map(drop), "iam:DeleteRolePolicy", &arn)
+            }
+            RoleStep::CreatePolicy(policy, document) => {
+                let tags = to_iam(&Tags::from([(CREATED.to_owned(), role.to_owned())]))?;
+                let request = client
+                    .create_policy()
+                    .policy_name(policy)
+                    .policy_document(document.to_string())
+                    .set_tags(Some(tags));
+                let arn = self.policy_arn(policy);
+                let Err(error) = request.send().await else { return Ok(()) };
+                match failed("iam:CreatePolicy", &arn, &error) {
+                    // Either somebody has just made it, or it lies under another path, where its
+                    // ARN is another one.
+                    Error::Changed { message, resource } => {
+                        pause(2).await;
+                        match self.get_policy(&arn, name).await? {
+                            Some(_) => Err(Error::Changed { message, resource }),
+                            None => Err(Error::PolicyElsewhere { name: policy.clone() }),
+                        }
+                    }
+                    other => Err(other),
+                }
+            }
+            RoleStep::UpdatePolicy { arn, to, surplus_version, .. } => {
+                if let Some(version) = surplus_version {
+                    let answer = client
+                        .delete_policy_version()
+                        .policy_arn(arn)
+                        .version_id(version)
+                        .send()
+                        .await;
+                    gone(answer.map(drop), "iam:DeletePolicyVersion", arn)?;
+                }
+                let request = client
+                    .create_policy_version()
+                    .policy_arn(arn)
+                    .policy_document(to.to_string())
+                    .set_as_default(true);
+                request
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("iam:CreatePolicyVersion", arn, &error))
+            }
+            RoleStep::Attach { arn: policy, is_made } => {
+                let answer =
+                    client.attach_role_policy().role_name(role).policy_arn(policy).send().await;
+                answer.map(drop).map_err(|error| {
+                    match failed("iam:AttachRolePolicy", &arn, &error) {
+                        // One that was just made may take a moment to be seen; another one is not
+                        // there.
+                        Error::Changed { message, .. } if !is_made && message.contains("olicy") => {
+                            Error::NoPolicy { arn: policy.clone(), message }
+                        }
+                        other => other,
+                    }
+                })
+            }
+            RoleStep::Detach(policy) => {
+                let answer =
+                    client.detach_role_policy().role_name(role).policy_arn(policy).send().await;
+                gone(answer.map(drop), "iam:DetachRolePolicy", &arn)
+            }
+            RoleStep::DeletePolicy(policy) => self.delete_policy(policy).await.map(drop),
+            RoleStep::Tag { to, .. } => {
+                let request = client.tag_role().role_name(role).set_tags(Some(to_iam(to)?));
+                request.send().await.map(drop).map_err(|error| failed("iam:TagRole", &arn, &error))
+            }
+            RoleStep::Untag(keys) => {
+                let request = client.untag_role().role_name(role).set_tag_keys(Some(keys.clone()));
+                request
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("iam:UntagRole", &arn, &error))
+            }
+            RoleStep::Delete(sids) => {
+                // What somebody has added since the plan was made must not go with it.
+                if let Some(there) = self.get_role(name).await?
+                    && there.trust.has_others_than(sids)
+                {
+                    return Err(Error::Changed {
+                        resource: arn,
+                        message: "its trust policy has a new statement".to_owned(),
+                    });
+                }
+                let answer = client.delete_role().role_name(role).send().await;
+                gone(answer.map(drop), "iam:DeleteRole", &arn)
+            }
+        }
+    }
+
+    async fn trust_now(&self, name: &RoleName) -> Result<TrustPolicy, Error> {
+        let gone = || Error::Changed {
+            resource: self.role_arn(name),
+            message: "the role is gone".to_owned(),
+        };
+        self.get_role(name).await?.map(|role| role.trust).ok_or_else(gone)
+    }
+
+    /// A policy that others still use is theirs to keep; whether it went.
+    async fn delete_policy(&self, arn: &str) -> Result<bool, Error> {
+        let users = self.client.list_entities_for_policy().policy_arn(arn).send().await;
+        let users = users.map_err(|error| failed("iam:ListEntitiesForPolicy", arn, &error))?;
+        if !(users.policy_groups().is_empty()
+            && users.policy_users().is_empty()
+            && users.policy_roles().is_empty())
+        {
+            return Ok(false);
+        }
+        for version in self.list_versions(arn).await? {
+            if !version.is_default_version {
+                let request = self
+                    .client
+                    .delete_policy_version()
+                    .policy_arn(arn)
+                    .set_version_id(version.version_id);
+                gone(request.send().await.map(drop), "iam:DeletePolicyVersion", arn)?;
+            }
+        }
+        gone(
+            self.client.delete_policy().policy_arn(arn).send().await.map(drop),
+            "iam:DeletePolicy",
+            arn,
+        )?;
+        Ok(true)
+    }
+
+    /// For messages: the path of a role is known only once it is there.
+    fn role_arn(&self, name: &RoleName) -> String {
+        iam_arn(self.partition, &self.account, "role", &format!("/{name}"))
+    }
+
+    fn policy_arn(&self, name: &str) -> String {
+        iam_arn(self.partition, &self.account, "policy", &format!("/{name}"))
+    }
+}
+
+fn document(text: &str) -> Result<Value, Error> {
+    serde_json::from_str(&decoded(text))
+        .map_err(|error| Error::NotAPolicy { reason: error.to_string() })
+}
+
+/// IAM answers documents percent-encoded (RFC 3986); a compatible one may not.
+fn decoded(text: &str) -> String {
+    if text.trim_start().starts_with('{') {
+        return text.to_owned();
+    }
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}

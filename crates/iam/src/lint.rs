@@ -1,0 +1,281 @@
+//! What is wrong with a role's trust policy, for one issuer.
+//!
+//! The rules are those of the IAM user guide: "Create a role for OpenID Connect federation", "IAM
+//! JSON policy elements: Principal", "… Condition operators", "Single-valued vs. multivalued
+//! context keys" and "IAM and AWS STS quotas". Statements of other issuers and services are left
+//! alone, but for what IAM refuses and for one that lets everybody in.
+
+mod claims;
+mod duplicates;
+mod findings;
+mod grammar;
+mod input;
+mod keys;
+mod operator;
+mod principal;
+mod statement;
+mod subject;
+
+use issuer_discovery::{IssuerUrl, Partition};
+
+use crate::{
+    AccountId, Audience, Error, MAX_TRUST_POLICY, ServiceAccountPattern, USUAL_TRUST_POLICY,
+};
+use findings::{Findings, Topic, list};
+use input::Document;
+use statement::{Naming, Statement};
+
+/// What a trust policy is judged for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LintOptions {
+    /// The issuer whose tokens it should let in.
+    pub issuer: IssuerUrl,
+    /// The service account that should get in, if one is to be looked for; one without wildcards.
+    pub service_account: Option<ServiceAccountPattern>,
+    /// The account of role and provider, if it is known.
+    pub account: Option<AccountId>,
+    /// The partition of role and provider, if it is known; else a host of S3 or EKS says it.
+    pub partition: Option<Partition>,
+    /// The audiences of the tokens; none means [`DEFAULT_AUDIENCE`](crate::DEFAULT_AUDIENCE).
+    pub audiences: Vec<Audience>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LintReport {
+    /// Every fault; and for each part of the policy that has none, that it is right.
+    pub findings: Vec<Finding>,
+}
+
+/// One fault of a policy, or that a part of it is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its stable name, in kebab case.
+    pub id: &'static str,
+    /// How bad it is.
+    pub status: Status,
+    /// What is there, in plain words.
+    pub message: String,
+    /// What follows from it, for a fault.
+    pub consequence: Option<String>,
+    /// The mend, for a fault.
+    pub fix: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// It is right.
+    Pass,
+    /// It works, and may still be a trap.
+    Warn,
+    /// It does not work, or lets in far more than anybody wants.
+    Fail,
+}
+
+/// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API has it,
+/// or stand in the output of `aws iam get-role`.
+///
+/// # Errors
+/// [`Error::NotAPolicy`], with line and column where it is no JSON; [`Error::Port`].
+pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
+    let issuer = &expected.issuer;
+    if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
+        return Err(Error::Port { issuer: issuer.to_string() });
+    }
+    let Document { policy, twice, size: length } = Document::read(text)?;
+    let wanted = Wanted::new(expected);
+    let mut findings = Findings::default();
+    for name in &twice {
+        duplicate(name, &mut findings);
+    }
+    let count = policy.statements().len();
+    let statements: Vec<Statement<'_>> = (policy.statements().iter().enumerate())
+        .map(|(index, value)| Statement::read(value, index, count, &wanted))
+        .collect();
+    grammar::judge_policy(&policy, &statements, &mut findings);
+    let ours = ours(&statements);
+    let is_other =
+        |statement: &&Statement<'_>| !ours.iter().any(|ours| std::ptr::eq(*ours, *statement));
+    let others: Vec<&Statement<'_>> = statements.iter().filter(is_other).collect();
+    if ours.is_empty() {
+        statement_missing(&statements, &wanted, &mut findings);
+    }
+    let explained: Vec<bool> =
+        ours.iter().map(|statement| statement.judge(&wanted, &mut findings)).collect();
+    let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
+    for statement in others {
+        grammar::judge_statement(statement, &mut findings);
+        grammar::judge_missing(statement, &mut findings);
+        grammar::judge_services(statement, &mut findings);
+        statement.judge_everybody(&mut findings);
+    }
+    coverage(&judged, &wanted, &mut findings);
+    for statement in &statements {
+        statement.judge_deny(&wanted, &mut findings);
+    }
+    size(length, &mut findings);
+    Ok(findings.into_report(!judged.is_empty(), &wanted.issuer))
+}
+
+impl LintOptions {
+    /// For the default audience, any account and no service account in particular.
+    pub fn new(issuer: IssuerUrl) -> Self {
+        Self {
+            issuer,
+            service_account: None,
+            account: None,
+            partition: None,
+            audiences: vec![Audience::default()],
+        }
+    }
+}
+
+impl LintReport {
+    /// Whether nothing in it is a failure.
+    pub fn passed(&self) -> bool {
+        self.findings.iter().all(|finding| finding.status != Status::Fail)
+    }
+}
+
+/// [`LintOptions`] as texts to compare with.
+struct Wanted {
+    /// Without scheme.
+    issuer: String,
+    account: Option<String>,
+    partition: Option<Partition>,
+    /// Whether the issuer's host alone says the partition.
+    partition_of_host: bool,
+    audiences: Vec<String>,
+    subject: Option<String>,
+}
+
+impl Wanted {
+    fn new(expected: &LintOptions) -> Self {
+        let mut audiences: Vec<String> =
+            expected.audiences.iter().map(Audience::to_string).collect();
+        if audiences.is_empty() {
+            audiences.push(Audience::default().to_string());
+        }
+        Self {
+            issuer: expected.issuer.without_scheme().to_owned(),
+            account: expected.account.as_ref().map(AccountId::to_string),
+            partition: expected.partition.or_else(|| Partition::of_host(expected.issuer.host())),
+            partition_of_host: expected.partition.is_none(),
+            audiences,
+            subject: expected.service_account.as_ref().map(ServiceAccountPattern::subject),
+        }
+    }
+}
+
+/// The statements that should let tokens of the issuer in.
+fn ours<'s, 'a>(statements: &'s [Statement<'a>]) -> Vec<&'s Statement<'a>> {
+    let allow = || statements.iter().filter(|statement| !statement.denies());
+    let best = allow().map(Statement::naming).max();
+    let ours: Vec<_> = allow()
+        .filter(|statement| match statement.naming() {
+            Naming::Rightly | Naming::Loosely => true,
+            // Where another statement is right, this is another issuer's, which differs in case.
+            Naming::OtherCase => best != Some(Naming::Rightly),
+            // Keys alone may be copied, into the statement of another issuer.
+            Naming::No => {
+                statement.lets_everybody()
+                    || (best == Some(Naming::No) && statement.keys_name_issuer())
+            }
+        })
+        .collect();
+    // Tags of sessions may have a statement of their own, beside the one of the tokens.
+    let all_additions = ours.iter().all(|statement| statement.is_addition());
+    ours.into_iter().filter(|statement| all_additions || !statement.is_addition()).collect()
+}
+
+fn duplicate(name: &str, findings: &mut Findings) {
+    findings.fail(
+        Topic::Statement,
+        "member-twice",
+        format!("there are two members {name:?} in one object"),
+        "one of them is lost, or IAM refuses the policy",
+        "put what is in both into one",
+    );
+}
+
+fn statement_missing(statements: &[Statement<'_>], wanted: &Wanted, findings: &mut Findings) {
+    let others: Vec<&str> = statements
+        .iter()
+        .flat_map(Statement::federated)
+        .filter(|text| text.contains("oidc-provider"))
+        .collect();
+    let message = if others.is_empty() {
+        format!("no statement is for {}", wanted.issuer)
+    } else {
+        format!("no statement is for {}; there is one for {}", wanted.issuer, list(&others))
+    };
+    findings.fail(
+        Topic::Statement,
+        "statement-missing",
+        message,
+        "no token of this issuer gets the role",
+        "add the statement that `issuerctl role trust-policy` prints",
+    );
+}
+
+/// Whether some statement lets the expected tokens in, unless a fault of a statement meant for them
+/// says already why not.
+fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut Findings) {
+    let subject = wanted.subject.as_deref();
+    let (mut no_aud, mut no_sub) = (Vec::new(), Vec::new());
+    for audience in &wanted.audiences {
+        let lets_in =
+            |(statement, _): &(&Statement<'_>, bool)| statement.lets_in(audience, subject, wanted);
+        let explained = |(statement, explained): &(&Statement<'_>, bool)| {
+            *explained && statement.is_meant_for(audience, subject)
+        };
+        if judged.is_empty() || judged.iter().any(lets_in) || judged.iter().any(explained) {
+            continue;
+        }
+        if subject.is_some()
+            && judged.iter().any(|(statement, _)| statement.is_meant_for(audience, None))
+        {
+            no_sub.push(audience.as_str());
+        } else {
+            no_aud.push(audience.as_str());
+        }
+    }
+    if !no_aud.is_empty() {
+        findings.fail(
+            Topic::Aud,
+            "aud-mismatch",
+            format!("no statement takes the audience {}", list(&no_aud)),
+            "STS answers AccessDenied to tokens for it",
+            format!("let {}:aud be {}", wanted.issuer, list(&no_aud)),
+        );
+    }
+    if let (false, Some(subject)) = (no_sub.is_empty(), subject) {
+        findings.fail(
+            Topic::Sub,
+            "sub-mismatch",
+            format!("no statement takes {subject}"),
+            "STS answers AccessDenied to this service account",
+            format!("add \"{subject}\" to the values of {}:sub", wanted.issuer),
+        );
+    }
+}
+
+/// IAM and AWS STS quotas, "Role trust policy length".
+fn size(size: usize, findings: &mut Findings) {
+    let message = format!("the policy has {size} characters without white space");
+    let fix =
+        "name service accounts of one namespace by a wildcard in the name, or use several roles";
+    if size > MAX_TRUST_POLICY {
+        let consequence = format!(
+            "IAM refuses it; the quota is {USUAL_TRUST_POLICY}, or {MAX_TRUST_POLICY} on request"
+        );
+        findings.fail(Topic::Size, "size", message, consequence, fix);
+    } else if size > USUAL_TRUST_POLICY {
+        let consequence = format!(
+            "IAM refuses it unless the account's quota \"Role trust policy length\" was raised \
+             above {USUAL_TRUST_POLICY}"
+        );
+        findings.warn(Topic::Size, "size", message, consequence, fix);
+    }
+}

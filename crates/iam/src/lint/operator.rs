@@ -1,0 +1,163 @@
+//! Condition operators (IAM user guide, "IAM JSON policy elements: Condition operators").
+
+/// An operator, such as `ForAnyValue:StringLikeIfExists`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Operator {
+    pub(super) set: Option<Set>,
+    pub(super) base: Base,
+    pub(super) if_exists: bool,
+}
+
+/// What stands before the colon, for keys with several values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Set {
+    Any,
+    All,
+}
+
+/// The comparison itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Base {
+    Text {
+        how: How,
+        negated: bool,
+    },
+    Null,
+    /// One for numbers, dates, ARNs…
+    Other,
+    /// None that there is.
+    Unknown,
+}
+
+/// How two texts are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Equals,
+    EqualsIgnoreCase,
+    Like,
+}
+
+/// Those that compare no texts.
+const OTHERS: [&str; 20] = [
+    "numericequals",
+    "numericnotequals",
+    "numericlessthan",
+    "numericlessthanequals",
+    "numericgreaterthan",
+    "numericgreaterthanequals",
+    "dateequals",
+    "datenotequals",
+    "datelessthan",
+    "datelessthanequals",
+    "dategreaterthan",
+    "dategreaterthanequals",
+    "bool",
+    "binaryequals",
+    "ipaddress",
+    "notipaddress",
+    "arnequals",
+    "arnlike",
+    "arnnotequals",
+    "arnnotlike",
+];
+
+impl Operator {
+    /// Reads the name of an operator; its case makes no difference.
+    pub(super) fn read(name: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        let (set, rest) = if let Some(rest) = name.strip_prefix("foranyvalue:") {
+            (Some(Set::Any), rest)
+        } else if let Some(rest) = name.strip_prefix("forallvalues:") {
+            (Some(Set::All), rest)
+        } else {
+            (None, name.as_str())
+        };
+        let (rest, if_exists) =
+            rest.strip_suffix("ifexists").map_or((rest, false), |rest| (rest, true));
+        let base = match rest {
+            "stringequals" => Base::Text { how: How::Equals, negated: false },
+            "stringnotequals" => Base::Text { how: How::Equals, negated: true },
+            "stringequalsignorecase" => Base::Text { how: How::EqualsIgnoreCase, negated: false },
+            "stringnotequalsignorecase" => Base::Text { how: How::EqualsIgnoreCase, negated: true },
+            "stringlike" => Base::Text { how: How::Like, negated: false },
+            "stringnotlike" => Base::Text { how: How::Like, negated: true },
+            // Whether the key exists is its very question.
+            "null" if !if_exists => Base::Null,
+            other if OTHERS.contains(&other) => Base::Other,
+            _ => Base::Unknown,
+        };
+        Self { set, base, if_exists }
+    }
+
+    /// How it compares, where it lets in what is equal.
+    pub(super) fn positive(self) -> Option<How> {
+        match self.base {
+            Base::Text { how, negated: false } => Some(how),
+            _ => None,
+        }
+    }
+
+    /// Whether it lets in what is not equal.
+    pub(super) fn is_negated(self) -> bool {
+        matches!(self.base, Base::Text { negated: true, .. })
+    }
+
+    /// Whether the condition holds for a claim, `None` being a claim that the token does not have.
+    pub(super) fn holds(self, values: &[String], claim: Option<&str>) -> bool {
+        match (self.base, claim) {
+            (Base::Null, claim) => {
+                values.iter().any(|value| value.eq_ignore_ascii_case("true") == claim.is_none())
+            }
+            (Base::Other | Base::Unknown, _) => claim.is_none() && self.if_exists,
+            (Base::Text { negated, .. }, None) => match self.set {
+                Some(set) => set == Set::All,
+                None => negated || self.if_exists,
+            },
+            // A single value: all of them and any of them are the same.
+            (Base::Text { how, negated }, Some(claim)) => {
+                values.iter().any(|value| how.is_met(value, claim)) != negated
+            }
+        }
+    }
+}
+
+impl How {
+    /// Whether a value of the policy takes this text.
+    pub(super) fn is_met(self, value: &str, text: &str) -> bool {
+        match self {
+            Self::Equals => value == text,
+            Self::EqualsIgnoreCase => value.eq_ignore_ascii_case(text),
+            Self::Like => glob(value, text),
+        }
+    }
+}
+
+/// Whether `text` is of the pattern: `*` is any characters, colons and slashes too, and `?` is one.
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    // Where the last star stood, and how much of the text it has taken.
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == '?' || *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    p = at + 1;
+                    t = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}

@@ -1,0 +1,249 @@
+//! The principal of a statement (IAM user guide, "AWS JSON policy elements: Principal", "OIDC
+//! federated principals").
+
+use issuer_discovery::{PARTITIONS, Partition};
+use serde_json::Value;
+
+use super::Wanted;
+use super::findings::{Findings, Topic};
+use super::keys::without_scheme;
+use super::statement::{members, strings};
+
+/// Who a statement speaks of.
+#[derive(Debug, Default)]
+pub(super) struct Principal<'a> {
+    /// The identity providers.
+    pub(super) federated: Vec<&'a str>,
+    /// Everybody: `*` under whatever type.
+    pub(super) everybody: bool,
+    /// Everybody with credentials of AWS, in whatever account.
+    pub(super) any_account: bool,
+    /// What stands there that is no identity provider.
+    pub(super) others: Vec<&'a str>,
+}
+
+/// One thing that is wrong with the ARN of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Arn,
+    Partition,
+    OtherPartition(Partition),
+    Account,
+    Type,
+    Scheme,
+    Slash,
+    Case,
+    Issuer,
+}
+
+impl<'a> Principal<'a> {
+    /// Reads a `Principal` or `NotPrincipal`.
+    pub(super) fn read(value: &'a Value) -> Self {
+        let mut principal = Self::default();
+        for text in strings(value) {
+            principal.add(text, false);
+            principal.any_account |= text == "*";
+        }
+        for (kind, value) in members(value) {
+            for text in strings(value) {
+                principal.add(text, kind == "Federated");
+                principal.any_account |= kind == "AWS" && text == "*";
+            }
+        }
+        principal
+    }
+
+    /// Whether it means the provider of this issuer, if not always in the right words.
+    pub(super) fn names(&self, issuer: &str) -> bool {
+        self.federated.iter().chain(&self.others).any(|text| Self::is_like(text, issuer))
+    }
+
+    /// Whether a text means the provider of this issuer.
+    pub(super) fn is_like(text: &str, issuer: &str) -> bool {
+        clean(tail(text)) == clean(issuer)
+    }
+
+    /// Whether it names the issuer in the right case.
+    pub(super) fn names_in_case(&self, issuer: &str) -> bool {
+        self.federated.iter().chain(&self.others).any(|text| trim(tail(text)) == issuer)
+    }
+
+    /// Whether it is the provider of this issuer, or everybody.
+    pub(super) fn is(&self, wanted: &Wanted) -> bool {
+        self.everybody || self.lists(wanted)
+    }
+
+    /// Whether the provider of this issuer is among the identity providers.
+    pub(super) fn lists(&self, wanted: &Wanted) -> bool {
+        self.federated.iter().any(|arn| faults(arn, wanted).is_empty())
+    }
+
+    /// Names what is wrong with it.
+    pub(super) fn judge(&self, label: &str, wanted: &Wanted, findings: &mut Findings) {
+        if self.everybody {
+            findings.fail(
+                Topic::Provider,
+                "principal-wildcard",
+                format!("{label} takes everybody as principal"),
+                "it is not tied to the issuer's provider: whoever meets its conditions gets the \
+                 role",
+                format!("write \"Principal\": {{\"Federated\": \"{}\"}}", arn(None, wanted)),
+            );
+            return;
+        }
+        if self.lists(wanted) {
+            return;
+        }
+        let meant = self.federated.iter().find(|text| Self::is_like(text, &wanted.issuer));
+        let Some(text) = meant.or(self.federated.first()) else {
+            findings.fail(
+                Topic::Provider,
+                "principal-type",
+                match self.others.first() {
+                    Some(other) => {
+                        format!("{label} has {other:?} as principal, which is no Federated one")
+                    }
+                    None => format!("{label} has no Federated principal"),
+                },
+                "tokens of the issuer are not let in",
+                format!("write \"Principal\": {{\"Federated\": \"{}\"}}", arn(None, wanted)),
+            );
+            return;
+        };
+        for fault in faults(text, wanted) {
+            let (id, what, consequence) = explain(fault, wanted);
+            let mut fix = format!("write \"{}\"", arn(Some(text), wanted));
+            if wanted.partition_of_host && matches!(fault, Fault::OtherPartition(_)) {
+                fix.push_str(
+                    ", or give --partition where the role is in another one than the host",
+                );
+            }
+            findings.fail(
+                Topic::Provider,
+                id,
+                format!("{label} has the Federated principal {text:?}, {what}"),
+                consequence,
+                fix,
+            );
+        }
+    }
+
+    fn add(&mut self, text: &'a str, federated: bool) {
+        if text == "*" {
+            self.everybody = true;
+        } else if federated {
+            self.federated.push(text);
+        } else {
+            self.others.push(text);
+        }
+    }
+}
+
+/// Every fault of a text where the ARN of the issuer's provider should be.
+fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    let &["arn", partition, "iam", "", account, resource] = fields.as_slice() else {
+        return vec![Fault::Arn];
+    };
+    let Some((kind, path)) = resource.split_once('/') else { return vec![Fault::Arn] };
+    let mut faults = Vec::new();
+    match (Partition::named(partition), wanted.partition) {
+        (None, _) => faults.push(Fault::Partition),
+        (Some(there), Some(wanted)) if there != wanted => {
+            faults.push(Fault::OtherPartition(wanted))
+        }
+        _ => {}
+    }
+    let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    if !digits || wanted.account.as_deref().is_some_and(|wanted| wanted != account) {
+        faults.push(Fault::Account);
+    }
+    let mut case = kind != "oidc-provider";
+    if case && !kind.eq_ignore_ascii_case("oidc-provider") {
+        faults.push(Fault::Type);
+        case = false;
+    }
+    let mut path = path;
+    if let Some(rest) = without_scheme(path) {
+        faults.push(Fault::Scheme);
+        path = rest;
+    }
+    if path.ends_with('/') {
+        faults.push(Fault::Slash);
+        path = path.trim_end_matches('/');
+    }
+    if !path.eq_ignore_ascii_case(&wanted.issuer) {
+        faults.push(Fault::Issuer);
+    } else if case || path != wanted.issuer {
+        faults.push(Fault::Case);
+    }
+    faults
+}
+
+fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str) {
+    let never = "no token is let in: STS compares it with the ARN of the provider letter by letter";
+    match fault {
+        Fault::Arn => ("provider-arn", "which is no ARN of an OIDC provider".to_owned(), never),
+        Fault::Partition => {
+            let names = PARTITIONS.map(|partition| partition.name).join(", ");
+            ("provider-partition", format!("whose partition is none of {names}"), never)
+        }
+        Fault::OtherPartition(partition) => {
+            let whose = if wanted.partition_of_host {
+                "that of the issuer's host"
+            } else {
+                "that of the role"
+            };
+            (
+                "provider-partition",
+                format!("whose partition is not {whose}, {}", partition.name),
+                never,
+            )
+        }
+        Fault::Account => (
+            "provider-account",
+            "whose account is not that of the role".to_owned(),
+            "no token is let in: role and provider must be in one account",
+        ),
+        Fault::Type => (
+            "provider-type",
+            "which is no oidc-provider".to_owned(),
+            "no token is let in: providers of another kind take no OIDC tokens",
+        ),
+        Fault::Scheme => ("provider-scheme", "with https:// in it".to_owned(), never),
+        Fault::Slash => ("provider-slash", "with a slash at the end".to_owned(), never),
+        Fault::Case => ("provider-case", "which differs in case".to_owned(), never),
+        Fault::Issuer => ("provider-issuer", "which is not of this issuer".to_owned(), never),
+    }
+}
+
+/// The ARN that should be there, with what is already known.
+fn arn(instead_of: Option<&str>, wanted: &Wanted) -> String {
+    let mut fields = instead_of.unwrap_or_default().split(':').skip(1);
+    let there = fields.next().and_then(Partition::named);
+    let partition = wanted.partition.or(there).unwrap_or(PARTITIONS[0]).name;
+    let theirs =
+        fields.nth(2).filter(|text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()));
+    let account = wanted.account.as_deref().or(theirs).unwrap_or("ACCOUNT");
+    format!("arn:{partition}:iam::{account}:oidc-provider/{}", wanted.issuer)
+}
+
+/// What stands where the issuer should.
+fn tail(text: &str) -> &str {
+    if !text.starts_with("arn:") {
+        return text;
+    }
+    text.splitn(6, ':')
+        .nth(5)
+        .and_then(|resource| resource.split_once('/'))
+        .map_or("", |(_, path)| path)
+}
+
+/// An issuer without all that people add to it.
+fn clean(issuer: &str) -> String {
+    trim(issuer).to_ascii_lowercase()
+}
+
+fn trim(issuer: &str) -> &str {
+    without_scheme(issuer).unwrap_or(issuer).trim_end_matches('/')
+}

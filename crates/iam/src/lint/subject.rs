@@ -1,0 +1,175 @@
+//! Which service accounts a value of `sub` lets in.
+
+/// Kubernetes, `pkg/serviceaccount`: what every subject of a service account begins with.
+const PREFIX: &str = "system:serviceaccount:";
+
+/// How far a value of `sub` reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// No service account has this subject.
+    Nobody,
+    /// None, but one would if it were in lower case.
+    NobodyForCase,
+    /// One.
+    One,
+    /// Several in one namespace.
+    Names,
+    /// One name in several namespaces.
+    Namespaces,
+    /// Several names in several namespaces.
+    Wide,
+}
+
+/// Judges a pattern, or a text where it has no wildcards.
+pub(super) fn reach(pattern: &str) -> Reach {
+    // Stars side by side say no more than one, and cost far more to read.
+    let mut one_star = pattern.to_owned();
+    while one_star.contains("**") {
+        one_star = one_star.replace("**", "*");
+    }
+    let pattern = one_star.as_str();
+    let mut most = None;
+    for (namespace, name) in readings(pattern) {
+        let this = match (wild(&namespace), wild(&name)) {
+            (true, true) => return Reach::Wide,
+            (true, false) => Reach::Namespaces,
+            (false, true) => Reach::Names,
+            (false, false) => Reach::One,
+        };
+        most = match (most, this) {
+            // A pattern with several readings takes several service accounts, whatever each reading
+            // takes.
+            (Some(Reach::Names), Reach::Namespaces) | (Some(Reach::Namespaces), Reach::Names) => {
+                return Reach::Wide;
+            }
+            (Some(most), Reach::One) => Some(most),
+            (_, this) => Some(this),
+        };
+    }
+    match most {
+        Some(reach) => reach,
+        None if readings(&pattern.to_lowercase()).is_empty() => Reach::Nobody,
+        None => Reach::NobodyForCase,
+    }
+}
+
+/// Every way to read the pattern as patterns of a namespace and a name. Its stars may stand for
+/// colons too, so `system:serviceaccount:jobs*` also means `jobs*` and `*`.
+fn readings(pattern: &str) -> Vec<(String, String)> {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let mut all = Vec::new();
+    for start in after_prefix(&pattern) {
+        for (at, c) in pattern.iter().enumerate().skip(start) {
+            let (end, next) = match c {
+                ':' | '?' => (at, at + 1),
+                // The colon is somewhere within the star.
+                '*' => (at + 1, at),
+                _ => continue,
+            };
+            let (namespace, name) = (text(&pattern[start..end]), text(&pattern[next..]));
+            let reading = (namespace, name);
+            if is_name(&reading.0, "-") && is_name(&reading.1, "-.") && !all.contains(&reading) {
+                all.push(reading);
+            }
+        }
+    }
+    all
+}
+
+/// Where in the pattern the namespace may begin: the places reached when the prefix has been read.
+fn after_prefix(pattern: &[char]) -> Vec<usize> {
+    let mut at = vec![0];
+    for c in PREFIX.chars() {
+        let mut next = Vec::new();
+        for start in with_empty_stars(&at, pattern) {
+            match pattern.get(start) {
+                Some('*') => next.push(start),
+                Some(p) if *p == '?' || *p == c => next.push(start + 1),
+                _ => {}
+            }
+        }
+        at = next;
+    }
+    with_empty_stars(&at, pattern)
+}
+
+/// The same places, and those behind the stars there, which may stand for nothing.
+fn with_empty_stars(at: &[usize], pattern: &[char]) -> Vec<usize> {
+    let mut all: Vec<usize> = Vec::new();
+    for start in at {
+        let mut start = *start;
+        while !all.contains(&start) {
+            all.push(start);
+            if pattern.get(start) == Some(&'*') {
+                start += 1;
+            }
+        }
+    }
+    all
+}
+
+fn is_name(text: &str, more: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| {
+            b.is_ascii_lowercase()
+                || b.is_ascii_digit()
+                || b"*?".contains(&b)
+                || more.as_bytes().contains(&b)
+        })
+}
+
+fn wild(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+fn text(chars: &[char]) -> String {
+    chars.iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_stars_is_read_as_one() {
+        let many = format!("system:serviceaccount:jobs:{}", "*".repeat(1000));
+        assert_eq!(
+            format!("{:?}", reach(&many)),
+            format!("{:?}", reach("system:serviceaccount:jobs:*"))
+        );
+    }
+
+    #[test]
+    fn a_star_may_stand_for_colons_too() {
+        for (pattern, expected) in [
+            ("system:serviceaccount:default:app", Reach::One),
+            ("system:serviceaccount:jobs:*", Reach::Names),
+            ("system:serviceaccount:jobs:run-?", Reach::Names),
+            ("system:serviceaccount:*:app", Reach::Namespaces),
+            ("*:jobs:run", Reach::One),
+            ("system:*:jobs:run", Reach::One),
+            ("*:jobs:*", Reach::Names),
+            ("*:run", Reach::Namespaces),
+            ("system:serviceaccount:*:*", Reach::Wide),
+            ("system:serviceaccount:j?:r?", Reach::Wide),
+            ("system:serviceaccount:*", Reach::Wide),
+            ("system:serviceaccount:jobs*", Reach::Wide),
+            ("system:serviceaccount:*run", Reach::Wide),
+            ("system:serviceaccount:jobs*run", Reach::Wide),
+            ("system:*", Reach::Wide),
+            ("*", Reach::Wide),
+            ("system:serviceaccount:jobs?run", Reach::One),
+            ("system:serviceaccount:Default:app", Reach::NobodyForCase),
+            ("System:ServiceAccount:*:*", Reach::NobodyForCase),
+            ("system:serviceaccount:default", Reach::Nobody),
+            ("system:serviceaccount:default:", Reach::Nobody),
+            ("system:serviceaccount::app", Reach::Nobody),
+            ("system:serviceaccount:a:b:c", Reach::Nobody),
+            ("system:serviceaccounts:default:app", Reach::Nobody),
+            ("default/app", Reach::Nobody),
+            ("", Reach::Nobody),
+        ] {
+            assert_eq!(reach(pattern), expected, "{pattern}");
+        }
+    }
+}

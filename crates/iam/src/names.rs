@@ -1,0 +1,352 @@
+//! Names as IAM and Kubernetes take them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use issuer_discovery::{IssuerUrl, Partition};
+
+use crate::Error;
+
+/// The audience that AWS's SDKs, the pod identity webhook and EKS use, in every partition.
+pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// An AWS account: 12 digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountId(String);
+
+/// An audience (`aud`), which is a client id of the provider (IAM API, `clientIDType`: 1 to 255
+/// characters).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Audience(String);
+
+/// `NAMESPACE/NAME` of service accounts; `*` stands for any characters and `?` for one, in one of
+/// the two parts.
+///
+/// In both parts at once they would let whole clusters in, so that is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceAccountPattern {
+    namespace: String,
+    name: String,
+}
+
+/// The ARN of a policy: `arn:PARTITION:iam::ACCOUNT:policy/NAME`, the account being `aws` for AWS's
+/// own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyArn(String);
+
+/// The name of a policy (IAM API, `policyNameType`: 1 to 128 of `A-Za-z0-9+=,.@_-`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyName(String);
+
+/// The path of a role (IAM API, `pathType`): begins and ends with a slash, such as `/apps/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolePath(String);
+
+/// The ARN of an issuer's provider: `arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderArn(String);
+
+impl AccountId {
+    /// The twelve digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Audience {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self(DEFAULT_AUDIENCE.to_owned())
+    }
+}
+
+impl ServiceAccountPattern {
+    /// Whether it names one service account and no more.
+    pub fn is_literal(&self) -> bool {
+        !has_wildcard(&self.namespace) && !has_wildcard(&self.name)
+    }
+
+    /// The namespace, or a pattern of namespaces.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name, or a pattern of names.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What stands in a token's `sub` (kubernetes `pkg/serviceaccount`):
+    /// `system:serviceaccount:NAMESPACE:NAME`.
+    pub fn subject(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+    }
+}
+
+impl PolicyArn {
+    /// The ARN.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PolicyName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl RolePath {
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ProviderArn {
+    /// The ARN that IAM gives the provider of this issuer.
+    ///
+    /// # Errors
+    /// [`Error::Port`].
+    pub fn new(
+        partition: Partition,
+        account: &AccountId,
+        issuer: &IssuerUrl,
+    ) -> Result<Self, Error> {
+        if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
+            return Err(Error::Port { issuer: issuer.to_string() });
+        }
+        Ok(Self(iam_arn(
+            partition,
+            account,
+            "oidc-provider",
+            &format!("/{}", issuer.without_scheme()),
+        )))
+    }
+
+    /// The ARN.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::AccountId { text: text.to_owned() })
+        }
+    }
+}
+
+impl FromStr for Audience {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let count = text.chars().count();
+        if (1..=255).contains(&count) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::Audience { text: text.to_owned() })
+        }
+    }
+}
+
+impl FromStr for ServiceAccountPattern {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |reason| Err(Error::ServiceAccount { text: text.to_owned(), reason });
+        let Some((namespace, name)) = text.split_once('/') else {
+            return refuse("it is not NAMESPACE/NAME");
+        };
+        let allowed = |part: &str, more: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || more.as_bytes().contains(&b)
+                })
+        };
+        if !allowed(namespace, "-*?") || !allowed(name, "-.*?") {
+            return refuse(
+                "names in Kubernetes have lower-case letters, digits and hyphens; * and ? are \
+                 wildcards",
+            );
+        }
+        if namespace.len() > 63 || name.len() > 253 {
+            return refuse("a namespace has at most 63 characters, a name at most 253");
+        }
+        if has_wildcard(namespace) && has_wildcard(name) {
+            return refuse(
+                "a wildcard in namespace and name at once would let nearly the whole cluster in",
+            );
+        }
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl FromStr for PolicyArn {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let fields: Vec<&str> = text.splitn(6, ':').collect();
+        match fields[..] {
+            ["arn", partition, "iam", "", account, policy]
+                if Partition::named(partition).is_some()
+                    && (account == "aws" || account.parse::<AccountId>().is_ok())
+                    && policy.strip_prefix("policy/").is_some_and(|name| !name.is_empty()) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(Error::PolicyArn { text: text.to_owned() }),
+        }
+    }
+}
+
+impl FromStr for PolicyName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if is_iam_name(text, 128) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::PolicyName { text: text.to_owned() })
+        }
+    }
+}
+
+impl FromStr for RolePath {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let allowed = text.bytes().all(|b| b.is_ascii_graphic()) && text.len() <= 512;
+        if allowed && text.starts_with('/') && text.ends_with('/') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::RolePath { text: text.to_owned() })
+        }
+    }
+}
+
+impl fmt::Display for PolicyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for RolePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ServiceAccountPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl fmt::Display for ProviderArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The ARN of something in IAM, which has no region; `path_and_name` begins with a slash.
+pub(crate) fn iam_arn(
+    partition: Partition,
+    account: &AccountId,
+    kind: &str,
+    path_and_name: &str,
+) -> String {
+    format!("arn:{}:iam::{account}:{kind}{path_and_name}", partition.name)
+}
+
+/// Letters, digits and `+=,.@_-`.
+pub(crate) fn is_iam_name(text: &str, longest: usize) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+    (1..=longest).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn has_wildcard(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_accounts_that_could_mean_something_else_are_refused() {
+        for text in [
+            "",
+            "app",
+            "/app",
+            "default/",
+            "a/b/c",
+            "A/b",
+            "a/b c",
+            "a:b/c",
+            "*/*",
+            "a*/b?",
+            "default/app\n",
+            "a.b/c",
+        ] {
+            assert!(text.parse::<ServiceAccountPattern>().is_err(), "{text:?}");
+        }
+        for (text, literal) in [
+            ("default/app", true),
+            ("jobs/*", false),
+            ("team-?/app", false),
+            ("kube-system/a.b", true),
+        ] {
+            let pattern: ServiceAccountPattern = text.parse().unwrap();
+            assert_eq!((pattern.to_string().as_str(), pattern.is_literal()), (text, literal));
+        }
+    }
+
+    #[test]
+    fn an_arn_names_partition_account_host_and_path() {
+        use issuer_discovery::Ports;
+        let issuer = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
+        let account: AccountId = "111122223333".parse().unwrap();
+        let arn = ProviderArn::new(Partition::of_region("cn-north-1"), &account, &issuer).unwrap();
+        assert_eq!(
+            arn.as_str(),
+            "arn:aws-cn:iam::111122223333:oidc-provider/oidc.example.com/prod"
+        );
+        let with_port = IssuerUrl::parse("https://localhost:9000/prod", Ports::Allow).unwrap();
+        assert!(ProviderArn::new(Partition::of_region("us-east-1"), &account, &with_port).is_err());
+        for text in ["", "11112222333", "1111222233334", "11112222333x"] {
+            assert!(text.parse::<AccountId>().is_err(), "{text:?}");
+        }
+    }
+}

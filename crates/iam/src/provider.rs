@@ -1,0 +1,442 @@
+//! The provider of an issuer in IAM: what is there, what is wanted, and the steps between.
+
+use std::fmt;
+use std::str::FromStr;
+
+use issuer_discovery::IssuerUrl;
+
+use crate::tags::{self, CREATED, Tags};
+use crate::{Audience, Error};
+
+/// How many providers an account has room for where nobody asked for more (IAM quotas).
+const QUOTA: usize = 100;
+
+/// How many thumbprints a provider has room for (IAM API, `thumbprintListType`).
+const THUMBPRINTS: usize = 5;
+
+/// What is wanted of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderSpec {
+    /// The issuer.
+    pub issuer: IssuerUrl,
+    /// Its audiences (client ids), at least one.
+    pub audiences: Vec<Audience>,
+    /// Tags to be set; others stay.
+    pub tags: Tags,
+    /// Thumbprints to be set; without any, those that are there stay, since AWS trusts public
+    /// authorities by itself.
+    pub thumbprints: Vec<Thumbprint>,
+    /// Take audiences away that are not wanted.
+    pub prune: bool,
+}
+
+/// SHA-1 of a certificate's DER in lower-case hexadecimal digits (IAM API, `thumbprintType`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbprint(String);
+
+/// A provider as IAM has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its ARN.
+    pub arn: String,
+    /// Its audiences.
+    pub audiences: Vec<String>,
+    /// Its thumbprints.
+    pub thumbprints: Vec<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// What an account has: the provider of one issuer, and whatever bears upon it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The ARN that the provider has, or will have.
+    pub arn: String,
+    /// The provider itself.
+    pub provider: Option<Provider>,
+    /// ARNs of the account's other providers.
+    pub others: Vec<String>,
+}
+
+/// One call that changes something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderStep {
+    /// `CreateOpenIDConnectProvider`.
+    Create {
+        /// `https://…`.
+        url: String,
+        /// Client ids.
+        audiences: Vec<String>,
+        /// May be none.
+        thumbprints: Vec<String>,
+        /// Tags, ours among them.
+        tags: Tags,
+    },
+    /// `AddClientIDToOpenIDConnectProvider`.
+    AddAudience(String),
+    /// `RemoveClientIDFromOpenIDConnectProvider`.
+    RemoveAudience(String),
+    /// `UpdateOpenIDConnectProviderThumbprint`, which replaces the list.
+    SetThumbprints {
+        /// What is there.
+        from: Vec<String>,
+        /// What will be.
+        to: Vec<String>,
+    },
+    /// `TagOpenIDConnectProvider`.
+    Tag {
+        /// What is there under the same keys.
+        from: Tags,
+        /// What will be.
+        to: Tags,
+    },
+}
+
+/// The steps to a provider; `Display` is the dry run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderPlan {
+    /// The provider.
+    pub arn: String,
+    /// In order.
+    pub steps: Vec<ProviderStep>,
+    /// Audiences that nobody asked for and that stay.
+    pub kept: Vec<String>,
+    /// What the user has to be told.
+    pub notices: Vec<String>,
+    /// Whether an earlier try of this run has changed something already.
+    pub(crate) interrupted: bool,
+}
+
+impl Thumbprint {
+    /// The forty digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Thumbprint {
+    type Err = Error;
+
+    /// Colons between the digits, as openssl prints them, do not matter.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let digits = text.replace(':', "").to_ascii_lowercase();
+        if digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            Ok(Self(digits))
+        } else {
+            Err(Error::Thumbprint { text: text.to_owned() })
+        }
+    }
+}
+
+impl Provider {
+    /// Whether issuerctl made it, by its tag.
+    pub fn is_ours(&self) -> bool {
+        self.tags.contains_key(CREATED)
+    }
+
+    /// Whether it may be deleted: one that somebody else made only by `force`.
+    ///
+    /// # Errors
+    /// [`Error::Adopted`].
+    pub fn may_be_deleted(&self, force: bool) -> Result<(), Error> {
+        if self.is_ours() || force { Ok(()) } else { Err(Error::Adopted { arn: self.arn.clone() }) }
+    }
+}
+
+impl ProviderPlan {
+    /// Compares what is wanted with what is there.
+    ///
+    /// # Errors
+    /// [`Error::Nothing`] without an audience; [`Error::Thumbprints`].
+    pub fn new(spec: &ProviderSpec, found: &Found) -> Result<Self, Error> {
+        if spec.audiences.is_empty() {
+            return Err(Error::Nothing { what: "audience" });
+        }
+        let count = thumbprints(spec).len();
+        if count > THUMBPRINTS {
+            return Err(Error::Thumbprints { count, limit: THUMBPRINTS });
+        }
+        let mut plan = Self {
+            arn: found.arn.clone(),
+            steps: Vec::new(),
+            kept: Vec::new(),
+            notices: near(found),
+            interrupted: false,
+        };
+        match &found.provider {
+            None => plan.create(spec, found),
+            Some(provider) => plan.reconcile(spec, provider),
+        }
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether this run changes anything, or has.
+    pub fn changes_anything(&self) -> bool {
+        self.interrupted || !self.is_empty()
+    }
+
+    fn create(&mut self, spec: &ProviderSpec, found: &Found) {
+        let count = found.others.len() + 1;
+        if count * 10 > QUOTA * 9 {
+            self.notices.push(format!(
+                "this is provider {count} of the account; {QUOTA} is the usual quota"
+            ));
+        }
+        let mut tags = spec.tags.clone();
+        tags.insert(CREATED.to_owned(), "true".to_owned());
+        self.steps.push(ProviderStep::Create {
+            url: spec.issuer.to_string(),
+            audiences: unique(spec),
+            thumbprints: thumbprints(spec),
+            tags,
+        });
+    }
+
+    fn reconcile(&mut self, spec: &ProviderSpec, provider: &Provider) {
+        if !provider.is_ours() {
+            self.notices.push(
+                "the provider was made by somebody else; it is kept as it is but for what is asked \
+                 for".to_owned(),
+            );
+        }
+        let wanted = unique(spec);
+        let missing = wanted.iter().filter(|audience| !provider.audiences.contains(audience));
+        self.steps.extend(missing.cloned().map(ProviderStep::AddAudience));
+        let unknown =
+            provider.audiences.iter().filter(|audience| !wanted.contains(audience)).cloned();
+        if spec.prune {
+            self.steps.extend(unknown.map(ProviderStep::RemoveAudience));
+        } else {
+            self.kept = unknown.collect();
+        }
+        let thumbprints = thumbprints(spec);
+        let same = |a: &[String], b: &[String]| {
+            a.len() == b.len()
+                && a.iter().all(|one| b.iter().any(|other| one.eq_ignore_ascii_case(other)))
+        };
+        if !thumbprints.is_empty() && !same(&thumbprints, &provider.thumbprints) {
+            self.steps.push(ProviderStep::SetThumbprints {
+                from: provider.thumbprints.clone(),
+                to: thumbprints,
+            });
+        }
+        let tags = tags::missing(&spec.tags, &provider.tags);
+        if !tags.is_empty() {
+            self.steps
+                .push(ProviderStep::Tag { from: tags::before(&provider.tags, &tags), to: tags });
+        }
+    }
+}
+
+impl fmt::Display for ProviderPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.arn)?;
+        for step in &self.steps {
+            writeln!(f, "  {step}")?;
+        }
+        for audience in &self.kept {
+            writeln!(
+                f,
+                "  = audience    {audience} (nobody asked for it: kept; `provider apply --prune` \
+                 takes it away)"
+            )?;
+        }
+        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for ProviderStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { url, audiences, thumbprints, tags } => {
+                let tags = tags::changes(&Tags::new(), tags);
+                write!(f, "+ provider    {url} for {}, tags {tags}", audiences.join(", "))?;
+                if thumbprints.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, ", thumbprints {}", thumbprints.join(", "))
+                }
+            }
+            Self::AddAudience(audience) => write!(f, "+ audience    {audience}"),
+            Self::RemoveAudience(audience) => write!(f, "- audience    {audience}"),
+            Self::SetThumbprints { from, to } if from.is_empty() => {
+                write!(f, "+ thumbprints {}", to.join(", "))
+            }
+            Self::SetThumbprints { from, to } => {
+                write!(f, "~ thumbprints {} -> {}", from.join(", "), to.join(", "))
+            }
+            Self::Tag { from, to } => write!(f, "~ tags        {}", tags::changes(from, to)),
+        }
+    }
+}
+
+/// Providers that differ from the wanted one by letter case or a slash alone: tokens of one do not
+/// go with the other.
+fn near(found: &Found) -> Vec<String> {
+    let plain = |arn: &str| arn.trim_end_matches('/').to_ascii_lowercase();
+    let near = found
+        .others
+        .iter()
+        .filter(|other| **other != found.arn && plain(other) == plain(&found.arn));
+    near.map(|other| {
+        format!(
+            "there is also {other}, which differs in letter case or a slash alone; tokens fit \
+                 one of them only"
+        )
+    })
+    .collect()
+}
+
+fn unique(spec: &ProviderSpec) -> Vec<String> {
+    let mut audiences: Vec<String> = Vec::new();
+    for audience in &spec.audiences {
+        if !audiences.iter().any(|present| present == audience.as_str()) {
+            audiences.push(audience.to_string());
+        }
+    }
+    audiences
+}
+
+/// Each once.
+fn thumbprints(spec: &ProviderSpec) -> Vec<String> {
+    let mut each: Vec<String> = Vec::new();
+    for thumbprint in &spec.thumbprints {
+        if !each.iter().any(|present| present == thumbprint.as_str()) {
+            each.push(thumbprint.as_str().to_owned());
+        }
+    }
+    each
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use issuer_discovery::Ports;
+
+    const ARN: &str = "arn:aws:iam::111122223333:oidc-provider/h.example/Prod";
+
+    fn spec(audiences: &[&str]) -> ProviderSpec {
+        ProviderSpec {
+            issuer: IssuerUrl::parse("https://h.example/Prod", Ports::Refuse).unwrap(),
+            audiences: audiences.iter().map(|text| text.parse().unwrap()).collect(),
+            tags: Tags::from([("team".to_owned(), "platform".to_owned())]),
+            thumbprints: Vec::new(),
+            prune: false,
+        }
+    }
+
+    fn found(provider: Option<Provider>, others: &[&str]) -> Found {
+        Found {
+            arn: ARN.to_owned(),
+            provider,
+            others: others.iter().map(|arn| (*arn).to_owned()).collect(),
+        }
+    }
+
+    fn by_hand() -> Provider {
+        let audiences = ["theirs", "sts.amazonaws.com"].map(str::to_owned).to_vec();
+        Provider {
+            arn: ARN.to_owned(),
+            audiences,
+            thumbprints: vec!["A".repeat(40)],
+            tags: Tags::new(),
+        }
+    }
+
+    #[test]
+    fn a_new_provider_has_no_thumbprint_and_says_who_made_it() {
+        let plan = ProviderPlan::new(
+            &spec(&["sts.amazonaws.com", "sts.amazonaws.com"]),
+            &found(None, &[]),
+        )
+        .unwrap();
+        assert!(plan.notices.is_empty());
+        let [ProviderStep::Create { url, audiences, thumbprints, tags }] = &plan.steps[..] else {
+            panic!("{plan}")
+        };
+        assert_eq!(
+            (url.as_str(), audiences.len(), thumbprints.len()),
+            ("https://h.example/Prod", 1, 0)
+        );
+        assert_eq!((tags[CREATED].as_str(), tags["team"].as_str()), ("true", "platform"));
+    }
+
+    #[test]
+    fn a_provider_made_by_hand_keeps_its_audiences_and_thumbprints_until_pruned() {
+        let mut wanted = spec(&["sts.amazonaws.com", "more"]);
+        let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
+        let tags = Tags::from([("team".to_owned(), "platform".to_owned())]);
+        let tag = ProviderStep::Tag { from: Tags::new(), to: tags };
+        assert_eq!(plan.steps, [ProviderStep::AddAudience("more".to_owned()), tag]);
+        assert_eq!((plan.kept.as_slice(), plan.notices.len()), (&["theirs".to_owned()][..], 1));
+        wanted.prune = true;
+        let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
+        assert!(plan.steps.contains(&ProviderStep::RemoveAudience("theirs".to_owned())));
+        wanted.thumbprints = vec!["aa:".repeat(20).trim_end_matches(':').parse().unwrap()];
+        let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
+        assert!(
+            !plan.steps.iter().any(|step| matches!(step, ProviderStep::SetThumbprints { .. })),
+            "the same in upper case"
+        );
+    }
+
+    #[test]
+    fn a_provider_that_is_as_wanted_needs_nothing() {
+        let mut provider = by_hand();
+        provider.tags = Tags::from([
+            ("team".to_owned(), "platform".to_owned()),
+            ("x".to_owned(), "y".to_owned()),
+        ]);
+        assert!(
+            ProviderPlan::new(&spec(&["sts.amazonaws.com"]), &found(Some(provider), &[]))
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn providers_that_are_nearly_the_same_and_a_full_account_are_said() {
+        let near = [
+            "arn:aws:iam::111122223333:oidc-provider/h.example/prod",
+            "arn:aws:iam::111122223333:oidc-provider/h.example/Prod/",
+        ];
+        let plan = ProviderPlan::new(&spec(&["a"]), &found(None, &near)).unwrap();
+        assert_eq!(plan.notices.len(), 2, "{:?}", plan.notices);
+        let many: Vec<String> =
+            (0..95).map(|n| format!("arn:aws:iam::111122223333:oidc-provider/x/{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(ProviderPlan::new(&spec(&["a"]), &found(None, &many)).unwrap().notices.len(), 1);
+    }
+
+    #[test]
+    fn a_thumbprint_counts_once_and_more_than_iam_takes_are_refused() {
+        let print = |digit: char| digit.to_string().repeat(40).parse::<Thumbprint>().unwrap();
+        let mut wanted = spec(&["a"]);
+        wanted.thumbprints = vec![print('a'), print('a')];
+        let plan = ProviderPlan::new(&wanted, &found(None, &[])).unwrap();
+        assert!(
+            matches!(&plan.steps[..], [ProviderStep::Create { thumbprints, .. }] if thumbprints.len() == 1)
+        );
+        wanted.thumbprints = "abcdef".chars().map(print).collect();
+        assert!(matches!(
+            ProviderPlan::new(&wanted, &found(None, &[])),
+            Err(Error::Thumbprints { count: 6, .. })
+        ));
+    }
+
+    #[test]
+    fn thumbprints_are_forty_digits() {
+        assert_eq!(
+            "AA:".repeat(20).trim_end_matches(':').parse::<Thumbprint>().unwrap().as_str(),
+            "a".repeat(40)
+        );
+        for text in ["", "aa", "auto", &"g".repeat(40), &"a".repeat(41)] {
+            assert!(text.parse::<Thumbprint>().is_err(), "{text}");
+        }
+    }
+}

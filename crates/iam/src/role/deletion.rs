@@ -1,0 +1,149 @@
+//! Taking away what issuerctl added.
+
+use std::fmt;
+
+use issuer_discovery::IssuerUrl;
+
+use super::{Role, RoleFound, RoleStep};
+use crate::tags::{CREATED, MADE_POLICY, OWN, Record, TRUST};
+use crate::trust;
+
+/// What is taken away of a role.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RoleDeletion {
+    /// The role that is there.
+    pub arn: Option<String>,
+    /// In order; the last one is [`RoleStep::Delete`] where nothing of others is left.
+    pub steps: Vec<RoleStep>,
+    /// Why the role itself stays.
+    pub kept: Vec<String>,
+    /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is
+    /// executed.
+    pub stayed: Vec<String>,
+    /// The `Sid`s that leave its trust policy.
+    pub(crate) sids: Vec<String>,
+    /// Whether an earlier try of this run has taken something away already.
+    pub(crate) interrupted: bool,
+}
+
+impl RoleDeletion {
+    /// Takes away what issuerctl added, for one issuer or for all, and the role itself where
+    /// issuerctl made it and nothing of others is left. What was added in the name of another
+    /// issuer too stays. Of a role that is gone, the policies that issuerctl made for it go.
+    pub fn new(found: &RoleFound, issuer: Option<&IssuerUrl>) -> Self {
+        let mut deletion = Self::default();
+        let Some(role) = &found.role else {
+            let made = found.managed.values().filter(|policy| policy.is_ours);
+            deletion.steps.extend(made.map(|policy| RoleStep::DeletePolicy(policy.arn.clone())));
+            return deletion;
+        };
+        deletion.arn = Some(role.arn.clone());
+        let own = issuer.map(trust::sid);
+        let goes = |sid: &str| own.as_deref().is_none_or(|own| own == sid);
+        let ours = role.trusted_by_us();
+        let (gone, stay): (Vec<String>, Vec<String>) =
+            ours.iter().cloned().partition(|sid| goes(sid));
+        deletion.sids.clone_from(&gone);
+        deletion.take_policies(role, found, &goes, stay.is_empty());
+        if !stay.is_empty() {
+            deletion.kept.push("it trusts other issuers of ours".to_owned());
+        } else if !role.is_ours() {
+            deletion.kept.push("issuerctl did not make it".to_owned());
+        }
+        if role.trust.has_others_than(&ours) {
+            deletion.kept.push("others added statements to its trust policy".to_owned());
+        }
+        if deletion.kept.is_empty() {
+            deletion.steps.push(RoleStep::Delete(gone));
+            return deletion;
+        }
+        if !gone.is_empty() {
+            let to = role.trust.clone().without(&gone);
+            deletion.steps.insert(0, RoleStep::UpdateTrust { from: role.trust.clone(), to });
+        }
+        deletion.forget(role, &goes, stay.is_empty());
+        deletion
+    }
+
+    /// Whether there is nothing to take away, and nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.kept.is_empty()
+    }
+
+    /// Whether this run takes anything away, or has.
+    pub fn changes_anything(&self) -> bool {
+        self.interrupted || !self.steps.is_empty()
+    }
+
+    fn take_policies(
+        &mut self,
+        role: &Role,
+        found: &RoleFound,
+        goes: &impl Fn(&str) -> bool,
+        everything: bool,
+    ) {
+        let added = |kind| (role.added(kind, goes), role.added(kind, |sid| !goes(sid)));
+        let (inline, inline_stays) = added(Record::INLINE);
+        for name in role.inline.keys().filter(|name| !inline_stays.has(name)) {
+            if inline.has(name) {
+                self.steps.push(RoleStep::DeleteInline(name.clone()));
+            } else if everything {
+                self.kept.push(format!("others added the inline policy {name}"));
+            }
+        }
+        let (attached, attached_stays) = added(Record::ATTACHED);
+        for arn in role.attached.iter().filter(|arn| !attached_stays.has(arn)) {
+            if attached.has(arn) {
+                self.steps.push(RoleStep::Detach(arn.clone()));
+            } else if everything {
+                self.kept.push(format!("others attached {arn}"));
+            }
+        }
+        let made = role
+            .made_policies()
+            .filter_map(|name| found.managed.get(name))
+            .filter(|policy| policy.is_ours);
+        let recorded = role.recorded(Record::ATTACHED, goes);
+        let recorded_stays = role.recorded(Record::ATTACHED, |sid| !goes(sid));
+        for policy in made.filter(|policy| everything || recorded.has(&policy.arn)) {
+            if !recorded_stays.has(&policy.arn) {
+                self.steps.push(RoleStep::DeletePolicy(policy.arn.clone()));
+            }
+        }
+    }
+
+    /// Takes the tags away of a role that stays: what they record is gone.
+    fn forget(&mut self, role: &Role, goes: &impl Fn(&str) -> bool, everything: bool) {
+        let (tagged, tagged_stays) =
+            (role.added(Record::TAGS, goes), role.added(Record::TAGS, |sid| !goes(sid)));
+        let goes_too = |name: &str| {
+            let is_it = |arn: &String| arn.rsplit('/').next() == Some(name);
+            self.steps.iter().any(|step| matches!(step, RoleStep::DeletePolicy(arn) if is_it(arn)))
+        };
+        let kinds = [TRUST, Record::ATTACHED, Record::INLINE, Record::TAGS];
+        let is_over = |key: &str| match kinds.iter().find_map(|kind| key.strip_prefix(kind)) {
+            Some(sid) => everything || goes(sid),
+            None if key.starts_with(OWN) => match key.strip_prefix(MADE_POLICY) {
+                Some(name) => everything || goes_too(name),
+                None => everything && key != CREATED,
+            },
+            None => tagged.has(key) && !tagged_stays.has(key),
+        };
+        let keys: Vec<String> = role.tags.keys().filter(|key| is_over(key)).cloned().collect();
+        if !keys.is_empty() {
+            self.steps.push(RoleStep::Untag(keys));
+        }
+    }
+}
+
+impl fmt::Display for RoleDeletion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            writeln!(f, "  {step}")?;
+        }
+        for reason in &self.kept {
+            writeln!(f, "  = role        stays: {reason}")?;
+        }
+        if self.steps.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}

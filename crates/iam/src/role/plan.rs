@@ -1,0 +1,457 @@
+//! From what is there to what is wanted, in calls.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Role, RoleFound, RoleSpec};
+use crate::names::iam_arn;
+use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
+use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY, difference};
+
+/// One call that changes something.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoleStep {
+    /// `CreateRole`.
+    Create {
+        /// The trust policy.
+        trust: TrustPolicy,
+        /// Tags, ours among them.
+        tags: Tags,
+        /// The path, where it is not `/`.
+        path: Option<RolePath>,
+        /// The longest session in seconds, where it is not an hour.
+        max_session_secs: Option<u32>,
+        /// The permissions boundary.
+        boundary: Option<PolicyArn>,
+    },
+    /// `UpdateAssumeRolePolicy`; worked out again from what is there just before.
+    UpdateTrust {
+        /// What is there.
+        from: TrustPolicy,
+        /// What will be.
+        to: TrustPolicy,
+    },
+    /// `UpdateRole`, in seconds.
+    SetMaxSession {
+        /// What is there.
+        from: u32,
+        /// What will be.
+        to: u32,
+    },
+    /// `PutRolePermissionsBoundary`.
+    SetBoundary {
+        /// What is there.
+        from: Option<String>,
+        /// What will be.
+        to: PolicyArn,
+    },
+    /// `PutRolePolicy`.
+    PutInline {
+        /// The policy's name.
+        name: String,
+        /// What is there.
+        from: Option<Value>,
+        /// What will be.
+        to: Value,
+    },
+    /// `DeleteRolePolicy`.
+    DeleteInline(String),
+    /// `CreatePolicy`.
+    CreatePolicy(String, Value),
+    /// `CreatePolicyVersion`, after `DeletePolicyVersion` where there is no room.
+    UpdatePolicy {
+        /// The policy.
+        arn: String,
+        /// Its document.
+        from: Value,
+        /// Its new document.
+        to: Value,
+        /// The version that makes room.
+        surplus_version: Option<String>,
+    },
+    /// `AttachRolePolicy`.
+    Attach {
+        /// The policy.
+        arn: String,
+        /// Whether it is one that issuerctl made, which IAM may not show everywhere yet.
+        is_made: bool,
+    },
+    /// `DetachRolePolicy`.
+    Detach(String),
+    /// `DeletePolicy`, with all its versions.
+    DeletePolicy(String),
+    /// `TagRole`.
+    Tag {
+        /// What is there under the same keys.
+        from: Tags,
+        /// What will be.
+        to: Tags,
+    },
+    /// `UntagRole`.
+    Untag(Vec<String>),
+    /// `DeleteRole`, if its trust policy has no statements but those of these `Sid`s.
+    Delete(Vec<String>),
+}
+
+/// The steps to a role; `Display` is the dry run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolePlan {
+    /// The role that is there or will be.
+    pub arn: String,
+    /// In order.
+    pub steps: Vec<RoleStep>,
+    /// What others added and that stays.
+    pub kept: Vec<String>,
+    /// What the user has to be told.
+    pub notices: Vec<String>,
+    /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is
+    /// executed.
+    pub stayed: Vec<String>,
+    /// Whether an earlier try of this run has changed something already.
+    pub(crate) interrupted: bool,
+}
+
+impl RolePlan {
+    /// Compares what is wanted with what is there. What issuerctl added earlier and is no longer
+    /// asked for goes; what others added stays.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::ForeignPolicy`]; those of [`TrustPolicy::with`].
+    pub fn new(spec: &RoleSpec, found: &RoleFound) -> Result<Self, Error> {
+        let path = found
+            .role
+            .as_ref()
+            .map(|role| role.path.as_str())
+            .or(spec.path.as_ref().map(RolePath::as_str));
+        let path_and_name = format!("{}{}", path.unwrap_or("/"), spec.name);
+        let mut plan = Self {
+            arn: iam_arn(spec.trust.partition, &spec.trust.account, "role", &path_and_name),
+            steps: Vec::new(),
+            kept: found.role.as_ref().map(Role::of_others).unwrap_or_default(),
+            notices: Vec::new(),
+            stayed: Vec::new(),
+            interrupted: false,
+        };
+        match &found.role {
+            None => plan.steps.push(RoleStep::Create {
+                trust: TrustPolicy::default().with(&spec.trust)?,
+                tags: Tags::new(),
+                path: spec.path.clone(),
+                max_session_secs: spec.max_session_secs,
+                boundary: spec.boundary.clone(),
+            }),
+            Some(role) => plan.reconcile_role(spec, role)?,
+        }
+        plan.say_size();
+        let role = found.role.as_ref();
+        let inline = plan.inline(spec, role)?;
+        let attached = plan.attachments(spec, found)?;
+        plan.tags(spec, role, [(Record::INLINE, inline), (Record::ATTACHED, attached)]);
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether this run changes anything, or has.
+    pub fn changes_anything(&self) -> bool {
+        self.interrupted || !self.is_empty()
+    }
+
+    fn say_size(&mut self) {
+        let size = self.steps.iter().find_map(|step| match step {
+            RoleStep::Create { trust, .. } | RoleStep::UpdateTrust { to: trust, .. } => {
+                Some(trust.size())
+            }
+            _ => None,
+        });
+        if let Some(size) = size.filter(|size| *size > USUAL_TRUST_POLICY) {
+            self.notices.push(format!(
+                "the trust policy will have {size} characters; accounts whose quota was not raised \
+                 take {USUAL_TRUST_POLICY}"
+            ));
+        }
+    }
+
+    fn reconcile_role(&mut self, spec: &RoleSpec, role: &Role) -> Result<(), Error> {
+        if let Some(path) = spec.path.as_ref().filter(|path| path.as_str() != role.path) {
+            let (there, wanted) = (role.path.clone(), path.to_string());
+            return Err(Error::Path { role: role.name.to_string(), there, wanted });
+        }
+        if !role.is_ours() {
+            self.notices.push(
+                "the role was made by somebody else; it is kept as it is but for what is asked for"
+                    .to_owned(),
+            );
+        }
+        let trust = role.trust.clone().with(&spec.trust)?;
+        if trust != role.trust {
+            self.steps.push(RoleStep::UpdateTrust { from: role.trust.clone(), to: trust });
+        }
+        if let Some(secs) = spec.max_session_secs.filter(|secs| *secs != role.max_session_secs) {
+            self.steps.push(RoleStep::SetMaxSession { from: role.max_session_secs, to: secs });
+        }
+        let boundary = spec.boundary.as_ref();
+        if let Some(to) =
+            boundary.filter(|boundary| role.boundary.as_deref() != Some(boundary.as_str()))
+        {
+            self.steps.push(RoleStep::SetBoundary { from: role.boundary.clone(), to: to.clone() });
+        }
+        Ok(())
+    }
+
+    /// Gives the record of those that will be ours in the name of this issuer.
+    fn inline(&mut self, spec: &RoleSpec, role: Option<&Role>) -> Result<Record, Error> {
+        let none = Documents::new();
+        let present = role.map_or(&none, |role| &role.inline);
+        let (mut own, others) = added(spec, role, Record::INLINE);
+        let Some(wanted) = &spec.inline else { return Ok(own) };
+        for (name, document) in wanted {
+            let there = present.get(name);
+            let is_ours = own.has(name) || others.has(name);
+            if there != Some(document) {
+                if there.is_some() && !is_ours {
+                    return Err(Error::ForeignInline {
+                        role: spec.name.to_string(),
+                        policy: name.clone(),
+                    });
+                }
+                let (from, to) = (there.cloned(), document.clone());
+                self.steps.push(RoleStep::PutInline { name: name.clone(), from, to });
+            }
+            if there.is_none() || is_ours {
+                own = own.with(name);
+            }
+        }
+        for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
+            if own.has(name) {
+                own = own.without(name);
+                if !others.has(name) {
+                    self.steps.push(RoleStep::DeleteInline(name.clone()));
+                }
+            }
+        }
+        Ok(own)
+    }
+
+    /// Gives the record of those that will be ours in the name of this issuer.
+    fn attachments(&mut self, spec: &RoleSpec, found: &RoleFound) -> Result<Record, Error> {
+        let role = found.role.as_ref();
+        let present = role.map_or(&[][..], |role| &role.attached);
+        let (mut own, others) = added(spec, role, Record::ATTACHED);
+        let mut wanted: Vec<String> =
+            spec.policy_arns.iter().flatten().map(PolicyArn::to_string).collect();
+        let given = wanted.len();
+        wanted.extend(self.managed(spec, found)?);
+        for (index, arn) in wanted.iter().enumerate() {
+            let is_there = present.contains(arn) || wanted[..index].contains(arn);
+            if !is_there {
+                self.steps.push(RoleStep::Attach { arn: arn.clone(), is_made: index >= given });
+            }
+            if !is_there || others.has(arn) {
+                own = own.with(arn);
+            }
+        }
+        let made: Vec<(&str, String)> = role.map(|role| made(spec, role)).unwrap_or_default();
+        for arn in present.iter().filter(|arn| !wanted.contains(arn)) {
+            let is_made = made.iter().any(|(_, of_account)| of_account == arn);
+            let is_spoken_of =
+                if is_made { spec.managed.is_some() } else { spec.policy_arns.is_some() };
+            if own.has(arn) && is_spoken_of {
+                own = own.without(arn);
+                if !others.has(arn) {
+                    self.steps.push(RoleStep::Detach(arn.clone()));
+                }
+            }
+        }
+        let sid = spec.trust.sid();
+        let others =
+            role.map(|role| role.recorded(Record::ATTACHED, |of| of != sid)).unwrap_or_default();
+        let unwanted =
+            made.into_iter().filter(|(_, arn)| !wanted.contains(arn) && !others.has(arn));
+        for (name, arn) in unwanted.filter(|_| spec.managed.is_some()) {
+            if found.managed.get(name).is_some_and(|policy| policy.is_ours) {
+                self.steps.push(RoleStep::DeletePolicy(arn));
+            }
+            self.steps.push(RoleStep::Untag(vec![format!("{MADE_POLICY}{name}")]));
+        }
+        Ok(own)
+    }
+
+    /// Gives the ARNs of the wanted policies of the account.
+    fn managed(&mut self, spec: &RoleSpec, found: &RoleFound) -> Result<Vec<String>, Error> {
+        let mut arns = Vec::new();
+        for (name, document) in spec.managed.iter().flatten() {
+            match found.managed.get(name) {
+                None => {
+                    self.steps.push(RoleStep::CreatePolicy(name.clone(), document.clone()));
+                    arns.push(spec.policy_arn(name));
+                }
+                Some(policy) if policy.document == *document => arns.push(policy.arn.clone()),
+                Some(policy) if !policy.is_ours => {
+                    return Err(Error::ForeignPolicy { arn: policy.arn.clone() });
+                }
+                Some(policy) => {
+                    arns.push(policy.arn.clone());
+                    self.steps.push(RoleStep::UpdatePolicy {
+                        arn: policy.arn.clone(),
+                        from: policy.document.clone(),
+                        to: document.clone(),
+                        surplus_version: policy.surplus_version.clone(),
+                    });
+                }
+            }
+        }
+        Ok(arns)
+    }
+
+    /// What is ours is recorded before anything is added and until everything is taken away, so
+    /// that a run that is cut off leaves nothing behind that the next one would take for somebody
+    /// else's.
+    fn tags(&mut self, spec: &RoleSpec, role: Option<&Role>, records: [(&str, Record); 2]) {
+        let none = Tags::new();
+        let present = role.map_or(&none, |role| &role.tags);
+        let [mut first, mut last] = [spec.tags.clone().unwrap_or_default(), Tags::new()];
+        let (mut keys, others) = added(spec, role, Record::TAGS);
+        let mut untag = Vec::new();
+        // Without any tag asked for, those that are there stay.
+        if let Some(wanted) = &spec.tags {
+            for key in
+                present.keys().filter(|key| !key.starts_with(OWN) && !wanted.contains_key(*key))
+            {
+                if keys.has(key) {
+                    keys = keys.without(key);
+                    untag.extend((!others.has(key)).then(|| key.clone()));
+                }
+            }
+            for key in wanted.keys().filter(|key| !present.contains_key(*key) || others.has(key)) {
+                keys = keys.with(key);
+            }
+        }
+        let sid = spec.trust.sid();
+        for (kind, after) in records.into_iter().chain([(Record::TAGS, keys)]) {
+            let name = format!("{kind}{sid}");
+            let both = Record::of(present, kind, |of| of == sid).union(&after);
+            first.insert(name.clone(), both.value());
+            if both != after {
+                last.insert(name, after.value());
+            }
+        }
+        // An empty record is no tag, unless one has to be emptied.
+        first.retain(|key, value| !value.is_empty() || present.contains_key(key));
+        if role.is_none() {
+            first.insert(CREATED.to_owned(), "true".to_owned());
+        }
+        first.insert(
+            format!("{TRUST}{sid}"),
+            spec.file.clone().unwrap_or_else(|| "true".to_owned()),
+        );
+        // Before it is made, so that it is found again wherever the run is cut off.
+        let new = self.steps.iter().filter_map(|step| match step {
+            RoleStep::CreatePolicy(name, _) => {
+                Some((format!("{MADE_POLICY}{name}"), "true".to_owned()))
+            }
+            _ => None,
+        });
+        first.extend(new);
+        let missing = tags::missing(&first, present);
+        match self.steps.first_mut() {
+            Some(RoleStep::Create { tags, .. }) => *tags = missing,
+            _ if missing.is_empty() => {}
+            _ => self.steps.insert(0, tag_step(present, missing)),
+        }
+        if !untag.is_empty() {
+            self.steps.push(RoleStep::Untag(untag));
+        }
+        if !last.is_empty() {
+            self.steps.push(tag_step(present, last));
+        }
+    }
+}
+
+impl RoleStep {
+    /// Line by line what differs, of a policy that is new or changes.
+    pub fn difference(&self) -> Option<String> {
+        match self {
+            Self::Create { trust, .. } => Some(difference::texts("", &trust.to_json_pretty())),
+            Self::PutInline { from: None, to, .. } | Self::CreatePolicy(_, to) => {
+                Some(difference::texts("", &format!("{to:#}")))
+            }
+            Self::UpdateTrust { from, to } => {
+                Some(difference::texts(&from.to_json_pretty(), &to.to_json_pretty()))
+            }
+            Self::PutInline { from: Some(from), to, .. } | Self::UpdatePolicy { from, to, .. } => {
+                Some(difference::documents(from, to))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What was added in the name of this issuer, and of others.
+fn added(spec: &RoleSpec, role: Option<&Role>, kind: &str) -> (Record, Record) {
+    let sid = spec.trust.sid();
+    match role {
+        Some(role) => (role.added(kind, |of| of == sid), role.added(kind, |of| of != sid)),
+        None => Default::default(),
+    }
+}
+
+fn tag_step(present: &Tags, to: Tags) -> RoleStep {
+    RoleStep::Tag { from: tags::before(present, &to), to }
+}
+
+/// The policies of the account that issuerctl made for the role, with their ARNs.
+fn made<'a>(spec: &RoleSpec, role: &'a Role) -> Vec<(&'a str, String)> {
+    role.made_policies().map(|name| (name, spec.policy_arn(name))).collect()
+}
+
+impl fmt::Display for RolePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            writeln!(f, "  {step}")?;
+            for line in step.difference().iter().flat_map(|text| text.lines()) {
+                writeln!(f, "      {line}")?;
+            }
+        }
+        for kept in &self.kept {
+            writeln!(f, "  = {kept} (of others: kept)")?;
+        }
+        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for RoleStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { tags, path, max_session_secs, boundary, .. } => {
+                write!(f, "+ role        tags {}", tags::changes(&Tags::new(), tags))?;
+                path.iter().try_for_each(|path| write!(f, ", path {path}"))?;
+                max_session_secs
+                    .iter()
+                    .try_for_each(|secs| write!(f, ", sessions of at most {secs} s"))?;
+                boundary.iter().try_for_each(|boundary| write!(f, ", boundary {boundary}"))
+            }
+            Self::UpdateTrust { .. } => f.write_str("~ trust       the statements of issuerctl"),
+            Self::SetMaxSession { from, to } => {
+                write!(f, "~ session     at most {from} s -> {to} s")
+            }
+            Self::SetBoundary { from: None, to } => write!(f, "+ boundary    {to}"),
+            Self::SetBoundary { from: Some(from), to } => write!(f, "~ boundary    {from} -> {to}"),
+            Self::PutInline { name, from: None, .. } => write!(f, "+ inline      {name}"),
+            Self::PutInline { name, .. } => write!(f, "~ inline      {name}"),
+            Self::DeleteInline(name) => write!(f, "- inline      {name}"),
+            Self::CreatePolicy(name, _) => write!(f, "+ policy      {name}"),
+            Self::UpdatePolicy { arn, .. } => write!(f, "~ policy      {arn}"),
+            Self::Attach { arn, .. } => write!(f, "+ attachment  {arn}"),
+            Self::Detach(arn) => write!(f, "- attachment  {arn}"),
+            Self::DeletePolicy(arn) => write!(f, "- policy      {arn}"),
+            Self::Tag { from, to } => write!(f, "~ tags        {}", tags::changes(from, to)),
+            Self::Untag(keys) => write!(f, "- tags        {}", keys.join(", ")),
+            Self::Delete(_) => f.write_str("- role"),
+        }
+    }
+}

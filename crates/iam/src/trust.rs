@@ -1,0 +1,368 @@
+//! Trust policies: which service accounts of an issuer may assume a role.
+
+use issuer_discovery::{IssuerUrl, Partition};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{AccountId, Audience, Error, ProviderArn, ServiceAccountPattern};
+
+/// Characters, white space not counted, that a role's trust policy may have where nobody asked for
+/// more (IAM quotas).
+pub const USUAL_TRUST_POLICY: usize = 2048;
+
+/// The same where the quota was raised as far as AWS always allows.
+pub const MAX_TRUST_POLICY: usize = 4096;
+
+/// What the `Sid` of every statement of ours begins with; an issuer's follows.
+const SID: &str = "IssuerctlTrust";
+
+/// The statement that stands alone in the policy of a role that nobody is left to assume.
+pub(crate) const NOBODY: &str = "IssuerctlTrustNobody";
+
+/// Service accounts of one issuer, and the audiences that their tokens are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Partition of role and provider.
+    pub partition: Partition,
+    /// Account of role and provider.
+    pub account: AccountId,
+    /// The issuer.
+    pub issuer: IssuerUrl,
+    /// The audiences, at least one.
+    pub audiences: Vec<Audience>,
+    /// The service accounts, at least one.
+    pub service_accounts: Vec<ServiceAccountPattern>,
+}
+
+/// A role's `AssumeRolePolicyDocument`. Members and statements that are not ours stay as they are,
+/// in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustPolicy(Map<String, Value>);
+
+impl Trust {
+    /// The `Sid` of the statement; it follows from the issuer, so that each issuer has a statement
+    /// of its own.
+    pub fn sid(&self) -> String {
+        sid(&self.issuer)
+    }
+
+    /// The one statement: the provider as principal, `sts:AssumeRoleWithWebIdentity`, and
+    /// conditions on `aud` and `sub`, with `StringLike` for `sub` only where a wildcard is given
+    /// (IAM user guide, "Create a role for OIDC federation").
+    ///
+    /// # Errors
+    /// [`Error::Nothing`], [`Error::Port`].
+    pub fn statement(&self) -> Result<Value, Error> {
+        let provider = ProviderArn::new(self.partition, &self.account, &self.issuer)?;
+        let audiences = texts(self.audiences.iter().map(Audience::to_string))
+            .ok_or(Error::Nothing { what: "audience" })?;
+        let subjects = texts(self.service_accounts.iter().map(ServiceAccountPattern::subject))
+            .ok_or(Error::Nothing { what: "service account" })?;
+        let (aud, sub) = (
+            format!("{}:aud", self.issuer.without_scheme()),
+            format!("{}:sub", self.issuer.without_scheme()),
+        );
+        let condition = if self.service_accounts.iter().all(ServiceAccountPattern::is_literal) {
+            json!({"StringEquals": {aud: audiences, sub: subjects}})
+        } else {
+            json!({"StringEquals": {aud: audiences}, "StringLike": {sub: subjects}})
+        };
+        Ok(json!({
+            "Sid": self.sid(),
+            "Effect": "Allow",
+            "Principal": {"Federated": provider.as_str()},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": condition,
+        }))
+    }
+}
+
+impl Default for TrustPolicy {
+    fn default() -> Self {
+        let mut members = Map::new();
+        members.insert("Version".to_owned(), json!("2012-10-17"));
+        members.insert("Statement".to_owned(), json!([]));
+        Self(members)
+    }
+}
+
+impl TrustPolicy {
+    /// A policy of one statement an issuer.
+    ///
+    /// # Errors
+    /// [`Error::Nothing`], [`Error::Port`], [`Error::TooLarge`].
+    pub fn new(trusts: &[Trust]) -> Result<Self, Error> {
+        if trusts.is_empty() {
+            return Err(Error::Nothing { what: "issuer" });
+        }
+        let policy = trusts.iter().try_fold(Self::default(), |policy, trust| policy.with(trust))?;
+        let size = policy.size();
+        if size > MAX_TRUST_POLICY {
+            return Err(Error::TooLarge { size, limit: MAX_TRUST_POLICY });
+        }
+        Ok(policy)
+    }
+
+    /// Reads a policy as it stands in IAM or in a file.
+    ///
+    /// # Errors
+    /// [`Error::NotAPolicy`], with line and column where it is no JSON.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let not = |reason: &str| Error::NotAPolicy { reason: reason.to_owned() };
+        let value: Value = serde_json::from_str(text).map_err(|error| not(&error.to_string()))?;
+        let Value::Object(mut members) = value else { return Err(not("it is no JSON object")) };
+        match members.get_mut("Statement") {
+            // One statement may stand without a list around it.
+            Some(statement) if statement.is_object() => {
+                *statement = Value::Array(vec![statement.take()]);
+                Ok(Self(members))
+            }
+            Some(Value::Array(statements)) if statements.iter().all(Value::is_object) => {
+                Ok(Self(members))
+            }
+            Some(_) => Err(not("its Statement is neither an object nor a list of objects")),
+            None => Err(not("it has no Statement")),
+        }
+    }
+
+    /// The same with the statement of `trust` in the place of the one that its issuer had, or last.
+    /// How large it may become is for IAM to say: the quota of an account may have been raised.
+    ///
+    /// # Errors
+    /// [`Error::Nothing`], [`Error::Port`].
+    pub fn with(mut self, trust: &Trust) -> Result<Self, Error> {
+        let (sid, ours) = (trust.sid(), trust.statement()?);
+        let statements = self.statements_mut();
+        statements.retain(|statement| statement["Sid"] != NOBODY);
+        match statements.iter_mut().find(|statement| statement["Sid"] == sid.as_str()) {
+            Some(statement) if says_the_same(statement, &ours) => {}
+            Some(statement) => *statement = ours,
+            None => statements.push(ours),
+        }
+        Ok(self)
+    }
+
+    /// The same without the statements of these `Sid`s.
+    pub fn without(mut self, sids: &[String]) -> Self {
+        let statements = self.statements_mut();
+        statements.retain(|statement| {
+            !statement["Sid"].as_str().is_some_and(|sid| sids.iter().any(|gone| gone == sid))
+        });
+        if statements.is_empty() {
+            // IAM takes no policy without a statement.
+            statements.push(json!({"Sid": NOBODY, "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}));
+        }
+        self
+    }
+
+    /// Whether anybody is let in, or kept out, but by statements of these `Sid`s.
+    pub(crate) fn has_others_than(&self, sids: &[String]) -> bool {
+        let among = |sid: &str| sid == NOBODY || sids.iter().any(|known| known == sid);
+        self.statements().iter().any(|statement| !statement["Sid"].as_str().is_some_and(among))
+    }
+
+    /// Whether every statement of another policy stands here too.
+    pub(crate) fn has_all_of(&self, other: &Self) -> bool {
+        other.statements().iter().all(|statement| self.statements().contains(statement))
+    }
+
+    /// Its statements.
+    pub fn statements(&self) -> &[Value] {
+        self.0.get("Statement").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// Everything in it, its statements as a list.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
+    }
+
+    /// Its `Version`, if it has one.
+    pub(crate) fn version(&self) -> Option<&Value> {
+        self.0.get("Version")
+    }
+
+    /// Characters without white space, as IAM counts them.
+    pub fn size(&self) -> usize {
+        self.to_json().chars().filter(|c| !c.is_whitespace()).count()
+    }
+
+    /// As JSON, to stand within something else.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
+    /// Compact JSON, as it is sent to IAM.
+    pub fn to_json(&self) -> String {
+        Value::Object(self.0.clone()).to_string()
+    }
+
+    /// The same for people and files.
+    pub fn to_json_pretty(&self) -> String {
+        format!("{:#}", Value::Object(self.0.clone()))
+    }
+
+    fn statements_mut(&mut self) -> &mut Vec<Value> {
+        let member = self.0.entry("Statement").or_insert_with(|| json!([]));
+        if !member.is_array() {
+            *member = json!([]);
+        }
+        #[expect(clippy::expect_used, reason = "it has just been made one")]
+        member.as_array_mut().expect("a list")
+    }
+}
+
+/// The order of service accounts or audiences in a list does not matter.
+fn says_the_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().all(|one| b.contains(one))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, one)| b.get(name).is_some_and(|other| says_the_same(one, other)))
+        }
+        _ => a == b,
+    }
+}
+
+/// Letters and digits alone, as IAM wants them.
+pub(crate) fn sid(issuer: &IssuerUrl) -> String {
+    let digest = Sha256::digest(issuer.as_str());
+    format!("{SID}{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// One text by itself, several as a list, each once.
+fn texts(values: impl Iterator<Item = String>) -> Option<Value> {
+    let mut each: Vec<String> = Vec::new();
+    for value in values {
+        if !each.contains(&value) {
+            each.push(value);
+        }
+    }
+    match each.len() {
+        0 => None,
+        1 => Some(json!(each[0])),
+        _ => Some(json!(each)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use issuer_discovery::Ports;
+
+    fn trust(issuer: &str, service_accounts: &[&str]) -> Trust {
+        Trust {
+            partition: Partition::of_region("us-east-1"),
+            account: "111122223333".parse().unwrap(),
+            issuer: IssuerUrl::parse(issuer, Ports::Refuse).unwrap(),
+            audiences: vec![Audience::default()],
+            service_accounts: service_accounts.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_policy_has_aud_and_sub_and_like_only_for_wildcards() {
+        let policy = TrustPolicy::new(&[
+            trust("https://oidc.example.com/prod", &["default/app", "default/app"]),
+            trust("https://oidc.example.com/test", &["default/app", "jobs/*"]),
+        ])
+        .unwrap();
+        insta::assert_snapshot!(policy.to_json_pretty(), @r#"
+        {
+          "Version": "2012-10-17",
+          "Statement": [
+            {
+              "Sid": "IssuerctlTrust9e186c1aea34",
+              "Effect": "Allow",
+              "Principal": {
+                "Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/prod"
+              },
+              "Action": "sts:AssumeRoleWithWebIdentity",
+              "Condition": {
+                "StringEquals": {
+                  "oidc.example.com/prod:aud": "sts.amazonaws.com",
+                  "oidc.example.com/prod:sub": "system:serviceaccount:default:app"
+                }
+              }
+            },
+            {
+              "Sid": "IssuerctlTrustbfde71dc72ca",
+              "Effect": "Allow",
+              "Principal": {
+                "Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/test"
+              },
+              "Action": "sts:AssumeRoleWithWebIdentity",
+              "Condition": {
+                "StringEquals": {
+                  "oidc.example.com/test:aud": "sts.amazonaws.com"
+                },
+                "StringLike": {
+                  "oidc.example.com/test:sub": [
+                    "system:serviceaccount:default:app",
+                    "system:serviceaccount:jobs:*"
+                  ]
+                }
+              }
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn merging_keeps_what_others_wrote_and_replaces_only_the_own_statement() {
+        let theirs = r#"{"Version":"2008-10-17","Id":"theirs","Statement":{"Sid":"Ec2","Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
+        let before = TrustPolicy::parse(theirs).unwrap();
+        let (prod, test) =
+            (trust("https://h.example/prod", &["a/b"]), trust("https://h.example/test", &["a/b"]));
+        let both = before.clone().with(&prod).unwrap().with(&test).unwrap();
+        assert_eq!(both.statements().len(), 3);
+        assert_eq!(both.statements()[0], before.statements()[0]);
+        let again = both.clone().with(&trust("https://h.example/prod", &["a/c"])).unwrap();
+        assert_eq!(again.statements().len(), 3);
+        assert!(again.to_json().contains(r#""Id":"theirs""#) && again.to_json().contains(":a:c"));
+        assert_eq!(both.clone().without(&[test.sid()]).without(&[prod.sid()]), before);
+        assert_eq!(both.without(&[test.sid(), prod.sid()]), before);
+    }
+
+    #[test]
+    fn the_same_accounts_in_another_order_change_nothing() {
+        let policy = TrustPolicy::new(&[trust("https://h.example", &["a/b", "c/d"])]).unwrap();
+        assert_eq!(
+            policy.clone().with(&trust("https://h.example", &["c/d", "a/b"])).unwrap(),
+            policy
+        );
+        assert_ne!(
+            policy.clone().with(&trust("https://h.example", &["c/d", "a/e"])).unwrap(),
+            policy
+        );
+    }
+
+    #[test]
+    fn a_policy_beyond_every_quota_is_refused_with_a_way_out() {
+        let many: Vec<String> =
+            (0..90).map(|n| format!("namespace-{n}/service-account-{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let error = TrustPolicy::new(&[trust("https://h.example", &many)]).unwrap_err();
+        assert!(
+            matches!(error, Error::TooLarge { .. })
+                && error.hint().is_some_and(|hint| hint.contains("jobs/*")),
+            "{error}"
+        );
+        assert!(
+            TrustPolicy::new(&[trust("https://h.example", &many[..40])]).unwrap().size()
+                > USUAL_TRUST_POLICY
+        );
+    }
+
+    #[test]
+    fn what_is_no_policy_is_named_with_line_and_column() {
+        let error = TrustPolicy::parse("{\"Statement\": [],\n}").unwrap_err();
+        assert!(error.to_string().contains("line 2 column 1"), "{error}");
+        for text in ["[]", "{}", r#"{"Statement":"x"}"#, r#"{"Statement":[1]}"#, ""] {
+            assert!(TrustPolicy::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,556 @@
+//! What the lint of trust policies finds.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "lint/form.rs"]
+mod form;
+#[path = "lint/input.rs"]
+mod input;
+#[path = "lint/others.rs"]
+mod others;
+#[path = "lint/partitions.rs"]
+mod partitions;
+
+use issuer_discovery::{IssuerUrl, Partition, Ports};
+use issuer_iam::{Error, LintOptions, LintReport, Status, Trust, TrustPolicy, lint};
+use serde_json::{Value, json};
+
+const ISSUER: &str = "oidc.example.com/prod";
+const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/prod";
+const AUD: &str = "oidc.example.com/prod:aud";
+const SUB: &str = "oidc.example.com/prod:sub";
+const APP: &str = "system:serviceaccount:default:app";
+
+fn issuer(text: &str) -> IssuerUrl {
+    IssuerUrl::parse(text, Ports::Refuse).unwrap()
+}
+
+/// For default/app in account 111122223333.
+fn options() -> LintOptions {
+    LintOptions {
+        service_account: Some("default/app".parse().unwrap()),
+        account: Some("111122223333".parse().unwrap()),
+        ..LintOptions::new(issuer("https://oidc.example.com/prod"))
+    }
+}
+
+/// A healthy statement.
+fn good() -> Value {
+    json!({
+        "Effect": "Allow",
+        "Principal": {"Federated": PROVIDER},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}},
+    })
+}
+
+/// The healthy statement with one member changed.
+fn with(member: &str, value: Value) -> Value {
+    let mut statement = good();
+    statement[member] = value;
+    statement
+}
+
+fn condition(value: Value) -> Value {
+    with("Condition", value)
+}
+
+fn judge(statements: &[Value], options: &LintOptions) -> LintReport {
+    let policy = json!({"Version": "2012-10-17", "Statement": statements});
+    lint(&policy.to_string(), options).unwrap()
+}
+
+/// The faults alone, `!` before those that fail; each of them says what follows and the mend.
+fn faults(report: &LintReport) -> Vec<String> {
+    let faults = report.findings.iter().filter(|finding| finding.status != Status::Pass);
+    faults
+        .map(|finding| {
+            assert!(
+                finding.consequence.is_some()
+                    && finding.fix.is_some()
+                    && !finding.message.is_empty()
+            );
+            format!("{}{}", if finding.status == Status::Fail { "!" } else { "" }, finding.id)
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_faults(statements: &[Value], expected: &[&str]) {
+    let report = judge(statements, &options());
+    assert_eq!(faults(&report), expected, "{statements:#?} {report:#?}");
+    assert_eq!(report.passed(), !expected.iter().any(|id| id.starts_with('!')));
+}
+
+#[test]
+fn a_healthy_policy_has_nothing_but_passes() {
+    for service_accounts in [vec!["default/app"], vec!["default/app", "jobs/run"]] {
+        let trust = Trust {
+            partition: Partition::of_region("eu-west-1"),
+            account: "111122223333".parse().unwrap(),
+            issuer: issuer("https://oidc.example.com/prod"),
+            audiences: vec!["sts.amazonaws.com".parse().unwrap()],
+            service_accounts: service_accounts.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        let report =
+            lint(&TrustPolicy::new(&[trust]).unwrap().to_json_pretty(), &options()).unwrap();
+        let ids: Vec<&str> = report.findings.iter().map(|finding| finding.id).collect();
+        assert_eq!(ids, ["statement", "provider", "action", "aud", "sub", "deny", "size"]);
+        assert!(report.findings.iter().all(|finding| finding.status == Status::Pass));
+    }
+}
+
+#[test]
+fn what_works_as_well_is_no_fault() {
+    for statement in [
+        condition(
+            json!({"StringEquals": {"OIDC.example.com/Prod:AUD": "sts.amazonaws.com", "oidc.EXAMPLE.com/prod:Sub": APP}}),
+        ),
+        condition(json!({"StringLike": {AUD: "sts.amazonaws.com", SUB: [APP]}})),
+        condition(json!({"stringEquals": {AUD: ["sts.amazonaws.com"], SUB: APP}})),
+        condition(
+            json!({"StringEqualsIgnoreCase": {AUD: "STS.amazonaws.com", SUB: "system:serviceaccount:Default:app"}}),
+        ),
+        // What is left out beside what is let in.
+        condition(
+            json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "StringNotEquals": {SUB: "system:serviceaccount:default:admin"}}),
+        ),
+        condition(
+            json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "StringLike": {SUB: "system:serviceaccount:*"}}),
+        ),
+        condition(
+            json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "Null": {SUB: "false"}}),
+        ),
+        with(
+            "Action",
+            json!(["STS:assumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"]),
+        ),
+        with("Principal", json!({"Federated": [PROVIDER]})),
+        with("Sid", json!("Any")),
+    ] {
+        assert_faults(&[statement], &[]);
+    }
+    // One statement without a list around it; the older language; and no account to compare with.
+    let policy = json!({"Version": "2008-10-17", "Statement": good()}).to_string();
+    assert_eq!(
+        faults(&lint(&policy, &LintOptions { account: None, ..options() }).unwrap()),
+        [""; 0]
+    );
+}
+
+#[test]
+fn statements_of_others_are_left_alone() {
+    let ec2 = json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"});
+    let people = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"});
+    let other = json!({
+        "Effect": "Allow",
+        "Principal": {"Federated": "arn:aws:iam::999999999999:oidc-provider/token.actions.githubusercontent.com/"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {"https://token.actions.githubusercontent.com:sub": "*"}},
+    });
+    // The other issuer's, with keys copied from ours.
+    let mut copied = other.clone();
+    copied["Condition"] = good()["Condition"].clone();
+    let denied = json!({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"});
+    let mut tags = with("Action", json!("sts:TagSession"));
+    tags["Condition"] = json!({"StringLike": {"aws:RequestTag/team": "*"}});
+    assert_faults(&[tags.clone(), good()], &[]);
+    assert_faults(&[tags], &["!action-wrong", "key-other", "!aud-missing", "!sub-missing"]);
+    assert_faults(&[ec2, people, other.clone(), copied, good(), denied], &[]);
+    // Another cluster at the same host.
+    let test = json!({"Federated": PROVIDER.replace("prod", "test")});
+    let mut statement = with("Principal", test);
+    statement["Condition"] = json!({"StringLike": {"oidc.example.com/test:sub": "*"}});
+    assert_faults(&[statement.clone(), good()], &[]);
+    assert_faults(&[statement], &["!statement-missing"]);
+    assert_faults(&[other], &["!statement-missing"]);
+    // An issuer that differs in case is another one, if ours is there too.
+    let upper = with("Principal", json!({"Federated": PROVIDER.replace("prod", "PROD")}));
+    assert_faults(&[upper, good()], &[]);
+    assert_faults(&[], &["!statement-missing"]);
+}
+
+#[test]
+fn principals() {
+    let federated = |text: String| with("Principal", json!({"Federated": text}));
+    for (statement, expected) in [
+        (federated(PROVIDER.replace("prod", "other")), "!provider-issuer"),
+        (federated(PROVIDER.replace("oidc.", "other.")), "!provider-issuer"),
+        (federated("arn:aws:iam::111122223333:oidc-provider/*".to_owned()), "!provider-issuer"),
+        (federated(PROVIDER.replace("oidc.", "https://oidc.")), "!provider-scheme"),
+        (federated(format!("{PROVIDER}/")), "!provider-slash"),
+        (federated(PROVIDER.replace("prod", "Prod")), "!provider-case"),
+        (federated(PROVIDER.replace("oidc-p", "OIDC-P")), "!provider-case"),
+        (federated(PROVIDER.replace("1111", "9999")), "!provider-account"),
+        (federated(PROVIDER.replace("111122223333", "")), "!provider-account"),
+        (federated(PROVIDER.replace("aws:", "aws-gov:")), "!provider-partition"),
+        (federated(PROVIDER.replace("oidc-provider", "saml-provider")), "!provider-type"),
+        (federated(ISSUER.to_owned()), "!provider-arn"),
+        (federated(format!("https://{ISSUER}")), "!provider-arn"),
+        (federated(PROVIDER.replace("iam::", "iam:us-east-1:")), "!provider-arn"),
+        (with("Principal", json!("*")), "!principal-wildcard"),
+        (with("Principal", json!({"AWS": "*"})), "!principal-wildcard"),
+        (with("Principal", json!({"Federated": ["*"]})), "!principal-wildcard"),
+        (with("Principal", json!({"AWS": PROVIDER})), "!principal-type"),
+        (with("Principal", json!({"AWS": "arn:aws:iam::111122223333:root"})), "!principal-type"),
+        (with("Principal", json!(PROVIDER)), "!principal-type"),
+        (with("Principal", json!([PROVIDER])), "!principal-type"),
+        (with("Principal", Value::Null), "!principal-type"),
+    ] {
+        assert_faults(&[statement], &[expected]);
+    }
+    // Faults that are mended one by one are named one by one.
+    let report = judge(
+        &[federated(format!("arn:aws:iam::999999999999:oidc-provider/https://{ISSUER}/"))],
+        &options(),
+    );
+    assert_eq!(faults(&report), ["!provider-account", "!provider-scheme", "!provider-slash"]);
+    let fix = report
+        .findings
+        .iter()
+        .find(|finding| finding.id == "provider-slash")
+        .unwrap()
+        .fix
+        .clone()
+        .unwrap();
+    assert!(fix.contains(PROVIDER), "{fix}");
+    // In a list the right one is enough.
+    assert_faults(
+        &[with("Principal", json!({"Federated": [format!("{PROVIDER}/"), PROVIDER]}))],
+        &[],
+    );
+    assert_faults(
+        &[with("Principal", json!({"Federated": [format!("{PROVIDER}/")]}))],
+        &["!provider-slash"],
+    );
+    // Everybody but somebody is everybody, even beside a healthy statement.
+    let mut but = with("NotPrincipal", json!({"AWS": "arn:aws:iam::111122223333:root"}));
+    but.as_object_mut().unwrap().remove("Principal");
+    assert_faults(&[but, good()], &["!principal-wildcard"]);
+    // Others in the list are kept out by the keys that they lack, unless no condition asks for one.
+    let mut two = with("Principal", json!({"Federated": ["accounts.google.com", PROVIDER]}));
+    assert_faults(std::slice::from_ref(&two), &[]);
+    two["Condition"] = json!({"StringEqualsIfExists": {AUD: "sts.amazonaws.com", SUB: APP}});
+    assert_faults(&[two], &["operator-if-exists", "operator-if-exists", "!provider-others"]);
+    // Every partition has providers; whether it is the role's, nobody can tell from the policy.
+    assert_faults(&[federated(PROVIDER.replace("aws:", "aws-cn:"))], &[]);
+}
+
+#[test]
+fn effects_and_actions() {
+    for (statement, expected) in [
+        (with("Effect", json!("allow")), "!statement-effect"),
+        (with("Effect", Value::Null), "!statement-effect"),
+        (with("Action", json!("sts:AssumeRole")), "!action-wrong"),
+        (with("Action", json!(["sts:AssumeRoleWithSAML", "sts:TagSession"])), "!action-wrong"),
+        (with("Action", Value::Null), "!action-wrong"),
+        (with("Action", json!("sts:*")), "action-wide"),
+        (with("Action", json!("*")), "action-wide"),
+        (with("NotAction", json!("sts:AssumeRole")), "action-wide"),
+    ] {
+        let mut statement = statement;
+        if statement.get("NotAction").is_some() {
+            statement.as_object_mut().unwrap().remove("Action");
+        }
+        assert_faults(&[statement], &[expected]);
+    }
+    let twice =
+        good().to_string().replace("\"StringEquals\":", "\"StringEquals\":{},\"StringEquals\":");
+    let policy = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{twice}]}}");
+    assert_eq!(faults(&lint(&policy, &options()).unwrap()), ["!member-twice"]);
+}
+
+#[test]
+fn a_needless_action_beside_the_one_of_tokens_is_at_most_a_warning_and_one_of_another_service_does_not_pass()
+ {
+    for (beside, expected) in [
+        (vec!["sts:TagSession", "STS:setsourceidentity"], vec![]),
+        (vec!["sts:AssumeRole"], vec!["action-extra"]),
+        (vec!["sts:TagSession", "sts:AssumeRoleWithSAML"], vec!["action-extra"]),
+        (vec!["sts:*"], vec!["action-wide"]),
+        (vec!["*"], vec!["action-wide"]),
+        (vec!["sts:AssumeRole*", "sts:AssumeRole"], vec!["action-wide", "action-extra"]),
+        (vec!["s3:GetObject"], vec!["!action-service"]),
+    ] {
+        let actions = [vec!["sts:AssumeRoleWithWebIdentity"], beside].concat();
+        assert_faults(&[with("Action", json!(actions))], &expected);
+    }
+}
+
+#[test]
+fn aud_and_sub_are_both_needed() {
+    let aud = json!({AUD: "sts.amazonaws.com"});
+    for (statement, expected) in [
+        // The guide that replaces aud by sub.
+        (condition(json!({"StringEquals": {SUB: APP}})), vec!["!aud-missing"]),
+        (condition(json!({"StringEquals": aud})), vec!["!sub-missing"]),
+        (condition(json!({})), vec!["!aud-missing", "!sub-missing"]),
+        (condition(Value::Null), vec!["!condition-form", "!aud-missing", "!sub-missing"]),
+        (
+            condition(json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: []}})),
+            vec!["!condition-empty"],
+        ),
+        (
+            condition(json!({"StringEquals": {AUD: "sts.amazonaws.com"}, "Null": {SUB: "false"}})),
+            vec!["!sub-missing"],
+        ),
+    ] {
+        assert_faults(&[statement], &expected);
+    }
+}
+
+#[test]
+fn condition_keys() {
+    let keys = |aud: &str, sub: &str| {
+        condition(json!({"StringEquals": {aud: "sts.amazonaws.com", sub: APP}}))
+    };
+    for (statement, expected) in [
+        (
+            keys("https://oidc.example.com/prod:aud", "https://oidc.example.com/prod:sub"),
+            "!key-scheme",
+        ),
+        (keys(AUD, "https://oidc.example.com/prod:sub"), "!key-scheme"),
+        (keys("oidc.example.com/prod/:aud", SUB), "!key-slash"),
+        (keys("oidc.example.com/prod/:aud", "oidc.example.com/prod/:sub"), "!key-slash"),
+        (keys("https://oidc.example.com/prod/:aud", SUB), "!key-scheme"),
+        (keys(AUD, "oidc.example.com/other:sub"), "!key-issuer"),
+        (keys("oidc.example.com:aud", "oidc.example.com:sub"), "!key-issuer"),
+        (keys(AUD, &format!("{PROVIDER}:sub")), "!key-issuer"),
+        (keys(AUD, "sub"), "!key-issuer"),
+        (keys(AUD, ISSUER), "!key-issuer"),
+        (
+            condition(
+                json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP, "other.example:aud": "x"}}),
+            ),
+            "!key-issuer",
+        ),
+        (
+            condition(
+                json!({"StringEquals": {AUD: "sts.amazonaws.com"}, "StringNotEquals": {"other.example:sub": "x"}}),
+            ),
+            "!key-issuer",
+        ),
+        (
+            condition(
+                json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP, format!("{ISSUER}:amr"): "x"}}),
+            ),
+            "!key-claim",
+        ),
+        (
+            condition(
+                json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+            ),
+            "key-other",
+        ),
+    ] {
+        assert_faults(&[statement], &[expected]);
+    }
+    let report = judge(&[keys("https://oidc.example.com/prod:aud", SUB)], &options());
+    assert!(
+        report.findings.iter().all(|finding| finding.id != "aud"),
+        "a part with a fault does not pass: {report:#?}"
+    );
+    assert!(report.findings.iter().any(|finding| finding.id == "sub"));
+}
+
+#[test]
+fn operators() {
+    let both = |operator: &str| condition(json!({operator: {AUD: "sts.amazonaws.com", SUB: APP}}));
+    let sub = |operator: &str, value: &str| {
+        let mut statement = condition(json!({"StringEquals": {AUD: "sts.amazonaws.com"}}));
+        statement["Condition"][operator][SUB] = json!(value);
+        statement
+    };
+    for (statement, expected) in [
+        (both("StringNotEquals"), vec!["!operator-negated", "!operator-negated"]),
+        (sub("StringNotLike", "system:serviceaccount:kube-system:*"), vec!["!operator-negated"]),
+        (sub("StringNotEqualsIfExists", APP), vec!["!operator-negated"]),
+        (sub("ForAllValues:StringNotEquals", APP), vec!["!operator-negated"]),
+        (both("StringEqualsIfExists"), vec!["operator-if-exists", "operator-if-exists"]),
+        (sub("StringLikeIfExists", APP), vec!["operator-if-exists"]),
+        (sub("ForAnyValue:StringEquals", APP), vec!["operator-set"]),
+        (sub("ForAllValues:StringLike", APP), vec!["operator-set"]),
+        (sub("ForAllValues:StringEqualsIfExists", APP), vec!["operator-set"]),
+        (sub("ArnLike", APP), vec!["!operator-wrong"]),
+        (sub("StringMatches", APP), vec!["!operator-unknown"]),
+        (sub("Null", "true"), vec!["!operator-wrong"]),
+        (sub("StringEquals", "system:serviceaccount:default:*"), vec!["!wildcard-equals"]),
+        (sub("StringEquals", "system:serviceaccount:default:ap?"), vec!["!wildcard-equals"]),
+        (sub("StringEqualsIgnoreCase", "system:serviceaccount:*:*"), vec!["!wildcard-equals"]),
+        (condition(json!({"StringEquals": {AUD: "*", SUB: APP}})), vec!["!wildcard-equals"]),
+    ] {
+        assert_faults(&[statement], &expected);
+    }
+}
+
+#[test]
+fn audiences() {
+    let aud = |operator: &str, value: Value| {
+        let mut statement = condition(json!({"StringEquals": {SUB: APP}}));
+        statement["Condition"][operator][AUD] = value;
+        statement
+    };
+    for (statement, expected) in [
+        (aud("StringEquals", json!("other")), "!aud-mismatch"),
+        (aud("StringEquals", json!("https://oidc.example.com/prod")), "!aud-mismatch"),
+        (aud("StringLike", json!("other*")), "!aud-mismatch"),
+        (aud("StringEquals", json!("STS.amazonaws.com")), "!aud-case"),
+        (aud("StringEquals", json!(["sts.amazonaws.com", "other"])), "aud-extra"),
+        (aud("StringLike", json!("*")), "aud-wildcard"),
+        (aud("StringLike", json!("sts.*")), "aud-wildcard"),
+    ] {
+        assert_faults(&[statement], &[expected]);
+    }
+    // Each audience that was asked for has to get in; none asked for is the usual one.
+    let two = LintOptions {
+        audiences: vec!["vault".parse().unwrap(), "sts.amazonaws.com".parse().unwrap()],
+        ..options()
+    };
+    assert_eq!(faults(&judge(&[good()], &two)), ["!aud-mismatch"]);
+    assert_eq!(
+        faults(&judge(&[aud("StringEquals", json!(["sts.amazonaws.com", "vault"]))], &two)),
+        [""; 0]
+    );
+    assert_eq!(
+        faults(&judge(&[good()], &LintOptions { audiences: Vec::new(), ..options() })),
+        [""; 0]
+    );
+    let star = LintOptions { audiences: vec!["team-*".parse().unwrap()], ..options() };
+    assert_eq!(faults(&judge(&[aud("StringEquals", json!("team-*"))], &star)), [""; 0]);
+}
+
+#[test]
+fn subjects() {
+    let sub = |operator: &str, value: Value| {
+        let mut statement = condition(json!({"StringEquals": {AUD: "sts.amazonaws.com"}}));
+        statement["Condition"][operator][SUB] = value;
+        statement
+    };
+    for (statement, expected) in [
+        (sub("StringLike", json!("*")), "!sub-wide"),
+        (sub("StringLike", json!("system:serviceaccount:*")), "!sub-wide"),
+        (sub("StringLike", json!("system:serviceaccount:*:*")), "!sub-wide"),
+        (sub("StringLike", json!("system:serviceaccount:default*")), "!sub-wide"),
+        (sub("StringLike", json!([APP, "system:serviceaccount:job-?:run*"])), "!sub-wide"),
+        (sub("StringLike", json!("system:serviceaccount:default:*")), "sub-wildcard"),
+        (sub("StringLike", json!("system:serviceaccount:*:app")), "sub-wildcard"),
+        (sub("StringEquals", json!("default/app")), "!sub-form"),
+        (sub("StringEquals", json!("default:app")), "!sub-form"),
+        (sub("StringEquals", json!("system:serviceaccount:default/app")), "!sub-form"),
+        (sub("StringEquals", json!(format!("{APP} "))), "!sub-form"),
+        (sub("StringEquals", json!([APP, "system:node:n1"])), "!sub-form"),
+        (sub("StringEquals", json!("system:serviceaccount:Default:app")), "!sub-case"),
+        (sub("StringLike", json!("System:ServiceAccount:default:*")), "!sub-case"),
+        (sub("StringEquals", json!("system:serviceaccount:default:other")), "!sub-mismatch"),
+        (
+            condition(
+                json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "StringNotLike": {SUB: "*:app"}}),
+            ),
+            "!sub-mismatch",
+        ),
+    ] {
+        assert_faults(&[statement], &[expected]);
+    }
+    let wild = sub("StringLike", json!("system:serviceaccount:jobs:*"));
+    assert_faults(std::slice::from_ref(&wild), &["sub-wildcard", "!sub-mismatch"]);
+    // One of several statements is enough, and without a service account none is looked for.
+    assert_faults(
+        &[sub("StringEquals", json!("system:serviceaccount:default:other")), good()],
+        &[],
+    );
+    let any = LintOptions { service_account: None, ..options() };
+    assert_eq!(faults(&judge(&[wild], &any)), ["sub-wildcard"]);
+}
+
+#[test]
+fn denials() {
+    let deny = |condition: Value| {
+        let mut statement = with("Effect", json!("Deny"));
+        statement["Condition"] = condition;
+        statement
+    };
+    let elsewhere = json!({"StringNotEquals": {"other.example:sub": "x"}});
+    let everybody =
+        json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": elsewhere});
+    let spared =
+        |arn: &str| json!({"Effect": "Deny", "NotPrincipal": {"Federated": arn}, "Action": "*"});
+    for (statement, expected) in [
+        (deny(json!({})), vec!["!deny"]),
+        (deny(json!({"StringEquals": {SUB: APP}})), vec!["!deny"]),
+        (deny(json!({"StringNotEquals": {AUD: "other"}})), vec!["!deny"]),
+        (everybody, vec!["!deny"]),
+        (spared("arn:aws:iam::111122223333:oidc-provider/other.example"), vec!["!deny"]),
+        (deny(json!({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})), vec!["deny"]),
+        (deny(json!({"StringNotEquals": {SUB: APP}})), vec![]),
+        (deny(json!({"StringEquals": {SUB: APP, AUD: "other"}})), vec![]),
+        (spared(PROVIDER), vec![]),
+    ] {
+        assert_faults(&[good(), statement], &expected);
+    }
+    let any = LintOptions { service_account: None, ..options() };
+    assert_eq!(
+        faults(&judge(&[good(), deny(json!({"StringLike": {SUB: "*:admin"}}))], &any)),
+        ["deny"]
+    );
+}
+
+#[test]
+fn sizes() {
+    let names = |count: usize| -> Vec<String> {
+        std::iter::once(APP.to_owned())
+            .chain((0..count).map(|n| format!("system:serviceaccount:jobs:run-{n}")))
+            .collect()
+    };
+    let sized = |count: usize| {
+        condition(json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: names(count)}}))
+    };
+    assert_faults(&[sized(40)], &[]);
+    assert_faults(&[sized(60)], &["size"]);
+    assert_faults(&[sized(120)], &["!size"]);
+    let report = judge(&[sized(60)], &options());
+    let consequence = report
+        .findings
+        .iter()
+        .find(|finding| finding.id == "size")
+        .unwrap()
+        .consequence
+        .clone()
+        .unwrap();
+    assert!(
+        consequence.contains("Role trust policy length") && consequence.contains("2048"),
+        "{consequence}"
+    );
+    // White space does not count.
+    let roomy = json!({"Version": "2012-10-17", "Statement": [sized(40)]}).to_string()
+        + &" \n".repeat(4000);
+    assert_eq!(faults(&lint(&roomy, &options()).unwrap()), [""; 0]);
+}
+
+#[test]
+fn what_is_no_policy_is_an_error_with_line_and_column() {
+    // The trailing comma of a guide's sample.
+    let text = "{\n  \"Statement\": [{\n    \"Effect\": \"Allow\",\n  }]\n}";
+    let error = lint(text, &options()).unwrap_err();
+    assert!(
+        matches!(error, Error::NotAPolicy { .. }) && error.to_string().contains("line 4 column 3"),
+        "{error}"
+    );
+    assert!(matches!(lint("[]", &options()), Err(Error::NotAPolicy { .. })));
+    let port =
+        LintOptions::new(IssuerUrl::parse("https://localhost:9000/prod", Ports::Allow).unwrap());
+    assert!(matches!(lint("{\"Statement\":[]}", &port), Err(Error::Port { .. })));
+}
+
+#[test]
+fn every_statement_of_the_issuer_is_judged_and_named() {
+    let report = judge(
+        &[with("Sid", json!("First")), condition(json!({"StringEquals": {SUB: APP}}))],
+        &options(),
+    );
+    let messages: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|f| f.status == Status::Fail)
+        .map(|f| f.message.as_str())
+        .collect();
+    assert_eq!(messages, ["statement 2 has no condition on aud"]);
+}
