@@ -9,7 +9,8 @@ use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use sha2::{Digest, Sha256};
 
-use crate::{AccessPlan, Condition, Error, Published, Stored, Version};
+use crate::store::Attributes;
+use crate::{Condition, Error, StoreState, Stored, Version};
 
 /// What the names of temporary files begin with.
 const TEMPORARY: &str = ".issuerctl-";
@@ -30,11 +31,12 @@ impl Folder {
         self.root.display().to_string()
     }
 
-    pub(crate) fn read(&self) -> Result<Published, Error> {
-        Ok(Published {
+    pub(crate) fn read(&self) -> Result<StoreState, Error> {
+        Ok(StoreState {
             keys: self.read_document(KEYS_NAME)?,
             discovery: self.read_document(DISCOVERY_NAME)?,
-            access: AccessPlan::default(),
+            desired: attributes(true),
+            bucket: None,
         })
     }
 
@@ -111,8 +113,13 @@ impl Folder {
         // A file has no place to say who made it.
         let version =
             Version { tag: Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)), ours: true };
-        Ok(Some(Stored { bytes, version, headers_match: is_world_readable(&metadata) }))
+        let attributes = attributes(is_world_readable(&metadata));
+        Ok(Some(Stored { bytes, version, attributes }))
     }
+}
+
+fn attributes(world_readable: bool) -> Attributes {
+    Attributes::from([("world_readable", world_readable.to_string())])
 }
 
 /// Takes away what a run left that was killed while it wrote; the lock is held, so nobody writes

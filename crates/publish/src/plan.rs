@@ -1,12 +1,13 @@
-//! What a publish would change: a value that can be printed, and then executed as it is.
+//! What a publish would change: a value that is shown, and then executed as it is.
 
-use std::fmt;
-
+use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
 use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
 use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
 use serde::Deserialize;
 
-use crate::{AccessPlan, Condition, Error, KeyChange, Published, Stored, merge};
+use crate::s3::BucketPlan;
+use crate::store::Attributes;
+use crate::{Condition, Error, KeyChange, StoreState, Stored, merge};
 
 /// What is to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,43 +34,30 @@ pub struct PlanOptions {
 }
 
 /// What happens to one document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// It is not there yet.
-    Create,
-    /// Its bytes, media type or caching differ.
-    Update,
-    /// It is what it should be.
-    Unchanged,
-}
-
-/// One document of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DocumentPlan {
     /// Its name below the issuer.
     pub name: &'static str,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Whether these are published already, so that an update is about media type, caching or who
-    /// may read.
-    pub same_bytes: bool,
-    /// What happens to it.
-    pub change: Change,
+    /// Whether it is created, updated, or stays as it is.
+    pub action: Action,
     /// What must still be true when it is written.
     pub condition: Condition,
+    /// What changes in it, and beside its bytes.
+    fields: Vec<Field>,
 }
 
-/// What a publish would change; `Display` is the dry run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a publish would change.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     location: String,
     issuer: IssuerUrl,
     keys: JwkSet,
     key_changes: Vec<(Jwk, KeyChange)>,
-    replaced: Vec<Replaced>,
-    /// Whether an earlier try of this run has written already.
+    /// Whether an earlier attempt of this run has written already.
     interrupted: bool,
-    access: AccessPlan,
+    bucket: Option<BucketPlan>,
     documents: [DocumentPlan; 2],
 }
 
@@ -78,18 +66,21 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::NoKeys`], [`Error::Unreadable`], [`Error::Merge`], [`Error::OtherIssuer`],
-    /// [`Error::Discovery`].
+    /// [`Error::Discovery`]; those of [`BucketPlan::new`].
     pub fn new(
         location: &str,
         site: &Site,
-        published: &Published,
+        state: &StoreState,
         options: &PlanOptions,
     ) -> Result<Self, Error> {
+        let bucket = state.bucket.as_ref();
+        let bucket =
+            bucket.map(|bucket| BucketPlan::new(&bucket.spec, &bucket.state)).transpose()?;
         if site.keys.is_empty() {
             return Err(Error::NoKeys);
         }
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
-        let published_keys = match &published.keys {
+        let published_keys = match &state.keys {
             None => JwkSet::default(),
             Some(stored) => {
                 JwkSet::parse(&stored.bytes, options.weak).map_err(|error| Error::Unreadable {
@@ -99,7 +90,7 @@ impl Plan {
                 })?
             }
         };
-        let replaced = replaced(site, published, &place(DISCOVERY_NAME), options)?;
+        refuse_other_documents(site, state, &place(DISCOVERY_NAME), options)?;
         let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
         let given = if options.with_empty_kid {
             with_empty_kid(&site.keys, &published_keys, options.prune).map_err(conflict)?
@@ -110,17 +101,16 @@ impl Plan {
         let discovery =
             Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
         let documents = [
-            document(KEYS_NAME, merged.set.to_json(), published.keys.as_ref()),
-            document(DISCOVERY_NAME, discovery.to_json(), published.discovery.as_ref()),
+            document(KEYS_NAME, merged.set.to_json(), state.keys.as_ref(), &state.desired),
+            document(DISCOVERY_NAME, discovery.to_json(), state.discovery.as_ref(), &state.desired),
         ];
         Ok(Self {
             location: location.to_owned(),
             issuer: site.issuer.clone(),
             keys: merged.set,
             key_changes: merged.changes,
-            replaced,
             interrupted: false,
-            access: published.access.clone(),
+            bucket,
             documents,
         })
     }
@@ -132,32 +122,38 @@ impl Plan {
     }
 
     /// Whether this run writes anything, or has.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
     }
 
     /// Whether there is nothing to do.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.access.is_empty()
-            && self.documents.iter().all(|document| document.change == Change::Unchanged)
+        self.bucket.as_ref().is_none_or(BucketPlan::is_empty)
+            && self.documents.iter().all(|document| document.action == Action::Keep)
     }
 
     /// The store, for people.
+    #[must_use]
     pub fn location(&self) -> &str {
         &self.location
     }
 
     /// The issuer.
+    #[must_use]
     pub fn issuer(&self) -> &IssuerUrl {
         &self.issuer
     }
 
     /// The keys that will be published.
+    #[must_use]
     pub fn keys(&self) -> &JwkSet {
         &self.keys
     }
 
     /// Every key with what happens to it.
+    #[must_use]
     pub fn key_changes(&self) -> &[(Jwk, KeyChange)] {
         &self.key_changes
     }
@@ -168,58 +164,49 @@ impl Plan {
         pruned.map(|(jwk, _)| jwk.kid.clone()).collect()
     }
 
-    /// What has to be done about public access.
-    pub fn access(&self) -> &AccessPlan {
-        &self.access
+    /// What has to be done with the bucket first, where the store is one.
+    #[must_use]
+    pub fn bucket(&self) -> Option<&BucketPlan> {
+        self.bucket.as_ref()
     }
 
     /// The two documents, in the order in which they are written.
+    #[must_use]
     pub fn documents(&self) -> &[DocumentPlan; 2] {
         &self.documents
     }
+
+    fn key_fields(&self) -> impl Iterator<Item = Field> {
+        self.key_changes.iter().map(|(jwk, change)| {
+            let key = jwk.key.describe();
+            let field = match change {
+                KeyChange::Added => Field::added("key", key),
+                KeyChange::Unchanged => Field::kept("key", key, Reason::Unchanged),
+                KeyChange::Kept => Field::kept("key", key, Reason::NotRequested),
+                KeyChange::Pruned => Field::removed("key", key),
+            };
+            field.of(jwk.kid.as_str())
+        })
+    }
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} for {}", self.location, self.issuer)?;
-        for Replaced { member, from, to } in &self.replaced {
-            writeln!(f, "  ~ {member:<13} {from} -> {to}")?;
-        }
-        for step in self.access.steps() {
-            let sign = if step.contains(" -> ") { '~' } else { '+' };
-            writeln!(f, "  {sign} access        {step}")?;
+impl Describe for Plan {
+    fn describe(&self, into: &mut ChangeSet) {
+        if let Some(bucket) = &self.bucket {
+            bucket.describe(into);
         }
         for document in &self.documents {
-            let (sign, word) = match document.change {
-                Change::Create => ('+', "new"),
-                Change::Update if document.same_bytes => {
-                    ('~', "its media type, caching or who may read it")
-                }
-                Change::Update => ('~', "changed"),
-                Change::Unchanged => ('=', "unchanged"),
+            let locator = format!("{}/{}", self.location.trim_end_matches('/'), document.name);
+            let resource = Resource::new(Kind::Document, document.name, locator);
+            let mut change = match document.action {
+                Action::Keep => Change::keep(resource, Reason::Unchanged),
+                action => Change::new(resource, action),
             };
-            writeln!(f, "  {sign} document      {} ({word})", document.name)?;
+            if document.name == KEYS_NAME {
+                change.fields.extend(self.key_fields());
+            }
+            into.push(change.with_fields(document.fields.iter().cloned()));
         }
-        for (jwk, change) in &self.key_changes {
-            let (sign, word) = match change {
-                KeyChange::Added => ('+', "new"),
-                KeyChange::Unchanged => ('=', "unchanged"),
-                KeyChange::Kept => {
-                    ('=', "published and not given: kept; `publish --prune` drops it")
-                }
-                KeyChange::Pruned => ('-', "published and not given: dropped"),
-            };
-            writeln!(
-                f,
-                "  {sign} key           {:?} {} ({word})",
-                jwk.kid.as_str(),
-                jwk.key.describe()
-            )?;
-        }
-        if self.is_empty() {
-            writeln!(f, "nothing to do")?;
-        }
-        Ok(())
     }
 }
 
@@ -237,64 +224,98 @@ fn with_empty_kid(
     with_published.with_empty_kid()
 }
 
-fn document(name: &'static str, text: String, stored: Option<&Stored>) -> DocumentPlan {
+fn document(
+    name: &'static str,
+    text: String,
+    stored: Option<&Stored>,
+    desired: &Attributes,
+) -> DocumentPlan {
     let bytes = text.into_bytes();
-    let (change, condition) = match stored {
-        None => (Change::Create, Condition::Absent),
-        Some(stored) if stored.bytes == bytes && stored.headers_match => {
-            (Change::Unchanged, Condition::Unchanged(stored.version.clone()))
-        }
-        Some(stored) => (Change::Update, Condition::Unchanged(stored.version.clone())),
+    let Some(stored) = stored else {
+        let fields = if name == KEYS_NAME { Vec::new() } else { member_fields(&[], &bytes) };
+        let (action, condition) = (Action::Create, Condition::Absent);
+        return DocumentPlan { name, bytes, action, condition, fields };
     };
-    let same_bytes = stored.is_some_and(|stored| stored.bytes == bytes);
-    DocumentPlan { name, bytes, same_bytes, change, condition }
+    let condition = Condition::Unchanged(stored.version.clone());
+    let mut fields = Vec::new();
+    if stored.bytes != bytes {
+        // The keys are fields of their own.
+        if name != KEYS_NAME {
+            fields = member_fields(&stored.bytes, &bytes);
+        }
+        if fields.is_empty() && has_same_members(&stored.bytes, &bytes) {
+            fields.push(Field::changed("format", "other order or white space", "canonical"));
+        }
+    }
+    for (name, value) in
+        desired.iter().filter(|(name, to)| stored.attributes.get(*name) != Some(to))
+    {
+        let before = stored.attributes.get(name).map(|value| value.as_str().into());
+        fields.push(Field::between(name, before, Some(value.as_str().into())));
+    }
+    let unchanged = stored.bytes == bytes && fields.is_empty();
+    let action = if unchanged { Action::Keep } else { Action::Update };
+    DocumentPlan { name, bytes, action, condition, fields }
 }
 
-/// A member of the published discovery document that is about to say something else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Replaced {
-    member: &'static str,
-    from: String,
-    to: String,
+/// The members of two JSON objects that differ; what is not JSON has none.
+fn member_fields(before: &[u8], after: &[u8]) -> Vec<Field> {
+    let (before, after) = (members(before), members(after));
+    let mut names: Vec<&String> = after.keys().collect();
+    names.extend(before.keys().filter(|name| !after.contains_key(*name)));
+    let differ = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let value = |members: &Members, name: &String| members.get(name).cloned().map(Value::from);
+    let field = |name: &String| {
+        Field::between("member", value(&before, name), value(&after, name)).of(name.as_str())
+    };
+    differ.map(field).collect()
 }
 
-/// What a published document says of issuer and keys that this site does not, where it may be
-/// replaced.
-fn replaced(
+type Members = serde_json::Map<String, serde_json::Value>;
+
+fn members(bytes: &[u8]) -> Members {
+    serde_json::from_slice(bytes).unwrap_or_default()
+}
+
+fn has_same_members(before: &[u8], after: &[u8]) -> bool {
+    let json = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    json(before) == json(after)
+}
+
+/// A published document of another issuer, or one that says the keys are somewhere else, is
+/// replaced only on request.
+fn refuse_other_documents(
     site: &Site,
-    published: &Published,
+    state: &StoreState,
     location: &str,
     options: &PlanOptions,
-) -> Result<Vec<Replaced>, Error> {
+) -> Result<(), Error> {
     #[derive(Deserialize)]
     struct Named {
         issuer: String,
         jwks_uri: Option<String>,
     }
-    let Some(stored) = &published.discovery else { return Ok(Vec::new()) };
+    let Some(stored) = &state.discovery else { return Ok(()) };
     let named: Named =
         serde_json::from_slice(&stored.bytes).map_err(|error| Error::Unreadable {
             location: location.to_owned(),
-            reason: format!("no discovery document: {error}"),
+            reason: format!("not a discovery document: {error}"),
             mend: None,
         })?;
+    if options.change_issuer {
+        return Ok(());
+    }
     let location = location.to_owned();
     let issuer = site.issuer.to_string();
-    let mut replaced = Vec::new();
     if named.issuer != issuer {
-        if !options.change_issuer {
-            return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
-        }
-        replaced.push(Replaced { member: "issuer", from: named.issuer.clone(), to: issuer });
+        return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
     }
-    // Readers follow jwks_uri, so whatever keys lie elsewhere have not been merged.
+    // Readers follow jwks_uri, so keys published somewhere else have not been merged.
     let standard = site.issuer.document_url(KEYS_NAME);
-    let own = format!("{}/{KEYS_NAME}", named.issuer);
-    if let Some(uri) = named.jwks_uri.filter(|uri| *uri != standard && *uri != own) {
-        if !options.change_issuer {
-            return Err(Error::OtherKeys { location, published: uri, standard });
+    match named.jwks_uri {
+        Some(published) if published != standard => {
+            Err(Error::OtherKeys { location, published, standard })
         }
-        replaced.push(Replaced { member: "jwks_uri", from: uri, to: standard });
+        _ => Ok(()),
     }
-    Ok(replaced)
 }

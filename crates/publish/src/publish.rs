@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use issuer_change::{Action, Notice};
 use issuer_discovery::KEYS_NAME;
 
-use crate::{Change, Error, Plan, PlanOptions, Site, Store};
+use crate::{Error, Plan, PlanOptions, Purpose, Site, Store};
 
 /// How often a lost race is planned anew.
 const TRIES: u32 = 10;
@@ -13,14 +14,15 @@ const TRIES: u32 = 10;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What [`apply`] is about to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step {
-    /// Public access is being set up.
-    Access,
+    /// The bucket is being created, or made public.
+    Bucket,
     /// This document is being written.
     Document(&'static str),
     /// Something that the user has to be told.
-    Notice(&'static str),
+    Notice(Notice),
 }
 
 /// Reads the store and compares.
@@ -28,8 +30,8 @@ pub enum Step {
 /// # Errors
 /// Those of [`Store::read`] and [`Plan::new`].
 pub async fn plan(store: &Store, site: &Site, options: &PlanOptions) -> Result<Plan, Error> {
-    let published = store.read().await?;
-    Plan::new(&store.location(), site, &published, options)
+    let state = store.read(Purpose::Plan).await?;
+    Plan::new(&store.location(), site, &state, options)
 }
 
 /// Executes a plan: public access, then `keys.json`, then the discovery document, so that whoever
@@ -43,14 +45,14 @@ pub async fn apply(
     plan: &Plan,
     mut progress: impl FnMut(Step),
 ) -> Result<(), Error> {
-    if !plan.access().is_empty() {
-        progress(Step::Access);
-        for notice in store.grant(plan.access()).await? {
+    if let Some(bucket) = plan.bucket().filter(|bucket| !bucket.is_empty()) {
+        progress(Step::Bucket);
+        for notice in store.apply_bucket(bucket).await? {
             progress(Step::Notice(notice));
         }
     }
     for document in plan.documents() {
-        if document.change != Change::Unchanged {
+        if document.action != Action::Keep {
             progress(Step::Document(document.name));
             store.write(document.name, &document.bytes, &document.condition).await?;
         }

@@ -1,51 +1,49 @@
-//! Taking a site away: the discovery document first, so that nobody finds one that speaks of keys
-//! which are gone.
+//! Deleting a site: the discovery document first, so that nobody finds one that names keys which no
+//! longer exist.
 
-use std::fmt;
-
+use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource};
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
-use issuer_jwks::{JwkSet, WeakKeys};
+use issuer_jwks::{Jwk, JwkSet, WeakKeys};
 use serde::Deserialize;
 
-use crate::{Error, OwnBucket, Present, Store, Version};
+use crate::s3::BucketRemoval;
+use crate::{Error, Purpose, Store, StoreState, Version};
 
-/// What taking a site away removes; `Display` is the dry run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the deletion of a site removes.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Removal {
     location: String,
-    /// In the order in which they go.
+    /// In the order in which they are deleted.
     documents: Vec<(&'static str, Version)>,
-    /// The keys in them, for people.
-    kids: Vec<String>,
-    /// Documents that were there before issuerctl came.
+    /// The keys in them.
+    keys: Vec<Jwk>,
+    /// Documents that issuerctl did not create.
     kept: Vec<&'static str>,
-    statement: bool,
-    own_bucket: Option<OwnBucket>,
-    notices: Vec<&'static str>,
+    bucket: Option<BucketRemoval>,
 }
 
 /// What became of the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketEnd {
-    /// issuerctl did not make it, or there is none.
+    /// issuerctl did not create it, or there is none.
     NotOurs,
-    /// It is gone.
+    /// It is deleted.
     Deleted(String),
-    /// Something else is in it.
+    /// It is kept, since there is something else in it.
     Stays(String),
 }
 
 impl Removal {
-    /// What is there of this issuer. Documents that issuerctl found there go only by `force`; while
-    /// one of them stays, so does what lets the world read it.
+    /// What a store contains of this issuer. Documents that issuerctl did not create are deleted
+    /// only with `force`; while one of them is kept, so is what makes it public.
     ///
     /// # Errors
-    /// [`Error::OtherIssuer`]: the documents are of another one; [`Error::Unreadable`]: nothing
-    /// says whose they are.
+    /// [`Error::OtherIssuer`]: the documents are another issuer's; [`Error::Unreadable`]: nothing
+    /// says whose they are; [`Error::BadPolicy`].
     pub fn new(
         location: &str,
         issuer: &IssuerUrl,
-        present: &Present,
+        state: &StoreState,
         force: bool,
     ) -> Result<Self, Error> {
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
@@ -54,143 +52,132 @@ impl Removal {
             reason,
             mend: None,
         };
-        if let Some(stored) = &present.discovery {
+        if let Some(stored) = &state.discovery {
             let named: Named = serde_json::from_slice(&stored.bytes).map_err(|error| {
-                unreadable(DISCOVERY_NAME, format!("no discovery document: {error}"))
+                unreadable(DISCOVERY_NAME, format!("not a discovery document: {error}"))
             })?;
             if named.issuer != issuer.as_str() {
                 let (location, issuer) = (place(DISCOVERY_NAME), issuer.to_string());
                 return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
             }
         }
-        let kids =
-            match present.keys.as_ref().map(|stored| JwkSet::parse(&stored.bytes, WeakKeys::Allow))
-            {
-                Some(Ok(set)) => set.keys().iter().map(|jwk| jwk.kid.to_string()).collect(),
-                Some(Err(error)) if present.discovery.is_none() => {
-                    return Err(unreadable(KEYS_NAME, error.to_string()));
-                }
-                _ => Vec::new(),
-            };
-        let there = [(DISCOVERY_NAME, &present.discovery), (KEYS_NAME, &present.keys)];
+        let keys = state.keys.as_ref();
+        let keys = match keys.map(|stored| JwkSet::parse(&stored.bytes, WeakKeys::Allow)) {
+            Some(Ok(set)) => set.keys().to_vec(),
+            Some(Err(error)) if state.discovery.is_none() => {
+                return Err(unreadable(KEYS_NAME, error.to_string()));
+            }
+            _ => Vec::new(),
+        };
+        let there = [(DISCOVERY_NAME, &state.discovery), (KEYS_NAME, &state.keys)];
         let there = there
             .into_iter()
             .filter_map(|(name, stored)| Some((name, stored.as_ref()?.version.clone())));
         let (documents, kept): (Vec<_>, Vec<_>) =
             there.partition(|(_, version)| version.ours || force);
-        let keys_go = documents.iter().any(|(name, _)| *name == KEYS_NAME);
-        Ok(Self {
-            location: location.to_owned(),
-            statement: present.statement && kept.is_empty(),
-            own_bucket: present.own_bucket.clone().map(|bucket| OwnBucket {
-                other_object: bucket
-                    .other_object
-                    .or(kept.first().map(|(name, _)| (*name).to_owned())),
-                ..bucket
-            }),
-            notices: present.notices.clone(),
-            kids: if keys_go { kids } else { Vec::new() },
-            kept: kept.into_iter().map(|(name, _)| name).collect(),
-            documents,
-        })
+        let kept: Vec<_> = kept.into_iter().map(|(name, _)| name).collect();
+        let bucket = state
+            .bucket
+            .as_ref()
+            .map(|bucket| BucketRemoval::new(&bucket.spec, &bucket.state, kept.first().copied()));
+        let bucket = bucket.transpose()?;
+        Ok(Self { location: location.to_owned(), documents, keys, kept, bucket })
     }
 
-    /// Whether there is nothing to take away.
+    /// Whether there is nothing to delete and nothing to say.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty()
             && self.kept.is_empty()
-            && !self.statement
-            && self.own_bucket.is_none()
+            && self.bucket.as_ref().is_none_or(BucketRemoval::is_empty)
     }
 
-    /// Whether anything goes; a bucket of ours that holds something else stays.
+    /// Whether anything is deleted; a bucket of ours with something else in it is not.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
-        !self.documents.is_empty() || self.statement || self.deletes_bucket()
+        let bucket = self.bucket.as_ref();
+        !self.documents.is_empty()
+            || bucket.is_some_and(|bucket| bucket.removes_statement() || bucket.deletes_bucket())
     }
 
-    /// Whether the bucket goes, too.
+    /// Whether the bucket is deleted, too.
+    #[must_use]
     pub fn deletes_bucket(&self) -> bool {
-        self.own_bucket.as_ref().is_some_and(|bucket| bucket.other_object.is_none())
-    }
-
-    /// What the user has to be told.
-    pub fn notices(&self) -> impl Iterator<Item = &'static str> {
-        self.notices.iter().copied()
+        self.bucket.as_ref().is_some_and(BucketRemoval::deletes_bucket)
     }
 
     /// The store, for people.
+    #[must_use]
     pub fn location(&self) -> &str {
         &self.location
     }
 
-    /// One text a step, in order.
-    pub fn steps(&self) -> Vec<String> {
-        let mut steps: Vec<String> =
-            self.documents.iter().map(|(name, _)| format!("- document      {name}")).collect();
-        steps.extend(self.kids.iter().map(|kid| format!("- key           {kid:?}")));
-        let kept = self.kept.iter();
-        steps.extend(
-            kept.map(|name| {
-                format!("= document      {name} (of others: kept; --force deletes it)")
-            }),
-        );
-        if self.statement {
-            steps.push(
-                "- access        the statement that lets everybody read the two documents"
-                    .to_owned(),
-            );
+    /// What is kept if the site is kept for this reason.
+    pub fn describe_kept(&self, reason: Reason, into: &mut ChangeSet) {
+        let names = self.documents.iter().map(|(name, _)| *name).chain(self.kept.iter().copied());
+        for name in names {
+            into.push(Change::keep(self.resource(name), reason));
         }
-        match &self.own_bucket {
-            Some(OwnBucket { name, other_object: None }) => {
-                steps.push(format!("- bucket        {name}"))
-            }
-            Some(OwnBucket { name, other_object: Some(key) }) => {
-                steps.push(format!("= bucket        {name} (it holds {key} too: kept)"));
-            }
-            None => {}
-        }
-        steps
+    }
+
+    fn resource(&self, name: &str) -> Resource {
+        let locator = format!("{}/{name}", self.location.trim_end_matches('/'));
+        Resource::new(Kind::Document, name, locator)
     }
 }
 
-impl fmt::Display for Removal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.location)?;
-        for step in self.steps() {
-            writeln!(f, "  {step}")?;
+impl Describe for Removal {
+    fn describe(&self, into: &mut ChangeSet) {
+        for (name, _) in &self.documents {
+            let mut change = Change::new(self.resource(name), Action::Delete);
+            if *name == KEYS_NAME {
+                let key =
+                    |jwk: &Jwk| Field::removed("key", jwk.key.describe()).of(jwk.kid.as_str());
+                change.fields.extend(self.keys.iter().map(key));
+            }
+            into.push(change);
         }
-        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+        for name in &self.kept {
+            into.push(Change::keep(self.resource(name), Reason::Unmanaged));
+        }
+        if let Some(bucket) = &self.bucket {
+            bucket.describe(into);
+        }
     }
 }
 
-/// Reads the store, and what there is to take away.
+/// Reads the store, and what there is to delete.
 ///
 /// # Errors
-/// Those of [`Store::read_for_removal`] and [`Removal::new`].
+/// Those of [`Store::read`] and [`Removal::new`].
 pub async fn plan_removal(
     store: &Store,
     issuer: &IssuerUrl,
     force: bool,
 ) -> Result<Removal, Error> {
-    Removal::new(&store.location(), issuer, &store.read_for_removal().await?, force)
+    Removal::new(&store.location(), issuer, &store.read(Purpose::Remove).await?, force)
 }
 
-/// Takes it away. A bucket of ours is tried in any case: another issuer of the same run may have
-/// emptied it meanwhile.
+/// Deletes what was planned. The deletion of a bucket of ours is tried in any case: another issuer
+/// of the same run may have emptied it meanwhile.
 ///
 /// # Errors
-/// [`Error::Changed`] where somebody else wrote since the plan was made; a denied or failed call.
-/// The next run goes on from there.
+/// [`Error::Changed`] if somebody else wrote since the plan was made; a denied or failed call. The
+/// next run continues from there.
 pub async fn remove(store: &Store, removal: &Removal) -> Result<BucketEnd, Error> {
     for (name, version) in &removal.documents {
         store.remove(name, version).await?;
     }
-    if removal.statement {
-        store.revoke().await?;
+    let Some(bucket) = &removal.bucket else { return Ok(BucketEnd::NotOurs) };
+    if bucket.removes_statement() {
+        store.remove_statement().await?;
     }
-    let Some(bucket) = &removal.own_bucket else { return Ok(BucketEnd::NotOurs) };
-    let name = bucket.name.clone();
-    Ok(if store.delete_bucket().await? { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })
+    if !bucket.is_ours() {
+        return Ok(BucketEnd::NotOurs);
+    }
+    let name = bucket.name().to_owned();
+    let deleted = store.delete_bucket().await?;
+    Ok(if deleted { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })
 }
 
 #[derive(Deserialize)]

@@ -1,28 +1,41 @@
 //! S3 and compatible stores.
 
-mod access;
+mod bucket;
+mod calls;
 mod client;
-mod found;
 mod location;
 mod permissions;
 mod policy;
-mod removal;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
 
-pub use access::{AccessMode, AccessPlan};
-pub use found::BucketFound;
+pub(crate) use bucket::BucketRemoval;
+pub use bucket::{
+    AccessMode, Block, BucketPlan, BucketSpec, BucketState, BucketStep, Existence, Setting,
+};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;
 
-use crate::{Condition, Error, Published, Stored, Version};
+use crate::store::{Attributes, Bucket};
+use crate::{Condition, Error, StoreState, Stored, Version};
+
+/// The attributes of an object, as plans name them.
+const CONTENT_TYPE: &str = "content_type";
+const CACHE_CONTROL: &str = "cache_control";
+const ACL: &str = "acl";
+
+/// The canned ACL that lets anonymous readers read an object.
+const PUBLIC_READ: &str = "public-read";
+
+/// The grantee of an ACL that means anonymous readers.
+const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 
 /// The `Content-Type` of the documents.
 pub const MEDIA_TYPE: &str = "application/json";
@@ -114,15 +127,38 @@ impl S3 {
     }
 
     /// Everything at once: independent requests go out together.
-    pub(crate) async fn read(&self) -> Result<Published, Error> {
-        let (keys, discovery, access) = tokio::join!(
-            self.read_document(KEYS_NAME),
-            self.read_document(DISCOVERY_NAME),
-            self.read_access()
+    pub(crate) async fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
+        let (keys, discovery, state) = tokio::join!(
+            self.read_document(KEYS_NAME, purpose),
+            self.read_document(DISCOVERY_NAME, purpose),
+            self.read_bucket(purpose),
         );
         // The bucket's own fault says more than that of an object in it.
-        let access = access?;
-        Ok(Published { keys: keys?, discovery: discovery?, access })
+        let bucket = Bucket { state: state?, spec: self.bucket_spec() };
+        let desired = self.desired();
+        Ok(StoreState { keys: keys?, discovery: discovery?, desired, bucket: Some(bucket) })
+    }
+
+    /// What the bucket should be.
+    fn bucket_spec(&self) -> BucketSpec {
+        BucketSpec {
+            location: self.location.clone(),
+            region: self.region.clone(),
+            access: self.options.access,
+            create: self.options.create_bucket,
+        }
+    }
+
+    /// What an object that we wrote is beside its bytes.
+    fn desired(&self) -> Attributes {
+        let mut desired = Attributes::from([
+            (CONTENT_TYPE, MEDIA_TYPE.to_owned()),
+            (CACHE_CONTROL, self.options.cache_control()),
+        ]);
+        if self.options.access == AccessMode::Acl {
+            desired.insert(ACL, PUBLIC_READ.to_owned());
+        }
+        desired
     }
 
     pub(crate) async fn write(
@@ -167,14 +203,58 @@ impl S3 {
         })
     }
 
-    async fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
+    pub(crate) async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         let key = self.location.object_key(name);
-        let (stored, readable) =
-            tokio::join!(self.get_document(name, &key), self.is_readable_by_acl(&key));
+        let request = || {
+            let request =
+                self.client.delete_object().bucket(self.location.bucket.as_str()).key(&key);
+            request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+        };
+        let mut answer = request().if_match(&version.tag).send().await;
+        // A compatible store may have no conditional deletion.
+        if matches!(&answer, Err(error) if self.is_unsupported(code(error).as_deref(), error)) {
+            answer = request().send().await;
+        }
+        answer.map(drop).or_else(|error| match code(&error).as_deref() {
+            Some("NoSuchKey" | "NoSuchBucket") => Ok(()),
+            Some("PreconditionFailed" | "ConditionalRequestConflict") => {
+                Err(Error::Changed { location: format!("{}/{name}", self.location) })
+            }
+            _ => Err(self.failed("DeleteObject", "s3:DeleteObject", &key, &error)),
+        })
+    }
+
+    async fn read_document(&self, name: &str, purpose: Purpose) -> Result<Option<Stored>, Error> {
+        let key = self.location.object_key(name);
+        // ACLs are read only where they are what makes the object public.
+        if self.options.access != AccessMode::Acl || purpose == Purpose::Remove {
+            return self.get_document(name, &key).await;
+        }
+        let (stored, public) = tokio::join!(self.get_document(name, &key), self.is_public(&key));
         let Some(mut stored) = stored? else { return Ok(None) };
-        // Written anew, an object gets the ACL that it lacks.
-        stored.headers_match &= readable?;
+        if public? {
+            stored.attributes.insert(ACL, PUBLIC_READ.to_owned());
+        }
         Ok(Some(stored))
+    }
+
+    /// Whether the object's ACL lets anonymous readers read it.
+    async fn is_public(&self, key: &str) -> Result<bool, Error> {
+        let request = self.client.get_object_acl().bucket(self.location.bucket.as_str()).key(key);
+        let owner = self.options.expected_bucket_owner.clone();
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(output) => Ok(output.grants().iter().any(|grant| {
+                let everybody =
+                    grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
+                let reads = [Permission::Read, Permission::FullControl];
+                everybody && grant.permission().is_some_and(|permission| reads.contains(permission))
+            })),
+            Err(error) => match code(&error).as_deref() {
+                Some("NoSuchKey" | "NoSuchBucket") => Ok(true),
+                code if self.is_unsupported(code, &error) => Ok(true),
+                _ => Err(self.failed("GetObjectAcl", "s3:GetObjectAcl", key, &error)),
+            },
+        }
     }
 
     async fn get_document(&self, name: &str, key: &str) -> Result<Option<Stored>, Error> {
@@ -200,8 +280,11 @@ impl S3 {
                 ));
             }
         };
-        let headers_match = object.content_type() == Some(MEDIA_TYPE)
-            && object.cache_control() == Some(self.options.cache_control().as_str());
+        let headers =
+            [(CONTENT_TYPE, object.content_type()), (CACHE_CONTROL, object.cache_control())];
+        let headers =
+            headers.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
+        let attributes = headers.collect();
         let location = || format!("{}/{name}", self.location);
         // Without one, a write could not be conditional.
         let Some(etag) = object.e_tag().filter(|etag| !etag.is_empty()) else {
@@ -213,7 +296,7 @@ impl S3 {
             None => Error::NotADocument { location: location(), what: "larger than 1 MiB" },
             Some(message) => Error::Call { call: "GetObject", resource: key.to_owned(), message },
         })?;
-        Ok(Some(Stored { bytes, version, headers_match }))
+        Ok(Some(Stored { bytes, version, attributes }))
     }
 
     /// A failed call, with the bucket's own troubles told apart from a denied one.

@@ -1,14 +1,23 @@
-//! Where a site lives: named documents that are read, and written under a condition.
+//! Where a site is stored: named documents that are read, and written under a condition.
 
-use crate::{AccessPlan, Error, Folder, S3};
+use std::collections::BTreeMap;
+
+use issuer_change::Notice;
+
+use crate::s3::{BucketPlan, BucketSpec, BucketState};
+use crate::{Error, Folder, Purpose, S3};
 
 /// The state of a document that a plan was made against: an ETag, or the hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     pub(crate) tag: String,
-    /// Whether issuerctl made the document, which stays known when it is written anew.
+    /// Whether issuerctl created the document; this stays known when it is written again.
     pub(crate) ours: bool,
 }
+
+/// What a document has beside its bytes: `content_type` and `cache_control` of an object, its
+/// `acl`, or whether a file is `world_readable`.
+pub type Attributes = BTreeMap<&'static str, String>;
 
 /// A document as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +26,8 @@ pub struct Stored {
     pub bytes: Vec<u8>,
     /// What a write can be conditional on.
     pub version: Version,
-    /// Whether media type, caching and, where an ACL or a file's mode says it, who may read are
-    /// what we would write.
-    pub headers_match: bool,
+    /// What it has beside its bytes.
+    pub attributes: Attributes,
 }
 
 /// What must still be true when a write happens.
@@ -31,39 +39,26 @@ pub enum Condition {
     Unchanged(Version),
 }
 
-/// What a store holds now.
+/// What a store contains now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Published {
+pub struct StoreState {
     /// `keys.json`.
     pub keys: Option<Stored>,
     /// `.well-known/openid-configuration`.
     pub discovery: Option<Stored>,
-    /// What has to be done about public access before anything is written.
-    pub access: AccessPlan,
+    /// What a document that we write has beside its bytes.
+    pub desired: Attributes,
+    /// The bucket, where the store is one.
+    pub bucket: Option<Bucket>,
 }
 
-/// What a store holds of a site that is to be taken away.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Present {
-    /// `keys.json`.
-    pub keys: Option<Stored>,
-    /// `.well-known/openid-configuration`.
-    pub discovery: Option<Stored>,
-    /// Whether our statement stands in the bucket's policy.
-    pub statement: bool,
-    /// The bucket, where issuerctl made it.
-    pub own_bucket: Option<OwnBucket>,
-    /// What could not be seen, and therefore stays.
-    pub notices: Vec<&'static str>,
-}
-
-/// A bucket that issuerctl made.
+/// A bucket: what it should be, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnBucket {
-    /// Its name.
-    pub name: String,
-    /// An object in it that is none of the two documents.
-    pub other_object: Option<String>,
+pub struct Bucket {
+    /// What it should be.
+    pub spec: BucketSpec,
+    /// What it is.
+    pub state: BucketState,
 }
 
 /// One of the places a site can live in.
@@ -89,25 +84,25 @@ impl Store {
         format!("{}/{name}", self.location().trim_end_matches('/'))
     }
 
-    /// Reads everything that a plan depends on, in one round.
+    /// Reads everything that a plan for this purpose depends on, in one round.
     ///
     /// # Errors
-    /// A denied or failed read; a bucket that is missing, elsewhere or somebody else's.
-    pub async fn read(&self) -> Result<Published, Error> {
+    /// A denied or failed read; a bucket in another region or account.
+    pub async fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
         match self {
             Self::Folder(folder) => folder.read(),
-            Self::S3(s3) => s3.read().await,
+            Self::S3(s3) => s3.read(purpose).await,
         }
     }
 
-    /// Does what [`Published::access`] says, and gives what the user has to be told.
+    /// Brings the bucket to what it should be, and returns what the user has to be told.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn grant(&self, access: &AccessPlan) -> Result<Vec<&'static str>, Error> {
+    pub(crate) async fn apply_bucket(&self, plan: &BucketPlan) -> Result<Vec<Notice>, Error> {
         match self {
             Self::Folder(_) => Ok(Vec::new()),
-            Self::S3(s3) => s3.grant(access).await,
+            Self::S3(s3) => s3.apply_bucket(plan).await,
         }
     }
 
@@ -127,29 +122,11 @@ impl Store {
         }
     }
 
-    /// Reads everything that taking the site away depends on, in one round.
+    /// Deletes a document if it is still the one that was read. Deleting one that no longer exists
+    /// succeeds.
     ///
     /// # Errors
-    /// A denied or failed read.
-    pub async fn read_for_removal(&self) -> Result<Present, Error> {
-        match self {
-            Self::Folder(folder) => {
-                let published = folder.read()?;
-                Ok(Present {
-                    keys: published.keys,
-                    discovery: published.discovery,
-                    ..Present::default()
-                })
-            }
-            Self::S3(s3) => s3.read_for_removal().await,
-        }
-    }
-
-    /// Takes a document away if it is still the one that was read; one that is gone already is no
-    /// failure.
-    ///
-    /// # Errors
-    /// [`Error::Changed`] where it is another one; a denied or failed call.
+    /// [`Error::Changed`] if it is another one; a denied or failed call.
     pub async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => folder.remove(name, version),
@@ -157,22 +134,22 @@ impl Store {
         }
     }
 
-    /// Takes our statement out of the bucket's policy.
+    /// Removes our statement from the bucket policy.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn revoke(&self) -> Result<(), Error> {
+    pub(crate) async fn remove_statement(&self) -> Result<(), Error> {
         match self {
             Self::Folder(_) => Ok(()),
-            Self::S3(s3) => s3.revoke().await,
+            Self::S3(s3) => s3.remove_statement().await,
         }
     }
 
-    /// Deletes the bucket, and says whether it could: one that holds anything stays.
+    /// Deletes the bucket; whether it could, since one with objects in it is kept.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn delete_bucket(&self) -> Result<bool, Error> {
+    pub(crate) async fn delete_bucket(&self) -> Result<bool, Error> {
         match self {
             Self::Folder(_) => Ok(false),
             Self::S3(s3) => s3.delete_bucket().await,

@@ -1,0 +1,558 @@
+//! A bucket's settings: what they are, what they should be, and the steps between them.
+//!
+//! Public access as AWS has it since April 2023: object ownership, public access block, bucket
+//! policy, in this order.
+
+use std::collections::BTreeMap;
+
+use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
+
+use super::S3Location;
+use super::policy::{self, Without};
+use crate::Error;
+
+/// The tag of a bucket that issuerctl created.
+pub(crate) const CREATED: &str = "issuerctl.dev/created";
+
+/// Object ownership with which ACLs have no effect.
+const ENFORCED: &str = "BucketOwnerEnforced";
+
+/// The block under which a bucket policy can make objects public, and ACLs cannot.
+const OPEN: Block = Block {
+    block_public_acls: true,
+    ignore_public_acls: true,
+    block_public_policy: false,
+    restrict_public_buckets: false,
+};
+
+/// How anonymous readers get to the two objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccessMode {
+    /// By a bucket policy.
+    #[default]
+    Policy,
+    /// By an ACL on each object, for stores without bucket policies.
+    Acl,
+    /// Managed outside issuerctl.
+    None,
+}
+
+/// What a bucket should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketSpec {
+    /// The bucket, and the prefix of the two documents.
+    pub location: S3Location,
+    /// Its region.
+    pub region: String,
+    /// How anonymous readers get to the two documents.
+    pub access: AccessMode,
+    /// Whether it is created if it does not exist.
+    pub create: bool,
+}
+
+/// One bucket setting, as read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Setting<T> {
+    /// This run does not need it.
+    #[default]
+    NotRead,
+    /// The credentials do not permit reading it.
+    Denied,
+    /// The store does not implement it.
+    Unsupported,
+    /// It is not set.
+    Absent,
+    /// It is set.
+    Present(T),
+}
+
+/// Whether a bucket exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Existence {
+    /// It does.
+    #[default]
+    Exists,
+    /// It does not.
+    Missing,
+    /// The credentials do not permit asking.
+    Unknown,
+}
+
+/// The public access block of a bucket (S3 API, `PublicAccessBlockConfiguration`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// `BlockPublicAcls`
+    pub block_public_acls: bool,
+    /// `IgnorePublicAcls`
+    pub ignore_public_acls: bool,
+    /// `BlockPublicPolicy`
+    pub block_public_policy: bool,
+    /// `RestrictPublicBuckets`
+    pub restrict_public_buckets: bool,
+}
+
+/// A bucket as it was read; which settings were read depends on what for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BucketState {
+    /// Whether it exists; all settings of one that does not are [`Setting::NotRead`].
+    pub existence: Existence,
+    /// Object ownership, such as `BucketOwnerEnforced`.
+    pub ownership: Setting<String>,
+    /// The public access block.
+    pub block: Setting<Block>,
+    /// The text of the bucket policy.
+    pub policy: Setting<String>,
+    /// Its tags.
+    pub tags: Setting<BTreeMap<String, String>>,
+    /// The key of an object in it that is neither of the two documents.
+    pub other_object: Setting<String>,
+}
+
+/// One call that changes a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BucketStep {
+    /// `CreateBucket`, with `BucketOwnerEnforced` where access is by policy, and
+    /// `PutBucketTagging`.
+    Create,
+    /// `PutBucketOwnershipControls` to `BucketOwnerEnforced`.
+    SetOwnership {
+        /// What it is now.
+        from: Option<String>,
+    },
+    /// `PutPublicAccessBlock`.
+    SetBlock {
+        /// What it is now.
+        from: Option<Block>,
+        /// What it becomes.
+        to: Block,
+    },
+    /// `PutBucketPolicy`; merged again into the policy of that moment.
+    PutPolicy {
+        /// The text now.
+        from: Option<String>,
+        /// The text afterwards.
+        to: String,
+    },
+}
+
+/// The steps from a bucket's state to what it should be, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketPlan {
+    name: String,
+    access: AccessMode,
+    steps: Vec<BucketStep>,
+    notices: Vec<(&'static str, String)>,
+}
+
+/// What a deletion does with a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BucketRemoval {
+    name: String,
+    /// The policy before and after our statement is removed from it.
+    statement: Option<(String, Option<String>)>,
+    fate: Fate,
+    /// Whether the policy could not be read.
+    policy_denied: bool,
+}
+
+/// What becomes of the bucket itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    /// issuerctl did not create it.
+    Unmanaged,
+    /// Whether issuerctl created it could not be read.
+    Unreadable,
+    /// It is deleted.
+    Deleted,
+    /// issuerctl created it, and this is in it.
+    NotEmpty(String),
+}
+
+impl Block {
+    /// Its members by their names in the S3 API.
+    #[must_use]
+    pub fn members(self) -> [(&'static str, bool); 4] {
+        [
+            ("BlockPublicAcls", self.block_public_acls),
+            ("IgnorePublicAcls", self.ignore_public_acls),
+            ("BlockPublicPolicy", self.block_public_policy),
+            ("RestrictPublicBuckets", self.restrict_public_buckets),
+        ]
+    }
+}
+
+impl<T> Setting<T> {
+    /// The value, where one is set and was read.
+    pub fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl BucketSpec {
+    fn objects(&self) -> [String; 2] {
+        self.location.object_arns(&self.region)
+    }
+}
+
+impl BucketPlan {
+    /// Compares a bucket with what it should be. What others have in its policy stays.
+    ///
+    /// # Errors
+    /// [`Error::NoBucket`], [`Error::NoPolicies`], [`Error::BadPolicy`], [`Error::WouldExpose`].
+    pub fn new(spec: &BucketSpec, state: &BucketState) -> Result<Self, Error> {
+        let name = spec.location.bucket.to_string();
+        let mut plan = Self { name, access: spec.access, steps: Vec::new(), notices: Vec::new() };
+        match state.existence {
+            Existence::Missing if !spec.create => {
+                return Err(Error::NoBucket { bucket: plan.name });
+            }
+            Existence::Missing => plan.create(spec)?,
+            Existence::Exists | Existence::Unknown if spec.access == AccessMode::Policy => {
+                plan.open(spec, state)?;
+            }
+            Existence::Exists | Existence::Unknown => {}
+        }
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The steps, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[BucketStep] {
+        &self.steps
+    }
+
+    fn create(&mut self, spec: &BucketSpec) -> Result<(), Error> {
+        self.steps.push(BucketStep::Create);
+        if spec.access == AccessMode::Policy {
+            self.steps.push(BucketStep::SetBlock { from: None, to: OPEN });
+            let to = policy::with_ours(&spec.location, &spec.region, None)?;
+            self.steps.extend(to.map(|to| BucketStep::PutPolicy { from: None, to }));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, spec: &BucketSpec, state: &BucketState) -> Result<(), Error> {
+        let existing = match &state.policy {
+            Setting::Unsupported => {
+                let message = "GetBucketPolicy is not implemented".to_owned();
+                return Err(Error::NoPolicies { bucket: self.name.clone(), message });
+            }
+            setting => setting.present(),
+        };
+        self.set_ownership(&state.ownership);
+        self.set_block(&state.block);
+        let text = existing.map(String::as_str).unwrap_or_default();
+        let restricted = state.block.present().is_some_and(|block| block.restrict_public_buckets);
+        if restricted {
+            let sids = policy::public(text, &spec.objects());
+            if !sids.is_empty() {
+                return Err(Error::WouldExpose { bucket: self.name.clone(), sids });
+            }
+        }
+        for sid in policy::denies(text, &spec.objects()) {
+            let message = format!(
+                "the bucket policy's statement {sid:?} denies reading; no Allow overrides a Deny"
+            );
+            self.notices.push(("policy-denies-reading", message));
+        }
+        let to = policy::with_ours(&spec.location, &spec.region, existing.map(String::as_str))?;
+        let from = existing.cloned();
+        self.steps.extend(to.map(|to| BucketStep::PutPolicy { from, to }));
+        Ok(())
+    }
+
+    fn set_ownership(&mut self, setting: &Setting<String>) {
+        let from = match setting {
+            Setting::Present(ownership) if ownership == ENFORCED => return,
+            Setting::Unsupported => return self.without_block(),
+            setting => setting.present().cloned(),
+        };
+        // Without ownership controls ACLs are in effect (buckets created before April 2023).
+        self.notices.push((
+            "acls-disabled",
+            "the ACLs of all objects in this bucket will have no effect any more".to_owned(),
+        ));
+        self.steps.push(BucketStep::SetOwnership { from });
+    }
+
+    fn set_block(&mut self, setting: &Setting<Block>) {
+        match setting {
+            Setting::Present(block) if *block == OPEN => {}
+            Setting::Unsupported => self.without_block(),
+            setting => {
+                let from = setting.present().copied();
+                self.steps.push(BucketStep::SetBlock { from, to: OPEN });
+            }
+        }
+    }
+
+    fn without_block(&mut self) {
+        let notice = (NO_BLOCK, NO_BLOCK_TEXT.to_owned());
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+    }
+}
+
+/// The id of the notice about a store without public access block or ownership controls.
+pub(super) const NO_BLOCK: &str = "no-public-access-block";
+
+pub(super) const NO_BLOCK_TEXT: &str =
+    "this store has no public access block or ownership controls; continuing without them";
+
+impl Describe for BucketPlan {
+    fn describe(&self, into: &mut ChangeSet) {
+        for (id, message) in &self.notices {
+            into.notice(id, message.clone());
+        }
+        let resource = Resource::new(Kind::Bucket, &self.name, format!("s3://{}", self.name));
+        if self.steps.is_empty() {
+            if self.access == AccessMode::Policy {
+                into.push(Change::keep(resource, Reason::Unchanged));
+            }
+            return;
+        }
+        let creates = self.steps.contains(&BucketStep::Create);
+        let action = if creates { Action::Create } else { Action::Update };
+        let mut change = Change::new(resource, action);
+        for step in &self.steps {
+            change.fields.extend(fields(step, self.access));
+        }
+        into.push(change);
+    }
+}
+
+impl BucketRemoval {
+    /// What goes of a bucket: our statement, unless `keeps` names a document that stays, and the
+    /// bucket itself if issuerctl created it and it is empty then.
+    ///
+    /// # Errors
+    /// [`Error::BadPolicy`].
+    pub(crate) fn new(
+        spec: &BucketSpec,
+        state: &BucketState,
+        keeps: Option<&str>,
+    ) -> Result<Self, Error> {
+        let name = spec.location.bucket.to_string();
+        let statement = match state.policy.present().filter(|_| keeps.is_none()) {
+            Some(text) => match policy::without_ours(&spec.location, text)? {
+                Without::Unchanged => None,
+                Without::Put(to) => Some((text.clone(), Some(to))),
+                Without::Nothing => Some((text.clone(), None)),
+            },
+            None => None,
+        };
+        let other = keeps.map(str::to_owned).or_else(|| state.other_object.present().cloned());
+        let fate = match (&state.tags, other) {
+            (Setting::Denied, _) => Fate::Unreadable,
+            (Setting::Present(tags), None) if tags.contains_key(CREATED) => Fate::Deleted,
+            (Setting::Present(tags), Some(other)) if tags.contains_key(CREATED) => {
+                Fate::NotEmpty(other)
+            }
+            _ => Fate::Unmanaged,
+        };
+        let policy_denied = matches!(state.policy, Setting::Denied);
+        Ok(Self { name, statement, fate, policy_denied })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn removes_statement(&self) -> bool {
+        self.statement.is_some()
+    }
+
+    pub(crate) fn deletes_bucket(&self) -> bool {
+        self.fate == Fate::Deleted
+    }
+
+    /// Whether issuerctl created the bucket.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self.fate, Fate::Deleted | Fate::NotEmpty(_))
+    }
+
+    /// Whether there is nothing to do and nothing to say.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.statement.is_none() && !self.is_ours()
+    }
+}
+
+impl Describe for BucketRemoval {
+    fn describe(&self, into: &mut ChangeSet) {
+        if self.policy_denied {
+            into.notice(
+                "bucket-policy-not-readable",
+                "s3:GetBucketPolicy is denied, so a statement of issuerctl in the bucket policy \
+                 is not removed",
+            );
+        }
+        if self.fate == Fate::Unreadable {
+            into.notice(
+                "bucket-tags-not-readable",
+                "s3:GetBucketTagging is denied, so the bucket is kept even if issuerctl created it",
+            );
+        }
+        let resource = Resource::new(Kind::Bucket, &self.name, format!("s3://{}", self.name));
+        let statement = self.statement.iter().map(|(from, to)| {
+            Field::between("bucket_policy", Some(document(from)), to.as_deref().map(document))
+        });
+        match &self.fate {
+            Fate::Deleted => into.push(Change::new(resource, Action::Delete)),
+            Fate::NotEmpty(key) => {
+                let kept = Field::kept("object", key.as_str(), Reason::Unmanaged);
+                let mut change = Change::keep(resource, Reason::NotEmpty).with_field(kept);
+                if self.statement.is_some() {
+                    change.action = Action::Update;
+                }
+                into.push(change.with_fields(statement));
+            }
+            Fate::Unmanaged | Fate::Unreadable if self.statement.is_some() => {
+                into.push(Change::new(resource, Action::Update).with_fields(statement));
+            }
+            Fate::Unmanaged | Fate::Unreadable => {}
+        }
+    }
+}
+
+fn fields(step: &BucketStep, access: AccessMode) -> Vec<Field> {
+    match step {
+        BucketStep::Create => {
+            let ownership =
+                (access == AccessMode::Policy).then(|| Field::added("object_ownership", ENFORCED));
+            ownership.into_iter().chain([Field::added("tag", "true").of(CREATED)]).collect()
+        }
+        BucketStep::SetOwnership { from } => {
+            let from = from.as_deref().map(Value::from);
+            vec![Field::between("object_ownership", from, Some(ENFORCED.into()))]
+        }
+        BucketStep::SetBlock { from, to } => {
+            let before = |index: usize| from.map(|from| from.members()[index].1);
+            let members = to.members().into_iter().enumerate();
+            let changed = members.filter(|(index, (_, to))| before(*index) != Some(*to));
+            let field = |(index, (name, to)): (usize, (&str, bool))| {
+                let before = before(index).map(Value::from);
+                Field::between("public_access_block", before, Some(to.into())).of(name)
+            };
+            changed.map(field).collect()
+        }
+        BucketStep::PutPolicy { from, to } => {
+            let from = from.as_deref().map(document);
+            vec![Field::between("bucket_policy", from, Some(document(to)))]
+        }
+    }
+}
+
+/// A policy's text as JSON, where it is a JSON object.
+fn document(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(document) => Value::Document(document),
+        Err(_) => Value::Text(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> BucketSpec {
+        BucketSpec {
+            location: "s3://my-oidc/prod".parse().unwrap(),
+            region: "us-west-2".to_owned(),
+            access: AccessMode::Policy,
+            create: true,
+        }
+    }
+
+    fn closed() -> BucketState {
+        let all = Block {
+            block_public_acls: true,
+            ignore_public_acls: true,
+            block_public_policy: true,
+            restrict_public_buckets: true,
+        };
+        BucketState {
+            ownership: Setting::Present(ENFORCED.to_owned()),
+            block: Setting::Present(all),
+            policy: Setting::Absent,
+            ..BucketState::default()
+        }
+    }
+
+    #[test]
+    fn a_policy_that_others_wrote_is_an_update_with_its_whole_diff() {
+        let theirs = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"*"}]}"#;
+        let state = BucketState {
+            block: Setting::Present(OPEN),
+            policy: Setting::Present(theirs.to_owned()),
+            ..closed()
+        };
+        let plan = BucketPlan::new(&spec(), &state).unwrap();
+        let set = plan.changes();
+        assert_eq!(set.changes[0].action, Action::Update);
+        let text = set.to_string();
+        assert!(text.contains("~ bucket policy\n"), "{text}");
+        assert!(text.contains(r#"+       "Sid": "IssuerctlPublicRead"#), "{text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("- ")), "{text}");
+    }
+
+    #[test]
+    fn only_the_members_of_the_block_that_change_are_shown() {
+        let text = BucketPlan::new(&spec(), &closed()).unwrap().changes().to_string();
+        let members: Vec<&str> =
+            text.lines().filter(|line| line.contains("public access block")).collect();
+        assert_eq!(
+            members,
+            [
+                "    ~ public access block \"BlockPublicPolicy\"  true -> false",
+                "    ~ public access block \"RestrictPublicBuckets\"  true -> false"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_bucket_is_created_only_when_requested() {
+        let missing = BucketState { existence: Existence::Missing, ..BucketState::default() };
+        let plan = BucketPlan::new(&spec(), &missing).unwrap();
+        assert_eq!(plan.changes().changes[0].action, Action::Create);
+        let without = BucketSpec { create: false, ..spec() };
+        let refused = BucketPlan::new(&without, &missing);
+        assert!(matches!(refused, Err(Error::NoBucket { .. })));
+    }
+
+    #[test]
+    fn a_block_that_hides_public_statements_of_others_is_not_opened() {
+        let wide = r#"{"Version":"2012-10-17","Statement":[{"Sid":"All","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::my-oidc/*"}]}"#;
+        let state = BucketState { policy: Setting::Present(wide.to_owned()), ..closed() };
+        let refused = BucketPlan::new(&spec(), &state);
+        assert!(matches!(refused, Err(Error::WouldExpose { sids, .. }) if sids == ["All"]));
+        // If anonymous readers can read them already, opening it exposes nothing new.
+        let open = BucketState { block: Setting::Present(OPEN), ..state };
+        assert!(BucketPlan::new(&spec(), &open).is_ok());
+    }
+
+    #[test]
+    fn a_bucket_with_something_else_in_it_is_kept() {
+        let ours = BTreeMap::from([(CREATED.to_owned(), "true".to_owned())]);
+        let mut state = BucketState { tags: Setting::Present(ours), ..closed() };
+        let removal = |state: &BucketState| BucketRemoval::new(&spec(), state, None).unwrap();
+        assert!(removal(&state).deletes_bucket());
+        state.other_object = Setting::Present("logs/1".to_owned());
+        let text = removal(&state).changes().to_string();
+        assert_eq!(
+            text,
+            "= bucket my-oidc (s3://my-oidc) (not empty, kept)\n    = object  logs/1 (not managed \
+             by issuerctl, kept)\n"
+        );
+    }
+}

@@ -1,0 +1,443 @@
+//! The calls about a bucket and its settings (S3 API); what to do with them is in [`super::bucket`].
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
+    OwnershipControlsRule, PublicAccessBlockConfiguration, Tag, Tagging,
+};
+use issuer_change::Notice;
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
+
+use super::bucket::{
+    AccessMode, Block, BucketPlan, BucketState, BucketStep, CREATED, Existence, NO_BLOCK,
+    NO_BLOCK_TEXT, Setting,
+};
+use super::policy::{self, Without};
+use super::{Purpose, S3, code};
+use crate::Error;
+
+/// Maximum attempts to write a policy that others write at the same time.
+const POLICY_ATTEMPTS: u32 = 3;
+
+/// How long an opened public access block may take to be in effect everywhere.
+const SPREAD_LIMIT: Duration = Duration::from_secs(10);
+
+impl S3 {
+    /// Reads the bucket and the settings that matter for this purpose, all at once.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub(super) async fn read_bucket(&self, purpose: Purpose) -> Result<BucketState, Error> {
+        match purpose {
+            Purpose::Remove => self.read_for_removal().await,
+            Purpose::TakeOver => {
+                let mut state = self.read_for_publish().await?;
+                if self.options.create_bucket && state.existence != Existence::Missing {
+                    state.tags = self.read_tags().await?;
+                }
+                Ok(state)
+            }
+            Purpose::Plan | Purpose::Publish => self.read_for_publish().await,
+        }
+    }
+
+    /// Executes a plan, and returns what the user has to be told.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub(crate) async fn apply_bucket(&self, plan: &BucketPlan) -> Result<Vec<Notice>, Error> {
+        let mut notices = Vec::new();
+        let mut notice = |id: &'static str, message: &str| {
+            notices.push(Notice { id: id.into(), message: message.to_owned() });
+        };
+        let creates = plan.steps().contains(&BucketStep::Create);
+        let opens = plan.steps().iter().any(|step| matches!(step, BucketStep::SetBlock { .. }));
+        for step in plan.steps() {
+            match step {
+                BucketStep::Create => {
+                    if self.create_bucket().await? && !self.tag_bucket().await {
+                        notice(
+                            "bucket-not-tagged",
+                            "the new bucket could not be tagged as created by issuerctl \
+                             (s3:PutBucketTagging), so `issuerctl delete` will keep it",
+                        );
+                    }
+                }
+                BucketStep::SetOwnership { .. } => self.put_ownership().await?,
+                BucketStep::SetBlock { to, .. } => {
+                    if !self.put_block(*to, creates).await? {
+                        notice(NO_BLOCK, NO_BLOCK_TEXT);
+                    }
+                }
+                BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(opens).await?,
+            }
+        }
+        Ok(notices)
+    }
+
+    /// Removes our statement. S3 has no conditional write of a policy, so it is read just before,
+    /// and again afterwards.
+    ///
+    /// # Errors
+    /// A denied or failed call; [`Error::Changed`].
+    pub(crate) async fn remove_statement(&self) -> Result<(), Error> {
+        let bucket = self.location.bucket.as_str();
+        let owner = || self.options.expected_bucket_owner.clone();
+        for _ in 0..POLICY_ATTEMPTS {
+            let Setting::Present(existing) = self.read_policy().await? else { return Ok(()) };
+            match policy::without_ours(&self.location, &existing)? {
+                Without::Unchanged => return Ok(()),
+                Without::Put(text) => {
+                    let request = self.client.put_bucket_policy().bucket(bucket).policy(text);
+                    let answer = request.set_expected_bucket_owner(owner()).send().await;
+                    answer.map_err(|error| {
+                        self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                    })?;
+                }
+                Without::Nothing => {
+                    let request = self.client.delete_bucket_policy().bucket(bucket);
+                    let answer = request.set_expected_bucket_owner(owner()).send().await;
+                    answer.map_err(|error| {
+                        self.failed("DeleteBucketPolicy", "s3:DeleteBucketPolicy", "", &error)
+                    })?;
+                }
+            }
+        }
+        Err(self.policy_changed())
+    }
+
+    /// Deletes the bucket; whether it could, since one with objects in it is kept.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub(crate) async fn delete_bucket(&self) -> Result<bool, Error> {
+        let request = self.client.delete_bucket().bucket(self.location.bucket.as_str());
+        let owner = self.options.expected_bucket_owner.clone();
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match code(&error).as_deref() {
+                Some("BucketNotEmpty") => Ok(false),
+                Some("NoSuchBucket") => Ok(true),
+                _ => Err(self.failed("DeleteBucket", "s3:DeleteBucket", "", &error)),
+            },
+        }
+    }
+
+    /// AWS implements all of these calls; a compatible store may answer that it does not.
+    pub(super) fn is_unsupported<E>(&self, code: Option<&str>, error: &SdkError<E>) -> bool {
+        const CODES: [&str; 4] =
+            ["NotImplemented", "MalformedXML", "MethodNotAllowed", "UnsupportedOperation"];
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        self.options.endpoint_url.is_some()
+            && (code.is_some_and(|code| CODES.contains(&code)) || matches!(status, Some(405 | 501)))
+    }
+
+    async fn read_for_publish(&self) -> Result<BucketState, Error> {
+        if self.options.access != AccessMode::Policy {
+            return self.head_bucket().await;
+        }
+        let (ownership, block, policy) =
+            tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
+        // Settings of a bucket that does not exist are all missing.
+        match (ownership, block, policy) {
+            (Err(Error::NoBucket { .. }), ..)
+            | (Ok(_), Err(Error::NoBucket { .. }), _)
+            | (Ok(_), Ok(_), Err(Error::NoBucket { .. })) => Ok(missing()),
+            (ownership, block, policy) => Ok(BucketState {
+                ownership: ownership?,
+                block: block?,
+                policy: policy?,
+                ..BucketState::default()
+            }),
+        }
+    }
+
+    async fn read_for_removal(&self) -> Result<BucketState, Error> {
+        let (policy, tags, other) =
+            tokio::join!(self.read_policy(), self.read_tags(), self.other_object());
+        let (policy, tags) = match (policy, tags) {
+            (Err(Error::NoBucket { .. }), _) | (_, Err(Error::NoBucket { .. })) => {
+                return Ok(missing());
+            }
+            (policy, tags) => (or_denied(policy)?, or_denied(tags)?),
+        };
+        // Only of a bucket that issuerctl created does it matter what else is in it.
+        let ours = tags.present().is_some_and(|tags| tags.contains_key(CREATED));
+        let other_object = if ours { other? } else { Setting::NotRead };
+        Ok(BucketState { policy, tags, other_object, ..BucketState::default() })
+    }
+
+    async fn head_bucket(&self) -> Result<BucketState, Error> {
+        let request = self.client.head_bucket().bucket(self.location.bucket.as_str());
+        let owner = self.options.expected_bucket_owner.clone();
+        let existence = |existence| BucketState { existence, ..BucketState::default() };
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(_) => Ok(existence(Existence::Exists)),
+            Err(error) => match error.raw_response().map(|answer| answer.status().as_u16()) {
+                Some(404) => Ok(missing()),
+                // Credentials limited to the two objects get 403 here; the object calls report
+                // real failures.
+                Some(403) => Ok(existence(Existence::Unknown)),
+                _ => Err(self.failed("HeadBucket", "s3:ListBucket", "", &error)),
+            },
+        }
+    }
+
+    async fn read_ownership(&self) -> Result<Setting<String>, Error> {
+        let request =
+            self.client.get_bucket_ownership_controls().bucket(self.location.bucket.as_str());
+        let owner = self.options.expected_bucket_owner.clone();
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(output) => {
+                let rule =
+                    output.ownership_controls().and_then(|controls| controls.rules().first());
+                let ownership = rule.map(|rule| rule.object_ownership().as_str().to_owned());
+                Ok(ownership.map_or(Setting::Absent, Setting::Present))
+            }
+            Err(error) => self.setting(
+                &error,
+                "OwnershipControlsNotFoundError",
+                "GetBucketOwnershipControls",
+                "s3:GetBucketOwnershipControls",
+            ),
+        }
+    }
+
+    async fn read_block(&self) -> Result<Setting<Block>, Error> {
+        let request = self.client.get_public_access_block().bucket(self.location.bucket.as_str());
+        let owner = self.options.expected_bucket_owner.clone();
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(output) => {
+                let block = output.public_access_block_configuration().map(|block| Block {
+                    block_public_acls: block.block_public_acls() == Some(true),
+                    ignore_public_acls: block.ignore_public_acls() == Some(true),
+                    block_public_policy: block.block_public_policy() == Some(true),
+                    restrict_public_buckets: block.restrict_public_buckets() == Some(true),
+                });
+                Ok(block.map_or(Setting::Absent, Setting::Present))
+            }
+            Err(error) => self.setting(
+                &error,
+                "NoSuchPublicAccessBlockConfiguration",
+                "GetPublicAccessBlock",
+                "s3:GetBucketPublicAccessBlock",
+            ),
+        }
+    }
+
+    async fn read_policy(&self) -> Result<Setting<String>, Error> {
+        let request = self.client.get_bucket_policy().bucket(self.location.bucket.as_str());
+        let owner = self.options.expected_bucket_owner.clone();
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(output) => {
+                let text = output.policy().filter(|text| !text.is_empty());
+                Ok(text.map_or(Setting::Absent, |text| Setting::Present(text.to_owned())))
+            }
+            Err(error) => {
+                self.setting(&error, "NoSuchBucketPolicy", "GetBucketPolicy", "s3:GetBucketPolicy")
+            }
+        }
+    }
+
+    async fn read_tags(&self) -> Result<Setting<BTreeMap<String, String>>, Error> {
+        let request = self.client.get_bucket_tagging().bucket(self.location.bucket.as_str());
+        let owner = self.options.expected_bucket_owner.clone();
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(output) => {
+                let tags = output.tag_set().iter();
+                let tags = tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
+                Ok(Setting::Present(tags.collect()))
+            }
+            Err(error) => {
+                self.setting(&error, "NoSuchTagSet", "GetBucketTagging", "s3:GetBucketTagging")
+            }
+        }
+    }
+
+    /// The first object that is neither document; `max-keys` 3 is enough to find one.
+    async fn other_object(&self) -> Result<Setting<String>, Error> {
+        let ours = [KEYS_NAME, DISCOVERY_NAME].map(|name| self.location.object_key(name));
+        let request =
+            self.client.list_objects_v2().bucket(self.location.bucket.as_str()).max_keys(3);
+        let owner = self.options.expected_bucket_owner.clone();
+        match request.set_expected_bucket_owner(owner).send().await {
+            Ok(output) => {
+                let mut keys = output.contents().iter().filter_map(|object| object.key());
+                let other = keys.find(|key| !ours.iter().any(|own| own == key));
+                Ok(other.map_or(Setting::Absent, |key| Setting::Present(key.to_owned())))
+            }
+            Err(error) => self.setting(&error, "NoSuchBucket", "ListObjectsV2", "s3:ListBucket"),
+        }
+    }
+
+    /// What an error answer means for a setting: it is not set, not implemented, or a failure.
+    fn setting<T, E>(
+        &self,
+        error: &SdkError<E>,
+        absent: &str,
+        call: &'static str,
+        permission: &'static str,
+    ) -> Result<Setting<T>, Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match code(error).as_deref() {
+            Some(code) if code == absent => Ok(Setting::Absent),
+            code if self.is_unsupported(code, error) => Ok(Setting::Unsupported),
+            _ => Err(self.failed(call, permission, "", error)),
+        }
+    }
+
+    /// Whether it was created now, and not by somebody else a moment ago.
+    async fn create_bucket(&self) -> Result<bool, Error> {
+        let bucket = self.location.bucket.as_str();
+        // us-east-1 is the one region that must not be named.
+        let configuration = (self.region != "us-east-1").then(|| {
+            let region = BucketLocationConstraint::from(self.region.as_str());
+            CreateBucketConfiguration::builder().location_constraint(region).build()
+        });
+        let enforced = self.options.access == AccessMode::Policy;
+        let answer = self
+            .client
+            .create_bucket()
+            .bucket(bucket)
+            .set_create_bucket_configuration(configuration)
+            .set_object_ownership(enforced.then_some(ObjectOwnership::BucketOwnerEnforced))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => match code(&error).as_deref() {
+                Some("BucketAlreadyOwnedByYou") => Ok(false),
+                Some("BucketAlreadyExists") => Err(Error::OtherOwner {
+                    bucket: bucket.to_owned(),
+                    reason: super::message(&error),
+                }),
+                _ => Err(self.failed("CreateBucket", "s3:CreateBucket", "", &error)),
+            },
+        }
+    }
+
+    /// A store without tags, or a refusal, is no reason to stop.
+    #[expect(clippy::expect_used, reason = "all required members are given")]
+    async fn tag_bucket(&self) -> bool {
+        let tag = Tag::builder().key(CREATED).value("true").build().expect("has key and value");
+        let tagging = Tagging::builder().tag_set(tag).build().expect("has its one member");
+        let bucket = self.location.bucket.as_str();
+        let request = self.client.put_bucket_tagging().bucket(bucket).tagging(tagging);
+        let owner = self.options.expected_bucket_owner.clone();
+        request.set_expected_bucket_owner(owner).send().await.is_ok()
+    }
+
+    #[expect(clippy::expect_used, reason = "all required members are given")]
+    async fn put_ownership(&self) -> Result<(), Error> {
+        const CALL: &str = "PutBucketOwnershipControls";
+        let rule = OwnershipControlsRule::builder()
+            .object_ownership(ObjectOwnership::BucketOwnerEnforced)
+            .build();
+        let controls =
+            OwnershipControls::builder().rules(rule.expect("has its one member")).build();
+        let request = self
+            .client
+            .put_bucket_ownership_controls()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .ownership_controls(controls.expect("has its one member"));
+        let answer = request.send().await.map(drop);
+        answer.map_err(|error| self.failed(CALL, "s3:PutBucketOwnershipControls", "", &error))
+    }
+
+    /// Whether the store implements it; of a new bucket nobody could ask before.
+    async fn put_block(&self, block: Block, new_bucket: bool) -> Result<bool, Error> {
+        const CALL: &str = "PutPublicAccessBlock";
+        let configuration = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(block.block_public_acls)
+            .ignore_public_acls(block.ignore_public_acls)
+            .block_public_policy(block.block_public_policy)
+            .restrict_public_buckets(block.restrict_public_buckets)
+            .build();
+        let request = self
+            .client
+            .put_public_access_block()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
+            .public_access_block_configuration(configuration);
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if new_bucket && self.is_unsupported(code(&error).as_deref(), &error) => {
+                Ok(false)
+            }
+            Err(error) => Err(self.failed(CALL, "s3:PutBucketPublicAccessBlock", "", &error)),
+        }
+    }
+
+    /// A block that was just opened may take a moment to be open everywhere.
+    async fn put_policy_when_unblocked(&self, opens: bool) -> Result<(), Error> {
+        let start = Instant::now();
+        loop {
+            match self.put_policy().await {
+                Err(Error::Denied { message, .. })
+                    if opens
+                        && message.contains("BlockPublicPolicy")
+                        && start.elapsed() < SPREAD_LIMIT =>
+                {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// S3 has no conditional write of a policy, so it is read just before, and again afterwards:
+    /// a concurrent writer may have removed our statement.
+    async fn put_policy(&self) -> Result<(), Error> {
+        for _ in 0..POLICY_ATTEMPTS {
+            let existing = match self.read_policy().await? {
+                Setting::Unsupported => {
+                    return Err(self.no_policies("GetBucketPolicy is not implemented"));
+                }
+                setting => setting,
+            };
+            let existing = existing.present().map(String::as_str);
+            let Some(text) = policy::with_ours(&self.location, &self.region, existing)? else {
+                return Ok(());
+            };
+            let request = self.client.put_bucket_policy().bucket(self.location.bucket.as_str());
+            let owner = self.options.expected_bucket_owner.clone();
+            let answer = request.set_expected_bucket_owner(owner).policy(text).send().await;
+            if let Err(error) = answer {
+                return Err(if self.is_unsupported(code(&error).as_deref(), &error) {
+                    self.no_policies(&super::message(&error))
+                } else {
+                    self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                });
+            }
+        }
+        Err(self.policy_changed())
+    }
+
+    fn policy_changed(&self) -> Error {
+        let location = format!("the policy of the bucket {}", self.location.bucket);
+        Error::Changed { location }
+    }
+
+    fn no_policies(&self, message: &str) -> Error {
+        let (bucket, message) = (self.location.bucket.to_string(), message.to_owned());
+        Error::NoPolicies { bucket, message }
+    }
+}
+
+fn missing() -> BucketState {
+    BucketState { existence: Existence::Missing, ..BucketState::default() }
+}
+
+/// A refusal is a state too, where the run does not depend on the setting.
+fn or_denied<T>(setting: Result<Setting<T>, Error>) -> Result<Setting<T>, Error> {
+    match setting {
+        Err(Error::Denied { .. }) => Ok(Setting::Denied),
+        other => other,
+    }
+}
