@@ -219,6 +219,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether somebody else changed it since it was read, so that it has to be planned again.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Changed { .. })
+    }
+
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {

@@ -3,7 +3,7 @@
 mod providers;
 mod roles;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_iam::types::Tag;
@@ -11,12 +11,13 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
-use issuer_session::SessionOptions;
+use issuer_session::Attempts;
 
 use crate::{AccountId, Error, Tags};
 
-/// How often a plan that somebody overtook is made anew.
-const TRIES: usize = 5;
+/// How often a plan that somebody overtook is made again; IAM is eventually consistent.
+const ATTEMPTS: Attempts =
+    Attempts { limit: 5, first: Duration::from_millis(750), longest: Duration::from_secs(8) };
 
 /// An account's IAM.
 #[derive(Debug, Clone)]
@@ -27,16 +28,15 @@ pub struct Iam {
 }
 
 impl Iam {
-    /// Finds credentials by the SDK's default chain, and asks STS whose they are.
+    /// IAM in the account of a session's credentials; STS is asked whose they are.
     ///
     /// # Errors
-    /// [`Error::Session`], [`Error::Credentials`], [`Error::Call`].
-    pub async fn connect(options: &SessionOptions) -> Result<Self, Error> {
-        let config = issuer_session::load(options).await?;
+    /// [`Error::Credentials`], [`Error::Call`].
+    pub async fn connect(config: &SdkConfig) -> Result<Self, Error> {
         // IAM is one for a whole partition; without any region it is that of most accounts.
         let config = match config.region() {
-            Some(_) => config,
-            None => config.into_builder().region(Region::new("us-east-1")).build(),
+            Some(_) => config.clone(),
+            None => config.to_builder().region(Region::new("us-east-1")).build(),
         };
         let (account, partition) = identity(&config).await?;
         Ok(Self { client: aws_sdk_iam::Client::new(&config), account, partition })
@@ -118,16 +118,6 @@ fn refused(message: &str) -> (Option<&str>, Option<&str>) {
     };
     let resource = word_behind("on resource: ").filter(|resource| resource.starts_with("arn:"));
     (word_behind("not authorized to perform: "), resource)
-}
-
-/// Longer each time: IAM takes seconds to show everywhere what was just made.
-async fn pause(tries: usize) {
-    let nanos =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-    tokio::time::sleep(
-        Duration::from_millis(250 << tries.min(5)) + Duration::from_millis(u64::from(nanos % 500)),
-    )
-    .await;
 }
 
 fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {

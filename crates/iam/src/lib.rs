@@ -5,7 +5,6 @@
 //! [`ProviderPlan`] and [`RolePlan`] compare what is wanted with what was found. [`Iam`] alone
 //! talks to AWS.
 
-mod difference;
 mod documents;
 mod error;
 mod iam;
@@ -25,9 +24,9 @@ pub use names::{
     AccountId, Audience, DEFAULT_AUDIENCE, PolicyArn, PolicyName, ProviderArn, RolePath,
     ServiceAccountPattern,
 };
-pub use provider::{Found, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
+pub use provider::{ProviderState, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
 pub use role::{
-    ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec, RoleStep,
+    ManagedPolicy, Role, RoleDeletion, RoleState, RoleName, RolePlan, RoleSpec, RoleStep,
 };
 pub use tags::{Tag, Tags};
 pub use trust::{MAX_TRUST_POLICY, Trust, TrustPolicy, USUAL_TRUST_POLICY};

@@ -1,10 +1,11 @@
 //! The provider of an issuer in IAM: what is there, what is wanted, and the steps between.
 
-use std::fmt;
 use std::str::FromStr;
 
+use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource};
 use issuer_discovery::IssuerUrl;
 
+use crate::role::tag_fields;
 use crate::tags::{self, CREATED, Tags};
 use crate::{Audience, Error};
 
@@ -49,7 +50,7 @@ pub struct Provider {
 
 /// What an account has: the provider of one issuer, and whatever bears upon it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ProviderState {
     /// The ARN that the provider has, or will have.
     pub arn: String,
     /// The provider itself.
@@ -92,7 +93,7 @@ pub enum ProviderStep {
     },
 }
 
-/// The steps to a provider; `Display` is the dry run.
+/// The steps to a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderPlan {
     /// The provider.
@@ -101,8 +102,8 @@ pub struct ProviderPlan {
     pub steps: Vec<ProviderStep>,
     /// Audiences that nobody asked for and that stay.
     pub kept: Vec<String>,
-    /// What the user has to be told.
-    pub notices: Vec<String>,
+    /// What the user has to be told, each with its id.
+    pub(crate) notices: Vec<(&'static str, String)>,
     /// Whether an earlier try of this run has changed something already.
     pub(crate) interrupted: bool,
 }
@@ -183,9 +184,9 @@ impl ProviderPlan {
     fn create(&mut self, spec: &ProviderSpec, found: &Found) {
         let count = found.others.len() + 1;
         if count * 10 > QUOTA * 9 {
-            self.notices.push(format!(
-                "this is provider {count} of the account; {QUOTA} is the usual quota"
-            ));
+            let message =
+                format!("this is provider {count} in the account; the default quota is {QUOTA}");
+            self.notices.push(("provider-quota", message));
         }
         let mut tags = spec.tags.clone();
         tags.insert(CREATED.to_owned(), "true".to_owned());
@@ -199,10 +200,9 @@ impl ProviderPlan {
 
     fn reconcile(&mut self, spec: &ProviderSpec, provider: &Provider) {
         if !provider.is_ours() {
-            self.notices.push(
-                "the provider was made by somebody else; it is kept as it is but for what is asked \
-                 for".to_owned(),
-            );
+            let message =
+                "issuerctl did not create the provider; only what is requested is changed";
+            self.notices.push(("unmanaged-provider", message.to_owned()));
         }
         let wanted = unique(spec);
         let missing = wanted.iter().filter(|audience| !provider.audiences.contains(audience));
@@ -233,61 +233,79 @@ impl ProviderPlan {
     }
 }
 
-impl fmt::Display for ProviderPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.arn)?;
-        for step in &self.steps {
-            writeln!(f, "  {step}")?;
+impl Describe for ProviderPlan {
+    fn describe(&self, into: &mut ChangeSet) {
+        for (id, message) in &self.notices {
+            into.notice(id, message.clone());
         }
-        for audience in &self.kept {
-            writeln!(
-                f,
-                "  = audience    {audience} (nobody asked for it: kept; `provider apply --prune` \
-                 takes it away)"
-            )?;
-        }
-        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+        let resource = provider_resource(&self.arn);
+        let creates = self.steps.iter().any(|step| matches!(step, ProviderStep::Create { .. }));
+        let change = match (creates, self.steps.is_empty()) {
+            (true, _) => Change::new(resource, Action::Create),
+            (false, true) => Change::keep(resource, Reason::Unchanged),
+            (false, false) => Change::new(resource, Action::Update),
+        };
+        let kept =
+            |audience: &String| Field::kept("audience", audience.as_str(), Reason::NotRequested);
+        let fields = self.steps.iter().flat_map(fields);
+        into.push(change.with_fields(fields).with_fields(self.kept.iter().map(kept)));
     }
 }
 
-impl fmt::Display for ProviderStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Create { url, audiences, thumbprints, tags } => {
-                let tags = tags::changes(&Tags::new(), tags);
-                write!(f, "+ provider    {url} for {}, tags {tags}", audiences.join(", "))?;
-                if thumbprints.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, ", thumbprints {}", thumbprints.join(", "))
-                }
-            }
-            Self::AddAudience(audience) => write!(f, "+ audience    {audience}"),
-            Self::RemoveAudience(audience) => write!(f, "- audience    {audience}"),
-            Self::SetThumbprints { from, to } if from.is_empty() => {
-                write!(f, "+ thumbprints {}", to.join(", "))
-            }
-            Self::SetThumbprints { from, to } => {
-                write!(f, "~ thumbprints {} -> {}", from.join(", "), to.join(", "))
-            }
-            Self::Tag { from, to } => write!(f, "~ tags        {}", tags::changes(from, to)),
+impl Provider {
+    /// It as a resource of a change.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        provider_resource(&self.arn)
+    }
+}
+
+/// Named by its URL without the scheme, as IAM lists it.
+fn provider_resource(arn: &str) -> Resource {
+    let name = arn.split_once(":oidc-provider/").map_or(arn, |(_, name)| name);
+    Resource::new(Kind::OidcProvider, name, arn)
+}
+
+fn fields(step: &ProviderStep) -> Vec<Field> {
+    let list = |name: &'static str, values: &[String]| -> Vec<Field> {
+        values.iter().map(|value| Field::added(name, value.as_str())).collect()
+    };
+    match step {
+        ProviderStep::Create { audiences, thumbprints, tags, .. } => [
+            list("audience", audiences),
+            list("thumbprint", thumbprints),
+            tag_fields(&Tags::new(), tags),
+        ]
+        .concat(),
+        ProviderStep::AddAudience(audience) => vec![Field::added("audience", audience.as_str())],
+        ProviderStep::RemoveAudience(audience) => {
+            vec![Field::removed("audience", audience.as_str())]
         }
+        ProviderStep::SetThumbprints { from, to } => {
+            let removed = from.iter().filter(|thumbprint| !to.contains(thumbprint));
+            let added: Vec<String> =
+                to.iter().filter(|thumbprint| !from.contains(thumbprint)).cloned().collect();
+            let removed = removed.map(|value| Field::removed("thumbprint", value.as_str()));
+            removed.chain(list("thumbprint", &added)).collect()
+        }
+        ProviderStep::Tag { from, to } => tag_fields(from, to),
     }
 }
 
 /// Providers that differ from the wanted one by letter case or a slash alone: tokens of one do not
 /// go with the other.
-fn near(found: &Found) -> Vec<String> {
+fn near(found: &Found) -> Vec<(&'static str, String)> {
     let plain = |arn: &str| arn.trim_end_matches('/').to_ascii_lowercase();
     let near = found
         .others
         .iter()
         .filter(|other| **other != found.arn && plain(other) == plain(&found.arn));
     near.map(|other| {
-        format!(
-            "there is also {other}, which differs in letter case or a slash alone; tokens fit \
-                 one of them only"
-        )
+        let message = format!(
+            "there is also {other}, which differs only in letter case or a trailing slash; a token \
+             matches one of them only"
+        );
+        ("similar-provider", message)
     })
     .collect()
 }
@@ -330,8 +348,8 @@ mod tests {
         }
     }
 
-    fn found(provider: Option<Provider>, others: &[&str]) -> Found {
-        Found {
+    fn found(provider: Option<Provider>, others: &[&str]) -> ProviderState {
+        ProviderState {
             arn: ARN.to_owned(),
             provider,
             others: others.iter().map(|arn| (*arn).to_owned()).collect(),
@@ -357,7 +375,7 @@ mod tests {
         .unwrap();
         assert!(plan.notices.is_empty());
         let [ProviderStep::Create { url, audiences, thumbprints, tags }] = &plan.steps[..] else {
-            panic!("{plan}")
+            panic!("{plan:?}")
         };
         assert_eq!(
             (url.as_str(), audiences.len(), thumbprints.len()),

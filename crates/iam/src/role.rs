@@ -1,6 +1,7 @@
 //! A role: what is there, what is wanted, and the steps between.
 
 mod deletion;
+mod describe;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::tags::{CREATED, MADE_POLICY, Record, TRUST, Tags};
 use crate::{Documents, Error, PolicyArn, RolePath, Trust, TrustPolicy, trust};
 
 pub use deletion::RoleDeletion;
+pub(crate) use describe::tag_fields;
 pub use plan::{RolePlan, RoleStep};
 
 /// The name of a role (IAM API, `roleNameType`: 1 to 64 of `A-Za-z0-9+=,.@_-`).
@@ -85,7 +87,7 @@ pub struct ManagedPolicy {
 
 /// What an account has of a role and the policies that bear upon it, by their names.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct RoleFound {
+pub struct RoleState {
     /// The role itself.
     pub role: Option<Role>,
     /// Policies of the account with the wanted names, and those that issuerctl made for the role.
@@ -168,30 +170,5 @@ impl Role {
     /// Names of the policies of the account that issuerctl made for it.
     pub(crate) fn made_policies(&self) -> impl Iterator<Item = &str> {
         self.tags.keys().filter_map(|key| key.strip_prefix(MADE_POLICY))
-    }
-
-    /// What is not issuerctl's own, for people.
-    fn of_others(&self) -> Vec<String> {
-        let ours = self.trusted_by_us();
-        let (attached, inline) =
-            (self.added(Record::ATTACHED, |_| true), self.added(Record::INLINE, |_| true));
-        let statements = self.trust.statements().iter().filter_map(|statement| {
-            match statement["Sid"].as_str() {
-                Some(sid) if sid == trust::NOBODY || ours.iter().any(|own| own == sid) => None,
-                Some(sid) => Some(format!("statement   {sid}")),
-                None => Some("statement   without a Sid".to_owned()),
-            }
-        });
-        let attached = self
-            .attached
-            .iter()
-            .filter(|arn| !attached.has(arn))
-            .map(|arn| format!("attachment  {arn}"));
-        let inline = self
-            .inline
-            .keys()
-            .filter(|name| !inline.has(name))
-            .map(|name| format!("inline      {name}"));
-        statements.chain(attached).chain(inline).collect()
     }
 }

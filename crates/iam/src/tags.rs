@@ -87,21 +87,6 @@ pub(crate) fn before(present: &Tags, to: &Tags) -> Tags {
     there.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// The tags with what they were before, for people; those of issuerctl itself come under one word.
-pub(crate) fn changes(from: &Tags, to: &Tags) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for (key, value) in to.iter().filter(|(key, _)| !key.starts_with(OWN)) {
-        texts.push(match from.get(key) {
-            Some(before) => format!("{key}={before} -> {value}"),
-            None => format!("{key}={value}"),
-        });
-    }
-    if to.keys().any(|key| key.starts_with(OWN)) {
-        texts.push("what is issuerctl's own".to_owned());
-    }
-    texts.join(", ")
-}
-
 /// What issuerctl added to a role in the name of one issuer, since several share a role: short
 /// hashes of names in one tag, as a tag's value has room for 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -130,7 +130,7 @@ async fn a_provider_that_somebody_else_makes_meanwhile_is_planned_anew() {
     });
     let plan =
         apply(&iam(&[&get, &create, &list()]), &spec(&["sts.amazonaws.com"], false)).await.unwrap();
-    assert!(plan.is_empty() && !plan.changes_anything(), "{plan}");
+    assert!(plan.is_empty() && !plan.changes_anything(), "{plan:?}");
     assert_eq!((get.num_calls(), create.num_calls()), (2, 1));
 }
 

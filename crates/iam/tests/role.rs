@@ -3,7 +3,7 @@
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::{
-    Audience, Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleFound, RolePlan, RoleSpec,
+    Audience, Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleState, RolePlan, RoleSpec,
     RoleStep, Tags, Trust, TrustPolicy,
 };
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ fn by_hand() -> Role {
 }
 
 /// What IAM would have after these steps.
-fn after(mut found: RoleFound, steps: &[RoleStep]) -> RoleFound {
+fn after(mut found: RoleState, steps: &[RoleStep]) -> RoleState {
     for step in steps {
         if let RoleStep::Create { trust, .. } = step {
             let trust = trust.clone();
@@ -106,9 +106,9 @@ fn everything() -> RoleSpec {
 
 #[test]
 fn whatever_is_there_the_second_plan_is_empty() {
-    let found = RoleFound { role: Some(by_hand()), ..RoleFound::default() };
+    let found = RoleState { role: Some(by_hand()), ..RoleState::default() };
     for spec in [spec(), everything()] {
-        for found in [RoleFound::default(), found.clone()] {
+        for found in [RoleState::default(), found.clone()] {
             let plan = RolePlan::new(&spec, &found).unwrap();
             assert!(!plan.is_empty());
             let again = RolePlan::new(&spec, &after(found, &plan.steps)).unwrap();
@@ -127,8 +127,8 @@ fn whatever_is_there_the_second_plan_is_empty() {
 
 #[test]
 fn what_is_not_asked_for_stays_and_what_is_no_longer_asked_for_goes() {
-    let plan = RolePlan::new(&everything(), &RoleFound::default()).unwrap();
-    let made = after(RoleFound::default(), &plan.steps);
+    let plan = RolePlan::new(&everything(), &RoleState::default()).unwrap();
+    let made = after(RoleState::default(), &plan.steps);
     assert!(
         RolePlan::new(&spec(), &made).unwrap().is_empty(),
         "something was taken away that nobody spoke of"
@@ -145,7 +145,7 @@ fn what_is_not_asked_for_stays_and_what_is_no_longer_asked_for_goes() {
         RoleStep::DeleteInline("extra".to_owned()),
         RoleStep::Untag(vec!["team".to_owned()]),
     ] {
-        assert!(steps.contains(&step), "{step}");
+        assert!(steps.contains(&step), "{step:?}");
     }
     assert!(
         !steps.contains(&RoleStep::Detach(MANAGED.to_owned())),
@@ -157,7 +157,7 @@ fn what_is_not_asked_for_stays_and_what_is_no_longer_asked_for_goes() {
 
 #[test]
 fn what_others_added_is_never_taken_away() {
-    let found = RoleFound { role: Some(by_hand()), ..RoleFound::default() };
+    let found = RoleState { role: Some(by_hand()), ..RoleState::default() };
     let plan = RolePlan::new(&everything(), &found).unwrap();
     let adopted = after(found.clone(), &plan.steps);
     let role = adopted.role.clone().unwrap();
@@ -191,7 +191,7 @@ fn a_run_that_was_cut_off_anywhere_is_finished_by_the_next() {
         },
     );
     let made =
-        after(RoleFound::default(), &RolePlan::new(&first, &RoleFound::default()).unwrap().steps);
+        after(RoleState::default(), &RolePlan::new(&first, &RoleState::default()).unwrap().steps);
     let steps = RolePlan::new(&second, &made).unwrap().steps;
     let whole = after(made.clone(), &steps).role.unwrap();
     for cut in 0..steps.len() {
@@ -209,8 +209,8 @@ fn a_run_that_was_cut_off_anywhere_is_finished_by_the_next() {
 #[test]
 fn a_role_of_ours_alone_goes_with_its_policies_and_one_issuer_less_keeps_it() {
     let made = after(
-        RoleFound::default(),
-        &RolePlan::new(&everything(), &RoleFound::default()).unwrap().steps,
+        RoleState::default(),
+        &RolePlan::new(&everything(), &RoleState::default()).unwrap().steps,
     );
     let mut two = spec();
     two.trust.issuer = issuer("test");
@@ -225,11 +225,11 @@ fn a_role_of_ours_alone_goes_with_its_policies_and_one_issuer_less_keeps_it() {
         gone.contains(&RoleStep::DeletePolicy(MANAGED.to_owned()))
             && matches!(gone.last(), Some(RoleStep::Delete(_)))
     );
-    assert_eq!(RoleDeletion::new(&RoleFound::default(), None), RoleDeletion::default());
+    assert_eq!(RoleDeletion::new(&RoleState::default(), None), RoleDeletion::default());
 }
 
 /// A role of two issuers, each with policies of its own and one in common.
-fn shared() -> (RoleSpec, RoleSpec, RoleFound) {
+fn shared() -> (RoleSpec, RoleSpec, RoleState) {
     let arns = |names: [&str; 2]| {
         Some(names.map(|name| format!("arn:aws:iam::aws:policy/{name}").parse().unwrap()).to_vec())
     };
@@ -255,7 +255,7 @@ fn shared() -> (RoleSpec, RoleSpec, RoleFound) {
         ..usual
     };
     let made =
-        after(RoleFound::default(), &RolePlan::new(&one, &RoleFound::default()).unwrap().steps);
+        after(RoleState::default(), &RolePlan::new(&one, &RoleState::default()).unwrap().steps);
     let both = after(made.clone(), &RolePlan::new(&two, &made).unwrap().steps);
     (one, two, both)
 }
@@ -267,7 +267,7 @@ fn two_issuers_of_one_role_leave_each_other_what_is_theirs() {
     assert_eq!(role.attached.len(), 4, "{:?}", role.attached);
     for spec in [&one, &two] {
         let plan = RolePlan::new(spec, &both).unwrap();
-        assert!(plan.is_empty(), "{plan}");
+        assert!(plan.is_empty(), "{plan:?}");
     }
     // One of them wants less: what both wanted stays.
     let less = RoleSpec {
@@ -301,12 +301,12 @@ fn a_run_of_one_issuer_that_was_cut_off_leaves_the_other_nothing_to_do() {
     let two =
         RoleSpec { managed: Some(Documents::from([("second".to_owned(), document("c"))])), ..two };
     let made =
-        after(RoleFound::default(), &RolePlan::new(&one, &RoleFound::default()).unwrap().steps);
+        after(RoleState::default(), &RolePlan::new(&one, &RoleState::default()).unwrap().steps);
     let steps = RolePlan::new(&two, &made).unwrap().steps;
     for cut in 0..=steps.len() {
         let half = after(made.clone(), &steps[..cut]);
         let plan = RolePlan::new(&one, &half).unwrap();
-        assert!(plan.is_empty(), "after {cut} steps: {plan}");
+        assert!(plan.is_empty(), "after {cut} steps: {plan:?}");
         let gone = RoleDeletion::new(&half, Some(&issuer("prod"))).steps;
         let second = "arn:aws:iam::111122223333:policy/second".to_owned();
         assert!(
@@ -337,7 +337,7 @@ fn an_issuer_that_goes_takes_only_its_own_from_a_role_of_two() {
 
 #[test]
 fn a_path_cannot_change_and_a_policy_of_others_is_not_overwritten() {
-    let found = RoleFound { role: Some(by_hand()), ..RoleFound::default() };
+    let found = RoleState { role: Some(by_hand()), ..RoleState::default() };
     let elsewhere = RoleSpec { path: Some("/apps/".parse().unwrap()), ..spec() };
     assert!(matches!(RolePlan::new(&elsewhere, &found), Err(Error::Path { .. })));
     let theirs = ManagedPolicy {
@@ -346,6 +346,6 @@ fn a_path_cannot_change_and_a_policy_of_others_is_not_overwritten() {
         document: document("x"),
         surplus_version: None,
     };
-    let found = RoleFound { role: None, managed: [("app-s3".to_owned(), theirs)].into() };
+    let found = RoleState { role: None, managed: [("app-s3".to_owned(), theirs)].into() };
     assert!(matches!(RolePlan::new(&everything(), &found), Err(Error::ForeignPolicy { .. })));
 }

@@ -137,9 +137,12 @@ pub enum Error {
     /// AWS cannot be reached so.
     #[error(transparent)]
     Session(#[from] issuer_session::Error),
-    /// The options for S3 do not work.
-    #[error("{0}")]
-    Options(String),
+    /// Nothing says the region of a new bucket.
+    #[error("no region is known for the new bucket {bucket}")]
+    NoRegion {
+        /// The bucket.
+        bucket: String,
+    },
     /// The bucket is not there.
     #[error("the bucket {bucket} does not exist")]
     NoBucket {
@@ -232,7 +235,7 @@ impl Error {
             | Self::Discovery(_)
             | Self::Location { .. }
             | Self::NoIssuer { .. }
-            | Self::Options(_) => Category::BadInput,
+            | Self::NoRegion { .. } => Category::BadInput,
             Self::Merge { .. }
             | Self::Unreadable { .. }
             | Self::BadPolicy { .. }

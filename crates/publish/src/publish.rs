@@ -1,17 +1,20 @@
 //! Reading, planning and writing in their order.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::cell::Cell;
+use std::time::Duration;
 
 use issuer_change::{Action, Notice};
 use issuer_discovery::KEYS_NAME;
+use issuer_session::{Attempts, replan};
 
 use crate::{Error, Plan, PlanOptions, Purpose, Site, Store};
 
-/// How often a lost race is planned anew.
-const TRIES: u32 = 10;
-
-/// The longest wait before the next try.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How often a plan is made again after a write conflict.
+const ATTEMPTS: Attempts = Attempts {
+    limit: 10,
+    first: Duration::from_millis(100),
+    longest: Duration::from_secs(2),
+};
 
 /// What [`apply`] is about to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,55 +63,62 @@ pub async fn apply(
     Ok(())
 }
 
-/// Executes a plan; a lost race is planned anew, never overwritten, and `approve` sees that plan
-/// before it is executed. Gives the last one.
+/// Executes a plan. After a write conflict it is made again, never overwritten, and `approve` sees
+/// that plan before it is executed. Returns the last one.
 ///
 /// # Errors
-/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] where somebody else keeps
-/// writing; [`Error::NewKey`] where a key that the first plan did not know would be dropped.
+/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] if somebody else keeps writing;
+/// [`Error::NewKey`] if a key that the first plan did not know would be dropped.
 pub async fn publish<E: From<Error>>(
     store: &Store,
     site: &Site,
     options: &PlanOptions,
-    mut plan: Plan,
+    plan: Plan,
     mut approve: impl FnMut(&Plan) -> Result<(), E>,
     mut progress: impl FnMut(Step),
 ) -> Result<Plan, E> {
     // Only the keys of the first plan were agreed to be dropped.
     let agreed = plan.dropped();
-    let mut wrote = false;
-    for attempt in 1..=TRIES {
+    let wrote = Cell::new(false);
+    let execute = async |plan: &mut Plan| {
         let mut steps = 0;
-        let applied = apply(store, &plan, |step| {
+        let applied = apply(store, plan, |step| {
             steps += 1;
             progress(step);
         });
-        match applied.await {
-            Ok(()) => return Ok(plan),
-            Err(Error::Changed { .. }) => {
+        applied.await.map_err(|error| match error {
+            Error::Changed { .. } => {
                 // The last step is the one that lost.
-                wrote |= steps > 1;
-                tokio::time::sleep(wait(attempt)).await;
+                wrote.set(wrote.get() || steps > 1);
+                Ended::Overtaken
             }
-            Err(error) => return Err(error.into()),
-        }
-        plan = self::plan(store, site, options).await?;
-        if wrote {
-            plan = plan.after_a_write();
-        }
+            error => Ended::Failed(error.into()),
+        })
+    };
+    let again = async |_: Plan| {
+        let plan = self::plan(store, site, options).await.map_err(|error| Ended::Failed(error.into()))?;
+        let plan = if wrote.get() { plan.after_a_write() } else { plan };
         if let Some(kid) = plan.dropped().iter().find(|kid| !agreed.contains(kid)) {
             let location = store.document_location(KEYS_NAME);
-            return Err(Error::NewKey { location, kid: kid.to_string() }.into());
+            let error = Error::NewKey { location, kid: kid.to_string() };
+            return Err(Ended::Failed(error.into()));
         }
-        approve(&plan)?;
-    }
-    Err(Error::LostRace { location: store.location(), tries: TRIES }.into())
+        approve(&plan).map_err(Ended::Failed)?;
+        Ok(plan)
+    };
+    let overtaken = |ended: &Ended<E>| matches!(ended, Ended::Overtaken);
+    replan(ATTEMPTS, plan, execute, overtaken, again).await.map_err(|ended| match ended {
+        Ended::Failed(error) => error,
+        Ended::Overtaken => {
+            Error::LostRace { location: store.location(), tries: ATTEMPTS.limit }.into()
+        }
+    })
 }
 
-/// Longer each time, and not the same for two writers that met.
-fn wait(attempt: u32) -> Duration {
-    let longest = (Duration::from_millis(50) * 2u32.pow(attempt)).min(LONGEST_WAIT);
-    let nanos =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-    longest.mul_f64(0.5 + f64::from((nanos ^ std::process::id()) % 1000) / 2000.0)
+/// Why an attempt ended.
+enum Ended<E> {
+    /// Somebody else wrote since the plan was made.
+    Overtaken,
+    /// Anything else.
+    Failed(E),
 }

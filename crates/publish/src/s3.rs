@@ -16,6 +16,7 @@ use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
 
 pub(crate) use bucket::BucketRemoval;
+pub use client::S3Clients;
 pub use bucket::{
     AccessMode, Block, BucketPlan, BucketSpec, BucketState, BucketStep, Existence, Setting,
 };
@@ -44,26 +45,22 @@ pub const MEDIA_TYPE: &str = "application/json";
 const CREATED: &str = "issuerctl-created";
 
 /// How a bucket is reached and made public.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct S3Options {
-    /// `--region`; else the profile's, else the bucket's own.
+    /// Its region; else the session's, else the bucket's own.
     pub region: Option<String>,
-    /// `--profile` in `~/.aws/config`.
-    pub profile: Option<String>,
-    /// `--endpoint-url` of a compatible store.
+    /// Endpoint of a compatible store.
     pub endpoint_url: Option<String>,
-    /// Bucket in the path instead of the host.
+    /// Whether the bucket is in the path of a URL, and not in its host.
     pub path_style: bool,
     /// The account that must own the bucket.
     pub expected_bucket_owner: Option<String>,
     /// `max-age` of the documents' `Cache-Control`, in seconds.
     pub max_age_secs: u32,
-    /// How the world may read.
+    /// How anonymous readers get to the documents.
     pub access: AccessMode,
-    /// Make the bucket where it is not there.
+    /// Whether the bucket is created if it does not exist.
     pub create_bucket: bool,
-    /// Certificate authorities (PEM) to trust beside the system's.
-    pub extra_roots_pem: Option<Vec<u8>>,
 }
 
 /// A prefix in a bucket.
@@ -83,13 +80,16 @@ impl S3Options {
 }
 
 impl S3 {
-    /// Finds credentials and region by the SDK's default chain, and the bucket's own region where
-    /// none was given.
+    /// A store on a session's clients, in the bucket's own region where none is given.
     ///
     /// # Errors
-    /// [`Error::Options`], [`Error::OtherRegion`], [`Error::OtherOwner`].
-    pub async fn connect(location: S3Location, options: S3Options) -> Result<Self, Error> {
-        let connected = client::connect(&location, &options).await?;
+    /// [`Error::NoRegion`].
+    pub async fn connect(
+        clients: &S3Clients,
+        location: S3Location,
+        options: S3Options,
+    ) -> Result<Self, Error> {
+        let connected = client::connect(clients, &location, &options).await?;
         let options = S3Options { endpoint_url: connected.endpoint_url, ..options };
         Ok(Self { client: connected.client, region: connected.region, location, options })
     }

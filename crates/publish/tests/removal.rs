@@ -5,6 +5,7 @@
 use std::fs;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use issuer_change::Describe;
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
@@ -55,7 +56,7 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     published(&store, "prod").await;
     server.take_log();
     let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
-    insta::assert_snapshot!(removal.to_string(), @r#"
+    insta::assert_snapshot!(removal.changes().to_string(), @r#"
     s3://my-oidc/prod
       - document      .well-known/openid-configuration
       - document      keys.json
@@ -92,8 +93,8 @@ async fn another_issuer_of_the_bucket_keeps_its_documents_and_the_bucket() {
     published(&test, "test").await;
     let removal = plan_removal(&test, &issuer("test"), false).await.unwrap();
     assert!(
-        removal.to_string().contains("it holds prod/.well-known/openid-configuration too: kept"),
-        "{removal}"
+        removal.changes().to_string().contains("= object  .well-known/openid-configuration"),
+        "{removal:?}"
     );
     assert_eq!(remove(&test, &removal).await.unwrap(), BucketEnd::Stays("my-oidc".to_owned()));
     assert!(
@@ -153,8 +154,9 @@ async fn documents_that_were_there_before_stay_readable_until_forced() {
     published(&store, "prod").await;
     let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     assert!(
-        !removal.changes_anything() && removal.to_string().contains("keys.json (of others: kept"),
-        "{removal}"
+        !removal.changes_anything()
+            && removal.changes().to_string().contains("not managed by issuerctl, kept"),
+        "{removal:?}"
     );
     remove(&store, &removal).await.unwrap();
     assert!(
@@ -173,7 +175,7 @@ async fn what_cannot_be_tagged_is_made_all_the_same_and_stays_later() {
     published(&store, "prod").await;
     server.refuse_nothing();
     let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
-    assert!(!removal.to_string().contains("- bucket"), "{removal}");
+    assert!(!removal.changes().to_string().contains("- bucket"), "{removal:?}");
     remove(&store, &removal).await.unwrap();
     assert!(server.block("my-oidc").is_some(), "a bucket that nobody says is ours was deleted");
 }

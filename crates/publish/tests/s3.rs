@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use issuer_change::Describe;
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
-    AccessMode, BucketFound, Category, Error, KeyChange, Plan, PlanOptions, S3, S3Options, Site,
-    Store, plan, publish,
+    AccessMode, BucketState, Category, Error, Existence, KeyChange, Plan, PlanOptions, Purpose, S3,
+    S3Options, Site, Store, plan, publish,
 };
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
@@ -78,7 +79,7 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
     let server = S3Server::start();
     let plan =
         run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    insta::assert_snapshot!(plan.to_string(), @r#"
+    insta::assert_snapshot!(plan.changes().to_string(), @r#"
     s3://my-oidc/prod for https://oidc.example.com/prod
       + access        create the bucket
       + access        public access block: BlockPublicAcls=true IgnorePublicAcls=true BlockPublicPolicy=false RestrictPublicBuckets=false
@@ -121,7 +122,7 @@ async fn a_second_publish_reads_and_writes_nothing() {
     run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     server.take_log();
     let plan = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    assert!(plan.is_empty(), "{plan}");
+    assert!(plan.is_empty(), "{plan:?}");
     insta::assert_snapshot!(sorted(server.take_log()).join("\n"), @r#"
     GetBucketOwnershipControls
     GetBucketPolicy
@@ -190,10 +191,14 @@ async fn what_a_bucket_has_already_is_said_from_what_to_what() {
     server.make_bucket("my-oidc");
     let plan =
         plan(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    let text = plan.to_string();
-    let line = "  ~ access        public access block: BlockPublicPolicy=true -> false \
-                RestrictPublicBuckets=true -> false\n";
-    assert!(text.contains(line) && !text.contains("create the bucket"), "{text}");
+    let text = plan.changes().to_string();
+    assert!(
+        text.starts_with("~ bucket my-oidc")
+            && text.contains("public access block \"BlockPublicPolicy\"  true -> false")
+            && text.contains("public access block \"RestrictPublicBuckets\"  true -> false")
+            && !text.contains("BlockPublicAcls"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -268,7 +273,7 @@ async fn a_compatible_store_without_access_block_is_said_once_and_used() {
     let compatible = S3Options { endpoint_url: Some(server.endpoint()), ..options() };
     let plan =
         run(&store(&server, compatible), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    assert_eq!(plan.access().notices().count(), 1);
+    assert_eq!(plan.changes().notices.len(), 1);
     assert!(server.get("my-oidc", DISCOVERY).is_some());
 }
 
@@ -332,26 +337,37 @@ async fn a_missing_bucket_is_made_only_when_asked_and_in_us_east_1_without_a_con
 }
 
 #[tokio::test]
-async fn what_a_bucket_has_is_found_for_tools_that_take_it_over() {
+async fn what_a_bucket_has_is_read_for_tools_that_import_it() {
     let server = S3Server::start();
-    let look = async |options: S3Options| {
-        let Store::S3(s3) = store(&server, options) else { unreachable!() };
-        s3.find_bucket().await.unwrap()
+    let read = async |options: S3Options| {
+        let state = store(&server, options).read(Purpose::TakeOver).await.unwrap();
+        state.bucket.unwrap().state
     };
     let without_policy = S3Options { access: AccessMode::None, ..options() };
-    assert_eq!((look(options()).await, look(without_policy.clone()).await), (None, None));
+    for options in [options(), without_policy.clone()] {
+        assert_eq!(read(options).await.existence, Existence::Missing);
+    }
     run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    let found = look(options()).await.unwrap();
+    let state = read(options()).await;
+    let tags = state.tags.present().unwrap();
     assert!(
-        found.ownership && found.block && found.tags.contains_key("issuerctl.dev/created"),
-        "{found:?}"
+        state.ownership.present().is_some()
+            && state.block.present().is_some()
+            && tags.contains_key("issuerctl.dev/created"),
+        "{state:?}"
     );
-    assert_eq!(found.policy, server.policy("my-oidc"));
+    assert_eq!(state.policy.present(), server.policy("my-oidc").as_ref());
+    // Settings that this run does not manage are not asked for.
     server.take_log();
-    let theirs = look(S3Options { create_bucket: false, ..without_policy }).await;
+    let unmanaged = read(S3Options { create_bucket: false, ..without_policy }).await;
+    assert_eq!(unmanaged, BucketState::default());
     assert_eq!(
-        (theirs, server.take_log()),
-        (Some(BucketFound::default()), vec!["HeadBucket".to_owned()])
+        sorted(server.take_log()),
+        [
+            "GetObject prod/.well-known/openid-configuration",
+            "GetObject prod/keys.json",
+            "HeadBucket"
+        ]
     );
 }
 
@@ -502,7 +518,7 @@ async fn keys_behind_another_jwks_uri_are_not_lost() {
     )
     .await
     .unwrap();
-    assert!(plan.to_string().contains("~ jwks_uri"), "{plan}");
+    assert!(plan.changes().to_string().contains("~ member \"jwks_uri\""), "{plan:?}");
 }
 
 #[tokio::test]
@@ -527,12 +543,12 @@ async fn a_run_that_lost_a_race_after_a_write_says_that_it_wrote() {
     server.make_bucket("my-oidc");
     let site = site("rsa2048");
     let store = store(&server, options());
-    let published = store.read().await.unwrap();
+    let published = store.read(Purpose::Plan).await.unwrap();
     let plan = Plan::new("s3://my-oidc/prod", &site, &published, &PlanOptions::default()).unwrap();
     // Somebody else is about to write the very same discovery document, after our keys.
     server.put_before_write("my-oidc", DISCOVERY, &plan.documents()[1].bytes);
     let plan = run(&store, &site, &PlanOptions::default()).await.unwrap();
-    assert!(plan.is_empty() && plan.changes_anything(), "{plan}");
+    assert!(plan.is_empty() && plan.changes_anything(), "{plan:?}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use issuer_discovery::{IssuerUrl, Partition};
-use issuer_iam::{AccountId, Provider, ProviderArn, ProviderSpec, RoleFound, RoleSpec, Tags};
+use issuer_iam::{AccountId, Provider, ProviderArn, ProviderSpec, RoleState, RoleSpec, Tags};
 use issuer_publish::{AccessMode, S3Location};
 
 use crate::Error;
@@ -63,7 +63,7 @@ pub struct Existing {
     /// OIDC providers.
     pub providers: Vec<Provider>,
     /// What was found of roles and their policies, by the roles' names.
-    pub roles: BTreeMap<String, RoleFound>,
+    pub roles: BTreeMap<String, RoleState>,
 }
 
 /// What exists of a bucket that is there.

@@ -6,7 +6,7 @@ use std::str::from_utf8;
 
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_iam::{
-    Documents, PolicyArn, Provider, ProviderSpec, Role, RoleFound, RolePath, RoleSpec, Tag, Tags,
+    Documents, PolicyArn, Provider, ProviderSpec, Role, RoleState, RolePath, RoleSpec, Tag, Tags,
     TrustPolicy,
 };
 use issuer_publish::{AccessMode, bucket_policy};
@@ -70,7 +70,7 @@ pub(crate) struct WholeRole<'a> {
     pub(crate) arns: Vec<String>,
     pub(crate) inline: Documents,
     pub(crate) managed: Documents,
-    pub(crate) existing: Option<&'a RoleFound>,
+    pub(crate) existing: Option<&'a RoleState>,
     path: Option<RolePath>,
     boundary: Option<PolicyArn>,
     max_session_secs: Option<u32>,
@@ -261,7 +261,7 @@ impl<'a> WholeRole<'a> {
         tags
     }
 
-    fn new(spec: &'a RoleSpec, existing: Option<&'a RoleFound>) -> Self {
+    fn new(spec: &'a RoleSpec, existing: Option<&'a RoleState>) -> Self {
         let mut role = Self {
             spec,
             trust: TrustPolicy::default(),

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use common::{ACCOUNT, SMALL, WHOLE, keys_json, renderings};
 use hcl::eval::{Context, Evaluate};
-use issuer_iam::{Documents, ManagedPolicy, Provider, Role, RoleFound, Tags, TrustPolicy};
+use issuer_iam::{Documents, ManagedPolicy, Provider, Role, RoleState, Tags, TrustPolicy};
 use issuer_render::{Error, Existing, ExistingBucket, Rendering, terraform};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -236,8 +236,8 @@ fn made_by_hand(document: &Rendering) -> Existing {
         document: json!({}),
         surplus_version: None,
     };
-    let app = RoleFound { role: None, managed: [("app-s3".to_owned(), policy)].into() };
-    let vault = RoleFound { role: Some(role), managed: BTreeMap::new() };
+    let app = RoleState { role: None, managed: [("app-s3".to_owned(), policy)].into() };
+    let vault = RoleState { role: Some(role), managed: BTreeMap::new() };
     Existing {
         buckets: [("my-oidc".to_owned(), bucket)].into(),
         providers: vec![provider],

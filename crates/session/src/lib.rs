@@ -5,13 +5,14 @@
 //! mean the same everywhere.
 
 mod error;
+mod replan;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -20,6 +21,8 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
+pub use aws_config::SdkConfig;
+pub use replan::{Attempts, replan};
 pub use error::{code, is_about_credentials, message};
 
 /// How AWS is reached.

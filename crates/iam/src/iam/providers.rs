@@ -1,9 +1,10 @@
 //! OIDC providers (IAM API, `…OpenIDConnectProvider`).
 
 use issuer_discovery::IssuerUrl;
+use issuer_session::replan;
 
-use super::{Iam, TRIES, failed, from_iam, gone, is_missing, pause, to_iam};
-use crate::{Error, Found, Provider, ProviderArn, ProviderPlan, ProviderSpec, ProviderStep};
+use super::{ATTEMPTS, Iam, failed, from_iam, gone, is_missing, to_iam};
+use crate::{Error, ProviderState, Provider, ProviderArn, ProviderPlan, ProviderSpec, ProviderStep};
 
 impl Iam {
     /// The provider of an issuer, and the account's others. The list has ARNs alone, and `Get…`
@@ -11,11 +12,20 @@ impl Iam {
     ///
     /// # Errors
     /// [`Error::Port`]; a denied or failed call.
-    pub async fn find_provider(&self, issuer: &IssuerUrl) -> Result<Found, Error> {
+    pub async fn find_provider(&self, issuer: &IssuerUrl) -> Result<ProviderState, Error> {
         let arn = ProviderArn::new(self.partition, &self.account, issuer)?.as_str().to_owned();
         let (provider, others) = tokio::join!(self.get_provider(&arn), self.list_providers());
         let others = others?.into_iter().filter(|other| *other != arn).collect();
-        Ok(Found { provider: provider?, others, arn })
+        Ok(ProviderState { provider: provider?, others, arn })
+    }
+
+    /// The provider of an issuer; the account's others are not asked for.
+    ///
+    /// # Errors
+    /// [`Error::Port`]; a denied or failed call.
+    pub async fn find_provider_alone(&self, issuer: &IssuerUrl) -> Result<ProviderState, Error> {
+        let arn = ProviderArn::new(self.partition, &self.account, issuer)?.as_str().to_owned();
+        Ok(ProviderState { provider: self.get_provider(&arn).await?, others: Vec::new(), arn })
     }
 
     /// Reads what is there and compares.
@@ -26,30 +36,30 @@ impl Iam {
         ProviderPlan::new(spec, &self.find_provider(&spec.issuer).await?)
     }
 
-    /// Executes a plan; where somebody else was faster, it is planned anew, and `replanned` sees
-    /// that plan. Gives the last one.
+    /// Executes a plan. If somebody else was faster, it is made again, and `replanned` sees that
+    /// plan. Returns the last one.
     ///
     /// # Errors
     /// Those of [`Iam::plan_provider`]; a denied or failed call.
     pub async fn apply_provider(
         &self,
         spec: &ProviderSpec,
-        mut plan: ProviderPlan,
+        plan: ProviderPlan,
         mut replanned: impl FnMut(&ProviderPlan),
     ) -> Result<ProviderPlan, Error> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
+        let execute = async |plan: &mut ProviderPlan| {
             let mut done = 0;
-            match self.execute_provider(&plan, &mut done).await {
-                Ok(()) => return Ok(plan),
-                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
-                Err(error) => return Err(error),
-            }
-            let interrupted = plan.interrupted || done > 0;
-            plan = ProviderPlan { interrupted, ..self.plan_provider(spec).await? };
+            let ended = self.execute_provider(plan, &mut done).await;
+            plan.interrupted |= done > 0 && ended.is_err();
+            ended
+        };
+        let again = async |before: ProviderPlan| {
+            let interrupted = before.interrupted;
+            let plan = ProviderPlan { interrupted, ..self.plan_provider(spec).await? };
             replanned(&plan);
-        }
+            Ok(plan)
+        };
+        replan(ATTEMPTS, plan, execute, Error::is_overtaken, again).await
     }
 
     /// The provider of an issuer, the account's others left alone.

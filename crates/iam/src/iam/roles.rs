@@ -1,16 +1,16 @@
 //! Roles and policies (IAM API).
 
-use std::collections::BTreeSet;
-
 use aws_sdk_iam::types::PolicyVersion;
+use futures_util::future::{join_all, try_join_all};
 use issuer_discovery::IssuerUrl;
+use issuer_session::replan;
 use serde_json::Value;
 
-use super::{Iam, TRIES, failed, from_iam, gone, is_missing, pause, to_iam};
+use super::{ATTEMPTS, Iam, failed, from_iam, gone, is_missing, to_iam};
 use crate::names::iam_arn;
 use crate::tags::CREATED;
 use crate::{
-    Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleFound, RoleName, RolePlan, RoleSpec,
+    Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleState, RoleName, RolePlan, RoleSpec,
     RoleStep, Tags, TrustPolicy, trust,
 };
 
@@ -29,30 +29,41 @@ struct Outcome {
 }
 
 impl Iam {
-    /// The role, what is attached to it, and the account's policies of these names.
+    /// The role, what is attached to it, and the account's policies with the wanted names. What is
+    /// wanted of inline and customer managed policies is read at once, the rest when it is known.
     ///
     /// # Errors
-    /// A denied or failed call; a document that is no policy.
+    /// A denied or failed call; a document that is not a policy.
     pub async fn find_role(
         &self,
         name: &RoleName,
-        policies: &Documents,
-    ) -> Result<RoleFound, Error> {
-        let (role, attached, inline) =
-            tokio::join!(self.get_role(name), self.list_attached(name), self.list_inline(name));
-        let mut found = RoleFound { role: role?, ..RoleFound::default() };
-        if let Some(role) = &mut found.role {
+        inline: &Documents,
+        managed: &Documents,
+    ) -> Result<RoleState, Error> {
+        let (role, attached, names, wanted, policies) = tokio::join!(
+            self.get_role(name),
+            self.list_attached(name),
+            self.list_inline(name),
+            try_join_all(inline.keys().map(|policy| self.get_inline(name, policy))),
+            try_join_all(managed.keys().map(|policy| self.get_named_policy(policy, name))),
+        );
+        let mut state = RoleState { role: role?, ..RoleState::default() };
+        state.managed.extend(policies?.into_iter().flatten());
+        let made: Vec<String> = state.role.iter().flat_map(Role::made_policies).map(str::to_owned).collect();
+        let rest = made.iter().filter(|policy| !managed.contains_key(*policy));
+        let rest = try_join_all(rest.map(|policy| self.get_named_policy(policy, name)));
+        if let Some(role) = &mut state.role {
             role.attached = attached?;
-            role.inline = inline?;
+            let names = names?;
+            role.inline = wanted?.into_iter().flatten().collect();
+            role.inline.retain(|policy, _| names.contains(policy));
+            let more = names.iter().filter(|policy| !role.inline.contains_key(*policy));
+            let more = try_join_all(more.map(|policy| self.get_inline(name, policy)));
+            let (more, rest) = tokio::join!(more, rest);
+            role.inline.extend(more?.into_iter().flatten());
+            state.managed.extend(rest?.into_iter().flatten());
         }
-        let mut names: BTreeSet<String> = policies.keys().cloned().collect();
-        names.extend(found.role.iter().flat_map(Role::made_policies).map(str::to_owned));
-        for policy in names {
-            if let Some(there) = self.get_policy(&self.policy_arn(&policy), name).await? {
-                found.managed.insert(policy, there);
-            }
-        }
-        Ok(found)
+        Ok(state)
     }
 
     /// Names of the roles whose trust policy has our statement for this issuer. One call has up to
@@ -78,41 +89,39 @@ impl Iam {
     /// # Errors
     /// Those of [`Iam::find_role`] and [`RolePlan::new`].
     pub async fn plan_role(&self, spec: &RoleSpec) -> Result<RolePlan, Error> {
-        let none = Documents::new();
-        RolePlan::new(
-            spec,
-            &self.find_role(&spec.name, spec.managed.as_ref().unwrap_or(&none)).await?,
-        )
+        RolePlan::new(spec, &self.find_spec(spec).await?)
     }
 
-    /// Executes a plan; where somebody else was faster, it is planned anew, and `replanned` sees
-    /// that plan. Gives the last one.
+    /// Executes a plan. If somebody else was faster, it is made again, and `replanned` sees that
+    /// plan. Returns the last one.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role`]; a denied or failed call.
     pub async fn apply_role(
         &self,
         spec: &RoleSpec,
-        mut plan: RolePlan,
+        plan: RolePlan,
         mut replanned: impl FnMut(&RolePlan),
     ) -> Result<RolePlan, Error> {
         let rewrite = |there: TrustPolicy| there.with(&spec.trust);
-        let mut tries = 0;
-        loop {
-            tries += 1;
+        let execute = async |plan: &mut RolePlan| {
             let mut outcome = Outcome::default();
-            match self.execute_role(&spec.name, &plan.steps, &rewrite, &mut outcome).await {
-                Ok(()) => return Ok(RolePlan { stayed: outcome.stayed, ..plan }),
-                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
-                Err(error) => return Err(error),
-            }
-            let interrupted = plan.interrupted || outcome.done > 0;
-            plan = RolePlan { interrupted, ..self.plan_role(spec).await? };
+            let ended = self.execute_role(&spec.name, &plan.steps, &rewrite, &mut outcome).await;
+            plan.stayed = outcome.stayed;
+            plan.interrupted |= outcome.done > 0 && ended.is_err();
+            ended
+        };
+        let again = async |before: RolePlan| {
+            let interrupted = before.interrupted;
+            let plan = RolePlan { interrupted, ..self.plan_role(spec).await? };
             replanned(&plan);
-        }
+            Ok(plan)
+        };
+        replan(ATTEMPTS, plan, execute, Error::is_overtaken, again).await
     }
 
-    /// The ARN of a role that a file of this name asked for in the name of this issuer.
+    /// A role, if a file of this name asked for it in the name of this issuer; its policies are
+    /// not read.
     ///
     /// # Errors
     /// A denied or failed call.
@@ -121,9 +130,10 @@ impl Iam {
         name: &RoleName,
         issuer: &IssuerUrl,
         file: &str,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<RoleState>, Error> {
         let role = self.get_role(name).await?;
-        Ok(role.filter(|role| role.is_from_file(issuer, file)).map(|role| role.arn))
+        let role = role.filter(|role| role.is_from_file(issuer, file));
+        Ok(role.map(|role| RoleState { role: Some(role), ..RoleState::default() }))
     }
 
     /// Reads the role and the account's policies of these names, and what there is to take away for
@@ -137,12 +147,13 @@ impl Iam {
         issuer: Option<&IssuerUrl>,
         policies: &Documents,
     ) -> Result<RoleDeletion, Error> {
-        Ok(RoleDeletion::new(&self.find_role(name, policies).await?, issuer))
+        let none = Documents::new();
+        Ok(RoleDeletion::new(&self.find_role(name, &none, policies).await?, issuer))
     }
 
-    /// Executes a deletion. What is taken away does not come back, so it is planned once more just
-    /// before, and again where somebody else was faster; `replanned` sees a plan that is another
-    /// one. Gives the last one.
+    /// Executes a deletion. What is deleted does not come back, so it is planned once more just
+    /// before, and again if somebody else was faster; `replanned` sees a plan that is another one.
+    /// Returns the last one.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role_deletion`]; a denied or failed call.
@@ -151,29 +162,36 @@ impl Iam {
         name: &RoleName,
         issuer: Option<&IssuerUrl>,
         policies: &Documents,
-        mut deletion: RoleDeletion,
+        deletion: RoleDeletion,
         mut replanned: impl FnMut(&RoleDeletion),
     ) -> Result<RoleDeletion, Error> {
-        let (mut tries, mut interrupted) = (0, false);
-        loop {
+        let mut again = async |before: RoleDeletion| {
+            let interrupted = before.interrupted;
             let now = self.plan_role_deletion(name, issuer, policies).await?;
-            if now != deletion {
+            let now = RoleDeletion { interrupted, ..now };
+            if now.steps != before.steps || now.kept != before.kept {
                 replanned(&now);
             }
-            deletion = now;
-            tries += 1;
+            Ok(now)
+        };
+        let execute = async |deletion: &mut RoleDeletion| {
             let mut outcome = Outcome::default();
-            let rewrite = |there: TrustPolicy| Ok(there.without(&deletion.sids));
+            let sids = deletion.sids.clone();
+            let rewrite = move |there: TrustPolicy| Ok(there.without(&sids));
             let ended = self.execute_role(name, &deletion.steps, &rewrite, &mut outcome).await;
-            interrupted |= outcome.done > 0 && ended.is_err();
-            match ended {
-                Ok(()) => {
-                    return Ok(RoleDeletion { interrupted, stayed: outcome.stayed, ..deletion });
-                }
-                Err(Error::Changed { .. }) if tries < TRIES => pause(tries).await,
-                Err(error) => return Err(error),
-            }
-        }
+            deletion.stayed = outcome.stayed;
+            deletion.interrupted |= outcome.done > 0 && ended.is_err();
+            ended
+        };
+        let deletion = again(deletion).await?;
+        replan(ATTEMPTS, deletion, execute, Error::is_overtaken, again).await
+    }
+
+    /// What exists of what a role is to be.
+    async fn find_spec(&self, spec: &RoleSpec) -> Result<RoleState, Error> {
+        let none = Documents::new();
+        let (inline, managed) = (spec.inline.as_ref(), spec.managed.as_ref());
+        self.find_role(&spec.name, inline.unwrap_or(&none), managed.unwrap_or(&none)).await
     }
 
     async fn get_role(&self, name: &RoleName) -> Result<Option<Role>, Error> {
@@ -214,24 +232,35 @@ impl Iam {
         }
     }
 
-    async fn list_inline(&self, name: &RoleName) -> Result<Documents, Error> {
+    async fn list_inline(&self, name: &RoleName) -> Result<Vec<String>, Error> {
         let pages = self.client.list_role_policies().role_name(name.as_str()).into_paginator();
-        let names = match pages.items().send().collect::<Result<Vec<_>, _>>().await {
-            Ok(names) => names,
-            Err(error) if is_missing(&error) => Vec::new(),
-            Err(error) => return Err(failed("iam:ListRolePolicies", &self.role_arn(name), &error)),
-        };
-        let mut documents = Documents::new();
-        for policy in names {
-            let request =
-                self.client.get_role_policy().role_name(name.as_str()).policy_name(&policy);
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| failed("iam:GetRolePolicy", &self.role_arn(name), &error))?;
-            documents.insert(policy, document(&answer.policy_document)?);
+        match pages.items().send().collect::<Result<Vec<_>, _>>().await {
+            Ok(names) => Ok(names),
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
+            Err(error) => Err(failed("iam:ListRolePolicies", &self.role_arn(name), &error)),
         }
-        Ok(documents)
+    }
+
+    async fn get_inline(
+        &self,
+        role: &RoleName,
+        policy: &str,
+    ) -> Result<Option<(String, Value)>, Error> {
+        let request = self.client.get_role_policy().role_name(role.as_str()).policy_name(policy);
+        match request.send().await {
+            Ok(answer) => Ok(Some((policy.to_owned(), document(&answer.policy_document)?))),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(failed("iam:GetRolePolicy", &self.role_arn(role), &error)),
+        }
+    }
+
+    async fn get_named_policy(
+        &self,
+        policy: &str,
+        role: &RoleName,
+    ) -> Result<Option<(String, ManagedPolicy)>, Error> {
+        let state = self.get_policy(&self.policy_arn(policy), role).await?;
+        Ok(state.map(|state| (policy.to_owned(), state)))
     }
 
     async fn get_policy(&self, arn: &str, role: &RoleName) -> Result<Option<ManagedPolicy>, Error> {
@@ -279,15 +308,20 @@ impl Iam {
         rewrite: Rewrite<'_>,
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        for step in steps {
-            match step {
-                RoleStep::DeletePolicy(arn) if !self.delete_policy(arn).await? => {
-                    outcome.stayed.push(arn.clone())
+        // Steps that do not depend on each other go out together.
+        for stage in steps.chunk_by(|a, b| a.is_independent() && b.is_independent()) {
+            let each = stage.iter().map(|step| async move {
+                match step {
+                    RoleStep::DeletePolicy(arn) => Ok(!self.delete_policy(arn).await?),
+                    _ => self.execute_role_step(name, step, rewrite).await.map(|()| false),
                 }
-                RoleStep::DeletePolicy(_) => {}
-                _ => self.execute_role_step(name, step, rewrite).await?,
+            });
+            for (step, ended) in stage.iter().zip(join_all(each).await) {
+                if let (RoleStep::DeletePolicy(arn), true) = (step, ended?) {
+                    outcome.stayed.push(arn.clone());
+                }
+                outcome.done += 1;
             }
-            outcome.done += 1;
         }
         Ok(())
     }
@@ -392,7 +426,7 @@ impl Iam {
                     // Either somebody has just made it, or it lies under another path, where its
                     // ARN is another one.
                     Error::Changed { message, resource } => {
-                        pause(2).await;
+                        tokio::time::sleep(ATTEMPTS.wait(2)).await;
                         match self.get_policy(&arn, name).await? {
                             Some(_) => Err(Error::Changed { message, resource }),
                             None => Err(Error::PolicyElsewhere { name: policy.clone() }),

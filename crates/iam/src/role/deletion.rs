@@ -1,10 +1,9 @@
 //! Taking away what issuerctl added.
 
-use std::fmt;
-
+use issuer_change::{Field, Reason};
 use issuer_discovery::IssuerUrl;
 
-use super::{Role, RoleFound, RoleStep};
+use super::{Role, RoleState, RoleStep};
 use crate::tags::{CREATED, MADE_POLICY, OWN, Record, TRUST};
 use crate::trust;
 
@@ -15,8 +14,12 @@ pub struct RoleDeletion {
     pub arn: Option<String>,
     /// In order; the last one is [`RoleStep::Delete`] where nothing of others is left.
     pub steps: Vec<RoleStep>,
-    /// Why the role itself stays.
-    pub kept: Vec<String>,
+    /// Why the role itself is kept.
+    pub kept: Vec<Reason>,
+    /// What issuerctl does not manage of it.
+    pub(crate) kept_fields: Vec<Field>,
+    /// The role as it was read.
+    pub(crate) before: Option<Role>,
     /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is
     /// executed.
     pub stayed: Vec<String>,
@@ -30,7 +33,7 @@ impl RoleDeletion {
     /// Takes away what issuerctl added, for one issuer or for all, and the role itself where
     /// issuerctl made it and nothing of others is left. What was added in the name of another
     /// issuer too stays. Of a role that is gone, the policies that issuerctl made for it go.
-    pub fn new(found: &RoleFound, issuer: Option<&IssuerUrl>) -> Self {
+    pub fn new(found: &RoleState, issuer: Option<&IssuerUrl>) -> Self {
         let mut deletion = Self::default();
         let Some(role) = &found.role else {
             let made = found.managed.values().filter(|policy| policy.is_ours);
@@ -38,6 +41,7 @@ impl RoleDeletion {
             return deletion;
         };
         deletion.arn = Some(role.arn.clone());
+        deletion.before = Some(role.clone());
         let own = issuer.map(trust::sid);
         let goes = |sid: &str| own.as_deref().is_none_or(|own| own == sid);
         let ours = role.trusted_by_us();
@@ -46,14 +50,16 @@ impl RoleDeletion {
         deletion.sids.clone_from(&gone);
         deletion.take_policies(role, found, &goes, stay.is_empty());
         if !stay.is_empty() {
-            deletion.kept.push("it trusts other issuers of ours".to_owned());
+            deletion.kept.push(Reason::OtherIssuer);
         } else if !role.is_ours() {
-            deletion.kept.push("issuerctl did not make it".to_owned());
+            deletion.kept.push(Reason::Unmanaged);
         }
         if role.trust.has_others_than(&ours) {
-            deletion.kept.push("others added statements to its trust policy".to_owned());
+            deletion.kept.push(Reason::InUse);
         }
-        if deletion.kept.is_empty() {
+        if !deletion.kept.is_empty() {
+            deletion.kept_fields = role.unmanaged();
+        } else {
             deletion.steps.push(RoleStep::Delete(gone));
             return deletion;
         }
@@ -78,7 +84,7 @@ impl RoleDeletion {
     fn take_policies(
         &mut self,
         role: &Role,
-        found: &RoleFound,
+        found: &RoleState,
         goes: &impl Fn(&str) -> bool,
         everything: bool,
     ) {
@@ -88,7 +94,7 @@ impl RoleDeletion {
             if inline.has(name) {
                 self.steps.push(RoleStep::DeleteInline(name.clone()));
             } else if everything {
-                self.kept.push(format!("others added the inline policy {name}"));
+                self.kept.push(Reason::InUse);
             }
         }
         let (attached, attached_stays) = added(Record::ATTACHED);
@@ -96,7 +102,7 @@ impl RoleDeletion {
             if attached.has(arn) {
                 self.steps.push(RoleStep::Detach(arn.clone()));
             } else if everything {
-                self.kept.push(format!("others attached {arn}"));
+                self.kept.push(Reason::InUse);
             }
         }
         let made = role
@@ -133,17 +139,5 @@ impl RoleDeletion {
         if !keys.is_empty() {
             self.steps.push(RoleStep::Untag(keys));
         }
-    }
-}
-
-impl fmt::Display for RoleDeletion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.steps {
-            writeln!(f, "  {step}")?;
-        }
-        for reason in &self.kept {
-            writeln!(f, "  = role        stays: {reason}")?;
-        }
-        if self.steps.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
     }
 }

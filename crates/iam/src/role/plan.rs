@@ -1,13 +1,12 @@
 //! From what is there to what is wanted, in calls.
 
-use std::fmt;
-
+use issuer_change::Field;
 use serde_json::Value;
 
-use super::{Role, RoleFound, RoleSpec};
+use super::{Role, RoleState, RoleName, RoleSpec};
 use crate::names::iam_arn;
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
-use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY, difference};
+use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY};
 
 /// One call that changes something.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,17 +93,21 @@ pub enum RoleStep {
     Delete(Vec<String>),
 }
 
-/// The steps to a role; `Display` is the dry run.
+/// The steps to a role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolePlan {
-    /// The role that is there or will be.
+    /// The role's name.
+    pub name: RoleName,
+    /// The ARN of the role that exists or will exist.
     pub arn: String,
+    /// The role as it was read.
+    pub(crate) before: Option<Role>,
     /// In order.
     pub steps: Vec<RoleStep>,
-    /// What others added and that stays.
-    pub kept: Vec<String>,
-    /// What the user has to be told.
-    pub notices: Vec<String>,
+    /// What issuerctl does not manage of it, and keeps.
+    pub(crate) kept: Vec<Field>,
+    /// What the user has to be told, each with its id.
+    pub(crate) notices: Vec<(&'static str, String)>,
     /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is
     /// executed.
     pub stayed: Vec<String>,
@@ -118,7 +121,7 @@ impl RolePlan {
     ///
     /// # Errors
     /// [`Error::Path`], [`Error::ForeignPolicy`]; those of [`TrustPolicy::with`].
-    pub fn new(spec: &RoleSpec, found: &RoleFound) -> Result<Self, Error> {
+    pub fn new(spec: &RoleSpec, found: &RoleState) -> Result<Self, Error> {
         let path = found
             .role
             .as_ref()
@@ -126,9 +129,11 @@ impl RolePlan {
             .or(spec.path.as_ref().map(RolePath::as_str));
         let path_and_name = format!("{}{}", path.unwrap_or("/"), spec.name);
         let mut plan = Self {
+            name: spec.name.clone(),
+            before: found.role.clone(),
             arn: iam_arn(spec.trust.partition, &spec.trust.account, "role", &path_and_name),
             steps: Vec::new(),
-            kept: found.role.as_ref().map(Role::of_others).unwrap_or_default(),
+            kept: found.role.as_ref().map(Role::unmanaged).unwrap_or_default(),
             notices: Vec::new(),
             stayed: Vec::new(),
             interrupted: false,
@@ -169,10 +174,11 @@ impl RolePlan {
             _ => None,
         });
         if let Some(size) = size.filter(|size| *size > USUAL_TRUST_POLICY) {
-            self.notices.push(format!(
-                "the trust policy will have {size} characters; accounts whose quota was not raised \
+            let message = format!(
+                "the trust policy will have {size} characters; accounts without a raised quota \
                  take {USUAL_TRUST_POLICY}"
-            ));
+            );
+            self.notices.push(("trust-policy-size", message));
         }
     }
 
@@ -182,10 +188,8 @@ impl RolePlan {
             return Err(Error::Path { role: role.name.to_string(), there, wanted });
         }
         if !role.is_ours() {
-            self.notices.push(
-                "the role was made by somebody else; it is kept as it is but for what is asked for"
-                    .to_owned(),
-            );
+            let message = "issuerctl did not create the role; only what is requested is changed";
+            self.notices.push(("unmanaged-role", message.to_owned()));
         }
         let trust = role.trust.clone().with(&spec.trust)?;
         if trust != role.trust {
@@ -238,7 +242,7 @@ impl RolePlan {
     }
 
     /// Gives the record of those that will be ours in the name of this issuer.
-    fn attachments(&mut self, spec: &RoleSpec, found: &RoleFound) -> Result<Record, Error> {
+    fn attachments(&mut self, spec: &RoleSpec, found: &RoleState) -> Result<Record, Error> {
         let role = found.role.as_ref();
         let present = role.map_or(&[][..], |role| &role.attached);
         let (mut own, others) = added(spec, role, Record::ATTACHED);
@@ -282,7 +286,7 @@ impl RolePlan {
     }
 
     /// Gives the ARNs of the wanted policies of the account.
-    fn managed(&mut self, spec: &RoleSpec, found: &RoleFound) -> Result<Vec<String>, Error> {
+    fn managed(&mut self, spec: &RoleSpec, found: &RoleState) -> Result<Vec<String>, Error> {
         let mut arns = Vec::new();
         for (name, document) in spec.managed.iter().flatten() {
             match found.managed.get(name) {
@@ -372,25 +376,6 @@ impl RolePlan {
     }
 }
 
-impl RoleStep {
-    /// Line by line what differs, of a policy that is new or changes.
-    pub fn difference(&self) -> Option<String> {
-        match self {
-            Self::Create { trust, .. } => Some(difference::texts("", &trust.to_json_pretty())),
-            Self::PutInline { from: None, to, .. } | Self::CreatePolicy(_, to) => {
-                Some(difference::texts("", &format!("{to:#}")))
-            }
-            Self::UpdateTrust { from, to } => {
-                Some(difference::texts(&from.to_json_pretty(), &to.to_json_pretty()))
-            }
-            Self::PutInline { from: Some(from), to, .. } | Self::UpdatePolicy { from, to, .. } => {
-                Some(difference::documents(from, to))
-            }
-            _ => None,
-        }
-    }
-}
-
 /// What was added in the name of this issuer, and of others.
 fn added(spec: &RoleSpec, role: Option<&Role>, kind: &str) -> (Record, Record) {
     let sid = spec.trust.sid();
@@ -409,49 +394,17 @@ fn made<'a>(spec: &RoleSpec, role: &'a Role) -> Vec<(&'a str, String)> {
     role.made_policies().map(|name| (name, spec.policy_arn(name))).collect()
 }
 
-impl fmt::Display for RolePlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.steps {
-            writeln!(f, "  {step}")?;
-            for line in step.difference().iter().flat_map(|text| text.lines()) {
-                writeln!(f, "      {line}")?;
-            }
-        }
-        for kept in &self.kept {
-            writeln!(f, "  = {kept} (of others: kept)")?;
-        }
-        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
-    }
-}
-
-impl fmt::Display for RoleStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Create { tags, path, max_session_secs, boundary, .. } => {
-                write!(f, "+ role        tags {}", tags::changes(&Tags::new(), tags))?;
-                path.iter().try_for_each(|path| write!(f, ", path {path}"))?;
-                max_session_secs
-                    .iter()
-                    .try_for_each(|secs| write!(f, ", sessions of at most {secs} s"))?;
-                boundary.iter().try_for_each(|boundary| write!(f, ", boundary {boundary}"))
-            }
-            Self::UpdateTrust { .. } => f.write_str("~ trust       the statements of issuerctl"),
-            Self::SetMaxSession { from, to } => {
-                write!(f, "~ session     at most {from} s -> {to} s")
-            }
-            Self::SetBoundary { from: None, to } => write!(f, "+ boundary    {to}"),
-            Self::SetBoundary { from: Some(from), to } => write!(f, "~ boundary    {from} -> {to}"),
-            Self::PutInline { name, from: None, .. } => write!(f, "+ inline      {name}"),
-            Self::PutInline { name, .. } => write!(f, "~ inline      {name}"),
-            Self::DeleteInline(name) => write!(f, "- inline      {name}"),
-            Self::CreatePolicy(name, _) => write!(f, "+ policy      {name}"),
-            Self::UpdatePolicy { arn, .. } => write!(f, "~ policy      {arn}"),
-            Self::Attach { arn, .. } => write!(f, "+ attachment  {arn}"),
-            Self::Detach(arn) => write!(f, "- attachment  {arn}"),
-            Self::DeletePolicy(arn) => write!(f, "- policy      {arn}"),
-            Self::Tag { from, to } => write!(f, "~ tags        {}", tags::changes(from, to)),
-            Self::Untag(keys) => write!(f, "- tags        {}", keys.join(", ")),
-            Self::Delete(_) => f.write_str("- role"),
-        }
+impl RoleStep {
+    /// Whether it neither needs nor enables another step next to it.
+    pub(crate) fn is_independent(&self) -> bool {
+        matches!(
+            self,
+            Self::SetMaxSession { .. }
+                | Self::SetBoundary { .. }
+                | Self::PutInline { .. }
+                | Self::DeleteInline(_)
+                | Self::Attach { .. }
+                | Self::Detach(_)
+        )
     }
 }

@@ -1,58 +1,75 @@
 //! The client, and the region of the bucket.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
-use issuer_session::{SessionOptions, configured_endpoint};
+use issuer_session::configured_endpoint;
 
 use super::{S3Location, S3Options};
 use crate::Error;
 
+/// The clients of a run: one for each region, endpoint and way to address a bucket.
+#[derive(Debug)]
+pub struct S3Clients {
+    config: SdkConfig,
+    endpoint_url: Option<String>,
+    clients: Mutex<HashMap<(String, Option<String>, bool), Client>>,
+}
+
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) region: String,
-    /// `--endpoint-url`, or what environment and profile say instead.
+    /// The endpoint of the options, or what environment and profile say instead.
     pub(super) endpoint_url: Option<String>,
 }
 
+impl S3Clients {
+    /// Clients with the credentials of this session.
+    #[must_use]
+    pub fn new(config: SdkConfig) -> Self {
+        let endpoint_url = configured_endpoint(&config, "S3");
+        Self { config, endpoint_url, clients: Mutex::default() }
+    }
+
+    fn client(&self, options: &S3Options, region: &str) -> Client {
+        let key = (region.to_owned(), options.endpoint_url.clone(), options.path_style);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let mut builder = aws_sdk_s3::config::Builder::from(&self.config)
+                .region(Region::new(region.to_owned()))
+                .force_path_style(options.path_style);
+            if let Some(endpoint) = &options.endpoint_url {
+                builder = builder.endpoint_url(endpoint);
+            }
+            Client::from_conf(builder.build())
+        };
+        clients.entry(key).or_insert_with(make).clone()
+    }
+}
+
 pub(super) async fn connect(
+    clients: &S3Clients,
     location: &S3Location,
     options: &S3Options,
 ) -> Result<Connected, Error> {
-    let session = SessionOptions {
-        region: options.region.clone(),
-        profile: options.profile.clone(),
-        endpoint_url: options.endpoint_url.clone(),
-        extra_roots_pem: options.extra_roots_pem.clone(),
-    };
-    let config = issuer_session::load(&session).await?;
-    let endpoint_url = options.endpoint_url.clone().or_else(|| configured_endpoint(&config, "S3"));
-    let configured = config.region().map(|region| region.as_ref().to_owned());
-    let start = configured.clone().unwrap_or_else(|| "us-east-1".to_owned());
-    let client = client(&config, options, &start);
+    let endpoint_url = options.endpoint_url.clone().or_else(|| clients.endpoint_url.clone());
+    let configured = clients.config.region().map(|region| region.as_ref().to_owned());
+    let given = options.region.clone().or_else(|| configured.clone());
+    let start = given.unwrap_or_else(|| "us-east-1".to_owned());
+    let client = clients.client(options, &start);
     let connected =
         |client, region| Ok(Connected { client, region, endpoint_url: endpoint_url.clone() });
     if options.region.is_some() || endpoint_url.is_some() {
         return connected(client, start);
     }
-    // The profile's region is a default for new buckets; one that is there says itself where it
-    // lies.
+    // The profile's region is a default for new buckets; an existing one says itself where it is.
     match bucket_region(&client, location).await {
-        Some(actual) if actual != start => {
-            connected(self::client(&config, options, &actual), actual)
-        }
-        None if configured.is_none() && options.create_bucket => Err(Error::Options(format!(
-            "no region is known for the new bucket {}; give --region",
-            location.bucket
-        ))),
+        Some(actual) if actual != start => connected(clients.client(options, &actual), actual),
+        None if configured.is_none() && options.create_bucket => Err(Error::NoRegion { bucket: location.bucket.to_string() }),
         _ => connected(client, start),
     }
-}
-
-fn client(config: &SdkConfig, options: &S3Options, region: &str) -> Client {
-    let builder = aws_sdk_s3::config::Builder::from(config)
-        .region(Region::new(region.to_owned()))
-        .force_path_style(options.path_style);
-    Client::from_conf(builder.build())
 }
 
 /// Every answer of S3 about a bucket names its region, also a refusal.

@@ -1,0 +1,215 @@
+//! Executing a plan: the site, then a look at it as STS reads it, then provider and roles, so that
+//! nothing in IAM points to an issuer that does not work.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use issuer_change::{ChangeSet, Describe, Notice};
+use issuer_discovery::IssuerUrl;
+use issuer_iam::Documents;
+use issuer_jwks::Token;
+use issuer_publish::{Plan, Step};
+use issuer_verify::{Expected, Verdict};
+
+use crate::observe::AUDIENCE;
+use crate::plan::approve;
+use crate::reconciler::{ROLE_WRITES, each};
+use crate::{Error, Event, IssuerPlan, Observed, PlannedSite, Reconciler, Target};
+
+/// How long a bucket policy that was just written may take to be in effect everywhere.
+const SPREAD_LIMIT: Duration = Duration::from_secs(20);
+
+/// What was done for one issuer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The plan that was executed last.
+    pub plan: IssuerPlan,
+    /// Whether anything was changed.
+    pub changed: bool,
+    /// What was found when the site was read back.
+    pub verdict: Option<Verdict>,
+}
+
+impl Reconciler<'_> {
+    /// Executes a plan. What somebody else changes meanwhile is planned again, and told as
+    /// [`Event::Replanned`].
+    ///
+    /// # Errors
+    /// A denied or failed call. What was done until then stays, and the next run continues from
+    /// there. [`Error::NotAccepted`] and [`Error::NotVerified`]: nothing was changed in IAM.
+    pub async fn apply(
+        &self,
+        target: &Target,
+        seen: &Observed,
+        plan: IssuerPlan,
+        verify: bool,
+    ) -> Result<Outcome, Error> {
+        let mut outcome = Outcome { plan, changed: false, verdict: None };
+        self.apply_site(target, seen, verify, &mut outcome).await?;
+        if let Some(verdict) = outcome.verdict.as_ref().filter(|verdict| !verdict.passed()) {
+            let (issuer, verdict) = (seen.url.clone(), Box::new(verdict.clone()));
+            return Err(Error::NotAccepted { issuer, verdict });
+        }
+        // What a folder's web server answers is another thing than what is in the folder.
+        let unseen = target.folder().is_some() || target.site.is_none();
+        if unseen && outcome.plan.provider.is_some() && verify {
+            self.verify(target, &seen.url).await?;
+        }
+        self.apply_iam(target, &mut outcome).await?;
+        self.event(target, Event::Finished);
+        Ok(outcome)
+    }
+
+    /// Reads an issuer as AWS STS does, before a provider is made to trust it.
+    ///
+    /// # Errors
+    /// [`Error::NotVerified`].
+    async fn verify(&self, target: &Target, url: &IssuerUrl) -> Result<(), Error> {
+        self.event(target, Event::Waiting(&format!("reading {url} as AWS STS does")));
+        let observation = issuer_verify::fetch(url, &self.fetch).await?;
+        self.event(target, Event::Waited);
+        let expected =
+            Expected { issuer: Some(url.clone()), now_secs: now_secs(), ..Expected::default() };
+        let verdict = issuer_verify::judge(&observation, &expected);
+        if verdict.passed() {
+            return Ok(());
+        }
+        Err(Error::NotVerified { issuer: url.clone(), verdict: Box::new(verdict) })
+    }
+
+    async fn apply_site(
+        &self,
+        target: &Target,
+        seen: &Observed,
+        verify: bool,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        let planned = (&target.site, &seen.site, outcome.plan.site.take());
+        let (Some(wanted), Some((store, _)), Some(PlannedSite { site, plan })) = planned else {
+            return Ok(());
+        };
+        if seen.live.is_some() {
+            self.event(target, Event::LiveKeyProved);
+        }
+        let again = |plan: &Plan| {
+            approve(plan, seen)?;
+            self.event(target, Event::Replanned(&plan.changes()));
+            Ok::<_, Error>(())
+        };
+        let progress = |step: Step| match step {
+            Step::Bucket => self.event(target, Event::Started("bucket")),
+            Step::Document(name) => self.event(target, Event::Started(name)),
+            Step::Notice(notice) => self.event(target, Event::Notice(&notice)),
+            _ => {}
+        };
+        // A bucket policy has no conditional write, so issuers of a run take turns.
+        let bucket = plan.bucket().filter(|bucket| !bucket.is_empty()).and(target.s3());
+        let _turn = match bucket {
+            Some((location, _)) => Some(self.alone(format!("bucket {}", location.bucket)).await),
+            None => None,
+        };
+        let options = &wanted.options;
+        let plan =
+            issuer_publish::publish(store, &site, options, plan, again, progress).await?;
+        drop(_turn);
+        outcome.changed |= plan.changes_anything();
+        if verify {
+            let verdict = self.read_back(target, &plan, seen.live.as_ref()).await?;
+            let folder = target.folder().is_some();
+            self.event(target, Event::Verified { verdict: &verdict, folder });
+            outcome.verdict = Some(verdict);
+        }
+        outcome.plan.site = Some(PlannedSite { site, plan });
+        Ok(())
+    }
+
+    /// Reads a folder from disk, and everything else over https as AWS STS does.
+    async fn read_back(
+        &self,
+        target: &Target,
+        plan: &Plan,
+        live: Option<&Token>,
+    ) -> Result<Verdict, Error> {
+        let weak = target.site.as_ref().map(|site| site.options.weak).unwrap_or_default();
+        let expected = Expected {
+            issuer: Some(plan.issuer().clone()),
+            keys: Some(plan.keys().clone()),
+            token: live.map(Token::compact),
+            audiences: vec![AUDIENCE.to_owned()],
+            now_secs: now_secs(),
+            weak,
+        };
+        if let Some(folder) = target.folder() {
+            return Ok(issuer_verify::judge(&issuer_verify::read_folder(folder)?, &expected));
+        }
+        let waits_for = format!("reading {} back as AWS STS does", plan.issuer());
+        self.event(target, Event::Waiting(&waits_for));
+        let start = Instant::now();
+        loop {
+            let observation = issuer_verify::fetch(plan.issuer(), &self.fetch).await?;
+            let verdict = issuer_verify::judge(&observation, &expected);
+            // What was just allowed and written may take a moment to be in effect everywhere.
+            let settles = plan.changes_anything() && start.elapsed() <= SPREAD_LIMIT;
+            if verdict.passed() || !settles {
+                self.event(target, Event::Waited);
+                return Ok(verdict);
+            }
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    }
+
+    async fn apply_iam(&self, target: &Target, outcome: &mut Outcome) -> Result<(), Error> {
+        let plan = &mut outcome.plan;
+        if plan.provider.is_none() && plan.roles.is_empty() && plan.orphaned.is_empty() {
+            return Ok(());
+        }
+        let iam = self.iam().await?;
+        let replanned = |set: ChangeSet| self.event(target, Event::Replanned(&set));
+        if let Some((spec, plan)) = &mut plan.provider {
+            if !plan.is_empty() {
+                self.event(target, Event::Started("provider"));
+            }
+            let again = |plan: &issuer_iam::ProviderPlan| replanned(plan.changes());
+            *plan = iam.apply_provider(spec, plan.clone(), again).await?;
+            outcome.changed |= plan.changes_anything();
+        }
+        let roles = each(&mut plan.roles, ROLE_WRITES, |(spec, plan)| async move {
+            if !plan.is_empty() {
+                self.event(target, Event::Started(&format!("role {}", spec.name)));
+            }
+            // Role names are not case sensitive in IAM.
+            let _turn = self.alone(format!("role {}", spec.name).to_lowercase()).await;
+            let again = |plan: &issuer_iam::RolePlan| {
+                self.event(target, Event::Replanned(&plan.changes()));
+            };
+            *plan = iam.apply_role(spec, plan.clone(), again).await?;
+            self.tell_kept_policies(target, &plan.stayed);
+            Ok::<_, Error>(plan.changes_anything())
+        });
+        for changed in roles.await {
+            outcome.changed |= changed?;
+        }
+        let none = Documents::new();
+        for role in &mut plan.orphaned {
+            if let Some(deletion) = &mut role.deletion {
+                let name = &role.name;
+                outcome.changed |=
+                    self.delete_role(target, name, &plan.url, &none, deletion).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Policies that were to be deleted.
+    pub(crate) fn tell_kept_policies(&self, target: &Target, arns: &[String]) {
+        for arn in arns {
+            let message = format!("{arn} was not deleted: something else uses it");
+            self.event(target, Event::Notice(&Notice { id: "policy-in-use".into(), message }));
+        }
+    }
+}
+
+/// Now, in seconds since 1970.
+fn now_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

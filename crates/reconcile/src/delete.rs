@@ -1,0 +1,91 @@
+//! Executing a deletion: provider, roles, documents, so that nobody is let in any more before the
+//! keys are deleted.
+
+use issuer_change::{Describe, Notice};
+use issuer_discovery::IssuerUrl;
+use issuer_iam::{Documents, RoleDeletion, RoleName};
+use issuer_publish::BucketEnd;
+
+use crate::{DeletionPlan, Error, Event, Observed, Reconciler, Target};
+
+impl Reconciler<'_> {
+    /// Executes a deletion; whether anything was deleted. The roles of `plan` are those that were
+    /// deleted last.
+    ///
+    /// # Errors
+    /// A denied or failed call. What was done until then stays, and the next run continues from
+    /// there.
+    pub async fn delete(
+        &self,
+        target: &Target,
+        seen: &Observed,
+        plan: &mut DeletionPlan,
+        force: bool,
+    ) -> Result<bool, Error> {
+        let mut changed = plan.changes_anything();
+        let url = &plan.url;
+        if let Some((provider, None)) = &plan.provider {
+            self.event(target, Event::Started("provider"));
+            self.iam().await?.delete_provider(provider, force).await?;
+        }
+        for role in &mut plan.roles {
+            let (name, managed, deletion) = (&role.name, &role.managed, &mut role.deletion);
+            changed |= self.delete_role(target, name, url, managed, deletion).await?;
+        }
+        let none = Documents::new();
+        for role in &mut plan.orphaned {
+            if let Some(deletion) = &mut role.deletion {
+                changed |= self.delete_role(target, &role.name, url, &none, deletion).await?;
+            }
+        }
+        self.delete_site(target, seen, plan).await?;
+        self.event(target, Event::Finished);
+        Ok(changed)
+    }
+
+    /// What is deleted does not come back, so each role is planned once more just before.
+    pub(crate) async fn delete_role(
+        &self,
+        target: &Target,
+        name: &RoleName,
+        issuer: &IssuerUrl,
+        managed: &Documents,
+        deletion: &mut RoleDeletion,
+    ) -> Result<bool, Error> {
+        let again =
+            |deletion: &RoleDeletion| self.event(target, Event::Replanned(&deletion.changes()));
+        let iam = self.iam().await?;
+        let _turn = self.alone(format!("role {name}").to_lowercase()).await;
+        *deletion = iam.delete_role(name, Some(issuer), managed, deletion.clone(), again).await?;
+        self.tell_kept_policies(target, &deletion.stayed);
+        Ok(deletion.changes_anything())
+    }
+
+    async fn delete_site(
+        &self,
+        target: &Target,
+        seen: &Observed,
+        plan: &DeletionPlan,
+    ) -> Result<(), Error> {
+        let (Some((store, _)), Some(removal)) = (&seen.site, plan.removal()) else {
+            return Ok(());
+        };
+        // A bucket policy has no conditional write, so issuers of a run take turns.
+        let _turn = match target.s3() {
+            Some((location, _)) => Some(self.alone(format!("bucket {}", location.bucket)).await),
+            None => None,
+        };
+        let message = match (issuer_publish::remove(store, removal).await?, removal.deletes_bucket()) {
+            (BucketEnd::Deleted(bucket), false) => {
+                format!("the bucket {bucket} is deleted too: nothing else was left in it")
+            }
+            (BucketEnd::Stays(bucket), true) => format!(
+                "the bucket {bucket} is kept: there is something else in it, such as old versions \
+                 of objects"
+            ),
+            _ => return Ok(()),
+        };
+        self.event(target, Event::Notice(&Notice { id: "bucket".into(), message }));
+        Ok(())
+    }
+}

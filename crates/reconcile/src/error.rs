@@ -1,0 +1,142 @@
+//! Why an issuer could not be reconciled.
+
+use std::path::PathBuf;
+
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_discovery::IssuerUrl;
+use issuer_verify::Verdict;
+
+/// Why an issuer could not be reconciled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A key file.
+    #[error("cannot read {}", name(path))]
+    ReadFile {
+        /// The file; `-` is standard input.
+        path: PathBuf,
+        /// The operating system's word.
+        source: std::io::Error,
+    },
+    /// A key file without a usable key.
+    #[error("no usable key in {}", name(path))]
+    NoUsableKey {
+        /// The file; `-` is standard input.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: issuer_jwks::Error,
+    },
+    /// Sources whose keys contradict each other.
+    #[error("the key sources do not fit together")]
+    Join {
+        /// Which kid.
+        source: issuer_jwks::Error,
+    },
+    /// Nothing says which issuer it is.
+    #[error("the issuer {name}: spec.issuer is required")]
+    NoIssuer {
+        /// [`crate::Target::label`].
+        name: String,
+    },
+    /// Nothing says the region that the issuer follows from.
+    #[error("the issuer {name}: the region of its bucket is not known")]
+    NoRegion {
+        /// [`crate::Target::label`].
+        name: String,
+    },
+    /// Two issuers of a run are the same.
+    #[error("{one} and {other} have the same issuer, {issuer}")]
+    SameIssuer {
+        /// One of them.
+        one: String,
+        /// The other one.
+        other: String,
+        /// The issuer.
+        issuer: IssuerUrl,
+    },
+    /// A live check that failed.
+    #[error("{source}; nothing was written")]
+    NotLive {
+        /// What is wrong.
+        source: issuer_cluster::LiveFault,
+    },
+    /// An issuer that AWS STS would not accept, as it is published.
+    #[error("{issuer} is published, but would not be accepted; nothing was changed in IAM for it")]
+    NotAccepted {
+        /// The issuer.
+        issuer: IssuerUrl,
+        /// What was found.
+        verdict: Box<Verdict>,
+    },
+    /// An issuer that AWS STS would not accept, and that a provider was to trust.
+    #[error("{issuer} would not be accepted; no provider was created or changed")]
+    NotVerified {
+        /// The issuer.
+        issuer: IssuerUrl,
+        /// What was found.
+        verdict: Box<Verdict>,
+    },
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] issuer_cluster::Error),
+    /// The issuer's URL.
+    #[error(transparent)]
+    Issuer(#[from] issuer_discovery::IssuerUrlError),
+    /// The store.
+    #[error(transparent)]
+    Publish(#[from] issuer_publish::Error),
+    /// IAM.
+    #[error(transparent)]
+    Iam(#[from] issuer_iam::Error),
+    /// The AWS session.
+    #[error(transparent)]
+    Session(#[from] issuer_session::Error),
+    /// Reading the issuer back.
+    #[error(transparent)]
+    Verify(#[from] issuer_verify::Error),
+}
+
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ReadFile { .. }
+            | Self::NoUsableKey { .. }
+            | Self::Join { .. }
+            | Self::NoIssuer { .. }
+            | Self::NoRegion { .. }
+            | Self::SameIssuer { .. } => ErrorKind::InvalidInput,
+            Self::NotLive { .. } | Self::NotAccepted { .. } | Self::NotVerified { .. } => {
+                ErrorKind::Refused
+            }
+            Self::Cluster(error) => error.kind(),
+            Self::Issuer(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
+            Self::Iam(error) => error.kind(),
+            Self::Session(error) => error.kind(),
+            Self::Verify(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoUsableKey { source, .. } | Self::Join { source } => {
+                Diagnostic::hint(source)
+            }
+            Self::Cluster(error) => Diagnostic::hint(error),
+            Self::Issuer(error) => Diagnostic::hint(error),
+            Self::Publish(error) => Diagnostic::hint(error),
+            Self::Iam(error) => Diagnostic::hint(error),
+            Self::Session(error) => Diagnostic::hint(error),
+            Self::Verify(error) => Diagnostic::hint(error),
+            _ => None,
+        }
+    }
+}
+
+fn name(path: &std::path::Path) -> String {
+    if path == std::path::Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}

@@ -1,0 +1,195 @@
+//! From key sources to one JWK Set.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::future::try_join_all;
+use issuer_change::Notice;
+use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
+use issuer_discovery::IssuerUrl;
+use issuer_jwks::{JwkSet, Note, Reading, WeakKeys};
+
+use crate::{Error, Event, Events};
+
+/// Where keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file in PEM or DER.
+    File(PathBuf),
+    /// A file with a JWK Set.
+    Jwks(PathBuf),
+    /// A Secret on the management cluster.
+    Secret {
+        /// The cluster whose keys are in it.
+        cluster: ClusterName,
+        /// The namespace of the Secret.
+        namespace: Namespace,
+        /// How the management cluster is reached.
+        connection: Connection,
+    },
+    /// What an API server publishes itself.
+    ApiServer(Connection),
+}
+
+/// Reads a file, bounded; the command line reads standard input for `-`.
+pub type ReadFile = fn(&Path) -> std::io::Result<Vec<u8>>;
+
+/// What the sources contain.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SourceKeys {
+    /// Their keys in the order of the sources, each once.
+    pub keys: JwkSet,
+    /// What the API server says its issuer is, where it was asked.
+    pub issuer: Option<String>,
+    /// What the user has to be told.
+    pub notices: Vec<Notice>,
+}
+
+impl SourceKeys {
+    /// What to tell where the API server names another issuer in its tokens.
+    #[must_use]
+    pub fn other_issuer(&self, issuer: &IssuerUrl) -> Option<Notice> {
+        let own = self.issuer.as_deref().filter(|own| *own != issuer.as_str())?;
+        let message = format!(
+            "the API server says its issuer is {own}, not {issuer}: STS accepts its tokens only \
+             after its first --service-account-issuer is {issuer}"
+        );
+        Some(Notice { id: "other-issuer".into(), message })
+    }
+}
+
+impl KeySource {
+    /// Whether it is a file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Jwks(_))
+    }
+}
+
+/// Reads sources that are all files; no runtime is needed.
+///
+/// # Errors
+/// A file that cannot be read or has no usable key; two files with different keys under one kid.
+pub fn read_files(
+    sources: &[KeySource],
+    weak: WeakKeys,
+    read_file: ReadFile,
+) -> Result<SourceKeys, Error> {
+    let readings = sources.iter().map(|source| read_local(source, weak, read_file));
+    combine(readings.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Reads every source, clusters side by side, and joins their keys in the order of the sources.
+///
+/// # Errors
+/// A source that cannot be read or has no usable key; two sources with different keys under one
+/// kid.
+pub(crate) async fn read(
+    sources: &[KeySource],
+    weak: WeakKeys,
+    read_file: ReadFile,
+    label: &str,
+    events: &dyn Events,
+) -> Result<SourceKeys, Error> {
+    // A file that is not a key is named before a cluster is asked.
+    let local = sources.iter().map(|source| read_local(source, weak, read_file));
+    let local = local.collect::<Result<Vec<_>, _>>()?;
+    let asks = sources.iter().any(|source| !source.is_file());
+    if asks {
+        events.event(label, Event::Waiting("reading the cluster's keys"));
+    }
+    let remote = try_join_all(sources.iter().map(|source| read_cluster(source, weak))).await;
+    if asks {
+        events.event(label, Event::Waited);
+    }
+    let keys = combine(local.into_iter().zip(remote?).filter_map(|(a, b)| a.or(b)).collect())?;
+    for jwk in keys.keys.keys() {
+        let (kid, kind, alg) = (&jwk.kid, jwk.key.describe(), jwk.key.algorithm());
+        events.event(label, Event::Detail(&format!("key {kid} ({kind}, {alg})")));
+    }
+    Ok(keys)
+}
+
+/// What one source contains.
+struct SourceReading {
+    /// For messages.
+    name: String,
+    reading: Reading,
+    /// What an API server says its issuer is.
+    issuer: Option<String>,
+}
+
+fn combine(readings: Vec<SourceReading>) -> Result<SourceKeys, Error> {
+    let mut all = SourceKeys::default();
+    for SourceReading { name, reading, issuer } in readings {
+        all.notices.extend(reading.notes.iter().map(|note| notice(&name, note)));
+        all.keys = all.keys.union(&reading.set).map_err(|source| Error::Join { source })?;
+        all.issuer = issuer.or(all.issuer);
+    }
+    Ok(all)
+}
+
+/// Nothing for what is not a file.
+fn read_local(
+    source: &KeySource,
+    weak: WeakKeys,
+    read_file: ReadFile,
+) -> Result<Option<SourceReading>, Error> {
+    let (path, parse): (_, fn(&[u8], WeakKeys) -> Result<Reading, issuer_jwks::Error>) =
+        match source {
+            KeySource::File(path) => (path, issuer_jwks::read),
+            KeySource::Jwks(path) => (path, read_set),
+            KeySource::Secret { .. } | KeySource::ApiServer(_) => return Ok(None),
+        };
+    let bytes =
+        read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
+    let reading = parse(&bytes, weak)
+        .map_err(|source| Error::NoUsableKey { path: path.clone(), source })?;
+    let name =
+        if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    Ok(Some(SourceReading { name, reading, issuer: None }))
+}
+
+/// Nothing for what is a file.
+async fn read_cluster(source: &KeySource, weak: WeakKeys) -> Result<Option<SourceReading>, Error> {
+    Ok(match source {
+        KeySource::File(_) | KeySource::Jwks(_) => None,
+        KeySource::Secret { cluster, namespace, connection } => {
+            let client = Cluster::connect(connection).await?;
+            let reading = client.secret_keys(cluster, namespace, weak).await?;
+            let name = format!("Secret {namespace}/{cluster}-sa");
+            Some(SourceReading { name, reading, issuer: None })
+        }
+        KeySource::ApiServer(connection) => {
+            let served = Cluster::connect(connection).await?.served(weak).await?;
+            let reading = Reading { set: served.keys, notes: Vec::new() };
+            let (name, issuer) = ("the API server".to_owned(), Some(served.issuer));
+            Some(SourceReading { name, reading, issuer })
+        }
+    })
+}
+
+fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, issuer_jwks::Error> {
+    // Readers of a published document fail on a byte order mark; here it is only the editor's.
+    let set = JwkSet::parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), weak)?;
+    if set.is_empty() {
+        return Err(issuer_jwks::Error::EmptySet);
+    }
+    Ok(Reading { set, notes: Vec::new() })
+}
+
+fn notice(name: &str, note: &Note) -> Notice {
+    let (id, message) = match note {
+        Note::PrivateKey { block } => (
+            "private-key",
+            format!(
+                "{name}: block {block} is a private key; only its public half is used (the API \
+                 server's sa.pub is enough)"
+            ),
+        ),
+        Note::Skipped { block, what } => {
+            ("skipped-block", format!("{name}: block {block} is skipped: {what}"))
+        }
+        _ => ("key-note", format!("{name}: {note:?}")),
+    };
+    Notice { id: id.into(), message }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod apply;
+mod delete;
+mod error;
+mod events;
+mod import;
+mod keys;
+mod observe;
+mod permissions;
+mod plan;
+mod reconciler;
+mod target;
+
+pub use apply::Outcome;
+pub use error::Error;
+pub use events::{Event, Events, Silent};
+pub use import::{PublishLine, Rendered, render_offline};
+pub use keys::{KeySource, ReadFile, SourceKeys, read_files};
+pub use observe::{Observed, Scope};
+pub use permissions::permissions;
+pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};
+pub use reconciler::{Reconciler, each};
+pub use target::{
+    Defaults, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
+};

@@ -1,0 +1,244 @@
+//! Reading everything that a plan depends on; nothing is changed.
+
+use issuer_cluster::Cluster;
+use issuer_discovery::{IssuerUrl, Partition};
+use issuer_iam::{
+    AccountId, Documents, Iam, ProviderState, RoleName, RoleState, Thumbprint,
+};
+use issuer_jwks::Token;
+use issuer_publish::{Purpose, Store, StoreState};
+
+use crate::reconciler::{ROLE_READS, each};
+use crate::{Error, Event, Reconciler, SourceKeys, Target, keys};
+
+/// The audience of the tokens that AWS STS accepts.
+pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// What is read, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Scope {
+    /// What will be done with the site.
+    pub purpose: Purpose,
+    /// Whether the keys are read; not needed for a deletion.
+    pub keys: bool,
+    /// Whether IAM is read even if the target wants nothing of it.
+    pub iam: bool,
+    /// Whether roles that left the file are to be deleted, so that all of each is read.
+    pub prune: bool,
+}
+
+/// What was read of one issuer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Observed {
+    /// The issuer, as the target says or as it follows from its store.
+    pub url: IssuerUrl,
+    /// The keys of the sources.
+    pub keys: SourceKeys,
+    /// Where the site is stored, and what is there.
+    pub site: Option<(Store, StoreState)>,
+    /// A fresh token of the cluster, where a live check is wanted.
+    pub live: Option<Token>,
+    /// What is in IAM, where it was read.
+    pub iam: Option<ObservedIam>,
+}
+
+/// What was read of IAM for one issuer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ObservedIam {
+    /// The account.
+    pub account: AccountId,
+    /// Its partition.
+    pub partition: Partition,
+    /// The provider and its like; the others in the account only where a provider is wanted.
+    pub provider: ProviderState,
+    /// The roles of the target, in its order.
+    pub roles: Vec<RoleState>,
+    /// Roles that came from the file and are not in it any more.
+    pub orphaned: Vec<(RoleName, RoleState)>,
+    /// Why orphaned roles could not be looked for.
+    pub orphaned_denied: Option<String>,
+    /// The thumbprint at the top of the certificate chain, where one is wanted.
+    pub top_of_chain: Option<Thumbprint>,
+}
+
+impl Scope {
+    /// For [`crate::IssuerPlan`].
+    #[must_use]
+    pub fn apply(prune: bool) -> Self {
+        Self { purpose: Purpose::Plan, keys: true, iam: prune, prune }
+    }
+
+    /// For [`crate::DeletionPlan`]; `trust` asks whether a provider trusts the issuer.
+    #[must_use]
+    pub fn delete(prune: bool, trust: bool) -> Self {
+        Self { purpose: Purpose::Remove, keys: false, iam: prune || trust, prune }
+    }
+}
+
+impl Reconciler<'_> {
+    /// Reads keys, store, provider and roles; independent requests go out together.
+    ///
+    /// # Errors
+    /// Whatever cannot be read; nothing says which issuer it is.
+    pub async fn observe(&self, target: &Target, scope: Scope) -> Result<Observed, Error> {
+        // Files first: one that is not a key is named before anything is asked of the network.
+        let keys = self.read_keys(target, scope).await?;
+        let store = match &target.site {
+            Some(site) => Some(self.store(&site.store).await?),
+            None => None,
+        };
+        let url = self.url(target, store.as_ref())?;
+        let state = async {
+            match &store {
+                Some(store) => Ok::<_, Error>(Some(store.read(scope.purpose).await?)),
+                None => Ok(None),
+            }
+        };
+        let iam = async {
+            if scope.iam || target.needs_iam() {
+                self.observe_iam(target, &url, scope).await.map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        let (state, iam, live) = tokio::join!(state, iam, self.live_token(target, scope));
+        // A fault of IAM is said before one of the store: it holds for the whole run.
+        let (iam, state, live) = (iam?, state?, live?);
+        Ok(Observed { url, keys, site: store.zip(state), live, iam })
+    }
+
+    /// The keys of a target's sources.
+    ///
+    /// # Errors
+    /// Those of the sources.
+    pub(crate) async fn read_keys(
+        &self,
+        target: &Target,
+        scope: Scope,
+    ) -> Result<SourceKeys, Error> {
+        let Some(site) = target.site.as_ref().filter(|_| scope.keys) else {
+            return Ok(SourceKeys::default());
+        };
+        let (weak, label) = (site.options.weak, target.label());
+        keys::read(&site.keys, weak, self.read_file, &label, self.events).await
+    }
+
+    pub(crate) fn url(
+        &self,
+        target: &Target,
+        store: Option<&Store>,
+    ) -> Result<IssuerUrl, Error> {
+        match (&target.issuer, store) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(Store::S3(s3))) => Ok(IssuerUrl::parse(&s3.issuer_url()?, target.ports)?),
+            (None, _) => Err(Error::NoIssuer { name: target.label() }),
+        }
+    }
+
+    async fn live_token(&self, target: &Target, scope: Scope) -> Result<Option<Token>, Error> {
+        let live = target.site.as_ref().and_then(|site| site.live.as_ref());
+        let Some(live) = live.filter(|_| scope.keys) else { return Ok(None) };
+        let account = &live.account;
+        let waits_for = format!("requesting a fresh token of {account}");
+        self.event(target, Event::Waiting(&waits_for));
+        let cluster = Cluster::connect(&live.connection).await?;
+        let token = cluster.fresh_token(account, AUDIENCE).await?;
+        self.event(target, Event::Waited);
+        Ok(Some(token))
+    }
+
+    async fn observe_iam(
+        &self,
+        target: &Target,
+        url: &IssuerUrl,
+        scope: Scope,
+    ) -> Result<ObservedIam, Error> {
+        let iam = self.iam().await?;
+        let top_of_chain = async {
+            match target.needs_top_of_chain() && scope.keys {
+                true => {
+                    let text = issuer_verify::top_of_chain(url, &self.fetch).await?;
+                    Ok::<_, Error>(Some(text.parse::<Thumbprint>()?))
+                }
+                false => Ok(None),
+            }
+        };
+        let provider = async {
+            match target.provider.is_some() && scope.keys {
+                true => iam.find_provider(url).await,
+                false => iam.find_provider_alone(url).await,
+            }
+        };
+        let none = Documents::new();
+        let roles = each(&target.roles, ROLE_READS, |role| {
+            let inline = role.inline.as_ref().unwrap_or(&none);
+            iam.find_role(&role.name, inline, role.managed.as_ref().unwrap_or(&none))
+        });
+        // Without a file or a list nobody can have left it.
+        let asks = target.name.is_some() && (target.needs_iam() || scope.prune);
+        let orphaned = async {
+            match asks {
+                true => self.orphaned(iam, target, url, scope.prune).await,
+                false => Ok((Vec::new(), None)),
+            }
+        };
+        let (top_of_chain, provider, roles, orphaned) =
+            tokio::join!(top_of_chain, provider, roles, orphaned);
+        let (orphaned, orphaned_denied) = orphaned?;
+        Ok(ObservedIam {
+            account: iam.account().clone(),
+            partition: iam.partition(),
+            provider: provider?,
+            roles: roles.into_iter().collect::<Result<_, _>>()?,
+            orphaned,
+            orphaned_denied,
+            top_of_chain: top_of_chain?,
+        })
+    }
+
+    /// Roles whose tags say that they came from the file, and that are not in it any more. Without
+    /// `prune` a refusal is only said: the run itself does not depend on them.
+    pub(crate) async fn orphaned(
+        &self,
+        iam: &Iam,
+        target: &Target,
+        url: &IssuerUrl,
+        prune: bool,
+    ) -> Result<(Vec<(RoleName, RoleState)>, Option<String>), Error> {
+        match find_orphaned(iam, target, url, prune).await {
+            Ok(orphaned) => Ok((orphaned, None)),
+            Err(issuer_iam::Error::Denied { action, resource, .. }) if !prune => {
+                Ok((Vec::new(), Some(format!("{action} on {resource} is denied"))))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn find_orphaned(
+    iam: &Iam,
+    target: &Target,
+    url: &IssuerUrl,
+    prune: bool,
+) -> Result<Vec<(RoleName, RoleState)>, issuer_iam::Error> {
+    let file = target.name.as_deref().unwrap_or_default();
+    let in_file = |name: &RoleName| target.roles.iter().any(|role| role.name == *name);
+    let names = iam.roles_of(url).await?.into_iter().filter(|name| !in_file(name));
+    let none = Documents::new();
+    let found = each(names, ROLE_READS, |name| {
+        let none = &none;
+        async move {
+            let Some(state) = iam.role_from_file(&name, url, file).await? else { return Ok(None) };
+            let state = match prune {
+                true => iam.find_role(&name, none, none).await?,
+                false => state,
+            };
+            Ok::<_, issuer_iam::Error>(Some((name, state)))
+        }
+    });
+    let found = found.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(found.into_iter().flatten().collect())
+}

@@ -1,0 +1,79 @@
+//! The IAM policy that a run on these targets needs.
+
+use issuer_iam::{Iam, policies};
+use issuer_publish::Purpose;
+use serde_json::Value;
+
+use crate::{Error, Reconciler, Target};
+
+/// What a run for this purpose needs, and no more. Without credentials the policy is one for any
+/// account.
+///
+/// # Errors
+/// Where nothing says which issuer it is.
+pub async fn permissions(
+    reconciler: &Reconciler<'_>,
+    targets: &[Target],
+    purpose: Purpose,
+    prune: bool,
+) -> Result<Value, Error> {
+    let asks = |target: &Target| asks_iam(target, prune) || asks_for_trust(target, purpose);
+    let iam = if targets.iter().any(asks) { reconciler.iam().await.ok() } else { None };
+    let mut parts = Vec::new();
+    for target in targets {
+        if let Some((location, options)) = target.s3() {
+            parts.push(issuer_publish::permissions(location, options, purpose));
+        }
+        if asks(target) {
+            parts.extend(of_iam(reconciler, iam, target, purpose, prune).await?);
+        }
+    }
+    Ok(policies::join(parts))
+}
+
+fn asks_iam(target: &Target, prune: bool) -> bool {
+    target.needs_iam() || prune
+}
+
+/// Before documents are deleted, IAM is asked whether a provider trusts them.
+fn asks_for_trust(target: &Target, purpose: Purpose) -> bool {
+    purpose == Purpose::Remove && target.is_trusted_by_name()
+}
+
+async fn of_iam(
+    reconciler: &Reconciler<'_>,
+    iam: Option<&Iam>,
+    target: &Target,
+    purpose: Purpose,
+    prune: bool,
+) -> Result<Vec<Value>, Error> {
+    let asks_iam = asks_iam(target, prune);
+    let url = match (&target.issuer, &target.site) {
+        (Some(url), _) => url.clone(),
+        (None, Some(site)) => {
+            reconciler.url(target, Some(&reconciler.store(&site.store).await?))?
+        }
+        (None, None) => return Err(Error::NoIssuer { name: target.label() }),
+    };
+    let mut parts = vec![match (&target.provider, purpose) {
+        (Some(provider), Purpose::Publish) => policies::apply_provider(iam, &url, &provider.needs()),
+        (_, Purpose::Remove) if asks_iam => policies::delete_provider(iam, &url),
+        _ => policies::show_provider(iam, &url),
+    }];
+    if asks_iam && target.name.is_some() && purpose != Purpose::TakeOver {
+        parts.push(policies::list_roles(iam));
+    }
+    for role in &target.roles {
+        parts.push(match purpose {
+            Purpose::Plan | Purpose::TakeOver => policies::show_role(iam, &role.name),
+            Purpose::Publish => policies::apply_role(iam, &role.needs()),
+            Purpose::Remove => policies::delete_role(iam, &role.name),
+        });
+    }
+    if let (true, Some(iam)) = (prune, iam) {
+        let (orphaned, _) = reconciler.orphaned(iam, target, &url, false).await?;
+        let names = orphaned.iter().map(|(name, _)| name);
+        parts.extend(names.map(|name| policies::delete_role(Some(iam), name)));
+    }
+    Ok(parts)
+}

@@ -1,0 +1,289 @@
+//! From what was read to what would change: plain functions on values.
+
+use issuer_change::{Action, Change, ChangeSet, Describe, Kind, Notice, Reason, Resource};
+use issuer_discovery::IssuerUrl;
+use issuer_iam::{
+    Documents, Provider, ProviderPlan, ProviderSpec, RoleDeletion, RoleName, RolePlan, RoleSpec,
+};
+use issuer_publish::{Plan, Removal, Site};
+
+use crate::{Error, Observed, Target};
+
+/// What would change for one issuer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IssuerPlan {
+    /// The issuer.
+    pub url: IssuerUrl,
+    /// The two documents and their store.
+    pub site: Option<PlannedSite>,
+    /// The provider.
+    pub provider: Option<(ProviderSpec, ProviderPlan)>,
+    /// The roles, in the order of the target.
+    pub roles: Vec<(RoleSpec, RolePlan)>,
+    /// Roles that came from the file and are not in it any more.
+    pub orphaned: Vec<OrphanedRole>,
+    /// What the user has to be told beside what the plans say.
+    pub notices: Vec<Notice>,
+}
+
+/// What is to be published, and what that would change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedSite {
+    /// What is to be published.
+    pub site: Site,
+    /// What that would change.
+    pub plan: Plan,
+}
+
+/// A role that came from the file and is not in it any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrphanedRole {
+    /// Its name.
+    pub name: RoleName,
+    /// Its ARN.
+    pub arn: String,
+    /// What would be deleted, where that is wanted.
+    pub deletion: Option<RoleDeletion>,
+}
+
+/// What would be deleted of one issuer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeletionPlan {
+    /// The issuer.
+    pub url: IssuerUrl,
+    /// The provider, and why it is kept, if it is.
+    pub provider: Option<(Provider, Option<Reason>)>,
+    /// The roles of the target.
+    pub roles: Vec<DeclaredRole>,
+    /// Roles that left the file earlier.
+    pub orphaned: Vec<OrphanedRole>,
+    /// The two documents and their store.
+    pub site: Option<Removal>,
+    /// What the user has to be told.
+    pub notices: Vec<Notice>,
+}
+
+/// A role of the target, and what would be deleted of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeclaredRole {
+    /// Its name.
+    pub name: RoleName,
+    /// Customer managed policies that the target has for it.
+    pub managed: Documents,
+    /// What would be deleted.
+    pub deletion: RoleDeletion,
+}
+
+impl IssuerPlan {
+    /// Compares what is wanted with what was read. `prune` deletes roles that left the file.
+    ///
+    /// # Errors
+    /// What exists contradicts what is wanted; a fresh token that none of the keys signed.
+    pub fn new(target: &Target, seen: &Observed, prune: bool) -> Result<Self, Error> {
+        let mut plan = Self {
+            url: seen.url.clone(),
+            site: None,
+            provider: None,
+            roles: Vec::new(),
+            orphaned: Vec::new(),
+            notices: seen.keys.notices.clone(),
+        };
+        plan.notices.extend(seen.keys.other_issuer(&seen.url));
+        plan.plan_site(target, seen)?;
+        plan.plan_iam(target, seen, prune)?;
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let deletions = self.orphaned.iter().filter_map(|role| role.deletion.as_ref());
+        self.site.as_ref().is_none_or(|site| site.plan.is_empty())
+            && self.provider.as_ref().is_none_or(|(_, plan)| plan.is_empty())
+            && self.roles.iter().all(|(_, plan)| plan.is_empty())
+            && deletions.into_iter().all(|deletion| deletion.steps.is_empty())
+    }
+
+    fn plan_site(&mut self, target: &Target, seen: &Observed) -> Result<(), Error> {
+        let (Some(wanted), Some((store, state))) = (&target.site, &seen.site) else {
+            return Ok(());
+        };
+        let keys = seen.keys.keys.clone();
+        let site = Site { keys, issuer: seen.url.clone(), shape: wanted.shape };
+        let plan = Plan::new(&store.location(), &site, state, &wanted.options)?;
+        approve(&plan, seen)?;
+        self.site = Some(PlannedSite { site, plan });
+        Ok(())
+    }
+
+    fn plan_iam(&mut self, target: &Target, seen: &Observed, prune: bool) -> Result<(), Error> {
+        let Some(iam) = &seen.iam else { return Ok(()) };
+        match target.provider_spec(&seen.url, iam.top_of_chain.as_ref()) {
+            Some(spec) => {
+                let plan = ProviderPlan::new(&spec, &iam.provider)?;
+                self.provider = Some((spec, plan));
+            }
+            None if iam.provider.provider.is_none() && !target.roles.is_empty() => {
+                let message = format!(
+                    "the account has no OIDC provider for {} and none is requested: nobody can \
+                     assume the roles",
+                    seen.url
+                );
+                self.notices.push(Notice { id: "no-provider".into(), message });
+            }
+            None => {}
+        }
+        let specs = target.role_specs(&seen.url, &iam.account, iam.partition);
+        for (spec, state) in specs.into_iter().zip(&iam.roles) {
+            let plan = RolePlan::new(&spec, state)?;
+            self.roles.push((spec, plan));
+        }
+        let (orphaned, notice) = orphaned(seen, prune);
+        self.orphaned = orphaned;
+        self.notices.extend(notice);
+        Ok(())
+    }
+}
+
+/// Lets a plan pass only if the cluster's fresh token is signed by one of its keys.
+///
+/// # Errors
+/// [`Error::NotLive`].
+pub(crate) fn approve(plan: &Plan, seen: &Observed) -> Result<(), Error> {
+    match &seen.live {
+        Some(token) => issuer_cluster::check_live(token, plan.keys(), plan.issuer())
+            .map_err(|source| Error::NotLive { source }),
+        None => Ok(()),
+    }
+}
+
+impl DeletionPlan {
+    /// What would be deleted of what was read. `force` deletes provider and documents that
+    /// issuerctl did not create; `prune` deletes roles that left the file.
+    ///
+    /// # Errors
+    /// The documents are another issuer's.
+    pub fn new(
+        target: &Target,
+        seen: &Observed,
+        prune: bool,
+        force: bool,
+    ) -> Result<Self, Error> {
+        let site = match &seen.site {
+            Some((store, state)) => {
+                Some(Removal::new(&store.location(), &seen.url, state, force)?)
+            }
+            None => None,
+        };
+        let why_kept = |provider: &Provider| match provider.is_ours() {
+            _ if force => None,
+            false => Some(Reason::Unmanaged),
+            true if target.provider.is_none() => Some(Reason::NotInFile),
+            true => None,
+        };
+        let iam = seen.iam.as_ref();
+        let provider = iam.and_then(|iam| iam.provider.provider.clone());
+        let asks_roles = target.needs_iam() || prune;
+        let roles = iam.iter().filter(|_| asks_roles).flat_map(|iam| &iam.roles);
+        let roles = target.roles.iter().zip(roles).map(|(role, state)| DeclaredRole {
+            name: role.name.clone(),
+            managed: role.managed.clone().unwrap_or_default(),
+            deletion: RoleDeletion::new(state, Some(&seen.url)),
+        });
+        let (orphaned, notice) = orphaned(seen, prune);
+        Ok(Self {
+            url: seen.url.clone(),
+            provider: provider.map(|provider| {
+                let kept = why_kept(&provider);
+                (provider, kept)
+            }),
+            roles: roles.collect(),
+            orphaned,
+            site,
+            notices: notice.into_iter().collect(),
+        })
+    }
+
+    /// Whether anything is deleted.
+    #[must_use]
+    pub fn changes_anything(&self) -> bool {
+        let orphaned = self.orphaned.iter().filter_map(|role| role.deletion.as_ref());
+        let mut deletions = self.roles.iter().map(|role| &role.deletion).chain(orphaned);
+        matches!(self.provider, Some((_, None)))
+            || deletions.any(|deletion| !deletion.steps.is_empty())
+            || self.removal().is_some_and(Removal::changes_anything)
+    }
+
+    /// Who has the documents of an issuer that a provider still trusts has every role of it, so
+    /// they are kept with it.
+    pub(crate) fn removal(&self) -> Option<&Removal> {
+        self.site.as_ref().filter(|_| !matches!(self.provider, Some((_, Some(_)))))
+    }
+}
+
+impl Describe for IssuerPlan {
+    fn describe(&self, into: &mut ChangeSet) {
+        if let Some(site) = &self.site {
+            site.plan.describe(into);
+        }
+        if let Some((_, plan)) = &self.provider {
+            plan.describe(into);
+        }
+        for (_, plan) in &self.roles {
+            plan.describe(into);
+        }
+        for role in &self.orphaned {
+            role.describe(into);
+        }
+        into.notices.extend(self.notices.iter().cloned());
+    }
+}
+
+impl Describe for DeletionPlan {
+    fn describe(&self, into: &mut ChangeSet) {
+        if let Some((provider, kept)) = &self.provider {
+            into.push(match kept {
+                Some(reason) => Change::keep(provider.resource(), *reason),
+                None => Change::new(provider.resource(), Action::Delete),
+            });
+        }
+        for role in &self.roles {
+            role.deletion.describe(into);
+        }
+        for role in &self.orphaned {
+            role.describe(into);
+        }
+        match (&self.site, self.removal()) {
+            (_, Some(removal)) => removal.describe(into),
+            (Some(removal), None) => removal.describe_kept(Reason::StillTrusted, into),
+            (None, None) => {}
+        }
+        into.notices.extend(self.notices.iter().cloned());
+    }
+}
+
+impl Describe for OrphanedRole {
+    fn describe(&self, into: &mut ChangeSet) {
+        match &self.deletion {
+            Some(deletion) => deletion.describe(into),
+            None => {
+                let role = Resource::new(Kind::Role, self.name.as_str(), &self.arn);
+                into.push(Change::keep(role, Reason::NotInFile));
+            }
+        }
+    }
+}
+
+fn orphaned(seen: &Observed, prune: bool) -> (Vec<OrphanedRole>, Option<Notice>) {
+    let Some(iam) = &seen.iam else { return (Vec::new(), None) };
+    let role = |(name, state): &(RoleName, issuer_iam::RoleState)| OrphanedRole {
+        name: name.clone(),
+        arn: state.role.as_ref().map(|role| role.arn.clone()).unwrap_or_default(),
+        deletion: prune.then(|| RoleDeletion::new(state, Some(&seen.url))),
+    };
+    let notice = iam.orphaned_denied.as_ref().map(|refused| Notice {
+        id: "orphaned-roles-not-readable".into(),
+        message: format!("{refused}, so roles that were removed from the file are not found"),
+    });
+    (iam.orphaned.iter().map(role).collect(), notice)
+}

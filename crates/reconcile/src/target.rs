@@ -1,0 +1,366 @@
+//! What is wanted, resolved: paths joined, defaults filled in, nothing asked of anybody.
+
+use std::path::{Path, PathBuf};
+
+use issuer_cluster::{Connection, ServiceAccountRef};
+use issuer_discovery::{IssuerUrl, Partition, Ports, Shape};
+use issuer_iam::policies::{ProviderNeeds, RoleNeeds};
+use issuer_iam::{
+    AccountId, Audience, Documents, PolicyArn, ProviderSpec, RoleName, RolePath, RoleSpec,
+    ServiceAccountPattern, Tags, Thumbprint, Trust,
+};
+use issuer_jwks::WeakKeys;
+use issuer_manifest::{Issuer, KeySource as FileKeySource, StoreSpec, ThumbprintSource};
+use issuer_publish::{PlanOptions, S3Location, S3Options};
+
+use crate::KeySource;
+
+/// One issuer with everything that is wanted for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// `metadata.name` of the file; roles remember it in a tag. Nothing where there is no file.
+    pub name: Option<String>,
+    /// The issuer; else it follows from the store.
+    pub issuer: Option<IssuerUrl>,
+    /// Whether the issuer may have a port.
+    pub ports: Ports,
+    /// The two documents, where they are managed.
+    pub site: Option<SiteTarget>,
+    /// The OIDC provider in IAM, where it is managed.
+    pub provider: Option<ProviderTarget>,
+    /// The roles, in their order.
+    pub roles: Vec<RoleTarget>,
+}
+
+/// The two documents: from which keys, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteTarget {
+    /// Where the keys come from.
+    pub keys: Vec<KeySource>,
+    /// Where the documents are stored.
+    pub store: StoreTarget,
+    /// The members of the discovery document.
+    pub shape: Shape,
+    /// How it is planned.
+    pub options: PlanOptions,
+    /// Proof that the cluster signs with these keys, before anything is written.
+    pub live: Option<LiveCheck>,
+}
+
+/// Where the documents are stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoreTarget {
+    /// A folder that something else serves.
+    Folder(PathBuf),
+    /// A bucket of S3 or of a compatible store.
+    S3(S3Location, S3Options),
+}
+
+/// A fresh token that must be signed by one of the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveCheck {
+    /// Whose token.
+    pub account: ServiceAccountRef,
+    /// How the cluster that signs is reached.
+    pub connection: Connection,
+}
+
+/// What is wanted of the provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderTarget {
+    /// Audiences, at least one.
+    pub audiences: Vec<Audience>,
+    /// Tags to set.
+    pub tags: Tags,
+    /// Thumbprints to set.
+    pub thumbprints: Vec<ThumbprintSource>,
+    /// Whether audiences that are not wanted are removed.
+    pub prune: bool,
+}
+
+/// What is wanted of a role. What is `None` stays as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleTarget {
+    /// Its name.
+    pub name: RoleName,
+    /// Which service accounts may assume it.
+    pub service_accounts: Vec<ServiceAccountPattern>,
+    /// Audiences that tokens must be for.
+    pub audiences: Vec<Audience>,
+    /// Policies to attach.
+    pub policy_arns: Option<Vec<PolicyArn>>,
+    /// Inline policies.
+    pub inline: Option<Documents>,
+    /// Customer managed policies.
+    pub managed: Option<Documents>,
+    /// The permissions boundary.
+    pub boundary: Option<PolicyArn>,
+    /// Path of a new role.
+    pub path: Option<RolePath>,
+    /// The maximum session duration, in seconds.
+    pub max_session_secs: Option<u32>,
+    /// Tags to set.
+    pub tags: Option<Tags>,
+}
+
+/// What a file leaves to the run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Defaults {
+    /// How a cluster is reached that the file does not say it of.
+    pub connection: Connection,
+    /// Region of a bucket.
+    pub region: Option<String>,
+    /// Endpoint of a bucket.
+    pub endpoint_url: Option<String>,
+    /// Whether a published document of another issuer is replaced.
+    pub change_issuer: bool,
+}
+
+impl Target {
+    /// An issuer of a file; `base` is the folder that the file's paths are relative to.
+    ///
+    /// Lists that the file leaves out are empty, so that what issuerctl added earlier is removed;
+    /// path, permissions boundary and maximum session duration that it leaves out stay as they
+    /// are. Keys are never pruned by a file: one may be missing from it by mistake.
+    #[must_use]
+    pub fn from_issuer(issuer: &Issuer, base: &Path, defaults: &Defaults) -> Self {
+        let spec = &issuer.spec;
+        let weak = if spec.allow_weak_keys { WeakKeys::Allow } else { WeakKeys::Refuse };
+        let site = spec.store.as_ref().map(|store| SiteTarget {
+            keys: spec.keys.iter().map(|source| key_source(source, base, defaults)).collect(),
+            store: store_target(store, base, defaults),
+            shape: spec.shape,
+            options: PlanOptions {
+                change_issuer: defaults.change_issuer,
+                weak,
+                ..PlanOptions::default()
+            },
+            live: None,
+        });
+        let provider = spec.provider.as_ref().map(|provider| ProviderTarget {
+            audiences: provider.audiences.clone(),
+            tags: provider.tags.clone(),
+            thumbprints: provider.thumbprints.clone(),
+            prune: false,
+        });
+        let usual = provider.as_ref().map(|provider| provider.audiences.clone());
+        let usual = usual.unwrap_or_else(|| vec![Audience::default()]);
+        let role = |role: &issuer_manifest::Role| RoleTarget {
+            name: role.name.clone(),
+            service_accounts: role.service_accounts.clone(),
+            audiences: role.audiences.clone().unwrap_or_else(|| usual.clone()),
+            policy_arns: Some(role.policy_arns.clone()),
+            inline: Some(role.inline_policies.clone()),
+            managed: Some(role.managed_policies.clone()),
+            boundary: role.permissions_boundary.clone(),
+            path: role.path.clone(),
+            max_session_secs: role.max_session_duration,
+            tags: Some(role.tags.clone()),
+        };
+        Self {
+            name: Some(issuer.name().to_owned()),
+            issuer: spec.issuer.clone(),
+            ports: Ports::Refuse,
+            site,
+            provider,
+            roles: spec.roles.iter().map(role).collect(),
+        }
+    }
+
+    /// A target with an issuer and nothing else yet.
+    #[must_use]
+    pub fn of(issuer: IssuerUrl) -> Self {
+        Self {
+            name: None,
+            issuer: Some(issuer),
+            ports: Ports::Refuse,
+            site: None,
+            provider: None,
+            roles: Vec::new(),
+        }
+    }
+
+    /// How messages call it: its name, else its issuer, else its store.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let issuer = || self.issuer.as_ref().map(ToString::to_string);
+        let store = || self.site.as_ref().map(|site| site.store.to_string());
+        self.name.clone().or_else(issuer).or_else(store).unwrap_or_default()
+    }
+
+    /// Whether anything in IAM is managed.
+    #[must_use]
+    pub fn needs_iam(&self) -> bool {
+        self.provider.is_some() || !self.roles.is_empty()
+    }
+
+    /// Whether a provider may trust a bucket of ours even if none is wanted: whoever gets that
+    /// bucket name has every role then.
+    #[must_use]
+    pub fn is_trusted_by_name(&self) -> bool {
+        let store = self.site.as_ref().map(|site| &site.store);
+        matches!(store, Some(StoreTarget::S3(_, options)) if options.endpoint_url.is_none())
+    }
+
+    /// The folder that the site is published to, where it is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.site.as_ref()?.store {
+            StoreTarget::Folder(folder) => Some(folder),
+            StoreTarget::S3(..) => None,
+        }
+    }
+
+    /// The bucket that the site is published to, where it is one.
+    #[must_use]
+    pub fn s3(&self) -> Option<(&S3Location, &S3Options)> {
+        match &self.site.as_ref()?.store {
+            StoreTarget::S3(location, options) => Some((location, options)),
+            StoreTarget::Folder(_) => None,
+        }
+    }
+
+    /// Whether a thumbprint is taken from the certificate chain that the issuer serves.
+    #[must_use]
+    pub fn needs_top_of_chain(&self) -> bool {
+        let mut thumbprints = self.provider.iter().flat_map(|provider| &provider.thumbprints);
+        thumbprints.any(|thumbprint| *thumbprint == ThumbprintSource::Auto)
+    }
+
+    /// What an account must have as a provider. `top_of_chain` stands in for thumbprints that are
+    /// `auto`, which are left out without it.
+    #[must_use]
+    pub fn provider_spec(
+        &self,
+        issuer: &IssuerUrl,
+        top_of_chain: Option<&Thumbprint>,
+    ) -> Option<ProviderSpec> {
+        let provider = self.provider.as_ref()?;
+        let thumbprints = provider.thumbprints.iter().filter_map(|source| match source {
+            ThumbprintSource::Auto => top_of_chain.cloned(),
+            ThumbprintSource::Given(thumbprint) => Some(thumbprint.clone()),
+        });
+        Some(ProviderSpec {
+            issuer: issuer.clone(),
+            audiences: provider.audiences.clone(),
+            tags: provider.tags.clone(),
+            thumbprints: thumbprints.collect(),
+            prune: provider.prune,
+        })
+    }
+
+    /// What an account must have as roles.
+    #[must_use]
+    pub fn role_specs(
+        &self,
+        issuer: &IssuerUrl,
+        account: &AccountId,
+        partition: Partition,
+    ) -> Vec<RoleSpec> {
+        let spec = |role: &RoleTarget| RoleSpec {
+            name: role.name.clone(),
+            trust: Trust {
+                partition,
+                account: account.clone(),
+                issuer: issuer.clone(),
+                audiences: role.audiences.clone(),
+                service_accounts: role.service_accounts.clone(),
+            },
+            policy_arns: role.policy_arns.clone(),
+            inline: role.inline.clone(),
+            managed: role.managed.clone(),
+            boundary: role.boundary.clone(),
+            path: role.path.clone(),
+            max_session_secs: role.max_session_secs,
+            tags: role.tags.clone(),
+            file: self.name.clone(),
+        };
+        self.roles.iter().map(spec).collect()
+    }
+}
+
+impl ProviderTarget {
+    /// What a run on it asks of IAM.
+    #[must_use]
+    pub fn needs(&self) -> ProviderNeeds {
+        ProviderNeeds { prune: self.prune, thumbprints: !self.thumbprints.is_empty() }
+    }
+}
+
+impl RoleTarget {
+    /// What a run on it asks of IAM. A list that is given but empty may have had something
+    /// earlier.
+    #[must_use]
+    pub fn needs(&self) -> RoleNeeds<'_> {
+        RoleNeeds {
+            name: &self.name,
+            inline: self.inline.is_some(),
+            attached: self.policy_arns.is_some(),
+            managed: self.managed.as_ref(),
+            boundary: self.boundary.is_some(),
+            session: self.max_session_secs.is_some(),
+            tags: self.tags.is_some(),
+        }
+    }
+}
+
+impl std::fmt::Display for StoreTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::S3(location, _) => write!(f, "{location}"),
+        }
+    }
+}
+
+/// A cluster that the file does not say how to reach is the one of the run.
+fn key_source(source: &FileKeySource, base: &Path, defaults: &Defaults) -> KeySource {
+    let connection = |kubeconfig: &Option<PathBuf>, context: &Option<String>| {
+        let default = &defaults.connection;
+        let of_default = default.context.clone().filter(|_| kubeconfig.is_none());
+        let kubeconfig = kubeconfig.as_deref().map(|file| path(base, file));
+        Connection {
+            kubeconfig: kubeconfig.or_else(|| default.kubeconfig.clone()),
+            context: context.clone().or(of_default),
+        }
+    };
+    match source {
+        FileKeySource::File(file) => KeySource::File(path(base, file)),
+        FileKeySource::Jwks(file) => KeySource::Jwks(path(base, file)),
+        FileKeySource::Cluster(cluster) => KeySource::Secret {
+            cluster: cluster.name.clone(),
+            namespace: cluster.namespace.clone(),
+            connection: connection(&cluster.kubeconfig, &cluster.context),
+        },
+        FileKeySource::Apiserver(server) => {
+            KeySource::ApiServer(connection(&server.kubeconfig, &server.context))
+        }
+    }
+}
+
+fn store_target(store: &StoreSpec, base: &Path, defaults: &Defaults) -> StoreTarget {
+    match store {
+        StoreSpec::Folder(folder) => StoreTarget::Folder(path(base, folder)),
+        StoreSpec::S3(s3) => {
+            let options = S3Options {
+                region: s3.region.clone().or_else(|| defaults.region.clone()),
+                endpoint_url: s3.endpoint_url.clone().or_else(|| defaults.endpoint_url.clone()),
+                path_style: s3.path_style,
+                expected_bucket_owner: s3.expected_bucket_owner.as_ref().map(ToString::to_string),
+                max_age_secs: s3.max_age,
+                access: s3.access,
+                create_bucket: s3.create_bucket,
+            };
+            StoreTarget::S3(s3.location(), options)
+        }
+    }
+}
+
+/// `-` in a file is a name, and not standard input.
+fn path(base: &Path, file: &Path) -> PathBuf {
+    if base.as_os_str().is_empty() && file == Path::new("-") {
+        Path::new(".").join(file)
+    } else {
+        base.join(file)
+    }
+}
