@@ -166,17 +166,16 @@ fn row(case: &Case, verify: &Verified, accepts: bool) -> String {
 
 fn page(rows: &str, count: usize) -> String {
     format!(
-        "# The verdict beside a real STS\n\n{count} issuers and tokens, each put to `issuerctl \
-         verify` and to the STS of a MinIO server that reads \
-         the issuer's documents over https.\nWritten by the end-to-end tests \
-         (`tests/chain/verdict.rs`), which fail where a line changes.\n\n\
-         Where MinIO refuses, verify fails and names the cause. MinIO does not look at everything \
-         that AWS looks at (`iss`, several\naudiences, \
-         the members of the discovery document); there the last column says why AWS refuses. \
-         *Recorded* means: seen in\na public record of runs \
-         against AWS STS itself, 2026-09.\n\n\
-         | what is there | failed check of verify | AWS STS says | MinIO's STS | why AWS refuses \
-         where MinIO accepts |\n|---|---|---|---|---|\n{rows}"
+        "# The verdict compared with a real STS\n\n{count} issuers and tokens, each given to \
+         `issuerctl verify` and to the STS of a MinIO server that reads the issuer's\ndocuments \
+         over https. Written by the end-to-end tests (`tests/chain/verdict.rs`), which fail if a \
+         row changes.\n\n\
+         If MinIO refuses, verify fails and names the cause. MinIO does not check everything that \
+         AWS checks (`iss`, several audiences,\nthe members of the discovery document); in these \
+         cases the last column says why AWS refuses. *Recorded* means: seen in a\npublic record \
+         of runs against AWS STS itself, 2026-09.\n\n\
+         | case | failed check of verify | error of AWS STS | MinIO's STS | why AWS refuses what \
+         MinIO accepts |\n|---|---|---|---|---|\n{rows}"
     )
 }
 

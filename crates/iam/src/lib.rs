@@ -1,9 +1,4 @@
-//! What must exist in IAM for an issuer.
-//!
-//! Trust policies and plans are plain values: [`TrustPolicy`] builds one, merges its statement into
-//! whatever is there already, and takes it out again; [`lint`] judges one that others wrote;
-//! [`ProviderPlan`] and [`RolePlan`] compare what is wanted with what was found. [`Iam`] alone
-//! talks to AWS.
+#![doc = include_str!("../README.md")]
 
 mod documents;
 mod error;

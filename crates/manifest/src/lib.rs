@@ -1,8 +1,4 @@
-//! The declarative file: an issuer with its keys, store, provider and roles.
-//!
-//! [`parse`] reads one or more YAML documents into [`Issuer`]s; [`Issuer::wanted`] turns one into
-//! what is wanted of IAM; [`json_schema`] is the format for editors. Nothing here touches disk or
-//! network.
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod issuer;

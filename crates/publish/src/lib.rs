@@ -1,13 +1,4 @@
-//! How a site gets to where the world reads it, without ever losing a key.
-//!
-//! ```text
-//! Site ──┐
-//!        ├──► Plan (what would change, printable) ──► apply (writes under a condition)
-//! Store ─┘
-//! ```
-//!
-//! The merging and planning are pure functions on values ([`Plan::new`], [`merge`]); disk and
-//! network are in [`Folder`] and [`S3`] alone.
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod folder;

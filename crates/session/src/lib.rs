@@ -1,8 +1,4 @@
-//! How AWS is reached: credentials, region, endpoints and TLS, as the SDK's default chain finds
-//! them, and what its errors say.
-//!
-//! One place for every client of the SDK, so that `--profile`, `--ca-file`, proxies and time limits
-//! mean the same everywhere.
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod replan;

@@ -187,7 +187,7 @@ pub(super) fn cases() -> Vec<Case> {
             "relative",
         ),
         refused(
-            "jwks_uri leads into the cluster",
+            "jwks_uri points into the cluster",
             |bench, prefix| {
                 broken(bench, prefix, |b, p| {
                     b.edit(p, DISCOVERY, |document| {
@@ -230,7 +230,7 @@ pub(super) fn cases() -> Vec<Case> {
             |bench, prefix| with_member(bench, prefix, "d", json!("AQAB")),
             "keys-usable",
             "private",
-            "it may not: the key is compromised, and verify says so",
+            "AWS may accept it too: the key is compromised, and verify reports it",
         ),
         stricter(
             "101 RSA keys",

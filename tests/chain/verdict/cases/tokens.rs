@@ -33,7 +33,7 @@ pub(super) fn cases() -> Vec<Case> {
             "not",
         ),
         refused(
-            "a token of a key that has left the set",
+            "a token signed with a key that was removed from the set",
             |draft| sign_with(draft, "old", 1),
             "token-kid",
             "not",
