@@ -1,8 +1,8 @@
 //! How AWS is reached: credentials, region, endpoints and TLS, as the SDK's default chain finds
 //! them, and what its errors say.
 //!
-//! One place for every client of the SDK, so that `--profile`, `--ca-file`, proxies and time limits
-//! mean the same everywhere.
+//! One place for every client of the SDK, so that profiles, certificate authorities, proxies and time
+//! limits mean the same everywhere.
 
 mod error;
 
@@ -19,38 +19,45 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 
 pub use error::{code, is_about_credentials, message};
 
 /// How AWS is reached.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// `--region`; else the environment's or the profile's.
+    /// The region; else the environment's or the profile's.
     pub region: Option<String>,
-    /// `--profile` in `~/.aws/config`.
+    /// A profile of `~/.aws/config`.
     pub profile: Option<String>,
-    /// `--endpoint-url`, for every service.
+    /// An endpoint for every service.
     pub endpoint_url: Option<String>,
     /// Certificate authorities (PEM) to trust beside the system's.
     pub extra_roots_pem: Option<Vec<u8>>,
 }
 
-/// Why no session can be made.
+/// Why a session cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A profile that is not there.
-    #[error("there is no profile {profile:?} in ~/.aws/config or ~/.aws/credentials")]
+    /// A profile that does not exist.
+    #[error("the profile {profile:?} does not exist in ~/.aws/config or ~/.aws/credentials")]
     NoProfile {
         /// As given.
         profile: String,
     },
-    /// Certificates that are none.
+    /// Certificates that are not valid.
     #[error("the certificate authorities cannot be used: {reason}")]
     ExtraRoots {
         /// What the library says.
         reason: String,
     },
+}
+
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
 }
 
 /// Finds credentials and region by the SDK's default chain; nothing is asked of AWS yet.
