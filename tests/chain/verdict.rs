@@ -112,7 +112,7 @@ fn verify(bench: &Bench, asked: &Asked, token: &str) -> Verified {
     let text = |check: &Value, name: &str| check[name].as_str().unwrap().to_owned();
     Verified {
         passed,
-        failed: failed.map(|check| ["id", "message", "sts_error"].map(|name| text(check, name))),
+        failed: failed.map(|check| ["id", "message", "consequence"].map(|name| text(check, name))),
     }
 }
 

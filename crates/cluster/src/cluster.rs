@@ -14,7 +14,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use crate::{ClusterName, Error, Namespace, ServiceAccountRef};
+use crate::{ClusterName, Error, Namespace, Object, ServiceAccountRef};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ pub struct Cluster {
     server: String,
 }
 
-/// What an API server publishes of itself.
+/// What an API server publishes about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// `/openid/v1/jwks`.
@@ -46,7 +46,7 @@ pub struct Served {
 }
 
 impl Cluster {
-    /// Reads the configuration; nothing is asked of the server yet.
+    /// Reads the configuration; no request is sent yet.
     ///
     /// # Errors
     /// [`Error::Kubeconfig`], [`Error::NoContext`], [`Error::NoConfiguration`], [`Error::Client`].
@@ -74,22 +74,22 @@ impl Cluster {
     ) -> Result<Reading, Error> {
         let resource = format!("Secret {cluster}-sa in namespace {namespace}");
         let path = format!("/api/v1/namespaces/{namespace}/secrets/{cluster}-sa");
-        let body = self.ask(Method::GET, &path, "get", &resource, None).await?;
+        let body = self.ask(Method::GET, &path, "get", (Object::Secret, &resource), None).await?;
         let secret: Secret = parse(&body, &resource)?;
         let Some(encoded) = secret.data.tls_crt else {
             return Err(Error::NoCertificate { secret: resource, members: secret.data.members });
         };
         let pem = Base64::decode_vec(&encoded).map_err(|_| Error::Answer {
             resource: resource.clone(),
-            what: "not base64 in tls.crt".to_owned(),
+            what: "not valid base64 in tls.crt".to_owned(),
         })?;
-        // A private key put there by mistake must not stay in memory either.
+        // A private key stored there by mistake must not stay in memory either.
         let pem = Zeroizing::new(pem);
         let place = format!("tls.crt of {resource}");
         issuer_jwks::read(&pem, weak).map_err(|source| Error::Keys { resource: place, source })
     }
 
-    /// What the server publishes itself; both documents are asked for together.
+    /// What the server publishes itself; both documents are requested together.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Keys`], and failures of the connection.
@@ -101,8 +101,8 @@ impl Cluster {
         }
         let (keys_path, document_path) = ("/openid/v1/jwks", "/.well-known/openid-configuration");
         let (keys, document) = tokio::join!(
-            self.ask(Method::GET, keys_path, "get", keys_path, None),
-            self.ask(Method::GET, document_path, "get", document_path, None),
+            self.ask(Method::GET, keys_path, "get", (Object::Endpoint, keys_path), None),
+            self.ask(Method::GET, document_path, "get", (Object::Endpoint, document_path), None),
         );
         let keys = JwkSet::parse(&keys?, weak).and_then(|set| {
             if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(set) }
@@ -140,13 +140,13 @@ impl Cluster {
             "spec": {"audiences": [audience], "expirationSeconds": 600},
         });
         let body =
-            self.ask(Method::POST, &path, "create", &resource, Some(request.to_string())).await?;
+            self.ask(Method::POST, &path, "create", (Object::ServiceAccount, &resource), Some(request.to_string())).await?;
         let answer: Answer = parse(&body, &resource)?;
         Token::parse(&answer.status.token)
             .map_err(|source| Error::Token { account: account.to_string(), source })
     }
 
-    /// Sets an annotation of a service account, and leaves the others (JSON Merge Patch, RFC 7396).
+    /// Sets an annotation of a service account and keeps the others (JSON Merge Patch, RFC 7396).
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], and failures of the connection.
@@ -160,7 +160,7 @@ impl Cluster {
         let resource = format!("ServiceAccount {name} in namespace {namespace}");
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
         let patch = serde_json::json!({"metadata": {"annotations": {key: value}}});
-        self.ask(Method::PATCH, &path, "patch", &resource, Some(patch.to_string())).await.map(drop)
+        self.ask(Method::PATCH, &path, "patch", (Object::ServiceAccount, &resource), Some(patch.to_string())).await.map(drop)
     }
 
     async fn ask(
@@ -168,7 +168,7 @@ impl Cluster {
         method: Method,
         path: &str,
         verb: &'static str,
-        resource: &str,
+        (object, resource): (Object, &str),
         body: Option<String>,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let timeout =
@@ -185,7 +185,7 @@ impl Cluster {
         Err(match status {
             401 => Error::Unauthorized { server, message },
             403 => Error::Forbidden { server, verb, resource, message },
-            404 => Error::NotFound { server, resource },
+            404 => Error::NotFound { object, server, resource },
             _ => Error::Status { server, verb, resource, status, message },
         })
     }
@@ -209,8 +209,8 @@ impl Cluster {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            // The JWK Set has a media type of its own, and kube-apiserver answers 406 to whoever
-            // does not take it.
+            // The JWK Set has a media type of its own; kube-apiserver answers 406 to a client that
+            // does not accept it.
             .header(header::ACCEPT, "application/json, application/jwk-set+json")
             .header(header::CONTENT_TYPE, content_type)
             .body(Body::from(body.unwrap_or_default().into_bytes()))
@@ -237,10 +237,10 @@ async fn configuration(connection: &Connection) -> Result<Config, Error> {
     };
     let Some(path) = files.first().cloned() else {
         return match &connection.context {
-            // A pod's own account is of its own cluster, and no context of another one.
+            // A pod's own service account is of its own cluster, never of another context.
             Some(context) => Err(Error::NoContext { context: context.clone(), known: Vec::new() }),
             None => Config::incluster().map_err(|error| Error::NoConfiguration {
-                reason: format!("neither KUBECONFIG nor ~/.kube/config is there; {error}"),
+                reason: format!("neither KUBECONFIG nor ~/.kube/config exists; {error}"),
             }),
         };
     };
@@ -253,7 +253,7 @@ async fn configuration(connection: &Connection) -> Result<Config, Error> {
     }
     for named in &mut kubeconfig.auth_infos {
         if let Some(exec) = named.auth_info.as_mut().and_then(|info| info.exec.as_mut()) {
-            // Nothing here prompts, and standard input may be a key.
+            // Never prompt: standard input may be a key.
             exec.interactive_mode = Some(ExecInteractiveMode::Never);
         }
     }
@@ -262,7 +262,7 @@ async fn configuration(connection: &Connection) -> Result<Config, Error> {
         .map_err(|error| Error::Kubeconfig { path, source: Box::new(error) })
 }
 
-/// Several files are one, as for kubectl: the first to say something about a name is right.
+/// Merges several files as kubectl does: the first file that sets a name wins.
 fn read(files: Vec<PathBuf>) -> Result<Kubeconfig, Error> {
     let mut whole = Kubeconfig::default();
     for path in files {
@@ -276,8 +276,8 @@ fn read(files: Vec<PathBuf>) -> Result<Kubeconfig, Error> {
     Ok(whole)
 }
 
-/// The files of `KUBECONFIG` that are there (all of them, where none is: then the first is the
-/// error), or `~/.kube/config`.
+/// The files of `KUBECONFIG` that exist (all of them if none does: then the first is the error), or
+/// `~/.kube/config`.
 fn default_files() -> Vec<PathBuf> {
     if let Some(value) = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
         let named: Vec<PathBuf> =
@@ -294,12 +294,12 @@ fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T,
         let html = body.trim_ascii_start().starts_with(b"<");
         // The JSON reader's own text may quote a value, which could be a secret one.
         let place = format!(
-            "not the JSON that it should be (line {} column {})",
+            "not the expected JSON (line {} column {})",
             error.line(),
             error.column()
         );
         let what = if html {
-            "HTML, so something else than the API server has answered".to_owned()
+            "HTML, so something other than the API server has responded".to_owned()
         } else {
             place
         };
@@ -307,7 +307,7 @@ fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T,
     })
 }
 
-/// The message of a metav1.Status, or the beginning of whatever was said.
+/// The message of a metav1.Status, or the beginning of any other response.
 fn status_message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Status {

@@ -2,16 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What kind of failure it is; the command line has an exit code for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Category {
-    /// What was given, or found, is unusable.
-    BadInput,
-    /// The API server refuses the call.
-    NotPermitted,
-    /// Anything else.
-    Failure,
-}
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 
 /// Why a cluster's keys could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -25,38 +16,38 @@ pub enum Error {
         /// What the library says.
         source: Box<kube::config::KubeconfigError>,
     },
-    /// A context that the kubeconfig does not have.
-    #[error("the kubeconfig has no context {context:?}; it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    /// A context that does not exist.
+    #[error("the context {context:?} does not exist in the kubeconfig; it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
     NoContext {
-        /// As given.
+        /// The context.
         context: String,
-        /// Those it has.
+        /// The contexts that exist.
         known: Vec<String>,
     },
-    /// Neither a kubeconfig nor a pod's own account.
-    #[error("there is no kubeconfig, and this is no pod with a service account: {reason}")]
+    /// Neither a kubeconfig nor a pod's own service account.
+    #[error("no kubeconfig was found, and this is not a pod with a service account: {reason}")]
     NoConfiguration {
         /// What was looked for.
         reason: String,
     },
-    /// The client cannot be made.
-    #[error("no connection to {server} can be set up")]
+    /// The client cannot be created.
+    #[error("the connection to {server} cannot be set up")]
     Client {
         /// The API server.
         server: String,
         /// What the library says.
         source: Box<kube::Error>,
     },
-    /// No answer.
-    #[error("{server} does not answer")]
+    /// No response.
+    #[error("{server} does not respond")]
     Unreachable {
         /// The API server.
         server: String,
         /// What the network says.
         source: Box<kube::Error>,
     },
-    /// No answer in time.
-    #[error("{server} does not answer within {limit_secs} s")]
+    /// No response in time.
+    #[error("{server} does not respond within {limit_secs} s")]
     Timeout {
         /// The API server.
         server: String,
@@ -72,7 +63,7 @@ pub enum Error {
         message: String,
     },
     /// 403.
-    #[error("{server} does not permit {verb} on {resource} (403): {message}")]
+    #[error("{verb} on {resource} is forbidden (403 from {server}): {message}")]
     Forbidden {
         /// The API server.
         server: String,
@@ -84,15 +75,17 @@ pub enum Error {
         message: String,
     },
     /// 404.
-    #[error("{resource} is not there (404 from {server})")]
+    #[error("{resource} does not exist (404 from {server})")]
     NotFound {
+        /// What kind of object it is.
+        object: Object,
         /// The API server.
         server: String,
         /// Resource with its name, and namespace where it has one.
         resource: String,
     },
     /// Any other status.
-    #[error("{server} answers {verb} on {resource} with {status}: {message}")]
+    #[error("{verb} on {resource} failed with status {status} from {server}: {message}")]
     Status {
         /// The API server.
         server: String,
@@ -105,8 +98,8 @@ pub enum Error {
         /// What it says.
         message: String,
     },
-    /// An answer that is not what it should be.
-    #[error("the answer for {resource} is {what}")]
+    /// An unexpected answer.
+    #[error("the response for {resource} is {what}")]
     Answer {
         /// Resource with its name.
         resource: String,
@@ -118,19 +111,19 @@ pub enum Error {
     NoCertificate {
         /// The Secret.
         secret: String,
-        /// Names of what it has.
+        /// The names of its data.
         members: Vec<String>,
     },
     /// A `tls.crt`, or a served JWK Set, without a usable key.
-    #[error("no usable key in {resource}")]
+    #[error("there is no usable key in {resource}")]
     Keys {
         /// Where the keys were looked for.
         resource: String,
         /// What is wrong with them.
         source: issuer_jwks::Error,
     },
-    /// A TokenRequest answered with something else than a token.
-    #[error("the fresh token of {account} is no JWT")]
+    /// A TokenRequest that returned something other than a token.
+    #[error("the new token of {account} is not a valid JWT")]
     Token {
         /// The service account.
         account: String,
@@ -139,51 +132,62 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What kind of failure it is.
-    pub fn category(&self) -> Category {
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Kubeconfig { .. } | Self::NoContext { .. } | Self::NoConfiguration { .. } => {
-                Category::BadInput
-            }
-            Self::NoCertificate { .. } | Self::Keys { .. } => Category::BadInput,
-            Self::Unauthorized { .. } | Self::Forbidden { .. } => Category::NotPermitted,
-            _ => Category::Failure,
+            Self::Kubeconfig { .. }
+            | Self::NoContext { .. }
+            | Self::NoConfiguration { .. }
+            | Self::NoCertificate { .. }
+            | Self::Keys { .. } => ErrorKind::InvalidInput,
+            Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::NotPermitted,
+            _ => ErrorKind::Other,
         }
     }
 
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Kubeconfig { .. } | Self::NoConfiguration { .. } => {
-                "give --kubeconfig FILE, or set KUBECONFIG".to_owned()
+                "set KUBECONFIG to a kubeconfig file"
             }
-            Self::NoContext { .. } => "give one of them to --context".to_owned(),
-            Self::Unauthorized { .. } => "look at the kubeconfig's user; a token or certificate \
-                                          may have run out"
-                .to_owned(),
+            Self::Unauthorized { .. } => {
+                "check the user of the kubeconfig; its token or certificate may have expired"
+            }
             Self::Forbidden { verb, resource, .. } => {
-                format!("let this user {verb} {resource}; docs/rbac.md has a Role that is enough")
+                return Some(format!(
+                    "let this user {verb} {resource}; docs/rbac.md has a Role that is sufficient"
+                ));
             }
-            Self::NotFound { resource, .. } if resource.starts_with("Secret") => {
-                "give the kubeconfig of the management cluster, the cluster's name as in `kubectl \
-                 get clusters -A`, and --namespace where it is not eksa-system (plain Cluster API: \
-                 the cluster's own); or read the keys with --apiserver"
-                    .to_owned()
+            Self::NotFound { object: Object::Secret, .. } => {
+                "use the kubeconfig of the management cluster, the name of the cluster as in \
+                 `kubectl get clusters -A`, and its namespace (EKS Anywhere: eksa-system; plain \
+                 Cluster API: the namespace of the cluster)"
             }
-            Self::NotFound { resource, .. } if resource.starts_with("ServiceAccount") => {
-                "name one that exists; `kubectl get serviceaccounts -A` lists them".to_owned()
+            Self::NotFound { object: Object::ServiceAccount, .. } => {
+                "use one that exists; `kubectl get serviceaccounts -A` lists them"
             }
-            Self::NotFound { .. } => {
-                "the API server publishes keys only where --service-account-issuer is an https \
-                 URL; give --key or --cluster"
-                    .to_owned()
+            Self::NotFound { object: Object::Endpoint, .. } => {
+                "the API server publishes its keys only if --service-account-issuer is an https \
+                 URL"
             }
             Self::Unreachable { .. } | Self::Timeout { .. } => {
-                "look at the server in the kubeconfig, and at VPN, firewall and proxy".to_owned()
+                "check the server of the kubeconfig, and VPN, firewall and proxy"
             }
-            Self::Keys { source, .. } => source.hint()?.to_owned(),
+            Self::Keys { source, .. } => return source.hint(),
             _ => return None,
-        })
+        };
+        Some(hint.to_owned())
     }
+}
+
+/// What kind of object a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Object {
+    /// The Secret with a cluster's keys.
+    Secret,
+    /// A ServiceAccount.
+    ServiceAccount,
+    /// A path that the API server itself serves.
+    Endpoint,
 }

@@ -7,6 +7,6 @@ mod names;
 mod secret;
 
 pub use cluster::{Cluster, Connection, Served};
-pub use error::{Category, Error};
+pub use error::{Error, Object};
 pub use live::{LiveFault, check_live};
 pub use names::{ClusterName, Namespace, ServiceAccountRef};

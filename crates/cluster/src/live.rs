@@ -1,13 +1,14 @@
-//! Whether the keys about to be published cover what the cluster signs with now.
+//! Whether the keys to be published include the one that the cluster signs with now.
 
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, SignatureFault, Token};
 
-/// Why a fresh token would not be accepted.
+/// Why a new token would not be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiveFault {
-    /// Another key signs.
+    /// A different key signs.
     #[error("the cluster signs with the key {signing:?}, and the keys to be published are \
              {}", published.iter().map(|kid| format!("{kid:?}")).collect::<Vec<_>>().join(", "))]
     WrongKey {
@@ -16,10 +17,10 @@ pub enum LiveFault {
         /// The kids to be published.
         published: Vec<String>,
     },
-    /// The kid is there, and the rest does not hold.
-    #[error("the fresh token does not hold with the keys to be published: {0}")]
+    /// The kid is published, and the signature does not verify.
+    #[error("the new token does not verify with the keys to be published: {0}")]
     Signature(SignatureFault),
-    /// Another issuer.
+    /// A different issuer.
     #[error(
         "the cluster's tokens name the issuer {token:?}, and the issuer to be published is \
          {expected:?}"
@@ -32,32 +33,32 @@ pub enum LiveFault {
     },
 }
 
-impl LiveFault {
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> &'static str {
-        match self {
+impl Diagnostic for LiveFault {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::WrongKey { .. } => {
-                "give the public half of --service-account-signing-key-file too (--key, or \
-                 --apiserver for all that the API server knows); was the live token asked of the \
-                 right cluster (--live-kubeconfig, --live-context)?"
+                "publish the public half of the API server's --service-account-signing-key-file \
+                 too; was the token requested from the right cluster?"
             }
-            Self::Signature(_) => {
-                "the published key must be the one that signs: give --apiserver, or the right \
-                 sa.pub"
-            }
+            Self::Signature(_) => "the published key must be the one that signs the tokens",
             Self::WrongIssuer { .. } => {
                 "set the API server's first --service-account-issuer (EKS Anywhere: \
-                 podIamConfig.serviceAccountIssuer) to the issuer, or give --issuer"
+                 podIamConfig.serviceAccountIssuer) to the issuer"
             }
-        }
+        };
+        Some(hint.to_owned())
     }
 }
 
-/// Proves that kid, algorithm and signature of a fresh token are covered by `keys`, and that its
+/// Proves that kid, algorithm and signature of a new token are covered by `keys`, and that its
 /// `iss` is the issuer.
 ///
 /// # Errors
-/// The first of them that is not.
+/// The first of these that does not hold.
 pub fn check_live(token: &Token, keys: &JwkSet, issuer: &IssuerUrl) -> Result<(), LiveFault> {
     match token.verify(keys) {
         Ok(_) => {}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_jwks::Algorithm;
 use serde::Serialize;
 
@@ -35,15 +36,21 @@ pub enum DiscoveryError {
          least one"
     )]
     NoAlgorithms,
-    /// A `jwks_uri` that is none.
+    /// A `jwks_uri` that is not valid.
     #[error(
-        "the jwks_uri {uri:?} is no plain https URL (no user information, white space or \
+        "the jwks_uri {uri:?} is not a plain https URL (without user information, white space or \
          fragment); kube-apiserver does not start with it, or AWS STS does not fetch it"
     )]
     JwksUri {
         /// As given, user information replaced by `***`.
         uri: String,
     },
+}
+
+impl Diagnostic for DiscoveryError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
 }
 
 /// What an issuer says of itself.
@@ -61,7 +68,7 @@ impl Discovery {
     ///
     /// # Errors
     /// [`DiscoveryError::NoAlgorithms`] where there are none, [`DiscoveryError::JwksUri`] where it
-    /// is no https URL.
+    /// is not an https URL.
     pub fn new(
         issuer: IssuerUrl,
         jwks_uri: Option<&str>,

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+
 /// Whether an issuer may name a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ports {
     /// No: IAM refuses a provider whose URL has one.
     #[default]
     Refuse,
-    /// Yes, for readers other than AWS (`--allow-port`).
+    /// Yes, for readers other than AWS.
     Allow,
 }
 
@@ -20,7 +22,7 @@ pub enum Ports {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IssuerUrl(String);
 
-/// Why a text is no issuer URL, which reader would break, and how.
+/// Why a text is not a valid issuer URL, which reader would break, and how.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerUrlError {
@@ -37,8 +39,8 @@ pub enum IssuerUrlError {
     },
     /// White space or a control character anywhere.
     #[error(
-        "the issuer {url:?} has white space in it; kube-apiserver would put it into tokens as it \
-         is, and no provider in IAM matches it"
+        "the issuer {url:?} contains white space; kube-apiserver would put it into tokens unchanged, \
+         and no provider in IAM matches it"
     )]
     WhiteSpace {
         /// As given.
@@ -46,7 +48,7 @@ pub enum IssuerUrlError {
     },
     /// A comma.
     #[error(
-        "the issuer {url:?} has a comma; kube-apiserver does not split a list, so two issuers \
+        "the issuer {url:?} contains a comma; kube-apiserver does not split a list, so two issuers \
          joined by a comma (EKS Anywhere does this when apiServerExtraArgs sets one too) are one \
          issuer that nobody can fetch"
     )]
@@ -56,8 +58,8 @@ pub enum IssuerUrlError {
     },
     /// A character that no URL has without percent-encoding.
     #[error(
-        "the issuer {url:?} has the character {character:?}; readers encode it differently, so the \
-         iss of a token and the issuer of the document would not agree byte for byte"
+        "the issuer {url:?} contains the character {character:?}; readers encode it differently, so \
+         the iss of a token and the issuer of the document would not match byte for byte"
     )]
     Character {
         /// As given.
@@ -76,7 +78,7 @@ pub enum IssuerUrlError {
     },
     /// `$NAME`, `${NAME}`, `$(NAME)` or `{{ NAME }}`.
     #[error(
-        "the issuer {url:?} has a placeholder in it, a variable that was never filled in; nobody \
+        "the issuer {url:?} contains a placeholder, a variable that was never expanded; nobody \
          could fetch its documents"
     )]
     Placeholder {
@@ -96,14 +98,14 @@ pub enum IssuerUrlError {
     },
     /// A user name or password.
     #[error(
-        "the issuer {url} has user information before the host; everybody can read an issuer, and \
-         IAM refuses it"
+        "the issuer {url} has user information before the host; an issuer is public, and IAM \
+         refuses it"
     )]
     UserInfo {
         /// As given, the user information replaced by `***`.
         url: String,
     },
-    /// No host, or one that is none.
+    /// No host, or one that is not valid.
     #[error(
         "the issuer {url:?} has no valid host; AWS STS would have nowhere to fetch the discovery \
          document from"
@@ -114,8 +116,8 @@ pub enum IssuerUrlError {
     },
     /// Upper case in the host.
     #[error(
-        "the issuer {url:?} has upper case in its host; IAM and STS compare letter by letter, \
-         while readers that normalize URLs write it in lower case"
+        "the issuer {url:?} has upper-case letters in its host; IAM and STS compare byte for \
+         byte, while readers that normalize URLs write the host in lower case"
     )]
     UpperCaseHost {
         /// As given.
@@ -123,8 +125,8 @@ pub enum IssuerUrlError {
     },
     /// A port.
     #[error(
-        "the issuer {url:?} has a port; IAM refuses a provider's URL with one, and of 443, the \
-         default, readers disagree whether it belongs to the text"
+        "the issuer {url:?} has a port; IAM refuses a provider whose URL has one, and readers \
+         disagree whether 443, the default, is part of the URL"
     )]
     Port {
         /// As given.
@@ -151,7 +153,7 @@ pub enum IssuerUrlError {
     /// A slash at the end.
     #[error(
         "the issuer {url:?} ends in a slash; IAM and STS compare byte for byte, and the provider, \
-         the document and the tokens seldom all have it: \"No OpenIDConnect provider found in your \
+         the document and the tokens rarely all have it: \"No OpenIDConnect provider found in your \
          account\""
     )]
     TrailingSlash {
@@ -160,8 +162,8 @@ pub enum IssuerUrlError {
     },
     /// `//` in the path.
     #[error(
-        "the issuer {url:?} has a doubled slash in its path; web servers fold it into one, so the \
-         document is not found or is another one"
+        "the issuer {url:?} has a double slash in its path; web servers collapse it, so the \
+         document is not found or is a different one"
     )]
     DoubledSlash {
         /// As given.
@@ -170,12 +172,36 @@ pub enum IssuerUrlError {
     /// `.` or `..` as a part of the path.
     #[error(
         "the issuer {url:?} has a dot segment in its path; STS resolves it before it fetches, so \
-         the document is looked for elsewhere"
+         the document is requested from a different URL"
     )]
     DotSegment {
         /// As given.
         url: String,
     },
+}
+
+impl Diagnostic for IssuerUrlError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Port { .. } => "serve it on port 443",
+            Self::TrailingSlash { .. } => {
+                "remove the slash here, in kube-apiserver's --service-account-issuer and in IAM"
+            }
+            Self::Placeholder { .. } => {
+                "expand the variable; a shell does so between double quotes, not between single \
+                 quotes"
+            }
+            Self::DocumentUrl { .. } => {
+                "remove the last part: the issuer is the iss of the tokens, without a document"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
 }
 
 impl IssuerUrl {

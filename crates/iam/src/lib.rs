@@ -14,7 +14,8 @@ mod trust;
 pub use documents::{Documents, check_permissions};
 pub use error::{Category, Error};
 pub use iam::Iam;
-pub use lint::{Finding, LintOptions, LintReport, Status, lint};
+pub use issuer_diagnostic::{Check, Status};
+pub use lint::{LintOptions, LintReport, lint};
 pub use names::{
     AccountId, Audience, DEFAULT_AUDIENCE, PolicyArn, PolicyName, ProviderArn, RolePath,
     ServiceAccountPattern,

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use issuer_diagnostic::{Check, Status};
 use issuer_jwks::JwkSet;
 use issuer_publish::{Change, KeyChange, Plan};
 use serde::Serialize;
@@ -15,13 +16,11 @@ use crate::Outcome;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
-pub(crate) use aws::{
-    Lint, ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust, lint_word,
-};
+pub(crate) use aws::{Lint, ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust};
 pub(crate) use whole::{LEFT, Line, Whole, WholeIssuer, coloured_plan, lines_of, summary};
 
 /// Version of every object below; it grows when a member changes its meaning or goes.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// A key by its public names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -138,35 +137,16 @@ pub(crate) struct Verify<'a> {
     pub(crate) schema_version: u32,
     pub(crate) issuer: &'a str,
     pub(crate) passed: bool,
-    pub(crate) checks: Vec<Check<'a>>,
-}
-
-/// One check of `verify`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Check<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) status: &'static str,
-    pub(crate) message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) sts_error: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fix: Option<&'a str>,
+    pub(crate) checks: &'a [Check],
 }
 
 impl<'a> From<&'a issuer_verify::Verdict> for Verify<'a> {
     fn from(verdict: &'a issuer_verify::Verdict) -> Self {
-        let check = |check: &'a issuer_verify::Check| Check {
-            id: check.id,
-            status: status_word(check.status),
-            message: &check.message,
-            sts_error: check.sts_error.as_deref(),
-            fix: check.fix.as_deref(),
-        };
         Self {
             schema_version: SCHEMA_VERSION,
             issuer: &verdict.issuer,
             passed: verdict.passed(),
-            checks: verdict.checks.iter().map(check).collect(),
+            checks: &verdict.checks,
         }
     }
 }
@@ -185,39 +165,21 @@ pub(crate) struct Files {
     pub(crate) files: Vec<String>,
 }
 
-/// How a status is written.
-pub(crate) fn status_word(status: issuer_verify::Status) -> &'static str {
-    match status {
-        issuer_verify::Status::Pass => "pass",
-        issuer_verify::Status::Fail => "fail",
-        issuer_verify::Status::Warn => "warn",
-        issuer_verify::Status::Skip => "skip",
-    }
-}
-
-/// One line of a report for people.
-pub(crate) struct ReportLine<'a> {
-    /// `pass`, `fail`, `warn` or `skip`.
-    pub(crate) word: &'static str,
-    pub(crate) id: &'a str,
-    pub(crate) message: &'a str,
-    /// What stands below it, with what it is.
-    pub(crate) below: [(&'static str, Option<&'a str>); 2],
-}
-
-/// Lines in columns, in colours, and the verdict.
-pub(crate) fn report(lines: &[ReportLine<'_>], passed: bool) -> String {
+/// Checks for people: a line each in columns and colours, below it its consequence under the name
+/// `so` and its fix, and at the end the result.
+pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
     let mut text = String::new();
-    let width = lines.iter().map(|line| line.id.len()).max().unwrap_or_default();
-    for ReportLine { word, id, message, below } in lines {
-        let style = match *word {
-            "pass" => AnsiColor::Green.on_default(),
-            "fail" => AnsiColor::Red.on_default().bold(),
-            "warn" => AnsiColor::Yellow.on_default(),
-            _ => Style::new().dimmed(),
+    let width = checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
+    for check in checks {
+        let style = match check.status {
+            Status::Pass => AnsiColor::Green.on_default(),
+            Status::Fail => AnsiColor::Red.on_default().bold(),
+            Status::Warn => AnsiColor::Yellow.on_default(),
+            Status::Skip => Style::new().dimmed(),
         };
-        let _ = writeln!(text, "  {style}{word}{style:#}  {id:width$}  {message}");
-        for (what, more) in below {
+        let (status, id, message) = (check.status, &check.id, &check.message);
+        let _ = writeln!(text, "  {style}{status}{style:#}  {id:width$}  {message}");
+        for (what, more) in [(so, &check.consequence), ("fix", &check.fix)] {
             if let Some(more) = more {
                 let _ = writeln!(text, "        {what}: {more}");
             }

@@ -100,7 +100,7 @@ fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {
     );
 
     let (out, _) = ended(&desk.run(&format!("{line} --output json --no-verify")), 0);
-    assert!(out.contains("\"schema_version\": 1") && out.contains("\"changed\": false"), "{out}");
+    assert!(out.contains("\"schema_version\": 2") && out.contains("\"changed\": false"), "{out}");
     ended(
         &desk.run(&format!(
             "verify --issuer {} --allow-port --ca-file ca.pem --key sa.pub",

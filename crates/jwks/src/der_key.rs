@@ -77,7 +77,7 @@ pub(crate) fn read(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
         [_, _, _, _, _, _] if fields.iter().all(|f| is(f, Tag::Integer)) => {
             Err(KeyFault::Unsupported { what: "a DSA private key".to_owned() })
         }
-        _ => Err(KeyFault::Unsupported { what: "a DER structure that is no key".to_owned() }),
+        _ => Err(KeyFault::Unsupported { what: "a DER structure that is not a key".to_owned() }),
     }
 }
 
@@ -135,7 +135,7 @@ fn algorithm_of<'a>(
 fn named_curve(parameters: Option<&AnyRef<'_>>) -> Result<Curve, KeyFault> {
     let unsupported = |what: &str| KeyFault::Unsupported { what: what.to_owned() };
     let Some(parameters) = parameters else {
-        return Err(unsupported("an EC key that does not say its curve"));
+        return Err(unsupported("an EC key that does not name its curve"));
     };
     let Ok(oid) = parameters.decode_as::<ObjectIdentifier>() else {
         return Err(unsupported("an EC key with explicit parameters instead of a named curve"));
@@ -162,9 +162,9 @@ fn unsupported(oid: &ObjectIdentifier) -> KeyFault {
     let what = match oid.to_string().as_str() {
         _ if *oid == RSA_OAEP => "an RSA-OAEP key, which is for encryption".to_owned(),
         "1.3.101.112" => {
-            "an Ed25519 key; kube-apiserver and AWS STS know RSA and EC only".to_owned()
+            "an Ed25519 key; kube-apiserver and AWS STS support only RSA and EC".to_owned()
         }
-        "1.3.101.113" => "an Ed448 key; kube-apiserver and AWS STS know RSA and EC only".to_owned(),
+        "1.3.101.113" => "an Ed448 key; kube-apiserver and AWS STS support only RSA and EC".to_owned(),
         "1.3.101.110" => "an X25519 key, which is for key agreement".to_owned(),
         "1.3.101.111" => "an X448 key, which is for key agreement".to_owned(),
         "1.2.840.10040.4.1" => "a DSA key".to_owned(),
@@ -218,7 +218,7 @@ fn sec1_private(der: &[u8], outer: Option<Curve>) -> Result<PublicKey, KeyFault>
         (Some(curve), _) | (None, Some(curve)) => curve,
         (None, None) => {
             return Err(KeyFault::Unsupported {
-                what: "an EC key that does not say its curve".to_owned(),
+                what: "an EC key that does not name its curve".to_owned(),
             });
         }
     };
@@ -266,7 +266,7 @@ fn certificate(signed: &AnyRef<'_>, weak: WeakKeys) -> Result<PublicKey, KeyFaul
         // CertificationRequestInfo: version, subject, SubjectPublicKeyInfo; a list has a time in
         // fourth place.
         _ if fields.get(2).and_then(|f| f.to_der().ok()).is_some_and(|der| is_spki(&der)) => {
-            Err(KeyFault::Unsupported { what: "a certificate request".to_owned() })
+            Err(KeyFault::CertificateRequest)
         }
         _ => Err(KeyFault::Unsupported { what: "a certificate revocation list".to_owned() }),
     }

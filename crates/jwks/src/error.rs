@@ -1,8 +1,12 @@
 //! What can be wrong with keys and key sets.
 
+use std::fmt;
+
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+
 use crate::KeyId;
 
-/// Why bytes are no key, or keys are no JWK Set.
+/// Why bytes are not a key, or keys are not a JWK Set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,19 +19,17 @@ pub enum Error {
     /// No bytes, or white space alone.
     #[error("it is empty")]
     Empty,
-    /// Something else than a key, recognized.
-    #[error("it is {what}; an API server does not read that as a key")]
+    /// Something else that was recognized.
+    #[error("it is {what}, which an API server does not read as a key")]
     NotAKey {
         /// What the bytes are.
-        what: &'static str,
-        /// What to do about it.
-        mend: &'static str,
+        what: Content,
     },
     /// Nothing that looks like a key at all.
-    #[error("it holds no PEM block, DER structure or JWK Set")]
+    #[error("it contains no PEM block, DER structure or JWK Set")]
     Unrecognized,
     /// A PEM block without its end; a part of the file is missing.
-    #[error("PEM block {block} ({label}) has no matching END line: the file is cut off or damaged")]
+    #[error("PEM block {block} ({label}) has no matching END line: the file is truncated or damaged")]
     Truncated {
         /// Number of the block, from 1.
         block: usize,
@@ -37,8 +39,10 @@ pub enum Error {
     /// Blocks, and none of them usable.
     #[error("none of its blocks is usable: {}", .blocks.join("; "))]
     NoUsableKey {
-        /// One text a block: its number, and what it is.
+        /// One text for each block: its number, and what it is.
         blocks: Vec<String>,
+        /// Whether one of them is an RSA key that [`crate::WeakKeys::Allow`] accepts.
+        weak: bool,
     },
     /// One DER structure, unusable.
     #[error("{fault}")]
@@ -47,16 +51,16 @@ pub enum Error {
         fault: KeyFault,
     },
     /// The document is not JSON.
-    #[error("not JSON: {reason}")]
+    #[error("it is not valid JSON: {reason}")]
     NotJson {
         /// What the JSON reader says, with line and column.
         reason: String,
     },
     /// JSON of another shape.
-    #[error("{what}")]
+    #[error("it is {what}, not a JWK Set")]
     NotAJwkSet {
         /// What it is instead.
-        what: &'static str,
+        what: Content,
     },
     /// A set without keys where some are needed.
     #[error("the JWK Set is empty")]
@@ -85,39 +89,105 @@ pub enum Error {
         /// How many there are.
         count: usize,
     },
-    /// The operating system had no random numbers, or no key came of them.
-    #[error("no key could be made: {reason}")]
+    /// The operating system had no random numbers, or key generation failed.
+    #[error("the key could not be generated: {reason}")]
     Generate {
         /// What the library says.
         reason: String,
     },
 }
 
-impl Error {
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotAKey { mend, .. } => Some(mend),
-            Self::Empty | Self::EmptySet => {
-                Some("the command that wrote it has probably failed; give the API server's sa.pub")
-            }
-            Self::Unrecognized => {
-                Some("give the API server's sa.pub (PEM), a certificate, or a JWK Set with --jwks")
-            }
-            Self::Truncated { .. } => Some("copy the file again, whole"),
-            Self::NotAJwkSet { what } if what.contains("Kubernetes") => Some(
-                "give --cluster NAME to read the Secret, or take the key out with `kubectl get \
-                 secret NAME-sa -o jsonpath='{.data.tls\\.crt}' | base64 -d`",
-            ),
-            Self::NotJson { .. } | Self::NotAJwkSet { .. } => Some(
-                "`issuerctl jwks --key sa.pub` makes a JWK Set; keys in PEM or DER are for --key",
-            ),
-            Self::Key { fault } => fault.hint(),
-            Self::Entry { fault, .. } => fault.hint(),
-            Self::KidConflict { .. } => Some("one kid must mean one key; remove the wrong one"),
-            Self::TooManyKeys { .. } => Some("remove keys that no live token was signed with"),
-            _ => None,
+            Self::Generate { .. } => ErrorKind::Other,
+            _ => ErrorKind::InvalidInput,
         }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotAKey { what } | Self::NotAJwkSet { what } => what.hint()?,
+            Self::Empty | Self::EmptySet => {
+                "the command that wrote it has probably failed; use the API server's sa.pub"
+            }
+            Self::Unrecognized => "use the API server's sa.pub (PEM) or a certificate",
+            Self::Truncated { .. } => "copy the whole file again",
+            Self::Key { fault } => fault.hint()?,
+            Self::Entry { fault, .. } => fault.hint()?,
+            Self::KidConflict { .. } => {
+                "a kid must identify exactly one key; remove the wrong one"
+            }
+            Self::TooManyKeys { .. } => "remove keys that signed no token that is still valid",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// What bytes are that are not what was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// Text in UTF-16.
+    Utf16,
+    /// A page, not a file.
+    Markup,
+    /// A JSON Web Token.
+    Token,
+    /// One line of `authorized_keys`, or RFC 4716.
+    OpenSshPublicKey,
+    /// A Secret, most likely.
+    KubernetesObject,
+    /// The name of a file in the place of its contents.
+    Path,
+    /// A single JWK with `k`.
+    SymmetricKey,
+    /// One key without the set around it.
+    SingleJwk,
+    /// The other one of an issuer's two documents.
+    DiscoveryDocument,
+    /// Any other JSON.
+    NoKeys,
+    /// `keys` twice; readers disagree about which one counts.
+    DuplicateKeys,
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Utf16 => "UTF-16 text",
+            Self::Markup => "HTML or XML",
+            Self::Token => "a token (JWT)",
+            Self::OpenSshPublicKey => "an OpenSSH public key",
+            Self::KubernetesObject => "a Kubernetes object",
+            Self::Path => "the path of a file",
+            Self::SymmetricKey => "a symmetric key, which is a secret",
+            Self::SingleJwk => "a single JWK, which belongs into {\"keys\": […]}",
+            Self::DiscoveryDocument => "a discovery document",
+            Self::NoKeys => "JSON without an array \"keys\"",
+            Self::DuplicateKeys => "JSON that has the member \"keys\" twice",
+        })
+    }
+}
+
+impl Content {
+    fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Utf16 => "save it as UTF-8 or ASCII",
+            Self::Markup => "the download returned a page instead; check the URL",
+            Self::Token => {
+                "a token is signed with the key and does not contain it; use the API server's \
+                 sa.pub"
+            }
+            Self::OpenSshPublicKey => "convert it with `ssh-keygen -e -m PKCS8 -f FILE`",
+            Self::KubernetesObject => {
+                "extract the key with `kubectl get secret NAME-sa -o \
+                 jsonpath='{.data.tls\\.crt}' | base64 -d`"
+            }
+            Self::Path => "use the contents of the file",
+            _ => return None,
+        })
     }
 }
 
@@ -126,25 +196,25 @@ impl Error {
 #[non_exhaustive]
 pub enum KeyFault {
     /// Fewer than 2048 bits, or where those are allowed, fewer than 512.
-    #[error("an RSA key of {bits} bits, too weak to trust tokens to; 2048 is the least")]
+    #[error("an RSA key of {bits} bits; at least 2048 are needed")]
     WeakRsa {
         /// Of the modulus.
         bits: usize,
     },
     /// More than 8192 bits.
-    #[error("an RSA key of {bits} bits; 8192 is the most")]
+    #[error("an RSA key of {bits} bits; at most 8192 are supported")]
     LargeRsa {
         /// Of the modulus.
         bits: usize,
     },
-    /// A modulus that no two odd primes have.
-    #[error("an RSA key with an even modulus, which is no RSA modulus")]
+    /// An even modulus.
+    #[error("an RSA key whose modulus is even, so it is damaged")]
     EvenModulus,
     /// 1, even, or more than 32 bits.
     #[error("an RSA key whose exponent e is 1, even, or longer than 32 bits")]
     RsaExponent,
     /// RSASSA-PSS by its algorithm identifier.
-    #[error("an RSA-PSS key; kube-apiserver signs RS256, which such a key must not")]
+    #[error("an RSA-PSS key; kube-apiserver signs with RS256, which such a key does not allow")]
     RsaPss,
     /// The point is not on the curve, or is infinity.
     #[error("an EC key whose point is not on {curve}")]
@@ -158,16 +228,22 @@ pub enum KeyFault {
     /// A private key under a password.
     #[error("an encrypted private key")]
     Encrypted,
-    /// No DER, or not the one that its outer form promises.
-    #[error("damaged, or no key at all (not valid DER)")]
+    /// Invalid DER, or not the structure that its PEM label announces.
+    #[error("damaged, or not a key (its DER is not valid)")]
     NotDer,
     /// A PEM block without its end.
-    #[error("cut off or damaged: it has no matching END line")]
+    #[error("truncated or damaged: it has no matching END line")]
     CutOff,
     /// Not base64 between the PEM lines.
-    #[error("not base64 between its BEGIN and END lines")]
+    #[error("not valid base64 between its BEGIN and END lines")]
     NotBase64,
-    /// Something that is known, and no use.
+    /// A request for a certificate (PKCS #10).
+    #[error("a certificate request")]
+    CertificateRequest,
+    /// A private key in OpenSSH's own format.
+    #[error("an OpenSSH private key")]
+    OpenSshPrivateKey,
+    /// Something else that was recognized and cannot be used.
     #[error("{what}")]
     Unsupported {
         /// What it is.
@@ -176,43 +252,39 @@ pub enum KeyFault {
 }
 
 impl KeyFault {
+    /// Whether [`crate::WeakKeys::Allow`] accepts the key.
+    pub fn is_allowed_weak(&self) -> bool {
+        matches!(self, Self::WeakRsa { bits } if *bits >= 512)
+    }
+
     fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::WeakRsa { bits } if *bits >= 512 => {
-                Some("make a new key with `issuerctl keygen`, or give --allow-weak-keys")
+        Some(match self {
+            Self::Encrypted => {
+                "the public half is enough: use sa.pub, or decrypt the key with \
+                 `openssl pkey -pubout`"
             }
-            Self::Encrypted => Some(
-                "the public half is enough: give sa.pub, or decrypt it with `openssl pkey -pubout`",
-            ),
-            Self::RsaPss => {
-                Some("sign with a plain RSA key or an EC key; `issuerctl keygen` makes one")
+            Self::RsaPss => "sign with a plain RSA key or an EC key",
+            Self::HalvesDiffer | Self::CutOff => "copy the whole file again; sa.pub is enough",
+            Self::NotBase64 => {
+                "copy the file again without changes; if it came through a variable or JSON, \\n \
+                 stands for the end of a line (printf '%b' \"$KEY\" writes it)"
             }
-            Self::HalvesDiffer | Self::CutOff => {
-                Some("copy the file again, whole; sa.pub is enough")
-            }
-            Self::NotBase64 => Some(
-                "copy the file again as it is; where it came through a variable or JSON, \\n \
-                 stands for the end of a line (printf '%b' \"$KEY\" writes it)",
-            ),
             Self::LargeRsa { .. }
             | Self::RsaExponent
             | Self::EvenModulus
-            | Self::NotOnCurve { .. } => Some(
-                "if it is what the API server has, make a new key with `issuerctl keygen` and \
-                 rotate to it",
-            ),
-            Self::Unsupported { what } if what.contains("request") => {
-                Some("take its public key out: openssl req -pubkey -noout -in FILE")
+            | Self::NotOnCurve { .. } => {
+                "if the API server uses it, generate a new key and rotate to it"
             }
-            Self::Unsupported { what } if what.contains("OpenSSH") => {
-                Some("write it as PEM first: ssh-keygen -p -m PEM -f FILE; or give sa.pub")
+            Self::WeakRsa { .. } => "generate a new key of at least 2048 bits and rotate to it",
+            Self::CertificateRequest => {
+                "extract its public key: openssl req -pubkey -noout -in FILE"
             }
-            Self::NotDer => Some("give the API server's sa.pub, whole and as it is"),
-            Self::Unsupported { .. } => {
-                Some("give an RSA key, or an EC key on P-256, P-384 or P-521")
+            Self::OpenSshPrivateKey => {
+                "convert it to PEM first: ssh-keygen -p -m PEM -f FILE; or use sa.pub"
             }
-            _ => None,
-        }
+            Self::NotDer => "use the API server's sa.pub, complete and unchanged",
+            Self::Unsupported { .. } => "use an RSA key, or an EC key on P-256, P-384 or P-521",
+        })
     }
 }
 
@@ -221,7 +293,7 @@ impl KeyFault {
 #[non_exhaustive]
 pub enum JwkFault {
     /// Not a JSON object.
-    #[error("it is no JSON object")]
+    #[error("it is not a JSON object")]
     NotAnObject,
     /// A member twice; readers disagree about which one counts.
     #[error("it has the member {member:?} twice")]
@@ -241,13 +313,13 @@ pub enum JwkFault {
     /// No `kid`.
     #[error("it has no kid")]
     MissingKid,
-    /// A `kid` that is no string, or too long a one.
-    #[error("its kid is no string of at most 1024 characters")]
+    /// A `kid` that is not a string, or is too long.
+    #[error("its kid is not a string of at most 1024 characters")]
     BadKid,
     /// `use` other than `sig`.
     #[error("its use is {value}, not \"sig\"")]
     Use {
-        /// As it stands there.
+        /// The value.
         value: String,
     },
     /// Any `key_ops`.
@@ -257,19 +329,19 @@ pub enum JwkFault {
     #[error("it has no kty")]
     MissingKeyType,
     /// A `kty` that is neither RSA nor EC.
-    #[error("its kty is {kty:?}; kube-apiserver and AWS STS know RSA and EC only")]
+    #[error("its kty is {kty:?}; kube-apiserver and AWS STS support only RSA and EC")]
     KeyType {
-        /// As it stands there.
+        /// The value.
         kty: String,
     },
-    /// A `crv` that is none of the three.
+    /// A `crv` other than the three.
     #[error("its crv is {crv:?}, not P-256, P-384 or P-521")]
     Curve {
-        /// As it stands there.
+        /// The value.
         crv: String,
     },
-    /// A member that the key type needs is missing, or no string.
-    #[error("its member {member:?} is missing or no string")]
+    /// A member that the key type needs is missing or not a string.
+    #[error("its member {member:?} is missing or not a string")]
     Member {
         /// The member.
         member: &'static str,
@@ -291,15 +363,15 @@ pub enum JwkFault {
         expected: usize,
     },
     /// `alg` that the key cannot be used with.
-    #[error("its alg is {alg:?}, but the key signs {expected}")]
+    #[error("its alg is {alg:?}, but the key signs with {expected}")]
     Algorithm {
-        /// As it stands there.
+        /// The value.
         alg: String,
         /// The key's.
         expected: crate::Algorithm,
     },
     /// The first certificate of `x5c` holds another key, or none (RFC 7517 section 4.7).
-    #[error("its x5c does not hold the same key")]
+    #[error("its x5c does not contain the same key")]
     Certificate,
     /// The key itself.
     #[error("it is {0}")]
@@ -310,16 +382,9 @@ impl JwkFault {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::PrivateMember { .. } | Self::Symmetric => Some(
-                "whoever could read it can sign as the cluster: rotate the signing key, and give \
+                "whoever could read it can sign as the cluster: rotate the signing key, and use \
                  public keys only",
             ),
-            Self::MissingKid => Some(
-                "make the set anew with `issuerctl jwks`, which writes the kid that the API server \
-                 uses",
-            ),
-            Self::Use { .. } | Self::KeyOps | Self::Algorithm { .. } => {
-                Some("make the set anew with `issuerctl jwks`")
-            }
             Self::Key(fault) => fault.hint(),
             _ => None,
         }

@@ -8,7 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::key::Members as Material;
-use crate::{Curve, Error, Jwk, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
+use crate::{Content, Curve, Error, Jwk, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
 
 /// Members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -54,7 +54,7 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
     }
     let document: SetDocument = serde_json::from_slice(bytes).map_err(|error| {
         if error.is_data() {
-            return wrong("JSON, but no object with an array \"keys\"");
+            return wrong(Content::NoKeys);
         }
         let instead = match bytes.trim_ascii_start() {
             [b'<', ..] => "it is HTML or XML; ",
@@ -65,21 +65,21 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
     })?;
     if let Some(keys) = document.keys {
         return if document.twice {
-            Err(wrong("it has the member \"keys\" twice"))
+            Err(wrong(Content::DuplicateKeys))
         } else {
             Ok(keys)
         };
     }
     Err(wrong(if document.members.iter().any(|m| m == "k") {
-        "a symmetric key, which is a secret, and no JWK Set"
+        Content::SymmetricKey
     } else if document.members.iter().any(|m| m == "kty") {
-        "a single JWK, and no JWK Set: it belongs into {\"keys\":[…]}"
+        Content::SingleJwk
     } else if document.members.iter().any(|m| m == "jwks_uri") {
-        "a discovery document, and no JWK Set"
+        Content::DiscoveryDocument
     } else if document.members.iter().any(|m| m == "apiVersion" || m == "kind") {
-        "a Kubernetes object, and no JWK Set"
+        Content::KubernetesObject
     } else {
-        "JSON without the member \"keys\", and so no JWK Set"
+        Content::NoKeys
     }))
 }
 

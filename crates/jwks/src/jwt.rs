@@ -44,7 +44,7 @@ pub enum TokenFault {
         parts: usize,
     },
     /// A part that is not unpadded base64url (RFC 7515 section 2).
-    #[error("its {part} is not base64url without padding: cut off, or damaged")]
+    #[error("its {part} is not base64url without padding: truncated or damaged")]
     Base64 {
         /// `header`, `claims` or `signature`.
         part: &'static str,

@@ -89,7 +89,7 @@ pub enum WeakKeys {
     /// Refuse them, with the reason.
     #[default]
     Refuse,
-    /// Accept them, as kube-apiserver does (`--allow-weak-keys`).
+    /// Accept them from 512 bits on, as kube-apiserver does.
     Allow,
 }
 

@@ -20,7 +20,7 @@ mod pem;
 mod read;
 mod set;
 
-pub use error::{Error, JwkFault, KeyFault};
+pub use error::{Content, Error, JwkFault, KeyFault};
 pub use generate::{GeneratedKey, KeyKind, generate};
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};

@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::pem::{self, Block, BlockFault};
-use crate::{Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
+use crate::{Content, Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
 
 /// What a key file held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +173,7 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
     let found = match label {
         "TRUSTED CERTIFICATE" => der_key::read_leading(&der, weak),
         _ if der.starts_with(b"openssh-key-v1") => {
-            Err(KeyFault::Unsupported { what: "an OpenSSH private key".to_owned() })
+            Err(KeyFault::OpenSshPrivateKey)
         }
         _ => der_key::read(&der, weak),
     };
@@ -191,7 +191,7 @@ fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
     match unusable {
         [] => Error::Key {
             fault: KeyFault::Unsupported {
-                what: "the parameters of a curve, and no key".to_owned(),
+                what: "the parameters of a curve, not a key".to_owned(),
             },
         },
         [(_, _, fault)] => Error::Key { fault: fault.clone() },
@@ -203,20 +203,19 @@ fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
             if unusable.len() > SHOWN {
                 blocks.push(format!("and {} more", unusable.len() - SHOWN));
             }
-            Error::NoUsableKey { blocks }
+            let weak = unusable.iter().any(|(_, _, fault)| fault.is_allowed_weak());
+            Error::NoUsableKey { blocks, weak }
         }
     }
 }
 
 fn describe(label: &str, fault: &KeyFault) -> String {
-    let mend =
-        if matches!(fault, KeyFault::WeakRsa { .. }) { "; --allow-weak-keys takes it" } else { "" };
     let labelled = if label == UNUSUAL_LABEL {
         format!("under {label}")
     } else {
         format!("labelled {label:?}")
     };
-    format!("{fault} ({labelled}){mend}")
+    format!("{fault} ({labelled})")
 }
 
 fn is_json(text: &str) -> bool {
@@ -232,51 +231,33 @@ fn unarmored(text: &str) -> Option<Vec<u8>> {
 
 /// What people give by mistake.
 fn recognize(bytes: &[u8], text: &str) -> Error {
-    let not = |what, mend| Error::NotAKey { what, mend };
+    let not = |what| Error::NotAKey { what };
     let start: String = text.chars().take(512).collect::<String>().to_ascii_lowercase();
     let parts = text.split('.').count();
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return not("UTF-16 text", "save it as UTF-8 or ASCII");
+        return not(Content::Utf16);
     }
-    if start.starts_with("<!doctype")
-        || start.starts_with("<html")
-        || start.starts_with("<?xml")
-        || start.starts_with('<')
-    {
-        return not(
-            "HTML or XML",
-            "the download has fetched a page instead; look at the URL that it came from",
-        );
+    if start.starts_with('<') {
+        return not(Content::Markup);
     }
     if text.starts_with("eyJ") && (parts == 3 || parts == 5) {
-        return not(
-            "a token (JWT)",
-            "a token is signed with the key and does not hold it; give the API server's sa.pub, or \
-             judge the token with `issuerctl verify --token`",
-        );
+        return not(Content::Token);
     }
     if ["ssh-rsa ", "ssh-ed25519 ", "ssh-dss ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]
         .iter()
         .any(|p| text.starts_with(p))
         || start.contains("begin ssh2 public key")
     {
-        return not("an OpenSSH public key", "convert it with `ssh-keygen -e -m PKCS8 -f FILE`");
+        return not(Content::OpenSshPublicKey);
     }
     if start.contains("apiversion:") || start.contains("kind:") {
-        return not(
-            "a Kubernetes object in YAML",
-            "give --cluster NAME to read the Secret, or take the key out with `kubectl get secret \
-             NAME-sa -o jsonpath='{.data.tls\\.crt}' | base64 -d`",
-        );
+        return not(Content::KubernetesObject);
     }
     if !text.contains('\n')
         && text.len() < 4096
         && (text.starts_with('/') || text.starts_with("./"))
     {
-        return not(
-            "a file's path",
-            "give the path itself to --key, or the file's contents on standard input",
-        );
+        return not(Content::Path);
     }
     Error::Unrecognized
 }

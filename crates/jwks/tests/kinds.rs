@@ -97,7 +97,7 @@ fn a_cut_off_block_is_an_error_alone_and_a_note_beside_a_whole_one() {
         let reading = read(bundle.as_bytes(), WeakKeys::Refuse).unwrap();
         assert_eq!(reading.set.keys().len(), 1);
         assert!(
-            matches!(&reading.notes[..], [Note::Skipped { block, what }] if *block == number && what.contains("cut off"))
+            matches!(&reading.notes[..], [Note::Skipped { block, what }] if *block == number && what.contains("truncated"))
         );
     }
 }
@@ -254,7 +254,7 @@ fn people_are_told_what_they_gave() {
         (jwk.as_bytes().to_vec(), "single JWK"),
         (br#"{"kty":"oct","k":"AA"}"#.to_vec(), "symmetric"),
         (br#"{"issuer":"x","jwks_uri":"y"}"#.to_vec(), "discovery document"),
-        (b"{\"keys\":".to_vec(), "not JSON"),
+        (b"{\"keys\":".to_vec(), "not valid JSON"),
         (b"[]".to_vec(), "no object"),
         (b"hello".to_vec(), "no PEM block"),
         (utf16, "UTF-16"),

@@ -1,19 +1,21 @@
 //! What cannot be rendered.
 
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+
 /// Why documents cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Two documents want different things of one.
+    /// Two documents configure the same resource differently.
     #[error("{what}: {reason}")]
     Conflict {
-        /// What both want.
+        /// The resource.
         what: String,
         /// How they differ.
         reason: String,
     },
-    /// A service account of several roles, of which a pod can have one.
-    #[error("the service account {account} is to have both {one} and {other}")]
+    /// A service account with several roles, of which a pod can use one.
+    #[error("the service account {account} has two roles, {one} and {other}")]
     TwoRoles {
         /// `NAMESPACE/NAME`.
         account: String,
@@ -22,13 +24,13 @@ pub enum Error {
         /// ARN of another one.
         other: String,
     },
-    /// A document that is no text.
-    #[error("{key} is no UTF-8")]
+    /// A document that is not text.
+    #[error("{key} is not valid UTF-8")]
     NotText {
         /// The object's key.
         key: String,
     },
-    /// A role or provider that cannot be.
+    /// A role or provider that is not valid.
     #[error(transparent)]
     Aws(#[from] issuer_iam::Error),
     /// A bucket's policy that cannot be read.
@@ -36,23 +38,28 @@ pub enum Error {
     Publish(#[from] issuer_publish::Error),
 }
 
-impl Error {
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> Option<String> {
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Conflict { .. } => Some(
-                "render the documents from files of their own, or make \
-                                           them agree"
-                    .to_owned(),
-            ),
-            Self::TwoRoles { .. } => Some(
-                "the annotation names one role: give one of the two to another service account; \
-                 where the documents are of two clusters, render them from files of their own"
-                    .to_owned(),
-            ),
-            Self::NotText { .. } => None,
-            Self::Aws(error) => error.hint(),
-            Self::Publish(error) => error.hint(),
+            Self::Aws(error) => error.kind(),
+            Self::Publish(error) => error.kind(),
+            _ => ErrorKind::InvalidInput,
         }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Conflict { .. } => {
+                "render the documents from separate files, or make them agree"
+            }
+            Self::TwoRoles { .. } => {
+                "the annotation names one role: give one of the two to a different service \
+                 account; if the documents belong to two clusters, render them from separate files"
+            }
+            Self::NotText { .. } => return None,
+            Self::Aws(error) => return error.hint(),
+            Self::Publish(error) => return error.hint(),
+        };
+        Some(hint.to_owned())
     }
 }

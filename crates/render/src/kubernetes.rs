@@ -19,6 +19,8 @@ const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "
 pub struct ServiceAccounts {
     /// YAML, one document for each service account.
     pub yaml: String,
+    /// How many service accounts that is.
+    pub count: usize,
     /// Patterns, which name no one service account.
     pub left_out: Vec<ServiceAccountPattern>,
 }
@@ -50,7 +52,8 @@ pub fn kubernetes(documents: &[Rendering]) -> Result<ServiceAccounts, Error> {
     let yaml =
         accounts.iter().map(|account| format!("---\n{}", account.yaml())).collect::<String>();
     let yaml = yaml.strip_prefix("---\n").unwrap_or(&yaml);
-    Ok(ServiceAccounts { yaml: format!("{comments}{yaml}"), left_out })
+    let (yaml, count) = (format!("{comments}{yaml}"), accounts.len());
+    Ok(ServiceAccounts { yaml, count, left_out })
 }
 
 #[derive(PartialEq)]

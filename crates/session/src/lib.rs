@@ -16,6 +16,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 
 pub use aws_config::SdkConfig;
 pub use replan::{Attempts, replan};
@@ -24,32 +25,38 @@ pub use error::{code, is_about_credentials, message};
 /// How AWS is reached.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// `--region`; else the environment's or the profile's.
+    /// The region; else the environment's or the profile's.
     pub region: Option<String>,
-    /// `--profile` in `~/.aws/config`.
+    /// A profile of `~/.aws/config`.
     pub profile: Option<String>,
-    /// `--endpoint-url`, for every service.
+    /// An endpoint for every service.
     pub endpoint_url: Option<String>,
     /// Certificate authorities (PEM) to trust beside the system's.
     pub extra_roots_pem: Option<Vec<u8>>,
 }
 
-/// Why no session can be made.
+/// Why a session cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A profile that is not there.
-    #[error("there is no profile {profile:?} in ~/.aws/config or ~/.aws/credentials")]
+    /// A profile that does not exist.
+    #[error("the profile {profile:?} does not exist in ~/.aws/config or ~/.aws/credentials")]
     NoProfile {
         /// As given.
         profile: String,
     },
-    /// Certificates that are none.
+    /// Certificates that are not valid.
     #[error("the certificate authorities cannot be used: {reason}")]
     ExtraRoots {
         /// What the library says.
         reason: String,
     },
+}
+
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
 }
 
 /// Finds credentials and region by the SDK's default chain; nothing is asked of AWS yet.

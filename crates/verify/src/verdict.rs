@@ -1,32 +1,8 @@
 //! The verdict on an issuer.
 
-/// How a check went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It holds.
-    Pass,
-    /// It does not hold, and AWS STS would refuse a token because of it (or should).
-    Fail,
-    /// It holds for STS as far as is known, and may still be a trap.
-    Warn,
-    /// It was not looked at, since something before it failed or nothing was given to look at.
-    Skip,
-}
+pub use issuer_diagnostic::{Check, Status};
 
-/// One question about the issuer and its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// Its stable name, in kebab case.
-    pub id: &'static str,
-    /// How it went.
-    pub status: Status,
-    /// The cause in plain words, with the values that were seen.
-    pub message: String,
-    /// What AWS STS would answer to `AssumeRoleWithWebIdentity`, for a failed check.
-    pub sts_error: Option<String>,
-    /// The one mend, for a failed check or a warning.
-    pub fix: Option<String>,
-}
+pub(crate) use issuer_diagnostic::Fault;
 
 /// Every check of one issuer, in the order in which STS would come upon them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,50 +16,6 @@ pub struct Verdict {
 impl Verdict {
     /// Whether no check failed.
     pub fn passed(&self) -> bool {
-        self.checks.iter().all(|check| check.status != Status::Fail)
-    }
-}
-
-impl Check {
-    pub(crate) fn pass(id: &'static str, message: impl Into<String>) -> Self {
-        Self { id, status: Status::Pass, message: message.into(), sts_error: None, fix: None }
-    }
-
-    pub(crate) fn skip(id: &'static str, message: impl Into<String>) -> Self {
-        Self { status: Status::Skip, ..Self::pass(id, message) }
-    }
-
-    pub(crate) fn warn(
-        id: &'static str,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
-        Self { status: Status::Warn, fix: Some(fix.into()), ..Self::pass(id, message) }
-    }
-
-    pub(crate) fn fail(id: &'static str, sts_error: impl Into<String>, fault: Fault) -> Self {
-        Self {
-            status: Status::Fail,
-            sts_error: Some(sts_error.into()),
-            fix: Some(fault.fix),
-            ..Self::pass(id, fault.cause)
-        }
-    }
-
-    pub(crate) fn failed(&self) -> bool {
-        self.status == Status::Fail
-    }
-}
-
-/// A cause and its mend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) cause: String,
-    pub(crate) fix: String,
-}
-
-impl Fault {
-    pub(crate) fn new(cause: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { cause: cause.into(), fix: fix.into() }
+        !self.checks.iter().any(Check::failed)
     }
 }

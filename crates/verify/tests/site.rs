@@ -537,7 +537,7 @@ fn the_whole_verdict_on_a_well_issuer() {
 fn show(verdict: &issuer_verify::Verdict) -> String {
     let line = |check: &issuer_verify::Check| {
         let mut text = format!("{:?} {}: {}\n", check.status, check.id, check.message);
-        for (name, value) in [("sts", &check.sts_error), ("fix", &check.fix)] {
+        for (name, value) in [("sts", &check.consequence), ("fix", &check.fix)] {
             text.extend(value.iter().map(|value| format!("    {name}: {value}\n")));
         }
         text

@@ -117,7 +117,10 @@ fn text_that_is_no_token_is_a_failed_check_that_says_what_it_is() {
         let verdict = judge_token(text);
         assert_root(name, &verdict, "token-format", words);
         assert!(
-            failed(&verdict)[0].sts_error.as_deref().is_some_and(|e| e.contains("not a valid JWT")),
+            failed(&verdict)[0]
+                .consequence
+                .as_deref()
+                .is_some_and(|e| e.contains("not a valid JWT")),
             "{name}"
         );
     }

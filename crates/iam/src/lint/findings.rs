@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, LintReport, Status};
+use issuer_diagnostic::{Check, Fault};
+
+use super::LintReport;
 
 /// A part of a policy that is right or has faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +23,7 @@ pub(super) enum Topic {
 /// The findings so far, and the topics that are not simply right.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    found: Vec<Finding>,
+    found: Vec<Check>,
     touched: BTreeSet<Topic>,
 }
 
@@ -34,7 +36,7 @@ impl Findings {
         consequence: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.add(topic, id, Status::Fail, message.into(), consequence.into(), fix.into());
+        self.add(topic, Check::fail(id, consequence, Fault::new(message, fix)));
     }
 
     pub(super) fn warn(
@@ -45,7 +47,7 @@ impl Findings {
         consequence: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.add(topic, id, Status::Warn, message.into(), consequence.into(), fix.into());
+        self.add(topic, Check::warn(id, message, fix).with_consequence(consequence));
     }
 
     /// Says that a topic is not right, as a finding under another topic tells.
@@ -55,7 +57,7 @@ impl Findings {
 
     /// How many of them are failures.
     pub(super) fn failures(&self) -> usize {
-        self.found.iter().filter(|finding| finding.status == Status::Fail).count()
+        self.found.iter().filter(|check| check.failed()).count()
     }
 
     /// The faults, and what is right; of a policy without a statement for the issuer, only its size
@@ -75,33 +77,13 @@ impl Findings {
             .filter(|(topic, ..)| {
                 (judged || *topic == Topic::Size) && !self.touched.contains(topic)
             })
-            .map(|(_, id, message)| Finding {
-                id,
-                status: Status::Pass,
-                message,
-                consequence: None,
-                fix: None,
-            });
+            .map(|(_, id, message)| Check::pass(id, message));
         LintReport { findings: passes.collect::<Vec<_>>().into_iter().chain(self.found).collect() }
     }
 
-    fn add(
-        &mut self,
-        topic: Topic,
-        id: &'static str,
-        status: Status,
-        message: String,
-        consequence: String,
-        fix: String,
-    ) {
+    fn add(&mut self, topic: Topic, check: Check) {
         self.touched.insert(topic);
-        self.found.push(Finding {
-            id,
-            status,
-            message,
-            consequence: Some(consequence),
-            fix: Some(fix),
-        });
+        self.found.push(check);
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) ->
         RenderCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
-            if !rendered.yaml.contains("kind: ServiceAccount") {
+            if rendered.count == 0 {
                 talk.warning(
                     "no role of the file names a service account, so there is none to render",
                 );

@@ -3,8 +3,8 @@
 use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::{
-    Documents, Iam, LintOptions, LintReport, RoleDeletion, RoleName, RolePlan, RoleSpec,
-    ServiceAccountPattern, Trust, TrustPolicy, USUAL_TRUST_POLICY, policies,
+    Documents, Iam, LintOptions, RoleDeletion, RoleName, RolePlan, RoleSpec, ServiceAccountPattern,
+    Trust, TrustPolicy, USUAL_TRUST_POLICY, policies,
 };
 
 use crate::Outcome;
@@ -15,7 +15,7 @@ use crate::cli::{
 use crate::commands::provider::{SPREADS, connect, policy, tags};
 use crate::failure::{Exit, Failure};
 use crate::files;
-use crate::output::{self, ReportLine, RoleChange, RoleState};
+use crate::output::{self, RoleChange, RoleState};
 use crate::runtime::Runtime;
 use crate::sources;
 use crate::talk::Talk;
@@ -192,21 +192,12 @@ fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
     };
     let report = issuer_iam::lint(&String::from_utf8_lossy(&bytes), &options)?;
     match format {
-        OutputFormat::Text => output::coloured(&findings(&report))?,
+        OutputFormat::Text => {
+            output::coloured(&output::report(&report.findings, "so", report.passed()))?
+        }
         OutputFormat::Json => output::json(&output::Lint::new(issuer.as_str(), &report))?,
     }
     Ok(if report.passed() { Exit::Done } else { Exit::Verification })
-}
-
-/// A line a finding, and below a fault what follows from it and the mend.
-fn findings(report: &LintReport) -> String {
-    let lines = report.findings.iter().map(|finding| ReportLine {
-        word: output::lint_word(finding.status),
-        id: finding.id,
-        message: &finding.message,
-        below: [("so", finding.consequence.as_deref()), ("fix", finding.fix.as_deref())],
-    });
-    output::report(&lines.collect::<Vec<_>>(), report.passed())
 }
 
 fn finish(args: &RoleApplyArgs, plan: &RolePlan, format: OutputFormat) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use crate::Outcome;
 use crate::cli::{OutputFormat, TlsArgs, VerifyArgs};
 use crate::failure::{Exit, Failure};
 use crate::files;
-use crate::output::{self, ReportLine};
+use crate::output;
 use crate::runtime::Runtime;
 use crate::sources;
 use crate::talk::Talk;
@@ -78,13 +78,7 @@ pub(crate) fn exit_of(verdict: &Verdict) -> Exit {
 /// The verdict for people: a line a check, and below a failed one what STS would say and what to
 /// do.
 pub(crate) fn report(verdict: &Verdict) -> String {
-    let lines = verdict.checks.iter().map(|check| ReportLine {
-        word: output::status_word(check.status),
-        id: check.id,
-        message: &check.message,
-        below: [("STS says", check.sts_error.as_deref()), ("fix", check.fix.as_deref())],
-    });
     let issuer =
         if verdict.issuer.is_empty() { String::new() } else { format!("{}\n", verdict.issuer) };
-    issuer + &output::report(&lines.collect::<Vec<_>>(), verdict.passed())
+    issuer + &output::report(&verdict.checks, "STS says", verdict.passed())
 }

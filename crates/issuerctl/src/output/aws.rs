@@ -1,5 +1,6 @@
 //! The objects of `provider` and `role`.
 
+use issuer_diagnostic::Check;
 use issuer_iam::{Provider, ProviderPlan, ProviderStep};
 use serde::Serialize;
 
@@ -105,42 +106,13 @@ pub(crate) struct Lint<'a> {
     pub(crate) schema_version: u32,
     pub(crate) issuer: &'a str,
     pub(crate) passed: bool,
-    pub(crate) findings: Vec<Finding<'a>>,
-}
-
-/// One finding of `role lint`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Finding<'a> {
-    pub(crate) id: &'static str,
-    /// `pass`, `warn` or `fail`.
-    pub(crate) status: &'static str,
-    pub(crate) message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) consequence: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fix: Option<&'a str>,
+    pub(crate) findings: &'a [Check],
 }
 
 impl<'a> Lint<'a> {
     pub(crate) fn new(issuer: &'a str, report: &'a issuer_iam::LintReport) -> Self {
-        let finding = |finding: &'a issuer_iam::Finding| Finding {
-            id: finding.id,
-            status: lint_word(finding.status),
-            message: &finding.message,
-            consequence: finding.consequence.as_deref(),
-            fix: finding.fix.as_deref(),
-        };
-        let findings = report.findings.iter().map(finding).collect();
-        Self { schema_version: SCHEMA_VERSION, issuer, passed: report.passed(), findings }
-    }
-}
-
-/// How a status is written.
-pub(crate) fn lint_word(status: issuer_iam::Status) -> &'static str {
-    match status {
-        issuer_iam::Status::Pass => "pass",
-        issuer_iam::Status::Warn => "warn",
-        issuer_iam::Status::Fail => "fail",
+        let (findings, passed) = (&report.findings, report.passed());
+        Self { schema_version: SCHEMA_VERSION, issuer, passed, findings }
     }
 }
 

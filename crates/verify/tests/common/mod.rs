@@ -143,7 +143,7 @@ pub(crate) fn assert_root(name: &str, verdict: &Verdict, id: &str, words: &[&str
     }
     assert!(text.len() < 1500, "{name}: {text}");
     assert!(
-        failed[0].sts_error.is_some()
+        failed[0].consequence.is_some()
             && failed[0].fix.as_deref().is_some_and(|fix| !fix.is_empty()),
         "{name}"
     );

@@ -1,0 +1,35 @@
+//! Errors that say what kind of failure they are.
+
+use std::error::Error;
+
+/// What kind of failure an error is, for whoever has to react to it: a program's exit code, or the
+/// reason of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A value, file, key or document that was given cannot be used. Trying again does not help;
+    /// the input has to change.
+    InvalidInput,
+    /// What exists already contradicts what was to be written, or somebody else changed it in the
+    /// meantime. Somebody has to decide which of the two is right.
+    Conflict,
+    /// A server or the operating system refused the operation: credentials that are not valid, a
+    /// missing permission, or a resource that belongs to another account.
+    NotPermitted,
+    /// A verification failed: the issuer or the token would not be accepted.
+    Refused,
+    /// Anything else: the network, a quota, a full disk, an error of a server. Trying again may
+    /// help.
+    Other,
+}
+
+/// An error with a kind and, where one is known, a remedy.
+pub trait Diagnostic: Error {
+    /// What kind of failure it is.
+    fn kind(&self) -> ErrorKind;
+
+    /// How to fix it, in plain words. It never names an option of a program that shows it.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
