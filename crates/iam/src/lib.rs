@@ -20,9 +20,9 @@ pub use names::{
     AccountId, Audience, DEFAULT_AUDIENCE, PolicyArn, PolicyName, ProviderArn, RolePath,
     ServiceAccountPattern,
 };
-pub use provider::{ProviderState, Provider, ProviderPlan, ProviderSpec, ProviderStep, Thumbprint};
+pub use provider::{Provider, ProviderPlan, ProviderSpec, ProviderState, ProviderStep, Thumbprint};
 pub use role::{
-    ManagedPolicy, Role, RoleDeletion, RoleState, RoleName, RolePlan, RoleSpec, RoleStep,
+    ManagedPolicy, Role, RoleDeletion, RoleName, RolePlan, RoleSpec, RoleState, RoleStep,
 };
 pub use tags::{Tag, Tags};
 pub use trust::{MAX_TRUST_POLICY, Trust, TrustPolicy, USUAL_TRUST_POLICY};

@@ -3,7 +3,7 @@
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::{
-    Audience, Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleState, RolePlan, RoleSpec,
+    Audience, Documents, Error, ManagedPolicy, Role, RoleDeletion, RolePlan, RoleSpec, RoleState,
     RoleStep, Tags, Trust, TrustPolicy,
 };
 use serde_json::{Value, json};

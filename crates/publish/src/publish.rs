@@ -10,11 +10,8 @@ use issuer_session::{Attempts, replan};
 use crate::{Error, Plan, PlanOptions, Purpose, Site, Store};
 
 /// How often a plan is made again after a write conflict.
-const ATTEMPTS: Attempts = Attempts {
-    limit: 10,
-    first: Duration::from_millis(100),
-    longest: Duration::from_secs(2),
-};
+const ATTEMPTS: Attempts =
+    Attempts { limit: 10, first: Duration::from_millis(100), longest: Duration::from_secs(2) };
 
 /// What [`apply`] is about to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +93,8 @@ pub async fn publish<E: From<Error>>(
         })
     };
     let again = async |_: Plan| {
-        let plan = self::plan(store, site, options).await.map_err(|error| Ended::Failed(error.into()))?;
+        let plan =
+            self::plan(store, site, options).await.map_err(|error| Ended::Failed(error.into()))?;
         let plan = if wrote.get() { plan.after_a_write() } else { plan };
         if let Some(kid) = plan.dropped().iter().find(|kid| !agreed.contains(kid)) {
             let location = store.document_location(KEYS_NAME);

@@ -16,10 +16,10 @@ use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
 
 pub(crate) use bucket::BucketRemoval;
-pub use client::S3Clients;
 pub use bucket::{
     AccessMode, Block, BucketPlan, BucketSpec, BucketState, BucketStep, Existence, Setting,
 };
+pub use client::S3Clients;
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;

@@ -109,8 +109,7 @@ impl Reconciler<'_> {
             None => None,
         };
         let options = &wanted.options;
-        let plan =
-            issuer_publish::publish(store, &site, options, plan, again, progress).await?;
+        let plan = issuer_publish::publish(store, &site, options, plan, again, progress).await?;
         drop(_turn);
         outcome.changed |= plan.changes_anything();
         if verify {

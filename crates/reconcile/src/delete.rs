@@ -75,7 +75,10 @@ impl Reconciler<'_> {
             Some((location, _)) => Some(self.alone(format!("bucket {}", location.bucket)).await),
             None => None,
         };
-        let message = match (issuer_publish::remove(store, removal).await?, removal.deletes_bucket()) {
+        let message = match (
+            issuer_publish::remove(store, removal).await?,
+            removal.deletes_bucket(),
+        ) {
             (BucketEnd::Deleted(bucket), false) => {
                 format!("the bucket {bucket} is deleted too: nothing else was left in it")
             }

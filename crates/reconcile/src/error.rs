@@ -119,9 +119,7 @@ impl Diagnostic for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoUsableKey { source, .. } | Self::Join { source } => {
-                Diagnostic::hint(source)
-            }
+            Self::NoUsableKey { source, .. } | Self::Join { source } => Diagnostic::hint(source),
             Self::Cluster(error) => Diagnostic::hint(error),
             Self::Issuer(error) => Diagnostic::hint(error),
             Self::Publish(error) => Diagnostic::hint(error),

@@ -79,17 +79,16 @@ impl Reconciler<'_> {
                 let plan = match (documents, import) {
                     (false, _) => None,
                     (true, false) => Some(first(target, &url, &keys)?),
-                    (true, true) => {
-                        Some(self.import_site(target, &url, &keys, store, &mut into.existing).await?)
-                    }
+                    (true, true) => Some(
+                        self.import_site(target, &url, &keys, store, &mut into.existing).await?,
+                    ),
                 };
                 let region = s3.region().to_owned();
                 Some(rendered_site(target, location, &url, plan.as_ref(), region, line))
             }
             _ => None,
         };
-        let rendering =
-            rendering(target, &url, iam.account(), iam.partition(), site, top.as_ref());
+        let rendering = rendering(target, &url, iam.account(), iam.partition(), site, top.as_ref());
         if import {
             self.import_iam(&rendering, &mut into.existing).await?;
         }
@@ -196,10 +195,7 @@ fn rendered_site(
     let options = target.s3().map(|(_, options)| options.clone()).unwrap_or_default();
     let documents = plan.map(|plan| {
         let [keys, discovery] = plan.documents();
-        RenderedDocuments {
-            keys_json: keys.bytes.clone(),
-            discovery_json: discovery.bytes.clone(),
-        }
+        RenderedDocuments { keys_json: keys.bytes.clone(), discovery_json: discovery.bytes.clone() }
     });
     RenderedSite {
         location: location.clone(),

@@ -140,12 +140,14 @@ fn read_local(
             KeySource::Jwks(path) => (path, read_set),
             KeySource::Secret { .. } | KeySource::ApiServer(_) => return Ok(None),
         };
-    let bytes =
-        read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
-    let reading = parse(&bytes, weak)
-        .map_err(|source| Error::NoUsableKey { path: path.clone(), source })?;
-    let name =
-        if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let bytes = read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
+    let reading =
+        parse(&bytes, weak).map_err(|source| Error::NoUsableKey { path: path.clone(), source })?;
+    let name = if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
     Ok(Some(SourceReading { name, reading, issuer: None }))
 }
 

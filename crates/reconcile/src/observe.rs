@@ -2,9 +2,7 @@
 
 use issuer_cluster::Cluster;
 use issuer_discovery::{IssuerUrl, Partition};
-use issuer_iam::{
-    AccountId, Documents, Iam, ProviderState, RoleName, RoleState, Thumbprint,
-};
+use issuer_iam::{AccountId, Documents, Iam, ProviderState, RoleName, RoleState, Thumbprint};
 use issuer_jwks::Token;
 use issuer_publish::{Purpose, Store, StoreState};
 
@@ -126,11 +124,7 @@ impl Reconciler<'_> {
         keys::read(&site.keys, weak, self.read_file, &label, self.events).await
     }
 
-    pub(crate) fn url(
-        &self,
-        target: &Target,
-        store: Option<&Store>,
-    ) -> Result<IssuerUrl, Error> {
+    pub(crate) fn url(&self, target: &Target, store: Option<&Store>) -> Result<IssuerUrl, Error> {
         match (&target.issuer, store) {
             (Some(url), _) => Ok(url.clone()),
             (None, Some(Store::S3(s3))) => Ok(IssuerUrl::parse(&s3.issuer_url()?, target.ports)?),

@@ -56,7 +56,9 @@ async fn of_iam(
         (None, None) => return Err(Error::NoIssuer { name: target.label() }),
     };
     let mut parts = vec![match (&target.provider, purpose) {
-        (Some(provider), Purpose::Publish) => policies::apply_provider(iam, &url, &provider.needs()),
+        (Some(provider), Purpose::Publish) => {
+            policies::apply_provider(iam, &url, &provider.needs())
+        }
         (_, Purpose::Remove) if asks_iam => policies::delete_provider(iam, &url),
         _ => policies::show_provider(iam, &url),
     }];

@@ -163,16 +163,9 @@ impl DeletionPlan {
     ///
     /// # Errors
     /// The documents are another issuer's.
-    pub fn new(
-        target: &Target,
-        seen: &Observed,
-        prune: bool,
-        force: bool,
-    ) -> Result<Self, Error> {
+    pub fn new(target: &Target, seen: &Observed, prune: bool, force: bool) -> Result<Self, Error> {
         let site = match &seen.site {
-            Some((store, state)) => {
-                Some(Removal::new(&store.location(), &seen.url, state, force)?)
-            }
+            Some((store, state)) => Some(Removal::new(&store.location(), &seen.url, state, force)?),
             None => None,
         };
         let why_kept = |provider: &Provider| match provider.is_ours() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use issuer_discovery::{IssuerUrl, Partition};
-use issuer_iam::{AccountId, Provider, ProviderArn, ProviderSpec, RoleState, RoleSpec, Tags};
+use issuer_iam::{AccountId, Provider, ProviderArn, ProviderSpec, RoleSpec, RoleState, Tags};
 use issuer_publish::{AccessMode, S3Location};
 
 use crate::Error;

@@ -6,7 +6,7 @@ use std::str::from_utf8;
 
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_iam::{
-    Documents, PolicyArn, Provider, ProviderSpec, Role, RoleState, RolePath, RoleSpec, Tag, Tags,
+    Documents, PolicyArn, Provider, ProviderSpec, Role, RolePath, RoleSpec, RoleState, Tag, Tags,
     TrustPolicy,
 };
 use issuer_publish::{AccessMode, bucket_policy};

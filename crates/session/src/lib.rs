@@ -19,8 +19,8 @@ use aws_types::service_config::ServiceConfigKey;
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 
 pub use aws_config::SdkConfig;
-pub use replan::{Attempts, replan};
 pub use error::{code, is_about_credentials, message};
+pub use replan::{Attempts, replan};
 
 /// How AWS is reached.
 #[derive(Debug, Clone, Default)]

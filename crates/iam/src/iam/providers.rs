@@ -4,7 +4,9 @@ use issuer_discovery::IssuerUrl;
 use issuer_session::replan;
 
 use super::{ATTEMPTS, Iam, failed, from_iam, gone, is_missing, to_iam};
-use crate::{Error, ProviderState, Provider, ProviderArn, ProviderPlan, ProviderSpec, ProviderStep};
+use crate::{
+    Error, Provider, ProviderArn, ProviderPlan, ProviderSpec, ProviderState, ProviderStep,
+};
 
 impl Iam {
     /// The provider of an issuer, and the account's others. The list has ARNs alone, and `Get…`

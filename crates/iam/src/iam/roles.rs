@@ -10,7 +10,7 @@ use super::{ATTEMPTS, Iam, failed, from_iam, gone, is_missing, to_iam};
 use crate::names::iam_arn;
 use crate::tags::CREATED;
 use crate::{
-    Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleState, RoleName, RolePlan, RoleSpec,
+    Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleName, RolePlan, RoleSpec, RoleState,
     RoleStep, Tags, TrustPolicy, trust,
 };
 
@@ -49,7 +49,8 @@ impl Iam {
         );
         let mut state = RoleState { role: role?, ..RoleState::default() };
         state.managed.extend(policies?.into_iter().flatten());
-        let made: Vec<String> = state.role.iter().flat_map(Role::made_policies).map(str::to_owned).collect();
+        let made: Vec<String> =
+            state.role.iter().flat_map(Role::made_policies).map(str::to_owned).collect();
         let rest = made.iter().filter(|policy| !managed.contains_key(*policy));
         let rest = try_join_all(rest.map(|policy| self.get_named_policy(policy, name)));
         if let Some(role) = &mut state.role {

@@ -3,7 +3,7 @@
 use issuer_change::Field;
 use serde_json::Value;
 
-use super::{Role, RoleState, RoleName, RoleSpec};
+use super::{Role, RoleName, RoleSpec, RoleState};
 use crate::names::iam_arn;
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
 use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY};

@@ -67,7 +67,9 @@ pub(super) async fn connect(
     // The profile's region is a default for new buckets; an existing one says itself where it is.
     match bucket_region(&client, location).await {
         Some(actual) if actual != start => connected(clients.client(options, &actual), actual),
-        None if configured.is_none() && options.create_bucket => Err(Error::NoRegion { bucket: location.bucket.to_string() }),
+        None if configured.is_none() && options.create_bucket => {
+            Err(Error::NoRegion { bucket: location.bucket.to_string() })
+        }
         _ => connected(client, start),
     }
 }
