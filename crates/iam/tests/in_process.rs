@@ -93,12 +93,14 @@ fn later() -> RoleSpec {
 
 fn document(object: &str) -> Value {
     let resource = format!("arn:aws:s3:::bucket/{object}");
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}]})
+    let statement = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource});
+    json!({"Version": "2012-10-17", "Statement": [statement]})
 }
 
 /// A statement that somebody else writes.
 fn theirs(sid: &str) -> Value {
-    json!({"Sid": sid, "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    let ec2 = json!({"Service": "ec2.amazonaws.com"});
+    json!({"Sid": sid, "Effect": "Allow", "Principal": ec2, "Action": "sts:AssumeRole"})
 }
 
 /// A role that somebody else made.

@@ -43,11 +43,14 @@ fn refused(server: &IamServer, form: &str) -> (u16, String, String) {
 }
 
 fn trust() -> Value {
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
+    let ec2 = json!({"Service": "ec2.amazonaws.com"});
+    let statement = json!({"Effect": "Allow", "Principal": ec2, "Action": "sts:AssumeRole"});
+    json!({"Version": "2012-10-17", "Statement": [statement]})
 }
 
 fn document() -> Value {
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]})
+    let statement = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"});
+    json!({"Version": "2012-10-17", "Statement": [statement]})
 }
 
 fn form_encoded(text: &str) -> String {
@@ -252,7 +255,8 @@ fn policies_of_aws_are_there_without_being_made() {
 fn a_policy_grants_what_it_says_and_nothing_else() {
     let server = server();
     server.allow_only(json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": ["iam:Get*", "iam:CreateRole"], "Resource": "arn:aws:iam::*:role/*app"},
+        {"Effect": "Allow", "Action": ["iam:Get*", "iam:CreateRole"],
+         "Resource": "arn:aws:iam::*:role/*app"},
         {"Effect": "Allow", "Action": "iam:AttachRolePolicy", "Resource": "*",
          "Condition": {"ArnEquals": {"iam:PolicyARN": [READ_ONLY]}}},
         {"Effect": "Deny", "Action": "iam:getrolepolicy", "Resource": "*"},

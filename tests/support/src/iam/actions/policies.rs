@@ -12,7 +12,10 @@ const VERSIONS: usize = 5;
 const SIZE: usize = 6144;
 
 /// Stands for the document of a policy of AWS.
-const OF_AWS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}"#;
+const OF_AWS: &str = concat!(
+    r#"{"Version":"2012-10-17","Statement":"#,
+    r#"[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}"#
+);
 
 impl Call<'_> {
     /// The policy that is asked for, to be looked at.
