@@ -2,11 +2,13 @@
 //! asked.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod iam;
 mod kubernetes;
 mod s3;
 mod server;
 mod tls;
 
+pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};
 pub use kubernetes::{ApiServer, Reply};
 pub use s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 pub use tls::{Authority, ISSUER_HOST};

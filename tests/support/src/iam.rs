@@ -1,0 +1,378 @@
+//! IAM and STS: the query API on an account that is plain data (IAM API reference, version
+//! 2010-05-08; STS API reference, version 2011-06-15).
+
+mod access;
+mod account;
+mod actions;
+mod query;
+mod xml;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use serde_json::Value;
+
+pub use self::account::{Account, AccountPolicy, AccountProvider, AccountRole};
+use self::actions::Call;
+use self::query::{Query, Refusal};
+use crate::server::Server;
+
+/// XML namespaces of the two services.
+const IAM: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// IAM and STS of one account, on one endpoint.
+pub struct IamServer {
+    server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+/// One request that was answered, or cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IamRequest {
+    /// `CreateRole`.
+    pub action: String,
+    /// What it is about: the name of a role, the ARN of a policy or provider; of a new one its name
+    /// or URL; `*` for lists of everything.
+    pub resource: String,
+    /// What else it names: the policy of a role, a client id, a version.
+    pub detail: Option<String>,
+    /// When it had been read.
+    pub start: Instant,
+    /// When its answer was ready.
+    pub end: Instant,
+    /// The code of the error that answered it; `cut off` where nothing did.
+    pub error: Option<String>,
+}
+
+struct State {
+    account: Account,
+    log: Vec<IamRequest>,
+    delay: Duration,
+    page_size: Option<usize>,
+    /// Permissions that nobody has.
+    denied: BTreeSet<String>,
+    /// All that the caller may do.
+    policy: Option<Value>,
+    /// The code that answers the next request of an action.
+    failures: Vec<(String, String)>,
+    hooks: Vec<Hook>,
+    /// Requests that change something, until nothing is answered any more.
+    writes_left: Option<usize>,
+    requests: usize,
+}
+
+/// What somebody else does.
+struct Hook {
+    action: String,
+    /// Requests of the action until it is due.
+    countdown: usize,
+    is_before: bool,
+    run: Box<dyn FnOnce(&mut Account) + Send>,
+}
+
+impl IamServer {
+    /// Starts one with the empty account 111122223333 of the partition `aws`.
+    pub fn start() -> Self {
+        Self::start_in("aws", "111122223333")
+    }
+
+    /// Starts one with an empty account.
+    pub fn start_in(partition: &str, account: &str) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            account: Account::new(partition, account),
+            log: Vec::new(),
+            delay: Duration::ZERO,
+            page_size: None,
+            denied: BTreeSet::new(),
+            policy: None,
+            failures: Vec::new(),
+            hooks: Vec::new(),
+            writes_left: None,
+            requests: 0,
+        }));
+        let of_service = state.clone();
+        let service =
+            hyper::service::service_fn(move |request| answer(of_service.clone(), request));
+        Self { server: Server::start(None, service), state }
+    }
+
+    /// For `--endpoint-url`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.address.port())
+    }
+
+    /// What the account has now.
+    pub fn account(&self) -> Account {
+        self.state().account.clone()
+    }
+
+    /// Changes the account behind the client's back.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
+        change(&mut self.state().account)
+    }
+
+    /// The requests so far, in the order in which they began.
+    pub fn log(&self) -> Vec<IamRequest> {
+        let mut log = self.state().log.clone();
+        log.sort_by_key(|request| request.start);
+        log
+    }
+
+    /// Those that change something, as lines: `AttachRolePolicy app arn:…`, an error behind `->`.
+    pub fn writes(&self) -> Vec<String> {
+        let writes = self.log().into_iter().filter(IamRequest::is_write);
+        writes.map(|request| request.to_string()).collect()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_log(&self) {
+        self.state().log.clear();
+    }
+
+    /// How often somebody had to wait for an answer before the next request could go out: the
+    /// longest chain of requests of which each began after the one before had been answered. It
+    /// takes a [`IamServer::delay`] to tell requests that went out together.
+    pub fn sequential_round_trips(&self) -> usize {
+        let mut log = self.log();
+        // The one that ends first leaves room for most others.
+        log.sort_by_key(|request| request.end);
+        let mut last: Option<Instant> = None;
+        let mut length = 0;
+        for request in log {
+            if last.is_none_or(|end| request.start >= end) {
+                last = Some(request.end);
+                length += 1;
+            }
+        }
+        length
+    }
+
+    /// Lets every answer take its time.
+    pub fn delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
+    /// Lets no page of a list have more items than this.
+    pub fn page_size(&self, items: usize) {
+        self.state().page_size = Some(items);
+    }
+
+    /// Denies an action (`TagRole`) from now on, also as part of another one.
+    pub fn deny(&self, action: &str) {
+        self.state().denied.insert(format!("iam:{action}"));
+    }
+
+    /// Lets the caller do what this policy allows, and nothing else. Effect, Action, Resource and
+    /// Condition with the operators ArnEquals, ArnLike, StringEquals and StringLike are understood;
+    /// the test fails where there is anything else.
+    pub fn allow_only(&self, policy: Value) {
+        access::assert_understood(&policy);
+        self.state().policy = Some(policy);
+    }
+
+    /// Takes back all of [`IamServer::deny`] and [`IamServer::allow_only`].
+    pub fn allow_everything(&self) {
+        let mut state = self.state();
+        state.denied.clear();
+        state.policy = None;
+    }
+
+    /// Lets the next request of an action fail with this error code, and change nothing. Of several
+    /// each fails one request.
+    pub fn fail_once(&self, action: &str, code: &str) {
+        self.state().failures.push((action.to_owned(), code.to_owned()));
+    }
+
+    /// Lets somebody else change the account just before the next request of an action is carried
+    /// out.
+    pub fn before(&self, action: &str, change: impl FnOnce(&mut Account) + Send + 'static) {
+        self.before_nth(action, 1, change);
+    }
+
+    /// The same with the n-th request from now, the first being 1.
+    pub fn before_nth(
+        &self,
+        action: &str,
+        n: usize,
+        change: impl FnOnce(&mut Account) + Send + 'static,
+    ) {
+        self.hook(action, n, true, Box::new(change));
+    }
+
+    /// Lets somebody else change the account just after the next request of an action was carried
+    /// out; its answer does not show that yet.
+    pub fn after(&self, action: &str, change: impl FnOnce(&mut Account) + Send + 'static) {
+        self.after_nth(action, 1, change);
+    }
+
+    /// The same with the n-th request from now, the first being 1.
+    pub fn after_nth(
+        &self,
+        action: &str,
+        n: usize,
+        change: impl FnOnce(&mut Account) + Send + 'static,
+    ) {
+        self.hook(action, n, false, Box::new(change));
+    }
+
+    /// Cuts the run off: after this many requests that change something, every further one, also of
+    /// those that only read, finds its connection closed.
+    pub fn cut_after(&self, writes: usize) {
+        self.state().writes_left = Some(writes);
+    }
+
+    /// Takes back [`IamServer::cut_after`].
+    pub fn heal(&self) {
+        self.state().writes_left = None;
+    }
+
+    fn hook(
+        &self,
+        action: &str,
+        countdown: usize,
+        is_before: bool,
+        run: Box<dyn FnOnce(&mut Account) + Send>,
+    ) {
+        assert!(countdown > 0, "the first request is number 1");
+        let action = action.to_owned();
+        self.state().hooks.push(Hook { action, countdown, is_before, run });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl IamRequest {
+    /// Whether it changes something.
+    pub fn is_write(&self) -> bool {
+        !self.action.starts_with("Get") && !self.action.starts_with("List")
+    }
+
+    fn new(query: &Query, start: Instant) -> Self {
+        let names = [
+            "RoleName",
+            "OpenIDConnectProviderArn",
+            "Url",
+            "PolicyArn",
+            "PolicyName",
+            "ClientID",
+            "VersionId",
+        ];
+        let mut named = names.iter().filter_map(|name| query.get(name)).map(str::to_owned);
+        Self {
+            action: query.action().to_owned(),
+            resource: named.next().unwrap_or_else(|| "*".to_owned()),
+            detail: named.next(),
+            start,
+            end: start,
+            error: None,
+        }
+    }
+}
+
+impl fmt::Display for IamRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action, self.resource)?;
+        self.detail.iter().try_for_each(|detail| write!(f, " {detail}"))?;
+        self.error.iter().try_for_each(|error| write!(f, " -> {error}"))
+    }
+}
+
+impl State {
+    /// The result's elements, as far as somebody lets it come to that.
+    fn carry_out(&mut self, query: &Query) -> Result<Option<xml::Xml>, Refusal> {
+        let action = query.action();
+        let mut due = Vec::new();
+        for mut hook in std::mem::take(&mut self.hooks) {
+            if hook.action == action {
+                hook.countdown -= 1;
+            }
+            if hook.countdown > 0 { self.hooks.push(hook) } else { due.push(hook) }
+        }
+        let (before, after): (Vec<Hook>, Vec<Hook>) =
+            due.into_iter().partition(|hook| hook.is_before);
+        before.into_iter().for_each(|hook| (hook.run)(&mut self.account));
+        let result = self.check(query).and_then(|()| {
+            Call { account: &mut self.account, query, page_size: self.page_size }.carry_out()
+        });
+        after.into_iter().for_each(|hook| (hook.run)(&mut self.account));
+        result
+    }
+
+    fn check(&mut self, query: &Query) -> Result<(), Refusal> {
+        let failure = self.failures.iter().position(|(action, _)| action == query.action());
+        if let Some(index) = failure {
+            let (_, code) = self.failures.remove(index);
+            return Err(Refusal::new(&code, "as the test wants it"));
+        }
+        // Nobody needs a permission to know who they are.
+        if query.action() == "GetCallerIdentity" {
+            return Ok(());
+        }
+        for need in access::needs(&self.account, query) {
+            if self.denied.contains(&need.action) {
+                return Err(need.refusal(&self.account, false));
+            }
+            if let Some(policy) = &self.policy {
+                need.check(&self.account, policy)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error of this closes the connection.
+async fn answer(
+    state: Arc<Mutex<State>>,
+    request: Request<Incoming>,
+) -> io::Result<Response<Full<Bytes>>> {
+    let is_signed = request.headers().contains_key("authorization");
+    let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+    let query = Query::parse(&body);
+    let mut logged = IamRequest::new(&query, Instant::now());
+    let delay = state.lock().unwrap().delay;
+    tokio::time::sleep(delay).await;
+    let mut state = state.lock().unwrap();
+    let is_cut = match &mut state.writes_left {
+        Some(0) => true,
+        Some(left) if logged.is_write() => {
+            *left -= 1;
+            false
+        }
+        _ => false,
+    };
+    let result = if is_cut {
+        Err(Refusal::new("cut off", ""))
+    } else if is_signed {
+        state.carry_out(&query)
+    } else {
+        let message = "Request is missing Authentication Token";
+        Err(Refusal::new("MissingAuthenticationToken", message))
+    };
+    state.requests += 1;
+    let id = format!("00000000-0000-4000-8000-{:012}", state.requests);
+    logged.error = result.as_ref().err().map(|refusal| refusal.code.clone());
+    logged.end = Instant::now();
+    state.log.push(logged);
+    if is_cut {
+        return Err(io::Error::other("cut off"));
+    }
+    let namespace = if query.get("Version") == Some("2011-06-15") { STS } else { IAM };
+    let (status, text) = match &result {
+        Ok(result) => (200, xml::answer(query.action(), namespace, &id, result.as_ref())),
+        Err(refusal) => (refusal.status(), xml::error(namespace, &id, refusal)),
+    };
+    let response = Response::builder().status(status).header("content-type", "text/xml");
+    response
+        .header("x-amzn-requestid", id)
+        .body(Full::new(Bytes::from(text)))
+        .map_err(io::Error::other)
+}

@@ -1,0 +1,198 @@
+//! What an account has, as plain data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// An account's IAM. Documents are texts as they were sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// The second field of every ARN.
+    pub partition: String,
+    /// OIDC providers by their ARNs.
+    pub providers: BTreeMap<String, AccountProvider>,
+    /// Roles by their names.
+    pub roles: BTreeMap<String, AccountRole>,
+    /// The account's own managed policies by their ARNs; those of AWS all exist.
+    pub policies: BTreeMap<String, AccountPolicy>,
+    /// The quota of a trust policy, in characters without white space.
+    pub acl_size_per_role: usize,
+}
+
+/// An OIDC provider.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountProvider {
+    /// Without `https://`, as IAM answers it.
+    pub url: String,
+    /// Audiences.
+    pub client_ids: Vec<String>,
+    /// Where none was given, the one that IAM retrieved itself.
+    pub thumbprints: Vec<String>,
+    /// Tags by their keys.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRole {
+    /// `/`, or `/…/`.
+    pub path: String,
+    /// `AssumeRolePolicyDocument`.
+    pub trust: String,
+    /// What people wrote about it.
+    pub description: Option<String>,
+    /// `MaxSessionDuration`, in seconds.
+    pub max_session: u32,
+    /// ARN of the permissions boundary.
+    pub boundary: Option<String>,
+    /// Tags by their keys.
+    pub tags: BTreeMap<String, String>,
+    /// ARNs of the attached policies.
+    pub attached: BTreeSet<String>,
+    /// Inline policies by their names.
+    pub inline: BTreeMap<String, String>,
+}
+
+/// A managed policy of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountPolicy {
+    /// `PolicyName`, unique in the account whatever the path.
+    pub name: String,
+    /// `/`, or `/…/`.
+    pub path: String,
+    /// Documents by the numbers of their versions: 3 is `v3`.
+    pub versions: BTreeMap<u32, String>,
+    /// The number of the default version.
+    pub default_version: u32,
+    /// The number of the latest version; numbers are not used again.
+    pub latest_version: u32,
+    /// Tags by their keys.
+    pub tags: BTreeMap<String, String>,
+    /// Names of users that it is attached to.
+    pub users: BTreeSet<String>,
+    /// Names of groups that it is attached to.
+    pub groups: BTreeSet<String>,
+}
+
+impl Account {
+    /// An empty one.
+    pub(super) fn new(partition: &str, id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            partition: partition.to_owned(),
+            providers: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            acl_size_per_role: 2048,
+        }
+    }
+
+    /// An ARN of the account; `path_and_name` begins with a slash.
+    pub fn arn(&self, kind: &str, path_and_name: &str) -> String {
+        format!("arn:{}:iam::{}:{kind}{path_and_name}", self.partition, self.id)
+    }
+
+    /// The ARN of a role; of one that is not there, without a path.
+    pub fn role_arn(&self, name: &str) -> String {
+        let path = self.roles.get(name).map_or("/", |role| role.path.as_str());
+        self.arn("role", &format!("{path}{name}"))
+    }
+
+    /// Puts a managed policy there, and gives its ARN.
+    pub fn add_policy(&mut self, policy: AccountPolicy) -> String {
+        let arn = self.arn("policy", &format!("{}{}", policy.path, policy.name));
+        self.policies.insert(arn.clone(), policy);
+        arn
+    }
+
+    /// Puts a provider there, and gives its ARN.
+    pub fn add_provider(&mut self, provider: AccountProvider) -> String {
+        let arn = self.arn("oidc-provider", &format!("/{}", provider.url));
+        self.providers.insert(arn.clone(), provider);
+        arn
+    }
+
+    /// Whether it is the ARN of a policy that AWS itself keeps.
+    pub(super) fn is_aws_managed(&self, arn: &str) -> bool {
+        let name = arn.strip_prefix(&format!("arn:{}:iam::aws:policy/", self.partition));
+        name.is_some_and(|name| !name.is_empty())
+    }
+
+    pub(super) fn has_policy(&self, arn: &str) -> bool {
+        self.is_aws_managed(arn) || self.policies.contains_key(arn)
+    }
+
+    /// Names of the roles that a policy is attached to.
+    pub(super) fn roles_with(&self, arn: &str) -> Vec<String> {
+        let with = self.roles.iter().filter(|(_, role)| role.attached.contains(arn));
+        with.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Names of the roles whose permissions boundary a policy is.
+    pub(super) fn roles_within(&self, arn: &str) -> Vec<String> {
+        let within = self.roles.iter().filter(|(_, role)| role.boundary.as_deref() == Some(arn));
+        within.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl AccountProvider {
+    /// One without tags; `url` has no scheme.
+    pub fn new(url: &str, client_ids: &[&str]) -> Self {
+        Self {
+            url: url.to_owned(),
+            client_ids: client_ids.iter().map(|id| (*id).to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl AccountRole {
+    /// One without anything but its trust policy.
+    pub fn new(trust: &Value) -> Self {
+        Self {
+            path: "/".to_owned(),
+            trust: trust.to_string(),
+            description: None,
+            max_session: 3600,
+            boundary: None,
+            tags: BTreeMap::new(),
+            attached: BTreeSet::new(),
+            inline: BTreeMap::new(),
+        }
+    }
+
+    /// Its trust policy as a value.
+    pub fn trust_policy(&self) -> Value {
+        serde_json::from_str(&self.trust).unwrap()
+    }
+
+    /// Adds a statement to its trust policy, as somebody else would.
+    pub fn add_trust_statement(&mut self, statement: Value) {
+        let mut policy = self.trust_policy();
+        policy["Statement"].as_array_mut().unwrap().push(statement);
+        self.trust = policy.to_string();
+    }
+}
+
+impl AccountPolicy {
+    /// One with a single version, attached nowhere.
+    pub fn new(name: &str, document: &Value) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: "/".to_owned(),
+            versions: BTreeMap::from([(1, document.to_string())]),
+            default_version: 1,
+            latest_version: 1,
+            tags: BTreeMap::new(),
+            users: BTreeSet::new(),
+            groups: BTreeSet::new(),
+        }
+    }
+
+    /// The document of its default version as a value.
+    pub fn document(&self) -> Value {
+        serde_json::from_str(&self.versions[&self.default_version]).unwrap()
+    }
+}
