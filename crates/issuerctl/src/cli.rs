@@ -1,8 +1,8 @@
 //! The command line. Man pages and completions are made from these definitions.
 
-mod aws;
+mod file;
 mod render;
-mod whole;
+mod iam;
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use issuer_cluster::{ClusterName, Namespace, ServiceAccountRef};
 use issuer_discovery::Ports;
 use issuer_jwks::{KeyKind, WeakKeys};
 
-pub(crate) use aws::{
+pub(crate) use iam::{
     AwsArgs, LintArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs,
     ProviderShowArgs, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
 
 pub(crate) use render::{RenderArgs, RenderCommand};
-pub(crate) use whole::{ApplyArgs, DeleteArgs, FileArgs, PlanArgs, WantedArgs};
+pub(crate) use file::{ApplyArgs, DeleteArgs, FileArgs, PlanArgs, DeclaredArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

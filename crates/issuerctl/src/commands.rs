@@ -13,34 +13,34 @@ mod provider;
 mod publish;
 mod render;
 mod role;
+mod trust_policy;
 mod verify;
-mod whole;
 
 use crate::Outcome;
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use crate::talk::Talk;
+use crate::ui::Ui;
 
 /// Runs the command that was given.
 ///
 /// # Errors
 /// Whatever ends it early; the caller prints it.
-pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
+pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
     let format = cli.general.output;
     match &cli.command {
-        Command::Keygen(args) => keygen::run(args, format, talk),
-        Command::Extract(args) => extract::run(args, format, talk),
-        Command::Jwks(args) => jwks::run(args, format, talk),
-        Command::Discovery(args) => discovery::run(args, format, talk),
-        Command::Publish(args) => publish::run(args, format, talk),
-        Command::Verify(args) => verify::run(args, format, talk),
-        Command::Provider(command) => provider::run(command, format, talk),
-        Command::Role(command) => role::run(command, format, talk),
-        Command::Plan(args) => plan::run(args, format, talk).map_err(Failure::in_a_file),
-        Command::Apply(args) => apply::run(args, format, talk).map_err(Failure::in_a_file),
-        Command::Delete(args) => delete::run(args, format, talk).map_err(Failure::in_a_file),
-        Command::Render(command) => render::run(command, format, talk).map_err(Failure::in_a_file),
+        Command::Keygen(args) => keygen::run(args, format, ui),
+        Command::Extract(args) => extract::run(args, format, ui),
+        Command::Jwks(args) => jwks::run(args, format, ui),
+        Command::Discovery(args) => discovery::run(args, format, ui),
+        Command::Publish(args) => publish::run(args, format, ui),
+        Command::Verify(args) => verify::run(args, format, ui),
+        Command::Provider(command) => provider::run(command, format, ui),
+        Command::Role(command) => role::run(command, format, ui),
+        Command::Plan(args) => plan::run(args, format, ui).map_err(Failure::in_a_file),
+        Command::Apply(args) => apply::run(args, format, ui).map_err(Failure::in_a_file),
+        Command::Delete(args) => delete::run(args, format, ui).map_err(Failure::in_a_file),
+        Command::Render(command) => render::run(command, format, ui).map_err(Failure::in_a_file),
         Command::Completions(args) => completions::run(args, format),
-        Command::Man(args) => man::run(args, format, talk),
+        Command::Man(args) => man::run(args, format, ui),
     }
 }

@@ -11,26 +11,28 @@ use crate::failure::{Exit, Failure};
 /// Reads a file, or standard input for `-`, up to 1 MiB.
 ///
 /// # Errors
-/// [`Exit::BadInput`]: it is not there, not readable, no file, or too large.
+/// [`Exit::BadInput`]: it does not exist, is not readable, is not a file, or is too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let name = name_of(path);
-    let refuse = |error: &io::Error| {
-        Failure::while_doing(Exit::BadInput, format!("cannot read {name}"), error)
-    };
+    read_bytes(path).map_err(|error| {
+        Failure::while_doing(Exit::BadInput, format!("cannot read {}", name_of(path)), &error)
+    })
+}
+
+/// The same with the operating system's error.
+///
+/// # Errors
+/// `FileTooLarge` for more than 1 MiB, and the operating system's.
+pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = MAX_INPUT_BYTES as u64 + 1;
     if is_stdin(path) {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|e| refuse(&e))?;
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
     } else {
-        File::open(path)
-            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-            .map_err(|e| refuse(&e))?;
+        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     }
     if bytes.len() > MAX_INPUT_BYTES {
-        return Err(Failure::new(
-            Exit::BadInput,
-            format!("{name} is larger than 1 MiB; that is no key and no document"),
-        ));
+        let message = "it is larger than 1 MiB; that is neither a key nor a document";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
 }

@@ -1,7 +1,7 @@
 //! Standard output: exact documents, and the frozen objects of `--output json`.
 
-mod aws;
-mod whole;
+mod changes;
+mod state;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -9,24 +9,26 @@ use std::io::{self, IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use issuer_diagnostic::{Check, Status};
 use issuer_jwks::JwkSet;
-use issuer_publish::{Change, KeyChange, Plan};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
-pub(crate) use aws::{Lint, ProviderChange, ProviderState, RoleChange, RoleState, Step, Trust};
-pub(crate) use whole::{LEFT, Line, Whole, WholeIssuer, coloured_plan, lines_of, summary};
+pub(crate) use changes::{
+    Issuer, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text, plan_text,
+};
+pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role};
 
 /// Version of every object below; it grows when a member changes its meaning or goes.
 pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// A key by its public names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Key {
     pub(crate) kid: String,
-    pub(crate) alg: &'static str,
+    pub(crate) alg: String,
     /// `RSA-2048`, `P-256`.
     pub(crate) kind: String,
 }
@@ -35,7 +37,7 @@ impl From<&issuer_jwks::Jwk> for Key {
     fn from(jwk: &issuer_jwks::Jwk) -> Self {
         Self {
             kid: jwk.kid.as_str().to_owned(),
-            alg: jwk.key.algorithm().as_str(),
+            alg: jwk.key.algorithm().as_str().to_owned(),
             kind: jwk.key.describe(),
         }
     }
@@ -57,98 +59,6 @@ pub(crate) struct Document {
     /// The document's exact text.
     pub(crate) document: String,
     pub(crate) keys: Vec<Key>,
-}
-
-/// `publish`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Publish<'a> {
-    pub(crate) schema_version: u32,
-    pub(crate) issuer: &'a str,
-    pub(crate) store: &'a str,
-    pub(crate) dry_run: bool,
-    /// Whether anything was written, or would be.
-    pub(crate) changed: bool,
-    pub(crate) keys: Vec<PublishedKey>,
-    pub(crate) documents: Vec<PublishedDocument>,
-    /// What was done about public access, in order.
-    pub(crate) access: Vec<String>,
-    pub(crate) notices: Vec<&'a str>,
-    pub(crate) verification: Option<Verify<'a>>,
-}
-
-/// A key of `publish` with what happens to it.
-#[derive(Debug, Serialize)]
-pub(crate) struct PublishedKey {
-    #[serde(flatten)]
-    pub(crate) key: Key,
-    /// `added`, `unchanged`, `kept` or `pruned`.
-    pub(crate) change: &'static str,
-}
-
-/// A document of `publish` with what happens to it.
-#[derive(Debug, Serialize)]
-pub(crate) struct PublishedDocument {
-    pub(crate) name: &'static str,
-    /// `create`, `update` or `unchanged`.
-    pub(crate) change: &'static str,
-}
-
-impl<'a> Publish<'a> {
-    pub(crate) fn new(
-        plan: &'a Plan,
-        verdict: Option<&'a issuer_verify::Verdict>,
-        dry_run: bool,
-    ) -> Self {
-        let key = |(jwk, change): &(issuer_jwks::Jwk, KeyChange)| PublishedKey {
-            key: jwk.into(),
-            change: match change {
-                KeyChange::Added => "added",
-                KeyChange::Unchanged => "unchanged",
-                KeyChange::Kept => "kept",
-                KeyChange::Pruned => "pruned",
-            },
-        };
-        let document = |document: &issuer_publish::DocumentPlan| PublishedDocument {
-            name: document.name,
-            change: match document.change {
-                Change::Create => "create",
-                Change::Update => "update",
-                Change::Unchanged => "unchanged",
-            },
-        };
-        Self {
-            schema_version: SCHEMA_VERSION,
-            issuer: plan.issuer().as_str(),
-            store: plan.location(),
-            dry_run,
-            changed: plan.changes_anything(),
-            keys: plan.key_changes().iter().map(key).collect(),
-            documents: plan.documents().iter().map(document).collect(),
-            access: plan.access().steps(),
-            notices: plan.access().notices().collect(),
-            verification: verdict.map(Verify::from),
-        }
-    }
-}
-
-/// `verify`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Verify<'a> {
-    pub(crate) schema_version: u32,
-    pub(crate) issuer: &'a str,
-    pub(crate) passed: bool,
-    pub(crate) checks: &'a [Check],
-}
-
-impl<'a> From<&'a issuer_verify::Verdict> for Verify<'a> {
-    fn from(verdict: &'a issuer_verify::Verdict) -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            issuer: &verdict.issuer,
-            passed: verdict.passed(),
-            checks: &verdict.checks,
-        }
-    }
 }
 
 /// `completions`, `render`, and `--print-iam-policy`.
@@ -187,6 +97,15 @@ pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
     }
     let _ = writeln!(text, "{}", if passed { "passed" } else { "FAILED" });
     text
+}
+
+/// A verdict for people.
+pub(crate) fn verdict_text(verdict: &issuer_verify::Verdict) -> String {
+    let issuer = match verdict.issuer.as_str() {
+        "" => String::new(),
+        issuer => format!("{issuer}\n"),
+    };
+    issuer + &report(&verdict.checks, "STS says", verdict.passed())
 }
 
 /// Writes a document's exact bytes; a newline follows only on a terminal, where the prompt would

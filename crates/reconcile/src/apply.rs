@@ -53,7 +53,7 @@ impl Reconciler<'_> {
         // What a folder's web server answers is another thing than what is in the folder.
         let unseen = target.folder().is_some() || target.site.is_none();
         if unseen && outcome.plan.provider.is_some() && verify {
-            self.verify(target, &seen.url).await?;
+            self.verify_url(target, &seen.url).await?;
         }
         self.apply_iam(target, &mut outcome).await?;
         self.event(target, Event::Finished);
@@ -64,7 +64,15 @@ impl Reconciler<'_> {
     ///
     /// # Errors
     /// [`Error::NotVerified`].
-    async fn verify(&self, target: &Target, url: &IssuerUrl) -> Result<(), Error> {
+    pub async fn verify(&self, target: &Target) -> Result<(), Error> {
+        let store = match &target.site {
+            Some(site) => Some(self.store(&site.store).await?),
+            None => None,
+        };
+        self.verify_url(target, &self.url(target, store.as_ref())?).await
+    }
+
+    async fn verify_url(&self, target: &Target, url: &IssuerUrl) -> Result<(), Error> {
         self.event(target, Event::Waiting(&format!("reading {url} as AWS STS does")));
         let observation = issuer_verify::fetch(url, &self.fetch).await?;
         self.event(target, Event::Waited);

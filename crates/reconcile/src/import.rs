@@ -9,8 +9,8 @@ use crate::observe::Scope;
 use crate::{Error, Reconciler, SourceKeys, Target};
 
 /// The command that publishes the documents, for tools that cannot: of a target, its issuer and
-/// its bucket's region.
-pub type PublishLine<'a> = &'a dyn Fn(&Target, &IssuerUrl, &str) -> String;
+/// its bucket's region. Without one no bucket and no documents are rendered.
+pub type PublishLine<'a> = Option<&'a dyn Fn(&Target, &IssuerUrl, &str) -> String>;
 
 /// Targets as other tools' formats need them.
 #[derive(Debug, Default)]
@@ -39,10 +39,11 @@ pub fn render_offline(
         .or_else(|| region.as_deref().map(Partition::of_region))
         .or_else(|| Partition::of_host(url.host()))
         .unwrap_or(Partition::of_region(""));
-    let site = match (target.s3().filter(|_| is_in_aws(target)), region) {
+    let bucket = line.zip(target.s3().filter(|_| is_in_aws(target)));
+    let site = match (bucket, region) {
         (None, _) => None,
         (Some(_), None) => return Err(Error::NoRegion { name: target.label() }),
-        (Some((location, _)), Some(region)) => {
+        (Some((line, (location, _))), Some(region)) => {
             let plan = keys.map(|keys| first(target, &url, keys)).transpose()?;
             Some(rendered_site(target, location, &url, plan.as_ref(), region, line))
         }
@@ -70,12 +71,13 @@ impl Reconciler<'_> {
             None => None,
         };
         let (url, iam) = (self.url(target, store.as_ref())?, self.iam().await?);
-        let top: Option<Thumbprint> = match target.needs_top_of_chain() {
+        let top: Option<Thumbprint> = match target.needs_top_of_chain() && line.is_some() {
             true => Some(issuer_verify::top_of_chain(&url, &self.fetch).await?.parse()?),
             false => None,
         };
-        let site = match (&store, target.s3().filter(|_| is_in_aws(target))) {
-            (Some(store @ Store::S3(s3)), Some((location, _))) => {
+        let bucket = line.zip(target.s3().filter(|_| is_in_aws(target)));
+        let site = match (&store, bucket) {
+            (Some(store @ Store::S3(s3)), Some((line, (location, _)))) => {
                 let plan = match (documents, import) {
                     (false, _) => None,
                     (true, false) => Some(first(target, &url, &keys)?),
@@ -190,7 +192,7 @@ fn rendered_site(
     url: &IssuerUrl,
     plan: Option<&Plan>,
     region: String,
-    line: PublishLine<'_>,
+    line: &dyn Fn(&Target, &IssuerUrl, &str) -> String,
 ) -> RenderedSite {
     let options = target.s3().map(|(_, options)| options.clone()).unwrap_or_default();
     let documents = plan.map(|plan| {

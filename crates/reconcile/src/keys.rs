@@ -83,7 +83,7 @@ pub fn read_files(
 /// # Errors
 /// A source that cannot be read or has no usable key; two sources with different keys under one
 /// kid.
-pub(crate) async fn read(
+pub async fn read_keys(
     sources: &[KeySource],
     weak: WeakKeys,
     read_file: ReadFile,

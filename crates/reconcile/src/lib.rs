@@ -16,7 +16,7 @@ pub use apply::Outcome;
 pub use error::Error;
 pub use events::{Event, Events, Silent};
 pub use import::{PublishLine, Rendered, render_offline};
-pub use keys::{KeySource, ReadFile, SourceKeys, read_files};
+pub use keys::{KeySource, ReadFile, SourceKeys, read_files, read_keys};
 pub use observe::{Observed, Scope};
 pub use permissions::permissions;
 pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};

@@ -121,7 +121,7 @@ impl Reconciler<'_> {
             return Ok(SourceKeys::default());
         };
         let (weak, label) = (site.options.weak, target.label());
-        keys::read(&site.keys, weak, self.read_file, &label, self.events).await
+        keys::read_keys(&site.keys, weak, self.read_file, &label, self.events).await
     }
 
     pub(crate) fn url(&self, target: &Target, store: Option<&Store>) -> Result<IssuerUrl, Error> {

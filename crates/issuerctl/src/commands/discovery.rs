@@ -5,13 +5,13 @@ use issuer_discovery::{Discovery, IssuerUrl};
 use crate::Outcome;
 use crate::cli::{DiscoveryArgs, OutputFormat};
 use crate::output;
-use crate::sources;
-use crate::talk::Talk;
+use crate::keys;
+use crate::ui::Ui;
 
-pub(crate) fn run(args: &DiscoveryArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+pub(crate) fn run(args: &DiscoveryArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer, args.document.ports.ports())?;
-    let given = sources::read(&args.keys.keys, talk)?;
-    given.compare_issuer(&issuer, talk);
+    let given = keys::read(&args.keys.keys, ui)?;
+    ui.notices(&given.other_issuer(&issuer).into_iter().collect::<Vec<_>>());
     let set = given.keys;
     let document = Discovery::new(
         issuer,

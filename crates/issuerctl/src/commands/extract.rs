@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use crate::Outcome;
 use crate::cli::{ExtractArgs, OutputFormat};
 use crate::output;
-use crate::sources;
-use crate::talk::Talk;
+use crate::keys;
+use crate::ui::Ui;
 
-pub(crate) fn run(args: &ExtractArgs, format: OutputFormat, talk: &Talk) -> Outcome {
-    let set = sources::read(&args.keys.keys, talk)?.keys;
+pub(crate) fn run(args: &ExtractArgs, format: OutputFormat, ui: &Ui) -> Outcome {
+    let set = keys::read(&args.keys.keys, ui)?.keys;
     // A key that stands under two kids (the guide's empty one) is still one key.
     let mut seen = HashSet::new();
     let pem: String = set

@@ -4,11 +4,11 @@ use crate::Outcome;
 use crate::cli::{JwksArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
 use crate::output;
-use crate::sources;
-use crate::talk::Talk;
+use crate::keys;
+use crate::ui::Ui;
 
-pub(crate) fn run(args: &JwksArgs, format: OutputFormat, talk: &Talk) -> Outcome {
-    let mut set = sources::read(&args.keys.keys, talk)?.keys;
+pub(crate) fn run(args: &JwksArgs, format: OutputFormat, ui: &Ui) -> Outcome {
+    let mut set = keys::read(&args.keys.keys, ui)?.keys;
     if args.with_empty_kid {
         set = set
             .with_empty_kid()

@@ -10,9 +10,9 @@ use crate::cli::{KeygenArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, SCHEMA_VERSION};
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let private_file = args.out_dir.join("sa.key");
     let public_file = args.out_dir.join("sa.pub");
     // Looked at before the key is made, so that a taken name leaves no half pair behind.
@@ -22,20 +22,20 @@ pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, talk: &Talk) -> Outco
         }
     }
     std::fs::create_dir_all(&args.out_dir).map_err(|error| cannot_write(&args.out_dir, &error))?;
-    let wait = talk.wait("making the key");
+    ui.wait("generating the key");
     let generated =
         issuer_jwks::generate(args.algorithm.into()).map_err(|e| Failure::of(Exit::Failure, &e))?;
-    wait.finish_and_clear();
+    ui.waited();
     write_pair(&private_file, &public_file, &generated)?;
 
     let jwk = Jwk { kid: generated.public.kid(), key: generated.public };
-    talk.note(&format!(
+    ui.note(&format!(
         "wrote {} (private, keep it) and {}",
         private_file.display(),
         public_file.display()
     ));
-    talk.note(&format!("kid {}", jwk.kid));
-    talk.note(&format!(
+    ui.note(&format!("kid {}", jwk.kid));
+    ui.note(&format!(
         "next: issuerctl publish --key {} --to ./site --issuer https://… (or --to \
          s3://BUCKET/PREFIX)",
         public_file.display()

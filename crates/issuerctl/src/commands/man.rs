@@ -6,9 +6,9 @@ use crate::Outcome;
 use crate::cli::{Cli, ManArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, SCHEMA_VERSION};
-use crate::talk::Talk;
+use crate::ui::Ui;
 
-pub(crate) fn run(args: &ManArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+pub(crate) fn run(args: &ManArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let refuse = |error: std::io::Error| {
         Failure::while_doing(
             Exit::of_io(&error),
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ManArgs, format: OutputFormat, talk: &Talk) -> Outcome 
         .collect();
     files.retain(|name| name.starts_with("issuerctl") && name.ends_with(".1"));
     files.sort();
-    talk.note(&format!("wrote {} man pages to {}", files.len(), args.out_dir.display()));
+    ui.note(&format!("wrote {} man pages to {}", files.len(), args.out_dir.display()));
     if format == OutputFormat::Json {
         output::json(&output::Files { schema_version: SCHEMA_VERSION, files })?;
     }

@@ -1,64 +1,56 @@
 //! `issuerctl render`
 
-mod existing;
-mod line;
-mod place;
-
 use issuer_discovery::Partition;
-use issuer_iam::{AccountId, Thumbprint, TrustPolicy, USUAL_TRUST_POLICY};
-use issuer_manifest::StoreSpec;
-use issuer_publish::{Plan, Published, Purpose, Store};
-use issuer_render::{Existing, Rendering};
+use issuer_iam::{TrustPolicy, USUAL_TRUST_POLICY};
+use issuer_publish::Purpose;
+use issuer_reconcile::{Rendered, Target, permissions, read_keys, render_offline};
+use issuer_render::Rendering;
 
 use crate::Outcome;
 use crate::cli::{AwsArgs, KubeArgs, OutputFormat, RenderArgs, RenderCommand};
-use crate::commands::whole::{self, Opened};
-use crate::commands::{provider, verify};
+use crate::engine;
 use crate::failure::Failure;
-use crate::manifest::{self, Document};
+use crate::files;
 use crate::output;
+use crate::publish_command::publish_command;
 use crate::runtime::Runtime;
-use crate::sources::{self, Given};
-use crate::talk::Talk;
-use place::Place;
+use crate::targets;
+use crate::ui::Ui;
 
-pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) -> Outcome {
-    let wish = Wish::of(command);
-    let documents = manifest::read(&wish.render.file)?;
-    if wish.aws.print_iam_policy {
-        // Whose the credentials are anybody may ask.
-        let documents = if wish.import { documents } else { Vec::new() };
-        let policy = Runtime::start()?.block_on(whole::policy(
-            &documents,
-            wish.aws,
-            Purpose::TakeOver,
-            false,
-        ))?;
-        return output::policy(format, &policy);
+pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Outcome {
+    let request = RenderRequest::of(command);
+    let targets = targets::of_files(&request.render.file, request.kube, request.aws, false)?;
+    if request.aws.print_iam_policy {
+        // Anybody may ask whose the credentials are.
+        let targets = if request.import { &targets[..] } else { &[] };
+        return Runtime::start()?.block_on(async {
+            let session = engine::session(request.aws)?;
+            let engine = engine::connect(session, targets, ui).await?;
+            let policy = permissions(&engine, targets, Purpose::TakeOver, false).await;
+            output::policy(format, &policy.map_err(engine::failed)?)
+        });
     }
-    let keys = documents
-        .iter()
-        .map(|document| wish.keys(document, talk))
-        .collect::<Result<Vec<_>, _>>()?;
-    let (renderings, existing) = match &wish.render.account {
-        Some(account) => (wish.offline(&documents, keys, account, talk)?, Existing::default()),
-        None => Runtime::start()?.block_on(wish.online(documents, keys, talk))?,
-    };
-    if wish.for_aws {
-        say_sizes(&renderings, talk)?;
+    request.warn_of_other_stores(&targets, ui);
+    let rendered = Runtime::start()?.block_on(async {
+        match request.render.account {
+            Some(_) => request.offline(&targets, ui).await,
+            None => request.online(&targets, ui).await,
+        }
+    })?;
+    let Rendered { renderings, existing, .. } = rendered;
+    if request.for_aws {
+        warn_of_sizes(&renderings, ui)?;
     }
     let text = match command {
         RenderCommand::Terraform(_) => issuer_render::terraform(&renderings, &existing)?,
         RenderCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
-            if rendered.count == 0 {
-                talk.warning(
-                    "no role of the file names a service account, so there is none to render",
-                );
+            if rendered.service_accounts == 0 {
+                ui.warning("no role of the file names a service account, so none is rendered");
             }
             for pattern in &rendered.left_out {
-                talk.warning(&format!("{pattern} names no one service account, and is left out"));
+                ui.warning(&format!("{pattern} is a pattern, not one service account: skipped"));
             }
             rendered.yaml
         }
@@ -67,13 +59,13 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, talk: &Talk) ->
 }
 
 /// No plan of ours will say it later.
-fn say_sizes(renderings: &[Rendering], talk: &Talk) -> Result<(), Failure> {
+fn warn_of_sizes(renderings: &[Rendering], ui: &Ui) -> Result<(), Failure> {
     for role in renderings.iter().flat_map(|rendering| &rendering.roles) {
         let size = TrustPolicy::default().with(&role.trust)?.size();
         if size > USUAL_TRUST_POLICY {
-            talk.warning(&format!(
-                "the trust policy of {} will have {size} characters; accounts whose quota was not \
-                 raised take {USUAL_TRUST_POLICY}",
+            ui.warning(&format!(
+                "the trust policy of {} will have {size} characters; accounts without a raised \
+                 quota take {USUAL_TRUST_POLICY}",
                 role.name
             ));
         }
@@ -82,7 +74,7 @@ fn say_sizes(renderings: &[Rendering], talk: &Talk) -> Result<(), Failure> {
 }
 
 /// What the command line says, whatever it is for.
-struct Wish<'a> {
+struct RenderRequest<'a> {
     render: &'a RenderArgs,
     aws: &'a AwsArgs,
     /// How clusters are reached, where the documents themselves are rendered.
@@ -92,153 +84,74 @@ struct Wish<'a> {
     import: bool,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> RenderRequest<'a> {
     fn of(command: &'a RenderCommand) -> Self {
-        match command {
+        let (render, aws, kube, import) = match command {
             RenderCommand::Terraform(args) => {
-                let (render, aws, kube) = (&args.render, &args.aws, Some(&args.kube));
-                Self { render, aws, kube, for_aws: true, import: args.import }
+                (&args.render, &args.aws, Some(&args.kube), args.import)
             }
-            RenderCommand::Cloudformation(args) => Self {
-                render: &args.render,
-                aws: &args.aws,
-                kube: None,
-                for_aws: true,
-                import: false,
-            },
-            RenderCommand::Kubernetes(args) => Self {
-                render: &args.render,
-                aws: &args.aws,
-                kube: None,
-                for_aws: false,
-                import: false,
-            },
-        }
+            RenderCommand::Cloudformation(args) => (&args.render, &args.aws, None, false),
+            RenderCommand::Kubernetes(args) => (&args.render, &args.aws, None, false),
+        };
+        let for_aws = !matches!(command, RenderCommand::Kubernetes(_));
+        Self { render, aws, kube, for_aws, import }
     }
 
-    /// The keys of documents that are rendered themselves.
-    fn keys(&self, document: &Document, talk: &Talk) -> Result<Option<Given>, Failure> {
-        if let (true, Some(StoreSpec::S3(s3))) = (self.for_aws, &document.issuer.spec.store)
-            && let Some(endpoint) = &s3.endpoint_url
-        {
-            let name = document.issuer.name();
-            talk.warning(&format!(
-                "{name}: the bucket {} is at {endpoint} and not in AWS, and is left out",
-                s3.bucket
-            ));
-        }
-        match self.kube {
-            Some(kube) if self.has_site(document) => {
-                sources::read_all(&document.sources(kube), document.weak(), talk).map(Some)
+    fn warn_of_other_stores(&self, targets: &[Target], ui: &Ui) {
+        for target in targets.iter().filter(|_| self.for_aws) {
+            if let Some((location, options)) = target.s3()
+                && let Some(endpoint) = &options.endpoint_url
+            {
+                ui.warning(&format!(
+                    "{}: the bucket {} is at {endpoint} and not in AWS: skipped",
+                    target.label(),
+                    location.bucket
+                ));
             }
-            _ => Ok(None),
         }
     }
 
-    /// Whether bucket and documents are rendered.
-    fn has_site(&self, document: &Document) -> bool {
-        self.for_aws
-            && matches!(&document.issuer.spec.store, Some(StoreSpec::S3(s3)) if s3.endpoint_url.is_none())
-    }
-
-    /// Without a word with AWS.
-    fn offline(
-        &self,
-        documents: &[Document],
-        keys: Vec<Option<Given>>,
-        account: &AccountId,
-        talk: &Talk,
-    ) -> Result<Vec<Rendering>, Failure> {
-        let mut renderings = Vec::new();
-        for (document, given) in documents.iter().zip(keys) {
-            let region = document.region(self.aws);
-            let place = Place::new(document, region.as_deref())?;
-            let named = self.render.partition.as_deref().and_then(Partition::named);
-            let of_region = || region.as_deref().map(Partition::of_region);
-            let partition =
-                named.or_else(of_region).or_else(|| Partition::of_host(place.url.host()));
-            if self.for_aws && document.issuer.needs_top_of_chain() {
-                talk.warning(
-                    "thumbprint auto is left out, since --account keeps off the network; IAM takes \
-                     one itself",
+    /// Without asking AWS anything.
+    async fn offline(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
+        let mut rendered = Rendered::default();
+        let Some(account) = &self.render.account else { return Ok(rendered) };
+        let partition = self.render.partition.as_deref().and_then(Partition::named);
+        for target in targets {
+            if self.for_aws && target.needs_top_of_chain() {
+                ui.warning(
+                    "thumbprint auto is skipped, since --account keeps off the network; IAM \
+                     takes one itself",
                 );
             }
-            let site = match region {
-                _ if !self.has_site(document) => None,
-                Some(region) => Some(
-                    place
-                        .site(given.map(|given| first(&place, given, talk)).transpose()?, region)?,
-                ),
-                None => return Err(place::no_region(document)),
-            };
-            renderings.push(place.rendering(
-                account,
-                partition.unwrap_or(Partition::of_region("")),
-                site,
-                None,
-            ));
-        }
-        Ok(renderings)
-    }
-
-    /// For the account of the credentials, and with what is there where it is to be taken over.
-    async fn online(
-        &self,
-        documents: Vec<Document>,
-        keys: Vec<Option<Given>>,
-        talk: &Talk,
-    ) -> Result<(Vec<Rendering>, Existing), Failure> {
-        let wait = talk.wait("asking AWS");
-        let fetch = verify::fetch_options(&self.aws.tls)?;
-        let (opened, iam) = whole::open(documents, self.aws, false, talk).await?;
-        let iam = match iam {
-            Some(iam) => iam,
-            None => provider::connect(self.aws, talk).await?,
-        };
-        let mut existing = Existing::default();
-        let mut renderings = Vec::new();
-        for (Opened { document, url, store }, given) in opened.iter().zip(keys) {
-            let place = Place { document, url: url.clone() };
-            let top: Option<Thumbprint> = match document.issuer.needs_top_of_chain() && self.for_aws
-            {
-                true => Some(issuer_verify::top_of_chain(url, &fetch).await?.parse()?),
-                false => None,
-            };
-            let site = match store {
-                Some(store @ Store::S3(s3)) if self.has_site(document) => {
-                    let plan = match given {
-                        Some(given) if self.import => {
-                            given.compare_issuer(url, talk);
-                            Some(
-                                existing::add_site(
-                                    &mut existing,
-                                    document,
-                                    store,
-                                    &place.given(given),
-                                )
-                                .await?,
-                            )
-                        }
-                        given => given.map(|given| first(&place, given, talk)).transpose()?,
-                    };
-                    Some(place.site(plan, s3.region().to_owned())?)
+            let in_aws = target.s3().is_some_and(|(_, options)| options.endpoint_url.is_none());
+            let keys = match (&target.site, self.kube) {
+                (Some(site), Some(_)) if in_aws => {
+                    let (weak, label) = (site.options.weak, target.label());
+                    let keys = read_keys(&site.keys, weak, files::read_bytes, &label, ui);
+                    Some(keys.await.map_err(engine::failed)?)
                 }
                 _ => None,
             };
-            let rendering = place.rendering(iam.account(), iam.partition(), site, top.as_ref());
-            if self.import {
-                existing::add_iam(&mut existing, &iam, &rendering).await?;
-            }
-            renderings.push(rendering);
+            ui.notices(keys.as_ref().map_or(&[], |keys| &keys.notices));
+            let line = self.for_aws.then_some(&publish_command as _);
+            let rendering = render_offline(target, keys.as_ref(), account, partition, line);
+            rendered.renderings.push(rendering.map_err(engine::failed)?);
         }
-        wait.finish_and_clear();
-        Ok((renderings, existing))
+        Ok(rendered)
     }
-}
 
-/// The documents as they are where nothing is published yet: with the keys of the file alone.
-fn first(place: &Place<'_>, given: Given, talk: &Talk) -> Result<Plan, Failure> {
-    given.compare_issuer(&place.url, talk);
-    let options = place.document.plan_options(false);
-    Ok(Plan::new("", &place.given(given), &Published::default(), &options)?)
+    /// For the account of the credentials, and with what exists where it is to be imported.
+    async fn online(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
+        ui.wait("asking AWS");
+        let engine = engine::connect(engine::session(self.aws)?, targets, ui).await?;
+        let mut rendered = Rendered::default();
+        for target in targets {
+            let line = self.for_aws.then_some(&publish_command as _);
+            let (documents, import) = (self.kube.is_some(), self.import);
+            let result = engine.render(target, documents, import, line, &mut rendered).await;
+            result.map_err(engine::failed)?;
+        }
+        ui.waited();
+        Ok(rendered)
+    }
 }

@@ -3,18 +3,19 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use issuer_discovery::IssuerUrl;
-use issuer_verify::{Expected, FetchOptions, Verdict};
+use issuer_verify::Expected;
 
 use crate::Outcome;
-use crate::cli::{OutputFormat, TlsArgs, VerifyArgs};
+use crate::cli::{OutputFormat, VerifyArgs};
 use crate::failure::{Exit, Failure};
+use crate::engine;
 use crate::files;
 use crate::output;
 use crate::runtime::Runtime;
-use crate::sources;
-use crate::talk::Talk;
+use crate::keys;
+use crate::ui::Ui;
 
-pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, talk: &Talk) -> Outcome {
+pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let issuer = args
         .issuer
         .as_deref()
@@ -28,9 +29,9 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, talk: &Talk) -> Outco
             "standard input can be read once: the token and a key cannot both be `-`",
         ));
     }
-    let given = if args.keys.is_empty() { None } else { Some(sources::read(&args.keys, talk)?) };
+    let given = if args.keys.is_empty() { None } else { Some(keys::read(&args.keys, ui)?) };
     if let (Some(given), Some(issuer)) = (&given, &issuer) {
-        given.compare_issuer(issuer, talk);
+        ui.notices(&given.other_issuer(issuer).into_iter().collect::<Vec<_>>());
     }
     let token = args.token.as_deref().map(files::read).transpose()?;
     let expected = Expected {
@@ -44,41 +45,23 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, talk: &Talk) -> Outco
     let observation = match (&args.site, &issuer) {
         (Some(folder), _) => issuer_verify::read_folder(folder)?,
         (None, Some(issuer)) => {
-            let options = fetch_options(&args.tls)?;
-            let wait = talk.wait(format!("fetching {issuer} as AWS STS does"));
+            let options = engine::fetch_options(&args.tls)?;
+            ui.wait(&format!("fetching {issuer} as AWS STS does"));
             let observation = Runtime::start()?.block_on(issuer_verify::fetch(issuer, &options))?;
-            wait.finish_and_clear();
+            ui.waited();
             observation
         }
         (None, None) => return Err(Failure::new(Exit::Usage, "give --issuer or --site")),
     };
     let verdict = issuer_verify::judge(&observation, &expected);
     match format {
-        OutputFormat::Text => output::coloured(&report(&verdict))?,
+        OutputFormat::Text => output::coloured(&output::verdict_text(&verdict))?,
         OutputFormat::Json => output::json(&output::Verify::from(&verdict))?,
     }
-    Ok(exit_of(&verdict))
-}
-
-/// What a fetch is told besides the URL.
-pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
-    Ok(FetchOptions { extra_roots_pem: tls.ca_file.as_deref().map(files::read).transpose()? })
+    Ok(if verdict.passed() { Exit::Done } else { Exit::Verification })
 }
 
 /// Now, in seconds since 1970.
 pub(crate) fn now_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The exit code that a verdict means.
-pub(crate) fn exit_of(verdict: &Verdict) -> Exit {
-    if verdict.passed() { Exit::Done } else { Exit::Verification }
-}
-
-/// The verdict for people: a line a check, and below a failed one what STS would say and what to
-/// do.
-pub(crate) fn report(verdict: &Verdict) -> String {
-    let issuer =
-        if verdict.issuer.is_empty() { String::new() } else { format!("{}\n", verdict.issuer) };
-    issuer + &output::report(&verdict.checks, "STS says", verdict.passed())
 }

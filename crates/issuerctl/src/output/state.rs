@@ -1,34 +1,12 @@
-//! The objects of `provider` and `role`.
+//! What exists, or is wrong: the objects of `provider show`, `role show`, `role lint` and `role
+//! trust-policy`.
 
 use issuer_diagnostic::Check;
-use issuer_iam::{Provider, ProviderPlan, ProviderStep};
+use issuer_iam::Provider;
 use serde::Serialize;
 
-use super::SCHEMA_VERSION;
-
-/// `provider apply` and `provider delete`.
-#[derive(Debug, Serialize)]
-pub(crate) struct ProviderChange<'a> {
-    pub(crate) schema_version: u32,
-    pub(crate) issuer: &'a str,
-    pub(crate) arn: &'a str,
-    pub(crate) dry_run: bool,
-    /// Whether anything was changed, or would be.
-    pub(crate) changed: bool,
-    pub(crate) steps: Vec<Step>,
-    /// Audiences that nobody asked for and that stay.
-    pub(crate) kept_audiences: &'a [String],
-    pub(crate) notices: &'a [String],
-}
-
-/// One change.
-#[derive(Debug, Serialize)]
-pub(crate) struct Step {
-    /// `create`, `add-audience`, `remove-audience`, `set-thumbprints`, `tag` or `delete`.
-    pub(crate) action: &'static str,
-    /// What it is about: URL, audience, thumbprints, `KEY=VALUE`, or ARN.
-    pub(crate) values: Vec<String>,
-}
+use super::{SCHEMA_VERSION, line};
+use crate::failure::Failure;
 
 /// `provider show`.
 #[derive(Debug, Serialize)]
@@ -42,23 +20,6 @@ pub(crate) struct ProviderState<'a> {
     pub(crate) audiences: &'a [String],
     pub(crate) thumbprints: &'a [String],
     pub(crate) tags: std::collections::BTreeMap<String, String>,
-}
-
-/// `role apply` and `role delete`.
-#[derive(Debug, Serialize)]
-pub(crate) struct RoleChange<'a> {
-    pub(crate) schema_version: u32,
-    pub(crate) role: &'a str,
-    /// Empty where `role delete` finds no role.
-    pub(crate) arn: &'a str,
-    pub(crate) dry_run: bool,
-    /// Whether anything was changed, or would be.
-    pub(crate) changed: bool,
-    /// One text a step, in order.
-    pub(crate) steps: Vec<String>,
-    pub(crate) notices: &'a [String],
-    /// The command that annotates each service account.
-    pub(crate) annotate: Vec<String>,
 }
 
 /// `role show`.
@@ -126,36 +87,6 @@ pub(crate) struct Trust {
     pub(crate) size: usize,
 }
 
-impl<'a> ProviderChange<'a> {
-    pub(crate) fn new(issuer: &'a str, plan: &'a ProviderPlan, dry_run: bool) -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            issuer,
-            arn: &plan.arn,
-            dry_run,
-            changed: plan.changes_anything(),
-            steps: plan.steps.iter().map(Step::from).collect(),
-            kept_audiences: &plan.kept,
-            notices: &plan.notices,
-        }
-    }
-}
-
-impl From<&ProviderStep> for Step {
-    fn from(step: &ProviderStep) -> Self {
-        let (action, values) = match step {
-            ProviderStep::Create { url, .. } => ("create", vec![url.clone()]),
-            ProviderStep::AddAudience(audience) => ("add-audience", vec![audience.clone()]),
-            ProviderStep::RemoveAudience(audience) => ("remove-audience", vec![audience.clone()]),
-            ProviderStep::SetThumbprints { to, .. } => ("set-thumbprints", to.clone()),
-            ProviderStep::Tag { to, .. } => {
-                ("tag", to.iter().map(|(key, value)| format!("{key}={value}")).collect())
-            }
-        };
-        Self { action, values }
-    }
-}
-
 impl<'a> ProviderState<'a> {
     pub(crate) fn new(issuer: &'a str, arn: &'a str, provider: Option<&'a Provider>) -> Self {
         Self {
@@ -169,4 +100,37 @@ impl<'a> ProviderState<'a> {
             tags: provider.map(|provider| provider.tags.clone()).unwrap_or_default(),
         }
     }
+}
+
+/// A provider for people.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn provider(provider: &Provider) -> Result<(), Failure> {
+    let thumbprints = match &provider.thumbprints[..] {
+        [] => "none".to_owned(),
+        thumbprints => thumbprints.join(", "),
+    };
+    line(&format!("arn         {}", provider.arn))?;
+    line(&format!("audiences   {}", provider.audiences.join(", ")))?;
+    line(&format!("thumbprints {thumbprints}"))?;
+    let mut tags = provider.tags.iter();
+    tags.try_for_each(|(key, value)| line(&format!("tag         {key}={value}")))
+}
+
+/// A role for people.
+///
+/// # Errors
+/// Where standard output does not take it.
+pub(crate) fn role(state: &RoleState<'_>) -> Result<(), Failure> {
+    line(&format!("arn         {}", state.arn))?;
+    state.attached.iter().try_for_each(|arn| line(&format!("attached    {arn}")))?;
+    state.inline.iter().try_for_each(|name| line(&format!("inline      {name}")))?;
+    if let Some(boundary) = state.permissions_boundary {
+        line(&format!("boundary    {boundary}"))?;
+    }
+    line(&format!("session     at most {} s", state.max_session_secs))?;
+    let mut tags = state.tags.iter();
+    tags.try_for_each(|(key, value)| line(&format!("tag         {key}={value}")))?;
+    line(&state.trust_policy)
 }

@@ -1,41 +1,38 @@
-//! The command that publishes what another tool cannot.
+//! The `issuerctl publish` command for what another tool cannot publish.
 
 use issuer_cluster::Connection;
 use issuer_discovery::{IssuerUrl, Shape};
-use issuer_manifest::S3Store;
+use issuer_jwks::WeakKeys;
 use issuer_publish::AccessMode;
-
-use crate::cli::KubeArgs;
-use crate::manifest::Document;
-use crate::sources::Source;
+use issuer_reconcile::{KeySource, Target};
 
 /// `issuerctl publish …` for the keys of the file, once for each cluster that they come from: keys
 /// are merged.
-pub(super) fn publish(document: &Document, s3: &S3Store, url: &IssuerUrl, region: &str) -> String {
-    let sources = document.sources(&KubeArgs { kubeconfig: None, context: None });
+pub(crate) fn publish_command(target: &Target, url: &IssuerUrl, region: &str) -> String {
+    let sources = target.site.iter().flat_map(|site| &site.keys);
     let mut files: Vec<String> = Vec::new();
     let mut clusters: Vec<Vec<String>> = Vec::new();
     for source in sources {
         match source {
-            Source::Key(path) => files.extend(["--key".to_owned(), path.display().to_string()]),
-            Source::Jwks(path) => files.extend(["--jwks".to_owned(), path.display().to_string()]),
-            Source::Secret { cluster, namespace, connection } => {
+            KeySource::File(path) => files.extend(["--key".to_owned(), path.display().to_string()]),
+            KeySource::Jwks(path) => files.extend(["--jwks".to_owned(), path.display().to_string()]),
+            KeySource::Secret { cluster, namespace, connection } => {
                 let given = [
                     "--cluster".to_owned(),
                     cluster.to_string(),
                     "--namespace".to_owned(),
                     namespace.to_string(),
                 ];
-                clusters.push(given.into_iter().chain(reached(&connection)).collect());
+                clusters.push(given.into_iter().chain(reached(connection)).collect());
             }
-            Source::ApiServer(connection) => {
+            KeySource::ApiServer(connection) => {
                 clusters.push(
-                    std::iter::once("--apiserver".to_owned()).chain(reached(&connection)).collect(),
+                    std::iter::once("--apiserver".to_owned()).chain(reached(connection)).collect(),
                 );
             }
         }
     }
-    let place = place(document, s3, url, region);
+    let options = options(target, url, region);
     if clusters.is_empty() {
         clusters.push(Vec::new());
     }
@@ -44,7 +41,7 @@ pub(super) fn publish(document: &Document, s3: &S3Store, url: &IssuerUrl, region
         let words =
             ["issuerctl".to_owned(), "publish".to_owned()].into_iter().chain(files).chain(cluster);
         words
-            .chain(place.iter().cloned())
+            .chain(options.iter().cloned())
             .map(|word| for_a_shell(&word))
             .collect::<Vec<_>>()
             .join(" ")
@@ -52,10 +49,13 @@ pub(super) fn publish(document: &Document, s3: &S3Store, url: &IssuerUrl, region
     lines.collect::<Vec<_>>().join(" && ")
 }
 
-/// Where to, and what is not usual about it.
-fn place(document: &Document, s3: &S3Store, url: &IssuerUrl, region: &str) -> Vec<String> {
-    let mut words = vec![format!("--to={}", s3.location()), format!("--region={region}")];
-    if document.issuer.spec.issuer.is_some() {
+/// Where to publish, and what differs from the defaults.
+fn options(target: &Target, url: &IssuerUrl, region: &str) -> Vec<String> {
+    let (Some(site), Some((location, s3))) = (&target.site, target.s3()) else {
+        return Vec::new();
+    };
+    let mut words = vec![format!("--to={location}"), format!("--region={region}")];
+    if target.issuer.is_some() {
         words.push(format!("--issuer={url}"));
     }
     match s3.access {
@@ -63,13 +63,13 @@ fn place(document: &Document, s3: &S3Store, url: &IssuerUrl, region: &str) -> Ve
         AccessMode::Acl => words.push("--access=acl".to_owned()),
         AccessMode::None => words.push("--access=none".to_owned()),
     }
-    if s3.max_age != 300 {
-        words.push(format!("--max-age={}", s3.max_age));
+    if s3.max_age_secs != 300 {
+        words.push(format!("--max-age={}", s3.max_age_secs));
     }
-    if document.issuer.spec.shape == Shape::Kubernetes {
+    if site.shape == Shape::Kubernetes {
         words.push("--shape=kubernetes".to_owned());
     }
-    if document.issuer.spec.allow_weak_keys {
+    if site.options.weak == WeakKeys::Allow {
         words.push("--allow-weak-keys".to_owned());
     }
     if let Some(owner) = &s3.expected_bucket_owner {
@@ -97,33 +97,38 @@ fn for_a_shell(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::cli::FileArgs;
+    use std::path::Path;
+
     use issuer_discovery::Ports;
-    use issuer_manifest::StoreSpec;
+    use issuer_reconcile::Defaults;
+
+    use super::*;
 
     #[test]
     fn keys_of_two_clusters_are_two_lines_and_odd_names_stay_one_word() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("issuer.yaml");
-        let text = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: \
-                    prod}\nspec:\n  issuer: https://oidc.example.com\n  keys: \
-                    [{file: \"it's.pub\"}, {cluster: {name: prod}}, {apiserver: {context: a \
-                    b}}]\n  shape: kubernetes\n  store: {s3: {bucket: my-oidc, access: none, \
-                    maxAge: 60}}\n";
-        std::fs::write(&file, text).unwrap();
-        let documents = crate::manifest::read(&FileArgs { file: vec![file] }).unwrap();
-        let Some(StoreSpec::S3(s3)) = &documents[0].issuer.spec.store else { panic!() };
+        let text = r#"
+            apiVersion: issuerctl.dev/v1alpha1
+            kind: ServiceAccountIssuer
+            metadata: {name: prod}
+            spec:
+              issuer: https://oidc.example.com
+              keys: [{file: "it's.pub"}, {cluster: {name: prod}}, {apiserver: {context: a b}}]
+              shape: kubernetes
+              store: {s3: {bucket: my-oidc, access: none, maxAge: 60}}
+        "#;
+        let issuer = &issuer_manifest::parse(text).unwrap()[0];
+        let target = Target::from_issuer(issuer, Path::new("/deploy"), &Defaults::default());
         let url = IssuerUrl::parse("https://oidc.example.com", Ports::Refuse).unwrap();
-        let line = publish(&documents[0], s3, &url, "us-west-2");
-        let folder = folder.path().display();
         let place = "--to=s3://my-oidc --region=us-west-2 --issuer=https://oidc.example.com \
                      --access=none --max-age=60 --shape=kubernetes";
         let (one, other) =
             ("--cluster prod --namespace eksa-system", "--apiserver '--context=a b'");
-        let expected = format!(
-            r"issuerctl publish --key '{folder}/it'\''s.pub' {one} {place} && issuerctl publish {other} {place}"
+        let file = r"'/deploy/it'\''s.pub'";
+        assert_eq!(
+            publish_command(&target, &url, "us-west-2"),
+            format!(
+                "issuerctl publish --key {file} {one} {place} && issuerctl publish {other} {place}"
+            )
         );
-        assert_eq!(line, expected);
     }
 }

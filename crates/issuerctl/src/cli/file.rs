@@ -17,7 +17,7 @@ Examples:
   issuerctl plan -f issuer.yaml --prune --output json")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
-    pub(crate) wanted: WantedArgs,
+    pub(crate) declared: DeclaredArgs,
 }
 
 /// Publish, verify, and make provider and roles, as the file says
@@ -34,7 +34,7 @@ Examples:
   generate | issuerctl apply -f - --output json")]
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
-    pub(crate) wanted: WantedArgs,
+    pub(crate) declared: DeclaredArgs,
     /// Do not read the issuer back before IAM is touched
     #[arg(long)]
     pub(crate) no_verify: bool,
@@ -68,7 +68,7 @@ pub(crate) struct DeleteArgs {
 
 /// What `plan` and `apply` have in common.
 #[derive(Debug, Args)]
-pub(crate) struct WantedArgs {
+pub(crate) struct DeclaredArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
     /// Take roles away that were taken out of the file; keys and audiences are never pruned here

@@ -1,0 +1,27 @@
+//! The keys of the command line, for commands that need nothing else.
+
+use issuer_reconcile::{KeySource, SourceKeys, read_files, read_keys};
+
+use crate::cli::KeyArgs;
+use crate::failure::Failure;
+use crate::files;
+use crate::runtime::Runtime;
+use crate::targets;
+use crate::ui::Ui;
+
+/// Reads every source that was given; a runtime starts only where a cluster is asked.
+///
+/// # Errors
+/// Any source that cannot be read or has no usable key; two sources with different keys under one
+/// kid.
+pub(crate) fn read(args: &KeyArgs, ui: &Ui) -> Result<SourceKeys, Failure> {
+    let (sources, weak) = (targets::key_sources(args)?, args.weak());
+    let keys = if sources.iter().all(KeySource::is_file) {
+        read_files(&sources, weak, files::read_bytes)?
+    } else {
+        let read = read_keys(&sources, weak, files::read_bytes, "", ui);
+        Runtime::start()?.block_on(read)?
+    };
+    ui.notices(&keys.notices);
+    Ok(keys)
+}

@@ -1,0 +1,392 @@
+//! What was changed, or would be: one shape for `publish`, `provider`, `role`, `plan`, `apply` and
+//! `delete`. The text is made from these objects too, so that it never says more than the JSON.
+
+use anstyle::{AnsiColor, Style};
+use issuer_change::{Action, Change, ChangeSet, Describe, Kind, Notice, Painter, Reason, Summary};
+use issuer_publish::KeyChange;
+use issuer_verify::Verdict;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Key, SCHEMA_VERSION};
+use crate::failure::Failure;
+
+/// `plan`, `apply` and `delete`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Plan {
+    pub(crate) schema_version: u32,
+    /// Whether this only says what would be changed.
+    pub(crate) dry_run: bool,
+    /// Whether anything was changed, or would be.
+    pub(crate) changed: bool,
+    /// How many resources are created, updated, deleted and kept.
+    pub(crate) summary: Summary,
+    /// The issuers of the files, in their order.
+    pub(crate) issuers: Vec<Issuer>,
+}
+
+/// One issuer of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Issuer {
+    /// `metadata.name`.
+    pub(crate) name: String,
+    /// The issuer URL; empty if it could not be worked out.
+    pub(crate) issuer: String,
+    /// Whether anything was changed, or would be.
+    pub(crate) changed: bool,
+    /// What happens to each resource, those that are kept included.
+    pub(crate) changes: Vec<Change>,
+    /// Names of roles that came from the file and are not in it any more.
+    pub(crate) orphaned_roles: Vec<String>,
+    /// What the user has to be told.
+    pub(crate) notices: Vec<Notice>,
+    /// The commands that annotate the service accounts.
+    pub(crate) annotate: Vec<String>,
+    /// What was found when the site was read back.
+    pub(crate) verification: Option<Verify>,
+    /// Why this issuer failed, if it did.
+    pub(crate) error: Option<IssuerError>,
+}
+
+/// Why an issuer failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct IssuerError {
+    /// The exit code that it would have by itself.
+    pub(crate) exit_code: u8,
+    /// What failed.
+    pub(crate) message: String,
+    /// Why, outermost first.
+    pub(crate) causes: Vec<String>,
+    /// What to do about it.
+    pub(crate) hints: Vec<String>,
+}
+
+/// `publish`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Publish {
+    pub(crate) schema_version: u32,
+    /// The issuer URL.
+    pub(crate) issuer: String,
+    /// Where the documents are stored.
+    pub(crate) store: String,
+    /// Whether this only says what would be changed.
+    pub(crate) dry_run: bool,
+    /// Whether anything was changed, or would be.
+    pub(crate) changed: bool,
+    /// The keys that are given or published.
+    pub(crate) keys: Vec<PublishedKey>,
+    /// What happens to each resource.
+    pub(crate) changes: Vec<Change>,
+    /// What the user has to be told.
+    pub(crate) notices: Vec<Notice>,
+    /// What was found when the site was read back.
+    pub(crate) verification: Option<Verify>,
+}
+
+/// A key of `publish` with what happens to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PublishedKey {
+    #[serde(flatten)]
+    pub(crate) key: Key,
+    /// `added`, `unchanged`, `kept` or `pruned`.
+    pub(crate) change: String,
+}
+
+/// `provider apply` and `provider delete`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ProviderChange {
+    pub(crate) schema_version: u32,
+    /// The issuer URL.
+    pub(crate) issuer: String,
+    /// The provider; empty where `provider delete` finds none.
+    pub(crate) arn: String,
+    /// Whether this only says what would be changed.
+    pub(crate) dry_run: bool,
+    /// Whether anything was changed, or would be.
+    pub(crate) changed: bool,
+    /// What happens to the provider.
+    pub(crate) changes: Vec<Change>,
+    /// What the user has to be told.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// `role apply` and `role delete`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct RoleChange {
+    pub(crate) schema_version: u32,
+    /// Name of the role.
+    pub(crate) role: String,
+    /// Empty where `role delete` finds no role.
+    pub(crate) arn: String,
+    /// Whether this only says what would be changed.
+    pub(crate) dry_run: bool,
+    /// Whether anything was changed, or would be.
+    pub(crate) changed: bool,
+    /// What happens to the role and its customer managed policies.
+    pub(crate) changes: Vec<Change>,
+    /// What the user has to be told.
+    pub(crate) notices: Vec<Notice>,
+    /// The command that annotates each service account.
+    pub(crate) annotate: Vec<String>,
+}
+
+/// `verify`, and what the other commands read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Verify {
+    pub(crate) schema_version: u32,
+    /// The issuer URL; empty if a folder does not name one.
+    pub(crate) issuer: String,
+    /// Whether AWS STS would accept the issuer, and the token if one was given.
+    pub(crate) passed: bool,
+    /// Every check; the first one that failed is the root cause.
+    pub(crate) checks: Vec<CheckResult>,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct CheckResult {
+    /// Its stable name.
+    pub(crate) id: String,
+    /// `pass`, `warn`, `fail` or `skip`.
+    pub(crate) status: String,
+    /// The cause in plain words.
+    pub(crate) message: String,
+    /// What AWS STS says because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) consequence: Option<String>,
+    /// The one thing to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<String>,
+}
+
+impl Plan {
+    pub(crate) fn new(dry_run: bool, issuers: Vec<Issuer>) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            dry_run,
+            changed: issuers.iter().any(|issuer| issuer.changed),
+            summary: Summary::of(issuers.iter().flat_map(|issuer| &issuer.changes)),
+            issuers,
+        }
+    }
+
+    /// The whole plan for people: each issuer, and how many resources change.
+    pub(crate) fn text(&self) -> String {
+        let issuers = self.issuers.iter().filter(|issuer| issuer.error.is_none());
+        let mut text: String = issuers.map(|issuer| issuer.text() + "\n").collect();
+        text.push_str(&self.summary.to_string());
+        text.push('\n');
+        text
+    }
+}
+
+impl Issuer {
+    /// An issuer with what would change.
+    pub(crate) fn new(name: String, url: &str, plan: &impl Describe) -> Self {
+        let ChangeSet { changes, notices } = plan.changes();
+        Self {
+            name,
+            issuer: url.to_owned(),
+            changed: changes.iter().any(|change| change.action != Action::Keep),
+            changes,
+            orphaned_roles: Vec::new(),
+            notices,
+            annotate: Vec::new(),
+            verification: None,
+            error: None,
+        }
+    }
+
+    /// An issuer that failed before anything was known of it.
+    pub(crate) fn failed(name: String, failure: &Failure) -> Self {
+        let error = Some(IssuerError::from(failure));
+        Self { error, changed: false, ..Self::new(name, "", &Nothing) }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        plan_text(&format!("issuer {} ({})", self.name, self.issuer), &self.changes)
+    }
+}
+
+/// A plan without changes.
+struct Nothing;
+
+impl Describe for Nothing {
+    fn describe(&self, _: &mut ChangeSet) {}
+}
+
+impl Publish {
+    pub(crate) fn new(
+        plan: &issuer_publish::Plan,
+        set: ChangeSet,
+        verdict: Option<&Verdict>,
+        dry_run: bool,
+    ) -> Self {
+        let key = |(jwk, change): &(issuer_jwks::Jwk, KeyChange)| PublishedKey {
+            key: jwk.into(),
+            change: match change {
+                KeyChange::Added => "added",
+                KeyChange::Unchanged => "unchanged",
+                KeyChange::Kept => "kept",
+                KeyChange::Pruned => "pruned",
+            }
+            .to_owned(),
+        };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            issuer: plan.issuer().to_string(),
+            store: plan.location().to_owned(),
+            dry_run,
+            changed: plan.changes_anything(),
+            keys: plan.key_changes().iter().map(key).collect(),
+            changes: set.changes,
+            notices: set.notices,
+            verification: verdict.map(Verify::from),
+        }
+    }
+}
+
+impl From<&Verdict> for Verify {
+    fn from(verdict: &Verdict) -> Self {
+        let check = |check: &issuer_diagnostic::Check| CheckResult {
+            id: check.id.to_owned(),
+            status: check.status.as_str().to_owned(),
+            message: check.message.clone(),
+            consequence: check.consequence.clone(),
+            fix: check.fix.clone(),
+        };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            issuer: verdict.issuer.clone(),
+            passed: verdict.passed(),
+            checks: verdict.checks.iter().map(check).collect(),
+        }
+    }
+}
+
+impl From<&Failure> for IssuerError {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            exit_code: failure.exit as u8,
+            message: failure.message.clone(),
+            causes: failure.causes.clone(),
+            hints: failure.hints.clone(),
+        }
+    }
+}
+
+/// Changes below a heading, in the colours of a diff; colours are left out where the output is not
+/// a terminal.
+pub(crate) fn plan_text(heading: &str, changes: &[Change]) -> String {
+    let changes = issuer_change::render(changes, &Coloured);
+    if heading.is_empty() { changes } else { format!("{heading}\n\n{changes}") }
+}
+
+/// What `--dry-run` writes: the changes, and how many resources they are.
+pub(crate) fn dry_run_text(heading: &str, changes: &[Change]) -> String {
+    format!("{}\n{}\n", plan_text(heading, changes), Summary::of(changes))
+}
+
+/// The JSON Schema (draft 2020-12) of all objects of this module, for programs that read them.
+#[cfg(test)]
+fn schema() -> serde_json::Value {
+    #[derive(JsonSchema)]
+    #[schemars(untagged, title = "issuerctl --output json")]
+    #[expect(dead_code, reason = "only the schema is made from it")]
+    enum Output {
+        /// `plan`, `apply`, `delete`
+        Plan(Plan),
+        /// `publish`
+        Publish(Publish),
+        /// `provider apply`, `provider delete`
+        Provider(ProviderChange),
+        /// `role apply`, `role delete`
+        Role(RoleChange),
+        /// `verify`
+        Verify(Verify),
+    }
+    schemars::schema_for!(Output).to_value()
+}
+
+/// The colours of a diff, and what our options do about what is kept.
+struct Coloured;
+
+impl Painter for Coloured {
+    fn paint(&self, action: Action, line: &str) -> String {
+        let style = match action {
+            Action::Create => AnsiColor::Green.on_default(),
+            Action::Delete => AnsiColor::Red.on_default(),
+            Action::Update => AnsiColor::Yellow.on_default(),
+            Action::Keep => Style::new().dimmed(),
+        };
+        format!("{style}{line}{style:#}")
+    }
+
+    fn advice(&self, kind: Kind, field: Option<&str>, reason: Reason) -> Option<String> {
+        let advice = match (kind, field, reason) {
+            (Kind::Document, Some("key"), Reason::NotRequested) => {
+                "`issuerctl publish --prune` drops it"
+            }
+            (Kind::OidcProvider, Some("audience"), Reason::NotRequested) => {
+                "`issuerctl provider apply --prune` removes it"
+            }
+            (Kind::OidcProvider, None, Reason::Unmanaged | Reason::NotInFile)
+            | (Kind::Document, None, Reason::Unmanaged) => "--force deletes it",
+            (Kind::Role, None, Reason::NotInFile) => "--prune deletes it",
+            _ => return None,
+        };
+        Some(advice.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use issuer_change::{Field, Resource};
+
+    fn plan() -> Plan {
+        let role = Resource::new(Kind::Role, "app", "arn:aws:iam::111122223333:role/app");
+        let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [{"Sid": "A"}]});
+        let created = Change::new(role, Action::Create)
+            .with_field(Field::added("trust_policy", trust))
+            .with_field(Field::added("attached_policy", "arn:aws:iam::aws:policy/X"))
+            .with_field(Field::added("tag", "platform").of("team"));
+        let keys = Resource::new(Kind::Document, "keys.json", "s3://my-oidc/keys.json");
+        let kept = Change::keep(keys, Reason::Unchanged)
+            .with_field(Field::kept("key", "RSA-2048", Reason::NotRequested).of("a\nb"));
+        let old = Resource::new(Kind::Role, "old", "arn:aws:iam::111122223333:role/old");
+        let orphaned = Change::keep(old, Reason::NotInFile);
+        let mut issuer = Issuer::new("prod".to_owned(), "https://oidc.example.com", &Nothing);
+        issuer.changes = vec![kept, created, orphaned];
+        issuer.changed = true;
+        Plan::new(true, vec![issuer])
+    }
+
+    #[test]
+    fn the_text_that_is_rendered_from_json_is_the_text_of_the_plan_to_the_byte() {
+        let plan = plan();
+        let json = serde_json::to_string_pretty(&plan).unwrap();
+        let read_back: Plan = serde_json::from_str(&json).unwrap();
+        assert_eq!(read_back, plan);
+        assert_eq!(read_back.text(), plan.text());
+        assert!(plan.text().ends_with("1 to create, 0 to update, 0 to delete, 2 to keep\n"));
+    }
+
+    #[test]
+    fn what_is_kept_says_which_option_removes_it() {
+        let text = anstream::adapter::strip_str(&plan().text()).to_string();
+        assert!(text.contains("(not in the file, kept; --prune deletes it)"), "{text}");
+        assert!(text.contains("`issuerctl publish --prune` drops it"), "{text}");
+    }
+
+    #[test]
+    fn the_schema_in_docs_is_that_of_the_objects() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/output.schema.json");
+        let schema = format!("{:#}\n", schema());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        let documented = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(documented, schema, "UPDATE_DOCS=1 cargo test -p issuerctl writes it");
+    }
+}

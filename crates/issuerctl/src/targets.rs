@@ -1,0 +1,231 @@
+//! From what the user wrote, a file or options, to the targets of a run.
+
+use std::path::{Path, PathBuf};
+
+use issuer_cluster::Connection;
+use issuer_discovery::{IssuerUrl, Ports};
+use issuer_publish::{AccessMode, PlanOptions, S3Location, S3Options};
+use issuer_reconcile::{
+    Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
+};
+
+use crate::cli::{
+    Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, ProviderApplyArgs, PublishArgs,
+    RoleApplyArgs,
+};
+use crate::failure::{Exit, Failure};
+use crate::files;
+use crate::ui::Ui;
+
+/// The issuers of every file that was given, in their order.
+///
+/// # Errors
+/// A file that cannot be read or understood; two issuers of one name; issuers that share something
+/// and want different things of it.
+pub(crate) fn of_files(
+    args: &FileArgs,
+    kube: Option<&KubeArgs>,
+    aws: &AwsArgs,
+    change_issuer: bool,
+) -> Result<Vec<Target>, Failure> {
+    if args.file.iter().filter(|path| files::is_stdin(path)).count() > 1 {
+        return Err(read_twice());
+    }
+    let defaults = Defaults {
+        connection: kube.map(connection).unwrap_or_default(),
+        region: aws.region.clone(),
+        endpoint_url: aws.endpoint_url.clone(),
+        change_issuer,
+    };
+    let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
+    for path in &args.file {
+        let name = files::name_of(path);
+        let refused = format!("{name} is not a valid issuer file");
+        let bytes = files::read(path)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            Failure::while_doing(Exit::BadInput, refused.clone(), &error.utf8_error())
+        })?;
+        let base = path.parent().filter(|_| !files::is_stdin(path));
+        let base = base.map(Path::to_owned).unwrap_or_default();
+        let parsed = issuer_manifest::parse(&text);
+        for issuer in parsed.map_err(|error| Failure::because(refused.clone(), &error))? {
+            if issuers.iter().any(|(other, _)| other.name() == issuer.name()) {
+                let message = format!("two issuers have the name {}", issuer.name());
+                return Err(Failure::new(Exit::BadInput, message));
+            }
+            issuers.push((issuer, base.clone()));
+        }
+    }
+    issuer_manifest::agree(&issuers.iter().map(|(issuer, _)| issuer).collect::<Vec<_>>())?;
+    Ok(issuers.iter().map(|(issuer, base)| Target::from_issuer(issuer, base, &defaults)).collect())
+}
+
+/// What `publish` is asked for.
+///
+/// # Errors
+/// A place that is neither a folder nor a bucket; a folder without an issuer.
+pub(crate) fn of_publish(args: &PublishArgs, ui: &Ui) -> Result<Target, Failure> {
+    let ports = args.document.ports.ports();
+    let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
+    let store = match args.to.starts_with("s3:") {
+        true => StoreTarget::S3(args.to.parse::<S3Location>()?, s3_options(args)),
+        false => StoreTarget::Folder(folder(args, issuer.is_some(), ui)?),
+    };
+    let live = &args.live;
+    let site = SiteTarget {
+        keys: key_sources(&args.keys.keys)?,
+        store,
+        shape: args.document.shape.into(),
+        options: PlanOptions {
+            prune: args.prune,
+            with_empty_kid: args.with_empty_kid,
+            change_issuer: args.change_issuer,
+            weak: args.keys.keys.weak(),
+        },
+        live: live.check_live.as_ref().map(|account| LiveCheck {
+            account: account.clone(),
+            connection: live_connection(args),
+        }),
+    };
+    let (name, provider, roles) = (None, None, Vec::new());
+    Ok(Target { name, issuer, ports, site: Some(site), provider, roles })
+}
+
+/// What `provider apply` is asked for.
+///
+/// # Errors
+/// An issuer or a thumbprint that is not valid.
+pub(crate) fn of_provider(args: &ProviderApplyArgs) -> Result<Target, Failure> {
+    let thumbprints = args.thumbprint.iter().map(|text| text.parse());
+    let provider = ProviderTarget {
+        audiences: args.audience.clone(),
+        tags: tags(&args.tag),
+        thumbprints: thumbprints.collect::<Result<_, issuer_iam::Error>>()?,
+        prune: args.prune,
+    };
+    let target = Target::of(IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?);
+    Ok(Target { provider: Some(provider), ..target })
+}
+
+/// What `role apply` is asked for. What is not given stays as it is.
+///
+/// # Errors
+/// An issuer that is not valid; a policy that cannot be read or that IAM would refuse.
+pub(crate) fn of_role(args: &RoleApplyArgs) -> Result<Target, Failure> {
+    let role = RoleTarget {
+        name: args.name.clone(),
+        service_accounts: args.service_account.clone(),
+        audiences: args.audience.clone(),
+        policy_arns: (!args.policy_arn.is_empty()).then(|| args.policy_arn.clone()),
+        inline: documents(&args.inline_policy)?,
+        managed: documents(&args.managed_policy)?,
+        boundary: args.permissions_boundary.clone(),
+        path: args.path.clone(),
+        max_session_secs: args.max_session_duration,
+        tags: (!args.tag.is_empty()).then(|| tags(&args.tag)),
+    };
+    let target = Target::of(IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?);
+    Ok(Target { roles: vec![role], ..target })
+}
+
+/// The key sources of the command line, files first.
+///
+/// # Errors
+/// Standard input that would be read twice.
+pub(crate) fn key_sources(args: &KeyArgs) -> Result<Vec<KeySource>, Failure> {
+    let paths = || args.key.iter().chain(&args.jwks);
+    if paths().filter(|path| files::is_stdin(path)).count() > 1 {
+        return Err(read_twice());
+    }
+    let files = args.key.iter().cloned().map(KeySource::File);
+    let secret = args.cluster.iter().map(|cluster| KeySource::Secret {
+        cluster: cluster.clone(),
+        namespace: args.namespace.clone(),
+        connection: connection(&args.kube),
+    });
+    let server = args.apiserver.then(|| KeySource::ApiServer(connection(&args.kube)));
+    Ok(files.chain(args.jwks.iter().cloned().map(KeySource::Jwks)).chain(secret).chain(server).collect())
+}
+
+/// How the cluster is reached.
+pub(crate) fn connection(args: &KubeArgs) -> Connection {
+    Connection { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() }
+}
+
+fn live_connection(args: &PublishArgs) -> Connection {
+    let (live, here) = (&args.live, connection(&args.keys.keys.kube));
+    if live.live_kubeconfig.is_none() && live.live_context.is_none() {
+        return here;
+    }
+    Connection {
+        kubeconfig: live.live_kubeconfig.clone().or(here.kubeconfig),
+        context: live.live_context.clone(),
+    }
+}
+
+fn folder(args: &PublishArgs, has_issuer: bool, ui: &Ui) -> Result<PathBuf, Failure> {
+    if args.to.contains("://") {
+        let message = format!("--to {} is neither a folder nor s3://BUCKET[/PREFIX]", args.to);
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let without_meaning = args.s3.given();
+    if !without_meaning.is_empty() {
+        ui.warning(&format!("{} has no effect on a folder", without_meaning.join(", ")));
+    }
+    if args.to.is_empty() {
+        return Err(Failure::new(Exit::Usage, "--to is empty"));
+    }
+    if !has_issuer {
+        let message = "a folder does not say which URL it is served at; --issuer is required";
+        return Err(Failure::new(Exit::Usage, message)
+            .hint(Some("give --issuer https://…, as in the cluster's --service-account-issuer")));
+    }
+    Ok(PathBuf::from(&args.to))
+}
+
+fn s3_options(args: &PublishArgs) -> S3Options {
+    let s3 = &args.s3;
+    S3Options {
+        region: s3.region.clone(),
+        endpoint_url: s3.endpoint_url.clone(),
+        path_style: s3.path_style,
+        expected_bucket_owner: s3.expected_bucket_owner.clone(),
+        max_age_secs: s3.max_age,
+        access: match s3.access {
+            Access::Policy => AccessMode::Policy,
+            Access::Acl => AccessMode::Acl,
+            Access::None => AccessMode::None,
+        },
+        create_bucket: s3.create_bucket,
+    }
+}
+
+fn tags(tags: &[issuer_iam::Tag]) -> issuer_iam::Tags {
+    tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
+}
+
+/// Nothing where none was given.
+fn documents(files: &[NamedFile]) -> Result<Option<issuer_iam::Documents>, Failure> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let read = |named: &NamedFile| {
+        let refused = format!("{} is not a valid policy", files::name_of(&named.file));
+        let bytes = files::read(&named.file)?;
+        let document: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::while_doing(Exit::BadInput, refused.clone(), &error))?;
+        issuer_iam::check_permissions(&document)
+            .map_err(|error| Failure::while_doing(Exit::BadInput, refused, &error))?;
+        Ok((named.name.to_string(), document))
+    };
+    let documents: issuer_iam::Documents =
+        files.iter().map(read).collect::<Result<_, Failure>>()?;
+    if documents.len() < files.len() {
+        return Err(Failure::new(Exit::Usage, "two policies have the same name"));
+    }
+    Ok(Some(documents))
+}
+
+fn read_twice() -> Failure {
+    Failure::new(Exit::Usage, "standard input can be read only once, and `-` was given twice")
+}

@@ -1,0 +1,188 @@
+//! Everything on standard error: plans that accompany an action, warnings, notes, errors, progress.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use issuer_change::{ChangeSet, Notice};
+use issuer_reconcile::{Event, Events};
+
+use crate::cli::GeneralArgs;
+use crate::failure::Failure;
+use crate::output;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Writes to the person in front of the terminal, or to the log of a job.
+pub(crate) struct Ui {
+    quiet: bool,
+    verbose: bool,
+    terminal: bool,
+    /// Warnings that were written already; one that holds for a store is the same for each issuer.
+    warned: RefCell<HashSet<String>>,
+    /// Whether lines say which issuer they are about.
+    several: std::cell::Cell<bool>,
+    bar: RefCell<ProgressBar>,
+}
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self {
+            quiet: false,
+            verbose: false,
+            terminal: false,
+            warned: RefCell::default(),
+            several: std::cell::Cell::new(false),
+            bar: RefCell::new(ProgressBar::hidden()),
+        }
+    }
+}
+
+impl Ui {
+    pub(crate) fn new(general: &GeneralArgs) -> Self {
+        Self {
+            quiet: general.quiet,
+            verbose: general.verbose,
+            terminal: std::io::stderr().is_terminal(),
+            ..Self::default()
+        }
+    }
+
+    /// A bar over so many issuers; with more than one, lines say which one they are about.
+    pub(crate) fn begin(&self, issuers: usize) {
+        self.several.set(issuers > 1);
+        if issuers > 1 && !self.quiet && self.terminal {
+            let bar = ProgressBar::new(issuers as u64);
+            if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}") {
+                bar.set_style(style);
+            }
+            self.bar.replace(bar);
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn end(&self) {
+        self.bar.replace(ProgressBar::hidden()).finish_and_clear();
+    }
+
+    /// Always written, also with `--quiet`.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if let Some(report) = &failure.report {
+            self.plain(report.trim_end());
+        }
+        self.line(ERROR, "error", &failure.message);
+        for cause in &failure.causes {
+            self.line(ERROR, "caused by", cause);
+        }
+        for hint in &failure.hints {
+            self.line(NOTE, "hint", hint);
+        }
+    }
+
+    /// Something that is not an error and must not be missed; written also with `--quiet`, each
+    /// text once.
+    pub(crate) fn warning(&self, text: &str) {
+        if self.warned.borrow_mut().insert(text.to_owned()) {
+            self.line(WARNING, "warning", text);
+        }
+    }
+
+    /// What plans have to tell beside their changes.
+    pub(crate) fn notices(&self, notices: &[Notice]) {
+        for notice in notices {
+            self.warning(&notice.message);
+        }
+    }
+
+    /// The changes that an action is about to make.
+    pub(crate) fn plan(&self, heading: &str, set: &ChangeSet) {
+        if !self.quiet {
+            self.plain(output::plan_text(heading, &set.changes).trim_end());
+        }
+    }
+
+    /// What was done, or what to do next.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.plain(text);
+        }
+    }
+
+    /// Details for `--verbose`.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.line(Style::new().dimmed(), "detail", text);
+        }
+    }
+
+    /// A spinner for one thing that is waited for; nothing where standard error is not a terminal.
+    pub(crate) fn wait(&self, text: &str) {
+        if self.quiet || !self.terminal || self.several.get() {
+            return;
+        }
+        let bar = ProgressBar::new_spinner().with_message(text.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.bar.replace(bar);
+    }
+
+    /// What was waited for has come.
+    pub(crate) fn waited(&self) {
+        if !self.several.get() {
+            self.end();
+        }
+    }
+
+    fn line(&self, style: Style, word: &str, text: &str) {
+        self.plain(&format!("{style}{word}:{style:#} {text}"));
+    }
+
+    fn plain(&self, text: &str) {
+        // A closed stderr is no reason to fail.
+        self.bar.borrow().suspend(|| {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        });
+    }
+}
+
+impl Events for Ui {
+    fn event(&self, issuer: &str, event: Event<'_>) {
+        let about = |text: &str| match self.several.get() && !issuer.is_empty() {
+            true => format!("{issuer}: {text}"),
+            false => text.to_owned(),
+        };
+        match event {
+            Event::Waiting(text) => self.wait(text),
+            Event::Waited => self.waited(),
+            Event::Started(what) => self.bar.borrow().set_message(about(what)),
+            Event::Finished if self.several.get() => self.bar.borrow().inc(1),
+            Event::Replanned(set) => {
+                self.notices(&set.notices);
+                self.plan(&about("changed by somebody else, planned again"), set);
+            }
+            Event::LiveKeyProved => self.note(&about(
+                "a fresh token of the cluster is signed by one of these keys and names this issuer",
+            )),
+            Event::Verified { verdict, folder } if verdict.passed() => {
+                self.note(&about(match folder {
+                    true => {
+                        "verified: the documents are what AWS STS needs; now serve the folder at \
+                         the issuer URL"
+                    }
+                    false => "verified: AWS STS can read this issuer",
+                }));
+                self.detail(&output::verdict_text(verdict));
+            }
+            Event::Notice(notice) => self.warning(&notice.message),
+            Event::Detail(text) => self.detail(&about(text)),
+            _ => {}
+        }
+    }
+}
