@@ -139,8 +139,15 @@ impl Cluster {
             "kind": "TokenRequest",
             "spec": {"audiences": [audience], "expirationSeconds": 600},
         });
-        let body =
-            self.ask(Method::POST, &path, "create", (Object::ServiceAccount, &resource), Some(request.to_string())).await?;
+        let body = self
+            .ask(
+                Method::POST,
+                &path,
+                "create",
+                (Object::ServiceAccount, &resource),
+                Some(request.to_string()),
+            )
+            .await?;
         let answer: Answer = parse(&body, &resource)?;
         Token::parse(&answer.status.token)
             .map_err(|source| Error::Token { account: account.to_string(), source })
@@ -160,7 +167,15 @@ impl Cluster {
         let resource = format!("ServiceAccount {name} in namespace {namespace}");
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
         let patch = serde_json::json!({"metadata": {"annotations": {key: value}}});
-        self.ask(Method::PATCH, &path, "patch", (Object::ServiceAccount, &resource), Some(patch.to_string())).await.map(drop)
+        self.ask(
+            Method::PATCH,
+            &path,
+            "patch",
+            (Object::ServiceAccount, &resource),
+            Some(patch.to_string()),
+        )
+        .await
+        .map(drop)
     }
 
     async fn ask(
@@ -293,11 +308,8 @@ fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T,
     serde_json::from_slice(body).map_err(|error| {
         let html = body.trim_ascii_start().starts_with(b"<");
         // The JSON reader's own text may quote a value, which could be a secret one.
-        let place = format!(
-            "not the expected JSON (line {} column {})",
-            error.line(),
-            error.column()
-        );
+        let place =
+            format!("not the expected JSON (line {} column {})", error.line(), error.column());
         let what = if html {
             "HTML, so something other than the API server has responded".to_owned()
         } else {

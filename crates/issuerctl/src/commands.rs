@@ -17,8 +17,8 @@ mod verify;
 mod whole;
 
 use crate::Outcome;
+use crate::advice::Surface;
 use crate::cli::{Cli, Command};
-use crate::failure::Failure;
 use crate::talk::Talk;
 
 /// Runs the command that was given.
@@ -27,7 +27,7 @@ use crate::talk::Talk;
 /// Whatever ends it early; the caller prints it.
 pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
     let format = cli.general.output;
-    match &cli.command {
+    let outcome = match &cli.command {
         Command::Keygen(args) => keygen::run(args, format, talk),
         Command::Extract(args) => extract::run(args, format, talk),
         Command::Jwks(args) => jwks::run(args, format, talk),
@@ -36,11 +36,22 @@ pub(crate) fn run(cli: &Cli, talk: &Talk) -> Outcome {
         Command::Verify(args) => verify::run(args, format, talk),
         Command::Provider(command) => provider::run(command, format, talk),
         Command::Role(command) => role::run(command, format, talk),
-        Command::Plan(args) => plan::run(args, format, talk).map_err(Failure::in_a_file),
-        Command::Apply(args) => apply::run(args, format, talk).map_err(Failure::in_a_file),
-        Command::Delete(args) => delete::run(args, format, talk).map_err(Failure::in_a_file),
-        Command::Render(command) => render::run(command, format, talk).map_err(Failure::in_a_file),
+        Command::Plan(args) => plan::run(args, format, talk),
+        Command::Apply(args) => apply::run(args, format, talk),
+        Command::Delete(args) => delete::run(args, format, talk),
+        Command::Render(command) => render::run(command, format, talk),
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, talk),
+    };
+    outcome.map_err(|failure| failure.on(surface(&cli.command)))
+}
+
+/// What the user of a command wrote.
+fn surface(command: &Command) -> Surface {
+    match command {
+        Command::Plan(_) | Command::Apply(_) | Command::Delete(_) | Command::Render(_) => {
+            Surface::File
+        }
+        _ => Surface::Flags,
     }
 }

@@ -1,6 +1,7 @@
 //! `issuerctl` publishes a Kubernetes cluster's service-account issuer, and proves that AWS will
 //! accept its tokens.
 
+mod advice;
 mod cli;
 mod commands;
 mod failure;

@@ -35,9 +35,9 @@ pub(crate) fn read(args: &FileArgs) -> Result<Vec<Document>, Failure> {
     let mut documents: Vec<Document> = Vec::new();
     for path in &args.file {
         let name = files::name_of(path);
-        let refuse = |error: &dyn std::error::Error| {
-            Failure::while_doing(Exit::BadInput, format!("{name} is no issuer file"), error)
-        };
+        let invalid = || format!("{name} is not a valid issuer file");
+        let refuse =
+            |error: &dyn std::error::Error| Failure::while_doing(Exit::BadInput, invalid(), error);
         let text =
             String::from_utf8(files::read(path)?).map_err(|error| refuse(&error.utf8_error()))?;
         let base = path
@@ -46,7 +46,7 @@ pub(crate) fn read(args: &FileArgs) -> Result<Vec<Document>, Failure> {
             .map(Path::to_owned)
             .unwrap_or_default();
         for issuer in
-            issuer_manifest::parse(&text).map_err(|error| refuse(&error).hint(error.hint()))?
+            issuer_manifest::parse(&text).map_err(|error| Failure::because(invalid(), &error))?
         {
             if documents.iter().any(|document| document.issuer.name() == issuer.name()) {
                 return Err(Failure::new(

@@ -192,10 +192,7 @@ fn read_file(
     let name = files::name_of(path);
     match parse(&bytes) {
         Ok(reading) => Ok(Found { name, reading, issuer: None }),
-        Err(error) => {
-            Err(Failure::while_doing(Exit::BadInput, format!("no usable key in {name}"), &error)
-                .hint(error.hint()))
-        }
+        Err(error) => Err(Failure::because(format!("no usable key in {name}"), &error)),
     }
 }
 
@@ -210,10 +207,7 @@ fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, issuer_jwks::Error>
 }
 
 fn join(set: &JwkSet, more: &JwkSet) -> Result<JwkSet, Failure> {
-    set.union(more).map_err(|error| {
-        Failure::while_doing(Exit::BadInput, "the key sources do not fit together", &error)
-            .hint(error.hint())
-    })
+    set.union(more).map_err(|error| Failure::because("the key sources conflict", &error))
 }
 
 fn say_notes(name: &str, notes: &[Note], talk: &Talk) {

@@ -164,7 +164,9 @@ fn unsupported(oid: &ObjectIdentifier) -> KeyFault {
         "1.3.101.112" => {
             "an Ed25519 key; kube-apiserver and AWS STS support only RSA and EC".to_owned()
         }
-        "1.3.101.113" => "an Ed448 key; kube-apiserver and AWS STS support only RSA and EC".to_owned(),
+        "1.3.101.113" => {
+            "an Ed448 key; kube-apiserver and AWS STS support only RSA and EC".to_owned()
+        }
         "1.3.101.110" => "an X25519 key, which is for key agreement".to_owned(),
         "1.3.101.111" => "an X448 key, which is for key agreement".to_owned(),
         "1.2.840.10040.4.1" => "a DSA key".to_owned(),

@@ -29,7 +29,9 @@ pub enum Error {
     #[error("it contains no PEM block, DER structure or JWK Set")]
     Unrecognized,
     /// A PEM block without its end; a part of the file is missing.
-    #[error("PEM block {block} ({label}) has no matching END line: the file is truncated or damaged")]
+    #[error(
+        "PEM block {block} ({label}) has no matching END line: the file is truncated or damaged"
+    )]
     Truncated {
         /// Number of the block, from 1.
         block: usize,
@@ -115,9 +117,7 @@ impl Diagnostic for Error {
             Self::Truncated { .. } => "copy the whole file again",
             Self::Key { fault } => fault.hint()?,
             Self::Entry { fault, .. } => fault.hint()?,
-            Self::KidConflict { .. } => {
-                "a kid must identify exactly one key; remove the wrong one"
-            }
+            Self::KidConflict { .. } => "a kid must identify exactly one key; remove the wrong one",
             Self::TooManyKeys { .. } => "remove keys that signed no token that is still valid",
             _ => return None,
         };

@@ -64,11 +64,7 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
         Error::NotJson { reason: format!("{instead}{error}") }
     })?;
     if let Some(keys) = document.keys {
-        return if document.twice {
-            Err(wrong(Content::DuplicateKeys))
-        } else {
-            Ok(keys)
-        };
+        return if document.twice { Err(wrong(Content::DuplicateKeys)) } else { Ok(keys) };
     }
     Err(wrong(if document.members.iter().any(|m| m == "k") {
         Content::SymmetricKey

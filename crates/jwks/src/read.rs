@@ -172,9 +172,7 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
     }
     let found = match label {
         "TRUSTED CERTIFICATE" => der_key::read_leading(&der, weak),
-        _ if der.starts_with(b"openssh-key-v1") => {
-            Err(KeyFault::OpenSshPrivateKey)
-        }
+        _ if der.starts_with(b"openssh-key-v1") => Err(KeyFault::OpenSshPrivateKey),
         _ => der_key::read(&der, weak),
     };
     // Whatever the header says, what can be read is not encrypted.

@@ -95,7 +95,7 @@ impl Plan {
                 JwkSet::parse(&stored.bytes, options.weak).map_err(|error| Error::Unreadable {
                     location: place(KEYS_NAME),
                     reason: error.to_string(),
-                    mend: error.hint(),
+                    keys: Some(error),
                 })?
             }
         };
@@ -276,7 +276,7 @@ fn replaced(
         serde_json::from_slice(&stored.bytes).map_err(|error| Error::Unreadable {
             location: location.to_owned(),
             reason: format!("no discovery document: {error}"),
-            mend: None,
+            keys: None,
         })?;
     let location = location.to_owned();
     let issuer = site.issuer.to_string();

@@ -49,9 +49,7 @@ impl Diagnostic for Error {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Conflict { .. } => {
-                "render the documents from separate files, or make them agree"
-            }
+            Self::Conflict { .. } => "render the documents from separate files, or make them agree",
             Self::TwoRoles { .. } => {
                 "the annotation names one role: give one of the two to a different service \
                  account; if the documents belong to two clusters, render them from separate files"

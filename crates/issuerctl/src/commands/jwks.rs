@@ -2,7 +2,6 @@
 
 use crate::Outcome;
 use crate::cli::{JwksArgs, OutputFormat};
-use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::sources;
 use crate::talk::Talk;
@@ -10,9 +9,7 @@ use crate::talk::Talk;
 pub(crate) fn run(args: &JwksArgs, format: OutputFormat, talk: &Talk) -> Outcome {
     let mut set = sources::read(&args.keys.keys, talk)?.keys;
     if args.with_empty_kid {
-        set = set
-            .with_empty_kid()
-            .map_err(|error| Failure::of(Exit::BadInput, &error).hint(error.hint()))?;
+        set = set.with_empty_kid()?;
     }
     let json = if args.pretty { set.to_json_pretty() } else { set.to_json() };
     output::keys_document(format, json, &set)

@@ -23,8 +23,7 @@ pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, talk: &Talk) -> Outco
     }
     std::fs::create_dir_all(&args.out_dir).map_err(|error| cannot_write(&args.out_dir, &error))?;
     let wait = talk.wait("making the key");
-    let generated =
-        issuer_jwks::generate(args.algorithm.into()).map_err(|e| Failure::of(Exit::Failure, &e))?;
+    let generated = issuer_jwks::generate(args.algorithm.into())?;
     wait.finish_and_clear();
     write_pair(&private_file, &public_file, &generated)?;
 

@@ -183,7 +183,7 @@ pub(crate) async fn verified(
         Exit::Verification,
         format!("{issuer} would not be accepted; no provider was made or changed"),
     )
-    .hint(Some("mend the issuer first, or give --no-verify")))
+    .hint(Some("fix the issuer first, or use --no-verify")))
 }
 
 pub(crate) async fn connect(args: &AwsArgs, talk: &Talk) -> Result<Iam, Failure> {

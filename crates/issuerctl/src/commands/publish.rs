@@ -179,8 +179,9 @@ fn approve(plan: &Plan, live: Option<&Token>, talk: &Talk) -> Result<(), Failure
     talk.note(plan.to_string().trim_end());
     if let Some(token) = live {
         check_live(token, plan.keys(), plan.issuer()).map_err(|fault| {
-            Failure::new(Exit::Verification, format!("{fault}; nothing was written"))
-                .hint(Some(fault.hint()))
+            let mut failure = Failure::from(fault);
+            failure.message.push_str("; nothing was written");
+            failure
         })?;
         talk.note("a fresh token of the cluster holds with these keys and names this issuer");
     }

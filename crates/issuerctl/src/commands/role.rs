@@ -335,11 +335,7 @@ fn documents(files: &[NamedFile]) -> Result<Option<Documents>, Failure> {
         };
         let document: serde_json::Value = serde_json::from_slice(&bytes).map_err(refuse)?;
         issuer_iam::check_permissions(&document).map_err(|error| {
-            Failure::while_doing(
-                Exit::BadInput,
-                format!("{} cannot be used", files::name_of(&named.file)),
-                &error,
-            )
+            Failure::because(format!("{} cannot be used", files::name_of(&named.file)), &error)
         })?;
         Ok((named.name.to_string(), document))
     };

@@ -215,7 +215,7 @@ impl S3 {
             // A block that was just opened may take a moment to be open everywhere.
             while let Err(error) = self.put_policy().await {
                 let spreads = plan.block.is_some() && start.elapsed() < SPREAD_LIMIT;
-                let blocked = matches!(&error, Error::Denied { message, .. } if message.contains("BlockPublicPolicy"));
+                let blocked = matches!(&error, Error::Denied { by_public_access_block: true, .. });
                 if !(spreads && blocked) {
                     return Err(error);
                 }
@@ -252,7 +252,7 @@ impl S3 {
                 Ok(true)
             }
             Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => Ok(true),
-            Err(error) => Err(self.failed("GetObjectAcl", "s3:GetObjectAcl", key, &error)),
+            Err(error) => Err(self.failed("GetObjectAcl", &["s3:GetObjectAcl"], key, &error)),
         }
     }
 
@@ -278,7 +278,7 @@ impl S3 {
             Err(error) if error.raw_response().is_some_and(|r| r.status().as_u16() == 403) => {
                 Ok(AccessPlan::default())
             }
-            Err(error) => Err(self.failed("HeadBucket", "s3:ListBucket", "", &error)),
+            Err(error) => Err(self.failed("HeadBucket", &["s3:ListBucket"], "", &error)),
         }
     }
 
@@ -301,7 +301,7 @@ impl S3 {
                 "OwnershipControlsNotFoundError",
                 None,
                 "GetBucketOwnershipControls",
-                "s3:GetBucketOwnershipControls",
+                &["s3:GetBucketOwnershipControls"],
             ),
         }
     }
@@ -328,7 +328,7 @@ impl S3 {
                 "NoSuchPublicAccessBlockConfiguration",
                 None,
                 "GetPublicAccessBlock",
-                "s3:GetBucketPublicAccessBlock",
+                &["s3:GetBucketPublicAccessBlock"],
             ),
         }
     }
@@ -350,7 +350,7 @@ impl S3 {
                 "NoSuchBucketPolicy",
                 None,
                 "GetBucketPolicy",
-                "s3:GetBucketPolicy",
+                &["s3:GetBucketPolicy"],
             ),
         }
     }
@@ -363,7 +363,7 @@ impl S3 {
         nothing_set: &str,
         nothing: T,
         call: &'static str,
-        permission: &'static str,
+        permissions: &'static [&'static str],
     ) -> Result<Look<T>, Error>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -372,7 +372,7 @@ impl S3 {
             Some(code) if code == nothing_set => Ok(Look::Is(nothing)),
             Some("NoSuchBucket") => Ok(Look::NoBucket),
             code if self.has_no_such_thing(code, error) => Ok(Look::Unknown),
-            _ => Err(self.failed(call, permission, "", error)),
+            _ => Err(self.failed(call, permissions, "", error)),
         }
     }
 
@@ -443,7 +443,7 @@ impl S3 {
                     bucket: bucket.to_owned(),
                     reason: super::message(&error),
                 }),
-                _ => Err(self.failed("CreateBucket", "s3:CreateBucket", "", &error)),
+                _ => Err(self.failed("CreateBucket", &["s3:CreateBucket"], "", &error)),
             },
         }
     }
@@ -466,7 +466,7 @@ impl S3 {
             .map_err(|error| {
                 self.failed(
                     "PutBucketOwnershipControls",
-                    "s3:PutBucketOwnershipControls",
+                    &["s3:PutBucketOwnershipControls"],
                     "",
                     &error,
                 )
@@ -496,7 +496,7 @@ impl S3 {
             }
             Err(error) => Err(self.failed(
                 "PutPublicAccessBlock",
-                "s3:PutBucketPublicAccessBlock",
+                &["s3:PutBucketPublicAccessBlock"],
                 "",
                 &error,
             )),
@@ -525,7 +525,7 @@ impl S3 {
                 return Err(if self.has_no_such_thing(code(&error).as_deref(), &error) {
                     self.no_policies(&super::message(&error))
                 } else {
-                    self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                    self.failed("PutBucketPolicy", &["s3:PutBucketPolicy"], "", &error)
                 });
             }
         }

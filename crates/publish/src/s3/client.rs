@@ -10,7 +10,7 @@ use crate::Error;
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) region: String,
-    /// `--endpoint-url`, or what environment and profile say instead.
+    /// The endpoint of the options, else that of environment or profile.
     pub(super) endpoint_url: Option<String>,
 }
 
@@ -40,10 +40,9 @@ pub(super) async fn connect(
         Some(actual) if actual != start => {
             connected(self::client(&config, options, &actual), actual)
         }
-        None if configured.is_none() && options.create_bucket => Err(Error::Options(format!(
-            "no region is known for the new bucket {}; give --region",
-            location.bucket
-        ))),
+        None if configured.is_none() && options.create_bucket => {
+            Err(Error::NoRegion { bucket: location.bucket.to_string() })
+        }
         _ => connected(client, start),
     }
 }

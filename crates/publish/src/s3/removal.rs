@@ -72,7 +72,7 @@ impl S3 {
             Some("PreconditionFailed" | "ConditionalRequestConflict") => {
                 Err(Error::Changed { location: format!("{}/{name}", self.location) })
             }
-            _ => Err(self.failed("DeleteObject", "s3:DeleteObject", &key, &error)),
+            _ => Err(self.failed("DeleteObject", &["s3:DeleteObject"], &key, &error)),
         })
     }
 
@@ -92,7 +92,7 @@ impl S3 {
                         .set_expected_bucket_owner(owner());
                     let answer = request.policy(text).send().await;
                     answer.map_err(|error| {
-                        self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                        self.failed("PutBucketPolicy", &["s3:PutBucketPolicy"], "", &error)
                     })?;
                 }
                 Without::Nothing => {
@@ -103,7 +103,7 @@ impl S3 {
                         .set_expected_bucket_owner(owner());
                     let answer = request.send().await;
                     answer.map_err(|error| {
-                        self.failed("DeleteBucketPolicy", "s3:DeleteBucketPolicy", "", &error)
+                        self.failed("DeleteBucketPolicy", &["s3:DeleteBucketPolicy"], "", &error)
                     })?;
                 }
             }
@@ -122,7 +122,7 @@ impl S3 {
             Err(error) => match code(&error).as_deref() {
                 Some("BucketNotEmpty") => Ok(false),
                 Some("NoSuchBucket") => Ok(true),
-                _ => Err(self.failed("DeleteBucket", "s3:DeleteBucket", "", &error)),
+                _ => Err(self.failed("DeleteBucket", &["s3:DeleteBucket"], "", &error)),
             },
         }
     }
@@ -162,7 +162,9 @@ impl S3 {
             Err(error) if self.has_no_such_thing(code(&error).as_deref(), &error) => {
                 Ok(BTreeMap::new())
             }
-            Err(error) => Err(self.failed("GetBucketTagging", "s3:GetBucketTagging", "", &error)),
+            Err(error) => {
+                Err(self.failed("GetBucketTagging", &["s3:GetBucketTagging"], "", &error))
+            }
         }
     }
 
@@ -181,7 +183,7 @@ impl S3 {
                 Ok(keys.filter(|key| !ours.iter().any(|own| own == key)).map(str::to_owned).next())
             }
             Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => Ok(None),
-            Err(error) => Err(self.failed("ListObjectsV2", "s3:ListBucket", "", &error)),
+            Err(error) => Err(self.failed("ListObjectsV2", &["s3:ListBucket"], "", &error)),
         }
     }
 }

@@ -106,7 +106,7 @@ mod tests {
     fn keys_of_two_clusters_are_two_lines_and_odd_names_stay_one_word() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("issuer.yaml");
-        let text = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: \
+        let text = "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {name: \
                     prod}\nspec:\n  issuer: https://oidc.example.com\n  keys: \
                     [{file: \"it's.pub\"}, {cluster: {name: prod}}, {apiserver: {context: a \
                     b}}]\n  shape: kubernetes\n  store: {s3: {bucket: my-oidc, access: none, \
