@@ -24,7 +24,7 @@ pub(crate) fn run(version: &str) {
     publisher.desk.file(
         "issuer.yaml",
         &format!(
-            "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {{name: prod}}\nspec:\n  \
+            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: prod}}\nspec:\n  \
              keys:\n  - cluster: {{name: prod, kubeconfig: {}}}\n  store: {{s3: {{bucket: \
              {BUCKET}, prefix: prod, createBucket: true, endpointUrl: \"{}\", pathStyle: \
              true}}}}\n  issuer: {issuer}\n  provider: {{}}\n  roles:\n  - name: app\n    \

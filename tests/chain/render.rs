@@ -10,7 +10,7 @@ const ACCOUNT: &str = "arn:aws:iam::123456789012";
 
 const FILE: &str = r#"
 apiVersion: issuerctl.dev/v1alpha1
-kind: Issuer
+kind: ServiceAccountIssuer
 metadata: {name: prod}
 spec:
   keys: [{jwks: given.json}]

@@ -12,7 +12,7 @@ struct Bench {
 /// A document of the file; what it has beside keys and store comes after.
 fn document(name: &str, more: &str) -> String {
     format!(
-        "---\napiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {{name: \
+        "---\napiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
          {name}}}\nspec:\n  keys: [{{file: pki/sa.pub}}]\n  store: {{s3: {{bucket: my-oidc, \
          prefix: {name}, region: us-west-2, createBucket: true}}}}\n  issuer: \
          https://my-oidc.s3.us-west-2.amazonaws.com/{name}\n{more}"

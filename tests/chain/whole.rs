@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const ROLE: &str = "arn:aws:iam::123456789012:role";
 
 const FILE: &str = r#"apiVersion: issuerctl.dev/v1alpha1
-kind: Issuer
+kind: ServiceAccountIssuer
 metadata: {name: prod}
 spec:
   keys:

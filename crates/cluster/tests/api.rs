@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use issuer_cluster::{Category, Cluster, Connection, Error, LiveFault, check_live};
+use issuer_cluster::{Cluster, Connection, Error, LiveFault, check_live};
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::{JwkSet, Note, SignatureFault, Token, WeakKeys};
 use issuer_test_support::{ApiServer, Reply};
@@ -90,7 +91,7 @@ async fn a_refusal_names_verb_resource_and_namespace() {
         Reply::status(403, "secrets \"prod-sa\" is forbidden: User \"x\" cannot get"),
     )]);
     let error = test.secret_keys().await.unwrap_err();
-    assert_eq!(error.category(), Category::NotPermitted);
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
     for part in ["get", "prod-sa", "eksa-system", "cannot get"] {
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -242,7 +243,7 @@ async fn an_unusable_kubeconfig_is_named() {
             .await
             .err()
             .unwrap();
-        assert_eq!(error.category(), Category::BadInput);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     }
 }

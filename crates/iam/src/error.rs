@@ -1,47 +1,25 @@
-//! What can be wrong with names and policies.
+//! What can be wrong with names, policies and calls.
 
-/// What kind of failure it is; the command line has an exit code for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Category {
-    /// What was given is unusable.
-    BadInput,
-    /// What is there already stands against it.
-    Conflict,
-    /// AWS refuses the call.
-    NotPermitted,
-    /// Anything else: network, quota, a server's fault.
-    Failure,
-}
+use std::fmt;
 
-/// Why something for IAM cannot be made.
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+
+/// Why something cannot be created in IAM.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An account id that is none.
-    #[error("{text:?} is no account id; it has 12 digits")]
-    AccountId {
-        /// As given.
+    /// A text that does not follow the rules of its type.
+    #[error("{text:?} is not a valid {what}: {reason}")]
+    Invalid {
+        /// What it should be.
+        what: Name,
+        /// The text.
         text: String,
-    },
-    /// An audience that a provider does not take.
-    #[error(
-        "{text:?} is no audience; a provider's client id has 1 to 255 characters without white \
-         space"
-    )]
-    Audience {
-        /// As given.
-        text: String,
-    },
-    /// A service account that is none.
-    #[error("{text:?} is no service account: {reason}")]
-    ServiceAccount {
-        /// As given.
-        text: String,
-        /// Which rule it breaks.
+        /// The rule.
         reason: &'static str,
     },
     /// An issuer with a port, which no provider can have.
-    #[error("the issuer {issuer} has a port, and IAM takes no provider with one")]
+    #[error("the issuer {issuer} has a port, and IAM accepts no provider URL with a port")]
     Port {
         /// The issuer.
         issuer: String,
@@ -52,60 +30,36 @@ pub enum Error {
         /// `issuer`, `service account` or `audience`.
         what: &'static str,
     },
-    /// More characters than IAM ever takes.
+    /// More characters than IAM ever accepts.
     #[error(
-        "the trust policy has {size} characters without white space; IAM takes at most {limit}"
+        "the trust policy has {size} characters without white space; the maximum in IAM is {limit}"
     )]
     TooLarge {
-        /// How many.
+        /// Its size.
         size: usize,
-        /// The most.
+        /// The maximum.
         limit: usize,
     },
-    /// A role's name that is none.
-    #[error("{text:?} is no name of a role; it has 1 to 64 letters, digits and +=,.@_-")]
-    RoleName {
-        /// As given.
-        text: String,
-    },
-    /// The ARN of a policy that is none.
-    #[error("{text:?} is no policy's ARN; it is arn:PARTITION:iam::ACCOUNT:policy/NAME")]
-    PolicyArn {
-        /// As given.
-        text: String,
-    },
-    /// A policy's name that is none.
-    #[error("{text:?} is no name of a policy; it has 1 to 128 letters, digits and +=,.@_-")]
-    PolicyName {
-        /// As given.
-        text: String,
-    },
-    /// A role's path that is none.
-    #[error("{text:?} is no path of a role; it begins and ends with a slash, such as /apps/")]
-    RolePath {
-        /// As given.
-        text: String,
-    },
-    /// A role that is there already under another path.
-    #[error("the role {role} has the path {there}, not {wanted}, and a path cannot change")]
+    /// A role that exists under another path.
+    #[error("the role {role} has the path {there}, not {wanted}, and a path cannot be changed")]
     Path {
         /// The role's name.
         role: String,
         /// Its path.
         there: String,
-        /// As given.
+        /// The requested path.
         wanted: String,
     },
-    /// A policy of the account with a wanted name, made by somebody else.
-    #[error("the policy {arn} was not made by issuerctl, and stays untouched")]
+    /// A customer managed policy with a requested name that issuerctl does not manage.
+    #[error("the policy {arn} was not created by issuerctl, and was not changed")]
     ForeignPolicy {
         /// The policy.
         arn: String,
     },
-    /// A policy within the role with a wanted name, put there by somebody else.
+    /// An inline policy with a requested name that issuerctl does not manage.
     #[error(
-        "the inline policy {policy} of the role {role} was put there by somebody else, and stays \
-         untouched"
+        "the inline policy {policy} of the role {role} was not created by issuerctl, and was not \
+         changed"
     )]
     ForeignInline {
         /// The role's name.
@@ -113,90 +67,90 @@ pub enum Error {
         /// The policy's name.
         policy: String,
     },
-    /// A policy that is not there, or cannot be attached.
+    /// A policy that does not exist or is not attachable.
     #[error("the policy {arn} cannot be attached: {message}")]
     NoPolicy {
-        /// As given.
+        /// The policy.
         arn: String,
+        /// IAM's error code.
+        code: Option<String>,
         /// What IAM said.
         message: String,
     },
-    /// Something that others still use.
+    /// Something that is still in use.
     #[error("{resource} is in use and cannot be deleted ({message})")]
     InUse {
         /// The ARN.
         resource: String,
+        /// IAM's error code.
+        code: Option<String>,
         /// What IAM said.
         message: String,
     },
-    /// A thumbprint that is none.
-    #[error("{text:?} is no thumbprint; it is the SHA-1 of a certificate in 40 hexadecimal digits")]
-    Thumbprint {
-        /// As given.
-        text: String,
-    },
-    /// More thumbprints than a provider has room for.
-    #[error("{count} thumbprints were given, and a provider has room for {limit}")]
+    /// More thumbprints than a provider can have.
+    #[error("{count} thumbprints were given; a provider has at most {limit}")]
     Thumbprints {
-        /// How many.
+        /// Their number.
         count: usize,
-        /// How many IAM takes.
+        /// The maximum.
         limit: usize,
     },
-    /// A policy of the account that is found neither here nor made.
-    #[error("a policy named {name} is there already, under another path")]
+    /// A customer managed policy that exists, but not under the expected ARN.
+    #[error("a policy with the name {name} exists under another path")]
     PolicyElsewhere {
         /// Its name.
         name: String,
     },
-    /// A tag that IAM does not take, or one that issuerctl itself uses.
-    #[error("{text:?} is no tag: {reason}")]
-    Tag {
-        /// As given.
-        text: String,
-        /// Which rule it breaks.
-        reason: &'static str,
-    },
-    /// A provider that somebody else made.
-    #[error("the provider {arn} was not made by issuerctl")]
+    /// A provider that issuerctl did not create.
+    #[error("the provider {arn} was not created by issuerctl")]
     Adopted {
         /// The provider.
         arn: String,
     },
-    /// AWS cannot be reached so.
+    /// The session with AWS cannot be created.
     #[error(transparent)]
     Session(#[from] issuer_session::Error),
-    /// No credentials, or none that AWS takes.
+    /// No credentials, or credentials that AWS does not accept.
     #[error("the credentials do not work: {message}")]
     Credentials {
+        /// The service's error code, if it answered.
+        code: Option<String>,
         /// What the SDK or AWS said.
         message: String,
     },
     /// A denied call.
     #[error("{action} on {resource} was denied ({message})")]
     Denied {
-        /// The IAM action that was refused, such as `iam:GetRole`; not always the call's own.
+        /// The IAM action that was denied, such as `iam:GetRole`; not always the call's own.
         action: String,
         /// The ARN.
         resource: String,
+        /// The service's error code.
+        code: Option<String>,
+        /// Whether a policy denies it explicitly, so that no permission can allow it.
+        explicit: bool,
         /// What AWS said.
         message: String,
     },
-    /// Somebody else changed it in between; planned anew.
-    #[error("{resource} was changed by somebody else meanwhile ({message})")]
+    /// Another writer changed it in the meantime; the caller plans again.
+    #[error("{resource} was changed by another writer in the meantime ({message})")]
     Changed {
         /// The ARN.
         resource: String,
+        /// IAM's error code, if it was IAM that noticed.
+        code: Option<String>,
         /// What AWS said.
         message: String,
     },
-    /// A document or name that IAM does not take.
-    #[error("{action} on {resource} was refused: {message}")]
+    /// A document or name that IAM does not accept.
+    #[error("{action} on {resource} was rejected: {message}")]
     Malformed {
         /// The IAM action.
         action: &'static str,
         /// The ARN.
         resource: String,
+        /// IAM's error code.
+        code: Option<String>,
         /// What AWS said.
         message: String,
     },
@@ -207,15 +161,57 @@ pub enum Error {
         action: &'static str,
         /// The ARN.
         resource: String,
+        /// The service's error code, if it answered.
+        code: Option<String>,
         /// What AWS or the network said.
         message: String,
     },
-    /// A document that is no policy.
-    #[error("no policy: {reason}")]
+    /// A document that is not a policy.
+    #[error("not a valid policy: {reason}")]
     NotAPolicy {
-        /// What it is instead, with line and column where it is no JSON.
+        /// What is wrong, with line and column if it is not JSON.
         reason: String,
     },
+}
+
+/// What a text was to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Name {
+    /// [`crate::AccountId`].
+    AccountId,
+    /// [`crate::Audience`].
+    Audience,
+    /// [`crate::ServiceAccountPattern`].
+    ServiceAccount,
+    /// [`crate::RoleName`].
+    RoleName,
+    /// [`crate::PolicyArn`].
+    PolicyArn,
+    /// [`crate::PolicyName`].
+    PolicyName,
+    /// [`crate::RolePath`].
+    RolePath,
+    /// [`crate::Thumbprint`].
+    Thumbprint,
+    /// [`crate::Tag`].
+    Tag,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AccountId => "AWS account ID",
+            Self::Audience => "audience",
+            Self::ServiceAccount => "service account",
+            Self::RoleName => "role name",
+            Self::PolicyArn => "policy ARN",
+            Self::PolicyName => "policy name",
+            Self::RolePath => "role path",
+            Self::Thumbprint => "thumbprint",
+            Self::Tag => "tag",
+        })
+    }
 }
 
 impl Error {
@@ -225,8 +221,14 @@ impl Error {
         matches!(self, Self::Changed { .. })
     }
 
-    /// What kind of failure it is.
-    pub fn category(&self) -> Category {
+    /// A text that does not follow the rules of its type.
+    pub(crate) fn invalid(what: Name, text: &str, reason: &'static str) -> Self {
+        Self::Invalid { what, text: text.to_owned(), reason }
+    }
+}
+
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Adopted { .. }
             | Self::Path { .. }
@@ -234,72 +236,56 @@ impl Error {
             | Self::ForeignInline { .. }
             | Self::PolicyElsewhere { .. }
             | Self::InUse { .. }
-            | Self::Changed { .. } => Category::Conflict,
-            Self::Denied { .. } | Self::Credentials { .. } => Category::NotPermitted,
-            Self::Call { .. } => Category::Failure,
-            _ => Category::BadInput,
+            | Self::Changed { .. } => ErrorKind::Conflict,
+            Self::Denied { .. } | Self::Credentials { .. } => ErrorKind::NotPermitted,
+            Self::Call { .. } => ErrorKind::Other,
+            _ => ErrorKind::InvalidInput,
         }
     }
 
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::ServiceAccount { .. } => "give NAMESPACE/NAME, such as default/app or \
-                                            jobs/*"
-                .to_owned(),
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Session(error) => return error.hint(),
+            Self::Invalid { what: Name::ServiceAccount, .. } => {
+                "use NAMESPACE/NAME, such as default/app or jobs/*"
+            }
             Self::TooLarge { .. } => {
-                "name several service accounts of a namespace by a wildcard (jobs/*), or spread \
-                 them over several roles"
-                    .to_owned()
+                "name several service accounts of a namespace with a wildcard (jobs/*), or \
+                 distribute them over several roles"
             }
-            Self::NotAPolicy { .. } => {
-                "a policy is one JSON object with a Statement; `issuerctl role trust-policy` \
-                 prints one"
-                    .to_owned()
+            Self::NotAPolicy { .. } => "a policy is a JSON object with a Statement",
+            Self::Port { .. } => "serve the issuer on port 443 and omit the port",
+            Self::Adopted { .. } => "every role that trusts it stops working when it is deleted",
+            Self::Path { .. } => "use a different role name",
+            Self::ForeignInline { .. } | Self::ForeignPolicy { .. } => {
+                "use a different name for yours"
             }
-            Self::Port { .. } => "serve the issuer on port 443 and leave the port off".to_owned(),
-            Self::Adopted { .. } => {
-                "--force deletes it all the same; every role that trusts it stops \
-                 working"
-                    .to_owned()
-            }
-            Self::Path { .. } => "leave --path off, or give the role another name".to_owned(),
-            Self::ForeignInline { .. } => "give yours another name".to_owned(),
             Self::PolicyElsewhere { .. } => {
-                "names of policies are one for the whole account: give yours another name, or \
-                 attach that one by its ARN"
-                    .to_owned()
+                "policy names are unique within an account: use a different name for yours, or \
+                 attach the existing policy by its ARN"
             }
             Self::InUse { .. } => {
-                "take the role out of its instance profile, or away from whoever uses it, and run \
-                 again"
-                    .to_owned()
+                "remove the role from its instance profile, or from whatever uses it, and run again"
             }
-            Self::ForeignPolicy { arn } => {
-                format!("attach it as it is with --policy-arn {arn}, or give yours another name")
-            }
-            Self::Denied { message, .. } if message.contains("explicit deny") => {
-                "a policy forbids it explicitly, and no permission outweighs that: whoever wrote \
-                 it must make an exception"
-                    .to_owned()
+            Self::Denied { explicit: true, .. } => {
+                "a policy denies it explicitly, and no permission overrides that: the policy needs \
+                 an exception"
             }
             Self::Denied { action, resource, .. } => {
-                format!(
-                    r#"this line of a policy allows it: {{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#
-                )
+                return Some(format!(
+                    r#"this policy statement allows it: {{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#
+                ));
             }
             Self::Credentials { .. } => {
-                "look at --profile, AWS_PROFILE and the AWS_… variables (aws sts \
-                 get-caller-identity), and at the clock"
-                    .to_owned()
+                "check AWS_PROFILE and the other AWS_… variables (aws sts get-caller-identity), \
+                 and the clock"
             }
-            Self::Call { message, .. } if message.contains("LimitExceeded") => {
-                "the account's quota is used up; AWS raises it on request (Service \
-                 Quotas)"
-                    .to_owned()
+            Self::Call { code: Some(code), .. } if code == "LimitExceeded" => {
+                "a quota of the account is used up; request an increase (Service Quotas)"
             }
-            Self::Changed { .. } => "find the other writer, and run again".to_owned(),
+            Self::Changed { .. } => "find the other writer, and run again",
             _ => return None,
-        })
+        };
+        Some(hint.to_owned())
     }
 }

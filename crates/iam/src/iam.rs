@@ -13,7 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
 use issuer_session::Attempts;
 
-use crate::{AccountId, Error, Tags};
+use crate::{AccountId, Error, Name, Tags};
 
 /// How often a plan that somebody overtook is made again; IAM is eventually consistent.
 const ATTEMPTS: Attempts =
@@ -71,7 +71,8 @@ async fn identity(config: &SdkConfig) -> Result<(AccountId, Partition), Error> {
     let strange = || Error::Call {
         action: ACTION,
         resource: "*".to_owned(),
-        message: format!("it answers the ARN {arn:?}"),
+        code: None,
+        message: format!("it returned the ARN {arn:?}"),
     };
     let partition = arn.split(':').nth(1).and_then(Partition::named).ok_or_else(strange)?;
     let account = identity.account().unwrap_or_default().parse().map_err(|_| strange())?;
@@ -88,7 +89,7 @@ where
         (issuer_session::code(error), issuer_session::message(error), resource.to_owned());
     match code.as_deref() {
         code if issuer_session::is_about_credentials(code, &message) => {
-            Error::Credentials { message }
+            Error::Credentials { code: code.map(str::to_owned), message }
         }
         code if matches!(code, Some("AccessDenied" | "AccessDeniedException"))
             || (code.is_none() && status == Some(403)) =>
@@ -96,18 +97,34 @@ where
             let (refused, on) = refused(&message);
             let (action, resource) =
                 (refused.unwrap_or(action).to_owned(), on.map_or(resource, str::to_owned));
-            Error::Denied { action, resource, message }
+            let explicit = is_explicit(&message);
+            Error::Denied { action, resource, code: code.map(str::to_owned), explicit, message }
         }
         // What IAM says where two writers meet.
         Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification") => {
-            Error::Changed { resource, message }
+            Error::Changed { resource, code, message }
         }
         Some("MalformedPolicyDocument" | "InvalidInput" | "ValidationError") => {
-            Error::Malformed { action, resource, message }
+            Error::Malformed { action, resource, code, message }
         }
-        Some("DeleteConflict") => Error::InUse { resource, message },
-        _ => Error::Call { action, resource, message },
+        Some("DeleteConflict") => Error::InUse { resource, code, message },
+        _ => Error::Call { action, resource, code, message },
     }
+}
+
+/// Whether a policy denies the call explicitly. The code is AccessDenied either way; the message ends
+/// in "with an explicit deny in a TYPE policy" (IAM user guide, "Troubleshoot access denied error
+/// messages").
+fn is_explicit(message: &str) -> bool {
+    message.contains("explicit deny")
+}
+
+/// Whether it is the policy of an attachment that does not exist. The code is NoSuchEntity for the
+/// role too; of the policy IAM says "Policy ARN does not exist or is not attachable.", of the role
+/// "The role with name NAME cannot be found.".
+fn is_policy_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message);
+    is_missing(error) && message.is_some_and(|message| message.starts_with("Policy "))
 }
 
 /// What IAM says was refused, which may be another action than the call's own, such as the tagging
@@ -124,7 +141,7 @@ fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
     issuer_session::code(error).as_deref() == Some("NoSuchEntity")
 }
 
-/// What is gone already need not go.
+/// Deleting something that no longer exists succeeds.
 fn gone<E>(
     answer: Result<(), SdkError<E, Response>>,
     action: &'static str,
@@ -147,10 +164,8 @@ fn from_iam(tags: &[Tag]) -> Tags {
 fn to_iam(tags: &Tags) -> Result<Vec<Tag>, Error> {
     let tag = |(key, value): (&String, &String)| {
         let built = Tag::builder().key(key).value(value).build();
-        built.map_err(|_| Error::Tag {
-            text: format!("{key}={value}"),
-            reason: "key or value is missing",
-        })
+        let text = format!("{key}={value}");
+        built.map_err(|_| Error::invalid(Name::Tag, &text, "key or value is missing"))
     };
     tags.iter().map(tag).collect()
 }

@@ -12,7 +12,7 @@ mod tags;
 mod trust;
 
 pub use documents::{Documents, check_permissions};
-pub use error::{Category, Error};
+pub use error::{Error, Name};
 pub use iam::Iam;
 pub use issuer_diagnostic::{Check, Status};
 pub use lint::{LintOptions, LintReport, lint};

@@ -190,7 +190,7 @@ fn statement_missing(statements: &[Statement<'_>], wanted: &Wanted, findings: &m
         "statement-missing",
         message,
         "no token of this issuer gets the role",
-        "add the statement that `issuerctl role trust-policy` prints",
+        "add a statement that trusts the issuer's provider for sts:AssumeRoleWithWebIdentity",
     );
 }
 

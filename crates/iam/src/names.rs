@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use issuer_discovery::{IssuerUrl, Partition};
 
-use crate::Error;
+use crate::{Error, Name};
 
 /// The audience that AWS's SDKs, the pod identity webhook and EKS use, in every partition.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
@@ -82,7 +82,7 @@ impl ServiceAccountPattern {
         &self.name
     }
 
-    /// What stands in a token's `sub` (kubernetes `pkg/serviceaccount`):
+    /// The `sub` of a token (kubernetes `pkg/serviceaccount`):
     /// `system:serviceaccount:NAMESPACE:NAME`.
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
@@ -144,7 +144,7 @@ impl FromStr for AccountId {
         if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::AccountId { text: text.to_owned() })
+            Err(Error::invalid(Name::AccountId, text, "it has 12 digits"))
         }
     }
 }
@@ -158,7 +158,8 @@ impl FromStr for Audience {
         {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::Audience { text: text.to_owned() })
+            let reason = "a provider's client ID has 1 to 255 characters without white space";
+            Err(Error::invalid(Name::Audience, text, reason))
         }
     }
 }
@@ -167,7 +168,7 @@ impl FromStr for ServiceAccountPattern {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason| Err(Error::ServiceAccount { text: text.to_owned(), reason });
+        let refuse = |reason| Err(Error::invalid(Name::ServiceAccount, text, reason));
         let Some((namespace, name)) = text.split_once('/') else {
             return refuse("it is not NAMESPACE/NAME");
         };
@@ -179,7 +180,7 @@ impl FromStr for ServiceAccountPattern {
         };
         if !allowed(namespace, "-*?") || !allowed(name, "-.*?") {
             return refuse(
-                "names in Kubernetes have lower-case letters, digits and hyphens; * and ? are \
+                "names in Kubernetes consist of lower-case letters, digits and hyphens; * and ? are \
                  wildcards",
             );
         }
@@ -188,7 +189,7 @@ impl FromStr for ServiceAccountPattern {
         }
         if has_wildcard(namespace) && has_wildcard(name) {
             return refuse(
-                "a wildcard in namespace and name at once would let nearly the whole cluster in",
+                "wildcards in both namespace and name would allow nearly the whole cluster",
             );
         }
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
@@ -208,7 +209,10 @@ impl FromStr for PolicyArn {
             {
                 Ok(Self(text.to_owned()))
             }
-            _ => Err(Error::PolicyArn { text: text.to_owned() }),
+            _ => {
+                let reason = "it has the form arn:PARTITION:iam::ACCOUNT:policy/NAME";
+                Err(Error::invalid(Name::PolicyArn, text, reason))
+            }
         }
     }
 }
@@ -220,7 +224,8 @@ impl FromStr for PolicyName {
         if is_iam_name(text, 128) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::PolicyName { text: text.to_owned() })
+            let reason = "it has 1 to 128 letters, digits and +=,.@_-";
+            Err(Error::invalid(Name::PolicyName, text, reason))
         }
     }
 }
@@ -233,7 +238,8 @@ impl FromStr for RolePath {
         if allowed && text.starts_with('/') && text.ends_with('/') {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::RolePath { text: text.to_owned() })
+            let reason = "it begins and ends with a slash, such as /apps/";
+            Err(Error::invalid(Name::RolePath, text, reason))
         }
     }
 }

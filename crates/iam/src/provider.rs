@@ -7,7 +7,7 @@ use issuer_discovery::IssuerUrl;
 
 use crate::role::tag_fields;
 use crate::tags::{self, CREATED, Tags};
-use crate::{Audience, Error};
+use crate::{Audience, Error, Name};
 
 /// How many providers an account has room for where nobody asked for more (IAM quotas).
 const QUOTA: usize = 100;
@@ -124,7 +124,8 @@ impl FromStr for Thumbprint {
         if digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             Ok(Self(digits))
         } else {
-            Err(Error::Thumbprint { text: text.to_owned() })
+            let reason = "it is the SHA-1 of a certificate in 40 hexadecimal digits";
+            Err(Error::invalid(Name::Thumbprint, text, reason))
         }
     }
 }

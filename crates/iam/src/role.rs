@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::names::{iam_arn, is_iam_name};
 use crate::tags::{CREATED, MADE_POLICY, Record, TRUST, Tags};
-use crate::{Documents, Error, PolicyArn, RolePath, Trust, TrustPolicy, trust};
+use crate::{Documents, Error, Name, PolicyArn, RolePath, Trust, TrustPolicy, trust};
 
 pub use deletion::RoleDeletion;
 pub(crate) use describe::tag_fields;
@@ -108,7 +108,8 @@ impl FromStr for RoleName {
         if is_iam_name(text, 64) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::RoleName { text: text.to_owned() })
+            let reason = "it has 1 to 64 letters, digits and +=,.@_-";
+            Err(Error::invalid(Name::RoleName, text, reason))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::{Error, Name};
 
 /// What the keys of issuerctl's own tags begin with.
 pub(crate) const OWN: &str = "issuerctl.dev/";
@@ -39,7 +39,7 @@ impl FromStr for Tag {
     fn from_str(text: &str) -> Result<Self, Error> {
         match text.split_once('=') {
             Some((key, value)) => Self::new(key, value),
-            None => Err(Error::Tag { text: text.to_owned(), reason: "it is not KEY=VALUE" }),
+            None => Err(Error::invalid(Name::Tag, text, "it is not KEY=VALUE")),
         }
     }
 }
@@ -53,9 +53,9 @@ impl Tag {
     /// A tag that IAM takes and that is not one of issuerctl's own.
     ///
     /// # Errors
-    /// [`Error::Tag`].
+    /// [`Error::Invalid`].
     pub fn new(key: &str, value: &str) -> Result<Self, Error> {
-        let refuse = |reason| Err(Error::Tag { text: format!("{key}={value}"), reason });
+        let refuse = |reason| Err(Error::invalid(Name::Tag, &format!("{key}={value}"), reason));
         let allowed = |text: &str| {
             text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
         };

@@ -250,6 +250,7 @@ fn texts(values: impl Iterator<Item = String>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use issuer_diagnostic::Diagnostic;
     use issuer_discovery::Ports;
 
     fn trust(issuer: &str, service_accounts: &[&str]) -> Trust {

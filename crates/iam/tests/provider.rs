@@ -16,8 +16,9 @@ use aws_sdk_iam::operation::remove_client_id_from_open_id_connect_provider::Remo
 use aws_sdk_iam::types::error::{EntityAlreadyExistsException, NoSuchEntityException};
 use aws_sdk_iam::types::{OpenIdConnectProviderListEntry, Tag};
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
-use issuer_iam::{AccountId, Category, Error, Iam, ProviderPlan, ProviderSpec, Tags};
+use issuer_iam::{AccountId, Error, Iam, ProviderPlan, ProviderSpec, Tags};
 
 const ARN: &str = "arn:aws:iam::111122223333:oidc-provider/h.example/prod";
 
@@ -145,7 +146,7 @@ async fn a_refusal_names_action_resource_and_the_line_that_mends_it() {
     });
     let error =
         apply(&iam(&[&missing(), &list(), &create]), &spec(&["a"], false)).await.unwrap_err();
-    assert_eq!(error.category(), Category::NotPermitted);
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
     assert!(
         error.to_string().contains("iam:CreateOpenIDConnectProvider")
             && error.to_string().contains(ARN),
@@ -166,7 +167,7 @@ async fn only_an_own_provider_is_deleted_without_force() {
     let provider = theirs.provider(&issuer()).await.unwrap().unwrap();
     let error = theirs.delete_provider(&provider, false).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Adopted { .. }) && error.category() == Category::Conflict,
+        matches!(&error, Error::Adopted { .. }) && error.kind() == ErrorKind::Conflict,
         "{error}"
     );
     assert_eq!(delete.num_calls(), 0, "it was deleted without force");
@@ -203,7 +204,7 @@ async fn a_refusal_of_something_else_than_the_call_itself_names_that() {
     let error =
         apply(&iam(&[&missing(), &list(), &explicit]), &spec(&["a"], false)).await.unwrap_err();
     let hint = error.hint().unwrap();
-    assert!(hint.contains("forbids") && !hint.contains("Allow"), "{hint}");
+    assert!(hint.contains("denies it explicitly") && !hint.contains("Allow"), "{hint}");
 }
 
 #[tokio::test(start_paused = true)]

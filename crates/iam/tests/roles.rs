@@ -17,8 +17,9 @@ use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::Role;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use issuer_change::Describe;
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
-use issuer_iam::{Audience, Category, Documents, Error, Iam, RoleSpec, Tags, Trust, TrustPolicy};
+use issuer_iam::{Audience, Documents, Error, Iam, RoleSpec, Tags, Trust, TrustPolicy};
 use serde_json::json;
 
 fn iam(rules: &[&Rule]) -> Iam {
@@ -172,7 +173,7 @@ async fn a_policy_of_the_same_name_under_another_path_is_named_and_no_race() {
     let plan = iam.plan_role(&spec).await.unwrap();
     let error = iam.apply_role(&spec, plan, |_| {}).await.unwrap_err();
     assert!(matches!(&error, Error::PolicyElsewhere { name } if name == "app-s3"), "{error}");
-    assert_eq!((error.category(), policy.num_calls()), (Category::Conflict, 1));
+    assert_eq!((error.kind(), policy.num_calls()), (ErrorKind::Conflict, 1));
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ mod trust_policy;
 mod verify;
 
 use crate::Outcome;
+use crate::advice::Surface;
 use crate::cli::{Cli, Command};
-use crate::failure::Failure;
 use crate::ui::Ui;
 
 /// Runs the command that was given.
@@ -27,7 +27,7 @@ use crate::ui::Ui;
 /// Whatever ends it early; the caller prints it.
 pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
     let format = cli.general.output;
-    match &cli.command {
+    let outcome = match &cli.command {
         Command::Keygen(args) => keygen::run(args, format, ui),
         Command::Extract(args) => extract::run(args, format, ui),
         Command::Jwks(args) => jwks::run(args, format, ui),
@@ -36,11 +36,22 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Verify(args) => verify::run(args, format, ui),
         Command::Provider(command) => provider::run(command, format, ui),
         Command::Role(command) => role::run(command, format, ui),
-        Command::Plan(args) => plan::run(args, format, ui).map_err(Failure::in_a_file),
-        Command::Apply(args) => apply::run(args, format, ui).map_err(Failure::in_a_file),
-        Command::Delete(args) => delete::run(args, format, ui).map_err(Failure::in_a_file),
-        Command::Render(command) => render::run(command, format, ui).map_err(Failure::in_a_file),
+        Command::Plan(args) => plan::run(args, format, ui),
+        Command::Apply(args) => apply::run(args, format, ui),
+        Command::Delete(args) => delete::run(args, format, ui),
+        Command::Render(command) => render::run(command, format, ui),
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, ui),
+    };
+    outcome.map_err(|failure| failure.on(surface(&cli.command)))
+}
+
+/// What the user of a command wrote.
+fn surface(command: &Command) -> Surface {
+    match command {
+        Command::Plan(_) | Command::Apply(_) | Command::Delete(_) | Command::Render(_) => {
+            Surface::File
+        }
+        _ => Surface::Flags,
     }
 }

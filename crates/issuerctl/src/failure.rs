@@ -3,6 +3,10 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+
+use crate::advice::{Advice, Surface};
+
 /// The documented exit codes (`docs/usage.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -41,23 +45,17 @@ impl Exit {
     }
 }
 
-/// Options of other commands, and what a file has instead; longer ones first.
-const IN_A_FILE: [(&str, &str); 14] = [
-    ("--policy-arn ", "policyArns: "),
-    ("--policy-arn", "policyArns"),
-    ("--create-bucket", "createBucket: true in the file"),
-    ("--expected-bucket-owner", "expectedBucketOwner"),
-    ("--access none --issuer https://…", "access: none and issuer: https://… in the file"),
-    ("--access ", "access: "),
-    ("--allow-weak-keys", "allowWeakKeys: true in the file"),
-    ("--apiserver", "apiserver: {} among the keys"),
-    ("--namespace", "namespace: in the file"),
-    ("--jwks FILE", "the file's key source jwks: FILE"),
-    ("--max-age", "maxAge"),
-    ("--path-style", "pathStyle: true in the file"),
-    ("--path", "path"),
-    ("give --issuer, or spec.issuer in a file", "give spec.issuer"),
-];
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidInput => Self::BadInput,
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::NotPermitted => Self::NotPermitted,
+            ErrorKind::Refused => Self::Verification,
+            _ => Self::Failure,
+        }
+    }
+}
 
 /// An error on its way to the user: what failed, why, and what to do.
 #[derive(Debug)]
@@ -70,19 +68,17 @@ pub(crate) struct Failure {
     pub(crate) causes: Vec<String>,
     /// After `hint:`.
     pub(crate) hints: Vec<String>,
+    /// What was found, before all of it.
+    pub(crate) report: Option<String>,
+    /// More hints, once it is clear what the user wrote.
+    advice: Vec<Advice>,
 }
 
 impl Failure {
     /// A failure without a cause behind it.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hints: Vec::new() }
-    }
-
-    /// An error and all the sources behind it.
-    pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
-        let mut failure = Self::new(exit, error.to_string());
-        failure.add_sources(error);
-        failure
+        let (causes, hints, advice) = (Vec::new(), Vec::new(), Vec::new());
+        Self { exit, message: message.into(), causes, hints, report: None, advice }
     }
 
     /// The error as the cause of `message`, which says what was being done.
@@ -93,20 +89,27 @@ impl Failure {
         failure
     }
 
+    /// The same for an error that knows its kind and its hint.
+    pub(crate) fn because<E: Diagnostic + 'static>(message: impl Into<String>, error: &E) -> Self {
+        Self::while_doing(error.kind().into(), message, error).advised(error)
+    }
+
     /// The same with one more hint, where there is one.
     pub(crate) fn hint(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hints.extend(hint.map(Into::into));
         self
     }
 
-    /// The same for somebody who wrote a file: what the hints name as options are members of it
-    /// there.
-    pub(crate) fn in_a_file(mut self) -> Self {
-        for (option, member) in IN_A_FILE {
-            for hint in &mut self.hints {
-                *hint = hint.replace(option, member);
-            }
-        }
+    /// The same with the advice for what the user wrote among its hints.
+    pub(crate) fn on(mut self, surface: Surface) -> Self {
+        let advice = std::mem::take(&mut self.advice);
+        self.hints.extend(advice.into_iter().filter_map(|advice| advice.on(surface)));
+        self
+    }
+
+    fn advised<E: Diagnostic + 'static>(mut self, error: &E) -> Self {
+        self.hints.extend(error.hint());
+        self.advice.push(Advice::of(error));
         self
     }
 
@@ -123,89 +126,10 @@ impl Failure {
     }
 }
 
-impl From<issuer_discovery::IssuerUrlError> for Failure {
-    fn from(error: issuer_discovery::IssuerUrlError) -> Self {
-        let hint = match &error {
-            issuer_discovery::IssuerUrlError::Port { .. } => Some(
-                "serve it on port 443; for readers other than AWS, publish, verify and discovery \
-                 take --allow-port",
-            ),
-            issuer_discovery::IssuerUrlError::TrailingSlash { .. } => {
-                Some("leave the slash off here, in --service-account-issuer and in IAM alike")
-            }
-            issuer_discovery::IssuerUrlError::Placeholder { .. } => Some(
-                "fill the variable in; a shell does so between double quotes, not between single \
-                 ones",
-            ),
-            issuer_discovery::IssuerUrlError::DocumentUrl { .. } => Some(
-                "leave the end off: give the issuer alone, as it stands in the iss of the tokens",
-            ),
-            _ => None,
-        };
-        Self::of(Exit::BadInput, &error).hint(hint)
-    }
-}
-
-impl From<issuer_discovery::DiscoveryError> for Failure {
-    fn from(error: issuer_discovery::DiscoveryError) -> Self {
-        Self::of(Exit::BadInput, &error)
-    }
-}
-
-impl From<issuer_cluster::Error> for Failure {
-    fn from(error: issuer_cluster::Error) -> Self {
-        let exit = match error.category() {
-            issuer_cluster::Category::BadInput => Exit::BadInput,
-            issuer_cluster::Category::NotPermitted => Exit::NotPermitted,
-            _ => Exit::Failure,
-        };
-        Self::of(exit, &error).hint(error.hint())
-    }
-}
-
-impl From<issuer_publish::Error> for Failure {
-    fn from(error: issuer_publish::Error) -> Self {
-        let exit = match error.category() {
-            issuer_publish::Category::BadInput => Exit::BadInput,
-            issuer_publish::Category::Conflict => Exit::Conflict,
-            issuer_publish::Category::NotPermitted => Exit::NotPermitted,
-            issuer_publish::Category::Failure => Exit::Failure,
-        };
-        Self::of(exit, &error).hint(error.hint())
-    }
-}
-
-impl From<issuer_iam::Error> for Failure {
-    fn from(error: issuer_iam::Error) -> Self {
-        let exit = match error.category() {
-            issuer_iam::Category::BadInput => Exit::BadInput,
-            issuer_iam::Category::Conflict => Exit::Conflict,
-            issuer_iam::Category::NotPermitted => Exit::NotPermitted,
-            issuer_iam::Category::Failure => Exit::Failure,
-        };
-        Self::of(exit, &error).hint(error.hint())
-    }
-}
-
-impl From<issuer_manifest::Error> for Failure {
-    fn from(error: issuer_manifest::Error) -> Self {
-        Self::of(Exit::BadInput, &error).hint(error.hint())
-    }
-}
-
-impl From<issuer_render::Error> for Failure {
-    fn from(error: issuer_render::Error) -> Self {
-        match error {
-            issuer_render::Error::Aws(error) => error.into(),
-            issuer_render::Error::Publish(error) => error.into(),
-            error => Self::of(Exit::BadInput, &error).hint(error.hint()),
-        }
-    }
-}
-
-impl From<issuer_verify::Error> for Failure {
-    fn from(error: issuer_verify::Error) -> Self {
-        let unreached = matches!(error, issuer_verify::Error::NoChain { .. });
-        Self::of(if unreached { Exit::Failure } else { Exit::BadInput }, &error)
+impl<E: Diagnostic + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut failure = Self::new(error.kind().into(), error.to_string());
+        failure.add_sources(&error);
+        failure.advised(&error)
     }
 }

@@ -1,28 +1,31 @@
 //! `issuerctl` publishes a Kubernetes cluster's service-account issuer, and proves that AWS will
 //! accept its tokens.
 
+mod advice;
 mod cli;
 mod commands;
+mod engine;
 mod failure;
 mod files;
-mod manifest;
+mod keys;
 mod output;
+mod publish_command;
 mod runtime;
-mod sources;
-mod talk;
+mod targets;
+mod ui;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::failure::{Exit, Failure};
-use crate::talk::Talk;
+use crate::ui::Ui;
 
 fn main() -> ExitCode {
     // A usage error quotes what was given, and a key or token in its place would stand in the job's
     // log.
     if std::env::args_os().any(|argument| holds_a_secret(&argument.to_string_lossy())) {
-        Talk::default().failure(
+        Ui::default().failure(
             &Failure::new(
                 Exit::Usage,
                 "an argument is a key, a token or a document itself, not the name of a file",
@@ -33,14 +36,14 @@ fn main() -> ExitCode {
     }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        // Help and version are data and end with 0; a usage error is talk and ends with 2.
+        // Help and version go to standard output and end with 0; a usage error ends with 2.
         Err(error) => error.exit(),
     };
-    let talk = Talk::new(&cli.general);
-    match commands::run(&cli, &talk) {
+    let ui = Ui::new(&cli.general);
+    match commands::run(&cli, &ui) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            talk.failure(&failure);
+            ui.failure(&failure);
             failure.exit.into()
         }
     }

@@ -146,7 +146,7 @@ fn refusals_of_the_store_have_their_exit_codes() {
     assert!(err.contains("does not exist") && err.contains("--create-bucket"), "{err}");
     server.refuse("CreateBucket", "BucketAlreadyExists");
     let (_, err) = ended(&desk.run(&format!("{line} --create-bucket")), 6);
-    assert!(err.contains("someone else"), "{err}");
+    assert!(err.contains("another account"), "{err}");
     server.refuse_nothing();
     server.make_bucket("my-oidc");
     server.refuse("PutObject", "AccessDenied");
@@ -155,7 +155,7 @@ fn refusals_of_the_store_have_their_exit_codes() {
     server.refuse_nothing();
     server.put("my-oidc", "keys.json", b"not json");
     let (_, err) = ended(&desk.run(&line), 4);
-    assert!(err.contains("stays untouched"), "{err}");
+    assert!(err.contains("was not changed"), "{err}");
     server.redirect("eu-west-1");
     let (_, err) = ended(&desk.run(&line), 1);
     assert!(err.contains("eu-west-1"), "{err}");

@@ -202,7 +202,7 @@ fn a_point_off_the_curve_and_other_curves_are_refused() {
         (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a], "secp256k1"),
         (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x01], "1.3.132.0.1"),
         (&[0x05, 0x00], "explicit parameters"),
-        (&[], "does not say its curve"),
+        (&[], "does not name its curve"),
     ] {
         let fault = fault(pem("PUBLIC KEY", &ec_spki(curve, &off)).as_bytes());
         assert!(fault.to_string().contains(says), "{fault}");
@@ -255,7 +255,7 @@ fn people_are_told_what_they_gave() {
         (br#"{"kty":"oct","k":"AA"}"#.to_vec(), "symmetric"),
         (br#"{"issuer":"x","jwks_uri":"y"}"#.to_vec(), "discovery document"),
         (b"{\"keys\":".to_vec(), "not valid JSON"),
-        (b"[]".to_vec(), "no object"),
+        (b"[]".to_vec(), "without an array"),
         (b"hello".to_vec(), "no PEM block"),
         (utf16, "UTF-16"),
         (vec![b'x'; (1 << 20) + 1], "1 MiB"),

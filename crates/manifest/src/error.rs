@@ -1,31 +1,33 @@
 //! What can be wrong with a file.
 
-/// Why a file is none that `issuerctl` understands.
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+
+/// Why a file is not a valid issuer file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No YAML, or a member that does not fit.
+    /// Invalid YAML, or a field that is not valid.
     #[error("line {line} column {column}: {reason}")]
     Text {
         /// From 1.
         line: u64,
         /// From 1.
         column: u64,
-        /// What does not fit.
+        /// What is not valid.
         reason: String,
-        /// The known name that is nearest to an unknown one.
+        /// The most similar known name, for an unknown one.
         near: Option<String>,
     },
-    /// A key, or something that looks like one, which is not repeated.
-    #[error("line {line}: there is a key in it; a file names files with keys, and holds none")]
+    /// Key material, or something that looks like it; it is not repeated.
+    #[error("line {line}: the file contains key material; reference key files instead")]
     Key {
         /// From 1.
         line: usize,
     },
     /// A file without a document.
-    #[error("there is no document in it")]
+    #[error("the file contains no document")]
     Empty,
-    /// Issuers that share something and want different things of it.
+    /// Issuers that configure a shared resource differently.
     #[error("the issuers {one} and {other} {what}")]
     Disagree {
         /// `metadata.name` of one.
@@ -35,30 +37,35 @@ pub enum Error {
         /// What they do.
         what: String,
     },
-    /// Members that do not go together.
+    /// Fields that do not fit together.
     #[error("the issuer {name}: {reason}")]
     Unfit {
         /// `metadata.name`.
         name: String,
-        /// What does not go together.
+        /// What does not fit together.
         reason: String,
     },
 }
 
-impl Error {
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Text { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
-            Self::Key { .. } => Some(
-                "put the public key into a file of its own, and name it: keys: [{file: sa.pub}]"
-                    .to_owned(),
-            ),
-            Self::Disagree { .. } => {
-                Some("what issuers share says the same in both; else give each its own".to_owned())
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Text { near: Some(near), .. } => {
+                return Some(format!("did you mean {near:?}?"));
             }
-            Self::Empty => Some("docs/examples/ has files to begin with".to_owned()),
-            _ => None,
-        }
+            Self::Key { .. } => {
+                "put the public key into a file of its own and reference it: keys: [{file: sa.pub}]"
+            }
+            Self::Disagree { .. } => {
+                "configure a shared resource the same way in both, or give each issuer its own"
+            }
+            Self::Empty => "docs/examples/ has files to start from",
+            _ => return None,
+        };
+        Some(hint.to_owned())
     }
 }

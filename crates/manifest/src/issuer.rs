@@ -24,7 +24,7 @@ use crate::text;
 pub struct Issuer {
     /// Version of this format.
     pub api_version: ApiVersion,
-    /// `Issuer`.
+    /// `ServiceAccountIssuer`.
     pub kind: Kind,
     /// How the object is called.
     pub metadata: Metadata,
@@ -43,8 +43,8 @@ pub enum ApiVersion {
 /// What the object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Kind {
-    /// An issuer.
-    Issuer,
+    /// The issuer of service account tokens.
+    ServiceAccountIssuer,
 }
 
 /// How the object is called.
@@ -80,7 +80,7 @@ pub struct Spec {
     /// Accept RSA keys of fewer than 2048 bits.
     #[serde(default)]
     pub allow_weak_keys: bool,
-    /// Where the two documents are published. Without keys and store only IAM is seen to.
+    /// Where the two documents are published. Without `keys` and `store`, only IAM is managed.
     #[serde(default, deserialize_with = "text::present")]
     pub store: Option<StoreSpec>,
     /// Issuer URL, as in the cluster's --service-account-issuer; follows from an S3 store.

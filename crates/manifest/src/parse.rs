@@ -9,12 +9,16 @@ use crate::{Error, Issuer, Role, StoreSpec};
 /// What PEM, its base64 and a JSON Web Key have.
 const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
 
+/// The kind of an object, and its earlier name, which is also the name of a kind of cert-manager.
+const KIND: &str = "ServiceAccountIssuer";
+const OLD_KIND: &str = "Issuer";
+
 /// How alike a known name must be to be suggested (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
 
-/// Reads one or more YAML documents (or JSON, which is YAML). What does not fit is named with line
-/// and column; the text itself is not repeated, since somebody may have given a key in place of the
-/// file.
+/// Reads one or more YAML documents (or JSON, which is YAML). What is not valid is reported with line
+/// and column; the text itself is not repeated, because it may be a key that was given in place of
+/// the file.
 ///
 /// # Errors
 /// [`Error::Text`], [`Error::Key`], [`Error::Empty`], [`Error::Unfit`].
@@ -25,7 +29,7 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     }
     let mut options = Options::default();
     options.with_snippet = false;
-    // Of an account's id the zero in front counts, and `on` is a word.
+    // Keep leading zeros of account IDs; only true and false are booleans.
     options.leading_zero_numbers_as_strings = true;
     options.strict_booleans = true;
     let issuers: Vec<Issuer> = serde_saphyr::from_multiple_with_options(text, options)
@@ -37,14 +41,14 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     for issuer in &issuers {
         check(issuer)?;
         if !names.insert(issuer.name()) {
-            return Err(unfit(issuer, "there are two of this name in the file"));
+            return Err(unfit(issuer, "the file has two issuers with this name"));
         }
     }
     Ok(issuers)
 }
 
-/// Whether issuers that are applied together want the same of what they share: a place to publish
-/// to, a role, a policy of the account.
+/// Whether issuers that are applied together configure shared resources the same way: a place to
+/// publish to, a role, a customer managed policy.
 ///
 /// # Errors
 /// [`Error::Disagree`].
@@ -63,7 +67,7 @@ pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
             }
             for (role, theirs) in pairs(issuer, other) {
                 if let Some(what) = difference(role, theirs) {
-                    return Err(both(format!("want different things of {what}")));
+                    return Err(both(format!("configure {what} differently")));
                 }
             }
         }
@@ -85,7 +89,8 @@ fn pairs<'a>(one: &'a Issuer, other: &'a Issuer) -> impl Iterator<Item = (&'a Ro
     one.spec.roles.iter().flat_map(|role| other.spec.roles.iter().map(move |theirs| (role, theirs)))
 }
 
-/// Policies of the account are one for all roles; the rest only of a role that both have.
+/// Customer managed policies are shared by all roles; the rest only matters for a role that both
+/// have.
 fn difference(a: &Role, b: &Role) -> Option<String> {
     let same_role = a.name.as_str().eq_ignore_ascii_case(b.name.as_str());
     for (name, document) in &a.managed_policies {
@@ -119,22 +124,19 @@ fn difference(a: &Role, b: &Role) -> Option<String> {
 fn check(issuer: &Issuer) -> Result<(), Error> {
     let spec = &issuer.spec;
     if spec.store.is_some() && spec.keys.is_empty() {
-        return Err(unfit(issuer, "a store without keys: there is nothing to publish"));
+        return Err(unfit(issuer, "it has a store but no keys, so there is nothing to publish"));
     }
     if spec.store.is_none() && !spec.keys.is_empty() {
-        return Err(unfit(
-            issuer,
-            "keys without a store: say where they are published, or leave them out",
-        ));
+        return Err(unfit(issuer, "it has keys but no store; add a store, or remove the keys"));
     }
     if spec.issuer.is_none() && !matches!(spec.store, Some(crate::StoreSpec::S3(_))) {
-        return Err(unfit(issuer, "spec.issuer is needed, since no S3 store says it"));
+        return Err(unfit(issuer, "spec.issuer is required without an S3 store"));
     }
     let mut names = BTreeSet::new();
     for role in &spec.roles {
-        // Names of roles are not case-sensitive to IAM.
+        // Role names are not case-sensitive in IAM.
         if !names.insert(role.name.as_str().to_ascii_lowercase()) {
-            return Err(unfit(issuer, &format!("there are two roles of the name {}", role.name)));
+            return Err(unfit(issuer, &format!("it has two roles with the name {}", role.name)));
         }
     }
     let mut policies = BTreeSet::new();
@@ -145,7 +147,7 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
     {
         if !policies.insert(policy.to_ascii_lowercase()) {
             let reason = format!(
-                "two roles make the policy {policy}; {} can attach it by its ARN instead",
+                "two roles create the policy {policy}; {} can attach it by its ARN instead",
                 role.name
             );
             return Err(unfit(issuer, &reason));
@@ -154,7 +156,7 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where one is silent, the other decides.
+/// Whether both are set and differ.
 fn clash<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
     a.is_some() && b.is_some() && a != b
 }
@@ -169,16 +171,23 @@ fn unreadable(error: &YamlError) -> Error {
         error.location().map_or((1, 1), |location| (location.line(), location.column()));
     let (reason, near) = match error {
         YamlError::SerdeUnknownField { field, expected, .. } => (
-            format!("there is no {field:?} here; there is {}", expected.join(", ")),
+            format!("unknown field {field:?}; the fields here are {}", expected.join(", ")),
             nearest(field, expected),
         ),
+        YamlError::SerdeUnknownVariant { variant, expected, .. }
+            if variant == OLD_KIND && expected.contains(&KIND) =>
+        {
+            (format!("the kind {OLD_KIND} is now called {KIND}"), None)
+        }
         YamlError::SerdeUnknownVariant { variant, expected, .. } => (
-            format!("{variant:?} is not known here; there is {}", expected.join(", ")),
+            format!("unknown value {variant:?}; the values here are {}", expected.join(", ")),
             nearest(variant, expected),
         ),
-        YamlError::SerdeMissingField { field, .. } => (format!("{field:?} is missing"), None),
+        YamlError::SerdeMissingField { field, .. } => {
+            (format!("the field {field:?} is missing"), None)
+        }
         YamlError::DuplicateMappingKey { key, .. } => {
-            (format!("{:?} stands there twice", key.as_deref().unwrap_or_default()), None)
+            (format!("the field {:?} is set twice", key.as_deref().unwrap_or_default()), None)
         }
         other => {
             let text = other.to_string();
@@ -190,17 +199,17 @@ fn unreadable(error: &YamlError) -> Error {
     Error::Text { line, column, reason, near }
 }
 
-/// What the library says in words of its own trade.
+/// The library's terms in those of YAML.
 fn plainly(text: &str) -> Option<&'static str> {
     let words = [
-        ("expected sequence start", "a list is needed here"),
-        ("expected mapping start", "names with values are needed here, such as kind: Issuer"),
+        ("expected sequence start", "this must be a list"),
+        ("expected mapping start", "this must be a mapping, such as kind: ServiceAccountIssuer"),
         (
             "expected end of mapping after enum variant value",
-            "one of these at a time: write an entry for each",
+            "this can have only one of these fields; write a list entry for each",
         ),
-        ("cannot deserialize null into string", "a text is needed here, and there is none"),
-        ("invalid u32", "a whole number is needed here"),
+        ("cannot deserialize null into string", "this must be a string, and is empty"),
+        ("invalid u32", "this must be a whole number"),
     ];
     words.into_iter().find(|(said, _)| text.starts_with(said)).map(|(_, plain)| plain)
 }

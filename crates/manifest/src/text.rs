@@ -1,5 +1,5 @@
-//! From the file's texts to types that carry their rules; what does not fit is named where it
-//! stands.
+//! From the strings of a file to types that carry their rules; what is not valid is reported with
+//! its place.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,14 +12,14 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
-/// A text that its type reads.
+/// A string that its type parses.
 pub(crate) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Parsed::deserialize(deserializer)?.0)
 }
 
-/// The same where it may be missing.
+/// The same, for a field that may be missing.
 pub(crate) fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -44,10 +44,14 @@ where
     T: FromStr<Err: Display>,
 {
     let list = each(deserializer)?;
-    if list.is_empty() { Err(D::Error::custom("at least one is needed")) } else { Ok(list) }
+    if list.is_empty() {
+        Err(D::Error::custom("the list needs at least one entry"))
+    } else {
+        Ok(list)
+    }
 }
 
-/// The same where it may be missing.
+/// The same, for a field that may be missing.
 pub(crate) fn some_optional<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -56,7 +60,7 @@ where
     some(deserializer).map(Some)
 }
 
-/// An issuer that IAM takes, too: without a port.
+/// An issuer without a port, as IAM requires.
 pub(crate) fn issuer<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<IssuerUrl>, D::Error> {
@@ -81,11 +85,11 @@ pub(crate) fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Acces
     }
 }
 
-/// Seconds that IAM takes (`roleMaxSessionDurationType`).
+/// Maximum session duration in seconds (`roleMaxSessionDurationType`).
 pub(crate) fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     match Option::<u32>::deserialize(deserializer)? {
         Some(secs) if !(3600..=43200).contains(&secs) => {
-            Err(D::Error::custom("a session has 3600 to 43200 seconds at most"))
+            Err(D::Error::custom("the maximum session duration is 3600 to 43200 seconds"))
         }
         secs => Ok(secs),
     }
@@ -103,7 +107,7 @@ pub(crate) fn policies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Doc
     Ok(documents.into_iter().map(|(name, policy)| (name.0.to_string(), policy.0)).collect())
 }
 
-/// What a text was read as.
+/// A parsed string.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Parsed<T>(T);
 
@@ -113,24 +117,23 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
-/// Something that is there: a name without a value says nothing, and is no way to leave something
-/// out.
+/// A field with a value: one without a value is ambiguous, so it is refused.
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     match Option::<T>::deserialize(deserializer)? {
         None => Err(D::Error::custom(
-            "there is nothing behind it: write {} for the usual, or leave the name out",
+            "the field has no value: write {} for the defaults, or remove the field",
         )),
         present => Ok(present),
     }
 }
 
-/// IAM's values are texts, and a number in YAML has lost how it was written.
+/// IAM's values are strings; a YAML number no longer has its original spelling.
 fn with_texts(value: Value) -> Result<Value, &'static str> {
     Ok(match value {
         Value::Number(number) if number.is_f64() => {
-            return Err("a policy has texts: write this number between quotes");
+            return Err("the values of a policy are strings: write this number between quotes");
         }
         Value::Number(number) => Value::String(number.to_string()),
         Value::Array(list) => {
@@ -146,7 +149,7 @@ fn with_texts(value: Value) -> Result<Value, &'static str> {
     })
 }
 
-/// A policy, as JSON has it.
+/// A policy document.
 struct Policy(Value);
 
 impl<'de> Deserialize<'de> for Policy {

@@ -1,6 +1,7 @@
 //! Files as people write them, and as they get them wrong.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use issuer_diagnostic::Diagnostic;
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::DEFAULT_AUDIENCE;
 use issuer_manifest::{Error, KeySource, StoreSpec, agree, json_schema, parse};
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 
 const WHOLE: &str = r#"
 apiVersion: issuerctl.dev/v1alpha1
-kind: Issuer
+kind: ServiceAccountIssuer
 metadata: {name: prod}
 spec:
   keys:                      # any mix of sources
@@ -29,7 +30,7 @@ spec:
 const KEYS: &str = "  keys:                      # any mix of sources\n  - cluster: {name: prod, \
                     namespace: eksa-system}\n  - file: old-sa.pub\n";
 
-const SMALL: &str = "apiVersion: issuerctl.dev/v1alpha1\nkind: Issuer\nmetadata: {name: \
+const SMALL: &str = "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {name: \
                      NAME}\nspec: {issuer: https://h.example/NAME, provider: {}}\n";
 
 fn refused(text: &str) -> String {
@@ -93,8 +94,8 @@ fn a_role_has_the_audiences_of_the_provider_unless_it_says_otherwise() {
 fn several_documents_stand_in_a_file_and_json_is_one_too() {
     let (a, b) = (SMALL.replace("NAME", "a"), SMALL.replace("NAME", "b"));
     assert_eq!(parse(&format!("\u{feff}# two\n---\n{a}---\n{b}---\n")).unwrap().len(), 2);
-    assert!(refused(&format!("{a}---\n{a}")).contains("two of this name"));
-    let json = r#"{"apiVersion":"issuerctl.dev/v1alpha1","kind":"Issuer","metadata":{"name":"a"},"spec":{"issuer":"https://h.example"}}"#;
+    assert!(refused(&format!("{a}---\n{a}")).contains("two issuers with this name"));
+    let json = r#"{"apiVersion":"issuerctl.dev/v1alpha1","kind":"ServiceAccountIssuer","metadata":{"name":"a"},"spec":{"issuer":"https://h.example"}}"#;
     assert_eq!(parse(json).unwrap()[0].name(), "a");
     assert_eq!(parse("# nothing\n").unwrap_err(), Error::Empty);
 }
@@ -115,7 +116,17 @@ fn an_unknown_name_is_named_with_its_place_and_the_nearest_known_one() {
         );
     }
     let message = refused(&with("  roles:", "  whatever:"));
-    assert!(!message.contains("did you mean") && message.contains("there is keys, "), "{message}");
+    assert!(
+        !message.contains("did you mean") && message.contains("the fields here are keys, "),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_old_kind_is_refused_with_its_place_and_the_new_one() {
+    let message = refused(&with("kind: ServiceAccountIssuer", "kind: Issuer"));
+    assert!(message.contains("line 3 column 7"), "{message}");
+    assert!(message.contains("the kind Issuer is now called ServiceAccountIssuer"), "{message}");
 }
 
 #[test]
@@ -125,7 +136,7 @@ fn a_value_that_its_type_does_not_take_is_named_with_its_place() {
         ("bucket: my-oidc", "bucket: My_OIDC", "line 9 column", "lower-case"),
         ("https://oidc", "http://oidc", "line 10 column 11", "https"),
         ("012345678901", "1234", "line 9 column", "12 digits"),
-        ("arn:aws:iam::aws:policy/Am", "arn:aws:s3:::Am", "line 15 column", "policy's ARN"),
+        ("arn:aws:iam::aws:policy/Am", "arn:aws:s3:::Am", "line 15 column", "policy ARN"),
         ("cost: 17", "'aws:cost': 17", "line 11 column", "aws:"),
         (
             "serviceAccounts: [default/app, jobs/*]",
@@ -164,14 +175,14 @@ fn a_value_that_its_type_does_not_take_is_named_with_its_place() {
 #[test]
 fn members_that_do_not_go_together_are_refused() {
     for (from, to, reason) in [
-        ("  store: {s3", "  #", "keys without a store"),
-        (KEYS, "  keys: []\n", "a store without keys"),
+        ("  store: {s3", "  #", "keys but no store"),
+        (KEYS, "  keys: []\n", "a store but no keys"),
         ("  roles:\n", "  roles:\n  - {name: APP, serviceAccounts: [a/b]}\n", "two roles"),
         (
             "  roles:\n",
             "  roles:\n  - {name: b, serviceAccounts: [a/b], managedPolicies: {app-s3: {Version: \
              2012-10-17, Statement: {Effect: Deny, Action: x, Resource: x}}}}\n",
-            "two roles make",
+            "two roles create",
         ),
     ] {
         let message = refused(&with(from, to));
@@ -185,7 +196,7 @@ fn members_that_do_not_go_together_are_refused() {
     assert!(parse(&folder).is_ok());
     assert!(
         refused(&folder.replace("  issuer: https://oidc.example.com/prod\n", ""))
-            .contains("spec.issuer is needed")
+            .contains("spec.issuer is required")
     );
 }
 

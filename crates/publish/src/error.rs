@@ -2,20 +2,8 @@
 
 use std::path::PathBuf;
 
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::DiscoveryError;
-
-/// What kind of failure it is; the command line has an exit code for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Category {
-    /// What was given is unusable.
-    BadInput,
-    /// What is there already stands against it.
-    Conflict,
-    /// A server or the system refuses the call.
-    NotPermitted,
-    /// Anything else: network, disk, a server's fault.
-    Failure,
-}
 
 /// Why something could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +12,7 @@ pub enum Error {
     /// Nothing to publish.
     #[error("there is no key to publish; AWS STS would refuse every token")]
     NoKeys,
-    /// Input and published keys do not go together.
+    /// Input and published keys conflict.
     #[error("the keys cannot be merged with those in {location}")]
     Merge {
         /// The document.
@@ -33,30 +21,30 @@ pub enum Error {
         source: issuer_jwks::Error,
     },
     /// The discovery document cannot be written.
-    #[error("the discovery document cannot be made")]
+    #[error("the discovery document cannot be created")]
     Discovery(#[from] DiscoveryError),
-    /// A published document that cannot be read; it stays untouched.
-    #[error("the published document {location} cannot be read, and stays untouched: {reason}")]
+    /// A published document that cannot be read; it is not changed.
+    #[error("the published document {location} cannot be read, and was not changed: {reason}")]
     Unreadable {
         /// The document.
         location: String,
         /// What is wrong with it.
         reason: String,
-        /// What to do about it, where more is known than that.
-        mend: Option<&'static str>,
+        /// The fault of the keys, if it is the JWK Set.
+        keys: Option<issuer_jwks::Error>,
     },
-    /// A bucket policy that cannot be read; it stays untouched.
-    #[error("the policy of the bucket {bucket} cannot be read, and stays untouched: {reason}")]
+    /// A bucket policy that cannot be read; it is not changed.
+    #[error("the policy of the bucket {bucket} cannot be read, and was not changed: {reason}")]
     BadPolicy {
         /// The bucket.
         bucket: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A published discovery document whose keys lie elsewhere.
+    /// A published discovery document whose keys are elsewhere.
     #[error(
-        "{location} says that the keys are at {published}, not at {standard}; they would be lost \
-         to every reader"
+        "{location} has the jwks_uri {published}, not {standard}; readers would no longer find \
+         those keys"
     )]
     OtherKeys {
         /// The document.
@@ -66,16 +54,16 @@ pub enum Error {
         /// What it would become.
         standard: String,
     },
-    /// While keys were to be dropped, somebody published one that nobody had agreed to drop.
-    #[error("the key {kid:?} was published in {location} meanwhile; nothing was dropped")]
+    /// A key was published during a run that removes keys, and its removal was never shown.
+    #[error("the key {kid:?} was published in {location} in the meantime; no key was removed")]
     NewKey {
         /// The document.
         location: String,
         /// The key.
         kid: String,
     },
-    /// A published discovery document of another issuer.
-    #[error("{location} is the document of another issuer, {published:?}, not of {issuer}")]
+    /// A published discovery document of a different issuer.
+    #[error("{location} is the document of a different issuer, {published:?}, not of {issuer}")]
     OtherIssuer {
         /// The document.
         location: String,
@@ -84,18 +72,19 @@ pub enum Error {
         /// The issuer that was to be published.
         issuer: String,
     },
-    /// Somebody else kept writing.
+    /// Another writer kept changing it.
     #[error(
-        "{location} was changed by somebody else each of {tries} times; nothing was overwritten"
+        "{location} was changed by another writer in each of {tries} attempts; nothing was \
+         overwritten"
     )]
     LostRace {
         /// The document.
         location: String,
-        /// How often it was planned anew.
+        /// The number of attempts.
         tries: u32,
     },
-    /// A write whose condition did not hold; planned anew by [`crate::publish`].
-    #[error("{location} was changed by somebody else meanwhile")]
+    /// A write whose condition did not hold; [`crate::publish`] plans again.
+    #[error("{location} was changed by another writer in the meantime")]
     Changed {
         /// The document.
         location: String,
@@ -107,10 +96,10 @@ pub enum Error {
         action: &'static str,
         /// The path.
         path: PathBuf,
-        /// The system's word.
+        /// What the system says.
         source: std::io::Error,
     },
-    /// A document that is no regular file, or too large.
+    /// A document that is not a regular file, or is too large.
     #[error("{location} is {what}")]
     NotADocument {
         /// The document.
@@ -118,75 +107,80 @@ pub enum Error {
         /// What it is instead.
         what: &'static str,
     },
-    /// An `s3://` URL that is none.
-    #[error("{text:?} is no S3 location: {reason}")]
+    /// An `s3://` URL that is not valid.
+    #[error("{text:?} is not a valid S3 location: {reason}")]
     Location {
-        /// As given.
+        /// The text.
         text: String,
         /// Which rule it breaks.
         reason: String,
     },
     /// The issuer cannot be derived.
-    #[error("the issuer URL does not follow from {location}: {reason}")]
+    #[error("the issuer URL cannot be derived from {location}: {reason}")]
     NoIssuer {
         /// The store.
         location: String,
         /// Why.
         reason: String,
     },
-    /// AWS cannot be reached so.
+    /// The session with AWS cannot be created.
     #[error(transparent)]
     Session(#[from] issuer_session::Error),
-    /// Nothing says the region of a new bucket.
-    #[error("no region is known for the new bucket {bucket}")]
+    /// Neither options nor profile say where the bucket is to be created.
+    #[error("the region of the new bucket {bucket} is not known")]
     NoRegion {
         /// The bucket.
         bucket: String,
     },
-    /// The bucket is not there.
+    /// The bucket does not exist.
     #[error("the bucket {bucket} does not exist")]
     NoBucket {
         /// The bucket.
         bucket: String,
     },
-    /// The bucket is somebody else's.
-    #[error("the bucket {bucket} belongs to someone else: {reason}")]
+    /// The bucket belongs to another account.
+    #[error("the bucket {bucket} belongs to another account: {reason}")]
     OtherOwner {
         /// The bucket.
         bucket: String,
         /// What S3 said.
         reason: String,
     },
-    /// The bucket lies elsewhere.
+    /// The bucket is in another region.
     #[error("the bucket {bucket} is in the region {actual}, not in {asked}")]
     OtherRegion {
         /// The bucket.
         bucket: String,
         /// Where it is.
         actual: String,
-        /// Where it was looked for.
+        /// The region that was used.
         asked: String,
     },
     /// A denied call.
-    #[error("{permission} on {resource} was denied ({call}: {message})")]
+    #[error("{} on {resource} was denied ({call}: {message})", permissions.join(" and "))]
     Denied {
         /// The API call.
         call: &'static str,
-        /// The IAM permission that it needs.
-        permission: &'static str,
+        /// The IAM permissions that it needs.
+        permissions: &'static [&'static str],
         /// ARN of the bucket or object.
         resource: String,
+        /// S3's error code.
+        code: Option<String>,
+        /// Whether it was the setting `BlockPublicPolicy` that refused it, of the bucket or of the
+        /// account.
+        by_public_access_block: bool,
         /// What S3 said.
         message: String,
     },
-    /// The bucket or account knows no ACLs.
-    #[error("the bucket {bucket} does not take ACLs (AccessControlListNotSupported)")]
+    /// ACLs are disabled for the bucket.
+    #[error("the bucket {bucket} does not allow ACLs (AccessControlListNotSupported)")]
     NoAcls {
         /// The bucket.
         bucket: String,
     },
-    /// A store that knows no bucket policies.
-    #[error("the store of the bucket {bucket} knows no bucket policies ({message})")]
+    /// A store without bucket policies.
+    #[error("the store of the bucket {bucket} does not support bucket policies ({message})")]
     NoPolicies {
         /// The bucket.
         bucket: String,
@@ -195,7 +189,7 @@ pub enum Error {
     },
     /// Other objects would become public.
     #[error("the policy of the bucket {bucket} has statements that would make other objects public \
-             once its public access block is opened: {}", sids.join(", "))]
+             once its public access block is relaxed: {}", sids.join(", "))]
     WouldExpose {
         /// The bucket.
         bucket: String,
@@ -203,14 +197,16 @@ pub enum Error {
         sids: Vec<String>,
     },
     /// An object without an ETag.
-    #[error("{location} has no ETag, so that no write could be made safe against others")]
+    #[error("{location} has no ETag, so a write could not be protected against other writers")]
     NoEtag {
         /// The document.
         location: String,
     },
-    /// No credentials, or none that AWS takes.
+    /// No credentials, or credentials that AWS does not accept.
     #[error("the credentials do not work: {message}")]
     Credentials {
+        /// The service's error code, if it answered.
+        code: Option<String>,
         /// What the SDK or S3 said.
         message: String,
     },
@@ -221,21 +217,22 @@ pub enum Error {
         call: &'static str,
         /// Bucket or object.
         resource: String,
+        /// S3's error code, if it answered.
+        code: Option<String>,
         /// What S3 or the network said.
         message: String,
     },
 }
 
-impl Error {
-    /// What kind of failure it is.
-    pub fn category(&self) -> Category {
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Session(_)
-            | Self::NoKeys
-            | Self::Discovery(_)
+            Self::Session(error) => error.kind(),
+            Self::Discovery(error) => error.kind(),
+            Self::NoKeys
             | Self::Location { .. }
             | Self::NoIssuer { .. }
-            | Self::NoRegion { .. } => Category::BadInput,
+            | Self::NoRegion { .. } => ErrorKind::InvalidInput,
             Self::Merge { .. }
             | Self::Unreadable { .. }
             | Self::BadPolicy { .. }
@@ -245,12 +242,12 @@ impl Error {
             | Self::OtherIssuer { .. }
             | Self::LostRace { .. }
             | Self::Changed { .. }
-            | Self::NotADocument { .. } => Category::Conflict,
+            | Self::NotADocument { .. } => ErrorKind::Conflict,
             Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => {
-                Category::NotPermitted
+                ErrorKind::NotPermitted
             }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                Category::NotPermitted
+                ErrorKind::NotPermitted
             }
             Self::Io { .. }
             | Self::NoBucket { .. }
@@ -258,115 +255,89 @@ impl Error {
             | Self::NoAcls { .. }
             | Self::NoPolicies { .. }
             | Self::NoEtag { .. }
-            | Self::Call { .. } => Category::Failure,
+            | Self::Call { .. } => ErrorKind::Other,
         }
     }
 
-    /// What to do about it, in plain words.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Merge { source, .. } => source.hint()?.to_owned(),
-            Self::Unreadable { mend: Some(mend), .. } => (*mend).to_owned(),
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Session(error) => return error.hint(),
+            Self::Discovery(error) => return error.hint(),
+            Self::Merge { source, .. } => return source.hint(),
+            Self::Unreadable { location, keys, .. } => {
+                let inspect = format!(
+                    "check {location}; if no valid token needs it any more, delete it and publish \
+                     again"
+                );
+                return Some(keys.as_ref().and_then(Diagnostic::hint).unwrap_or(inspect));
+            }
+            Self::OtherKeys { published, .. } => {
+                return Some(format!("publish those keys too: curl -sO {published}"));
+            }
+            Self::Denied { permissions, call, resource, .. } => {
+                return Some(denied_hint(permissions, call, resource));
+            }
             Self::BadPolicy { .. } => {
-                "mend it (aws s3api get-bucket-policy shows it), and publish \
-                                       again"
-                    .to_owned()
+                "fix it (aws s3api get-bucket-policy shows it) and publish again"
             }
-            Self::OtherKeys { published, .. } => format!(
-                "give those keys too: curl -sO {published}, then publish with --jwks FILE and \
-                 --change-issuer, which replaces the document"
-            ),
-            Self::NewKey { .. } => "look at the keys that are published now, and run \
-                                    again"
-                .to_owned(),
-            Self::NoPolicies { .. } => {
-                "give --access acl, or --access none where the store makes the objects public by \
-                 itself"
-                    .to_owned()
-            }
+            Self::NewKey { .. } => "check the keys that are published now, and run again",
             Self::WouldExpose { .. } => {
-                "take these statements away or narrow them, or use a bucket for the issuer alone; \
-                 where something else serves the bucket, give --access none"
-                    .to_owned()
+                "remove or narrow these statements, or use a separate bucket for the issuer"
             }
             Self::Credentials { .. } => {
-                "look at --profile, AWS_PROFILE and the AWS_… variables (aws sts \
-                 get-caller-identity), and at the clock"
-                    .to_owned()
+                "check AWS_PROFILE and the other AWS_… variables (aws sts get-caller-identity), \
+                 and the clock"
             }
-            Self::Call { message, .. }
-                if message.contains("InvalidBucketAclWithObjectOwnership") =>
+            Self::Call { code: Some(code), .. }
+                if code == "InvalidBucketAclWithObjectOwnership" =>
             {
-                "the bucket's own ACL lets others in; reset it first: aws s3api put-bucket-acl \
-                 --acl private"
-                    .to_owned()
+                "the bucket's own ACL grants access to others; reset it first: aws s3api \
+                 put-bucket-acl --acl private"
             }
-            Self::Unreadable { location, .. } => {
-                format!(
-                    "look at {location}; once you are sure that no live token needs it, take it \
-                     away and publish again"
-                )
+            Self::OtherIssuer { .. } => {
+                "two clusters must not share one place: give each its own prefix or folder"
             }
-            Self::OtherIssuer { published, .. } => format!(
-                "two clusters must not share one place: give each a prefix or folder of its own. \
-                 If this cluster's issuer really changes, --change-issuer replaces the document; \
-                 tokens of {published} then stop working"
-            ),
-            Self::LostRace { .. } => "find the other writer, and run again".to_owned(),
-            Self::NoBucket { .. } => "--create-bucket makes it; or look at the bucket's name and \
-                                      --profile"
-                .to_owned(),
-            Self::OtherOwner { .. } => {
-                "bucket names are shared by the whole world; choose another \
-                                        one"
-                .to_owned()
+            Self::LostRace { .. } => "find the other writer, and run again",
+            Self::NoBucket { .. } => {
+                "check the name of the bucket and the account of the credentials"
             }
-            Self::OtherRegion { actual, .. } => format!("give --region {actual}"),
-            Self::Denied { permission, call, resource, .. } => {
-                denied_hint(permission, call, resource)
-            }
+            Self::OtherOwner { .. } => "bucket names are global; choose a different one",
             Self::NoAcls { .. } => {
-                "this is how AWS makes buckets since April 2023: leave --access acl away (a bucket \
-                 policy)"
-                    .to_owned()
+                "new buckets have ACLs disabled since April 2023; use a bucket policy instead"
             }
-            Self::NoIssuer { .. } => "give --issuer, or spec.issuer in a file".to_owned(),
             _ => return None,
-        })
+        };
+        Some(hint.to_owned())
     }
 }
 
-fn denied_hint(permission: &str, call: &str, resource: &str) -> String {
+fn denied_hint(permissions: &[&str], call: &str, resource: &str) -> String {
     let rest = match call {
         "PutBucketPolicy" => {
-            "; where that is allowed already, the account's own public access block (or an \
-             organization's policy) forbids public policies: then serve the bucket through \
-             CloudFront, with --access none --issuer https://…"
+            "; if that is allowed already, the public access block of the account (or a policy of \
+             the organization) forbids public bucket policies: serve the bucket through CloudFront \
+             instead"
         }
         "PutPublicAccessBlock"
         | "GetPublicAccessBlock"
         | "GetBucketPolicy"
         | "GetBucketOwnershipControls" => {
-            "; or give --access none where something else sees to access. The bucket may also \
-             belong to another account (names are shared by the whole world), or to another one \
-             than --expected-bucket-owner"
+            "; the bucket may also belong to another account, since bucket names are global"
         }
-        "PutObject" if permission.contains("Acl") => {
-            "; where that is allowed already, the public access block of the bucket or the account \
+        "PutObject" if permissions.contains(&"s3:PutObjectAcl") => {
+            "; if that is allowed already, the public access block of the bucket or the account \
              forbids ACLs"
         }
-        _ => {
-            "; also look at the bucket's policy, its owner (--expected-bucket-owner), and --profile"
-        }
+        _ => "; also check the policy and the owner of the bucket",
     };
-    format!("this line of a policy allows it: {}{rest}", allowing(permission, resource))
+    format!("this policy statement allows it: {}{rest}", allowing(permissions, resource))
 }
 
-/// Statements that allow these actions, those on objects and those on their bucket apart.
-fn allowing(permission: &str, resource: &str) -> String {
+/// Statements that allow these actions, separate for objects and for their bucket.
+fn allowing(permissions: &[&str], resource: &str) -> String {
     let bucket = resource.split('/').next().unwrap_or(resource);
-    let (objects, buckets): (Vec<&str>, Vec<&str>) = permission
-        .split(" and ")
+    let (objects, buckets): (Vec<&str>, Vec<&str>) = permissions
+        .iter()
         .partition(|action| action.contains("Object") && !action.contains("Bucket"));
     let statement = |actions: &[&str], resource: &str| {
         let actions =

@@ -9,7 +9,7 @@ mod removal;
 mod s3;
 mod store;
 
-pub use error::{Category, Error};
+pub use error::Error;
 pub use folder::Folder;
 pub use merge::{KeyChange, Merged, merge};
 pub use plan::{DocumentPlan, Plan, PlanOptions, Site};

@@ -86,7 +86,7 @@ impl Plan {
                 JwkSet::parse(&stored.bytes, options.weak).map_err(|error| Error::Unreadable {
                     location: place(KEYS_NAME),
                     reason: error.to_string(),
-                    mend: error.hint(),
+                    keys: Some(error),
                 })?
             }
         };
@@ -300,7 +300,7 @@ fn refuse_other_documents(
         serde_json::from_slice(&stored.bytes).map_err(|error| Error::Unreadable {
             location: location.to_owned(),
             reason: format!("not a discovery document: {error}"),
-            mend: None,
+            keys: None,
         })?;
     if options.change_issuer {
         return Ok(());

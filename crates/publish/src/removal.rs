@@ -50,7 +50,7 @@ impl Removal {
         let unreadable = |name: &str, reason: String| Error::Unreadable {
             location: place(name),
             reason,
-            mend: None,
+            keys: None,
         };
         if let Some(stored) = &state.discovery {
             let named: Named = serde_json::from_slice(&stored.bytes).map_err(|error| {

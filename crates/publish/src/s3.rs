@@ -197,9 +197,9 @@ impl S3 {
                 Error::NoAcls { bucket: self.location.bucket.to_string() }
             }
             _ if self.options.access == AccessMode::Acl => {
-                self.failed("PutObject", "s3:PutObject and s3:PutObjectAcl", &key, &error)
+                self.failed("PutObject", &["s3:PutObject", "s3:PutObjectAcl"], &key, &error)
             }
-            _ => self.failed("PutObject", "s3:PutObject", &key, &error),
+            _ => self.failed("PutObject", &["s3:PutObject"], &key, &error),
         })
     }
 
@@ -220,7 +220,7 @@ impl S3 {
             Some("PreconditionFailed" | "ConditionalRequestConflict") => {
                 Err(Error::Changed { location: format!("{}/{name}", self.location) })
             }
-            _ => Err(self.failed("DeleteObject", "s3:DeleteObject", &key, &error)),
+            _ => Err(self.failed("DeleteObject", &["s3:DeleteObject"], &key, &error)),
         })
     }
 
@@ -252,7 +252,7 @@ impl S3 {
             Err(error) => match code(&error).as_deref() {
                 Some("NoSuchKey" | "NoSuchBucket") => Ok(true),
                 code if self.is_unsupported(code, &error) => Ok(true),
-                _ => Err(self.failed("GetObjectAcl", "s3:GetObjectAcl", key, &error)),
+                _ => Err(self.failed("GetObjectAcl", &["s3:GetObjectAcl"], key, &error)),
             },
         }
     }
@@ -274,7 +274,7 @@ impl S3 {
             Err(error) => {
                 return Err(self.failed(
                     "GetObject",
-                    "s3:GetObject and s3:ListBucket",
+                    &["s3:GetObject", "s3:ListBucket"],
                     key,
                     &error,
                 ));
@@ -294,7 +294,9 @@ impl S3 {
         let version = Version { tag: etag.to_owned(), ours };
         let bytes = collect(object.body).await.map_err(|reason| match reason {
             None => Error::NotADocument { location: location(), what: "larger than 1 MiB" },
-            Some(message) => Error::Call { call: "GetObject", resource: key.to_owned(), message },
+            Some(message) => {
+                Error::Call { call: "GetObject", resource: key.to_owned(), code: None, message }
+            }
         })?;
         Ok(Some(Stored { bytes, version, attributes }))
     }
@@ -303,7 +305,7 @@ impl S3 {
     fn failed<E>(
         &self,
         call: &'static str,
-        permission: &'static str,
+        permissions: &'static [&'static str],
         resource: &str,
         error: &SdkError<E>,
     ) -> Error
@@ -317,6 +319,14 @@ impl S3 {
         let message = message(error);
         let code = code(error);
         let status = error.raw_response().map(|response| response.status().as_u16());
+        let denied = || Error::Denied {
+            call,
+            permissions,
+            resource: arn(),
+            code: code.clone(),
+            by_public_access_block: names_public_access_block(&message),
+            message: message.clone(),
+        };
         if let Some(actual) = region_of(error).filter(|actual| *actual != self.region) {
             return Error::OtherRegion { bucket, actual, asked: self.region.clone() };
         }
@@ -325,22 +335,26 @@ impl S3 {
             // Two runs that set up the same bucket.
             Some("OperationAborted") => Error::Changed { location: self.location.to_string() },
             code if issuer_session::is_about_credentials(code, &message) => {
-                Error::Credentials { message }
+                Error::Credentials { code: code.map(str::to_owned), message }
             }
             // AWS's answer about the policy of another account's bucket.
             Some("MethodNotAllowed") if self.options.endpoint_url.is_none() => Error::OtherOwner {
                 bucket,
                 reason: format!("{call} is not allowed to other accounts"),
             },
-            Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => {
-                Error::Denied { call, permission, resource: arn(), message }
-            }
-            _ if status == Some(403) => {
-                Error::Denied { call, permission, resource: arn(), message }
-            }
-            _ => Error::Call { call, resource, message },
+            Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => denied(),
+            _ if status == Some(403) => denied(),
+            _ => Error::Call { call, resource, code: code.clone(), message },
         }
     }
+}
+
+/// Whether a refusal is one of S3 Block Public Access. S3 has no code of its own for it: the code is
+/// AccessDenied, and the message ends in "because public policies are blocked by the
+/// BlockPublicPolicy block public access setting" (S3 user guide, "Troubleshoot access denied (403
+/// Forbidden) errors").
+fn names_public_access_block(message: &str) -> bool {
+    message.contains("BlockPublicPolicy")
 }
 
 /// The region that an answer of failure names: in a header, or in the words of

@@ -4,11 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
-use issuer_publish::{
-    Category, Error, Folder, Plan, PlanOptions, Site, Store, apply, plan, publish,
-};
+use issuer_publish::{Error, Folder, Plan, PlanOptions, Site, Store, apply, plan, publish};
 
 fn keys(case: &str) -> JwkSet {
     let path =
@@ -109,16 +108,10 @@ fn many_writers_at_once_lose_no_key() {
 async fn what_is_no_document_is_a_conflict_and_stays() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("keys.json")).unwrap();
-    assert_eq!(
-        run(root.path(), &site("rsa2048")).await.unwrap_err().category(),
-        Category::Conflict
-    );
+    assert_eq!(run(root.path(), &site("rsa2048")).await.unwrap_err().kind(), ErrorKind::Conflict);
     fs::remove_dir(root.path().join("keys.json")).unwrap();
     fs::write(root.path().join("keys.json"), vec![b' '; (1 << 20) + 1]).unwrap();
-    assert_eq!(
-        run(root.path(), &site("rsa2048")).await.unwrap_err().category(),
-        Category::Conflict
-    );
+    assert_eq!(run(root.path(), &site("rsa2048")).await.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(fs::metadata(root.path().join("keys.json")).unwrap().len(), (1 << 20) + 1);
 }
 

@@ -4,10 +4,11 @@
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_change::Describe;
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
-    AccessMode, BucketState, Category, Error, Existence, KeyChange, Plan, PlanOptions, Purpose, S3,
+    AccessMode, BucketState, Error, Existence, KeyChange, Plan, PlanOptions, Purpose, S3,
     S3Options, Site, Store, plan, publish,
 };
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
@@ -222,10 +223,10 @@ async fn a_half_finished_run_is_healed_by_the_next() {
     let store = store(&server, options());
     server.refuse("PutBucketPolicy", "AccessDenied");
     let error = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
-    assert_eq!(error.category(), Category::NotPermitted);
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
     let hint = error.hint().unwrap();
     assert!(
-        hint.contains("s3:PutBucketPolicy") && hint.contains("account's own public access block"),
+        hint.contains("s3:PutBucketPolicy") && hint.contains("public access block of the account"),
         "{hint}"
     );
     assert!(server.get("my-oidc", KEYS).is_none());
@@ -299,7 +300,7 @@ async fn a_published_document_that_cannot_be_read_stays_untouched() {
         server.put("my-oidc", KEYS, published.as_bytes());
         let prune = PlanOptions { prune: true, ..PlanOptions::default() };
         let error = run(&store(&server, options()), &site("rsa2048"), &prune).await.unwrap_err();
-        assert_eq!(error.category(), Category::Conflict, "{published}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{published}: {error}");
         assert_eq!(server.get("my-oidc", KEYS).unwrap(), published.as_bytes());
         assert!(!server.take_log().iter().any(|line| line.starts_with("Put")));
     }
@@ -379,7 +380,7 @@ async fn a_bucket_of_somebody_else_is_not_permitted() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::OtherOwner { .. }), "{error}");
-    assert_eq!(error.category(), Category::NotPermitted);
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
 }
 
 #[tokio::test]
@@ -393,7 +394,6 @@ async fn a_bucket_in_another_region_is_an_error_that_names_the_region() {
             matches!(&error, Error::OtherRegion { actual, .. } if actual == "eu-west-1"),
             "{access:?}: {error}"
         );
-        assert_eq!(error.hint().unwrap(), "give --region eu-west-1");
     }
 }
 
@@ -452,10 +452,7 @@ async fn a_store_without_bucket_policies_is_an_error_that_names_the_way_out() {
     let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default())
         .await
         .unwrap_err();
-    assert!(
-        matches!(error, Error::NoPolicies { .. }) && error.hint().unwrap().contains("--access acl"),
-        "{error}"
-    );
+    assert!(matches!(error, Error::NoPolicies { .. }), "{error}");
     server.refuse("GetBucketPolicy", "NotImplemented");
     let error = run(&store(&server, compatible()), &site("rsa2048"), &PlanOptions::default())
         .await
@@ -510,7 +507,7 @@ async fn keys_behind_another_jwks_uri_are_not_lost() {
         matches!(&error, Error::OtherKeys { published, .. } if published.ends_with("/openid/v1/jwks")),
         "{error}"
     );
-    assert_eq!(error.category(), Category::Conflict);
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     let plan = run(
         &store,
         &site("rsa2048"),
@@ -567,7 +564,7 @@ async fn credentials_that_do_not_work_are_told_from_permissions_that_are_missing
             .await
             .unwrap_err();
         assert!(matches!(error, Error::Credentials { .. }), "{code}: {error}");
-        assert_eq!(error.category(), Category::NotPermitted);
+        assert_eq!(error.kind(), ErrorKind::NotPermitted);
     }
 }
 

@@ -50,8 +50,9 @@ pub struct ObservedIam {
     pub account: AccountId,
     /// Its partition.
     pub partition: Partition,
-    /// The provider and its like; the others in the account only where a provider is wanted.
-    pub provider: ProviderState,
+    /// The provider and its like, where it was read; the others in the account only where a
+    /// provider is wanted.
+    pub provider: Option<ProviderState>,
     /// The roles of the target, in its order.
     pub roles: Vec<RoleState>,
     /// Roles that came from the file and are not in it any more.
@@ -161,10 +162,12 @@ impl Reconciler<'_> {
             }
         };
         let provider = async {
-            match target.provider.is_some() && scope.keys {
-                true => iam.find_provider(url).await,
-                false => iam.find_provider_alone(url).await,
-            }
+            Ok::<_, issuer_iam::Error>(match target.provider.is_some() && scope.keys {
+                true => Some(iam.find_provider(url).await?),
+                // A run on a role alone needs no permission on providers.
+                false if target.name.is_none() => None,
+                false => Some(iam.find_provider_alone(url).await?),
+            })
         };
         let none = Documents::new();
         let roles = each(&target.roles, ROLE_READS, |role| {

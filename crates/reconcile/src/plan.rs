@@ -118,12 +118,13 @@ impl IssuerPlan {
 
     fn plan_iam(&mut self, target: &Target, seen: &Observed, prune: bool) -> Result<(), Error> {
         let Some(iam) = &seen.iam else { return Ok(()) };
-        match target.provider_spec(&seen.url, iam.top_of_chain.as_ref()) {
-            Some(spec) => {
-                let plan = ProviderPlan::new(&spec, &iam.provider)?;
+        let spec = target.provider_spec(&seen.url, iam.top_of_chain.as_ref());
+        match (spec, &iam.provider) {
+            (Some(spec), Some(state)) => {
+                let plan = ProviderPlan::new(&spec, state)?;
                 self.provider = Some((spec, plan));
             }
-            None if iam.provider.provider.is_none() && !target.roles.is_empty() => {
+            (None, Some(state)) if state.provider.is_none() && !target.roles.is_empty() => {
                 let message = format!(
                     "the account has no OIDC provider for {} and none is requested: nobody can \
                      assume the roles",
@@ -131,7 +132,7 @@ impl IssuerPlan {
                 );
                 self.notices.push(Notice { id: "no-provider".into(), message });
             }
-            None => {}
+            _ => {}
         }
         let specs = target.role_specs(&seen.url, &iam.account, iam.partition);
         for (spec, state) in specs.into_iter().zip(&iam.roles) {
@@ -175,7 +176,7 @@ impl DeletionPlan {
             true => None,
         };
         let iam = seen.iam.as_ref();
-        let provider = iam.and_then(|iam| iam.provider.provider.clone());
+        let provider = iam.and_then(|iam| iam.provider.as_ref()?.provider.clone());
         let asks_roles = target.needs_iam() || prune;
         let roles = iam.iter().filter(|_| asks_roles).flat_map(|iam| &iam.roles);
         let roles = target.roles.iter().zip(roles).map(|(role, state)| DeclaredRole {

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 
 use common::{ACCOUNT, SMALL, WHOLE, keys_json, renderings};
 use hcl::eval::{Context, Evaluate};
+use issuer_diagnostic::Diagnostic;
 use issuer_iam::{Documents, ManagedPolicy, Provider, Role, RoleState, Tags, TrustPolicy};
 use issuer_render::{Error, Existing, ExistingBucket, Rendering, terraform};
 use proptest::prelude::*;

@@ -6,7 +6,7 @@ use issuer_discovery::IssuerUrl;
 use issuer_session::replan;
 use serde_json::Value;
 
-use super::{ATTEMPTS, Iam, failed, from_iam, gone, is_missing, to_iam};
+use super::{ATTEMPTS, Iam, failed, from_iam, gone, is_missing, is_policy_missing, to_iam};
 use crate::names::iam_arn;
 use crate::tags::CREATED;
 use crate::{
@@ -371,6 +371,7 @@ impl Iam {
                 } else {
                     Err(Error::Changed {
                         resource: arn,
+                        code: None,
                         message: "its trust policy was overwritten".to_owned(),
                     })
                 }
@@ -426,10 +427,10 @@ impl Iam {
                 match failed("iam:CreatePolicy", &arn, &error) {
                     // Either somebody has just made it, or it lies under another path, where its
                     // ARN is another one.
-                    Error::Changed { message, resource } => {
+                    changed @ Error::Changed { .. } => {
                         tokio::time::sleep(ATTEMPTS.wait(2)).await;
                         match self.get_policy(&arn, name).await? {
-                            Some(_) => Err(Error::Changed { message, resource }),
+                            Some(_) => Err(changed),
                             None => Err(Error::PolicyElsewhere { name: policy.clone() }),
                         }
                     }
@@ -461,11 +462,12 @@ impl Iam {
                 let answer =
                     client.attach_role_policy().role_name(role).policy_arn(policy).send().await;
                 answer.map(drop).map_err(|error| {
+                    let is_policy = is_policy_missing(&error);
                     match failed("iam:AttachRolePolicy", &arn, &error) {
-                        // One that was just made may take a moment to be seen; another one is not
-                        // there.
-                        Error::Changed { message, .. } if !is_made && message.contains("olicy") => {
-                            Error::NoPolicy { arn: policy.clone(), message }
+                        // One that was just created may take a moment to be visible; any other one
+                        // does not exist.
+                        Error::Changed { code, message, .. } if !is_made && is_policy => {
+                            Error::NoPolicy { arn: policy.clone(), code, message }
                         }
                         other => other,
                     }
@@ -496,6 +498,7 @@ impl Iam {
                 {
                     return Err(Error::Changed {
                         resource: arn,
+                        code: None,
                         message: "its trust policy has a new statement".to_owned(),
                     });
                 }
@@ -508,7 +511,8 @@ impl Iam {
     async fn trust_now(&self, name: &RoleName) -> Result<TrustPolicy, Error> {
         let gone = || Error::Changed {
             resource: self.role_arn(name),
-            message: "the role is gone".to_owned(),
+            code: None,
+            message: "the role no longer exists".to_owned(),
         };
         self.get_role(name).await?.map(|role| role.trust).ok_or_else(gone)
     }

@@ -114,9 +114,7 @@ impl<'a> Principal<'a> {
             let (id, what, consequence) = explain(fault, wanted);
             let mut fix = format!("write \"{}\"", arn(Some(text), wanted));
             if wanted.partition_of_host && matches!(fault, Fault::OtherPartition(_)) {
-                fix.push_str(
-                    ", or give --partition where the role is in another one than the host",
-                );
+                fix.push_str(", unless the role is in a different partition than the host");
             }
             findings.fail(
                 Topic::Provider,

@@ -59,9 +59,12 @@ pub(crate) struct DeleteArgs {
     /// Take roles away, too, that were taken out of the file earlier
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Say what would be taken away and change nothing
+    /// Print the plan and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Maximum number of issuers that are worked on at the same time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) parallel: u16,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 }
@@ -74,6 +77,9 @@ pub(crate) struct DeclaredArgs {
     /// Take roles away that were taken out of the file; keys and audiences are never pruned here
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Maximum number of issuers that are worked on at the same time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) parallel: u16,
     /// Let the published discovery document, which names another issuer or jwks_uri, be replaced
     #[arg(long)]
     pub(crate) change_issuer: bool,

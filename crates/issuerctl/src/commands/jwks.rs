@@ -2,7 +2,6 @@
 
 use crate::Outcome;
 use crate::cli::{JwksArgs, OutputFormat};
-use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::keys;
 use crate::ui::Ui;
@@ -10,9 +9,7 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &JwksArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let mut set = keys::read(&args.keys.keys, ui)?.keys;
     if args.with_empty_kid {
-        set = set
-            .with_empty_kid()
-            .map_err(|error| Failure::of(Exit::BadInput, &error).hint(error.hint()))?;
+        set = set.with_empty_kid()?;
     }
     let json = if args.pretty { set.to_json_pretty() } else { set.to_json() };
     output::keys_document(format, json, &set)

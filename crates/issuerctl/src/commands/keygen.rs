@@ -23,8 +23,7 @@ pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     }
     std::fs::create_dir_all(&args.out_dir).map_err(|error| cannot_write(&args.out_dir, &error))?;
     ui.wait("generating the key");
-    let generated =
-        issuer_jwks::generate(args.algorithm.into()).map_err(|e| Failure::of(Exit::Failure, &e))?;
+    let generated = issuer_jwks::generate(args.algorithm.into())?;
     ui.waited();
     write_pair(&private_file, &public_file, &generated)?;
 

@@ -46,7 +46,7 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
         RenderCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
-            if rendered.service_accounts == 0 {
+            if rendered.count == 0 {
                 ui.warning("no role of the file names a service account, so none is rendered");
             }
             for pattern in &rendered.left_out {

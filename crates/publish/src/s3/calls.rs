@@ -94,14 +94,14 @@ impl S3 {
                     let request = self.client.put_bucket_policy().bucket(bucket).policy(text);
                     let answer = request.set_expected_bucket_owner(owner()).send().await;
                     answer.map_err(|error| {
-                        self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                        self.failed("PutBucketPolicy", &["s3:PutBucketPolicy"], "", &error)
                     })?;
                 }
                 Without::Nothing => {
                     let request = self.client.delete_bucket_policy().bucket(bucket);
                     let answer = request.set_expected_bucket_owner(owner()).send().await;
                     answer.map_err(|error| {
-                        self.failed("DeleteBucketPolicy", "s3:DeleteBucketPolicy", "", &error)
+                        self.failed("DeleteBucketPolicy", &["s3:DeleteBucketPolicy"], "", &error)
                     })?;
                 }
             }
@@ -121,7 +121,7 @@ impl S3 {
             Err(error) => match code(&error).as_deref() {
                 Some("BucketNotEmpty") => Ok(false),
                 Some("NoSuchBucket") => Ok(true),
-                _ => Err(self.failed("DeleteBucket", "s3:DeleteBucket", "", &error)),
+                _ => Err(self.failed("DeleteBucket", &["s3:DeleteBucket"], "", &error)),
             },
         }
     }
@@ -181,7 +181,7 @@ impl S3 {
                 // Credentials limited to the two objects get 403 here; the object calls report
                 // real failures.
                 Some(403) => Ok(existence(Existence::Unknown)),
-                _ => Err(self.failed("HeadBucket", "s3:ListBucket", "", &error)),
+                _ => Err(self.failed("HeadBucket", &["s3:ListBucket"], "", &error)),
             },
         }
     }
@@ -201,7 +201,7 @@ impl S3 {
                 &error,
                 "OwnershipControlsNotFoundError",
                 "GetBucketOwnershipControls",
-                "s3:GetBucketOwnershipControls",
+                &["s3:GetBucketOwnershipControls"],
             ),
         }
     }
@@ -223,7 +223,7 @@ impl S3 {
                 &error,
                 "NoSuchPublicAccessBlockConfiguration",
                 "GetPublicAccessBlock",
-                "s3:GetBucketPublicAccessBlock",
+                &["s3:GetBucketPublicAccessBlock"],
             ),
         }
     }
@@ -237,7 +237,7 @@ impl S3 {
                 Ok(text.map_or(Setting::Absent, |text| Setting::Present(text.to_owned())))
             }
             Err(error) => {
-                self.setting(&error, "NoSuchBucketPolicy", "GetBucketPolicy", "s3:GetBucketPolicy")
+                self.setting(&error, "NoSuchBucketPolicy", "GetBucketPolicy", &["s3:GetBucketPolicy"])
             }
         }
     }
@@ -252,7 +252,7 @@ impl S3 {
                 Ok(Setting::Present(tags.collect()))
             }
             Err(error) => {
-                self.setting(&error, "NoSuchTagSet", "GetBucketTagging", "s3:GetBucketTagging")
+                self.setting(&error, "NoSuchTagSet", "GetBucketTagging", &["s3:GetBucketTagging"])
             }
         }
     }
@@ -269,7 +269,7 @@ impl S3 {
                 let other = keys.find(|key| !ours.iter().any(|own| own == key));
                 Ok(other.map_or(Setting::Absent, |key| Setting::Present(key.to_owned())))
             }
-            Err(error) => self.setting(&error, "NoSuchBucket", "ListObjectsV2", "s3:ListBucket"),
+            Err(error) => self.setting(&error, "NoSuchBucket", "ListObjectsV2", &["s3:ListBucket"]),
         }
     }
 
@@ -279,7 +279,7 @@ impl S3 {
         error: &SdkError<E>,
         absent: &str,
         call: &'static str,
-        permission: &'static str,
+        permissions: &'static [&'static str],
     ) -> Result<Setting<T>, Error>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -287,7 +287,7 @@ impl S3 {
         match code(error).as_deref() {
             Some(code) if code == absent => Ok(Setting::Absent),
             code if self.is_unsupported(code, error) => Ok(Setting::Unsupported),
-            _ => Err(self.failed(call, permission, "", error)),
+            _ => Err(self.failed(call, permissions, "", error)),
         }
     }
 
@@ -316,7 +316,7 @@ impl S3 {
                     bucket: bucket.to_owned(),
                     reason: super::message(&error),
                 }),
-                _ => Err(self.failed("CreateBucket", "s3:CreateBucket", "", &error)),
+                _ => Err(self.failed("CreateBucket", &["s3:CreateBucket"], "", &error)),
             },
         }
     }
@@ -347,7 +347,7 @@ impl S3 {
             .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
             .ownership_controls(controls.expect("has its one member"));
         let answer = request.send().await.map(drop);
-        answer.map_err(|error| self.failed(CALL, "s3:PutBucketOwnershipControls", "", &error))
+        answer.map_err(|error| self.failed(CALL, &["s3:PutBucketOwnershipControls"], "", &error))
     }
 
     /// Whether the store implements it; of a new bucket nobody could ask before.
@@ -370,7 +370,7 @@ impl S3 {
             Err(error) if new_bucket && self.is_unsupported(code(&error).as_deref(), &error) => {
                 Ok(false)
             }
-            Err(error) => Err(self.failed(CALL, "s3:PutBucketPublicAccessBlock", "", &error)),
+            Err(error) => Err(self.failed(CALL, &["s3:PutBucketPublicAccessBlock"], "", &error)),
         }
     }
 
@@ -379,10 +379,8 @@ impl S3 {
         let start = Instant::now();
         loop {
             match self.put_policy().await {
-                Err(Error::Denied { message, .. })
-                    if opens
-                        && message.contains("BlockPublicPolicy")
-                        && start.elapsed() < SPREAD_LIMIT =>
+                Err(Error::Denied { by_public_access_block: true, .. })
+                    if opens && start.elapsed() < SPREAD_LIMIT =>
                 {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
@@ -412,7 +410,7 @@ impl S3 {
                 return Err(if self.is_unsupported(code(&error).as_deref(), &error) {
                     self.no_policies(&super::message(&error))
                 } else {
-                    self.failed("PutBucketPolicy", "s3:PutBucketPolicy", "", &error)
+                    self.failed("PutBucketPolicy", &["s3:PutBucketPolicy"], "", &error)
                 });
             }
         }

@@ -21,7 +21,7 @@ pub struct S3Clients {
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) region: String,
-    /// The endpoint of the options, or what environment and profile say instead.
+    /// The endpoint of the options, else that of environment or profile.
     pub(super) endpoint_url: Option<String>,
 }
 
@@ -67,6 +67,9 @@ pub(super) async fn connect(
     // The profile's region is a default for new buckets; an existing one says itself where it is.
     match bucket_region(&client, location).await {
         Some(actual) if actual != start => connected(clients.client(options, &actual), actual),
+        None if configured.is_none() && options.create_bucket => {
+            Err(Error::NoRegion { bucket: location.bucket.to_string() })
+        }
         None if configured.is_none() && options.create_bucket => {
             Err(Error::NoRegion { bucket: location.bucket.to_string() })
         }

@@ -11,7 +11,7 @@ pub(crate) const ACCOUNT: &str = "111122223333";
 /// Everything that a document can say.
 pub(crate) const WHOLE: &str = r#"
 apiVersion: issuerctl.dev/v1alpha1
-kind: Issuer
+kind: ServiceAccountIssuer
 metadata: {name: prod}
 spec:
   keys: [{file: sa.pub}]
@@ -35,7 +35,7 @@ spec:
 /// One with nothing but a name, a place and a role.
 pub(crate) const SMALL: &str = r#"
 apiVersion: issuerctl.dev/v1alpha1
-kind: Issuer
+kind: ServiceAccountIssuer
 metadata: {name: test}
 spec:
   keys: [{file: sa.pub}]

@@ -1,0 +1,366 @@
+//! What to do about an error, in terms of what the user wrote: options or a file.
+//!
+//! The libraries' own hints are about keys, Kubernetes and AWS. Only here does an error meet the
+//! options of the commands and the fields of the file.
+
+use std::error::Error;
+
+use issuer_cluster::{LiveFault, Object};
+use issuer_discovery::IssuerUrlError;
+use issuer_jwks::{Content, JwkFault, KeyFault};
+
+/// What the user wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Surface {
+    /// Options of a command.
+    Flags,
+    /// An issuer file. Options of its commands exist all the same, such as `--profile`.
+    File,
+}
+
+/// Something that both surfaces have, each under a name of its own.
+#[derive(Debug, Clone, Copy)]
+enum Setting<'a> {
+    Access(&'a str),
+    AllowWeakKeys,
+    ApiServer,
+    Cluster,
+    CreateBucket,
+    ExpectedBucketOwner,
+    Issuer,
+    Jwks(&'a str),
+    Key(&'a str),
+    Namespace,
+    Path,
+    PolicyArn(&'a str),
+    Region(&'a str),
+}
+
+impl Surface {
+    /// How the setting is written there.
+    fn setting(self, setting: Setting<'_>) -> String {
+        use Setting as S;
+        let (flag, field) = match setting {
+            S::Access(mode) => {
+                (format!("--access {mode}"), format!("spec.store.s3.access: {mode}"))
+            }
+            S::Jwks(file) => (format!("--jwks {file}"), format!("jwks: {file}")),
+            S::Key(file) => (format!("--key {file}"), format!("file: {file}")),
+            S::PolicyArn(arn) => (format!("--policy-arn {arn}"), format!("policyArns: [{arn}]")),
+            S::Region(name) => {
+                (format!("--region {name}"), format!("spec.store.s3.region: {name}"))
+            }
+            S::AllowWeakKeys => both("--allow-weak-keys", "spec.allowWeakKeys: true"),
+            S::ApiServer => both("--apiserver", "apiserver: {}"),
+            S::Cluster => both("--cluster NAME", "cluster: {name: NAME}"),
+            S::CreateBucket => both("--create-bucket", "spec.store.s3.createBucket: true"),
+            S::ExpectedBucketOwner => {
+                both("--expected-bucket-owner", "spec.store.s3.expectedBucketOwner")
+            }
+            S::Issuer => both("--issuer https://…", "spec.issuer: https://…"),
+            S::Namespace => both("--namespace NAME", "cluster: {name: NAME, namespace: NAME}"),
+            S::Path => both("--path", "path"),
+        };
+        match self {
+            Self::Flags => flag,
+            Self::File => field,
+        }
+    }
+}
+
+fn both(flag: &str, field: &str) -> (String, String) {
+    (flag.to_owned(), field.to_owned())
+}
+
+/// Advice for both surfaces: an error does not know yet which one its command has.
+#[derive(Debug)]
+pub(crate) struct Advice {
+    flags: Option<String>,
+    file: Option<String>,
+}
+
+impl Advice {
+    /// What there is to say beyond the error's own hint.
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        Self { flags: any(error, Surface::Flags), file: any(error, Surface::File) }
+    }
+
+    /// The advice for one surface.
+    pub(crate) fn on(self, surface: Surface) -> Option<String> {
+        match surface {
+            Surface::Flags => self.flags,
+            Surface::File => self.file,
+        }
+    }
+}
+
+fn any(error: &(dyn Error + 'static), surface: Surface) -> Option<String> {
+    if let Some(error) = error.downcast_ref() {
+        jwks(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        issuer_url(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        publish(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        cluster(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        live(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        iam(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        render(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        reconcile(error, surface)
+    } else {
+        None
+    }
+}
+
+/// That of the error behind it.
+fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String> {
+    use issuer_reconcile::Error as E;
+    match error {
+        E::NoUsableKey { source, .. } | E::Join { source } => jwks(source, surface),
+        E::NotLive { source } => live(source, surface),
+        E::Cluster(error) => cluster(error, surface),
+        E::Issuer(error) => issuer_url(error, surface),
+        E::Publish(error) => publish(error, surface),
+        E::Iam(error) => iam(error, surface),
+        E::Session(error) => any(error, surface),
+        E::Verify(error) => any(error, surface),
+        E::NotVerified { .. } => {
+            Some("fix the issuer first; --no-verify skips the check".to_owned())
+        }
+        E::NoRegion { .. } => Some(
+            "with --account AWS is not asked: add spec.store.s3.region to the file, or give \
+             --region"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+fn jwks(error: &issuer_jwks::Error, surface: Surface) -> Option<String> {
+    use issuer_jwks::Error as E;
+    let setting = |setting| surface.setting(setting);
+    Some(match error {
+        E::Unrecognized => {
+            format!("a JWK Set is given with {}", setting(Setting::Jwks("FILE")))
+        }
+        E::NotAKey { what: Content::Token } => {
+            "`issuerctl verify --token FILE` verifies the token".to_owned()
+        }
+        E::NotAKey { what: Content::Path } if surface == Surface::Flags => {
+            "give the path itself to --key".to_owned()
+        }
+        E::NotAKey { what: Content::KubernetesObject }
+        | E::NotAJwkSet { what: Content::KubernetesObject } => {
+            format!("{} reads the Secret from the cluster", setting(Setting::Cluster))
+        }
+        E::NotJson { .. } | E::NotAJwkSet { .. } => match surface {
+            Surface::Flags => "give a key in PEM or DER with --key FILE instead; `issuerctl jwks \
+                               --key FILE` writes a JWK Set"
+                .to_owned(),
+            Surface::File => "if it is a key in PEM or DER, write file: sa.pub instead of jwks: \
+                              sa.pub"
+                .to_owned(),
+        },
+        E::NoUsableKey { weak: true, .. } => {
+            format!("{} accepts the weak RSA key", setting(Setting::AllowWeakKeys))
+        }
+        E::Key { fault } => key_fault(fault, surface)?,
+        E::Entry { fault: JwkFault::Key(fault), .. } => key_fault(fault, surface)?,
+        E::Entry { fault: JwkFault::MissingKid, .. } => "`issuerctl jwks` writes a set with the \
+                                                         kid that the API server uses"
+            .to_owned(),
+        E::Entry {
+            fault: JwkFault::Use { .. } | JwkFault::KeyOps | JwkFault::Algorithm { .. },
+            ..
+        } => "`issuerctl jwks` writes a new set from the keys".to_owned(),
+        _ => return None,
+    })
+}
+
+fn key_fault(fault: &KeyFault, surface: Surface) -> Option<String> {
+    const KEYGEN: &str = "`issuerctl keygen` generates a key";
+    match fault {
+        fault if fault.is_allowed_weak() => {
+            Some(format!("{KEYGEN}; {} accepts this one", surface.setting(Setting::AllowWeakKeys)))
+        }
+        KeyFault::WeakRsa { .. }
+        | KeyFault::RsaPss
+        | KeyFault::LargeRsa { .. }
+        | KeyFault::RsaExponent
+        | KeyFault::EvenModulus
+        | KeyFault::NotOnCurve { .. } => Some(KEYGEN.to_owned()),
+        _ => None,
+    }
+}
+
+fn issuer_url(error: &IssuerUrlError, surface: Surface) -> Option<String> {
+    match (error, surface) {
+        (IssuerUrlError::Port { .. }, Surface::Flags) => Some(
+            "for readers other than AWS, publish, verify and discovery have --allow-port"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
+    use issuer_publish::Error as E;
+    let setting = |setting| surface.setting(setting);
+    let no_access = || surface.setting(Setting::Access("none"));
+    Some(match error {
+        E::Merge { source, .. } => jwks(source, surface)?,
+        E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface)?,
+        E::OtherKeys { .. } => format!(
+            "add them with {}, and publish with --change-issuer, which replaces the document",
+            setting(Setting::Jwks("FILE"))
+        ),
+        E::OtherIssuer { published, .. } => format!(
+            "if the issuer of this cluster really changes, --change-issuer replaces the document; \
+             tokens of {published} then stop working"
+        ),
+        E::NoPolicies { .. } => format!(
+            "use {}, or {} if the store makes the objects public by itself",
+            setting(Setting::Access("acl")),
+            no_access()
+        ),
+        E::WouldExpose { .. } => {
+            format!("if something else serves the bucket, use {}", no_access())
+        }
+        E::NoBucket { .. } => format!("{} creates the bucket", setting(Setting::CreateBucket)),
+        E::NoRegion { .. } => format!("set {}", setting(Setting::Region("REGION"))),
+        E::OtherRegion { actual, .. } => format!("set {}", setting(Setting::Region(actual))),
+        E::NoAcls { .. } => format!("remove {}", setting(Setting::Access("acl"))),
+        E::NoIssuer { .. } => format!("set {}", setting(Setting::Issuer)),
+        E::Credentials { .. } => PROFILE.to_owned(),
+        E::Denied { call: "PutBucketPolicy", .. } => format!(
+            "for a bucket behind CloudFront: {} and {}",
+            no_access(),
+            setting(Setting::Issuer)
+        ),
+        E::Denied {
+            call:
+                "PutPublicAccessBlock"
+                | "GetPublicAccessBlock"
+                | "GetBucketPolicy"
+                | "GetBucketOwnershipControls",
+            ..
+        } => format!(
+            "if public access is managed elsewhere, use {}; {} must name the bucket's account",
+            no_access(),
+            setting(Setting::ExpectedBucketOwner)
+        ),
+        E::Denied { .. } => format!(
+            "{} must name the bucket's account; {PROFILE}",
+            setting(Setting::ExpectedBucketOwner)
+        ),
+        _ => return None,
+    })
+}
+
+/// A published key that is weak; what else is wrong there is not in the user's hands here.
+fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> Option<String> {
+    use issuer_jwks::Error as E;
+    match error {
+        E::Entry { fault: JwkFault::Key(fault), .. } => key_fault(fault, surface),
+        _ => Some("`issuerctl jwks` writes a JWK Set from the keys".to_owned()),
+    }
+}
+
+const PROFILE: &str = "--profile NAME selects other credentials";
+
+fn cluster(error: &issuer_cluster::Error, surface: Surface) -> Option<String> {
+    use issuer_cluster::Error as E;
+    let setting = |setting| surface.setting(setting);
+    Some(match error {
+        E::Kubeconfig { .. } | E::NoConfiguration { .. } => {
+            "--kubeconfig FILE names a kubeconfig file".to_owned()
+        }
+        E::NoContext { .. } => "name an existing context with --context".to_owned(),
+        E::NotFound { object: Object::Secret, .. } => format!(
+            "the namespace is set with {}; {} reads the keys from the API server instead",
+            setting(Setting::Namespace),
+            setting(Setting::ApiServer)
+        ),
+        E::NotFound { object: Object::Endpoint, .. } => format!(
+            "use {} or {} instead",
+            setting(Setting::Key("FILE")),
+            setting(Setting::Cluster)
+        ),
+        E::Keys { source, .. } => jwks(source, surface)?,
+        _ => return None,
+    })
+}
+
+fn live(fault: &LiveFault, surface: Surface) -> Option<String> {
+    let setting = |setting| surface.setting(setting);
+    Some(match fault {
+        LiveFault::WrongKey { .. } => format!(
+            "add the key with {}, or all keys of the API server with {}; --live-kubeconfig and \
+             --live-context select the cluster of the token",
+            setting(Setting::Key("FILE")),
+            setting(Setting::ApiServer)
+        ),
+        LiveFault::Signature(_) => {
+            format!("use {} or the right sa.pub", setting(Setting::ApiServer))
+        }
+        LiveFault::WrongIssuer { .. } => format!("or set {}", setting(Setting::Issuer)),
+        _ => return None,
+    })
+}
+
+fn iam(error: &issuer_iam::Error, surface: Surface) -> Option<String> {
+    use issuer_iam::Error as E;
+    Some(match error {
+        E::NotAPolicy { .. } if surface == Surface::Flags => {
+            "`issuerctl role trust-policy` prints a trust policy".to_owned()
+        }
+        E::Adopted { .. } => "--force deletes it anyway".to_owned(),
+        E::Path { .. } => format!("or remove {}", surface.setting(Setting::Path)),
+        E::ForeignPolicy { arn } => {
+            format!("or attach it unchanged with {}", surface.setting(Setting::PolicyArn(arn)))
+        }
+        E::Credentials { .. } => PROFILE.to_owned(),
+        _ => return None,
+    })
+}
+
+fn render(error: &issuer_render::Error, surface: Surface) -> Option<String> {
+    match error {
+        issuer_render::Error::Aws(error) => iam(error, surface),
+        issuer_render::Error::Publish(error) => publish(error, surface),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(error: &(dyn Error + 'static), surface: Surface) -> String {
+        Advice::of(error).on(surface).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_setting_is_named_as_it_was_written() {
+        let bucket = issuer_publish::Error::NoBucket { bucket: "b".to_owned() };
+        let cases: [(&(dyn Error + 'static), &str, &str); 3] = [
+            (&bucket, "--create-bucket", "spec.store.s3.createBucket: true"),
+            (&issuer_jwks::Error::NotJson { reason: String::new() }, "--key", "file: sa.pub"),
+            (&issuer_render::Error::from(bucket_error()), "--region eu", "region: eu"),
+        ];
+        for (error, flag, field) in cases {
+            let (flags, file) = (on(error, Surface::Flags), on(error, Surface::File));
+            assert!(flags.contains(flag), "{flags}");
+            assert!(file.contains(field) && !file.contains("--"), "{file}");
+        }
+    }
+
+    fn bucket_error() -> issuer_publish::Error {
+        let (bucket, actual, asked) = ("b".to_owned(), "eu".to_owned(), "us".to_owned());
+        issuer_publish::Error::OtherRegion { bucket, actual, asked }
+    }
+}
