@@ -20,7 +20,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// How a cluster is reached.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Connection {
     /// A kubeconfig file; else `KUBECONFIG`, `~/.kube/config`, or the pod's own service account.
     pub kubeconfig: Option<PathBuf>,

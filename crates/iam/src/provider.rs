@@ -150,7 +150,7 @@ impl ProviderPlan {
     ///
     /// # Errors
     /// [`Error::Nothing`] without an audience; [`Error::Thumbprints`].
-    pub fn new(spec: &ProviderSpec, found: &Found) -> Result<Self, Error> {
+    pub fn new(spec: &ProviderSpec, found: &ProviderState) -> Result<Self, Error> {
         if spec.audiences.is_empty() {
             return Err(Error::Nothing { what: "audience" });
         }
@@ -182,7 +182,7 @@ impl ProviderPlan {
         self.interrupted || !self.is_empty()
     }
 
-    fn create(&mut self, spec: &ProviderSpec, found: &Found) {
+    fn create(&mut self, spec: &ProviderSpec, found: &ProviderState) {
         let count = found.others.len() + 1;
         if count * 10 > QUOTA * 9 {
             let message =
@@ -295,7 +295,7 @@ fn fields(step: &ProviderStep) -> Vec<Field> {
 
 /// Providers that differ from the wanted one by letter case or a slash alone: tokens of one do not
 /// go with the other.
-fn near(found: &Found) -> Vec<(&'static str, String)> {
+fn near(found: &ProviderState) -> Vec<(&'static str, String)> {
     let plain = |arn: &str| arn.trim_end_matches('/').to_ascii_lowercase();
     let near = found
         .others

@@ -4,11 +4,11 @@
 
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::policies::{self, ProviderNeeds, RoleNeeds};
 use issuer_iam::{
-    Audience, Category, Documents, Error, Iam, ProviderSpec, RoleDeletion, RolePlan, RoleSpec,
-    Tags, Trust,
+    Audience, Documents, Error, Iam, ProviderSpec, RoleDeletion, RolePlan, RoleSpec, Tags, Trust,
 };
 use issuer_test_support::{Account, AccountPolicy, AccountRole, IamServer};
 use serde_json::{Value, json};
@@ -374,7 +374,7 @@ async fn the_printed_policies_are_enough() {
     let little = RoleNeeds { inline: false, ..everything };
     server.allow_only(policies::apply_role(Some(&iam), &little));
     let error = apply(&iam, &later()).await.unwrap_err();
-    assert_eq!(error.category(), Category::NotPermitted);
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
     assert!(error.to_string().contains("iam:PutRolePolicy"), "{error}");
     server.allow_only(policies::delete_role(Some(&iam), &name));
     delete(&iam).await.unwrap();
@@ -389,7 +389,7 @@ async fn a_tag_that_is_not_permitted_is_named_and_the_role_is_not_made() {
     let iam = connect(&server);
     server.deny("TagRole");
     let error = apply(&iam, &role()).await.unwrap_err();
-    assert_eq!(error.category(), Category::NotPermitted);
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
     assert!(error.to_string().contains("iam:TagRole"), "{error}");
     assert!(server.account().roles.is_empty());
 }

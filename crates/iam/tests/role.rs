@@ -120,7 +120,7 @@ fn whatever_is_there_the_second_plan_is_empty() {
                     !matches!(step, RoleStep::SetBoundary { .. } | RoleStep::SetMaxSession { .. })
                 })
                 .collect();
-            assert!(rest.is_empty(), "{again}");
+            assert!(rest.is_empty(), "{again:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The command line. Man pages and completions are made from these definitions.
 
 mod file;
-mod render;
 mod iam;
+mod render;
 
 use std::path::PathBuf;
 
@@ -17,8 +17,8 @@ pub(crate) use iam::{
     ProviderShowArgs, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
 
+pub(crate) use file::{ApplyArgs, DeleteArgs, FileArgs, PlanArgs};
 pub(crate) use render::{RenderArgs, RenderCommand};
-pub(crate) use file::{ApplyArgs, DeleteArgs, FileArgs, PlanArgs, DeclaredArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

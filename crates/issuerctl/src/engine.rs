@@ -28,8 +28,7 @@ pub(crate) async fn connect<'a>(
     ui: &'a Ui,
 ) -> Result<Reconciler<'a>, Failure> {
     let of_bucket = || targets.iter().find_map(|target| target.s3()?.1.region.clone());
-    let session =
-        SessionOptions { region: session.region.clone().or_else(of_bucket), ..session };
+    let session = SessionOptions { region: session.region.clone().or_else(of_bucket), ..session };
     let fetch = FetchOptions { extra_roots_pem: session.extra_roots_pem.clone() };
     Ok(Reconciler::connect(&session, fetch, files::read_bytes, ui).await?)
 }
@@ -131,8 +130,7 @@ impl<P: Describe> Planned<'_, P> {
     pub(crate) fn object(&self, details: impl Fn(&P, &mut output::Issuer)) -> output::Issuer {
         match &self.result {
             Ok((seen, plan)) => {
-                let mut issuer =
-                    output::Issuer::new(self.target.label(), seen.url.as_str(), plan);
+                let mut issuer = output::Issuer::new(self.target.label(), seen.url.as_str(), plan);
                 details(plan, &mut issuer);
                 issuer
             }
@@ -146,8 +144,7 @@ pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
     let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
     issuer.orphaned_roles = orphaned.collect();
     let roles = plan.roles.iter();
-    let annotate =
-        roles.map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn));
+    let annotate = roles.map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn));
     issuer.annotate = annotate.flatten().collect();
 }
 
@@ -188,12 +185,17 @@ pub(crate) fn failed(error: Error) -> Failure {
         }
         _ => None,
     };
-    Failure { report, ..Failure::from(error) }
+    Failure::from(error).after(report)
 }
 
 /// Ends a run: writes every failure, and how many issuers failed. The exit code is that of the
 /// gravest one.
-pub(crate) fn finish(failures: Vec<(String, Failure)>, issuers: usize, ui: &Ui, done: Exit) -> Outcome {
+pub(crate) fn finish(
+    failures: Vec<(String, Failure)>,
+    issuers: usize,
+    ui: &Ui,
+    done: Exit,
+) -> Outcome {
     ui.end();
     if issuers == 1 {
         return match failures.into_iter().next() {

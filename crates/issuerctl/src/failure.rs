@@ -100,6 +100,12 @@ impl Failure {
         self
     }
 
+    /// The same with what was found, before the error.
+    pub(crate) fn after(mut self, report: Option<String>) -> Self {
+        self.report = report;
+        self
+    }
+
     /// The same with the advice for what the user wrote among its hints.
     pub(crate) fn on(mut self, surface: Surface) -> Self {
         let advice = std::mem::take(&mut self.advice);

@@ -15,7 +15,9 @@ pub(crate) fn publish_command(target: &Target, url: &IssuerUrl, region: &str) ->
     for source in sources {
         match source {
             KeySource::File(path) => files.extend(["--key".to_owned(), path.display().to_string()]),
-            KeySource::Jwks(path) => files.extend(["--jwks".to_owned(), path.display().to_string()]),
+            KeySource::Jwks(path) => {
+                files.extend(["--jwks".to_owned(), path.display().to_string()])
+            }
             KeySource::Secret { cluster, namespace, connection } => {
                 let given = [
                     "--cluster".to_owned(),

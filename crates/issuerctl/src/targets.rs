@@ -144,7 +144,11 @@ pub(crate) fn key_sources(args: &KeyArgs) -> Result<Vec<KeySource>, Failure> {
         connection: connection(&args.kube),
     });
     let server = args.apiserver.then(|| KeySource::ApiServer(connection(&args.kube)));
-    Ok(files.chain(args.jwks.iter().cloned().map(KeySource::Jwks)).chain(secret).chain(server).collect())
+    Ok(files
+        .chain(args.jwks.iter().cloned().map(KeySource::Jwks))
+        .chain(secret)
+        .chain(server)
+        .collect())
 }
 
 /// How the cluster is reached.

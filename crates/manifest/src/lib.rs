@@ -4,7 +4,6 @@ mod error;
 mod issuer;
 mod parse;
 mod text;
-mod wanted;
 
 pub use error::Error;
 pub use issuer::{
@@ -12,4 +11,3 @@ pub use issuer::{
     Role, S3Store, Spec, StoreSpec, ThumbprintSource, json_schema,
 };
 pub use parse::{agree, parse};
-pub use wanted::Wanted;

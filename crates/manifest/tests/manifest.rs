@@ -2,8 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use issuer_diagnostic::Diagnostic;
-use issuer_discovery::{IssuerUrl, Partition, Ports};
-use issuer_iam::DEFAULT_AUDIENCE;
 use issuer_manifest::{Error, KeySource, StoreSpec, agree, json_schema, parse};
 use issuer_publish::AccessMode;
 use proptest::prelude::*;
@@ -60,34 +58,10 @@ fn a_file_says_everything_and_leaves_out_what_is_usual() {
         "012345678901",
         "its zero counts"
     );
-    let url = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
-    let wanted = issuer.wanted(
-        &url,
-        &"111122223333".parse().unwrap(),
-        Partition::of_region("us-west-2"),
-        None,
-    );
-    assert_eq!(wanted.provider.unwrap().tags["cost"], "17");
-    let role = &wanted.roles[0];
-    assert_eq!(role.trust.audiences[0].as_str(), DEFAULT_AUDIENCE);
-    assert_eq!(role.managed.as_ref().unwrap()["app-s3"]["Version"], "2012-10-17", "no date");
-    assert_eq!((role.policy_arns.as_ref().unwrap().len(), role.file.as_deref()), (1, Some("prod")));
-}
-
-#[test]
-fn a_role_has_the_audiences_of_the_provider_unless_it_says_otherwise() {
-    let text = with("audiences: [sts.amazonaws.com]", "audiences: [a, b]");
-    let account = "111122223333".parse().unwrap();
-    let audiences = |text: &str| {
-        let url = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
-        let wanted = parse(text).unwrap()[0].wanted(&url, &account, Partition::of_region(""), None);
-        wanted.roles[0].trust.audiences.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(audiences(&text), ["a", "b"]);
-    assert_eq!(
-        audiences(&text.replace("  - name: app\n", "  - name: app\n    audiences: [b]\n")),
-        ["b"]
-    );
+    assert_eq!(issuer.spec.provider.as_ref().unwrap().tags["cost"], "17");
+    let role = &issuer.spec.roles[0];
+    assert_eq!(role.managed_policies["app-s3"]["Version"], "2012-10-17", "no date");
+    assert_eq!((role.policy_arns.len(), &role.audiences), (1, &None));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `issuerctl apply`
 
 use issuer_publish::Purpose;
-use issuer_reconcile::{Error, IssuerPlan, Outcome as Applied, Reconciler, Scope, each, permissions};
+use issuer_reconcile::{
+    Error, IssuerPlan, Outcome as Applied, Reconciler, Scope, each, permissions,
+};
 
 use crate::Outcome;
 use crate::advice::Surface;
@@ -63,7 +65,8 @@ async fn apply(
             (issuer, None)
         }
         Err(error) => {
-            if let Error::NotAccepted { verdict, .. } | Error::NotVerified { verdict, .. } = &error {
+            if let Error::NotAccepted { verdict, .. } | Error::NotVerified { verdict, .. } = &error
+            {
                 issuer.verification = Some(Verify::from(&**verdict));
             }
             let again = format!("`issuerctl verify --issuer {}` checks it again", seen.url);

@@ -4,8 +4,8 @@ use issuer_discovery::{Discovery, IssuerUrl};
 
 use crate::Outcome;
 use crate::cli::{DiscoveryArgs, OutputFormat};
-use crate::output;
 use crate::keys;
+use crate::output;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &DiscoveryArgs, format: OutputFormat, ui: &Ui) -> Outcome {

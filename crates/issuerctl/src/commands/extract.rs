@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use crate::Outcome;
 use crate::cli::{ExtractArgs, OutputFormat};
-use crate::output;
 use crate::keys;
+use crate::output;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &ExtractArgs, format: OutputFormat, ui: &Ui) -> Outcome {

@@ -2,8 +2,8 @@
 
 use crate::Outcome;
 use crate::cli::{JwksArgs, OutputFormat};
-use crate::output;
 use crate::keys;
+use crate::output;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &JwksArgs, format: OutputFormat, ui: &Ui) -> Outcome {

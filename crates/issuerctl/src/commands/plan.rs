@@ -42,7 +42,8 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             OutputFormat::Text => output::coloured(&plan.text())?,
             OutputFormat::Json => output::json(&plan)?,
         }
-        let failed = |planned: Planned<'_, _>| Some((planned.target.label(), planned.result.err()?));
+        let failed =
+            |planned: Planned<'_, _>| Some((planned.target.label(), planned.result.err()?));
         let failures = planned.into_iter().filter_map(failed).collect();
         let done = if plan.changed { Exit::Changes } else { Exit::Done };
         engine::finish(failures, targets.len(), ui, done)

@@ -11,7 +11,8 @@ use crate::output;
 use crate::ui::Ui;
 
 pub(crate) fn create(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
-    let unknown = || Failure::new(Exit::Usage, format!("the partition {} does not exist", args.partition));
+    let unknown =
+        || Failure::new(Exit::Usage, format!("the partition {} does not exist", args.partition));
     let partition = Partition::named(&args.partition).ok_or_else(unknown)?;
     let trusts: Result<Vec<Trust>, Failure> = args
         .issuer
@@ -53,7 +54,8 @@ pub(crate) fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
         let message = "--service-account must name one service account here, without wildcards";
         return Err(Failure::new(Exit::Usage, message));
     }
-    let unknown = |name: &str| Failure::new(Exit::Usage, format!("the partition {name} does not exist"));
+    let unknown =
+        |name: &str| Failure::new(Exit::Usage, format!("the partition {name} does not exist"));
     let partition = |name: &String| Partition::named(name).ok_or_else(|| unknown(name));
     let bytes = files::read(&args.file)?;
     let options = LintOptions {

@@ -7,12 +7,12 @@ use issuer_verify::Expected;
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, VerifyArgs};
-use crate::failure::{Exit, Failure};
 use crate::engine;
+use crate::failure::{Exit, Failure};
 use crate::files;
+use crate::keys;
 use crate::output;
 use crate::runtime::Runtime;
-use crate::keys;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {

@@ -236,9 +236,12 @@ impl S3 {
                 let text = output.policy().filter(|text| !text.is_empty());
                 Ok(text.map_or(Setting::Absent, |text| Setting::Present(text.to_owned())))
             }
-            Err(error) => {
-                self.setting(&error, "NoSuchBucketPolicy", "GetBucketPolicy", &["s3:GetBucketPolicy"])
-            }
+            Err(error) => self.setting(
+                &error,
+                "NoSuchBucketPolicy",
+                "GetBucketPolicy",
+                &["s3:GetBucketPolicy"],
+            ),
         }
     }
 

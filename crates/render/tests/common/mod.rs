@@ -4,6 +4,7 @@ use issuer_discovery::{Discovery, IssuerUrl, Partition, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_manifest::{Issuer, StoreSpec, parse};
 use issuer_publish::S3Options;
+use issuer_reconcile::{Defaults, Target};
 use issuer_render::{RenderedDocuments, RenderedSite, Rendering};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -70,7 +71,9 @@ fn rendering(issuer: &Issuer) -> Rendering {
     });
     let partition = Partition::of_region(&region);
     let account = ACCOUNT.parse().unwrap();
-    let wanted = issuer.wanted(&url, &account, partition, None);
+    let target = Target::from_issuer(issuer, "".as_ref(), &Defaults::default());
+    let provider = target.provider_spec(&url, None);
+    let roles = target.role_specs(&url, &account, partition);
     let site = s3.map(|s3| RenderedSite {
         location: s3.location(),
         region,
@@ -87,7 +90,7 @@ fn rendering(issuer: &Issuer) -> Rendering {
             s3.location()
         ),
     });
-    let (provider, roles, name) = (wanted.provider, wanted.roles, issuer.name().to_owned());
+    let name = issuer.name().to_owned();
     Rendering { name, issuer: url, account, partition, site, provider, roles }
 }
 
