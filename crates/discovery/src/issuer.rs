@@ -32,7 +32,7 @@ pub enum IssuerUrlError {
     )]
     Empty,
     /// More than 255 characters.
-    #[error("the issuer has {length} characters; IAM takes at most 255 as a provider's URL")]
+    #[error("the issuer has {length} characters; the maximum for a provider URL in IAM is 255")]
     TooLong {
         /// How many it has.
         length: usize,
