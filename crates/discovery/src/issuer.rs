@@ -39,8 +39,8 @@ pub enum IssuerUrlError {
     },
     /// White space or a control character anywhere.
     #[error(
-        "the issuer {url:?} contains white space; kube-apiserver would put it into tokens unchanged, \
-         and no provider in IAM matches it"
+        "the issuer {url:?} contains white space; kube-apiserver would put it into tokens \
+         unchanged, and no provider in IAM matches it"
     )]
     WhiteSpace {
         /// As given.
@@ -58,8 +58,8 @@ pub enum IssuerUrlError {
     },
     /// A character that no URL has without percent-encoding.
     #[error(
-        "the issuer {url:?} contains the character {character:?}; readers encode it differently, so \
-         the iss of a token and the issuer of the document would not match byte for byte"
+        "the issuer {url:?} contains the character {character:?}; readers encode it differently, \
+         so the iss of a token and the issuer of the document would not match byte for byte"
     )]
     Character {
         /// As given.

@@ -66,7 +66,8 @@ pub enum SignatureFault {
     MissingAlgorithm,
     /// `alg` is `none`, symmetric, or unknown.
     #[error(
-        "the token says alg {alg:?}; service account tokens are signed with RS256, ES256, ES384 or ES512"
+        "the token says alg {alg:?}; service account tokens are signed with RS256, ES256, ES384 or \
+         ES512"
     )]
     UnsupportedAlgorithm {
         /// The token's.

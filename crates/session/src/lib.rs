@@ -1,8 +1,8 @@
 //! How AWS is reached: credentials, region, endpoints and TLS, as the SDK's default chain finds
 //! them, and what its errors say.
 //!
-//! One place for every client of the SDK, so that profiles, certificate authorities, proxies and time
-//! limits mean the same everywhere.
+//! One place for every client of the SDK, so that profiles, certificate authorities, proxies and
+//! time limits mean the same everywhere.
 
 mod error;
 

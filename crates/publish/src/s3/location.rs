@@ -83,7 +83,8 @@ impl FromStr for Prefix {
         }
         if !trimmed.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b)) {
             return refuse(
-                "a prefix consists of letters, digits and -._~/, since it is a part of the issuer URL",
+                "a prefix consists of letters, digits and -._~/, since it is a part of the issuer \
+                 URL",
             );
         }
         Ok(Self(trimmed.to_owned()))
