@@ -25,7 +25,7 @@ impl FromStr for Namespace {
         if is_label(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("a namespace has lower-case letters, digits and hyphens".to_owned())
+            Err("a namespace consists of lower-case letters, digits and hyphens".to_owned())
         }
     }
 }
@@ -57,7 +57,8 @@ impl FromStr for ClusterName {
         if is_subdomain(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("a cluster's name has lower-case letters, digits, hyphens and dots".to_owned())
+            Err("a cluster name consists of lower-case letters, digits, hyphens and dots"
+                .to_owned())
         }
     }
 }

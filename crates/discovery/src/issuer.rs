@@ -32,15 +32,15 @@ pub enum IssuerUrlError {
     )]
     Empty,
     /// More than 255 characters.
-    #[error("the issuer has {length} characters; IAM takes at most 255 as a provider's URL")]
+    #[error("the issuer has {length} characters; the maximum for a provider URL in IAM is 255")]
     TooLong {
         /// How many it has.
         length: usize,
     },
     /// White space or a control character anywhere.
     #[error(
-        "the issuer {url:?} contains white space; kube-apiserver would put it into tokens unchanged, \
-         and no provider in IAM matches it"
+        "the issuer {url:?} contains white space; kube-apiserver would put it into tokens \
+         unchanged, and no provider in IAM matches it"
     )]
     WhiteSpace {
         /// As given.
@@ -58,8 +58,8 @@ pub enum IssuerUrlError {
     },
     /// A character that no URL has without percent-encoding.
     #[error(
-        "the issuer {url:?} contains the character {character:?}; readers encode it differently, so \
-         the iss of a token and the issuer of the document would not match byte for byte"
+        "the issuer {url:?} contains the character {character:?}; readers encode it differently, \
+         so the iss of a token and the issuer of the document would not match byte for byte"
     )]
     Character {
         /// As given.

@@ -20,12 +20,14 @@ pub fn check_permissions(document: &Value) -> Result<(), Error> {
     match document.get("Version").map(Value::as_str) {
         Some(Some("2012-10-17")) => {}
         Some(_) => return not("its Version is not \"2012-10-17\"".to_owned()),
-        None => return not("it has no Version; IAM wants \"2012-10-17\"".to_owned()),
+        None => return not("it has no Version; IAM requires \"2012-10-17\"".to_owned()),
     }
     let statements = match document.get("Statement") {
         Some(Value::Array(statements)) if !statements.is_empty() => statements.as_slice(),
         Some(statement @ Value::Object(_)) => std::slice::from_ref(statement),
-        Some(_) => return not("its Statement is neither a statement nor a list of some".to_owned()),
+        Some(_) => {
+            return not("its Statement is neither a statement nor a list of statements".to_owned());
+        }
         None => return not("it has no Statement".to_owned()),
     };
     for (index, statement) in statements.iter().enumerate() {
@@ -42,7 +44,7 @@ pub fn check_permissions(document: &Value) -> Result<(), Error> {
         }
         if statement.get("Principal").is_some() || statement.get("NotPrincipal").is_some() {
             return not(format!(
-                "statement {number} has a Principal, which policies of permissions have not"
+                "statement {number} has a Principal, which identity-based policies do not have"
             ));
         }
     }

@@ -112,8 +112,8 @@ where
     }
 }
 
-/// Whether a policy denies the call explicitly. The code is AccessDenied either way; the message ends
-/// in "with an explicit deny in a TYPE policy" (IAM user guide, "Troubleshoot access denied error
+/// Whether a policy denies the call explicitly. The code is AccessDenied either way; the message
+/// ends in "with an explicit deny in a TYPE policy" (IAM user guide, "Troubleshoot access denied error
 /// messages").
 fn is_explicit(message: &str) -> bool {
     message.contains("explicit deny")

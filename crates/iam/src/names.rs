@@ -180,8 +180,8 @@ impl FromStr for ServiceAccountPattern {
         };
         if !allowed(namespace, "-*?") || !allowed(name, "-.*?") {
             return refuse(
-                "names in Kubernetes consist of lower-case letters, digits and hyphens; * and ? are \
-                 wildcards",
+                "names in Kubernetes consist of lower-case letters, digits and hyphens; * and ? \
+                 are wildcards",
             );
         }
         if namespace.len() > 63 || name.len() > 253 {

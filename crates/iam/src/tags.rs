@@ -63,10 +63,10 @@ impl Tag {
             return refuse("a key has 1 to 128 characters, a value up to 256");
         }
         if !allowed(key) || !allowed(value) {
-            return refuse("a tag has letters, digits, spaces and _.:/=+-@ only");
+            return refuse("a tag consists of letters, digits, spaces and _.:/=+-@");
         }
         if key.to_ascii_lowercase().starts_with("aws:") || key.starts_with(OWN) {
-            return refuse("keys that begin with aws: or issuerctl.dev/ are taken");
+            return refuse("keys that begin with aws: or issuerctl.dev/ are reserved");
         }
         Ok(Self { key: key.to_owned(), value: value.to_owned() })
     }

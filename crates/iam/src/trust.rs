@@ -110,7 +110,7 @@ impl TrustPolicy {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let not = |reason: &str| Error::NotAPolicy { reason: reason.to_owned() };
         let value: Value = serde_json::from_str(text).map_err(|error| not(&error.to_string()))?;
-        let Value::Object(mut members) = value else { return Err(not("it is no JSON object")) };
+        let Value::Object(mut members) = value else { return Err(not("it is not a JSON object")) };
         match members.get_mut("Statement") {
             // One statement may stand without a list around it.
             Some(statement) if statement.is_object() => {

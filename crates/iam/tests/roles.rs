@@ -3,6 +3,7 @@
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::error::ErrorMetadata;
+use aws_sdk_iam::operation::attach_role_policy::AttachRolePolicyError;
 use aws_sdk_iam::operation::create_policy::CreatePolicyError;
 use aws_sdk_iam::operation::create_role::{CreateRoleError, CreateRoleOutput};
 use aws_sdk_iam::operation::get_policy::GetPolicyError;
@@ -174,6 +175,34 @@ async fn a_policy_of_the_same_name_under_another_path_is_named_and_no_race() {
     let error = iam.apply_role(&spec, plan, |_| {}).await.unwrap_err();
     assert!(matches!(&error, Error::PolicyElsewhere { name } if name == "app-s3"), "{error}");
     assert_eq!((error.kind(), policy.num_calls()), (ErrorKind::Conflict, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_does_not_exist_is_named_and_a_missing_role_is_planned_again() {
+    const ARN: &str = "arn:aws:iam::aws:policy/Nope";
+    let policy = format!("Policy {ARN} does not exist or is not attachable.");
+    let role_message = "The role with name app cannot be found.".to_owned();
+    for (message, is_policy) in [(policy, true), (role_message, false)] {
+        let spec = RoleSpec { policy_arns: Some(vec![ARN.parse().unwrap()]), ..spec() };
+        let existing = role("app", &TrustPolicy::new(&[trust("prod")]).unwrap());
+        let get = mock!(Client::get_role)
+            .then_output(move || GetRoleOutput::builder().role(existing.clone()).build());
+        let tag = mock!(Client::tag_role).then_output(|| TagRoleOutput::builder().build());
+        let attach = mock!(Client::attach_role_policy).then_error(move || {
+            let missing = ErrorMetadata::builder().code("NoSuchEntity").message(message.clone());
+            AttachRolePolicyError::generic(missing.build())
+        });
+        let [attached, inline] = nothing_attached();
+        let iam = iam(&[&get, &tag, &attach, &attached, &inline]);
+        let plan = iam.plan_role(&spec).await.unwrap();
+        let error = iam.apply_role(&spec, plan, |_| {}).await.unwrap_err();
+        let code = match &error {
+            Error::NoPolicy { arn, code, .. } if is_policy && arn == ARN => code.as_deref(),
+            Error::Changed { code, .. } if !is_policy && attach.num_calls() > 1 => code.as_deref(),
+            _ => None,
+        };
+        assert_eq!(code, Some("NoSuchEntity"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub enum TokenFault {
     #[error("it begins with \"Bearer \", which belongs to the HTTP header and not to the token")]
     Bearer,
     /// White space between its first and last character.
-    #[error("it has white space in it: it is wrapped, or there is more than one token")]
+    #[error("it contains white space: it is wrapped, or there is more than one token")]
     WhiteSpace,
     /// A JSON object, such as a TokenRequest or ExecCredential.
     #[error("it is JSON, not a JWT; the token itself is in status.token")]
@@ -50,7 +50,7 @@ pub enum TokenFault {
         part: &'static str,
     },
     /// A part that is no JSON object, or has a member twice.
-    #[error("its {part} is no JSON object")]
+    #[error("its {part} is not a JSON object")]
     NotAnObject {
         /// `header` or `claims`.
         part: &'static str,
@@ -66,14 +66,15 @@ pub enum SignatureFault {
     MissingAlgorithm,
     /// `alg` is `none`, symmetric, or unknown.
     #[error(
-        "the token says alg {alg:?}; a service-account token is signed RS256, ES256, ES384 or ES512"
+        "the token says alg {alg:?}; service account tokens are signed with RS256, ES256, ES384 or \
+         ES512"
     )]
     UnsupportedAlgorithm {
         /// The token's.
         alg: String,
     },
     /// The header has `crit`, extensions that a reader must understand (RFC 7515 section 4.1.11).
-    #[error("the token's header has crit, which names extensions that no reader here knows")]
+    #[error("the token's header has crit, which names extensions that are not supported")]
     Critical,
     /// The header has no `kid`.
     #[error("the token's header has no kid")]
@@ -85,7 +86,7 @@ pub enum SignatureFault {
         kid: String,
     },
     /// `alg` is none that the key's type allows.
-    #[error("the token says alg {alg:?}, the key {kid:?} signs {expected}")]
+    #[error("the token says alg {alg:?}, the key {kid:?} signs with {expected}")]
     AlgorithmMismatch {
         /// The token's.
         alg: String,

@@ -428,7 +428,7 @@ fn a_token_whose_signature_does_not_hold_is_refused() {
     for (header, says) in [
         (header_with(&format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), "alg \"none\""),
         (header_with(&format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#)), "alg \"HS256\""),
-        (header_with(&format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#)), "signs ES256"),
+        (header_with(&format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#)), "signs with ES256"),
         (header_with(r#"{"alg":"ES256"}"#), "no kid"),
         (header_with(r#"{"alg":"ES256","kid":"other"}"#), "kid \"other\""),
         (header_with(r#"{}"#), "no alg"),

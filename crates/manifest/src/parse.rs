@@ -16,8 +16,8 @@ const OLD_KIND: &str = "Issuer";
 /// How alike a known name must be to be suggested (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
 
-/// Reads one or more YAML documents (or JSON, which is YAML). What is not valid is reported with line
-/// and column; the text itself is not repeated, because it may be a key that was given in place of
+/// Reads one or more YAML documents (or JSON, which is YAML). What is not valid is reported with
+/// line and column; the text itself is not repeated, because it may be a key that was given in place of
 /// the file.
 ///
 /// # Errors

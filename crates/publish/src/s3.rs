@@ -349,8 +349,8 @@ impl S3 {
     }
 }
 
-/// Whether a refusal is one of S3 Block Public Access. S3 has no code of its own for it: the code is
-/// AccessDenied, and the message ends in "because public policies are blocked by the
+/// Whether a refusal is one of S3 Block Public Access. S3 has no code of its own for it: the code
+/// is AccessDenied, and the message ends in "because public policies are blocked by the
 /// BlockPublicPolicy block public access setting" (S3 user guide, "Troubleshoot access denied (403
 /// Forbidden) errors").
 fn names_public_access_block(message: &str) -> bool {

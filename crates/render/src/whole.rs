@@ -141,7 +141,7 @@ impl<'a> Whole<'a> {
         }
         if bucket.takes_acls && bucket.policy.is_some() {
             return conflict(
-                "it is read by ACLs and by a policy, and where the policy stands no ACL counts",
+                "it is read by ACLs and by a policy, and the policy needs ACLs to be disabled",
             );
         }
         Ok(())
@@ -220,7 +220,7 @@ impl<'a> Whole<'a> {
             if let Some((_, other)) =
                 elsewhere.into_iter().find(|(_, role)| role.managed.keys().any(same))
             {
-                let reason = format!("both {} and {} make it", other.spec.name, spec.name);
+                let reason = format!("both {} and {} create it", other.spec.name, spec.name);
                 return Err(conflict(&format!("the policy {name}"), &reason));
             }
         }
@@ -293,8 +293,8 @@ impl<'a> WholeRole<'a> {
             add(&mut self.arns, arn.as_str());
         }
         let agreements = [
-            ("inline policies of one name", agree(&mut self.inline, spec.inline.as_ref())),
-            ("managed policies of one name", agree(&mut self.managed, spec.managed.as_ref())),
+            ("inline policies with one name", agree(&mut self.inline, spec.inline.as_ref())),
+            ("managed policies with one name", agree(&mut self.managed, spec.managed.as_ref())),
             ("tags of one key", agree(&mut self.tags, spec.tags.as_ref())),
             ("paths", agree_on(&mut self.path, spec.path.as_ref())),
             ("permissions boundaries", agree_on(&mut self.boundary, spec.boundary.as_ref())),

@@ -173,7 +173,7 @@ fn documents_that_want_different_things_of_one_are_refused() {
             "overwrite each other",
         ),
         ("region: us-west-2", "region: us-east-1", "in us-west-2 and in us-east-1"),
-        ("prefix: test,", "prefix: test, access: acl,", "no ACL counts"),
+        ("prefix: test,", "prefix: test, access: acl,", "needs ACLs to be disabled"),
         (
             "store:",
             "issuer: https://my-oidc.s3.us-west-2.amazonaws.com/prod\n  store:",
@@ -181,9 +181,9 @@ fn documents_that_want_different_things_of_one_are_refused() {
         ),
         ("maxSessionDuration: 7200", "maxSessionDuration: 3600", "longest sessions"),
         ("tags: {team: apps}", "tags: {team: others}", "tags of one key"),
-        ("data/${aws:username}", "data/${aws:userid}", "inline policies of one name"),
-        ("Resource: \"arn:aws:s3:::data/*\"", "Resource: \"*\"", "managed policies of one name"),
-        ("- name: app", "- name: app2", "both app and app2 make it"),
+        ("data/${aws:username}", "data/${aws:userid}", "inline policies with one name"),
+        ("Resource: \"arn:aws:s3:::data/*\"", "Resource: \"*\"", "managed policies with one name"),
+        ("- name: app", "- name: app2", "both app and app2 create it"),
         ("path: /apps/", "path: /other/", "paths"),
         ("policy/boundary", "policy/other", "boundaries"),
     ] {

@@ -65,7 +65,7 @@ fn what_holds_no_policy_is_still_an_error_that_says_where() {
         ("%ff", "no UTF-8"),
         ("\"\"", "line 1"),
         ("{\"Role\": {\"RoleName\": \"app\"}}", "no Statement"),
-        ("{\"Role\": {\"AssumeRolePolicyDocument\": 1}}", "no JSON object"),
+        ("{\"Role\": {\"AssumeRolePolicyDocument\": 1}}", "not a JSON object"),
     ] {
         let error = lint(text, &options()).unwrap_err();
         assert!(

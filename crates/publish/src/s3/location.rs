@@ -39,24 +39,26 @@ impl FromStr for BucketName {
             Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() })
         };
         if !(3..=63).contains(&text.len()) {
-            return refuse("a bucket's name has 3 to 63 characters");
+            return refuse("a bucket name has 3 to 63 characters");
         }
         if !text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
         {
-            return refuse("a bucket's name has lower-case letters, digits, hyphens and dots only");
+            return refuse(
+                "a bucket name consists of lower-case letters, digits, hyphens and dots",
+            );
         }
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric())
             || !text.ends_with(|c: char| c.is_ascii_alphanumeric())
         {
-            return refuse("a bucket's name begins and ends with a letter or digit");
+            return refuse("a bucket name begins and ends with a letter or digit");
         }
         if text.contains("..") {
-            return refuse("a bucket's name has no two dots side by side");
+            return refuse("a bucket name has no adjacent dots");
         }
         if text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u8>().is_ok()) {
-            return refuse("a bucket's name is no IP address");
+            return refuse("a bucket name is not an IP address");
         }
         Ok(Self(text.to_owned()))
     }
@@ -81,7 +83,8 @@ impl FromStr for Prefix {
         }
         if !trimmed.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b)) {
             return refuse(
-                "a prefix has letters, digits and -._~/ only, since it is a part of the issuer URL",
+                "a prefix consists of letters, digits and -._~/, since it is a part of the issuer \
+                 URL",
             );
         }
         Ok(Self(trimmed.to_owned()))
@@ -142,7 +145,8 @@ impl S3Location {
                 }
             }
             Some(endpoint) => {
-                let reason = format!("the endpoint {endpoint} is not https, and an issuer must be");
+                let reason =
+                    format!("the endpoint {endpoint} is not https, which an issuer must be");
                 return Err(Error::NoIssuer { location: self.to_string(), reason });
             }
             None if bucket.contains('.') => format!("https://s3.{region}.{suffix}/{bucket}"),
