@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use crate::difference;
 use crate::{Action, Change, ChangeSet, Field, Kind, Reason, Value};
 
-/// Columns of a line, beyond which values move to lines of their own.
-const WIDTH: usize = 80;
+/// The longest label that pushes the values of other fields to the right; a key ID is longer.
+const LONGEST_ALIGNED: usize = 47;
 
 /// How lines look, and what a reason means to the one who reads it.
 pub trait Painter {
@@ -146,7 +146,7 @@ fn is_secs(field: &Field) -> bool {
 
 /// Labels that are longer than this do not push the others' values to the right.
 fn is_short(field: &Field) -> bool {
-    label(field).chars().count() <= WIDTH / 3
+    label(field).chars().count() <= LONGEST_ALIGNED
 }
 
 fn document(value: Option<&Value>) -> Option<&serde_json::Map<String, serde_json::Value>> {

@@ -16,9 +16,7 @@ use crate::Outcome;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
-pub(crate) use changes::{
-    Issuer, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text, plan_text,
-};
+pub(crate) use changes::{Issuer, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text};
 pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role};
 
 /// Version of every object below; it grows when a member changes its meaning or goes.

@@ -102,13 +102,13 @@ impl Ui {
     /// The changes that an action is about to make.
     pub(crate) fn plan(&self, heading: &str, set: &ChangeSet) {
         if !self.quiet {
-            self.plain(output::plan_text(heading, &set.changes).trim_end());
+            self.plain(output::dry_run_text(heading, &set.changes).trim_end());
         }
     }
 
     /// What was done, or what to do next.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !text.is_empty() {
             self.plain(text);
         }
     }

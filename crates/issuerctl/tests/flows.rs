@@ -88,13 +88,13 @@ fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {
     let issuer = format!("{}/my-oidc/prod\n", server.endpoint());
     let (out, err) = ended(&desk.run(&line), 0);
     assert_eq!(out, issuer);
-    assert!(err.contains("create the bucket") && err.contains("verified"), "{err}");
+    assert!(err.contains("+ bucket my-oidc") && err.contains("verified"), "{err}");
     let anonymous = server.take_log().iter().filter(|call| call.ends_with("(anonymous)")).count();
     assert!(anonymous >= 2, "nothing was read back");
 
     let (out, err) = ended(&desk.run(&line), 0);
     assert_eq!(out, issuer);
-    assert!(err.contains("nothing to do"), "{err}");
+    assert!(err.contains("no changes"), "{err}");
     assert!(
         !server.take_log().iter().any(|call| call.starts_with("Put") || call.starts_with("Create"))
     );
@@ -390,8 +390,8 @@ fn a_slow_bucket_is_waited_for_also_with_credentials_of_the_instance() {
         "{line} --dry-run --endpoint-url {} --issuer https://oidc.example.com",
         server.endpoint()
     );
-    let (_, err) = ended(&desk.run_with(&line, &env), 0);
-    assert!(err.contains("keys.json (new)"), "{err}");
+    let (out, _) = ended(&desk.run_with(&line, &env), 0);
+    assert!(out.contains("+ document keys.json"), "{out}");
 }
 
 #[test]

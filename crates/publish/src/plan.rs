@@ -9,6 +9,9 @@ use crate::s3::BucketPlan;
 use crate::store::Attributes;
 use crate::{Condition, Error, KeyChange, StoreState, Stored, merge};
 
+/// The members of a discovery document that differ from issuer to issuer.
+const OWN_MEMBERS: [&str; 3] = ["issuer", "jwks_uri", "id_token_signing_alg_values_supported"];
+
 /// What is to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
@@ -232,7 +235,10 @@ fn document(
 ) -> DocumentPlan {
     let bytes = text.into_bytes();
     let Some(stored) = stored else {
-        let fields = if name == KEYS_NAME { Vec::new() } else { member_fields(&[], &bytes) };
+        let mut fields = if name == KEYS_NAME { Vec::new() } else { member_fields(&[], &bytes) };
+        // The other members are the same for every issuer.
+        fields
+            .retain(|field| field.item.as_deref().is_some_and(|name| OWN_MEMBERS.contains(&name)));
         let (action, condition) = (Action::Create, Condition::Absent);
         return DocumentPlan { name, bytes, action, condition, fields };
     };

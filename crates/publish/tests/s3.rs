@@ -81,13 +81,13 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
     let plan =
         run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     insta::assert_snapshot!(plan.changes().to_string(), @r#"
-    s3://my-oidc/prod for https://oidc.example.com/prod
-      + access        create the bucket
-      + access        public access block: BlockPublicAcls=true IgnorePublicAcls=true BlockPublicPolicy=false RestrictPublicBuckets=false
-      + access        bucket policy: everybody may s3:GetObject the two documents
-      + document      keys.json (new)
-      + document      .well-known/openid-configuration (new)
-      + key           "HSsv1GH636Pc9xR4JZOxMXKRXUODPrcRvki4Be1MKlo" RSA-2048 (new)
+    + bucket my-oidc
+        + object ownership             BucketOwnerEnforced
+        + tag "issuerctl.dev/created"  true
+        + public access block "BlockPublicAcls"         true
+        + public access block "IgnorePublicAcls"        true
+        + public access block "BlockPublicPolicy"       false
+        + public access block "RestrictPublicBuckets"   false
     "#);
     let log = server.take_log();
     let (reads, writes) = log.split_at(5);

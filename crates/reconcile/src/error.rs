@@ -61,7 +61,7 @@ pub enum Error {
         source: issuer_cluster::LiveFault,
     },
     /// An issuer that AWS STS would not accept, as it is published.
-    #[error("{issuer} is published, but would not be accepted; nothing was changed in IAM for it")]
+    #[error("{issuer} is published, but AWS STS would not accept it")]
     NotAccepted {
         /// The issuer.
         issuer: IssuerUrl,
@@ -69,7 +69,7 @@ pub enum Error {
         verdict: Box<Verdict>,
     },
     /// An issuer that AWS STS would not accept, and that a provider was to trust.
-    #[error("{issuer} would not be accepted; no provider was created or changed")]
+    #[error("AWS STS would not accept {issuer}; no provider was created or changed")]
     NotVerified {
         /// The issuer.
         issuer: IssuerUrl,

@@ -2,7 +2,7 @@
 
 use issuer_change::Describe;
 use issuer_publish::Purpose;
-use issuer_reconcile::{IssuerPlan, PlannedSite, Scope};
+use issuer_reconcile::{Error, IssuerPlan, PlannedSite, Scope};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, PublishArgs};
@@ -30,43 +30,43 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
             Ok((seen, plan))
         };
         let (seen, plan) = planned.await.map_err(engine::failed)?;
-        let (mut set, mut verdict) = (plan.changes(), None);
+        let set = plan.changes();
         ui.notices(&set.notices);
-        let heading = format!("{} for {}", location(&plan)?, plan.url);
-        let plan = if args.dry_run {
-            plan
-        } else {
-            ui.plan(&heading, &set);
-            let applied = engine.apply(target, &seen, plan, !args.no_verify).await;
-            let applied = applied.map_err(|error| {
-                let again = format!("`issuerctl verify --issuer {}` checks it again", seen.url);
-                let failure = engine::failed(error);
-                let refused = failure.report.is_some();
-                failure.hint(refused.then_some(again))
-            })?;
-            set = applied.plan.changes();
-            verdict = applied.verdict;
-            applied.plan
-        };
-        let site = site(&plan)?;
-        match format {
-            OutputFormat::Json => {
-                let verdict = verdict.as_ref();
-                output::json(&output::Publish::new(&site.plan, set, verdict, args.dry_run))?;
+        let heading = format!("{} for {}", site(&plan)?.plan.location(), plan.url);
+        if args.dry_run {
+            let object = output::Publish::new(&site(&plan)?.plan, set.clone(), None, true);
+            return match format {
+                OutputFormat::Json => output::json(&object),
+                OutputFormat::Text => {
+                    output::coloured(&output::dry_run_text(&heading, &set.changes))
+                }
             }
-            OutputFormat::Text if args.dry_run => {
-                output::coloured(&output::dry_run_text(&heading, &set.changes))?;
-            }
-            OutputFormat::Text => output::line(plan.url.as_str())?,
+            .map(|()| Exit::Done);
         }
-        Ok(Exit::Done)
+        ui.plan(&heading, &set);
+        let (plan, verdict, failure) =
+            match engine.apply(target, &seen, plan.clone(), !args.no_verify).await {
+                Ok(applied) => (applied.plan, applied.verdict, None),
+                // It is published all the same, and the job reads where.
+                Err(Error::NotAccepted { issuer, verdict }) => {
+                    let again = format!("`issuerctl verify --issuer {issuer}` checks it again");
+                    let found = (*verdict).clone();
+                    let failure = engine::failed(Error::NotAccepted { issuer, verdict });
+                    (plan, Some(found), Some(failure.hint(Some(again))))
+                }
+                Err(error) => return Err(engine::failed(error)),
+            };
+        match format {
+            OutputFormat::Text => output::line(plan.url.as_str())?,
+            OutputFormat::Json => {
+                let (published, set) = (&site(&plan)?.plan, plan.changes());
+                output::json(&output::Publish::new(published, set, verdict.as_ref(), false))?;
+            }
+        }
+        failure.map_or(Ok(Exit::Done), Err)
     })
 }
 
 fn site(plan: &IssuerPlan) -> Result<&PlannedSite, Failure> {
     plan.site.as_ref().ok_or_else(|| Failure::new(Exit::Failure, "there is no site to publish"))
-}
-
-fn location(plan: &IssuerPlan) -> Result<&str, Failure> {
-    Ok(site(plan)?.plan.location())
 }

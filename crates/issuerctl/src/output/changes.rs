@@ -172,8 +172,12 @@ impl Plan {
 
     /// The whole plan for people: each issuer, and how many resources change.
     pub(crate) fn text(&self) -> String {
-        let issuers = self.issuers.iter().filter(|issuer| issuer.error.is_none());
-        let mut text: String = issuers.map(|issuer| issuer.text() + "\n").collect();
+        let issuers: Vec<_> = self.issuers.iter().filter(|issuer| issuer.error.is_none()).collect();
+        // Of issuers that all failed there is nothing to say but why.
+        if issuers.is_empty() && !self.issuers.is_empty() {
+            return String::new();
+        }
+        let mut text: String = issuers.iter().map(|issuer| issuer.text() + "\n").collect();
         text.push_str(&self.summary.to_string());
         text.push('\n');
         text
@@ -277,9 +281,13 @@ impl From<&Failure> for IssuerError {
 
 /// Changes below a heading, in the colours of a diff; colours are left out where the output is not
 /// a terminal.
-pub(crate) fn plan_text(heading: &str, changes: &[Change]) -> String {
+fn plan_text(heading: &str, changes: &[Change]) -> String {
     let changes = issuer_change::render(changes, &Coloured);
-    if heading.is_empty() { changes } else { format!("{heading}\n\n{changes}") }
+    match (heading, changes.as_str()) {
+        ("", changes) => changes.to_owned(),
+        (heading, "") => format!("{heading}\n"),
+        (heading, changes) => format!("{heading}\n\n{changes}"),
+    }
 }
 
 /// What `--dry-run` writes: the changes, and how many resources they are.

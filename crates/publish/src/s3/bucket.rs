@@ -315,7 +315,7 @@ impl Describe for BucketPlan {
         for (id, message) in &self.notices {
             into.notice(id, message.clone());
         }
-        let resource = Resource::new(Kind::Bucket, &self.name, format!("s3://{}", self.name));
+        let resource = Resource::new(Kind::Bucket, &self.name, &self.name);
         if self.steps.is_empty() {
             if self.access == AccessMode::Policy {
                 into.push(Change::keep(resource, Reason::Unchanged));
@@ -403,7 +403,7 @@ impl Describe for BucketRemoval {
                 "s3:GetBucketTagging is denied, so the bucket is kept even if issuerctl created it",
             );
         }
-        let resource = Resource::new(Kind::Bucket, &self.name, format!("s3://{}", self.name));
+        let resource = Resource::new(Kind::Bucket, &self.name, &self.name);
         let statement = self.statement.iter().map(|(from, to)| {
             Field::between("bucket_policy", Some(document(from)), to.as_deref().map(document))
         });
@@ -551,7 +551,7 @@ mod tests {
         let text = removal(&state).changes().to_string();
         assert_eq!(
             text,
-            "= bucket my-oidc (s3://my-oidc) (not empty, kept)\n    = object  logs/1 (not managed \
+            "= bucket my-oidc (not empty, kept)\n    = object  logs/1 (not managed \
              by issuerctl, kept)\n"
         );
     }
