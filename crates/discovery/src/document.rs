@@ -5,15 +5,7 @@ use std::collections::BTreeSet;
 use issuer_jwks::Algorithm;
 use serde::Serialize;
 
-use crate::IssuerUrl;
-use crate::issuer::without_user_info;
-
-/// Where the JWK Set stands below the issuer URL.
-pub const KEYS_NAME: &str = "keys.json";
-
-/// Where the discovery document stands below the issuer URL (OpenID Connect Discovery 1.0 section
-/// 4).
-pub const DISCOVERY_NAME: &str = ".well-known/openid-configuration";
+use crate::issuer::{IssuerUrl, KEYS_NAME, without_user_info};
 
 /// Which members a document has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

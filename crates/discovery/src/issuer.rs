@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+/// Where the JWK Set stands below the issuer URL.
+pub const KEYS_NAME: &str = "keys.json";
+
+/// Where the discovery document stands below the issuer URL (OpenID Connect Discovery 1.0 section
+/// 4).
+pub const DISCOVERY_NAME: &str = ".well-known/openid-configuration";
+
 /// Whether an issuer may name a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ports {
@@ -211,7 +218,7 @@ impl IssuerUrl {
             return Err(E::Placeholder { url: url() });
         }
         if let Some(name) =
-            [crate::DISCOVERY_NAME, crate::KEYS_NAME].into_iter().find(|name| is_url_of(text, name))
+            [DISCOVERY_NAME, KEYS_NAME].into_iter().find(|name| is_url_of(text, name))
         {
             return Err(E::DocumentUrl { url: url(), name });
         }
@@ -278,7 +285,7 @@ impl IssuerUrl {
         rest.find('/').map_or("", |at| &rest[at..])
     }
 
-    /// The URL of a document of this issuer, such as [`crate::KEYS_NAME`].
+    /// The URL of a document of this issuer, such as [`KEYS_NAME`].
     pub fn document_url(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
     }
@@ -451,7 +458,7 @@ mod tests {
         assert_eq!(url.host(), "b.s3.us-west-2.amazonaws.com");
         assert_eq!(url.path(), "/prod");
         assert_eq!(
-            url.document_url(crate::KEYS_NAME),
+            url.document_url(KEYS_NAME),
             "https://b.s3.us-west-2.amazonaws.com/prod/keys.json"
         );
         assert_eq!(IssuerUrl::parse("https://h.example", Ports::Refuse).unwrap().path(), "");

@@ -7,6 +7,6 @@ mod document;
 mod issuer;
 mod partition;
 
-pub use document::{DISCOVERY_NAME, Discovery, DiscoveryError, KEYS_NAME, Shape};
-pub use issuer::{IssuerUrl, IssuerUrlError, Ports};
+pub use document::{Discovery, DiscoveryError, Shape};
+pub use issuer::{DISCOVERY_NAME, IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};
 pub use partition::{PARTITIONS, Partition};

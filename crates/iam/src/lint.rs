@@ -10,68 +10,24 @@ mod duplicates;
 mod findings;
 mod grammar;
 mod input;
+mod json;
+mod judge;
 mod keys;
 mod operator;
+mod options;
 mod principal;
+mod report;
 mod statement;
 mod subject;
 
-use issuer_discovery::{IssuerUrl, Partition};
+pub use options::LintOptions;
+pub use report::{Finding, LintReport, Status};
 
-use crate::{
-    AccountId, Audience, Error, MAX_TRUST_POLICY, ServiceAccountPattern, USUAL_TRUST_POLICY,
-};
+use crate::{Error, MAX_TRUST_POLICY, USUAL_TRUST_POLICY};
 use findings::{Findings, Topic, list};
 use input::Document;
+use options::Wanted;
 use statement::{Naming, Statement};
-
-/// What a trust policy is judged for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LintOptions {
-    /// The issuer whose tokens it should let in.
-    pub issuer: IssuerUrl,
-    /// The service account that should get in, if one is to be looked for; one without wildcards.
-    pub service_account: Option<ServiceAccountPattern>,
-    /// The account of role and provider, if it is known.
-    pub account: Option<AccountId>,
-    /// The partition of role and provider, if it is known; else a host of S3 or EKS says it.
-    pub partition: Option<Partition>,
-    /// The audiences of the tokens; none means [`DEFAULT_AUDIENCE`](crate::DEFAULT_AUDIENCE).
-    pub audiences: Vec<Audience>,
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LintReport {
-    /// Every fault; and for each part of the policy that has none, that it is right.
-    pub findings: Vec<Finding>,
-}
-
-/// One fault of a policy, or that a part of it is right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Its stable name, in kebab case.
-    pub id: &'static str,
-    /// How bad it is.
-    pub status: Status,
-    /// What is there, in plain words.
-    pub message: String,
-    /// What follows from it, for a fault.
-    pub consequence: Option<String>,
-    /// The mend, for a fault.
-    pub fix: Option<String>,
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It is right.
-    Pass,
-    /// It works, and may still be a trap.
-    Warn,
-    /// It does not work, or lets in far more than anybody wants.
-    Fail,
-}
 
 /// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API has it,
 /// or stand in the output of `aws iam get-role`.
@@ -102,70 +58,20 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
         statement_missing(&statements, &wanted, &mut findings);
     }
     let explained: Vec<bool> =
-        ours.iter().map(|statement| statement.judge(&wanted, &mut findings)).collect();
+        ours.iter().map(|statement| judge::statement(statement, &wanted, &mut findings)).collect();
     let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
     for statement in others {
         grammar::judge_statement(statement, &mut findings);
         grammar::judge_missing(statement, &mut findings);
         grammar::judge_services(statement, &mut findings);
-        statement.judge_everybody(&mut findings);
+        judge::everybody(statement, &mut findings);
     }
     coverage(&judged, &wanted, &mut findings);
     for statement in &statements {
-        statement.judge_deny(&wanted, &mut findings);
+        judge::deny(statement, &wanted, &mut findings);
     }
     size(length, &mut findings);
     Ok(findings.into_report(!judged.is_empty(), &wanted.issuer))
-}
-
-impl LintOptions {
-    /// For the default audience, any account and no service account in particular.
-    pub fn new(issuer: IssuerUrl) -> Self {
-        Self {
-            issuer,
-            service_account: None,
-            account: None,
-            partition: None,
-            audiences: vec![Audience::default()],
-        }
-    }
-}
-
-impl LintReport {
-    /// Whether nothing in it is a failure.
-    pub fn passed(&self) -> bool {
-        self.findings.iter().all(|finding| finding.status != Status::Fail)
-    }
-}
-
-/// [`LintOptions`] as texts to compare with.
-struct Wanted {
-    /// Without scheme.
-    issuer: String,
-    account: Option<String>,
-    partition: Option<Partition>,
-    /// Whether the issuer's host alone says the partition.
-    partition_of_host: bool,
-    audiences: Vec<String>,
-    subject: Option<String>,
-}
-
-impl Wanted {
-    fn new(expected: &LintOptions) -> Self {
-        let mut audiences: Vec<String> =
-            expected.audiences.iter().map(Audience::to_string).collect();
-        if audiences.is_empty() {
-            audiences.push(Audience::default().to_string());
-        }
-        Self {
-            issuer: expected.issuer.without_scheme().to_owned(),
-            account: expected.account.as_ref().map(AccountId::to_string),
-            partition: expected.partition.or_else(|| Partition::of_host(expected.issuer.host())),
-            partition_of_host: expected.partition.is_none(),
-            audiences,
-            subject: expected.service_account.as_ref().map(ServiceAccountPattern::subject),
-        }
-    }
 }
 
 /// The statements that should let tokens of the issuer in.

@@ -8,7 +8,16 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::key::Members as Material;
-use crate::{Curve, Error, Jwk, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
+use crate::{Curve, Error, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
+
+/// One entry of a JWK Set: a public key under a kid.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Jwk {
+    /// The key's id; the hash of the key unless the entry came from a document that says otherwise.
+    pub kid: KeyId,
+    /// The key.
+    pub key: PublicKey,
+}
 
 /// Members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];

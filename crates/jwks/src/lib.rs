@@ -22,10 +22,11 @@ mod set;
 
 pub use error::{Error, JwkFault, KeyFault};
 pub use generate::{GeneratedKey, KeyKind, generate};
+pub use jwk::Jwk;
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};
 pub use read::{Note, Reading, read};
-pub use set::{Entry, Jwk, JwkSet};
+pub use set::{Entry, JwkSet};
 
 /// The most bytes of one file or answer that any reader accepts: 1 MiB.
 pub const MAX_INPUT_BYTES: usize = 1 << 20;

@@ -2,17 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::jwk::{self, LargerHashes, Members};
+use crate::jwk::{self, Jwk, LargerHashes, Members};
 use crate::{Algorithm, Error, JwkFault, KeyId, MAX_KEYS_PER_TYPE, PublicKey, WeakKeys};
-
-/// One entry of a JWK Set: a public key under a kid.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Jwk {
-    /// The key's id; the hash of the key unless the entry came from a document that says otherwise.
-    pub kid: KeyId,
-    /// The key.
-    pub key: PublicKey,
-}
 
 /// A JWK Set: entries of different kids, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

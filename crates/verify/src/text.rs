@@ -1,6 +1,10 @@
-//! Values of documents and tokens, written so that nothing hides in them.
+//! Texts of messages: values of documents and tokens, with nothing in them hidden, and the fix that
+//! most faults share.
 
 use serde_json::Value;
+
+/// The fix for most hosting faults.
+pub(crate) const PUBLISH: &str = "issuerctl publish KEY-SOURCE --to s3://BUCKET";
 
 /// The most characters of one quoted value.
 const LONGEST: usize = 160;

@@ -1,10 +1,10 @@
 //! The conditions on `aud` and `sub` (IAM user guide, "Create a role for OpenID Connect
 //! federation"; STS wants both claims in every token).
 
-use super::Wanted;
 use super::findings::{Findings, Topic, list};
 use super::keys::{Astray, Key};
 use super::operator::{Base, How};
+use super::options::Wanted;
 use super::statement::{Condition, Statement};
 use super::subject::{Reach, reach};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, LintReport, Status};
+use super::report::{Finding, LintReport, Status};
 
 /// A part of a policy that is right or has faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use super::findings::{Findings, Topic, list};
+use super::json::{is_values, members, strings, texts};
 use super::operator::{Base, Operator};
-use super::statement::{Statement, members, strings, texts};
+use super::statement::Statement;
 use crate::TrustPolicy;
 
 const REFUSED: &str = "IAM answers MalformedPolicyDocument";
@@ -121,12 +122,6 @@ pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings)
 
 pub(super) fn is_of_sts(action: &str) -> bool {
     action.get(..4).is_some_and(|service| service.eq_ignore_ascii_case("sts:"))
-}
-
-/// Whether it is what the grammar calls the values of a condition.
-pub(super) fn is_values(value: &Value) -> bool {
-    let one = |value: &Value| matches!(value, Value::String(_) | Value::Bool(_) | Value::Number(_));
-    one(value) || value.as_array().is_some_and(|values| values.iter().all(one))
 }
 
 fn refuse(findings: &mut Findings, id: &'static str, message: String, fix: impl Into<String>) {

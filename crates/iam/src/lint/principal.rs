@@ -4,10 +4,10 @@
 use issuer_discovery::{PARTITIONS, Partition};
 use serde_json::Value;
 
-use super::Wanted;
 use super::findings::{Findings, Topic};
+use super::json::{members, strings};
 use super::keys::without_scheme;
-use super::statement::{members, strings};
+use super::options::Wanted;
 
 /// Who a statement speaks of.
 #[derive(Debug, Default)]

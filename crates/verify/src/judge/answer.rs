@@ -1,29 +1,11 @@
 //! From an answer, or none, to its cause: transport and body.
 
 use crate::judge::status;
+use crate::judge::subject::Document;
 use crate::judge::url::{host, internal};
-use crate::text::{date, quote, shorten};
+use crate::text::{PUBLISH, date, quote, shorten};
 use crate::verdict::Fault;
 use crate::{Answer, BodyFault, CertificateFault, Chain, Fetched, TIME_LIMIT_SECS, Unreached, sts};
-
-/// Which document it is, in words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Document {
-    Discovery,
-    Keys,
-}
-
-impl Document {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Discovery => "the discovery document",
-            Self::Keys => "the keys document (jwks_uri)",
-        }
-    }
-}
-
-/// The mend of most hosts.
-pub(super) const PUBLISH: &str = "issuerctl publish KEY-SOURCE --to s3://BUCKET";
 
 /// What is wrong with an answer, and STS's word for it; none for a whole answer of status 200.
 pub(super) fn fault(

@@ -3,7 +3,8 @@
 use issuer_discovery::{IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};
 use serde_json::{Map, Value};
 
-use crate::judge::answer::{Document, fault};
+use crate::judge::answer::fault;
+use crate::judge::subject::Document;
 use crate::judge::url::{difference, host, internal};
 use crate::judge::{exposed, json};
 use crate::text::{kind, quote, show};

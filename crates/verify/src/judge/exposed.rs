@@ -4,8 +4,8 @@
 use issuer_jwks::{Error, JwkFault};
 use serde_json::Value;
 
-use crate::judge::answer::Document;
 use crate::judge::json;
+use crate::judge::subject::Document;
 use crate::verdict::Fault;
 
 /// The mend of a key that strangers have read.

@@ -3,8 +3,8 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
-use crate::judge::answer::Document;
 use crate::judge::store::element;
+use crate::judge::subject::Document;
 use crate::text::{kind, quote, shorten, show};
 use crate::verdict::Fault;
 

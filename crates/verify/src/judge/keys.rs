@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use issuer_jwks::{Entry, Error, Jwk, JwkFault, JwkSet, MAX_KEYS_PER_TYPE, WeakKeys};
 use serde_json::Value;
 
-use crate::judge::answer::{self, Document};
 use crate::judge::document::{Judged, content_encoding, content_type};
-use crate::judge::{Expected, entry, exposed, json};
+use crate::judge::expected::Expected;
+use crate::judge::subject::Document;
+use crate::judge::{answer, entry, exposed, json};
 use crate::text::quote;
 use crate::verdict::Fault;
 use crate::{Check, Fetched, Observation, Vantage, sts};

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::judge::entry;
 use crate::judge::keys::{Published, kids};
-use crate::judge::token::FRESH;
+use crate::judge::token_text::FRESH;
 use crate::text::{kind, quote};
 use crate::verdict::Fault;
 use crate::{Check, sts};

@@ -1,8 +1,8 @@
 //! An answer of another status than 200.
 
-use crate::judge::answer::{Document, PUBLISH};
 use crate::judge::store::{self, Source, SourceKind, element, forbidden, is_refusal};
-use crate::text::{quote, shorten};
+use crate::judge::subject::Document;
+use crate::text::{PUBLISH, quote, shorten};
 use crate::verdict::Fault;
 use crate::{Answer, Fetched};
 

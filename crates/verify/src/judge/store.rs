@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::Answer;
-use crate::judge::answer::PUBLISH;
+use crate::text::PUBLISH;
 
 /// Who answered, as far as the answer tells.
 pub(super) struct Source<'a> {

@@ -3,9 +3,11 @@
 use issuer_jwks::Token;
 use serde_json::{Map, Value, json};
 
+use crate::judge::expected::Expected;
 use crate::judge::keys::Published;
+use crate::judge::token_text::FRESH;
 use crate::judge::url::difference;
-use crate::judge::{Expected, signature, token_text};
+use crate::judge::{signature, token_text};
 use crate::text::{date, kind, quote, show};
 use crate::verdict::Fault;
 use crate::{Check, sts};
@@ -187,10 +189,6 @@ fn iss(claims: &Map<String, Value>, site: &Site<'_>) -> Check {
     };
     Check::fail(ID, sts::no_provider(iss), Fault::new(cause, fix))
 }
-
-/// Where a service-account token comes from.
-pub(super) const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create \
-                                token SERVICEACCOUNT --audience sts.amazonaws.com (TokenRequest)";
 
 fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
     const ID: &str = "token-aud";

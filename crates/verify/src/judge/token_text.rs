@@ -9,7 +9,12 @@ use crate::verdict::Fault;
 /// More characters STS does not take.
 const LONGEST: usize = 20_000;
 
-const FRESH: &str = "kubectl create token SERVICEACCOUNT --audience sts.amazonaws.com";
+/// The command that prints a fresh token.
+const CREATE_TOKEN: &str = "kubectl create token SERVICEACCOUNT --audience sts.amazonaws.com";
+
+/// The fix for a token that no service account should have.
+pub(super) const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create \
+                                token SERVICEACCOUNT --audience sts.amazonaws.com (TokenRequest)";
 
 /// Takes the token apart.
 ///
@@ -32,7 +37,7 @@ pub(super) fn parse(text: &str) -> Result<Token, Fault> {
     Token::parse(trimmed).map_err(|fault| {
         Fault::new(
             format!("the token is not a valid JWT: {fault}; it begins with {}", begin(trimmed)),
-            format!("copy the token whole and unchanged, or make a fresh one: {FRESH}"),
+            format!("copy the token whole and unchanged, or make a fresh one: {CREATE_TOKEN}"),
         )
     })
 }
@@ -43,14 +48,14 @@ fn begin(text: &str) -> String {
 }
 
 fn other_text(text: &str) -> Option<Fault> {
-    let fresh = || format!("give the token alone; a fresh one: {FRESH}");
+    let fresh = || format!("give the token alone; a fresh one: {CREATE_TOKEN}");
     let not = |what: String, fix: String| {
         Some(Fault::new(format!("the token is not a JWT: {what}"), fix))
     };
     if text.is_empty() {
         return Some(Fault::new(
             "the token is empty, not a JWT",
-            format!("give a token; where the file is empty, its writer failed: {FRESH}"),
+            format!("give a token; where the file is empty, its writer failed: {CREATE_TOKEN}"),
         ));
     }
     if let Some(c) =
@@ -163,11 +168,11 @@ fn other_text(text: &str) -> Option<Fault> {
         3 => None,
         5 => not(
             "it has five parts between dots, an encrypted token (JWE)".to_owned(),
-            format!("STS needs a signed token of three parts: {FRESH}"),
+            format!("STS needs a signed token of three parts: {CREATE_TOKEN}"),
         ),
         2 if text.starts_with("eyJ") => not(
             "it has two parts between dots, not three: the signature is cut off".to_owned(),
-            format!("copy the token whole, or make a fresh one: {FRESH}"),
+            format!("copy the token whole, or make a fresh one: {CREATE_TOKEN}"),
         ),
         parts => not(
             format!(
@@ -221,7 +226,7 @@ fn json_fix(text: &str) -> String {
     } else if value.get("token").is_some() {
         "token"
     } else {
-        return format!("give the token alone; a fresh one: {FRESH}");
+        return format!("give the token alone; a fresh one: {CREATE_TOKEN}");
     };
     format!("give the token alone: the member {path} (jq -r .{path})")
 }
