@@ -1,5 +1,7 @@
 //! Tokens: JWS compact serialization (RFC 7515 section 7.1) and its signature.
 
+use std::fmt;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use der::oid::AssociatedOid;
 use p256::ecdsa::signature::Verifier;
@@ -10,7 +12,9 @@ use crate::key::Members;
 use crate::{Algorithm, Curve, Jwk, JwkSet, PublicKey};
 
 /// A token in its parts, nothing of it verified.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Its `Debug` has no signature: whoever reads the whole token in a log can use it.
+#[derive(Clone, PartialEq)]
 pub struct Token {
     header: Map<String, Value>,
     claims: Map<String, Value>,
@@ -199,6 +203,16 @@ impl Token {
         let fits = alg == key.algorithm().as_str()
             || (key.algorithm() == Algorithm::Rs256 && matches!(alg, "RS384" | "RS512"));
         fits && holds(key, alg, self.signing_input.as_bytes(), &self.signature)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { header, claims, signing_input: _, signature: _ } = self;
+        f.debug_struct("Token")
+            .field("header", header)
+            .field("claims", claims)
+            .finish_non_exhaustive()
     }
 }
 

@@ -448,3 +448,18 @@ fn a_token_whose_signature_does_not_hold_is_refused() {
         );
     }
 }
+
+#[test]
+fn debug_of_a_token_cannot_be_used_as_one() {
+    let text = text("cases/p256/token.jwt");
+    let signature = text.trim().rsplit_once('.').unwrap().1;
+    let token = Token::parse(&text).unwrap();
+    assert_eq!(token.compact(), text.trim());
+    let bytes = format!("{:?}", Base64UrlUnpadded::decode_vec(signature).unwrap());
+    let bytes = bytes.trim_matches(['[', ']']);
+    for debug in [format!("{token:?}"), format!("{token:#?}").replace([' ', '\n'], "")] {
+        assert!(debug.contains("system:serviceaccount:"), "{debug}");
+        assert!(!debug.contains(signature) && !debug.contains(bytes), "{debug}");
+        assert!(!debug.contains("signature"), "{debug}");
+    }
+}

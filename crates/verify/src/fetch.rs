@@ -1,8 +1,8 @@
 //! Fetching as AWS STS does: anonymously, over https, without following redirects, with limits.
 
 use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
@@ -14,11 +14,22 @@ use tokio::time::{Instant, timeout_at};
 use crate::tls::{self, Served};
 use crate::{Answer, BodyFault, Error, Fetched, Observation, TIME_LIMIT_SECS, Unreached, Vantage};
 
-/// How it is looked.
-#[derive(Debug, Clone, Default)]
+/// Options of [`fetch`] and [`top_of_chain`]. `Debug` has the PEM's length alone: a file of
+/// certificates may hold a private key too.
+#[derive(Clone, Default)]
 pub struct FetchOptions {
     /// Certificates in PEM that are trusted besides the system's (`--ca-file`).
     pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for FetchOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { extra_roots_pem } = self;
+        let length = extra_roots_pem.as_ref().map(Vec::len);
+        f.debug_struct("FetchOptions")
+            .field("extra_roots_pem", &length.map(|length| format!("[{length} bytes]")))
+            .finish()
+    }
 }
 
 /// Looks at an issuer: the discovery document first, then twice at once the keys that it points to.

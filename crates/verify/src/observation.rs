@@ -1,5 +1,6 @@
 //! What was seen of an issuer, as plain values.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -48,7 +49,9 @@ pub struct Fetched {
 }
 
 /// An HTTP answer, or a file as an answer of status 200.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// Its `Debug` has the body's length alone: a private key may have been uploaded by mistake.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
@@ -138,6 +141,19 @@ pub struct Chain {
     /// Whether the server's own certificate names a place where that of its signer lies, as public
     /// CAs write it.
     pub names_its_signer: bool,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, headers, body, body_fault, address } = self;
+        f.debug_struct("Answer")
+            .field("status", status)
+            .field("headers", headers)
+            .field("body", &format_args!("[{} bytes]", body.len()))
+            .field("body_fault", body_fault)
+            .field("address", address)
+            .finish()
+    }
 }
 
 impl Answer {

@@ -1,10 +1,12 @@
 //! What an issuer is judged for.
 
+use std::fmt;
+
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, WeakKeys};
 
-/// What an issuer is held against.
-#[derive(Debug, Clone, Default)]
+/// What an issuer is judged against. Its `Debug` says whether there is a token, and not which.
+#[derive(Clone, Default)]
 pub struct Expected {
     /// The issuer URL; without it the document's own is taken for right.
     pub issuer: Option<IssuerUrl>,
@@ -19,4 +21,18 @@ pub struct Expected {
     pub now_secs: u64,
     /// Whether RSA keys of fewer than 2048 bits are a fault.
     pub weak: WeakKeys,
+}
+
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { issuer, keys, token, audiences, now_secs, weak } = self;
+        f.debug_struct("Expected")
+            .field("issuer", issuer)
+            .field("keys", keys)
+            .field("token", &token.as_ref().map(|_| "[redacted]"))
+            .field("audiences", audiences)
+            .field("now_secs", now_secs)
+            .field("weak", weak)
+            .finish()
+    }
 }
