@@ -9,6 +9,7 @@ use crate::issuer::{IssuerUrl, KEYS_NAME, without_user_info};
 
 /// Which members a document has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Shape {
     /// The seven of the pod identity webhook's self-hosted guide.
     #[default]
@@ -72,22 +73,26 @@ impl Discovery {
     }
 
     /// The issuer.
+    #[must_use]
     pub fn issuer(&self) -> &IssuerUrl {
         &self.issuer
     }
 
     /// Where its keys lie.
+    #[must_use]
     pub fn jwks_uri(&self) -> &str {
         &self.jwks_uri
     }
 
     /// The document, compact and without a final newline, in the member order of its shape's
     /// source.
+    #[must_use]
     pub fn to_json(&self) -> String {
         escape_as_go(&self.with_document(|document| serde_json::to_string(document)))
     }
 
     /// The same for people: indented by two spaces.
+    #[must_use]
     pub fn to_json_pretty(&self) -> String {
         escape_as_go(&self.with_document(|document| serde_json::to_string_pretty(document)))
     }

@@ -263,29 +263,34 @@ impl IssuerUrl {
     }
 
     /// The URL as it was given.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Host and path without the scheme, as IAM names the provider and as trust policies begin
     /// their condition keys.
+    #[must_use]
     pub fn without_scheme(&self) -> &str {
         self.0.strip_prefix("https://").unwrap_or(&self.0)
     }
 
     /// The host without a port.
+    #[must_use]
     pub fn host(&self) -> &str {
         let rest = self.without_scheme();
         split_port(rest.split('/').next().unwrap_or(rest)).0
     }
 
     /// The path, empty or beginning with a slash.
+    #[must_use]
     pub fn path(&self) -> &str {
         let rest = self.without_scheme();
         rest.find('/').map_or("", |at| &rest[at..])
     }
 
     /// The URL of a document of this issuer, such as [`KEYS_NAME`].
+    #[must_use]
     pub fn document_url(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
     }

@@ -28,6 +28,7 @@ const DUAL_STACK: [&str; 3] =
 
 impl Partition {
     /// The partition that a region belongs to.
+    #[must_use]
     pub fn of_region(region: &str) -> Self {
         Self::special(region).unwrap_or(PARTITIONS[0])
     }
@@ -59,6 +60,7 @@ impl Partition {
     }
 
     /// The partition of this name, as ARNs have it.
+    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         PARTITIONS.into_iter().find(|partition| partition.name == name)
     }

@@ -48,6 +48,7 @@ pub struct ProviderArn(String);
 
 impl AccountId {
     /// The twelve digits.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -55,6 +56,7 @@ impl AccountId {
 
 impl Audience {
     /// The text.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -68,22 +70,26 @@ impl Default for Audience {
 
 impl ServiceAccountPattern {
     /// Whether it names one service account and no more.
+    #[must_use]
     pub fn is_literal(&self) -> bool {
         !has_wildcard(&self.namespace) && !has_wildcard(&self.name)
     }
 
     /// The namespace, or a pattern of namespaces.
+    #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// The name, or a pattern of names.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// What stands in a token's `sub` (kubernetes `pkg/serviceaccount`):
     /// `system:serviceaccount:NAMESPACE:NAME`.
+    #[must_use]
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
     }
@@ -91,6 +97,7 @@ impl ServiceAccountPattern {
 
 impl PolicyArn {
     /// The ARN.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -98,6 +105,7 @@ impl PolicyArn {
 
 impl PolicyName {
     /// The name.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -105,6 +113,7 @@ impl PolicyName {
 
 impl RolePath {
     /// The path.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -132,6 +141,7 @@ impl ProviderArn {
     }
 
     /// The ARN.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -42,6 +42,7 @@ pub struct TrustPolicy(Map<String, Value>);
 impl Trust {
     /// The `Sid` of the statement; it follows from the issuer, so that each issuer has a statement
     /// of its own.
+    #[must_use]
     pub fn sid(&self) -> String {
         sid(&self.issuer)
     }
@@ -143,6 +144,7 @@ impl TrustPolicy {
     }
 
     /// The same without the statements of these `Sid`s.
+    #[must_use]
     pub fn without(mut self, sids: &[String]) -> Self {
         let statements = self.statements_mut();
         statements.retain(|statement| {
@@ -182,21 +184,25 @@ impl TrustPolicy {
     }
 
     /// Characters without white space, as IAM counts them.
+    #[must_use]
     pub fn size(&self) -> usize {
         self.to_json().chars().filter(|c| !c.is_whitespace()).count()
     }
 
     /// As JSON, to stand within something else.
+    #[must_use]
     pub fn to_value(&self) -> Value {
         Value::Object(self.0.clone())
     }
 
     /// Compact JSON, as it is sent to IAM.
+    #[must_use]
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
     }
 
     /// The same for people and files.
+    #[must_use]
     pub fn to_json_pretty(&self) -> String {
         format!("{:#}", Value::Object(self.0.clone()))
     }

@@ -9,6 +9,7 @@ use crate::{Error, PublicKey, WeakKeys, der_key, pem};
 
 /// A kind of signing key that kube-apiserver can sign with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KeyKind {
     /// RSA with a modulus of 2048 bits.
     Rsa2048,
@@ -24,7 +25,8 @@ pub enum KeyKind {
     P521,
 }
 
-/// A new signing key; the one place where a private value exists. It has no `Debug`.
+/// A new signing key; the only type that holds a private key. It has no `Debug`.
+#[expect(missing_debug_implementations, reason = "a private key must not get into a log")]
 pub struct GeneratedKey {
     /// `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC1) PEM, for
     /// `--service-account-signing-key-file`.

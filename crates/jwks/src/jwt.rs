@@ -7,6 +7,7 @@ use der::oid::AssociatedOid;
 use p256::ecdsa::signature::Verifier;
 use rsa::BoxedUint;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::key::Members;
 use crate::{Algorithm, Curve, Jwk, JwkSet, PublicKey};
@@ -140,16 +141,19 @@ impl Token {
     }
 
     /// The token as it is sent (RFC 7515 section 7.1).
+    #[must_use]
     pub fn compact(&self) -> String {
         format!("{}.{}", self.signing_input, Base64UrlUnpadded::encode_string(&self.signature))
     }
 
     /// The JOSE header.
+    #[must_use]
     pub fn header(&self) -> &Map<String, Value> {
         &self.header
     }
 
     /// The claims.
+    #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
     }
@@ -198,6 +202,7 @@ impl Token {
 impl Token {
     /// Whether `key` made the signature, whatever the header's kid: RS256, RS384, RS512, ES256,
     /// ES384 and ES512, which are what AWS STS knows.
+    #[must_use]
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
         let alg = self.alg().unwrap_or_default();
         let fits = alg == key.algorithm().as_str()
@@ -228,9 +233,9 @@ fn object(text: &str, part: &'static str) -> Result<Map<String, Value>, TokenFau
 fn holds(key: &PublicKey, alg: &str, message: &[u8], signature: &[u8]) -> bool {
     match &key.0 {
         Members::Rsa { n, e } => match alg {
-            "RS384" => rsa_holds::<rsa::sha2::Sha384>(n, e, message, signature),
-            "RS512" => rsa_holds::<rsa::sha2::Sha512>(n, e, message, signature),
-            _ => rsa_holds::<rsa::sha2::Sha256>(n, e, message, signature),
+            "RS384" => rsa_holds::<Sha384>(n, e, message, signature),
+            "RS512" => rsa_holds::<Sha512>(n, e, message, signature),
+            _ => rsa_holds::<Sha256>(n, e, message, signature),
         },
         Members::Ec { curve, point } => {
             let point = [&[4], point.as_ref()].concat();
@@ -252,7 +257,7 @@ fn holds(key: &PublicKey, alg: &str, message: &[u8], signature: &[u8]) -> bool {
 
 fn rsa_holds<D>(n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool
 where
-    D: rsa::sha2::Digest + AssociatedOid,
+    D: Digest + AssociatedOid,
 {
     let number = |bytes| BoxedUint::from_be_slice_vartime(bytes);
     let key = rsa::PublicKey::new_with_size_limits(number(n), number(e), 512..=8192);

@@ -30,6 +30,7 @@ impl KeyId {
     }
 
     /// The kid as it stands in a document.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -56,6 +57,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// The name in `alg` and in `id_token_signing_alg_values_supported`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
@@ -156,11 +158,13 @@ impl PublicKey {
 
     /// The kid that kube-apiserver gives this key: unpadded base64url of the SHA-256 of the SPKI
     /// DER (kubernetes `pkg/serviceaccount/jwt.go`).
+    #[must_use]
     pub fn kid(&self) -> KeyId {
         KeyId(Base64UrlUnpadded::encode_string(&Sha256::digest(self.to_spki_der())))
     }
 
     /// The algorithm that tokens of this key are signed with.
+    #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match &self.0 {
             Members::Rsa { .. } => Algorithm::Rs256,
@@ -169,6 +173,7 @@ impl PublicKey {
     }
 
     /// SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), an EC point uncompressed.
+    #[must_use]
     pub fn to_spki_der(&self) -> Vec<u8> {
         match &self.0 {
             Members::Rsa { n, e } => rsa_spki(n, e),
@@ -177,11 +182,13 @@ impl PublicKey {
     }
 
     /// SubjectPublicKeyInfo as a `PUBLIC KEY` PEM block of 64 columns, with a final newline.
+    #[must_use]
     pub fn to_spki_pem(&self) -> String {
         pem::write("PUBLIC KEY", &self.to_spki_der())
     }
 
     /// What people call the key: `RSA-2048`, `P-256`.
+    #[must_use]
     pub fn describe(&self) -> String {
         match &self.0 {
             Members::Rsa { n, .. } => format!("RSA-{}", bit_length(n)),
@@ -190,6 +197,7 @@ impl PublicKey {
     }
 
     /// `RSA` or `EC`, the `kty` of RFC 7518 section 6.1.
+    #[must_use]
     pub fn key_type(&self) -> &'static str {
         match &self.0 {
             Members::Rsa { .. } => "RSA",
@@ -200,6 +208,7 @@ impl PublicKey {
 
 impl Curve {
     /// The name in `crv`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::P256 => "P-256",

@@ -13,6 +13,7 @@ pub struct JwkSet {
 
 /// One member of a document's `keys`, usable or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Position in `keys`, from 1.
     pub number: usize,
@@ -73,6 +74,7 @@ impl JwkSet {
     }
 
     /// The set as kube-apiserver writes it at `/openid/v1/jwks`: compact, no final newline.
+    #[must_use]
     pub fn to_json(&self) -> String {
         let mut json = String::with_capacity(64 + self.keys.len() * 512);
         json.push_str("{\"keys\":[");
@@ -96,16 +98,19 @@ impl JwkSet {
     }
 
     /// The entries, in order.
+    #[must_use]
     pub fn keys(&self) -> &[Jwk] {
         &self.keys
     }
 
     /// Whether there is no entry.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
     /// The entry of this kid.
+    #[must_use]
     pub fn get(&self, kid: &str) -> Option<&Jwk> {
         self.keys.iter().find(|jwk| jwk.kid.as_str() == kid)
     }
@@ -154,6 +159,7 @@ impl JwkSet {
     }
 
     /// The algorithms of the keys, sorted and unique.
+    #[must_use]
     pub fn algorithms(&self) -> BTreeSet<Algorithm> {
         self.keys.iter().map(|jwk| jwk.key.algorithm()).collect()
     }

@@ -21,6 +21,7 @@ pub use expected::Expected;
 use crate::{Check, Observation, Verdict};
 
 /// Judges what was seen as AWS STS would.
+#[must_use]
 pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
     let asked = expected
         .issuer

@@ -27,6 +27,7 @@ pub struct Observation {
 /// From where it was looked. STS looks from the internet; who looks from elsewhere may see
 /// something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Vantage {
     /// Over the network, from this machine.
     Network {
@@ -67,6 +68,7 @@ pub struct Answer {
 
 /// Why a body is not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BodyFault {
     /// The connection ended before the announced end.
     Truncated,
@@ -78,6 +80,7 @@ pub enum BodyFault {
 
 /// Why there is no answer at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unreached {
     /// The host's name does not resolve.
     NameNotFound,
@@ -107,6 +110,7 @@ pub enum Unreached {
 
 /// What is wrong with a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CertificateFault {
     /// Its time is over; seconds since 1970 where known.
     Expired {
@@ -158,6 +162,7 @@ impl fmt::Debug for Answer {
 
 impl Answer {
     /// The first header of this name, which is given in lower case.
+    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
@@ -165,6 +170,7 @@ impl Answer {
 
 impl Fetched {
     /// The whole body of an answer with status 200.
+    #[must_use]
     pub fn document(&self) -> Option<&[u8]> {
         let answer = self.outcome.as_ref().ok()?;
         (answer.status == 200 && answer.body_fault.is_none()).then_some(answer.body.as_slice())

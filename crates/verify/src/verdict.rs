@@ -15,6 +15,7 @@ pub enum Status {
 
 /// One question about the issuer and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Check {
     /// Its stable name, in kebab case.
     pub id: &'static str,
@@ -30,6 +31,7 @@ pub struct Check {
 
 /// Every check of one issuer, in the order in which STS would come upon them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The issuer URL; for a folder the one that its document says, empty where it says none.
     pub issuer: String,
@@ -39,6 +41,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// Whether no check failed.
+    #[must_use]
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.status != Status::Fail)
     }

@@ -21,6 +21,7 @@ pub struct LintOptions {
 
 impl LintOptions {
     /// For the default audience, any account and no service account in particular.
+    #[must_use]
     pub fn new(issuer: IssuerUrl) -> Self {
         Self {
             issuer,

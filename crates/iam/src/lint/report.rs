@@ -2,6 +2,7 @@
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LintReport {
     /// Every fault; and for each part of the policy that has none, that it is right.
     pub findings: Vec<Finding>,
@@ -9,6 +10,7 @@ pub struct LintReport {
 
 /// One fault of a policy, or that a part of it is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// Its stable name, in kebab case.
     pub id: &'static str,
@@ -35,6 +37,7 @@ pub enum Status {
 
 impl LintReport {
     /// Whether nothing in it is a failure.
+    #[must_use]
     pub fn passed(&self) -> bool {
         self.findings.iter().all(|finding| finding.status != Status::Fail)
     }
