@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::issuer::{IssuerUrl, KEYS_NAME, without_user_info};
 
-/// Which members a document has.
+/// The members of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Shape {
@@ -39,7 +39,7 @@ pub enum DiscoveryError {
     },
 }
 
-/// What an issuer says of itself.
+/// The discovery document of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
     issuer: IssuerUrl,
@@ -49,12 +49,12 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The document of `issuer`, whose keys lie at `jwks_uri` (default: [`KEYS_NAME`] below the
-    /// issuer) and sign with `algorithms`.
+    /// The document of `issuer`, with its keys at `jwks_uri` (default: [`KEYS_NAME`] below the
+    /// issuer) and the `algorithms` of the keys.
     ///
     /// # Errors
-    /// [`DiscoveryError::NoAlgorithms`] where there are none, [`DiscoveryError::JwksUri`] where it
-    /// is no https URL.
+    /// [`DiscoveryError::NoAlgorithms`] if there are none, [`DiscoveryError::JwksUri`] if it is not
+    /// a plain https URL.
     pub fn new(
         issuer: IssuerUrl,
         jwks_uri: Option<&str>,
@@ -78,7 +78,7 @@ impl Discovery {
         &self.issuer
     }
 
-    /// Where its keys lie.
+    /// The URL of its keys.
     #[must_use]
     pub fn jwks_uri(&self) -> &str {
         &self.jwks_uri
@@ -127,7 +127,7 @@ struct Document<'a> {
     claims_supported: Option<[&'a str; 2]>,
 }
 
-/// Go's `encoding/json`, with which kube-apiserver writes the document, escapes these three.
+/// Escapes the three characters that Go's `encoding/json`, which kube-apiserver uses, escapes.
 fn escape_as_go(json: &str) -> String {
     json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
 }

@@ -2,8 +2,8 @@
 //!
 //! The rules are those of the IAM user guide: "Create a role for OpenID Connect federation", "IAM
 //! JSON policy elements: Principal", "… Condition operators", "Single-valued vs. multivalued
-//! context keys" and "IAM and AWS STS quotas". Statements of other issuers and services are left
-//! alone, but for what IAM refuses and for one that lets everybody in.
+//! context keys" and "IAM and AWS STS quotas". Statements for other issuers and services are not
+//! judged, except for what IAM rejects and for anonymous or cross-account access to the role.
 
 mod claims;
 mod duplicates;
@@ -29,11 +29,11 @@ use input::Document;
 use options::Wanted;
 use statement::{Naming, Statement};
 
-/// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API has it,
-/// or stand in the output of `aws iam get-role`.
+/// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API returns
+/// it, or part of the output of `aws iam get-role`.
 ///
 /// # Errors
-/// [`Error::NotAPolicy`], with line and column where it is no JSON; [`Error::Port`].
+/// [`Error::NotAPolicy`], with line and column if it is not JSON; [`Error::Port`].
 pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     let issuer = &expected.issuer;
     if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
@@ -64,7 +64,7 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
         grammar::judge_statement(statement, &mut findings);
         grammar::judge_missing(statement, &mut findings);
         grammar::judge_services(statement, &mut findings);
-        judge::everybody(statement, &mut findings);
+        judge::public_access(statement, &mut findings);
     }
     coverage(&judged, &wanted, &mut findings);
     for statement in &statements {
@@ -74,23 +74,24 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     Ok(findings.into_report(!judged.is_empty(), &wanted.issuer))
 }
 
-/// The statements that should let tokens of the issuer in.
+/// The statements that should allow tokens of the issuer.
 fn ours<'s, 'a>(statements: &'s [Statement<'a>]) -> Vec<&'s Statement<'a>> {
     let allow = || statements.iter().filter(|statement| !statement.denies());
     let best = allow().map(Statement::naming).max();
     let ours: Vec<_> = allow()
         .filter(|statement| match statement.naming() {
             Naming::Rightly | Naming::Loosely => true,
-            // Where another statement is right, this is another issuer's, which differs in case.
+            // If another statement is correct, this one is for another issuer, which differs in
+            // case.
             Naming::OtherCase => best != Some(Naming::Rightly),
-            // Keys alone may be copied, into the statement of another issuer.
+            // Condition keys alone may have been copied into the statement for another issuer.
             Naming::No => {
-                statement.lets_everybody()
+                statement.allows_everyone()
                     || (best == Some(Naming::No) && statement.keys_name_issuer())
             }
         })
         .collect();
-    // Tags of sessions may have a statement of their own, beside the one of the tokens.
+    // Session tags may have a statement of their own, in addition to the one for tokens.
     let all_additions = ours.iter().all(|statement| statement.is_addition());
     ours.into_iter().filter(|statement| all_additions || !statement.is_addition()).collect()
 }
@@ -99,9 +100,9 @@ fn duplicate(name: &str, findings: &mut Findings) {
     findings.fail(
         Topic::Statement,
         "member-twice",
-        format!("there are two members {name:?} in one object"),
-        "one of them is lost, or IAM refuses the policy",
-        "put what is in both into one",
+        format!("an object has the member {name:?} twice"),
+        "one of them is ignored, or IAM rejects the policy",
+        "merge the two members into one",
     );
 }
 
@@ -120,23 +121,23 @@ fn statement_missing(statements: &[Statement<'_>], wanted: &Wanted, findings: &m
         Topic::Statement,
         "statement-missing",
         message,
-        "no token of this issuer gets the role",
+        "no token of this issuer can assume the role",
         "add the statement that `issuerctl role trust-policy` prints",
     );
 }
 
-/// Whether some statement lets the expected tokens in, unless a fault of a statement meant for them
-/// says already why not.
+/// Whether some statement allows the expected tokens, unless a finding on a statement that is meant
+/// for them already says why not.
 fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut Findings) {
     let subject = wanted.subject.as_deref();
     let (mut no_aud, mut no_sub) = (Vec::new(), Vec::new());
     for audience in &wanted.audiences {
-        let lets_in =
-            |(statement, _): &(&Statement<'_>, bool)| statement.lets_in(audience, subject, wanted);
+        let allows =
+            |(statement, _): &(&Statement<'_>, bool)| statement.allows(audience, subject, wanted);
         let explained = |(statement, explained): &(&Statement<'_>, bool)| {
             *explained && statement.is_meant_for(audience, subject)
         };
-        if judged.is_empty() || judged.iter().any(lets_in) || judged.iter().any(explained) {
+        if judged.is_empty() || judged.iter().any(allows) || judged.iter().any(explained) {
             continue;
         }
         if subject.is_some()
@@ -151,17 +152,17 @@ fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut F
         findings.fail(
             Topic::Aud,
             "aud-mismatch",
-            format!("no statement takes the audience {}", list(&no_aud)),
-            "STS answers AccessDenied to tokens for it",
-            format!("let {}:aud be {}", wanted.issuer, list(&no_aud)),
+            format!("no statement allows the audience {}", list(&no_aud)),
+            "STS returns AccessDenied for tokens with it",
+            format!("set {}:aud to {}", wanted.issuer, list(&no_aud)),
         );
     }
     if let (false, Some(subject)) = (no_sub.is_empty(), subject) {
         findings.fail(
             Topic::Sub,
             "sub-mismatch",
-            format!("no statement takes {subject}"),
-            "STS answers AccessDenied to this service account",
+            format!("no statement allows {subject}"),
+            "STS returns AccessDenied for this service account",
             format!("add \"{subject}\" to the values of {}:sub", wanted.issuer),
         );
     }
@@ -170,16 +171,15 @@ fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut F
 /// IAM and AWS STS quotas, "Role trust policy length".
 fn size(size: usize, findings: &mut Findings) {
     let message = format!("the policy has {size} characters without white space");
-    let fix =
-        "name service accounts of one namespace by a wildcard in the name, or use several roles";
+    let fix = "match the service accounts of one namespace with a wildcard, or use several roles";
     if size > MAX_TRUST_POLICY {
         let consequence = format!(
-            "IAM refuses it; the quota is {USUAL_TRUST_POLICY}, or {MAX_TRUST_POLICY} on request"
+            "IAM rejects it; the quota is {USUAL_TRUST_POLICY}, or {MAX_TRUST_POLICY} on request"
         );
         findings.fail(Topic::Size, "size", message, consequence, fix);
     } else if size > USUAL_TRUST_POLICY {
         let consequence = format!(
-            "IAM refuses it unless the account's quota \"Role trust policy length\" was raised \
+            "IAM rejects it unless the account's quota \"Role trust policy length\" was raised \
              above {USUAL_TRUST_POLICY}"
         );
         findings.warn(Topic::Size, "size", message, consequence, fix);

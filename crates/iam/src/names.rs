@@ -1,4 +1,4 @@
-//! Names as IAM and Kubernetes take them.
+//! Names as IAM and Kubernetes accept them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,23 +14,21 @@ pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountId(String);
 
-/// An audience (`aud`), which is a client id of the provider (IAM API, `clientIDType`: 1 to 255
+/// An audience (`aud`), which is a client ID of the provider (IAM API, `clientIDType`: 1 to 255
 /// characters).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Audience(String);
 
-/// `NAMESPACE/NAME` of service accounts; `*` stands for any characters and `?` for one, in one of
-/// the two parts.
-///
-/// In both parts at once they would let whole clusters in, so that is refused.
+/// `NAMESPACE/NAME` of service accounts; `*` matches any characters and `?` one, in one of the two
+/// parts. Wildcards in both parts would allow whole clusters, so they are rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceAccountPattern {
     namespace: String,
     name: String,
 }
 
-/// The ARN of a policy: `arn:PARTITION:iam::ACCOUNT:policy/NAME`, the account being `aws` for AWS's
-/// own.
+/// The ARN of a policy: `arn:PARTITION:iam::ACCOUNT:policy/NAME`, with the account `aws` for AWS
+/// managed policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyArn(String);
 
@@ -69,7 +67,7 @@ impl Default for Audience {
 }
 
 impl ServiceAccountPattern {
-    /// Whether it names one service account and no more.
+    /// Whether it names exactly one service account.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         !has_wildcard(&self.namespace) && !has_wildcard(&self.name)
@@ -87,7 +85,7 @@ impl ServiceAccountPattern {
         &self.name
     }
 
-    /// What stands in a token's `sub` (kubernetes `pkg/serviceaccount`):
+    /// The value of a token's `sub` (kubernetes `pkg/serviceaccount`):
     /// `system:serviceaccount:NAMESPACE:NAME`.
     #[must_use]
     pub fn subject(&self) -> String {
@@ -189,8 +187,8 @@ impl FromStr for ServiceAccountPattern {
         };
         if !allowed(namespace, "-*?") || !allowed(name, "-.*?") {
             return refuse(
-                "names in Kubernetes have lower-case letters, digits and hyphens; * and ? are \
-                 wildcards",
+                "names in Kubernetes consist of lower-case letters, digits and hyphens; * and ? \
+                 are wildcards",
             );
         }
         if namespace.len() > 63 || name.len() > 253 {
@@ -198,7 +196,7 @@ impl FromStr for ServiceAccountPattern {
         }
         if has_wildcard(namespace) && has_wildcard(name) {
             return refuse(
-                "a wildcard in namespace and name at once would let nearly the whole cluster in",
+                "wildcards in both namespace and name would allow nearly the whole cluster",
             );
         }
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
@@ -290,7 +288,7 @@ impl fmt::Display for ProviderArn {
     }
 }
 
-/// The ARN of something in IAM, which has no region; `path_and_name` begins with a slash.
+/// The ARN of an IAM resource, which has no region; `path_and_name` begins with a slash.
 pub(crate) fn iam_arn(
     partition: Partition,
     account: &AccountId,

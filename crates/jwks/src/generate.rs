@@ -35,7 +35,7 @@ pub struct GeneratedKey {
     pub public: PublicKey,
 }
 
-/// Makes a signing key from the operating system's random numbers.
+/// Generates a signing key from the operating system's random numbers.
 ///
 /// # Errors
 /// [`Error::Generate`].
@@ -58,7 +58,7 @@ pub fn generate(kind: KeyKind) -> Result<GeneratedKey, Error> {
         KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => "RSA PRIVATE KEY",
         KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => "EC PRIVATE KEY",
     };
-    // Read back as the API server will read it: what cannot be read must not be signed with.
+    // Read back as the API server will read it: a key that cannot be read must not be used.
     let public = der_key::read(&der, WeakKeys::Refuse).map_err(|fault| Error::Key { fault })?.key;
     Ok(GeneratedKey { private_pem: Zeroizing::new(pem::write(label, &der)), public })
 }

@@ -12,9 +12,8 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use crate::key::Members;
 use crate::{Algorithm, Curve, Jwk, JwkSet, PublicKey};
 
-/// A token in its parts, nothing of it verified.
-///
-/// Its `Debug` has no signature: whoever reads the whole token in a log can use it.
+/// A parsed token, not verified. Its `Debug` omits the signature, since a complete token in a log
+/// could be used.
 #[derive(Clone, PartialEq)]
 pub struct Token {
     header: Map<String, Value>,
@@ -23,46 +22,48 @@ pub struct Token {
     signature: Vec<u8>,
 }
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenFault {
-    /// Nothing there.
+    /// No text.
     #[error("it is empty")]
     Empty,
-    /// `Bearer` and a token, as an HTTP header has it.
-    #[error("it begins with \"Bearer \", which belongs to the HTTP header and not to the token")]
+    /// `Bearer` and a token, as in an HTTP header.
+    #[error("it begins with \"Bearer \", which is part of the HTTP header and not of the token")]
     Bearer,
     /// White space between its first and last character.
-    #[error("it has white space in it: it is wrapped, or there is more than one token")]
+    #[error("it contains white space: it is wrapped, or there is more than one token")]
     WhiteSpace,
     /// A JSON object, such as a TokenRequest or ExecCredential.
     #[error("it is JSON, not a JWT; the token itself is in status.token")]
     Json,
     /// Five parts: an encrypted token (RFC 7516).
-    #[error("it has five parts between dots: an encrypted token (JWE), not a signed one")]
+    #[error("it has five parts separated by dots: an encrypted token (JWE), not a signed one")]
     Encrypted,
     /// Not three parts between dots.
-    #[error("it has {parts} part(s) between dots, a JWT has three (header, claims, signature)")]
+    #[error(
+        "it has {parts} part(s) separated by dots, a JWT has three (header, claims, signature)"
+    )]
     Parts {
         /// How many it has.
         parts: usize,
     },
     /// A part that is not unpadded base64url (RFC 7515 section 2).
-    #[error("its {part} is not base64url without padding: cut off, or damaged")]
+    #[error("its {part} is not base64url without padding: truncated or damaged")]
     Base64 {
         /// `header`, `claims` or `signature`.
         part: &'static str,
     },
-    /// A part that is no JSON object, or has a member twice.
-    #[error("its {part} is no JSON object")]
+    /// A part that is not a JSON object, or has a member twice.
+    #[error("its {part} is not a JSON object")]
     NotAnObject {
         /// `header` or `claims`.
         part: &'static str,
     },
 }
 
-/// Why a token's signature does not hold.
+/// Why a token's signature is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureFault {
@@ -71,14 +72,15 @@ pub enum SignatureFault {
     MissingAlgorithm,
     /// `alg` is `none`, symmetric, or unknown.
     #[error(
-        "the token says alg {alg:?}; a service-account token is signed RS256, ES256, ES384 or ES512"
+        "the token's alg is {alg:?}; a service-account token is signed with RS256, ES256, ES384 or \
+         ES512"
     )]
     UnsupportedAlgorithm {
         /// The token's.
         alg: String,
     },
     /// The header has `crit`, extensions that a reader must understand (RFC 7515 section 4.1.11).
-    #[error("the token's header has crit, which names extensions that no reader here knows")]
+    #[error("the token's header has crit, which requires extensions that are not supported")]
     Critical,
     /// The header has no `kid`.
     #[error("the token's header has no kid")]
@@ -89,8 +91,8 @@ pub enum SignatureFault {
         /// The token's.
         kid: String,
     },
-    /// `alg` is none that the key's type allows.
-    #[error("the token says alg {alg:?}, the key {kid:?} signs {expected}")]
+    /// `alg` is not one for the key's type.
+    #[error("the token's alg is {alg:?}, but the key {kid:?} signs with {expected}")]
     AlgorithmMismatch {
         /// The token's.
         alg: String,
@@ -99,8 +101,8 @@ pub enum SignatureFault {
         /// The key's.
         expected: Algorithm,
     },
-    /// The key says no.
-    #[error("the signature is not that of the key {kid:?}")]
+    /// The signature was not made with the key.
+    #[error("the signature was not made with the key {kid:?}")]
     BadSignature {
         /// The key's.
         kid: String,
@@ -108,10 +110,10 @@ pub enum SignatureFault {
 }
 
 impl Token {
-    /// Takes a token apart; white space around it is ignored.
+    /// Parses a token; white space around it is ignored.
     ///
     /// # Errors
-    /// What it is not, as far as it can be seen.
+    /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, TokenFault> {
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if text.is_empty() {
@@ -158,21 +160,21 @@ impl Token {
         &self.claims
     }
 
-    /// The header's `kid`, where it is a string.
+    /// The header's `kid`, if it is a string.
     pub fn kid(&self) -> Option<&str> {
         self.header.get("kid").and_then(Value::as_str)
     }
 
-    /// The header's `alg`, where it is a string.
+    /// The header's `alg`, if it is a string.
     pub fn alg(&self) -> Option<&str> {
         self.header.get("alg").and_then(Value::as_str)
     }
 
-    /// Verifies the signature (RS256, ES256, ES384, ES512) with the key of the token's kid, which
-    /// is given back.
+    /// Verifies the signature (RS256, ES256, ES384, ES512) with the key of the token's kid, and
+    /// returns that key.
     ///
     /// # Errors
-    /// Which of kid, algorithm and signature does not hold.
+    /// Which of kid, algorithm and signature is not valid.
     pub fn verify<'set>(&self, set: &'set JwkSet) -> Result<&'set Jwk, SignatureFault> {
         let alg = self.alg().ok_or(SignatureFault::MissingAlgorithm)?;
         if !["RS256", "ES256", "ES384", "ES512"].contains(&alg) {
@@ -200,8 +202,8 @@ impl Token {
 }
 
 impl Token {
-    /// Whether `key` made the signature, whatever the header's kid: RS256, RS384, RS512, ES256,
-    /// ES384 and ES512, which are what AWS STS knows.
+    /// Whether the signature was made with `key`, whatever the header's kid: RS256, RS384, RS512,
+    /// ES256, ES384 and ES512, the algorithms that AWS STS accepts.
     #[must_use]
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
         let alg = self.alg().unwrap_or_default();

@@ -202,7 +202,7 @@ fn a_point_off_the_curve_and_other_curves_are_refused() {
         (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a], "secp256k1"),
         (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x01], "1.3.132.0.1"),
         (&[0x05, 0x00], "explicit parameters"),
-        (&[], "does not say its curve"),
+        (&[], "without a curve"),
     ] {
         let fault = fault(pem("PUBLIC KEY", &ec_spki(curve, &off)).as_bytes());
         assert!(fault.to_string().contains(says), "{fault}");
@@ -255,7 +255,7 @@ fn people_are_told_what_they_gave() {
         (br#"{"kty":"oct","k":"AA"}"#.to_vec(), "symmetric"),
         (br#"{"issuer":"x","jwks_uri":"y"}"#.to_vec(), "discovery document"),
         (b"{\"keys\":".to_vec(), "not JSON"),
-        (b"[]".to_vec(), "no object"),
+        (b"[]".to_vec(), "not an object"),
         (b"hello".to_vec(), "no PEM block"),
         (utf16, "UTF-16"),
         (vec![b'x'; (1 << 20) + 1], "1 MiB"),
@@ -426,14 +426,14 @@ fn a_token_whose_signature_does_not_hold_is_refused() {
     let header_with = |json: &str| Base64UrlUnpadded::encode_string(json.as_bytes());
     let kid = set.keys()[0].kid.as_str();
     for (header, says) in [
-        (header_with(&format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), "alg \"none\""),
-        (header_with(&format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#)), "alg \"HS256\""),
-        (header_with(&format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#)), "signs ES256"),
+        (header_with(&format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), "alg is \"none\""),
+        (header_with(&format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#)), "alg is \"HS256\""),
+        (header_with(&format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#)), "signs with ES256"),
         (header_with(r#"{"alg":"ES256"}"#), "no kid"),
         (header_with(r#"{"alg":"ES256","kid":"other"}"#), "kid \"other\""),
         (header_with(r#"{}"#), "no alg"),
         (header_with(&format!(r#"{{"alg":"ES256","kid":"{kid}","crit":["b64"]}}"#)), "crit"),
-        (header_with(&format!(r#"{{"kid":"{kid}","alg":"ES256"}}"#)), "not that of the key"),
+        (header_with(&format!(r#"{{"kid":"{kid}","alg":"ES256"}}"#)), "not made with the key"),
         (header.to_owned(), ""),
     ] {
         let token = Token::parse(&format!("{header}.{claims}.{signature}")).unwrap();

@@ -1,4 +1,4 @@
-//! From what was seen to a verdict; no I/O.
+//! From an observation to a verdict; no I/O.
 
 mod answer;
 mod document;
@@ -20,7 +20,7 @@ pub use expected::Expected;
 
 use crate::{Check, Observation, Verdict};
 
-/// Judges what was seen as AWS STS would.
+/// Judges an observation as AWS STS would.
 #[must_use]
 pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
     let asked = expected
@@ -42,19 +42,19 @@ pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
     Verdict { issuer: asked.or(document.issuer).unwrap_or_default(), checks }
 }
 
-/// The last check, which is never made here: what AWS itself has.
+/// The last check, always skipped: what AWS itself has cannot be observed here.
 fn aws_side(checks: &[Check], expected: &Expected) -> Check {
     let message = if checks.iter().any(Check::failed) {
-        "not looked at: mend the first failed check, then verify again".to_owned()
+        "not checked: fix the first failed check, then verify again".to_owned()
     } else {
         let token = match expected.token {
             Some(_) => "",
-            None => " (no token was given; --token FILE checks one)",
+            None => " (no token was given to check)",
         };
         format!(
-            "nothing visible from outside is wrong{token}; what cannot be seen from here comes \
-             next: the IAM provider (its URL, client ids, account and partition), the role's trust \
-             policy, then AWS itself"
+            "nothing that can be checked from outside is wrong{token}; check next what cannot be \
+             read from here: the IAM provider (its URL, client IDs, account and partition), the \
+             role's trust policy, then AWS itself"
         )
     };
     Check::skip("aws-side", message)

@@ -1,41 +1,41 @@
 //! The verdict on an issuer.
 
-/// How a check went.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// It holds.
+    /// Passed.
     Pass,
-    /// It does not hold, and AWS STS would refuse a token because of it (or should).
+    /// Failed: AWS STS would refuse a token because of it (or should).
     Fail,
-    /// It holds for STS as far as is known, and may still be a trap.
+    /// Accepted by STS as far as is known, but likely to cause problems.
     Warn,
-    /// It was not looked at, since something before it failed or nothing was given to look at.
+    /// Not checked, because an earlier check failed or there was nothing to check.
     Skip,
 }
 
-/// One question about the issuer and its answer.
+/// One question about the issuer, and the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {
     /// Its stable name, in kebab case.
     pub id: &'static str,
-    /// How it went.
+    /// The result.
     pub status: Status,
-    /// The cause in plain words, with the values that were seen.
+    /// The cause in plain words, with the values that were observed.
     pub message: String,
-    /// What AWS STS would answer to `AssumeRoleWithWebIdentity`, for a failed check.
+    /// The error that AWS STS would return for `AssumeRoleWithWebIdentity`, for a failed check.
     pub sts_error: Option<String>,
-    /// The one mend, for a failed check or a warning.
+    /// How to fix it, for a failed check or a warning.
     pub fix: Option<String>,
 }
 
-/// Every check of one issuer, in the order in which STS would come upon them.
+/// Every check of one issuer, in the order in which STS would make them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// The issuer URL; for a folder the one that its document says, empty where it says none.
+    /// The issuer URL; for a folder, the one in its discovery document, or empty if it has none.
     pub issuer: String,
-    /// The checks. The first that failed is the root of what is wrong.
+    /// The checks. The first that failed is the root cause.
     pub checks: Vec<Check>,
 }
 
@@ -78,7 +78,7 @@ impl Check {
     }
 }
 
-/// A cause and its mend.
+/// A cause and its fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) cause: String,

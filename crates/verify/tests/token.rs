@@ -1,4 +1,4 @@
-//! Broken and healthy tokens of a well issuer.
+//! Broken and healthy tokens of a healthy issuer.
 
 mod common;
 
@@ -99,7 +99,7 @@ fn text_that_is_no_token_is_a_failed_check_that_says_what_it_is() {
     let parts: Vec<&str> = token.split('.').collect();
     for (name, text, words) in [
         ("empty", " \n".to_owned(), &["empty"][..]),
-        ("path", "/var/run/secrets/token\n".to_owned(), &["path", "--token"]),
+        ("path", "/var/run/secrets/token\n".to_owned(), &["path", "content of the file"]),
         ("quotes", format!("\"{token}\""), &["quotes"]),
         ("header", format!("Bearer {token}"), &["Bearer"]),
         (
@@ -108,9 +108,9 @@ fn text_that_is_no_token_is_a_failed_check_that_says_what_it_is() {
             &["TokenRequest", "status.token"],
         ),
         ("secret", json!({"kind": "Secret", "data": {"token": "x"}}).to_string(), &["base64 -d"]),
-        ("assignment", format!("TOKEN={token}"), &["stands before it"]),
+        ("assignment", format!("TOKEN={token}"), &["precedes it"]),
         ("wrapped", format!("{}\n{}", &token[..60], &token[60..]), &["one line"]),
-        ("two", format!("{token}\n{token}\n"), &["2 tokens", "one token alone"]),
+        ("two", format!("{token}\n{token}\n"), &["2 tokens", "one token only"]),
         ("closing quote", format!("{token}\""), &["ends in the character \"\\\"\""]),
         ("comma", format!("{token},"), &["ends in the character \",\""]),
         ("line end written out", format!("{token}\\n"), &["ends in the character"]),
@@ -218,7 +218,7 @@ fn changed_claims_break_the_signature() {
         "tampered",
         &judge_token(parts.join(".")),
         "token-signature",
-        &["signature does not hold"],
+        &["signature is not valid"],
     );
 }
 
@@ -255,7 +255,7 @@ fn a_token_without_kid_is_held_against_the_key_under_the_empty_kid() {
         "tampered",
         &judge_with(unnamed(key), tampered),
         "token-signature",
-        &["empty kid", "does not hold"],
+        &["empty kid", "not valid"],
     );
     let verdict = judge_with(unnamed(&other_keys()["keys"][0]), token);
     assert_root("another key", &verdict, "token-signature", &["ES256", "empty kid", "RS256"]);

@@ -1,8 +1,8 @@
-//! Values of a policy, whose grammar has one text wherever it has a list of texts.
+//! Values of a policy, whose grammar allows one string wherever it allows an array of strings.
 
 use serde_json::Value;
 
-/// One text, or the texts of a list.
+/// One string, or the strings of an array.
 pub(super) fn strings(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
@@ -16,7 +16,7 @@ pub(super) fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> 
     value.as_object().into_iter().flatten()
 }
 
-/// Values as texts: IAM takes `true` for `"true"` and 1 for `"1"`.
+/// Values as strings: IAM reads `true` as `"true"` and 1 as `"1"`.
 pub(super) fn texts(values: &Value) -> Vec<String> {
     match values {
         Value::Array(values) => values.iter().flat_map(texts).collect(),
@@ -26,7 +26,7 @@ pub(super) fn texts(values: &Value) -> Vec<String> {
     }
 }
 
-/// Whether it is what the grammar calls the values of a condition.
+/// Whether it is valid as the values of a condition.
 pub(super) fn is_values(value: &Value) -> bool {
     let one = |value: &Value| matches!(value, Value::String(_) | Value::Bool(_) | Value::Number(_));
     one(value) || value.as_array().is_some_and(|values| values.iter().all(one))

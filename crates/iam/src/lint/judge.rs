@@ -1,4 +1,4 @@
-//! The findings on a statement: as one for the issuer, as one for somebody else, and as a `Deny`.
+//! The findings on a statement: as one for the issuer, as an unrelated one, and as a `Deny`.
 
 use super::findings::{Findings, Topic, list};
 use super::json::strings;
@@ -8,7 +8,7 @@ use super::{claims, grammar};
 
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 
-/// Names what is wrong with it as one for the issuer, and says whether anything fails.
+/// Reports what is wrong with a statement for the issuer; returns whether anything fails.
 pub(super) fn statement(
     statement: &Statement<'_>,
     wanted: &Wanted,
@@ -22,22 +22,24 @@ pub(super) fn statement(
     findings.failures() > before
 }
 
-/// Names what it lets in beside tokens, as one that is not for the issuer.
-pub(super) fn everybody(statement: &Statement<'_>, findings: &mut Findings) {
+/// Reports a statement, not for the issuer, that allows any AWS account to assume the role.
+pub(super) fn public_access(statement: &Statement<'_>, findings: &mut Findings) {
     if statement.value["Effect"] != "Allow"
         || !statement.principal.any_account
         || !statement.takes(ASSUME_ROLE)
     {
         return;
     }
-    let fix = "name the accounts or roles that may assume it, or take the statement out";
+    let fix = "name the accounts or roles that may assume it, or remove the statement";
     if statement.conditions.is_empty() {
         findings.fail(
             Topic::Others,
             "everybody",
-            format!("{} lets everybody in by {ASSUME_ROLE}, without a condition", statement.label),
-            "every AWS account in the world gets the role, whatever the other statements ask \
-             for",
+            format!(
+                "{} allows {ASSUME_ROLE} for every principal, without a condition",
+                statement.label
+            ),
+            "every AWS account can assume the role, whatever the other statements require",
             fix,
         );
     } else {
@@ -45,25 +47,25 @@ pub(super) fn everybody(statement: &Statement<'_>, findings: &mut Findings) {
             Topic::Others,
             "everybody",
             format!(
-                "{} lets everybody in by {ASSUME_ROLE} who meets its conditions",
+                "{} allows {ASSUME_ROLE} for every principal that meets its conditions",
                 statement.label
             ),
-            "these conditions alone keep other AWS accounts from the role",
+            "only these conditions prevent other AWS accounts from assuming the role",
             fix,
         );
     }
 }
 
-/// Names a `Deny` that takes the tokens' access back.
+/// Reports a `Deny` that applies to the tokens.
 pub(super) fn deny(statement: &Statement<'_>, wanted: &Wanted, findings: &mut Findings) {
     let concerns = match &statement.not_principal {
         Some(spared) => !spared.is(wanted),
         None => statement.principal.is(wanted),
     };
-    if !statement.denies() || !concerns || !statement.takes_action() {
+    if !statement.denies() || !concerns || !statement.has_action() {
         return;
     }
-    // The surest answer for any of the audiences.
+    // The most certain result for any of the audiences.
     let hit =
         wanted.audiences.iter().filter_map(|audience| deny_hits(statement, audience, wanted)).max();
     match hit {
@@ -72,15 +74,15 @@ pub(super) fn deny(statement: &Statement<'_>, wanted: &Wanted, findings: &mut Fi
             Topic::Deny,
             "deny",
             format!("{} denies {ACTION} to the tokens", statement.label),
-            "STS answers AccessDenied: a Deny outweighs every Allow",
-            "take the statement out, or narrow its conditions",
+            "STS returns AccessDenied: a Deny overrides every Allow",
+            "remove the statement, or narrow its conditions",
         ),
         Some(Hit::Perhaps) => findings.warn(
             Topic::Deny,
             "deny",
             format!("{} denies {ACTION} to some requests", statement.label),
-            "STS answers AccessDenied to them, whatever the other statements say",
-            "make sure that its conditions do not meet your service accounts",
+            "STS returns AccessDenied for them, whatever the other statements allow",
+            "make sure that its conditions do not apply to your service accounts",
         ),
     }
 }
@@ -88,7 +90,7 @@ pub(super) fn deny(statement: &Statement<'_>, wanted: &Wanted, findings: &mut Fi
 fn action(statement: &Statement<'_>, findings: &mut Findings) {
     let actions = strings(&statement.value["Action"]);
     let fix = format!("write \"Action\": \"{ACTION}\"");
-    if !statement.takes_action() {
+    if !statement.has_action() {
         let what = if actions.is_empty() {
             "no Action".to_owned()
         } else {
@@ -98,7 +100,7 @@ fn action(statement: &Statement<'_>, findings: &mut Findings) {
             Topic::Action,
             "action-wrong",
             format!("{} has {what}", statement.label),
-            "no token is let in: tokens come with AssumeRoleWithWebIdentity alone",
+            "no token is allowed: tokens are used only with AssumeRoleWithWebIdentity",
             fix,
         );
         return;
@@ -115,27 +117,27 @@ fn action(statement: &Statement<'_>, findings: &mut Findings) {
             format!("{} allows {ACTION} only by not excluding it", statement.label)
         } else {
             format!(
-                "{} allows {}, a wildcard, where tokens need {ACTION}",
+                "{} allows {}, a wildcard, while tokens need only {ACTION}",
                 statement.label,
                 list(&wide)
             )
         };
         let consequence =
-            "it allows more than tokens need, and IAM may refuse it in a trust policy";
+            "it allows more than tokens need, and IAM may reject it in a trust policy";
         findings.warn(Topic::Action, "action-wide", message, consequence, &*fix);
     }
-    let idle: Vec<&str> = others
+    let extra: Vec<&str> = others
         .into_iter()
         .filter(|action| grammar::is_of_sts(action) && !of_sessions(action))
         .collect();
-    if !idle.is_empty() {
+    if !extra.is_empty() {
         findings.warn(
             Topic::Action,
             "action-extra",
-            format!("{} also allows {}", statement.label, list(&idle)),
-            "it does nothing for tokens, and would let in whoever else is put into the \
-             principal",
-            format!("take {} out", list(&idle)),
+            format!("{} also allows {}", statement.label, list(&extra)),
+            "it has no effect for tokens, and would allow any other principal that is added to the \
+             statement",
+            format!("remove {}", list(&extra)),
         );
     }
 }
@@ -152,7 +154,7 @@ fn deny_hits(statement: &Statement<'_>, audience: &str, wanted: &Wanted) -> Opti
     Some(hit)
 }
 
-/// How sure it is that a `Deny` meets the tokens.
+/// How certain it is that a `Deny` applies to the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Hit {
     Perhaps,

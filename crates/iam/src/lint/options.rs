@@ -7,15 +7,16 @@ use crate::{AccountId, Audience, ServiceAccountPattern};
 /// What a trust policy is judged for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LintOptions {
-    /// The issuer whose tokens it should let in.
+    /// The issuer whose tokens it should allow.
     pub issuer: IssuerUrl,
-    /// The service account that should get in, if one is to be looked for; one without wildcards.
+    /// The service account that should be allowed, without wildcards; if not set, none in
+    /// particular.
     pub service_account: Option<ServiceAccountPattern>,
-    /// The account of role and provider, if it is known.
+    /// The account of role and provider, if known.
     pub account: Option<AccountId>,
-    /// The partition of role and provider, if it is known; else a host of S3 or EKS says it.
+    /// The partition of role and provider, if known; otherwise it follows from a host of S3 or EKS.
     pub partition: Option<Partition>,
-    /// The audiences of the tokens; none means [`DEFAULT_AUDIENCE`](crate::DEFAULT_AUDIENCE).
+    /// The audiences of the tokens; if empty, [`DEFAULT_AUDIENCE`](crate::DEFAULT_AUDIENCE).
     pub audiences: Vec<Audience>,
 }
 
@@ -33,13 +34,13 @@ impl LintOptions {
     }
 }
 
-/// [`LintOptions`] as texts to compare with.
+/// [`LintOptions`] as strings to compare with.
 pub(super) struct Wanted {
     /// Without scheme.
     pub(super) issuer: String,
     pub(super) account: Option<String>,
     pub(super) partition: Option<Partition>,
-    /// Whether the issuer's host alone says the partition.
+    /// Whether the partition follows only from the issuer's host.
     pub(super) partition_of_host: bool,
     pub(super) audiences: Vec<String>,
     pub(super) subject: Option<String>,

@@ -1,42 +1,42 @@
-//! What was found in a trust policy.
+//! The findings on a trust policy.
 
-/// What was found.
+/// The result of [`lint`](crate::lint()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LintReport {
-    /// Every fault; and for each part of the policy that has none, that it is right.
+    /// Every problem, and for each part of the policy without one, a finding that it is correct.
     pub findings: Vec<Finding>,
 }
 
-/// One fault of a policy, or that a part of it is right.
+/// One problem of a policy, or a part of it that is correct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
     /// Its stable name, in kebab case.
     pub id: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub status: Status,
-    /// What is there, in plain words.
+    /// What is in the policy, in plain words.
     pub message: String,
-    /// What follows from it, for a fault.
+    /// What follows from it, for a problem.
     pub consequence: Option<String>,
-    /// The mend, for a fault.
+    /// How to fix it, for a problem.
     pub fix: Option<String>,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// It is right.
+    /// Correct.
     Pass,
-    /// It works, and may still be a trap.
+    /// It works, but is likely to cause problems.
     Warn,
-    /// It does not work, or lets in far more than anybody wants.
+    /// It does not work, or allows far more than intended.
     Fail,
 }
 
 impl LintReport {
-    /// Whether nothing in it is a failure.
+    /// Whether no finding is a failure.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.findings.iter().all(|finding| finding.status != Status::Fail)

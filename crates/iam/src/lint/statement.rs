@@ -9,31 +9,31 @@ use super::options::Wanted;
 use super::principal::Principal;
 use super::subject::{Reach, reach};
 
-/// What a token is exchanged with.
+/// The action that exchanges a token for credentials.
 pub(super) const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 
-/// A statement as it looks to the issuer.
+/// A statement as read for the issuer.
 pub(super) struct Statement<'a> {
     /// What messages call it.
     pub(super) label: String,
     pub(super) value: &'a Value,
     pub(super) principal: Principal<'a>,
-    /// Who is meant by a `NotPrincipal`.
+    /// The principals in a `NotPrincipal`.
     pub(super) not_principal: Option<Principal<'a>>,
     pub(super) conditions: Vec<Condition<'a>>,
     naming: Naming,
 }
 
-/// How a statement's principal speaks of the issuer.
+/// How a statement's principal names the issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Naming {
     /// Not at all.
     No,
-    /// As something that differs in case.
+    /// With a difference in case.
     OtherCase,
-    /// If not as an ARN should.
+    /// In the right case, but not as a valid provider ARN.
     Loosely,
-    /// As it should.
+    /// As a valid provider ARN.
     Rightly,
 }
 
@@ -44,16 +44,16 @@ pub(super) struct Condition<'a> {
     pub(super) key: Key,
     pub(super) key_name: &'a str,
     pub(super) values: Vec<String>,
-    /// Whether IAM takes such values at all.
+    /// Whether IAM accepts such values at all.
     pub(super) well_formed: bool,
 }
 
 impl<'a> Statement<'a> {
     pub(super) fn read(value: &'a Value, index: usize, count: usize, wanted: &Wanted) -> Self {
         let mut principal = Principal::read(&value["Principal"]);
-        // To allow all but some is to allow everybody.
+        // To allow all but some principals is to allow everyone.
         let but_some = value["Effect"] != "Deny" && value.get("NotPrincipal").is_some();
-        principal.everybody |= but_some;
+        principal.everyone |= but_some;
         principal.any_account |= but_some;
         let mut label = if count == 1 {
             "the statement".to_owned()
@@ -90,12 +90,12 @@ impl<'a> Statement<'a> {
         self.conditions.iter().any(|condition| condition.key.means_ours())
     }
 
-    /// Whether everybody with a token of anybody is let in.
-    pub(super) fn lets_everybody(&self) -> bool {
-        self.principal.everybody && (self.takes_action() || self.keys_name_issuer())
+    /// Whether every principal is allowed, with tokens of any issuer.
+    pub(super) fn allows_everyone(&self) -> bool {
+        self.principal.everyone && (self.has_action() || self.keys_name_issuer())
     }
 
-    /// Whether it allows only what goes with a token's action, such as tags of the session.
+    /// Whether it allows only what accompanies a token's action, such as session tags.
     pub(super) fn is_addition(&self) -> bool {
         let actions = strings(&self.value["Action"]);
         !actions.is_empty() && actions.iter().all(|action| of_sessions(action))
@@ -110,19 +110,18 @@ impl<'a> Statement<'a> {
         self.federated().any(|text| !Principal::is_like(text, &wanted.issuer))
     }
 
-    /// Whether a token gets in by this statement; conditions on things that no token has count as
-    /// met.
-    pub(super) fn lets_in(&self, audience: &str, subject: Option<&str>, wanted: &Wanted) -> bool {
+    /// Whether this statement allows a token; conditions on what is not in a token count as met.
+    pub(super) fn allows(&self, audience: &str, subject: Option<&str>, wanted: &Wanted) -> bool {
         self.value["Effect"] == "Allow"
             && self.principal.is(wanted)
-            && self.takes_action()
+            && self.has_action()
             && self
                 .conditions
                 .iter()
                 .all(|condition| condition.met(audience, subject) != Some(false))
     }
 
-    /// Whether it looks as if it were meant for such a token, whatever keeps the token out.
+    /// Whether it seems to be meant for such a token, even if it does not allow it.
     pub(super) fn is_meant_for(&self, audience: &str, subject: Option<&str>) -> bool {
         self.conditions.iter().all(|condition| {
             let values = &condition.values;
@@ -142,8 +141,8 @@ impl<'a> Statement<'a> {
         })
     }
 
-    /// Whether its actions include the one of tokens.
-    pub(super) fn takes_action(&self) -> bool {
+    /// Whether its actions include the one for tokens.
+    pub(super) fn has_action(&self) -> bool {
         self.takes(ACTION)
     }
 
@@ -158,13 +157,13 @@ impl<'a> Statement<'a> {
 }
 
 impl Condition<'_> {
-    /// Whether a token meets it; `None` where that depends on what is not known.
+    /// Whether a token meets it; `None` if that depends on what is not known.
     pub(super) fn met(&self, audience: &str, subject: Option<&str>) -> Option<bool> {
         let claim = match &self.key {
             Key::Context => return None,
             Key::Ours { claim } if claim == "aud" => Some(audience),
             Key::Ours { claim } if claim == "sub" => Some(subject?),
-            // Tokens of service accounts have no other claim that IAM knows a key for.
+            // Service-account tokens have no other claim for which IAM has a condition key.
             Key::Ours { .. } | Key::Astray { .. } => None,
         };
         Some(self.operator.holds(&self.values, claim))
@@ -176,7 +175,7 @@ pub(super) fn takes(action: &str, wanted: &str) -> bool {
     glob(&action.to_ascii_lowercase(), &wanted.to_ascii_lowercase())
 }
 
-/// Whether it is an action that goes with the one of tokens.
+/// Whether it is an action that accompanies the one for tokens.
 pub(super) fn of_sessions(action: &str) -> bool {
     ["sts:TagSession", "sts:SetSourceIdentity"]
         .iter()

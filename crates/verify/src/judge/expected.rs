@@ -8,18 +8,18 @@ use issuer_jwks::{JwkSet, WeakKeys};
 /// What an issuer is judged against. Its `Debug` says whether there is a token, and not which.
 #[derive(Clone, Default)]
 pub struct Expected {
-    /// The issuer URL; without it the document's own is taken for right.
+    /// The issuer URL; if not set, the one in the discovery document is taken as correct.
     pub issuer: Option<IssuerUrl>,
-    /// Keys that have to be published.
+    /// Keys that must be published.
     pub keys: Option<JwkSet>,
-    /// A token as it was found, whatever it is.
+    /// The text of a token, not parsed or validated yet.
     pub token: Option<String>,
-    /// The audiences that the token may be for, the provider's client ids; none stands for
+    /// The audiences that the token may have, the provider's client IDs; if empty,
     /// `sts.amazonaws.com`.
     pub audiences: Vec<String>,
     /// Now, in seconds since 1970.
     pub now_secs: u64,
-    /// Whether RSA keys of fewer than 2048 bits are a fault.
+    /// Whether RSA keys of fewer than 2048 bits are an error.
     pub weak: WeakKeys,
 }
 
