@@ -1,7 +1,4 @@
-//! The issuer of a cluster: its URL, the OpenID Connect discovery document that stands below it,
-//! and the partitions of AWS that its hosts and ARNs belong to.
-//!
-//! The crate is pure: values in, values out, no I/O.
+#![doc = include_str!("../README.md")]
 
 mod document;
 mod issuer;
