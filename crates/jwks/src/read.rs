@@ -209,8 +209,7 @@ fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
 
 fn describe(label: &str, fault: &KeyFault) -> String {
     let fix = if matches!(fault, KeyFault::WeakRsa { .. }) {
-        "; it is accepted only if weak keys are \
-                                                        allowed"
+        "; it is accepted only if weak keys are allowed"
     } else {
         ""
     };

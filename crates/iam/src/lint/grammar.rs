@@ -142,10 +142,8 @@ fn version(policy: &TrustPolicy, findings: &mut Findings) {
         return;
     };
     if !matches!(version.as_str(), Some("2012-10-17" | "2008-10-17")) {
-        let fix = format!(
-            "{fix}; it is the version of the policy language, not a date of your \
-                           choice"
-        );
+        let fix =
+            format!("{fix}; it is the version of the policy language, not a date of your choice");
         refuse(findings, "policy-version", format!("the Version is {version}"), fix);
     }
 }
@@ -185,10 +183,8 @@ fn effect(label: &str, value: &Value, findings: &mut Findings) {
 fn sid(label: &str, value: &Value, findings: &mut Findings) {
     let Some(sid) = value.get("Sid") else { return };
     if !sid.as_str().is_some_and(|text| text.bytes().all(|b| b.is_ascii_alphanumeric())) {
-        let message = format!(
-            "{label} has the Sid {sid}, but a Sid may contain only letters and \
-                               digits"
-        );
+        let message =
+            format!("{label} has the Sid {sid}, but a Sid may contain only letters and digits");
         let kept: String =
             texts(sid).concat().chars().filter(char::is_ascii_alphanumeric).collect();
         refuse(findings, "sid-form", message, format!("write \"Sid\": \"{kept}\", or remove it"));

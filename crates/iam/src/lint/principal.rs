@@ -102,8 +102,7 @@ impl<'a> Principal<'a> {
                 match self.others.first() {
                     Some(other) => {
                         format!(
-                            "{label} has {other:?} as principal, which is not a Federated \
-                                 principal"
+                            "{label} has {other:?} as principal, which is not a Federated principal"
                         )
                     }
                     None => format!("{label} has no Federated principal"),

@@ -89,8 +89,7 @@ fn unreached_fault(
         Unreached::Handshake(why) => Fault::new(
             format!("{cannot}: the TLS handshake failed: {}", shorten(why)),
             format!(
-                "configure the server of {host} to offer TLS 1.2 or 1.3 with current cipher \
-                     suites"
+                "configure the server of {host} to offer TLS 1.2 or 1.3 with current cipher suites"
             ),
         ),
         Unreached::Certificate(fault) => {
@@ -257,14 +256,11 @@ fn body_fault(fault: BodyFault, answer: &Answer, fetched: &Fetched, document: Do
     match fault {
         BodyFault::TimedOut => slow(
             &cannot,
-            &format!(
-                "the response began, but was not complete ({came} bytes \
-                                    received)"
-            ),
+            &format!("the response began, but was not complete ({came} bytes received)"),
         ),
         BodyFault::TooLarge => Fault::new(
             format!("{cannot}: it is larger than 1 MiB, far more than such a document needs"),
-            format!("publish the correct document there (issuerctl publish)"),
+            "publish the correct document there (issuerctl publish)",
         ),
         BodyFault::Truncated => {
             let (announced, wrong) = match answer.header("content-length") {

@@ -38,8 +38,7 @@ pub(super) fn parse(text: &str) -> Result<Token, Fault> {
         Fault::new(
             format!("the token is not a valid JWT: {fault}; it begins with {}", begin(trimmed)),
             format!(
-                "copy the token completely and unchanged, or request a fresh one: \
-                     {CREATE_TOKEN}"
+                "copy the token completely and unchanged, or request a fresh one: {CREATE_TOKEN}"
             ),
         )
     })
@@ -60,7 +59,7 @@ fn other_text(text: &str) -> Option<Fault> {
             "the token is empty, not a JWT",
             format!(
                 "if the file is empty, the command that wrote it has failed; a fresh token: \
-                     {CREATE_TOKEN}"
+                 {CREATE_TOKEN}"
             ),
         ));
     }
