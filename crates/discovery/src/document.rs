@@ -6,18 +6,11 @@ use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_jwks::Algorithm;
 use serde::Serialize;
 
-use crate::IssuerUrl;
-use crate::issuer::without_user_info;
+use crate::issuer::{IssuerUrl, KEYS_NAME, without_user_info};
 
-/// Where the JWK Set stands below the issuer URL.
-pub const KEYS_NAME: &str = "keys.json";
-
-/// Where the discovery document stands below the issuer URL (OpenID Connect Discovery 1.0 section
-/// 4).
-pub const DISCOVERY_NAME: &str = ".well-known/openid-configuration";
-
-/// Which members a document has.
+/// The members of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Shape {
     /// The seven of the pod identity webhook's self-hosted guide.
     #[default]
@@ -53,7 +46,7 @@ impl Diagnostic for DiscoveryError {
     }
 }
 
-/// What an issuer says of itself.
+/// The discovery document of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
     issuer: IssuerUrl,
@@ -63,12 +56,12 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The document of `issuer`, whose keys lie at `jwks_uri` (default: [`KEYS_NAME`] below the
-    /// issuer) and sign with `algorithms`.
+    /// The document of `issuer`, with its keys at `jwks_uri` (default: [`KEYS_NAME`] below the
+    /// issuer) and the `algorithms` of the keys.
     ///
     /// # Errors
-    /// [`DiscoveryError::NoAlgorithms`] where there are none, [`DiscoveryError::JwksUri`] where it
-    /// is not an https URL.
+    /// [`DiscoveryError::NoAlgorithms`] if there are none, [`DiscoveryError::JwksUri`] if it is not
+    /// a plain https URL.
     pub fn new(
         issuer: IssuerUrl,
         jwks_uri: Option<&str>,
@@ -87,22 +80,26 @@ impl Discovery {
     }
 
     /// The issuer.
+    #[must_use]
     pub fn issuer(&self) -> &IssuerUrl {
         &self.issuer
     }
 
-    /// Where its keys lie.
+    /// The URL of its keys.
+    #[must_use]
     pub fn jwks_uri(&self) -> &str {
         &self.jwks_uri
     }
 
     /// The document, compact and without a final newline, in the member order of its shape's
     /// source.
+    #[must_use]
     pub fn to_json(&self) -> String {
         escape_as_go(&self.with_document(|document| serde_json::to_string(document)))
     }
 
     /// The same for people: indented by two spaces.
+    #[must_use]
     pub fn to_json_pretty(&self) -> String {
         escape_as_go(&self.with_document(|document| serde_json::to_string_pretty(document)))
     }
@@ -137,7 +134,7 @@ struct Document<'a> {
     claims_supported: Option<[&'a str; 2]>,
 }
 
-/// Go's `encoding/json`, with which kube-apiserver writes the document, escapes these three.
+/// Escapes the three characters that Go's `encoding/json`, which kube-apiserver uses, escapes.
 fn escape_as_go(json: &str) -> String {
     json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
 }

@@ -1,13 +1,19 @@
-//! Issuer URLs that every reader of a token takes for the same.
+//! Issuer URLs that all readers of a token compare as equal.
 
 use std::fmt;
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
+/// The path of the JWK Set below the issuer URL.
+pub const KEYS_NAME: &str = "keys.json";
+
+/// The path of the discovery document below the issuer URL (OpenID Connect Discovery 1.0 section
+/// 4).
+pub const DISCOVERY_NAME: &str = ".well-known/openid-configuration";
 
 /// Whether an issuer may name a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ports {
-    /// No: IAM refuses a provider whose URL has one.
+    /// No: IAM rejects a provider whose URL has one.
     #[default]
     Refuse,
     /// Yes, for readers other than AWS.
@@ -18,7 +24,7 @@ pub enum Ports {
 /// byte.
 ///
 /// OpenID Connect Discovery 1.0 section 3 (`issuer`), narrowed to what IAM's
-/// `CreateOpenIDConnectProvider` and kube-apiserver's `--service-account-issuer` both take.
+/// `CreateOpenIDConnectProvider` and kube-apiserver's `--service-account-issuer` both accept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IssuerUrl(String);
 
@@ -208,7 +214,7 @@ impl IssuerUrl {
     /// Reads an issuer URL.
     ///
     /// # Errors
-    /// The first rule that it breaks, with the reader that would break over it.
+    /// The first rule that it violates, with the reader that would fail.
     pub fn parse(text: &str, ports: Ports) -> Result<Self, IssuerUrlError> {
         use IssuerUrlError as E;
         let url = || without_user_info(text);
@@ -237,7 +243,7 @@ impl IssuerUrl {
             return Err(E::Placeholder { url: url() });
         }
         if let Some(name) =
-            [crate::DISCOVERY_NAME, crate::KEYS_NAME].into_iter().find(|name| is_url_of(text, name))
+            [DISCOVERY_NAME, KEYS_NAME].into_iter().find(|name| is_url_of(text, name))
         {
             return Err(E::DocumentUrl { url: url(), name });
         }
@@ -255,7 +261,7 @@ impl IssuerUrl {
             return Err(E::Character { url: url(), character });
         }
         if let Some(digits) = port {
-            // Readers leave the default port off, and the texts would differ.
+            // Readers omit the default port, and the texts would differ.
             if ports == Ports::Refuse || digits.trim_start_matches('0') == "443" {
                 return Err(E::Port { url: url() });
             }
@@ -263,8 +269,7 @@ impl IssuerUrl {
                 return Err(E::Host { url: url() });
             }
         }
-        // The parser of browsers and of our HTTP client must see the very host that is written
-        // here.
+        // The URL parser of browsers and of our HTTP client must find the same host.
         let parsed_host = url::Url::parse(text).ok().and_then(|u| u.host_str().map(str::to_owned));
         if host.is_empty() || parsed_host.as_deref() != Some(host) || !is_host(host) {
             return Err(E::Host { url: url() });
@@ -282,29 +287,34 @@ impl IssuerUrl {
     }
 
     /// The URL as it was given.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Host and path without the scheme, as IAM names the provider and as trust policies begin
     /// their condition keys.
+    #[must_use]
     pub fn without_scheme(&self) -> &str {
         self.0.strip_prefix("https://").unwrap_or(&self.0)
     }
 
     /// The host without a port.
+    #[must_use]
     pub fn host(&self) -> &str {
         let rest = self.without_scheme();
         split_port(rest.split('/').next().unwrap_or(rest)).0
     }
 
     /// The path, empty or beginning with a slash.
+    #[must_use]
     pub fn path(&self) -> &str {
         let rest = self.without_scheme();
         rest.find('/').map_or("", |at| &rest[at..])
     }
 
-    /// The URL of a document of this issuer, such as [`crate::KEYS_NAME`].
+    /// The URL of a document of this issuer, such as [`KEYS_NAME`].
+    #[must_use]
     pub fn document_url(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
     }
@@ -316,7 +326,8 @@ impl fmt::Display for IssuerUrl {
     }
 }
 
-/// Of shells, Make, Terraform, Helm. A path may hold a `$` itself: Azure has a container `$web`.
+/// Placeholders of shells, Make, Terraform and Helm. A path may contain a `$`: Azure has a
+/// container `$web`.
 fn has_placeholder(rest: &str) -> bool {
     let is_name =
         |after: &str| after.starts_with(|c: char| c.is_ascii_uppercase() || "_{(".contains(c));
@@ -335,7 +346,6 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Written as every reader writes it, without a leading zero.
 /// For messages: a name or password before the host is replaced by `***`.
 pub(crate) fn without_user_info(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -357,6 +367,7 @@ fn is_host(host: &str) -> bool {
     host.starts_with('[') || host.split('.').all(label)
 }
 
+/// A number as every reader writes it, without a leading zero.
 fn is_port(digits: &str) -> bool {
     !digits.starts_with('0')
         && digits.bytes().all(|b| b.is_ascii_digit())
@@ -477,7 +488,7 @@ mod tests {
         assert_eq!(url.host(), "b.s3.us-west-2.amazonaws.com");
         assert_eq!(url.path(), "/prod");
         assert_eq!(
-            url.document_url(crate::KEYS_NAME),
+            url.document_url(KEYS_NAME),
             "https://b.s3.us-west-2.amazonaws.com/prod/keys.json"
         );
         assert_eq!(IssuerUrl::parse("https://h.example", Ports::Refuse).unwrap().path(), "");

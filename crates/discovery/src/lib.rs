@@ -1,12 +1,9 @@
-//! The issuer of a cluster: its URL, the OpenID Connect discovery document that stands below it,
-//! and the partitions of AWS that its hosts and ARNs belong to.
-//!
-//! The crate is pure: values in, values out, no I/O.
+#![doc = include_str!("../README.md")]
 
 mod document;
 mod issuer;
 mod partition;
 
-pub use document::{DISCOVERY_NAME, Discovery, DiscoveryError, KEYS_NAME, Shape};
-pub use issuer::{IssuerUrl, IssuerUrlError, Ports};
+pub use document::{Discovery, DiscoveryError, Shape};
+pub use issuer::{DISCOVERY_NAME, IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};
 pub use partition::{PARTITIONS, Partition};

@@ -1,20 +1,20 @@
-//! Partitions of AWS: accounts, ARNs and host names of their own.
+//! AWS partitions, each with its own accounts, ARNs and host names.
 
-/// A partition of AWS (IAM user guide, "Amazon Resource Names"; S3 user guide, "Endpoints").
+/// An AWS partition (IAM user guide, "Amazon Resource Names"; S3 user guide, "Endpoints").
 ///
 /// The audience of tokens for STS is `sts.amazonaws.com` in all of them: it is only a string that
-/// token, provider and trust policy share.
+/// must be the same in token, provider and trust policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     /// The second field of an ARN.
     pub name: &'static str,
-    /// What S3's host names end in.
+    /// The suffix of S3's host names.
     pub dns_suffix: &'static str,
-    /// What the names of its regions begin with; everything else is `aws`.
+    /// The prefix of its regions' names; all other regions are in `aws`.
     region_prefix: &'static str,
 }
 
-/// Every partition; the first is that of all regions which are not named otherwise.
+/// Every partition; the first is that of all regions without the prefix of another one.
 pub const PARTITIONS: [Partition; 4] = [
     Partition { name: "aws", dns_suffix: "amazonaws.com", region_prefix: "" },
     Partition { name: "aws-us-gov", dns_suffix: "amazonaws.com", region_prefix: "us-gov-" },
@@ -22,18 +22,18 @@ pub const PARTITIONS: [Partition; 4] = [
     Partition { name: "aws-eusc", dns_suffix: "amazonaws.eu", region_prefix: "eusc-" },
 ];
 
-/// What hosts that are reached by IPv6 too end in, EKS's issuers among them.
+/// The suffixes of dual-stack hosts, including those of EKS issuers.
 const DUAL_STACK: [&str; 3] =
     ["api.aws", "api.amazonwebservices.com.cn", "api.amazonwebservices.eu"];
 
 impl Partition {
     /// The partition that a region belongs to.
+    #[must_use]
     pub fn of_region(region: &str) -> Self {
         Self::special(region).unwrap_or(PARTITIONS[0])
     }
 
-    /// The partition that a host of S3 or of EKS's issuers belongs to; `None` where a host says
-    /// nothing of it.
+    /// The partition that a host of S3 or of an EKS issuer belongs to; `None` for other hosts.
     pub fn of_host(host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
         let within =
@@ -48,17 +48,18 @@ impl Partition {
             return None;
         }
         let labels: Vec<&str> = host.split('.').collect();
-        // What stands before the service is a bucket, whatever it looks like.
+        // The part before the service is a bucket, whatever it looks like.
         let is_service =
             |label: &str| matches!(label, "s3" | "eks" | "oidc-eks") || label.starts_with("s3-");
         let service = labels.iter().rposition(|label| is_service(label))?;
-        // `s3-us-gov-west-1` is how older hosts have it.
+        // Older hosts have `s3-us-gov-west-1`.
         let mut regions =
             labels[service..].iter().map(|label| label.strip_prefix("s3-").unwrap_or(label));
         Some(regions.find_map(Self::special).unwrap_or(PARTITIONS[0]))
     }
 
     /// The partition of this name, as ARNs have it.
+    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         PARTITIONS.into_iter().find(|partition| partition.name == name)
     }

@@ -2,57 +2,38 @@
 //!
 //! The rules are those of the IAM user guide: "Create a role for OpenID Connect federation", "IAM
 //! JSON policy elements: Principal", "… Condition operators", "Single-valued vs. multivalued
-//! context keys" and "IAM and AWS STS quotas". Statements of other issuers and services are left
-//! alone, but for what IAM refuses and for one that lets everybody in.
+//! context keys" and "IAM and AWS STS quotas". Statements for other issuers and services are not
+//! judged, except for what IAM rejects and for anonymous or cross-account access to the role.
 
 mod claims;
 mod duplicates;
 mod findings;
 mod grammar;
 mod input;
+mod json;
+mod judge;
 mod keys;
 mod operator;
+mod options;
 mod principal;
+mod report;
 mod statement;
 mod subject;
 
-use issuer_diagnostic::Check;
-use issuer_discovery::{IssuerUrl, Partition};
+pub use options::LintOptions;
+pub use report::LintReport;
 
-use crate::{
-    AccountId, Audience, Error, MAX_TRUST_POLICY, ServiceAccountPattern, USUAL_TRUST_POLICY,
-};
+use crate::{Error, MAX_TRUST_POLICY, USUAL_TRUST_POLICY};
 use findings::{Findings, Topic, list};
 use input::Document;
+use options::Wanted;
 use statement::{Naming, Statement};
 
-/// What a trust policy is judged for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LintOptions {
-    /// The issuer whose tokens it should let in.
-    pub issuer: IssuerUrl,
-    /// The service account that should get in, if one is to be looked for; one without wildcards.
-    pub service_account: Option<ServiceAccountPattern>,
-    /// The account of role and provider, if it is known.
-    pub account: Option<AccountId>,
-    /// The partition of role and provider, if it is known; else a host of S3 or EKS says it.
-    pub partition: Option<Partition>,
-    /// The audiences of the tokens; none means [`DEFAULT_AUDIENCE`](crate::DEFAULT_AUDIENCE).
-    pub audiences: Vec<Audience>,
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LintReport {
-    /// Every fault; and for each part of the policy that has none, that it is right.
-    pub findings: Vec<Check>,
-}
-
-/// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API has it,
-/// or stand in the output of `aws iam get-role`.
+/// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API returns
+/// it, or part of the output of `aws iam get-role`.
 ///
 /// # Errors
-/// [`Error::NotAPolicy`], with line and column where it is no JSON; [`Error::Port`].
+/// [`Error::NotAPolicy`], with line and column if it is not JSON; [`Error::Port`].
 pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     let issuer = &expected.issuer;
     if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
@@ -77,89 +58,40 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
         statement_missing(&statements, &wanted, &mut findings);
     }
     let explained: Vec<bool> =
-        ours.iter().map(|statement| statement.judge(&wanted, &mut findings)).collect();
+        ours.iter().map(|statement| judge::statement(statement, &wanted, &mut findings)).collect();
     let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
     for statement in others {
         grammar::judge_statement(statement, &mut findings);
         grammar::judge_missing(statement, &mut findings);
         grammar::judge_services(statement, &mut findings);
-        statement.judge_everybody(&mut findings);
+        judge::public_access(statement, &mut findings);
     }
     coverage(&judged, &wanted, &mut findings);
     for statement in &statements {
-        statement.judge_deny(&wanted, &mut findings);
+        judge::deny(statement, &wanted, &mut findings);
     }
     size(length, &mut findings);
     Ok(findings.into_report(!judged.is_empty(), &wanted.issuer))
 }
 
-impl LintOptions {
-    /// For the default audience, any account and no service account in particular.
-    pub fn new(issuer: IssuerUrl) -> Self {
-        Self {
-            issuer,
-            service_account: None,
-            account: None,
-            partition: None,
-            audiences: vec![Audience::default()],
-        }
-    }
-}
-
-impl LintReport {
-    /// Whether nothing in it is a failure.
-    pub fn passed(&self) -> bool {
-        !self.findings.iter().any(Check::failed)
-    }
-}
-
-/// [`LintOptions`] as texts to compare with.
-struct Wanted {
-    /// Without scheme.
-    issuer: String,
-    account: Option<String>,
-    partition: Option<Partition>,
-    /// Whether the issuer's host alone says the partition.
-    partition_of_host: bool,
-    audiences: Vec<String>,
-    subject: Option<String>,
-}
-
-impl Wanted {
-    fn new(expected: &LintOptions) -> Self {
-        let mut audiences: Vec<String> =
-            expected.audiences.iter().map(Audience::to_string).collect();
-        if audiences.is_empty() {
-            audiences.push(Audience::default().to_string());
-        }
-        Self {
-            issuer: expected.issuer.without_scheme().to_owned(),
-            account: expected.account.as_ref().map(AccountId::to_string),
-            partition: expected.partition.or_else(|| Partition::of_host(expected.issuer.host())),
-            partition_of_host: expected.partition.is_none(),
-            audiences,
-            subject: expected.service_account.as_ref().map(ServiceAccountPattern::subject),
-        }
-    }
-}
-
-/// The statements that should let tokens of the issuer in.
+/// The statements that should allow tokens of the issuer.
 fn ours<'s, 'a>(statements: &'s [Statement<'a>]) -> Vec<&'s Statement<'a>> {
     let allow = || statements.iter().filter(|statement| !statement.denies());
     let best = allow().map(Statement::naming).max();
     let ours: Vec<_> = allow()
         .filter(|statement| match statement.naming() {
             Naming::Rightly | Naming::Loosely => true,
-            // Where another statement is right, this is another issuer's, which differs in case.
+            // If another statement is correct, this one is for another issuer, which differs in
+            // case.
             Naming::OtherCase => best != Some(Naming::Rightly),
-            // Keys alone may be copied, into the statement of another issuer.
+            // Condition keys alone may have been copied into the statement for another issuer.
             Naming::No => {
-                statement.lets_everybody()
+                statement.allows_everyone()
                     || (best == Some(Naming::No) && statement.keys_name_issuer())
             }
         })
         .collect();
-    // Tags of sessions may have a statement of their own, beside the one of the tokens.
+    // Session tags may have a statement of their own, in addition to the one for tokens.
     let all_additions = ours.iter().all(|statement| statement.is_addition());
     ours.into_iter().filter(|statement| all_additions || !statement.is_addition()).collect()
 }
@@ -168,9 +100,9 @@ fn duplicate(name: &str, findings: &mut Findings) {
     findings.fail(
         Topic::Statement,
         "member-twice",
-        format!("there are two members {name:?} in one object"),
-        "one of them is lost, or IAM refuses the policy",
-        "put what is in both into one",
+        format!("an object has the member {name:?} twice"),
+        "one of them is ignored, or IAM rejects the policy",
+        "merge the two members into one",
     );
 }
 
@@ -189,23 +121,23 @@ fn statement_missing(statements: &[Statement<'_>], wanted: &Wanted, findings: &m
         Topic::Statement,
         "statement-missing",
         message,
-        "no token of this issuer gets the role",
-        "add a statement that trusts the issuer's provider for sts:AssumeRoleWithWebIdentity",
+        "no token of this issuer can assume the role",
+        "add the statement that `issuerctl role trust-policy` prints",
     );
 }
 
-/// Whether some statement lets the expected tokens in, unless a fault of a statement meant for them
-/// says already why not.
+/// Whether some statement allows the expected tokens, unless a finding on a statement that is meant
+/// for them already says why not.
 fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut Findings) {
     let subject = wanted.subject.as_deref();
     let (mut no_aud, mut no_sub) = (Vec::new(), Vec::new());
     for audience in &wanted.audiences {
-        let lets_in =
-            |(statement, _): &(&Statement<'_>, bool)| statement.lets_in(audience, subject, wanted);
+        let allows =
+            |(statement, _): &(&Statement<'_>, bool)| statement.allows(audience, subject, wanted);
         let explained = |(statement, explained): &(&Statement<'_>, bool)| {
             *explained && statement.is_meant_for(audience, subject)
         };
-        if judged.is_empty() || judged.iter().any(lets_in) || judged.iter().any(explained) {
+        if judged.is_empty() || judged.iter().any(allows) || judged.iter().any(explained) {
             continue;
         }
         if subject.is_some()
@@ -220,17 +152,17 @@ fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut F
         findings.fail(
             Topic::Aud,
             "aud-mismatch",
-            format!("no statement takes the audience {}", list(&no_aud)),
-            "STS answers AccessDenied to tokens for it",
-            format!("let {}:aud be {}", wanted.issuer, list(&no_aud)),
+            format!("no statement allows the audience {}", list(&no_aud)),
+            "STS returns AccessDenied for tokens with it",
+            format!("set {}:aud to {}", wanted.issuer, list(&no_aud)),
         );
     }
     if let (false, Some(subject)) = (no_sub.is_empty(), subject) {
         findings.fail(
             Topic::Sub,
             "sub-mismatch",
-            format!("no statement takes {subject}"),
-            "STS answers AccessDenied to this service account",
+            format!("no statement allows {subject}"),
+            "STS returns AccessDenied for this service account",
             format!("add \"{subject}\" to the values of {}:sub", wanted.issuer),
         );
     }
@@ -239,16 +171,15 @@ fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut F
 /// IAM and AWS STS quotas, "Role trust policy length".
 fn size(size: usize, findings: &mut Findings) {
     let message = format!("the policy has {size} characters without white space");
-    let fix =
-        "name service accounts of one namespace by a wildcard in the name, or use several roles";
+    let fix = "match the service accounts of one namespace with a wildcard, or use several roles";
     if size > MAX_TRUST_POLICY {
         let consequence = format!(
-            "IAM refuses it; the quota is {USUAL_TRUST_POLICY}, or {MAX_TRUST_POLICY} on request"
+            "IAM rejects it; the quota is {USUAL_TRUST_POLICY}, or {MAX_TRUST_POLICY} on request"
         );
         findings.fail(Topic::Size, "size", message, consequence, fix);
     } else if size > USUAL_TRUST_POLICY {
         let consequence = format!(
-            "IAM refuses it unless the account's quota \"Role trust policy length\" was raised \
+            "IAM rejects it unless the account's quota \"Role trust policy length\" was raised \
              above {USUAL_TRUST_POLICY}"
         );
         findings.warn(Topic::Size, "size", message, consequence, fix);

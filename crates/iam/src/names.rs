@@ -1,4 +1,4 @@
-//! Names as IAM and Kubernetes take them.
+//! Names as IAM and Kubernetes accept them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,23 +14,21 @@ pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountId(String);
 
-/// An audience (`aud`), which is a client id of the provider (IAM API, `clientIDType`: 1 to 255
+/// An audience (`aud`), which is a client ID of the provider (IAM API, `clientIDType`: 1 to 255
 /// characters).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Audience(String);
 
-/// `NAMESPACE/NAME` of service accounts; `*` stands for any characters and `?` for one, in one of
-/// the two parts.
-///
-/// In both parts at once they would let whole clusters in, so that is refused.
+/// `NAMESPACE/NAME` of service accounts; `*` matches any characters and `?` one, in one of the two
+/// parts. Wildcards in both parts would allow whole clusters, so they are rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceAccountPattern {
     namespace: String,
     name: String,
 }
 
-/// The ARN of a policy: `arn:PARTITION:iam::ACCOUNT:policy/NAME`, the account being `aws` for AWS's
-/// own.
+/// The ARN of a policy: `arn:PARTITION:iam::ACCOUNT:policy/NAME`, with the account `aws` for AWS
+/// managed policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyArn(String);
 
@@ -48,6 +46,7 @@ pub struct ProviderArn(String);
 
 impl AccountId {
     /// The twelve digits.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -55,6 +54,7 @@ impl AccountId {
 
 impl Audience {
     /// The text.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -67,23 +67,27 @@ impl Default for Audience {
 }
 
 impl ServiceAccountPattern {
-    /// Whether it names one service account and no more.
+    /// Whether it names exactly one service account.
+    #[must_use]
     pub fn is_literal(&self) -> bool {
         !has_wildcard(&self.namespace) && !has_wildcard(&self.name)
     }
 
     /// The namespace, or a pattern of namespaces.
+    #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// The name, or a pattern of names.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The `sub` of a token (kubernetes `pkg/serviceaccount`):
+    /// The value of a token's `sub` (kubernetes `pkg/serviceaccount`):
     /// `system:serviceaccount:NAMESPACE:NAME`.
+    #[must_use]
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
     }
@@ -91,6 +95,7 @@ impl ServiceAccountPattern {
 
 impl PolicyArn {
     /// The ARN.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -98,6 +103,7 @@ impl PolicyArn {
 
 impl PolicyName {
     /// The name.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -105,6 +111,7 @@ impl PolicyName {
 
 impl RolePath {
     /// The path.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -132,6 +139,7 @@ impl ProviderArn {
     }
 
     /// The ARN.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -286,7 +294,7 @@ impl fmt::Display for ProviderArn {
     }
 }
 
-/// The ARN of something in IAM, which has no region; `path_and_name` begins with a slash.
+/// The ARN of an IAM resource, which has no region; `path_and_name` begins with a slash.
 pub(crate) fn iam_arn(
     partition: Partition,
     account: &AccountId,

@@ -6,20 +6,20 @@ use sha2::{Digest, Sha256};
 
 use crate::{AccountId, Audience, Error, ProviderArn, ServiceAccountPattern};
 
-/// Characters, white space not counted, that a role's trust policy may have where nobody asked for
-/// more (IAM quotas).
+/// The default quota for the length of a role's trust policy, in characters without white space
+/// (IAM quotas).
 pub const USUAL_TRUST_POLICY: usize = 2048;
 
-/// The same where the quota was raised as far as AWS always allows.
+/// The same quota, raised to the maximum that AWS approves automatically.
 pub const MAX_TRUST_POLICY: usize = 4096;
 
-/// What the `Sid` of every statement of ours begins with; an issuer's follows.
+/// The prefix of the `Sid` of every statement that issuerctl manages; the issuer's part follows.
 const SID: &str = "IssuerctlTrust";
 
-/// The statement that stands alone in the policy of a role that nobody is left to assume.
+/// The `Sid` of the only statement in the policy of a role that no principal may assume any more.
 pub(crate) const NOBODY: &str = "IssuerctlTrustNobody";
 
-/// Service accounts of one issuer, and the audiences that their tokens are for.
+/// Service accounts of one issuer, and the audiences of their tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
     /// Partition of role and provider.
@@ -34,21 +34,22 @@ pub struct Trust {
     pub service_accounts: Vec<ServiceAccountPattern>,
 }
 
-/// A role's `AssumeRolePolicyDocument`. Members and statements that are not ours stay as they are,
-/// in their order.
+/// A role's `AssumeRolePolicyDocument`. Unmanaged members and statements are kept unchanged, in
+/// their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustPolicy(Map<String, Value>);
 
 impl Trust {
-    /// The `Sid` of the statement; it follows from the issuer, so that each issuer has a statement
-    /// of its own.
+    /// The `Sid` of the statement, derived from the issuer, so that each issuer has its own
+    /// statement.
+    #[must_use]
     pub fn sid(&self) -> String {
         sid(&self.issuer)
     }
 
-    /// The one statement: the provider as principal, `sts:AssumeRoleWithWebIdentity`, and
-    /// conditions on `aud` and `sub`, with `StringLike` for `sub` only where a wildcard is given
-    /// (IAM user guide, "Create a role for OIDC federation").
+    /// The statement: the provider as principal, `sts:AssumeRoleWithWebIdentity`, and conditions on
+    /// `aud` and `sub`, with `StringLike` for `sub` only if there is a wildcard (IAM user guide,
+    /// "Create a role for OIDC federation").
     ///
     /// # Errors
     /// [`Error::Nothing`], [`Error::Port`].
@@ -87,7 +88,7 @@ impl Default for TrustPolicy {
 }
 
 impl TrustPolicy {
-    /// A policy of one statement an issuer.
+    /// A policy with one statement per issuer.
     ///
     /// # Errors
     /// [`Error::Nothing`], [`Error::Port`], [`Error::TooLarge`].
@@ -103,16 +104,16 @@ impl TrustPolicy {
         Ok(policy)
     }
 
-    /// Reads a policy as it stands in IAM or in a file.
+    /// Reads a policy as it is in IAM or in a file.
     ///
     /// # Errors
-    /// [`Error::NotAPolicy`], with line and column where it is no JSON.
+    /// [`Error::NotAPolicy`], with line and column if it is not JSON.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let not = |reason: &str| Error::NotAPolicy { reason: reason.to_owned() };
         let value: Value = serde_json::from_str(text).map_err(|error| not(&error.to_string()))?;
         let Value::Object(mut members) = value else { return Err(not("it is not a JSON object")) };
         match members.get_mut("Statement") {
-            // One statement may stand without a list around it.
+            // A single statement need not be in an array.
             Some(statement) if statement.is_object() => {
                 *statement = Value::Array(vec![statement.take()]);
                 Ok(Self(members))
@@ -120,13 +121,13 @@ impl TrustPolicy {
             Some(Value::Array(statements)) if statements.iter().all(Value::is_object) => {
                 Ok(Self(members))
             }
-            Some(_) => Err(not("its Statement is neither an object nor a list of objects")),
+            Some(_) => Err(not("its Statement is neither an object nor an array of objects")),
             None => Err(not("it has no Statement")),
         }
     }
 
-    /// The same with the statement of `trust` in the place of the one that its issuer had, or last.
-    /// How large it may become is for IAM to say: the quota of an account may have been raised.
+    /// The same with the statement of `trust` in place of the one for its issuer, or as the last
+    /// one. IAM checks the size: the quota of an account may have been raised.
     ///
     /// # Errors
     /// [`Error::Nothing`], [`Error::Port`].
@@ -143,25 +144,26 @@ impl TrustPolicy {
     }
 
     /// The same without the statements of these `Sid`s.
+    #[must_use]
     pub fn without(mut self, sids: &[String]) -> Self {
         let statements = self.statements_mut();
         statements.retain(|statement| {
             !statement["Sid"].as_str().is_some_and(|sid| sids.iter().any(|gone| gone == sid))
         });
         if statements.is_empty() {
-            // IAM takes no policy without a statement.
+            // IAM rejects a policy without a statement.
             statements.push(json!({"Sid": NOBODY, "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}));
         }
         self
     }
 
-    /// Whether anybody is let in, or kept out, but by statements of these `Sid`s.
+    /// Whether there are statements other than those with these `Sid`s.
     pub(crate) fn has_others_than(&self, sids: &[String]) -> bool {
         let among = |sid: &str| sid == NOBODY || sids.iter().any(|known| known == sid);
         self.statements().iter().any(|statement| !statement["Sid"].as_str().is_some_and(among))
     }
 
-    /// Whether every statement of another policy stands here too.
+    /// Whether it contains every statement of another policy.
     pub(crate) fn has_all_of(&self, other: &Self) -> bool {
         other.statements().iter().all(|statement| self.statements().contains(statement))
     }
@@ -171,7 +173,7 @@ impl TrustPolicy {
         self.0.get("Statement").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Everything in it, its statements as a list.
+    /// All members, the statements as an array.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.0.iter()
     }
@@ -182,21 +184,25 @@ impl TrustPolicy {
     }
 
     /// Characters without white space, as IAM counts them.
+    #[must_use]
     pub fn size(&self) -> usize {
         self.to_json().chars().filter(|c| !c.is_whitespace()).count()
     }
 
-    /// As JSON, to stand within something else.
+    /// As a JSON value.
+    #[must_use]
     pub fn to_value(&self) -> Value {
         Value::Object(self.0.clone())
     }
 
     /// Compact JSON, as it is sent to IAM.
+    #[must_use]
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
     }
 
-    /// The same for people and files.
+    /// The same, indented, for people and files.
+    #[must_use]
     pub fn to_json_pretty(&self) -> String {
         format!("{:#}", Value::Object(self.0.clone()))
     }
@@ -211,7 +217,7 @@ impl TrustPolicy {
     }
 }
 
-/// The order of service accounts or audiences in a list does not matter.
+/// Equal but for the order of service accounts or audiences in an array.
 fn says_the_same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => {
@@ -226,13 +232,13 @@ fn says_the_same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Letters and digits alone, as IAM wants them.
+/// Letters and digits only, as IAM requires.
 pub(crate) fn sid(issuer: &IssuerUrl) -> String {
     let digest = Sha256::digest(issuer.as_str());
     format!("{SID}{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// One text by itself, several as a list, each once.
+/// One text as a string, several as an array, each once.
 fn texts(values: impl Iterator<Item = String>) -> Option<Value> {
     let mut each: Vec<String> = Vec::new();
     for value in values {

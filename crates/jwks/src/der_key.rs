@@ -1,4 +1,4 @@
-//! One DER structure to a public key, whatever its kind.
+//! Reads the public key of a DER structure of any kind.
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
@@ -20,10 +20,10 @@ const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
-/// A key as a DER structure held it.
+/// The key in a DER structure.
 pub(crate) struct Found {
     pub(crate) key: PublicKey,
-    /// Whether the structure was a private key; only its public half is here.
+    /// Whether the structure was a private key; only its public half is kept.
     pub(crate) private: bool,
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn read(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
     }
 }
 
-/// The same for a certificate with data after it, as OpenSSL's `TRUSTED CERTIFICATE` has.
+/// The same for a certificate that is followed by data, as in OpenSSL's `TRUSTED CERTIFICATE`.
 pub(crate) fn read_leading(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
     let mut reader = SliceReader::new(der).map_err(|_| KeyFault::NotDer)?;
     let first = reader.tlv_bytes().map_err(|_| KeyFault::NotDer)?;
@@ -224,8 +224,8 @@ fn sec1_private(der: &[u8], outer: Option<Curve>) -> Result<PublicKey, KeyFault>
             });
         }
     };
-    // The public half that may stand beside it does not count, as it does not for kube-apiserver:
-    // it may be another key's.
+    // A public half in the same structure is ignored, as kube-apiserver does: it may be another
+    // key's.
     public_of(curve, key.private_key)
 }
 
@@ -238,8 +238,7 @@ fn has_explicit_parameters(der: &[u8]) -> bool {
         .is_some_and(|inner| inner.first().is_some_and(|f| is(f, Tag::Sequence)))
 }
 
-/// The public half of a private scalar; leading zero bytes of the scalar may be missing or too
-/// many.
+/// The public half of a private scalar, which may have too few or too many leading zero bytes.
 fn public_of(curve: Curve, scalar: &[u8]) -> Result<PublicKey, KeyFault> {
     let stripped = crate::key::strip_zeros(scalar);
     let width = curve.width();
@@ -256,7 +255,7 @@ fn public_of(curve: Curve, scalar: &[u8]) -> Result<PublicKey, KeyFault> {
     PublicKey::ec(curve, &point.map_err(|_| KeyFault::NotDer)?)
 }
 
-/// The key of a TBSCertificate (RFC 5280 section 4.1); the rest of it does not matter here.
+/// The key of a TBSCertificate (RFC 5280 section 4.1); the rest of it is ignored.
 fn certificate(signed: &AnyRef<'_>, weak: WeakKeys) -> Result<PublicKey, KeyFault> {
     let fields = children(signed).ok_or(KeyFault::NotDer)?;
     // version [0] is left out in version 1.

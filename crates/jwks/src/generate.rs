@@ -9,6 +9,7 @@ use crate::{Error, PublicKey, WeakKeys, der_key, pem};
 
 /// A kind of signing key that kube-apiserver can sign with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KeyKind {
     /// RSA with a modulus of 2048 bits.
     Rsa2048,
@@ -24,7 +25,8 @@ pub enum KeyKind {
     P521,
 }
 
-/// A new signing key; the one place where a private value exists. It has no `Debug`.
+/// A new signing key; the only type that holds a private key. It has no `Debug`.
+#[expect(missing_debug_implementations, reason = "a private key must not get into a log")]
 pub struct GeneratedKey {
     /// `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC1) PEM, for
     /// `--service-account-signing-key-file`.
@@ -33,7 +35,7 @@ pub struct GeneratedKey {
     pub public: PublicKey,
 }
 
-/// Makes a signing key from the operating system's random numbers.
+/// Generates a signing key from the operating system's random numbers.
 ///
 /// # Errors
 /// [`Error::Generate`].
@@ -56,7 +58,7 @@ pub fn generate(kind: KeyKind) -> Result<GeneratedKey, Error> {
         KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => "RSA PRIVATE KEY",
         KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => "EC PRIVATE KEY",
     };
-    // Read back as the API server will read it: what cannot be read must not be signed with.
+    // Read back as the API server will read it: a key that cannot be read must not be used.
     let public = der_key::read(&der, WeakKeys::Refuse).map_err(|fault| Error::Key { fault })?.key;
     Ok(GeneratedKey { private_pem: Zeroizing::new(pem::write(label, &der)), public })
 }

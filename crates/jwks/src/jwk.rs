@@ -8,19 +8,28 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::key::Members as Material;
-use crate::{Content, Curve, Error, Jwk, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
+use crate::{Content, Curve, Error, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
+
+/// One entry of a JWK Set: a public key under a kid.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Jwk {
+    /// The key's id; the hash of the key unless the entry came from a document that says otherwise.
+    pub kid: KeyId,
+    /// The key.
+    pub key: PublicKey,
+}
 
 /// Members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// RS384 and RS512: AWS STS takes them with an RSA key, and kube-apiserver never uses them.
+/// RS384 and RS512: AWS STS accepts them with an RSA key, and kube-apiserver never uses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LargerHashes {
     Accept,
     Refuse,
 }
 
-/// A JSON object, member by member; duplicates are still there to be seen.
+/// A JSON object, member by member, including duplicates.
 pub(crate) struct Members(Vec<(String, Value)>);
 
 impl Members {
@@ -79,7 +88,7 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
     }))
 }
 
-/// Checks an entry by every rule that AWS STS and the other readers have.
+/// Checks an entry against every rule of AWS STS and the other readers.
 pub(crate) fn read(
     members: &Members,
     weak: WeakKeys,
@@ -143,7 +152,7 @@ pub(crate) fn to_pretty(jwk: &Jwk) -> String {
     format!("    {{\n{}\n    }}", lines.join(",\n"))
 }
 
-/// Names and values, in order; the values as they stand between the quotes of a JSON string.
+/// Names and values, in order; the values as they are between the quotes of a JSON string.
 fn written(jwk: &Jwk) -> Vec<(&'static str, Cow<'_, str>)> {
     let number = |bytes: &[u8]| Cow::Owned(Base64UrlUnpadded::encode_string(bytes));
     let (kid, alg) = (escape(jwk.kid.as_str()), jwk.key.algorithm().as_str().into());
@@ -210,7 +219,7 @@ fn ec(members: &Members) -> Result<PublicKey, JwkFault> {
     PublicKey::ec(curve, &point).map_err(JwkFault::Key)
 }
 
-/// Without an `alg` any is fine.
+/// Whether `alg` is one for the key.
 fn fits(alg: &Value, key: &PublicKey, larger: LargerHashes) -> bool {
     let expected = key.algorithm();
     let with_larger =
@@ -218,7 +227,7 @@ fn fits(alg: &Value, key: &PublicKey, larger: LargerHashes) -> bool {
     alg.as_str() == Some(expected.as_str()) || (with_larger && larger == LargerHashes::Accept)
 }
 
-/// RFC 7517 section 4.7: the first certificate must hold the very key; here in standard base64.
+/// RFC 7517 section 4.7: the first certificate must contain the same key; it is in standard base64.
 fn check_certificate(members: &Members, key: &PublicKey) -> Result<(), JwkFault> {
     let Some(chain) = members.get("x5c") else { return Ok(()) };
     let first = chain.as_array().and_then(|chain| chain.first()).and_then(Value::as_str);

@@ -1,16 +1,20 @@
 //! Tokens: JWS compact serialization (RFC 7515 section 7.1) and its signature.
 
+use std::fmt;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use der::oid::AssociatedOid;
 use p256::ecdsa::signature::Verifier;
 use rsa::BoxedUint;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::key::Members;
 use crate::{Algorithm, Curve, Jwk, JwkSet, PublicKey};
 
-/// A token in its parts, nothing of it verified.
-#[derive(Debug, Clone, PartialEq)]
+/// A parsed token, not verified. Its `Debug` omits the signature, since a complete token in a log
+/// could be used.
+#[derive(Clone, PartialEq)]
 pub struct Token {
     header: Map<String, Value>,
     claims: Map<String, Value>,
@@ -18,15 +22,15 @@ pub struct Token {
     signature: Vec<u8>,
 }
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenFault {
-    /// Nothing there.
+    /// No text.
     #[error("it is empty")]
     Empty,
-    /// `Bearer` and a token, as an HTTP header has it.
-    #[error("it begins with \"Bearer \", which belongs to the HTTP header and not to the token")]
+    /// `Bearer` and a token, as in an HTTP header.
+    #[error("it begins with \"Bearer \", which is part of the HTTP header and not of the token")]
     Bearer,
     /// White space between its first and last character.
     #[error("it contains white space: it is wrapped, or there is more than one token")]
@@ -35,10 +39,12 @@ pub enum TokenFault {
     #[error("it is JSON, not a JWT; the token itself is in status.token")]
     Json,
     /// Five parts: an encrypted token (RFC 7516).
-    #[error("it has five parts between dots: an encrypted token (JWE), not a signed one")]
+    #[error("it has five parts separated by dots: an encrypted token (JWE), not a signed one")]
     Encrypted,
     /// Not three parts between dots.
-    #[error("it has {parts} part(s) between dots, a JWT has three (header, claims, signature)")]
+    #[error(
+        "it has {parts} part(s) separated by dots, a JWT has three (header, claims, signature)"
+    )]
     Parts {
         /// How many it has.
         parts: usize,
@@ -49,7 +55,7 @@ pub enum TokenFault {
         /// `header`, `claims` or `signature`.
         part: &'static str,
     },
-    /// A part that is no JSON object, or has a member twice.
+    /// A part that is not a JSON object, or has a member twice.
     #[error("its {part} is not a JSON object")]
     NotAnObject {
         /// `header` or `claims`.
@@ -57,7 +63,7 @@ pub enum TokenFault {
     },
 }
 
-/// Why a token's signature does not hold.
+/// Why a token's signature is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureFault {
@@ -66,7 +72,7 @@ pub enum SignatureFault {
     MissingAlgorithm,
     /// `alg` is `none`, symmetric, or unknown.
     #[error(
-        "the token says alg {alg:?}; service account tokens are signed with RS256, ES256, ES384 or \
+        "the token's alg is {alg:?}; a service-account token is signed with RS256, ES256, ES384 or \
          ES512"
     )]
     UnsupportedAlgorithm {
@@ -74,7 +80,7 @@ pub enum SignatureFault {
         alg: String,
     },
     /// The header has `crit`, extensions that a reader must understand (RFC 7515 section 4.1.11).
-    #[error("the token's header has crit, which names extensions that are not supported")]
+    #[error("the token's header has crit, which requires extensions that are not supported")]
     Critical,
     /// The header has no `kid`.
     #[error("the token's header has no kid")]
@@ -85,8 +91,8 @@ pub enum SignatureFault {
         /// The token's.
         kid: String,
     },
-    /// `alg` is none that the key's type allows.
-    #[error("the token says alg {alg:?}, the key {kid:?} signs with {expected}")]
+    /// `alg` is not one for the key's type.
+    #[error("the token's alg is {alg:?}, but the key {kid:?} signs with {expected}")]
     AlgorithmMismatch {
         /// The token's.
         alg: String,
@@ -95,8 +101,8 @@ pub enum SignatureFault {
         /// The key's.
         expected: Algorithm,
     },
-    /// The key says no.
-    #[error("the signature is not that of the key {kid:?}")]
+    /// The signature was not made with the key.
+    #[error("the signature was not made with the key {kid:?}")]
     BadSignature {
         /// The key's.
         kid: String,
@@ -104,10 +110,10 @@ pub enum SignatureFault {
 }
 
 impl Token {
-    /// Takes a token apart; white space around it is ignored.
+    /// Parses a token; white space around it is ignored.
     ///
     /// # Errors
-    /// What it is not, as far as it can be seen.
+    /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, TokenFault> {
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if text.is_empty() {
@@ -137,35 +143,38 @@ impl Token {
     }
 
     /// The token as it is sent (RFC 7515 section 7.1).
+    #[must_use]
     pub fn compact(&self) -> String {
         format!("{}.{}", self.signing_input, Base64UrlUnpadded::encode_string(&self.signature))
     }
 
     /// The JOSE header.
+    #[must_use]
     pub fn header(&self) -> &Map<String, Value> {
         &self.header
     }
 
     /// The claims.
+    #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
     }
 
-    /// The header's `kid`, where it is a string.
+    /// The header's `kid`, if it is a string.
     pub fn kid(&self) -> Option<&str> {
         self.header.get("kid").and_then(Value::as_str)
     }
 
-    /// The header's `alg`, where it is a string.
+    /// The header's `alg`, if it is a string.
     pub fn alg(&self) -> Option<&str> {
         self.header.get("alg").and_then(Value::as_str)
     }
 
-    /// Verifies the signature (RS256, ES256, ES384, ES512) with the key of the token's kid, which
-    /// is given back.
+    /// Verifies the signature (RS256, ES256, ES384, ES512) with the key of the token's kid, and
+    /// returns that key.
     ///
     /// # Errors
-    /// Which of kid, algorithm and signature does not hold.
+    /// Which of kid, algorithm and signature is not valid.
     pub fn verify<'set>(&self, set: &'set JwkSet) -> Result<&'set Jwk, SignatureFault> {
         let alg = self.alg().ok_or(SignatureFault::MissingAlgorithm)?;
         if !["RS256", "ES256", "ES384", "ES512"].contains(&alg) {
@@ -193,13 +202,24 @@ impl Token {
 }
 
 impl Token {
-    /// Whether `key` made the signature, whatever the header's kid: RS256, RS384, RS512, ES256,
-    /// ES384 and ES512, which are what AWS STS knows.
+    /// Whether the signature was made with `key`, whatever the header's kid: RS256, RS384, RS512,
+    /// ES256, ES384 and ES512, the algorithms that AWS STS accepts.
+    #[must_use]
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
         let alg = self.alg().unwrap_or_default();
         let fits = alg == key.algorithm().as_str()
             || (key.algorithm() == Algorithm::Rs256 && matches!(alg, "RS384" | "RS512"));
         fits && holds(key, alg, self.signing_input.as_bytes(), &self.signature)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { header, claims, signing_input: _, signature: _ } = self;
+        f.debug_struct("Token")
+            .field("header", header)
+            .field("claims", claims)
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,9 +235,9 @@ fn object(text: &str, part: &'static str) -> Result<Map<String, Value>, TokenFau
 fn holds(key: &PublicKey, alg: &str, message: &[u8], signature: &[u8]) -> bool {
     match &key.0 {
         Members::Rsa { n, e } => match alg {
-            "RS384" => rsa_holds::<rsa::sha2::Sha384>(n, e, message, signature),
-            "RS512" => rsa_holds::<rsa::sha2::Sha512>(n, e, message, signature),
-            _ => rsa_holds::<rsa::sha2::Sha256>(n, e, message, signature),
+            "RS384" => rsa_holds::<Sha384>(n, e, message, signature),
+            "RS512" => rsa_holds::<Sha512>(n, e, message, signature),
+            _ => rsa_holds::<Sha256>(n, e, message, signature),
         },
         Members::Ec { curve, point } => {
             let point = [&[4], point.as_ref()].concat();
@@ -239,7 +259,7 @@ fn holds(key: &PublicKey, alg: &str, message: &[u8], signature: &[u8]) -> bool {
 
 fn rsa_holds<D>(n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool
 where
-    D: rsa::sha2::Digest + AssociatedOid,
+    D: Digest + AssociatedOid,
 {
     let number = |bytes| BoxedUint::from_be_slice_vartime(bytes);
     let key = rsa::PublicKey::new_with_size_limits(number(n), number(e), 512..=8192);

@@ -1,4 +1,4 @@
-//! Public keys and what follows from them: kid, algorithm, SPKI.
+//! Public keys and what is derived from them: kid, algorithm, SPKI.
 
 use std::fmt;
 
@@ -17,10 +17,10 @@ use crate::{Error, KeyFault, pem};
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Takes a kid as it stands in a document.
+    /// A kid as it is in a document.
     ///
     /// # Errors
-    /// [`Error::KidTooLong`] beyond 1024 characters.
+    /// [`Error::KidTooLong`] if it has more than 1024 characters.
     pub fn new(kid: impl Into<String>) -> Result<Self, Error> {
         let kid = kid.into();
         if kid.chars().count() > 1024 {
@@ -29,7 +29,8 @@ impl KeyId {
         Ok(Self(kid))
     }
 
-    /// The kid as it stands in a document.
+    /// The kid as it is in a document.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,12 +51,13 @@ pub enum Algorithm {
     Es384,
     /// ECDSA with P-521 and SHA-512.
     Es512,
-    /// RSASSA-PKCS1-v1_5 with SHA-256; kube-apiserver signs so with an RSA key of any size.
+    /// RSASSA-PKCS1-v1_5 with SHA-256; kube-apiserver uses it with an RSA key of any size.
     Rs256,
 }
 
 impl Algorithm {
     /// The name in `alg` and in `id_token_signing_alg_values_supported`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
@@ -86,15 +88,14 @@ pub enum Curve {
 /// What to do with RSA keys of fewer than 2048 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WeakKeys {
-    /// Refuse them, with the reason.
+    /// Reject them, with the reason.
     #[default]
     Refuse,
     /// Accept them from 512 bits on, as kube-apiserver does.
     Allow,
 }
 
-/// A public key that a token may be verified with: RSA, or EC on a named curve with its point on
-/// it.
+/// A public key to verify tokens with: RSA, or EC on a named curve with a point that is on it.
 ///
 /// Its only contents are the public members of RFC 7518 sections 6.2.1 and 6.3.1.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,9 +114,8 @@ impl PublicKey {
     /// An RSA key from its big-endian modulus and exponent; leading zero bytes do not matter.
     ///
     /// # Errors
-    /// [`KeyFault`]: fewer than 2048 bits (unless weak ones are allowed; 512 is the least then) or
-    /// more than 8192, an even modulus, an exponent that is 1, even or larger than the modulus may
-    /// be.
+    /// [`KeyFault`]: fewer than 2048 bits (512 if weak keys are allowed) or more than 8192, an even
+    /// modulus, an exponent that is 1, even or longer than 32 bits.
     pub fn rsa(n: &[u8], e: &[u8], weak: WeakKeys) -> Result<Self, KeyFault> {
         let (n, e) = (strip_zeros(n), strip_zeros(e));
         let bits = bit_length(n);
@@ -129,7 +129,7 @@ impl PublicKey {
         if n.last().is_some_and(|byte| byte % 2 == 0) {
             return Err(KeyFault::EvenModulus);
         }
-        // 32 bits is what kube-apiserver (Go's crypto/rsa) takes.
+        // 32 bits is the limit of kube-apiserver (Go's crypto/rsa).
         if e == [1] || e.last().is_none_or(|byte| byte % 2 == 0) || bit_length(e) > 32 {
             return Err(KeyFault::RsaExponent);
         }
@@ -156,11 +156,13 @@ impl PublicKey {
 
     /// The kid that kube-apiserver gives this key: unpadded base64url of the SHA-256 of the SPKI
     /// DER (kubernetes `pkg/serviceaccount/jwt.go`).
+    #[must_use]
     pub fn kid(&self) -> KeyId {
         KeyId(Base64UrlUnpadded::encode_string(&Sha256::digest(self.to_spki_der())))
     }
 
     /// The algorithm that tokens of this key are signed with.
+    #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match &self.0 {
             Members::Rsa { .. } => Algorithm::Rs256,
@@ -169,6 +171,7 @@ impl PublicKey {
     }
 
     /// SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), an EC point uncompressed.
+    #[must_use]
     pub fn to_spki_der(&self) -> Vec<u8> {
         match &self.0 {
             Members::Rsa { n, e } => rsa_spki(n, e),
@@ -177,11 +180,13 @@ impl PublicKey {
     }
 
     /// SubjectPublicKeyInfo as a `PUBLIC KEY` PEM block of 64 columns, with a final newline.
+    #[must_use]
     pub fn to_spki_pem(&self) -> String {
         pem::write("PUBLIC KEY", &self.to_spki_der())
     }
 
-    /// What people call the key: `RSA-2048`, `P-256`.
+    /// The usual name of the key's type: `RSA-2048`, `P-256`.
+    #[must_use]
     pub fn describe(&self) -> String {
         match &self.0 {
             Members::Rsa { n, .. } => format!("RSA-{}", bit_length(n)),
@@ -190,6 +195,7 @@ impl PublicKey {
     }
 
     /// `RSA` or `EC`, the `kty` of RFC 7518 section 6.1.
+    #[must_use]
     pub fn key_type(&self) -> &'static str {
         match &self.0 {
             Members::Rsa { .. } => "RSA",
@@ -200,6 +206,7 @@ impl PublicKey {
 
 impl Curve {
     /// The name in `crv`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::P256 => "P-256",

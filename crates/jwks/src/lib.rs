@@ -1,14 +1,4 @@
-//! Service-account signing keys, read from whatever form they come in and written as the JWK Set
-//! that kube-apiserver serves at `/openid/v1/jwks`.
-//!
-//! The crate is pure: bytes in, values out, no I/O. It can hold public keys only; of a private key
-//! given as input it keeps the public half and says so ([`Note::PrivateKey`]). Private values exist
-//! in one place alone, [`GeneratedKey`], on their way from the random number generator to the
-//! caller's file.
-//!
-//! ```text
-//! read(bytes) ──► Reading { set: JwkSet, notes } ──► JwkSet::union ──► JwkSet::to_json
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod der_key;
 mod error;
@@ -22,14 +12,15 @@ mod set;
 
 pub use error::{Content, Error, JwkFault, KeyFault};
 pub use generate::{GeneratedKey, KeyKind, generate};
+pub use jwk::Jwk;
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};
 pub use read::{Note, Reading, read};
-pub use set::{Entry, Jwk, JwkSet};
+pub use set::{Entry, JwkSet};
 
-/// The most bytes of one file or answer that any reader accepts: 1 MiB.
+/// The maximum size of a file or response that any reader accepts: 1 MiB.
 pub const MAX_INPUT_BYTES: usize = 1 << 20;
 
-/// The most keys of one type (RSA, EC) that a JWK Set may hold; beyond it AWS STS stops accepting
-/// tokens.
+/// The maximum number of keys of one type (RSA, EC) in a JWK Set; with more, AWS STS accepts no
+/// token.
 pub const MAX_KEYS_PER_TYPE: usize = 100;

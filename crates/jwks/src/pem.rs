@@ -1,13 +1,13 @@
-//! PEM blocks as people really have them (RFC 7468, and what Go's `encoding/pem` takes beyond it).
+//! PEM blocks as they occur in practice (RFC 7468, and what Go's `encoding/pem` accepts beyond it).
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 /// One block between `-----BEGIN` and `-----END`.
 pub(crate) struct Block<'a> {
-    /// What stands after `BEGIN`.
+    /// The text after `BEGIN`.
     pub(crate) label: &'a str,
-    /// `Proc-Type: 4,ENCRYPTED` (RFC 1421) stands before the body.
+    /// Whether `Proc-Type: 4,ENCRYPTED` (RFC 1421) precedes the body.
     pub(crate) encrypted: bool,
     /// The decoded body, or why there is none.
     pub(crate) body: Result<Vec<u8>, BlockFault>,
@@ -26,7 +26,7 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// How far the dashes behind a label are looked for, in characters.
+/// The most characters of a label.
 const LONGEST_LABEL: usize = 100;
 
 /// Whether a block begins anywhere.
@@ -74,7 +74,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
             .any(|line| line.trim_start().starts_with("Proc-Type:") && line.contains("ENCRYPTED"));
         let body = if ended { decode(body) } else { Err(BlockFault::Truncated) };
         blocks.push(Block { label, encrypted, body });
-        // Behind an END line; in front of another BEGIN.
+        // After an END line; before another BEGIN.
         rest = if ended {
             &content[boundary + END.len() + label.len() + DASHES.len()..]
         } else {
@@ -84,7 +84,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// Where five dashes begin; base64 has none, so most of a text is passed over quickly.
+/// Where five dashes begin; base64 has no dashes, so most of a text is skipped quickly.
 fn find_dashes(text: &str) -> Option<usize> {
     let mut from = 0;
     while let Some(at) = text[from..].find('-') {
@@ -99,7 +99,7 @@ fn find_dashes(text: &str) -> Option<usize> {
 /// One block of 64 columns, with a final newline (RFC 7468 section 3).
 pub(crate) fn write(label: &str, der: &[u8]) -> String {
     let body = Zeroizing::new(Base64::encode_string(der));
-    // No growing, which would leave copies of a private key behind.
+    // No reallocation, which would leave copies of a private key in memory.
     let mut pem = String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40);
     pem.push_str(&format!("{BEGIN}{label}{DASHES}\n"));
     for start in (0..body.len()).step_by(64) {
@@ -110,7 +110,7 @@ pub(crate) fn write(label: &str, der: &[u8]) -> String {
     pem
 }
 
-/// The first line, as far as a label may reach.
+/// The first line, up to the maximum length of a label.
 fn first_line(text: &str) -> &str {
     let end = text
         .char_indices()
@@ -122,7 +122,7 @@ fn first_line(text: &str) -> &str {
 }
 
 fn decode(body: &str) -> Result<Vec<u8>, BlockFault> {
-    // Lines with white space at their ends are the rule, white space within a line the exception.
+    // White space at the ends of lines is common, within a line it is an exception.
     let mut tidy = String::with_capacity(body.len());
     tidy.extend(body.split('\n').map(str::trim_ascii));
     let decoded = Base64::decode_vec(&tidy).or_else(|_| {

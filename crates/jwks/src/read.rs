@@ -1,4 +1,4 @@
-//! Bytes of any key file to a JWK Set.
+//! Reads key files of any kind as a JWK Set.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::pem::{self, Block, BlockFault};
 use crate::{Content, Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
 
-/// What a key file held.
+/// The content of a key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// The usable keys, in file order, at least one.
+    /// The valid keys, in file order, at least one.
     pub set: JwkSet,
-    /// What the caller has to be told.
+    /// What the caller must know.
     pub notes: Vec<Note>,
 }
 
-/// Something about a key file that is not an error, and must not be silent.
+/// Something about a key file that is not an error, but must be reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
@@ -26,21 +26,20 @@ pub enum Note {
         /// Number of the block, from 1.
         block: usize,
     },
-    /// The block was left out.
+    /// The block was skipped.
     Skipped {
         /// Number of the block, from 1.
         block: usize,
-        /// What it is, and why it is no use here.
+        /// What it is, and why it was skipped.
         what: String,
     },
 }
 
-/// Reads every key in `bytes`: PEM in one block or many, DER, or a JWK Set.
-///
-/// Labels of PEM blocks do not matter, as they do not to kube-apiserver (client-go `util/keyutil`).
+/// Reads every key in `bytes`: PEM in one block or many, DER, or a JWK Set. Labels of PEM blocks
+/// are ignored, as kube-apiserver does (client-go `util/keyutil`).
 ///
 /// # Errors
-/// Where there is no usable key, with what the bytes are instead.
+/// If there is no valid key, with what the bytes are instead.
 pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     if bytes.len() > MAX_INPUT_BYTES {
         return Err(Error::TooLarge);
@@ -56,7 +55,7 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     if text.is_empty() {
         return Err(Error::Empty);
     }
-    // JSON of another kind may well hold a PEM text (a Secret does), so it goes first.
+    // JSON of another kind may contain PEM text (a Secret does), so it is checked first.
     if text.starts_with(['{', '[']) && (!pem::is_in(text) || is_json(text)) {
         return read_json(text, weak);
     }
@@ -108,7 +107,7 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
     if keys.is_empty() {
         let (block, label) = cut_off.unzip();
         return Err(match block {
-            // The rest of the file may be what is missing.
+            // The key may have been in the missing rest of the file.
             Some(block) => Error::Truncated { block, label: label.unwrap_or(UNUSUAL_LABEL) },
             None => none_usable(&unusable),
         });
@@ -125,8 +124,8 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
 }
 
 enum BlockVerdict {
-    /// Not a key, and nobody takes it for one: the named curve that `openssl ecparam -genkey`
-    /// writes before the key.
+    /// Not a key, and never mistaken for one: the named curve that `openssl ecparam -genkey` writes
+    /// before the key.
     Harmless,
     Unusable {
         label: &'static str,
@@ -134,7 +133,7 @@ enum BlockVerdict {
     },
 }
 
-/// Labels that may be shown. Behind a damaged BEGIN line the rest of a private key may stand.
+/// Labels that may be shown. After a damaged BEGIN line, the label may be part of a private key.
 const LABELS: [&str; 16] = [
     "PUBLIC KEY",
     "RSA PUBLIC KEY",
@@ -175,9 +174,9 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
         _ if der.starts_with(b"openssh-key-v1") => Err(KeyFault::OpenSshPrivateKey),
         _ => der_key::read(&der, weak),
     };
-    // Whatever the header says, what can be read is not encrypted.
+    // Whatever the header says, a key that can be read is not encrypted.
     let found = found.map_err(|fault| if block.encrypted { KeyFault::Encrypted } else { fault });
-    // What may be private does not stay in memory.
+    // Possibly private values are removed from memory.
     if found.as_ref().map_or(true, |found| found.private) {
         der.zeroize();
     }
@@ -189,7 +188,7 @@ fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
     match unusable {
         [] => Error::Key {
             fault: KeyFault::Unsupported {
-                what: "the parameters of a curve, not a key".to_owned(),
+                what: "the parameters of a curve without a key".to_owned(),
             },
         },
         [(_, _, fault)] => Error::Key { fault: fault.clone() },
@@ -220,14 +219,14 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// Base64 of DER or of a PEM text, as `kubectl get secret -o jsonpath` prints it.
+/// DER or PEM text in base64, as `kubectl get secret -o jsonpath` prints it.
 fn unarmored(text: &str) -> Option<Vec<u8>> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let bytes = Base64::decode_vec(&compact).ok()?;
     (bytes.starts_with(&[0x30]) || bytes.windows(11).any(|w| w == b"-----BEGIN ")).then_some(bytes)
 }
 
-/// What people give by mistake.
+/// What is often given by mistake.
 fn recognize(bytes: &[u8], text: &str) -> Error {
     let not = |what| Error::NotAKey { what };
     let start: String = text.chars().take(512).collect::<String>().to_ascii_lowercase();

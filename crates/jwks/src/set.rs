@@ -2,37 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use crate::jwk::{self, LargerHashes, Members};
+use crate::jwk::{self, Jwk, LargerHashes, Members};
 use crate::{Algorithm, Error, JwkFault, KeyId, MAX_KEYS_PER_TYPE, PublicKey, WeakKeys};
 
-/// One entry of a JWK Set: a public key under a kid.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Jwk {
-    /// The key's id; the hash of the key unless the entry came from a document that says otherwise.
-    pub kid: KeyId,
-    /// The key.
-    pub key: PublicKey,
-}
-
-/// A JWK Set: entries of different kids, in order.
+/// A JWK Set: entries with different kids, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-/// One member of a document's `keys`, usable or not.
+/// One element of a document's `keys`, valid or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Position in `keys`, from 1.
     pub number: usize,
-    /// Its `kid` as it stands there.
+    /// Its `kid` as it is in the document.
     pub kid: Option<String>,
-    /// The key, or why it is unusable ([`Error::Entry`]).
+    /// The key, or why it is not valid ([`Error::Entry`]).
     pub jwk: Result<Jwk, Error>,
 }
 
 impl JwkSet {
-    /// The keys under their own kids; a key given twice stands once.
+    /// The keys with the kids that kube-apiserver uses; duplicate keys are written once.
     ///
     /// # Errors
     /// [`Error::TooManyKeys`].
@@ -40,10 +32,9 @@ impl JwkSet {
         Self::from_entries(keys.into_iter().map(|key| Jwk { kid: key.kid(), key }))
     }
 
-    /// Reads a published document; any entry that AWS STS would trip over is refused, and any whose
-    /// `alg` could not be written again (RS384, RS512).
-    ///
-    /// A set without entries is read as such; callers that need keys look at [`JwkSet::is_empty`].
+    /// Reads a published document; rejects any entry that AWS STS does not accept, and any whose
+    /// `alg` could not be written back (RS384, RS512). A set without entries is accepted; callers
+    /// that need keys check [`JwkSet::is_empty`].
     ///
     /// # Errors
     /// [`Error::NotJson`], [`Error::NotAJwkSet`], the first [`Error::Entry`],
@@ -54,10 +45,10 @@ impl JwkSet {
         Self::from_entries(entries?)
     }
 
-    /// Reads a document entry by entry, so that every fault can be named, not the first alone.
+    /// Reads a document entry by entry, so that every fault can be reported, not only the first.
     ///
     /// # Errors
-    /// Only where the document as a whole is no JWK Set.
+    /// Only if the document as a whole is not a JWK Set.
     pub fn entries(bytes: &[u8], weak: WeakKeys) -> Result<Vec<Entry>, Error> {
         Self::read_entries(bytes, weak, LargerHashes::Accept)
     }
@@ -82,6 +73,7 @@ impl JwkSet {
     }
 
     /// The set as kube-apiserver writes it at `/openid/v1/jwks`: compact, no final newline.
+    #[must_use]
     pub fn to_json(&self) -> String {
         let mut json = String::with_capacity(64 + self.keys.len() * 512);
         json.push_str("{\"keys\":[");
@@ -105,25 +97,28 @@ impl JwkSet {
     }
 
     /// The entries, in order.
+    #[must_use]
     pub fn keys(&self) -> &[Jwk] {
         &self.keys
     }
 
     /// Whether there is no entry.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
     /// The entry of this kid.
+    #[must_use]
     pub fn get(&self, kid: &str) -> Option<&Jwk> {
         self.keys.iter().find(|jwk| jwk.kid.as_str() == kid)
     }
 
-    /// These entries, then those of `other` that are not here; an entry with the empty kid stays
-    /// last.
+    /// These entries, then those of `other` that are not among them; an entry with the empty kid
+    /// stays last.
     ///
     /// # Errors
-    /// [`Error::KidConflict`] where both have a kid with different keys, [`Error::TooManyKeys`].
+    /// [`Error::KidConflict`] if both have a kid with different keys, [`Error::TooManyKeys`].
     pub fn union(&self, other: &Self) -> Result<Self, Error> {
         let both = self.keys.iter().chain(&other.keys);
         let (named, unnamed): (Vec<&Jwk>, Vec<&Jwk>) =
@@ -137,9 +132,8 @@ impl JwkSet {
         Self { keys: self.keys.iter().filter(|jwk| !other.keys.contains(jwk)).cloned().collect() }
     }
 
-    /// The set with a copy of its first key under the kid `""` at the end, as the webhook's guide
-    /// makes it for the tokens of clusters before Kubernetes 1.16; unchanged where it has such an
-    /// entry.
+    /// The set with a copy of its first key under the kid `""` at the end, as in the webhook's
+    /// guide, for tokens of clusters before Kubernetes 1.16; unchanged if it has such an entry.
     ///
     /// # Errors
     /// [`Error::TooManyKeys`].
@@ -163,6 +157,7 @@ impl JwkSet {
     }
 
     /// The algorithms of the keys, sorted and unique.
+    #[must_use]
     pub fn algorithms(&self) -> BTreeSet<Algorithm> {
         self.keys.iter().map(|jwk| jwk.key.algorithm()).collect()
     }

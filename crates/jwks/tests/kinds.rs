@@ -426,14 +426,14 @@ fn a_token_whose_signature_does_not_hold_is_refused() {
     let header_with = |json: &str| Base64UrlUnpadded::encode_string(json.as_bytes());
     let kid = set.keys()[0].kid.as_str();
     for (header, says) in [
-        (header_with(&format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), "alg \"none\""),
-        (header_with(&format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#)), "alg \"HS256\""),
+        (header_with(&format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), "alg is \"none\""),
+        (header_with(&format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#)), "alg is \"HS256\""),
         (header_with(&format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#)), "signs with ES256"),
         (header_with(r#"{"alg":"ES256"}"#), "no kid"),
         (header_with(r#"{"alg":"ES256","kid":"other"}"#), "kid \"other\""),
         (header_with(r#"{}"#), "no alg"),
         (header_with(&format!(r#"{{"alg":"ES256","kid":"{kid}","crit":["b64"]}}"#)), "crit"),
-        (header_with(&format!(r#"{{"kid":"{kid}","alg":"ES256"}}"#)), "not that of the key"),
+        (header_with(&format!(r#"{{"kid":"{kid}","alg":"ES256"}}"#)), "not made with the key"),
         (header.to_owned(), ""),
     ] {
         let token = Token::parse(&format!("{header}.{claims}.{signature}")).unwrap();
@@ -446,5 +446,20 @@ fn a_token_whose_signature_does_not_hold_is_refused() {
         assert!(
             Token::parse(&format!("{header}.{claims}.{signature}")).unwrap().verify(&set).is_err()
         );
+    }
+}
+
+#[test]
+fn debug_of_a_token_cannot_be_used_as_one() {
+    let text = text("cases/p256/token.jwt");
+    let signature = text.trim().rsplit_once('.').unwrap().1;
+    let token = Token::parse(&text).unwrap();
+    assert_eq!(token.compact(), text.trim());
+    let bytes = format!("{:?}", Base64UrlUnpadded::decode_vec(signature).unwrap());
+    let bytes = bytes.trim_matches(['[', ']']);
+    for debug in [format!("{token:?}"), format!("{token:#?}").replace([' ', '\n'], "")] {
+        assert!(debug.contains("system:serviceaccount:"), "{debug}");
+        assert!(!debug.contains(signature) && !debug.contains(bytes), "{debug}");
+        assert!(!debug.contains("signature"), "{debug}");
     }
 }

@@ -1,8 +1,8 @@
 //! Fetching as AWS STS does: anonymously, over https, without following redirects, with limits.
 
 use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
@@ -14,26 +14,38 @@ use tokio::time::{Instant, timeout_at};
 use crate::tls::{self, Served};
 use crate::{Answer, BodyFault, Error, Fetched, Observation, TIME_LIMIT_SECS, Unreached, Vantage};
 
-/// How it is looked.
-#[derive(Debug, Clone, Default)]
+/// Options of [`fetch`] and [`top_of_chain`]. `Debug` has the PEM's length alone: a file of
+/// certificates may hold a private key too.
+#[derive(Clone, Default)]
 pub struct FetchOptions {
-    /// Certificates in PEM that are trusted besides the system's (`--ca-file`).
+    /// Root certificates in PEM that are trusted in addition to the system's.
     pub extra_roots_pem: Option<Vec<u8>>,
 }
 
-/// Looks at an issuer: the discovery document first, then twice at once the keys that it points to.
+impl fmt::Debug for FetchOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { extra_roots_pem } = self;
+        let length = extra_roots_pem.as_ref().map(Vec::len);
+        f.debug_struct("FetchOptions")
+            .field("extra_roots_pem", &length.map(|length| format!("[{length} bytes]")))
+            .finish()
+    }
+}
+
+/// Fetches an issuer's documents: the discovery document, then the keys that it points to, in two
+/// requests at the same time.
 ///
 /// # Errors
-/// [`Error::ExtraRoots`] and [`Error::Client`]; whatever is wrong with the issuer is in the
+/// [`Error::ExtraRoots`] and [`Error::Client`]; what is wrong with the issuer is part of the
 /// [`Observation`].
 pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observation, Error> {
-    let looker = Looker::new(options.extra_roots_pem.as_deref())?;
-    let discovery = looker.get(&issuer.document_url(DISCOVERY_NAME)).await;
+    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref())?;
+    let discovery = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
     let (keys, keys_again) = match next(issuer, &discovery) {
         Next::Nothing => (None, None),
-        Next::Beside(url) => (Some(looker.get(&url).await), None),
+        Next::Probe(url) => (Some(fetcher.get(&url).await), None),
         Next::Keys(url) => {
-            let (once, again) = tokio::join!(looker.get(&url), looker.get(&url));
+            let (once, again) = tokio::join!(fetcher.get(&url), fetcher.get(&url));
             (Some(once), Some(again))
         }
     };
@@ -48,26 +60,26 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
     })
 }
 
-/// The thumbprint of an issuer's host as IAM has it: SHA-1, in hexadecimal digits, of the top
+/// The thumbprint of an issuer's host as IAM uses it: SHA-1, in hexadecimal digits, of the top
 /// certificate of the chain that the server sends (IAM user guide, "Obtain the thumbprint for an
-/// OpenID Connect Identity Provider"), trusted or not.
+/// OpenID Connect Identity Provider"), whether it is trusted or not.
 ///
 /// # Errors
-/// [`Error::NoChain`] where there is no TLS server; [`Error::ExtraRoots`], [`Error::Client`].
+/// [`Error::NoChain`] if there is no TLS server; [`Error::ExtraRoots`], [`Error::Client`].
 pub async fn top_of_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<String, Error> {
-    let looker = Looker::new(options.extra_roots_pem.as_deref())?;
-    let fetched = looker.get(&issuer.document_url(DISCOVERY_NAME)).await;
-    let top = looker.served.top().ok_or_else(|| Error::NoChain { url: fetched.location })?;
+    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref())?;
+    let fetched = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
+    let top = fetcher.served.top().ok_or_else(|| Error::NoChain { url: fetched.location })?;
     Ok(Sha1::digest(&top).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What is worth a second look after the discovery document.
+/// What to fetch after the discovery document.
 enum Next {
     /// The host cannot be reached, or the document's `jwks_uri` must not be fetched.
     Nothing,
-    /// The document is not there: whether `keys.json` is tells an upload that was forgotten from a
-    /// closed door.
-    Beside(String),
+    /// The document does not exist: probing `keys.json` distinguishes a missing upload from denied
+    /// access.
+    Probe(String),
     /// The document's `jwks_uri`.
     Keys(String),
 }
@@ -82,16 +94,16 @@ fn next(issuer: &IssuerUrl, discovery: &Fetched) -> Next {
     match document.as_ref().and_then(|document| document.get("jwks_uri")).and_then(Value::as_str) {
         Some(uri) if is_https(uri) => Next::Keys(uri.to_owned()),
         Some(_) => Next::Nothing,
-        None => Next::Beside(issuer.document_url(KEYS_NAME)),
+        None => Next::Probe(issuer.document_url(KEYS_NAME)),
     }
 }
 
-struct Looker {
+struct Fetcher {
     client: Client,
     served: Served,
 }
 
-impl Looker {
+impl Fetcher {
     fn new(extra_roots_pem: Option<&[u8]>) -> Result<Self, Error> {
         let (tls, served) = tls::config(extra_roots_pem)?;
         let client = Client::builder()
@@ -100,7 +112,8 @@ impl Looker {
             .redirect(redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
-            // A little less than the whole, so that it is known what took so long.
+            // A little less than the limit, so that a slow connection is distinguished from a slow
+            // response.
             .connect_timeout(limit() - Duration::from_millis(100))
             .user_agent(concat!("issuerctl/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -164,7 +177,7 @@ fn classify(error: &reqwest::Error, served: &Served) -> Unreached {
             Unreached::AnswerTimedOut
         };
     }
-    // hyper-util's resolver error has no type of its own that could be asked for.
+    // hyper-util's resolver error has no public type.
     if causes(error).any(|cause| cause.to_string().starts_with("dns error")) {
         return Unreached::NameNotFound;
     }
@@ -184,7 +197,7 @@ fn classify(error: &reqwest::Error, served: &Served) -> Unreached {
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof,
         ) => Unreached::Closed,
-        // hyper's words for an answer that ends before its headers do, and for one that it cannot
+        // hyper's messages for a response that ends within its headers, and for one that it cannot
         // parse.
         _ if last.contains("before message completed") => Unreached::Closed,
         _ if ["invalid HTTP", "HTTP header", "content-length", "transfer-encoding"]
@@ -197,8 +210,8 @@ fn classify(error: &reqwest::Error, served: &Served) -> Unreached {
     }
 }
 
-/// The causes of an error, and within I/O errors, whose `source` skips what they wrap, that as
-/// well: hyper-rustls wraps tokio-rustls's I/O error, which wraps rustls's.
+/// The causes of an error, including what I/O errors wrap, which their `source` skips: hyper-rustls
+/// wraps tokio-rustls's I/O error, which wraps rustls's.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(error.source(), |&cause| {
         match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {

@@ -9,12 +9,11 @@ use issuer_jwks::MAX_INPUT_BYTES;
 
 use crate::{Answer, BodyFault, Error, Fetched, Observation, Unreached, Vantage};
 
-/// Reads the two documents of a folder. The keys are always those of `keys.json`: where `jwks_uri`
-/// leads, once it is served, cannot be known here.
+/// Reads the two documents of a folder. The keys are always those of `keys.json`: what `jwks_uri`
+/// will return once the folder is served is not known yet.
 ///
 /// # Errors
-/// [`Error::Site`] where `dir` is no folder that may be read; a document that is not there is a
-/// failed check.
+/// [`Error::Site`] if `dir` is not a readable folder; a missing document is a failed check.
 pub fn read_folder(dir: &Path) -> Result<Observation, Error> {
     std::fs::read_dir(dir).map_err(|source| Error::Site { path: dir.to_owned(), source })?;
     Ok(Observation {

@@ -1,43 +1,27 @@
-//! From what was seen to a verdict; no I/O.
+//! From an observation to a verdict; no I/O.
 
 mod answer;
 mod document;
 mod entry;
+mod expected;
 mod exposed;
 mod json;
 mod keys;
 mod signature;
 mod status;
 mod store;
+mod subject;
 mod token;
 mod token_text;
 mod url;
 mod vantage;
 
-use issuer_discovery::IssuerUrl;
-use issuer_jwks::{JwkSet, WeakKeys};
+pub use expected::Expected;
 
 use crate::{Check, Observation, Verdict};
 
-/// What an issuer is held against.
-#[derive(Debug, Clone, Default)]
-pub struct Expected {
-    /// The issuer URL; without it the document's own is taken for right.
-    pub issuer: Option<IssuerUrl>,
-    /// Keys that have to be published.
-    pub keys: Option<JwkSet>,
-    /// A token as it was found, whatever it is.
-    pub token: Option<String>,
-    /// The audiences that the token may be for, the provider's client ids; none stands for
-    /// `sts.amazonaws.com`.
-    pub audiences: Vec<String>,
-    /// Now, in seconds since 1970.
-    pub now_secs: u64,
-    /// Whether RSA keys of fewer than 2048 bits are a fault.
-    pub weak: WeakKeys,
-}
-
-/// Judges what was seen as AWS STS would.
+/// Judges an observation as AWS STS would.
+#[must_use]
 pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
     let asked = expected
         .issuer
@@ -58,19 +42,19 @@ pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
     Verdict { issuer: asked.or(document.issuer).unwrap_or_default(), checks }
 }
 
-/// The last check, which is never made here: what AWS itself has.
+/// The last check, always skipped: what AWS itself has cannot be observed here.
 fn aws_side(checks: &[Check], expected: &Expected) -> Check {
     let message = if checks.iter().any(Check::failed) {
-        "not looked at: mend the first failed check, then verify again".to_owned()
+        "not checked: fix the first failed check, then verify again".to_owned()
     } else {
         let token = match expected.token {
             Some(_) => "",
-            None => " (no token was given; --token FILE checks one)",
+            None => " (no token was given to check)",
         };
         format!(
-            "nothing visible from outside is wrong{token}; what cannot be seen from here comes \
-             next: the IAM provider (its URL, client ids, account and partition), the role's trust \
-             policy, then AWS itself"
+            "nothing that can be checked from outside is wrong{token}; check next what cannot be \
+             read from here: the IAM provider (its URL, client IDs, account and partition), the \
+             role's trust policy, then AWS itself"
         )
     };
     Check::skip("aws-side", message)

@@ -1,15 +1,4 @@
-//! Would AWS STS accept this issuer and this token?
-//!
-//! Looking and judging are apart: [`fetch`] and [`read_folder`] look and make an [`Observation`], a
-//! plain value; [`judge`] is a pure function of it, so that every kind of broken issuer can be
-//! written down without a network.
-//!
-//! ```text
-//! fetch(issuer) / read_folder(dir) ──► Observation ──► judge(…, Expected) ──► Verdict { checks }
-//! ```
-//!
-//! A [`Verdict`] names one cause and one mend: the first failed [`Check`] is the root, and what
-//! only follows from it is [`Status::Skip`], not blamed.
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod fetch;

@@ -1,128 +1,135 @@
-//! What was seen of an issuer, as plain values.
+//! What was observed of an issuer, as plain values.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// How long an answer may take, body included; AWS STS waits no longer for the discovery document.
+/// The time limit for a response, body included; AWS STS does not wait longer for the discovery
+/// document.
 pub const TIME_LIMIT_SECS: u64 = 5;
 
 /// Everything that was fetched of one issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// The issuer URL that was asked for; none for a folder, whose document has to say it.
+    /// The issuer URL that was requested; `None` for a folder, where only the document has it.
     pub issuer: Option<String>,
-    /// From where it was looked.
+    /// From where the issuer was read.
     pub vantage: Vantage,
     /// `<issuer>/.well-known/openid-configuration`.
     pub discovery: Fetched,
-    /// The JWK Set: from the document's `jwks_uri` or, where the document names none that can be
-    /// fetched, from `<issuer>/keys.json`. None where nothing was asked for.
+    /// The JWK Set: from the document's `jwks_uri` or, if there is no document with one, from
+    /// `<issuer>/keys.json`. `None` if nothing was requested.
     pub keys: Option<Fetched>,
-    /// The same once more at the same time, over a connection of its own, to see whether all
-    /// servers say the same.
+    /// The same, requested at the same time over another connection, to see whether all servers
+    /// return the same.
     pub keys_again: Option<Fetched>,
 }
 
-/// From where it was looked. STS looks from the internet; who looks from elsewhere may see
-/// something else.
+/// From where the issuer was read. STS reads from the internet; elsewhere the result may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Vantage {
     /// Over the network, from this machine.
     Network {
         /// Whether the environment names a proxy for https.
         proxy: bool,
-        /// Whether certificates were trusted that the system does not trust (`--ca-file`).
+        /// Whether root certificates were trusted that the system does not trust.
         extra_roots: bool,
     },
-    /// In a folder that is not served yet.
+    /// From a folder that is not served yet.
     Folder(PathBuf),
 }
 
-/// One document: where it was looked for, and what came.
+/// One document: its location, and the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// URL or path.
     pub location: String,
-    /// What came.
+    /// The response, or why there is none.
     pub outcome: Result<Answer, Unreached>,
 }
 
-/// An HTTP answer, or a file as an answer of status 200.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// An HTTP response, or a file as a response with status 200.
+///
+/// Its `Debug` has the body's length alone: a private key may have been uploaded by mistake.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The headers, names in lower case; values that are no UTF-8 in part replaced.
+    /// The headers, names in lower case; what is not UTF-8 in a value is replaced.
     pub headers: Vec<(String, String)>,
-    /// The body, at most [`issuer_jwks::MAX_INPUT_BYTES`], or as much of it as came.
+    /// The body, at most [`issuer_jwks::MAX_INPUT_BYTES`], or what was received of it.
     pub body: Vec<u8>,
-    /// Why the body is not whole.
+    /// Why the body is not complete.
     pub body_fault: Option<BodyFault>,
-    /// Who answered: the server, or the proxy in between.
+    /// The address that responded: the server's, or that of a proxy.
     pub address: Option<IpAddr>,
 }
 
-/// Why a body is not whole.
+/// Why a body is not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BodyFault {
-    /// The connection ended before the announced end.
+    /// The connection was closed before the announced end.
     Truncated,
-    /// It had not all come within [`TIME_LIMIT_SECS`].
+    /// It was not complete within [`TIME_LIMIT_SECS`].
     TimedOut,
     /// It is larger than [`issuer_jwks::MAX_INPUT_BYTES`].
     TooLarge,
 }
 
-/// Why there is no answer at all.
+/// Why there is no response at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unreached {
     /// The host's name does not resolve.
     NameNotFound,
-    /// Nobody listens on the port.
+    /// The connection was refused.
     Refused,
     /// There is no route to the host.
     Unroutable,
     /// No connection within [`TIME_LIMIT_SECS`].
     ConnectTimedOut,
-    /// Connected, and no answer within [`TIME_LIMIT_SECS`].
+    /// Connected, but no response within [`TIME_LIMIT_SECS`].
     AnswerTimedOut,
-    /// The connection was closed without an answer.
+    /// The connection was closed without a response.
     Closed,
-    /// The server does not speak TLS but something else, mostly plain HTTP.
+    /// The server does not speak TLS; most probably it serves plain HTTP.
     NotTls,
-    /// No TLS version or cipher in common, or the server broke the handshake off.
+    /// No TLS version or cipher suite in common, or the server aborted the handshake.
     Handshake(String),
-    /// The server's certificate is not valid for us.
+    /// The server's certificate was not accepted.
     Certificate(CertificateFault),
-    /// What answered does not speak HTTP as it should.
+    /// The response is not valid HTTP.
     NotHttp(String),
-    /// The file is not there (folder only).
+    /// The file does not exist (folder only).
     NoSuchFile,
-    /// Anything else, in the words of the library.
+    /// Anything else, as the library reports it.
     Other(String),
 }
 
 /// What is wrong with a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CertificateFault {
-    /// Its time is over; seconds since 1970 where known.
+    /// It has expired; seconds since 1970 if known.
     Expired {
         /// The end of its validity.
         not_after: Option<u64>,
     },
-    /// Its time has not begun; seconds since 1970 where known.
+    /// It is not valid yet; seconds since 1970 if known.
     NotYetValid {
         /// The beginning of its validity.
         not_before: Option<u64>,
     },
-    /// It is for other names.
+    /// It is not valid for the host's name.
     WrongName {
-        /// The names that it is for, as far as known.
+        /// The names that it is valid for, as far as known.
         names: Vec<String>,
     },
-    /// Nobody who is trusted here signed it.
+    /// It was not issued by a trusted CA.
     Untrusted(Option<Chain>),
-    /// Anything else, in the words of the library.
+    /// Anything else, as the library reports it.
     Other(String),
 }
 
@@ -131,24 +138,39 @@ pub enum CertificateFault {
 pub struct Chain {
     /// The subject of the server's own certificate (RFC 4514).
     pub subject: String,
-    /// Who signed it.
+    /// Its issuer.
     pub issuer: String,
-    /// How many certificates came, the server's own included.
+    /// The number of certificates, the server's own included.
     pub length: usize,
-    /// Whether the server's own certificate names a place where that of its signer lies, as public
-    /// CAs write it.
+    /// Whether the server's own certificate has a URL of its issuer's certificate (Authority
+    /// Information Access), as those of public CAs have.
     pub names_its_signer: bool,
 }
 
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, headers, body, body_fault, address } = self;
+        f.debug_struct("Answer")
+            .field("status", status)
+            .field("headers", headers)
+            .field("body", &format_args!("[{} bytes]", body.len()))
+            .field("body_fault", body_fault)
+            .field("address", address)
+            .finish()
+    }
+}
+
 impl Answer {
-    /// The first header of this name, which is given in lower case.
+    /// The first header of this name, in lower case.
+    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
 impl Fetched {
-    /// The whole body of an answer with status 200.
+    /// The complete body of a response with status 200.
+    #[must_use]
     pub fn document(&self) -> Option<&[u8]> {
         let answer = self.outcome.as_ref().ok()?;
         (answer.status == 200 && answer.body_fault.is_none()).then_some(answer.body.as_slice())

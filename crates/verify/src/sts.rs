@@ -1,32 +1,33 @@
-//! What AWS STS answers to `AssumeRoleWithWebIdentity`, in its own words.
+//! The errors that AWS STS returns for `AssumeRoleWithWebIdentity`, word for word.
 
-/// It could not get the key: whatever is wrong with documents, hosting and keys ends here.
+/// STS could not get the key: the error for everything that is wrong with documents, hosting and
+/// keys.
 pub(crate) const NO_KEY: &str = "InvalidIdentityToken: Couldn't retrieve verification key from \
                                  your identity provider,  please reference \
                                  AssumeRoleWithWebIdentity documentation for requirements";
 
-/// The certificate is none that AWS trusts, and no thumbprint of the provider fits.
+/// AWS does not trust the certificate, and no thumbprint of the provider matches.
 pub(crate) const THUMBPRINT: &str = "InvalidIdentityToken: OpenIDConnect provider's HTTPS \
                                      certificate doesn't match configured thumbprint";
 
-/// The token is no JWT.
+/// The token is not a JWT.
 pub(crate) const NOT_A_JWT: &str = "InvalidIdentityToken: The ID Token provided is not a valid \
                                     JWT. (You may see this error if you sent an Access Token)";
 
-/// `aud` or `azp` is none of the provider's client ids.
+/// `aud` or `azp` is not among the provider's client IDs.
 pub(crate) const AUDIENCE: &str = "InvalidIdentityToken: Incorrect token audience";
 
-/// No provider has the token's `iss`.
+/// There is no provider for the token's `iss`.
 pub(crate) fn no_provider(iss: &str) -> String {
     format!("InvalidIdentityToken: No OpenIDConnect provider found in your account for {iss}")
 }
 
-/// A claim is not there.
+/// A claim is missing.
 pub(crate) fn missing_claim(claim: &str) -> String {
     format!("InvalidIdentityToken: Missing a required claim: {claim}")
 }
 
-/// `exp` is over.
+/// The token has expired.
 pub(crate) fn expired(now: u64, exp: u64) -> String {
     format!(
         "ExpiredTokenException: Token expired: current date/time {now} must be before the \

@@ -1,12 +1,16 @@
-//! Values of documents and tokens, written so that nothing hides in them.
+//! Texts of messages: values of documents and tokens, with nothing in them hidden, and the fix that
+//! most faults share.
 
 use serde_json::Value;
+
+/// The fix for most hosting faults.
+pub(crate) const PUBLISH: &str = "publish the documents to a public bucket (issuerctl publish)";
 
 /// The most characters of one quoted value.
 const LONGEST: usize = 160;
 
-/// In double quotes, at most 160 characters; whatever is not printable ASCII as its code point,
-/// `\u{a0}`.
+/// In double quotes, at most 160 characters; what is not printable ASCII is written as its code
+/// point, `\u{a0}`.
 pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars().take(LONGEST) {
@@ -23,7 +27,7 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
-/// A JSON value, strings as [`quote`] writes them, everything else compact and shortened.
+/// A JSON value: strings as [`quote`] writes them, everything else compact and shortened.
 pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::String(text) => quote(text),
@@ -47,7 +51,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The beginning of text that is no value: printable ASCII as it is, the rest as code points.
+/// Text without quotes, at most 160 characters: printable ASCII unchanged, the rest as code points.
 pub(crate) fn shorten(text: &str) -> String {
     let quoted = quote(text).replace("\\\"", "\"");
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()

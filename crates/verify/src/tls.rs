@@ -1,4 +1,4 @@
-//! The TLS side of a fetch: whom we trust, and what exactly was wrong with a certificate.
+//! The TLS side of a fetch: which certificates are trusted, and what is wrong with one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,8 +17,8 @@ use crate::{CertificateFault, Chain, Error, Unreached};
 /// RFC 5280 section 4.2.2.1.
 const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
 
-/// The certificates that the server sent last, its own first; neither rustls's error nor its
-/// success holds them.
+/// The certificates that the server sent last, its own first; rustls returns them neither on
+/// success nor with an error.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Served(Arc<Mutex<Vec<CertificateDer<'static>>>>);
 
@@ -40,11 +40,11 @@ impl Served {
     }
 }
 
-/// A client that trusts the system's roots and `extra_roots_pem`.
+/// The configuration of a client that trusts the system's roots and `extra_roots_pem`.
 ///
 /// # Errors
-/// [`Error::ExtraRoots`] where the PEM has no certificate, [`Error::Client`] where the system has
-/// no trust store.
+/// [`Error::ExtraRoots`] if the PEM has no certificate, [`Error::Client`] if the system has no
+/// trust store.
 pub(crate) fn config(extra_roots_pem: Option<&[u8]>) -> Result<(ClientConfig, Served), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = extra_roots_pem.map_or_else(|| Ok(Vec::new()), read_roots)?;
@@ -85,13 +85,13 @@ fn certificate_fault(fault: &CertificateError, served: &Served) -> CertificateFa
         E::NotValidForNameContext { presented, .. } => CertificateFault::WrongName {
             names: presented.iter().map(|name| plain_name(name)).collect(),
         },
-        // The last two come where a trusted root has the same name as the signer, and another key.
+        // The last two occur if a trusted root has the same name as the issuer, but another key.
         E::UnknownIssuer
         | E::BadSignature
         | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             CertificateFault::Untrusted(served.describe())
         }
-        // webpki's word for a self-signed certificate that says it is a CA.
+        // webpki's error for a self-signed certificate that is marked as a CA.
         other if other.to_string().contains("CaUsedAsEndEntity") => {
             CertificateFault::Untrusted(served.describe())
         }
@@ -131,7 +131,7 @@ fn verifier(
     })
 }
 
-/// The platform's verifier, which leaves behind what it was shown.
+/// The platform's verifier; records the certificates that it verifies.
 #[derive(Debug)]
 struct Recorder {
     inner: Verifier,

@@ -4,17 +4,19 @@ pub use issuer_diagnostic::{Check, Status};
 
 pub(crate) use issuer_diagnostic::Fault;
 
-/// Every check of one issuer, in the order in which STS would come upon them.
+/// Every check of one issuer, in the order in which STS would make them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verdict {
-    /// The issuer URL; for a folder the one that its document says, empty where it says none.
+    /// The issuer URL; for a folder, the one in its discovery document, or empty if it has none.
     pub issuer: String,
-    /// The checks. The first that failed is the root of what is wrong.
+    /// The checks. The first that failed is the root cause.
     pub checks: Vec<Check>,
 }
 
 impl Verdict {
     /// Whether no check failed.
+    #[must_use]
     pub fn passed(&self) -> bool {
         !self.checks.iter().any(Check::failed)
     }

@@ -32,7 +32,7 @@ fn an_answer_other_than_200_is_named_by_who_gave_it() {
         (
             "no bucket",
             status(404, "AmazonS3", &xml("NoSuchBucket")),
-            &["bucket does not exist", "--create-bucket"],
+            &["bucket does not exist", "issuerctl publish can create it"],
         ),
         ("no key", status(404, "AmazonS3", &xml("NoSuchKey")), &["404", "path"]),
         (
@@ -190,7 +190,7 @@ fn keys_that_redirect_are_mended_in_jwks_uri() {
         "keys",
         &verdict,
         "keys-reachable",
-        &["https://cdn.example.com/keys.json", "let jwks_uri name"],
+        &["https://cdn.example.com/keys.json", "set jwks_uri to"],
     );
 }
 
@@ -262,7 +262,7 @@ fn what_never_answered_is_named_by_its_reason() {
             Unreached::Certificate(C::WrongName { names: vec!["x.example".into()] }),
             &["x.example", "SAN"],
         ),
-        ("private CA", chain("CN=a", 1, false), &["unknown CA", "--ca-file", "thumbprint"]),
+        ("private CA", chain("CN=a", 1, false), &["unknown CA", "CA file", "thumbprint"]),
         ("self-signed", chain("CN=R3", 1, false), &["self-signed"]),
         ("leaf only", chain("CN=a", 1, true), &["incomplete", "full chain"]),
     ] {
@@ -316,6 +316,6 @@ fn a_dotted_bucket_gets_its_own_mend() {
         "dots",
         &judge(&seen, &expected()),
         "discovery-reachable",
-        &["without dots", "path style"],
+        &["without dots", "path-style"],
     );
 }

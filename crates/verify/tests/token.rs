@@ -1,9 +1,9 @@
-//! Broken and healthy tokens of a well issuer.
+//! Broken and healthy tokens of a healthy issuer.
 
 mod common;
 
 use common::*;
-use issuer_verify::{Expected, Status, judge};
+use issuer_verify::{Expected, FetchOptions, Status, judge};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -50,6 +50,24 @@ fn a_well_token_passes_every_check_and_its_claims_are_printed() {
 }
 
 #[test]
+fn debug_of_what_is_judged_has_neither_token_nor_body() {
+    let token = sign(&header(), &claims());
+    let expected = Expected { token: Some(token.clone()), ..Expected::default() };
+    let options = FetchOptions { extra_roots_pem: Some(b"-----BEGIN PRIVATE KEY-----".to_vec()) };
+    let seen = observation("a private key", "a private key");
+    let debug = format!("{expected:?} {expected:#?} {options:?} {seen:?}");
+    for part in token.split('.') {
+        assert!(!debug.contains(part), "{debug}");
+    }
+    assert!(debug.contains("[redacted]") && debug.contains("[13 bytes]"), "{debug}");
+    let first_bytes_of = |text: &[u8]| format!("{:?}", &text[..4]).replace(']', "");
+    for body in ["a private key", "-----BEGIN"] {
+        assert!(!debug.contains(body), "{debug}");
+        assert!(!debug.contains(&first_bytes_of(body.as_bytes())), "{debug}");
+    }
+}
+
+#[test]
 fn what_kube_apiserver_made_passes_as_a_whole() {
     let cases =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden/cases");
@@ -81,7 +99,7 @@ fn text_that_is_no_token_is_a_failed_check_that_says_what_it_is() {
     let parts: Vec<&str> = token.split('.').collect();
     for (name, text, words) in [
         ("empty", " \n".to_owned(), &["empty"][..]),
-        ("path", "/var/run/secrets/token\n".to_owned(), &["path", "--token"]),
+        ("path", "/var/run/secrets/token\n".to_owned(), &["path", "content of the file"]),
         ("quotes", format!("\"{token}\""), &["quotes"]),
         ("header", format!("Bearer {token}"), &["Bearer"]),
         (
@@ -90,9 +108,9 @@ fn text_that_is_no_token_is_a_failed_check_that_says_what_it_is() {
             &["TokenRequest", "status.token"],
         ),
         ("secret", json!({"kind": "Secret", "data": {"token": "x"}}).to_string(), &["base64 -d"]),
-        ("assignment", format!("TOKEN={token}"), &["stands before it"]),
+        ("assignment", format!("TOKEN={token}"), &["precedes it"]),
         ("wrapped", format!("{}\n{}", &token[..60], &token[60..]), &["one line"]),
-        ("two", format!("{token}\n{token}\n"), &["2 tokens", "one token alone"]),
+        ("two", format!("{token}\n{token}\n"), &["2 tokens", "one token only"]),
         ("closing quote", format!("{token}\""), &["ends in the character \"\\\"\""]),
         ("comma", format!("{token},"), &["ends in the character \",\""]),
         ("line end written out", format!("{token}\\n"), &["ends in the character"]),
@@ -203,7 +221,7 @@ fn changed_claims_break_the_signature() {
         "tampered",
         &judge_token(parts.join(".")),
         "token-signature",
-        &["signature does not hold"],
+        &["signature is not valid"],
     );
 }
 
@@ -240,7 +258,7 @@ fn a_token_without_kid_is_held_against_the_key_under_the_empty_kid() {
         "tampered",
         &judge_with(unnamed(key), tampered),
         "token-signature",
-        &["empty kid", "does not hold"],
+        &["empty kid", "not valid"],
     );
     let verdict = judge_with(unnamed(&other_keys()["keys"][0]), token);
     assert_root("another key", &verdict, "token-signature", &["ES256", "empty kid", "RS256"]);

@@ -1,14 +1,14 @@
 //! The conditions on `aud` and `sub` (IAM user guide, "Create a role for OpenID Connect
-//! federation"; STS wants both claims in every token).
+//! federation"; STS requires both claims in every token).
 
-use super::Wanted;
 use super::findings::{Findings, Topic, list};
 use super::keys::{Astray, Key};
 use super::operator::{Base, How};
+use super::options::Wanted;
 use super::statement::{Condition, Statement};
 use super::subject::{Reach, reach};
 
-/// Names what is wrong with the conditions of a statement.
+/// Reports what is wrong with the conditions of a statement.
 pub(super) fn judge(statement: &Statement<'_>, wanted: &Wanted, findings: &mut Findings) {
     let claims = [("aud", Topic::Aud), ("sub", Topic::Sub)].map(|(name, topic)| Claim {
         name,
@@ -26,7 +26,7 @@ pub(super) fn judge(statement: &Statement<'_>, wanted: &Wanted, findings: &mut F
     subjects(&claims[1], findings);
 }
 
-/// What a statement says of one claim.
+/// What a statement requires of one claim.
 struct Claim<'s> {
     name: &'static str,
     topic: Topic,
@@ -36,20 +36,20 @@ struct Claim<'s> {
 }
 
 impl<'s> Claim<'s> {
-    /// The conditions that say what the claim must be, and how they compare.
+    /// The conditions that require a value of the claim, and how they compare.
     fn bounds(&self) -> impl Iterator<Item = (&'s Condition<'s>, How)> {
         self.conditions
             .iter()
             .filter_map(|condition| Some((*condition, condition.operator.positive()?)))
     }
 
-    /// Whether anything says what the claim must be.
+    /// Whether any condition requires a value of the claim.
     fn is_bound(&self) -> bool {
         self.bounds().next().is_some()
     }
 
-    /// Whether a key that is not this issuer's stands where one for this claim should. One without
-    /// a claim may be either.
+    /// Whether a key that is not this issuer's is probably meant for this claim. One without a
+    /// claim may be meant for either.
     fn is_meant(&self, key: &Key) -> bool {
         matches!(key, Key::Astray { claim, .. } if claim == self.name || claim.is_empty())
     }
@@ -61,10 +61,10 @@ impl<'s> Claim<'s> {
             let operator = condition.operator;
             let used = format!("{label} has {} for {name}", condition.operator_name);
             let fix =
-                format!("use StringEquals, or StringLike where a value of {name} has a wildcard");
+                format!("use StringEquals, or StringLike if a value of {name} has a wildcard");
             let never = operator.base == Base::Null && !operator.holds(&condition.values, Some(""));
             if operator.base == Base::Unknown {
-                // Named where the form of the policy is judged.
+                // Reported by the checks of the grammar.
                 wrong = true;
                 findings.touch(self.topic);
             } else if operator.base == Base::Other || never {
@@ -73,21 +73,22 @@ impl<'s> Claim<'s> {
                     self.topic,
                     "operator-wrong",
                     used,
-                    "no token is let in: it compares no texts",
+                    "no token is allowed: it does not compare strings",
                     fix,
                 );
             } else if operator.positive().is_some() && operator.set.is_some() {
                 let consequence = "ForAnyValue and ForAllValues are for keys with several values, \
-                                   and this has one; ForAllValues also holds where there is none";
+                                   and this has one; ForAllValues is also met if there is none";
                 findings.warn(self.topic, "operator-set", used, consequence, fix);
             } else if operator.positive().is_some() && operator.if_exists {
                 let consequence = format!(
-                    "it would let tokens without {name} in; only that STS refuses them protects"
+                    "it would allow tokens without {name}; only STS, which refuses them, prevents \
+                     that"
                 );
                 findings.warn(self.topic, "operator-if-exists", used, consequence, fix);
             } else if operator.is_negated() && !self.is_bound() {
                 wrong = true;
-                let consequence = format!("every token whose {name} is another one is let in");
+                let consequence = format!("every token with another {name} is allowed");
                 findings.fail(self.topic, "operator-negated", used, consequence, fix);
             }
         }
@@ -101,8 +102,8 @@ impl<'s> Claim<'s> {
                 self.topic,
                 "condition-empty",
                 format!("{label} has no value for {name}"),
-                "no token is let in",
-                format!("give the value that {name} must have"),
+                "no token is allowed",
+                format!("add the value that {name} must have"),
             );
         }
     }
@@ -115,8 +116,8 @@ impl<'s> Claim<'s> {
                 self.topic,
                 "aud-missing",
                 message,
-                "tokens that were made for another audience of the provider get the role too; sub \
-                 does not replace aud",
+                "tokens that were issued for another audience of the provider can assume the role \
+                 too; sub does not replace aud",
                 format!("add \"{issuer}:aud\": \"{}\" under StringEquals", wanted.audiences[0]),
             );
         } else {
@@ -126,16 +127,17 @@ impl<'s> Claim<'s> {
                 self.topic,
                 "sub-missing",
                 message,
-                "every service account of the cluster gets the role; aud does not replace sub",
+                "every service account of the cluster can assume the role; aud does not replace \
+                 sub",
                 format!("add \"{issuer}:sub\": \"{subject}\" under StringEquals"),
             );
         }
     }
 
-    /// `*` and `?` are plain characters but under StringLike.
+    /// `*` and `?` are wildcards only with StringLike.
     fn judge_wildcards(&self, wanted: &Wanted, findings: &mut Findings) {
         for (condition, _) in self.bounds().filter(|(_, how)| *how != How::Like) {
-            // An audience may have such a character itself.
+            // An audience may contain such a character itself.
             let meant = |value: &str| {
                 self.name == "aud" && wanted.audiences.iter().any(|audience| audience == value)
             };
@@ -152,11 +154,11 @@ impl<'s> Claim<'s> {
                         self.name,
                         condition.operator_name
                     ),
-                    "it never matches: there * and ? are plain characters",
+                    "it never matches: * and ? are plain characters with this operator",
                     if self.name == "aud" {
                         format!("write {}", list(&wanted.audiences))
                     } else {
-                        "use StringLike for sub, with wildcards in the name or the namespace and \
+                        "use StringLike for sub, with wildcards in the name or in the namespace, \
                          not in both"
                             .to_owned()
                     },
@@ -166,7 +168,7 @@ impl<'s> Claim<'s> {
     }
 }
 
-/// Keys that are not this issuer's: their claims are never there.
+/// Keys that are not this issuer's: tokens never have their claims.
 fn keys(
     statement: &Statement<'_>,
     wanted: &Wanted,
@@ -177,8 +179,8 @@ fn keys(
     let fix = format!("write {0}:aud and {0}:sub", wanted.issuer);
     for (fault, id, what) in [
         (Astray::Scheme, "key-scheme", "with https:// in it"),
-        (Astray::Slash, "key-slash", "with a slash behind the issuer"),
-        (Astray::Issuer, "key-issuer", "which names no claim of this issuer"),
+        (Astray::Slash, "key-slash", "with a slash after the issuer"),
+        (Astray::Issuer, "key-issuer", "which is not a claim of this issuer"),
     ] {
         let (mut names, mut never) = (Vec::new(), false);
         for condition in &statement.conditions {
@@ -201,9 +203,9 @@ fn keys(
                 .find(|claim| !claim.is_bound())
                 .map_or(Topic::Sub, |claim| claim.topic);
             let consequence = if never {
-                "no token is let in: no request has such a key"
+                "no token is allowed: no request has such a key"
             } else {
-                "it asks for nothing"
+                "it requires nothing"
             };
             findings.fail(
                 topic,
@@ -225,17 +227,17 @@ fn keys(
                     Topic::Statement,
                     "key-claim",
                     format!("{label} has a condition on {:?}", condition.key_name),
-                    "no token is let in: those of service accounts have no such claim that IAM \
-                     reads",
-                    "take it out",
+                    "no token is allowed: service-account tokens have no such claim that IAM \
+                     evaluates",
+                    "remove it",
                 );
             }
             Key::Context => findings.warn(
                 Topic::Statement,
                 "key-other",
                 format!("{label} has a condition on {:?}", condition.key_name),
-                "whether a token is let in depends on the request too, which is not judged here",
-                "make sure that requests of the pods meet it",
+                "whether a token is allowed also depends on the request, which is not judged here",
+                "make sure that the requests of the pods meet it",
             ),
             _ => {}
         }
@@ -243,7 +245,7 @@ fn keys(
 }
 
 /// Tokens of other issuers do not have this issuer's keys, so a statement for several providers
-/// needs a condition that asks for one of them.
+/// needs a condition that requires one of them.
 fn others(
     statement: &Statement<'_>,
     wanted: &Wanted,
@@ -258,11 +260,11 @@ fn others(
             Topic::Provider,
             "provider-others",
             format!(
-                "{} is for other providers too, and its conditions hold where {}'s claims are not \
-                 there",
+                "{} is for other providers too, and its conditions are met if {}'s claims do not \
+                 exist",
                 statement.label, wanted.issuer
             ),
-            "every token of the other providers is let in",
+            "every token of the other providers is allowed",
             "give each provider a statement of its own, with StringEquals or StringLike",
         );
     }
@@ -281,7 +283,7 @@ fn audiences(claim: &Claim<'_>, wanted: &Wanted, findings: &mut Findings) {
                 Topic::Aud,
                 "aud-wildcard",
                 format!("{label} has {} for aud", list(&wild)),
-                "tokens for other audiences of the provider are let in too",
+                "tokens for other audiences of the provider are allowed too",
                 format!("write {}", list(&wanted.audiences)),
             );
         }
@@ -294,22 +296,22 @@ fn audiences(claim: &Claim<'_>, wanted: &Wanted, findings: &mut Findings) {
                 Topic::Aud,
                 "aud-case",
                 format!(
-                    "{label} has {} for aud, which differs in case from what tokens have",
+                    "{label} has {} for aud, which differs in case from the audience of the tokens",
                     list(&case)
                 ),
-                "it never matches: values are compared letter by letter",
+                "it never matches: values are case-sensitive",
                 format!("write {}", list(&wanted.audiences)),
             );
         }
-        // Where no value is an expected one, that says it all.
+        // If no value is an expected one, aud-mismatch is reported instead.
         if !extra.is_empty() && values.iter().any(taken) {
             findings.warn(
                 Topic::Aud,
                 "aud-extra",
-                format!("{label} also takes {} for aud", list(&extra)),
-                "tokens that were made for others get the role too, where the provider has that \
-                 audience",
-                "take it out unless you use it",
+                format!("{label} also allows {} for aud", list(&extra)),
+                "tokens that were issued for other services can assume the role too, if the \
+                 provider has that audience",
+                "remove it unless you use it",
             );
         }
     }
@@ -320,7 +322,7 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
     let narrow = |(condition, how): (&Condition<'_>, How)| {
         condition.values.iter().all(|value| matches!(reach_of(value, how), Some(Reach::One)))
     };
-    // Conditions add up: where one of them is narrow, the others are no danger.
+    // All conditions must be met: if one of them is narrow, the others do no harm.
     let is_narrow = claim.bounds().any(narrow);
     for (condition, how) in claim.bounds() {
         let that = |wanted: &[Reach]| -> Vec<&str> {
@@ -339,8 +341,9 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
                     "{label} has {} for sub, a wildcard for namespace and name at once",
                     list(&wide)
                 ),
-                "service accounts of namespaces that anybody may have made get the role",
-                "name the namespace and the colon behind it: system:serviceaccount:NAMESPACE:*",
+                "service accounts in namespaces of any name, whoever created them, can assume the \
+                 role",
+                "write the namespace and the colon after it: system:serviceaccount:NAMESPACE:*",
             );
         }
         if !some.is_empty() && !is_narrow {
@@ -348,8 +351,8 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
                 Topic::Sub,
                 "sub-wildcard",
                 format!("{label} has {} for sub", list(&some)),
-                "whoever may make a service account of such a name gets the role",
-                "name the service accounts, where you know them",
+                "anyone who can create a service account that matches can assume the role",
+                "name the service accounts, if you know them",
             );
         }
         if !nobody.is_empty() {
@@ -366,8 +369,8 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
                 Topic::Sub,
                 "sub-case",
                 format!("{label} has {} for sub, with upper case", list(&case)),
-                "it never matches: values are compared letter by letter, and names in Kubernetes \
-                 are in lower case",
+                "it never matches: values are case-sensitive, and names in Kubernetes are in lower \
+                 case",
                 format!(
                     "write {}",
                     list(&case.iter().map(|text| text.to_lowercase()).collect::<Vec<_>>())
@@ -377,7 +380,7 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
     }
 }
 
-/// How far a value reaches; `None` where it has wildcards that are none there.
+/// What a value matches; `None` if it has wildcards that the operator takes as plain characters.
 fn reach_of(value: &str, how: How) -> Option<Reach> {
     match how {
         How::Like => Some(reach(value)),

@@ -1,24 +1,23 @@
-//! Members that an object has twice, such as two `StringEquals`: readers of JSON keep one and say
-//! nothing (RFC 8259 section 4).
+//! Members that an object has twice, such as two `StringEquals`: JSON parsers keep one without an
+//! error (RFC 8259 section 4).
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// The names of members that are there twice, in order. The text is JSON already, or nothing is
-/// found.
+/// The names of members that an object has twice, in order; empty if the text is not JSON.
 pub(super) fn find(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_str(text);
-    // Whoever calls has read the text before, so that an error has been told.
+    // The caller has parsed the text before, and has reported an error.
     if (Walk { found: &mut found }).deserialize(&mut reader).is_err() {
         found.clear();
     }
     found
 }
 
-/// Goes through a value and notes names.
+/// Visits a value and collects the names.
 struct Walk<'f> {
     found: &'f mut Vec<String>,
 }

@@ -1,12 +1,12 @@
-//! Findings as they come together.
+//! Collects the findings.
 
 use std::collections::BTreeSet;
 
 use issuer_diagnostic::{Check, Fault};
 
-use super::LintReport;
+use super::report::LintReport;
 
-/// A part of a policy that is right or has faults.
+/// A part of a policy that is correct or has problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
     Statement,
@@ -15,12 +15,12 @@ pub(super) enum Topic {
     Aud,
     Sub,
     Deny,
-    /// What statements of others let in; that it is right, nobody can say.
+    /// Access granted by unrelated statements; never reported as passing.
     Others,
     Size,
 }
 
-/// The findings so far, and the topics that are not simply right.
+/// The findings so far, and the topics that are not simply correct.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Vec<Check>,
@@ -50,7 +50,7 @@ impl Findings {
         self.add(topic, Check::warn(id, message, fix).with_consequence(consequence));
     }
 
-    /// Says that a topic is not right, as a finding under another topic tells.
+    /// Marks a topic as not correct, because of a finding under another topic.
     pub(super) fn touch(&mut self, topic: Topic) {
         self.touched.insert(topic);
     }
@@ -60,16 +60,16 @@ impl Findings {
         self.found.iter().filter(|check| check.failed()).count()
     }
 
-    /// The faults, and what is right; of a policy without a statement for the issuer, only its size
-    /// can be.
+    /// The problems, and the parts that are correct; without a statement for the issuer, only the
+    /// size can be.
     pub(super) fn into_report(self, judged: bool, issuer: &str) -> LintReport {
         let right = [
             (Topic::Statement, "statement", format!("there is a statement for {issuer}")),
             (Topic::Provider, "provider", "the principal is the issuer's provider".to_owned()),
             (Topic::Action, "action", "the action is sts:AssumeRoleWithWebIdentity".to_owned()),
-            (Topic::Aud, "aud", "the audience is asked for".to_owned()),
-            (Topic::Sub, "sub", "the service accounts are asked for".to_owned()),
-            (Topic::Deny, "deny", "no statement takes it back".to_owned()),
+            (Topic::Aud, "aud", "the audience is checked".to_owned()),
+            (Topic::Sub, "sub", "the service accounts are checked".to_owned()),
+            (Topic::Deny, "deny", "no statement denies it".to_owned()),
             (Topic::Size, "size", "the policy is within IAM's quota".to_owned()),
         ];
         let passes = right
@@ -87,7 +87,7 @@ impl Findings {
     }
 }
 
-/// Texts in quotes, one after the other.
+/// Texts in quotes, separated by commas.
 pub(super) fn list<T: AsRef<str>>(texts: &[T]) -> String {
     texts.iter().map(|text| format!("{:?}", text.as_ref())).collect::<Vec<_>>().join(", ")
 }

@@ -1,14 +1,15 @@
-//! What IAM takes no policy with, whoever's statement it is in (IAM user guide, "Grammar of the IAM
-//! JSON policy language" and "IAM JSON policy elements: Sid", "… Version").
+//! What IAM rejects in a policy, in statements for any issuer or service (IAM user guide, "Grammar
+//! of the IAM JSON policy language" and "IAM JSON policy elements: Sid", "… Version").
 
 use serde_json::Value;
 
 use super::findings::{Findings, Topic, list};
+use super::json::{is_values, members, strings, texts};
 use super::operator::{Base, Operator};
-use super::statement::{Statement, members, strings, texts};
+use super::statement::Statement;
 use crate::TrustPolicy;
 
-const REFUSED: &str = "IAM answers MalformedPolicyDocument";
+const REFUSED: &str = "IAM returns MalformedPolicyDocument";
 
 const TOP: [&str; 3] = ["Version", "Id", "Statement"];
 const STATEMENT: [&str; 9] = [
@@ -22,11 +23,11 @@ const STATEMENT: [&str; 9] = [
     "NotResource",
     "Condition",
 ];
-/// Other policies have it, so that it is refused in words of its own.
+/// Valid in other policies, so that it has a finding of its own.
 const RESOURCE: [&str; 2] = ["Resource", "NotResource"];
 const PRINCIPAL: [&str; 4] = ["AWS", "Federated", "Service", "CanonicalUser"];
 
-/// Names what is wrong around the statements, and between them.
+/// Reports what is wrong outside the statements, and between them.
 pub(super) fn judge_policy(
     policy: &TrustPolicy,
     statements: &[Statement<'_>],
@@ -37,7 +38,7 @@ pub(super) fn judge_policy(
     let mut sids: Vec<&str> =
         statements.iter().filter_map(|statement| statement.value["Sid"].as_str()).collect();
     sids.sort_unstable();
-    // Any number of statements may have an empty one.
+    // Several statements may have an empty one.
     let mut twice: Vec<&str> = sids
         .windows(2)
         .filter(|pair| pair[0] == pair[1] && !pair[0].is_empty())
@@ -49,12 +50,12 @@ pub(super) fn judge_policy(
             findings,
             "sid-twice",
             format!("several statements have the Sid {}", list(&twice)),
-            "give each statement a Sid of its own, or none",
+            "give each statement a unique Sid, or none",
         );
     }
 }
 
-/// Names what is wrong with the form of a statement.
+/// Reports what is wrong with the form of a statement.
 pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings) {
     let (label, value) = (statement.label.as_str(), statement.value);
     effect(label, value, findings);
@@ -66,7 +67,7 @@ pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings
     for (member, not) in [("Principal", "NotPrincipal"), ("Action", "NotAction")] {
         if value.get(member).and(value.get(not)).is_some() {
             let message = format!("{label} has both {member} and {not}");
-            refuse(findings, "member-both", message, format!("keep {member}, and take {not} out"));
+            refuse(findings, "member-both", message, format!("keep {member} and remove {not}"));
         }
     }
     if RESOURCE.iter().any(|member| value.get(member).is_some()) {
@@ -74,13 +75,14 @@ pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings
             findings,
             "statement-resource",
             format!("{label} has a Resource"),
-            "take the Resource out: that of a trust policy is its role",
+            "remove the Resource: the resource of a trust policy is its role",
         );
     }
     conditions(label, value, findings);
 }
 
-/// Names what a statement lacks that is not for the issuer; of one that is, other findings say it.
+/// Reports what is missing in a statement that is not for the issuer; for the issuer's own, other
+/// findings do.
 pub(super) fn judge_missing(statement: &Statement<'_>, findings: &mut Findings) {
     let value = statement.value;
     let is_principal = |value: &Value| value == "*" || members(value).next().is_some();
@@ -93,9 +95,9 @@ pub(super) fn judge_missing(statement: &Statement<'_>, findings: &mut Findings) 
             refuse(
                 findings,
                 "member-missing",
-                format!("{} has no {member} that IAM can read", statement.label),
+                format!("{} has no valid {member}", statement.label),
                 format!(
-                    "write its {member}, or take the statement out if it is no part of a trust \
+                    "add its {member}, or remove the statement if it does not belong in a trust \
                      policy"
                 ),
             );
@@ -103,7 +105,7 @@ pub(super) fn judge_missing(statement: &Statement<'_>, findings: &mut Findings) 
     }
 }
 
-/// Names actions of other services.
+/// Reports actions of other services.
 pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings) {
     let actions = ["Action", "NotAction"].map(|member| strings(&statement.value[member])).concat();
     let foreign: Vec<&str> =
@@ -113,20 +115,14 @@ pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings)
             Topic::Action,
             "action-service",
             format!("{} has the action {}", statement.label, list(&foreign)),
-            format!("{REFUSED}: a trust policy has actions of STS alone"),
-            "put it into a policy that is attached to the role, or within it",
+            format!("{REFUSED}: a trust policy may have only actions of STS"),
+            "move it to a managed or inline policy of the role",
         );
     }
 }
 
 pub(super) fn is_of_sts(action: &str) -> bool {
     action.get(..4).is_some_and(|service| service.eq_ignore_ascii_case("sts:"))
-}
-
-/// Whether it is what the grammar calls the values of a condition.
-pub(super) fn is_values(value: &Value) -> bool {
-    let one = |value: &Value| matches!(value, Value::String(_) | Value::Bool(_) | Value::Number(_));
-    one(value) || value.as_array().is_some_and(|values| values.iter().all(one))
 }
 
 fn refuse(findings: &mut Findings, id: &'static str, message: String, fix: impl Into<String>) {
@@ -140,13 +136,14 @@ fn version(policy: &TrustPolicy, findings: &mut Findings) {
             Topic::Statement,
             "policy-version",
             "the policy has no Version",
-            "IAM reads it as 2008-10-17, a language without variables such as ${aws:username}",
+            "IAM reads it as 2008-10-17, a version without variables such as ${aws:username}",
             fix,
         );
         return;
     };
     if !matches!(version.as_str(), Some("2012-10-17" | "2008-10-17")) {
-        let fix = format!("{fix}; it is that of the policy language, and no date of yours");
+        let fix =
+            format!("{fix}; it is the version of the policy language, not a date of your choice");
         refuse(findings, "policy-version", format!("the Version is {version}"), fix);
     }
 }
@@ -162,7 +159,7 @@ fn unknown<'v>(
     for (name, _) in members.filter(|(name, _)| !known.contains(&name.as_str())) {
         let fix = match allowed.iter().find(|meant| meant.eq_ignore_ascii_case(name)) {
             Some(meant) => format!("write {meant}"),
-            None => format!("take it out; {} may stand there", allowed.join(", ")),
+            None => format!("remove it; valid members are {}", allowed.join(", ")),
         };
         let message = format!("{label} has the member {name:?}, which IAM does not know");
         refuse(findings, "member-unknown", message, fix);
@@ -186,27 +183,23 @@ fn effect(label: &str, value: &Value, findings: &mut Findings) {
 fn sid(label: &str, value: &Value, findings: &mut Findings) {
     let Some(sid) = value.get("Sid") else { return };
     if !sid.as_str().is_some_and(|text| text.bytes().all(|b| b.is_ascii_alphanumeric())) {
-        let message = format!("{label} has the Sid {sid}, and a Sid has letters and digits alone");
+        let message =
+            format!("{label} has the Sid {sid}, but a Sid may contain only letters and digits");
         let kept: String =
             texts(sid).concat().chars().filter(char::is_ascii_alphanumeric).collect();
-        refuse(
-            findings,
-            "sid-form",
-            message,
-            format!("write \"Sid\": \"{kept}\", or leave it out"),
-        );
+        refuse(findings, "sid-form", message, format!("write \"Sid\": \"{kept}\", or remove it"));
     }
 }
 
 fn conditions(label: &str, value: &Value, findings: &mut Findings) {
     let misshapen = |findings: &mut Findings, what: String| {
         let message = format!("{label} has {what}");
-        let fix = r#"write it as "Condition": {"StringEquals": {"KEY": "VALUE"}}, with several values as a list"#;
+        let fix = r#"write it as "Condition": {"StringEquals": {"KEY": "VALUE"}}, with an array for several values"#;
         refuse(findings, "condition-form", message, fix);
     };
     let Some(condition) = value.get("Condition") else { return };
     if !condition.is_object() {
-        misshapen(findings, "a Condition that is no object".to_owned());
+        misshapen(findings, "a Condition that is not an object".to_owned());
     }
     for (name, keys) in members(condition) {
         if Operator::read(name).base == Base::Unknown {
@@ -214,20 +207,20 @@ fn conditions(label: &str, value: &Value, findings: &mut Findings) {
                 findings,
                 "operator-unknown",
                 format!("{label} has the condition operator {name:?}, which IAM does not know"),
-                "use StringEquals, or StringLike where a value has a wildcard",
+                "use StringEquals, or StringLike if a value has a wildcard",
             );
         }
         if !keys.is_object() {
             misshapen(
                 findings,
-                format!("something under {name} that is no object of keys and values"),
+                format!("a value of {name} that is not an object of keys and values"),
             );
         }
         for (key, _) in members(keys).filter(|(_, values)| !is_values(values)) {
             misshapen(
                 findings,
                 format!(
-                    "something under {name} for {key} that is neither a text nor a list of texts"
+                    "a value of {name} for {key} that is neither a string nor an array of strings"
                 ),
             );
         }

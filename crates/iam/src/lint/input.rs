@@ -1,4 +1,4 @@
-//! Trust policies in the forms in which people have them at hand.
+//! Trust policies in the forms in which they are available.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -9,10 +9,10 @@ use crate::{Error, TrustPolicy};
 /// IAM API, type `Role`.
 const DOCUMENT: &str = "AssumeRolePolicyDocument";
 
-/// A policy, and what its text alone says.
+/// A policy, and what only its text shows.
 pub(super) struct Document {
     pub(super) policy: TrustPolicy,
-    /// Members that are there twice in one object.
+    /// Members that an object has twice.
     pub(super) twice: Vec<String>,
     /// Characters without white space, as IAM counts them.
     pub(super) size: usize,
@@ -22,12 +22,12 @@ impl Document {
     /// Reads a policy as it is; percent-encoded, as IAM's API returns it; or within the output of
     /// `aws iam get-role`.
     pub(super) fn read(text: &str) -> Result<Self, Error> {
-        // Editors on Windows put it there, and no reader of JSON takes it.
+        // Editors on Windows add it, and JSON parsers reject it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if is_encoded(text) {
             return Self::plain(&decoded(text)?);
         }
-        // What is no JSON is told by the reader of policies.
+        // Text that is not JSON is reported by `TrustPolicy::parse`.
         match serde_json::from_str(text).ok().and_then(within) {
             Some(Value::String(inner)) if is_encoded(&inner) => Self::plain(&decoded(&inner)?),
             Some(Value::String(inner)) => Self::plain(&inner),
@@ -47,7 +47,7 @@ impl Document {
     }
 }
 
-/// The policy within something else: a role, the answer that has the role, or a text.
+/// The policy within something else: a role, the response with the role, or a string.
 fn within(value: Value) -> Option<Value> {
     match value {
         Value::Object(mut members) if !members.contains_key("Statement") => {
@@ -59,7 +59,7 @@ fn within(value: Value) -> Option<Value> {
     }
 }
 
-/// JSON never begins so.
+/// JSON never begins with a percent sign.
 fn is_encoded(text: &str) -> bool {
     text.trim_start().starts_with('%')
 }
@@ -67,6 +67,6 @@ fn is_encoded(text: &str) -> bool {
 fn decoded(text: &str) -> Result<String, Error> {
     let text = percent_decode_str(text.trim()).decode_utf8();
     text.map(String::from).map_err(|_| Error::NotAPolicy {
-        reason: "what is percent-encoded there is no UTF-8 text".to_owned(),
+        reason: "the percent-encoded text is not UTF-8".to_owned(),
     })
 }

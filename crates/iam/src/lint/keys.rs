@@ -1,14 +1,14 @@
 //! Condition keys of a token's claims: `HOST/PATH:CLAIM` (IAM user guide, "IAM and AWS STS
 //! condition context keys").
 
-/// Whose key it is. The names of keys are not case-sensitive.
+/// Which issuer's key it is. The names of keys are not case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
     /// A claim of this issuer.
     Ours { claim: String },
-    /// A claim, but under a name that is not this issuer's.
+    /// A claim, but with a name that is not this issuer's.
     Astray { claim: String, fault: Astray },
-    /// Something else that a request has: `aws:SourceIp`, `sts:RoleSessionName`…
+    /// Another property of the request: `aws:SourceIp`, `sts:RoleSessionName`…
     Context,
 }
 
@@ -19,12 +19,12 @@ pub(super) enum Astray {
     Scheme,
     /// This issuer's, with a slash at the end.
     Slash,
-    /// Another issuer's, or nobody's.
+    /// Another issuer's, or no issuer's.
     Issuer,
 }
 
 impl Key {
-    /// Reads a key as it looks to `issuer`, which has no scheme.
+    /// Reads a key for `issuer`, given without scheme.
     pub(super) fn read(text: &str, issuer: &str) -> Self {
         let (issuer, text) = (issuer.to_ascii_lowercase(), text.to_ascii_lowercase());
         let (prefix, claim) = match text.rsplit_once(':') {
@@ -52,7 +52,7 @@ impl Key {
         Self::Astray { claim, fault }
     }
 
-    /// The claim, whoever's key it is.
+    /// The claim, of any issuer.
     pub(super) fn claim(&self) -> Option<&str> {
         match self {
             Self::Ours { claim } | Self::Astray { claim, .. } => Some(claim),
@@ -60,7 +60,7 @@ impl Key {
         }
     }
 
-    /// Whether it speaks of this issuer, if not always in the right words.
+    /// Whether it is meant for this issuer, even if it is not written correctly.
     pub(super) fn means_ours(&self) -> bool {
         match self {
             Self::Ours { .. } => true,
@@ -70,7 +70,7 @@ impl Key {
     }
 }
 
-/// What follows on `https://` or another scheme.
+/// What follows `https://` or another scheme.
 pub(super) fn without_scheme(text: &str) -> Option<&str> {
     text.split_once("://").map(|(_, rest)| rest)
 }

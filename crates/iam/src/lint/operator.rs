@@ -8,7 +8,7 @@ pub(super) struct Operator {
     pub(super) if_exists: bool,
 }
 
-/// What stands before the colon, for keys with several values.
+/// The prefix before the colon, for keys with several values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Set {
     Any,
@@ -25,11 +25,11 @@ pub(super) enum Base {
     Null,
     /// One for numbers, dates, ARNs…
     Other,
-    /// None that there is.
+    /// Not an operator of IAM.
     Unknown,
 }
 
-/// How two texts are compared.
+/// How two strings are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
     Equals,
@@ -37,7 +37,7 @@ pub(super) enum How {
     Like,
 }
 
-/// Those that compare no texts.
+/// The operators that do not compare strings.
 const OTHERS: [&str; 20] = [
     "numericequals",
     "numericnotequals",
@@ -81,7 +81,7 @@ impl Operator {
             "stringnotequalsignorecase" => Base::Text { how: How::EqualsIgnoreCase, negated: true },
             "stringlike" => Base::Text { how: How::Like, negated: false },
             "stringnotlike" => Base::Text { how: How::Like, negated: true },
-            // Whether the key exists is its very question.
+            // Null itself tests whether the key exists.
             "null" if !if_exists => Base::Null,
             other if OTHERS.contains(&other) => Base::Other,
             _ => Base::Unknown,
@@ -89,7 +89,7 @@ impl Operator {
         Self { set, base, if_exists }
     }
 
-    /// How it compares, where it lets in what is equal.
+    /// How it compares, if it is met by equal values.
     pub(super) fn positive(self) -> Option<How> {
         match self.base {
             Base::Text { how, negated: false } => Some(how),
@@ -97,12 +97,12 @@ impl Operator {
         }
     }
 
-    /// Whether it lets in what is not equal.
+    /// Whether it is met by values that are not equal.
     pub(super) fn is_negated(self) -> bool {
         matches!(self.base, Base::Text { negated: true, .. })
     }
 
-    /// Whether the condition holds for a claim, `None` being a claim that the token does not have.
+    /// Whether the condition is met by a claim; `None` is a claim that the token does not have.
     pub(super) fn holds(self, values: &[String], claim: Option<&str>) -> bool {
         match (self.base, claim) {
             (Base::Null, claim) => {
@@ -113,7 +113,7 @@ impl Operator {
                 Some(set) => set == Set::All,
                 None => negated || self.if_exists,
             },
-            // A single value: all of them and any of them are the same.
+            // With a single value, `ForAllValues` and `ForAnyValue` are the same.
             (Base::Text { how, negated }, Some(claim)) => {
                 values.iter().any(|value| how.is_met(value, claim)) != negated
             }
@@ -122,7 +122,7 @@ impl Operator {
 }
 
 impl How {
-    /// Whether a value of the policy takes this text.
+    /// Whether a value of the policy matches this text.
     pub(super) fn is_met(self, value: &str, text: &str) -> bool {
         match self {
             Self::Equals => value == text,
@@ -132,12 +132,13 @@ impl How {
     }
 }
 
-/// Whether `text` is of the pattern: `*` is any characters, colons and slashes too, and `?` is one.
+/// Whether `text` matches the pattern: `*` is any characters, including colons and slashes, and `?`
+/// is one.
 pub(super) fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where the last star stood, and how much of the text it has taken.
+    // The position of the last star, and how much of the text it has matched.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {

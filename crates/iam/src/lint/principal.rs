@@ -4,21 +4,21 @@
 use issuer_discovery::{PARTITIONS, Partition};
 use serde_json::Value;
 
-use super::Wanted;
 use super::findings::{Findings, Topic};
+use super::json::{members, strings};
 use super::keys::without_scheme;
-use super::statement::{members, strings};
+use super::options::Wanted;
 
-/// Who a statement speaks of.
+/// The principal of a statement.
 #[derive(Debug, Default)]
 pub(super) struct Principal<'a> {
     /// The identity providers.
     pub(super) federated: Vec<&'a str>,
-    /// Everybody: `*` under whatever type.
-    pub(super) everybody: bool,
-    /// Everybody with credentials of AWS, in whatever account.
+    /// Everyone: `*` for any type.
+    pub(super) everyone: bool,
+    /// Everyone with AWS credentials, in any account.
     pub(super) any_account: bool,
-    /// What stands there that is no identity provider.
+    /// Principals that are not identity providers.
     pub(super) others: Vec<&'a str>,
 }
 
@@ -53,12 +53,12 @@ impl<'a> Principal<'a> {
         principal
     }
 
-    /// Whether it means the provider of this issuer, if not always in the right words.
+    /// Whether it is meant as the provider of this issuer, even if it is not written correctly.
     pub(super) fn names(&self, issuer: &str) -> bool {
         self.federated.iter().chain(&self.others).any(|text| Self::is_like(text, issuer))
     }
 
-    /// Whether a text means the provider of this issuer.
+    /// Whether a text is meant as the provider of this issuer.
     pub(super) fn is_like(text: &str, issuer: &str) -> bool {
         clean(tail(text)) == clean(issuer)
     }
@@ -68,9 +68,9 @@ impl<'a> Principal<'a> {
         self.federated.iter().chain(&self.others).any(|text| trim(tail(text)) == issuer)
     }
 
-    /// Whether it is the provider of this issuer, or everybody.
+    /// Whether it is the provider of this issuer, or everyone.
     pub(super) fn is(&self, wanted: &Wanted) -> bool {
-        self.everybody || self.lists(wanted)
+        self.everyone || self.lists(wanted)
     }
 
     /// Whether the provider of this issuer is among the identity providers.
@@ -78,15 +78,15 @@ impl<'a> Principal<'a> {
         self.federated.iter().any(|arn| faults(arn, wanted).is_empty())
     }
 
-    /// Names what is wrong with it.
+    /// Reports what is wrong with it.
     pub(super) fn judge(&self, label: &str, wanted: &Wanted, findings: &mut Findings) {
-        if self.everybody {
+        if self.everyone {
             findings.fail(
                 Topic::Provider,
                 "principal-wildcard",
-                format!("{label} takes everybody as principal"),
-                "it is not tied to the issuer's provider: whoever meets its conditions gets the \
-                 role",
+                format!("{label} has a wildcard as principal"),
+                "it is not limited to the issuer's provider: anyone who meets its conditions can \
+                 assume the role",
                 format!("write \"Principal\": {{\"Federated\": \"{}\"}}", arn(None, wanted)),
             );
             return;
@@ -101,11 +101,13 @@ impl<'a> Principal<'a> {
                 "principal-type",
                 match self.others.first() {
                     Some(other) => {
-                        format!("{label} has {other:?} as principal, which is no Federated one")
+                        format!(
+                            "{label} has {other:?} as principal, which is not a Federated principal"
+                        )
                     }
                     None => format!("{label} has no Federated principal"),
                 },
-                "tokens of the issuer are not let in",
+                "tokens of the issuer are not allowed",
                 format!("write \"Principal\": {{\"Federated\": \"{}\"}}", arn(None, wanted)),
             );
             return;
@@ -128,7 +130,7 @@ impl<'a> Principal<'a> {
 
     fn add(&mut self, text: &'a str, federated: bool) {
         if text == "*" {
-            self.everybody = true;
+            self.everyone = true;
         } else if federated {
             self.federated.push(text);
         } else {
@@ -137,7 +139,7 @@ impl<'a> Principal<'a> {
     }
 }
 
-/// Every fault of a text where the ARN of the issuer's provider should be.
+/// Every fault of a text that should be the ARN of the issuer's provider.
 fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
     let fields: Vec<&str> = text.splitn(6, ':').collect();
     let &["arn", partition, "iam", "", account, resource] = fields.as_slice() else {
@@ -179,12 +181,14 @@ fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
 }
 
 fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str) {
-    let never = "no token is let in: STS compares it with the ARN of the provider letter by letter";
+    let never = "no token is allowed: it must be exactly the ARN of the provider";
     match fault {
-        Fault::Arn => ("provider-arn", "which is no ARN of an OIDC provider".to_owned(), never),
+        Fault::Arn => {
+            ("provider-arn", "which is not the ARN of an OIDC provider".to_owned(), never)
+        }
         Fault::Partition => {
             let names = PARTITIONS.map(|partition| partition.name).join(", ");
-            ("provider-partition", format!("whose partition is none of {names}"), never)
+            ("provider-partition", format!("whose partition is not one of {names}"), never)
         }
         Fault::OtherPartition(partition) => {
             let whose = if wanted.partition_of_host {
@@ -201,12 +205,12 @@ fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str
         Fault::Account => (
             "provider-account",
             "whose account is not that of the role".to_owned(),
-            "no token is let in: role and provider must be in one account",
+            "no token is allowed: role and provider must be in the same account",
         ),
         Fault::Type => (
             "provider-type",
-            "which is no oidc-provider".to_owned(),
-            "no token is let in: providers of another kind take no OIDC tokens",
+            "which is not an oidc-provider".to_owned(),
+            "no token is allowed: providers of another type do not accept OIDC tokens",
         ),
         Fault::Scheme => ("provider-scheme", "with https:// in it".to_owned(), never),
         Fault::Slash => ("provider-slash", "with a slash at the end".to_owned(), never),
@@ -215,7 +219,7 @@ fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str
     }
 }
 
-/// The ARN that should be there, with what is already known.
+/// The ARN that is expected, as far as it is known.
 fn arn(instead_of: Option<&str>, wanted: &Wanted) -> String {
     let mut fields = instead_of.unwrap_or_default().split(':').skip(1);
     let there = fields.next().and_then(Partition::named);
@@ -226,7 +230,7 @@ fn arn(instead_of: Option<&str>, wanted: &Wanted) -> String {
     format!("arn:{partition}:iam::{account}:oidc-provider/{}", wanted.issuer)
 }
 
-/// What stands where the issuer should.
+/// The part of a text that should be the issuer.
 fn tail(text: &str) -> &str {
     if !text.starts_with("arn:") {
         return text;
@@ -237,7 +241,7 @@ fn tail(text: &str) -> &str {
         .map_or("", |(_, path)| path)
 }
 
-/// An issuer without all that people add to it.
+/// An issuer without a scheme, trailing slashes and upper case.
 fn clean(issuer: &str) -> String {
     trim(issuer).to_ascii_lowercase()
 }

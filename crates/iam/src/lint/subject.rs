@@ -1,14 +1,14 @@
-//! Which service accounts a value of `sub` lets in.
+//! Which service accounts a value of `sub` matches.
 
-/// Kubernetes, `pkg/serviceaccount`: what every subject of a service account begins with.
+/// Kubernetes, `pkg/serviceaccount`: the prefix of the subject of every service account.
 const PREFIX: &str = "system:serviceaccount:";
 
-/// How far a value of `sub` reaches.
+/// Which service accounts a value of `sub` matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// No service account has this subject.
+    /// None: no service account has this subject.
     Nobody,
-    /// None, but one would if it were in lower case.
+    /// None, but it would match in lower case.
     NobodyForCase,
     /// One.
     One,
@@ -20,9 +20,9 @@ pub(super) enum Reach {
     Wide,
 }
 
-/// Judges a pattern, or a text where it has no wildcards.
+/// Judges a pattern, or a text without wildcards.
 pub(super) fn reach(pattern: &str) -> Reach {
-    // Stars side by side say no more than one, and cost far more to read.
+    // Adjacent stars mean the same as one, and take far longer to match.
     let mut one_star = pattern.to_owned();
     while one_star.contains("**") {
         one_star = one_star.replace("**", "*");
@@ -37,8 +37,8 @@ pub(super) fn reach(pattern: &str) -> Reach {
             (false, false) => Reach::One,
         };
         most = match (most, this) {
-            // A pattern with several readings takes several service accounts, whatever each reading
-            // takes.
+            // A pattern with several readings matches several service accounts, whatever each
+            // reading matches.
             (Some(Reach::Names), Reach::Namespaces) | (Some(Reach::Namespaces), Reach::Names) => {
                 return Reach::Wide;
             }
@@ -53,8 +53,8 @@ pub(super) fn reach(pattern: &str) -> Reach {
     }
 }
 
-/// Every way to read the pattern as patterns of a namespace and a name. Its stars may stand for
-/// colons too, so `system:serviceaccount:jobs*` also means `jobs*` and `*`.
+/// Every way to read the pattern as patterns of a namespace and a name. Its stars may match colons
+/// too, so `system:serviceaccount:jobs*` also means `jobs*` and `*`.
 fn readings(pattern: &str) -> Vec<(String, String)> {
     let pattern: Vec<char> = pattern.chars().collect();
     let mut all = Vec::new();
@@ -62,7 +62,7 @@ fn readings(pattern: &str) -> Vec<(String, String)> {
         for (at, c) in pattern.iter().enumerate().skip(start) {
             let (end, next) = match c {
                 ':' | '?' => (at, at + 1),
-                // The colon is somewhere within the star.
+                // The star includes the colon.
                 '*' => (at + 1, at),
                 _ => continue,
             };
@@ -76,7 +76,7 @@ fn readings(pattern: &str) -> Vec<(String, String)> {
     all
 }
 
-/// Where in the pattern the namespace may begin: the places reached when the prefix has been read.
+/// Where in the pattern the namespace may begin: the positions after the prefix has been matched.
 fn after_prefix(pattern: &[char]) -> Vec<usize> {
     let mut at = vec![0];
     for c in PREFIX.chars() {
@@ -93,7 +93,7 @@ fn after_prefix(pattern: &[char]) -> Vec<usize> {
     with_empty_stars(&at, pattern)
 }
 
-/// The same places, and those behind the stars there, which may stand for nothing.
+/// The same positions, and those after stars, which may match nothing.
 fn with_empty_stars(at: &[usize], pattern: &[char]) -> Vec<usize> {
     let mut all: Vec<usize> = Vec::new();
     for start in at {

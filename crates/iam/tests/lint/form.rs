@@ -17,7 +17,7 @@ fn assert_refused(policy: &Value, expected: &[&str]) {
     for finding in consequences {
         assert_eq!(
             finding.consequence.as_deref(),
-            Some("IAM answers MalformedPolicyDocument"),
+            Some("IAM returns MalformedPolicyDocument"),
             "{finding:#?}"
         );
     }

@@ -62,7 +62,7 @@ fn what_holds_no_policy_is_still_an_error_that_says_where() {
         ("{\"Role\": {\n  \"AssumeRolePolicyDocument\": {,}\n}}", "line 2 column 32"),
         ("\u{feff}{\n}", "no Statement"),
         ("%7B%22Statement%22%3A%5B%2C", "line 1 column 15"),
-        ("%ff", "no UTF-8"),
+        ("%ff", "not UTF-8"),
         ("\"\"", "line 1"),
         ("{\"Role\": {\"RoleName\": \"app\"}}", "no Statement"),
         ("{\"Role\": {\"AssumeRolePolicyDocument\": 1}}", "not a JSON object"),

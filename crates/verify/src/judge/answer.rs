@@ -1,31 +1,14 @@
-//! From an answer, or none, to its cause: transport and body.
+//! What is wrong with a response, or why there is none: transport and body.
 
 use crate::judge::status;
+use crate::judge::subject::Document;
 use crate::judge::url::{host, internal};
-use crate::text::{date, quote, shorten};
+use crate::text::{PUBLISH, date, quote, shorten};
 use crate::verdict::Fault;
 use crate::{Answer, BodyFault, CertificateFault, Chain, Fetched, TIME_LIMIT_SECS, Unreached, sts};
 
-/// Which document it is, in words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Document {
-    Discovery,
-    Keys,
-}
-
-impl Document {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Discovery => "the discovery document",
-            Self::Keys => "the keys document (jwks_uri)",
-        }
-    }
-}
-
-/// The mend of most hosts.
-pub(super) const PUBLISH: &str = "issuerctl publish KEY-SOURCE --to s3://BUCKET";
-
-/// What is wrong with an answer, and STS's word for it; none for a whole answer of status 200.
+/// What is wrong with a response, and the error that STS returns; `None` for a complete response
+/// with status 200.
 pub(super) fn fault(
     fetched: &Fetched,
     document: Document,
@@ -56,79 +39,74 @@ fn unreached_fault(
     let fault = match unreached {
         Unreached::NameNotFound => {
             let hint = if fetched.location.contains(".amazonaws.com") {
-                " (is the region in it right?)"
+                " (is its region correct?)"
             } else {
                 ""
             };
             Fault::new(
                 format!("{cannot}: the name {host} does not resolve (DNS){hint}"),
                 format!(
-                    "give {host} a public DNS record; or publish where the name exists, with \
-                     {PUBLISH}, and use that issuer URL"
+                    "create a public DNS record for {host}; or {PUBLISH} and use its URL as the \
+                     issuer"
                 ),
             )
         }
         Unreached::Refused => Fault::new(
-            format!("{cannot}: connection refused, nothing listens there"),
-            format!(
-                "start the web server for {host}, or serve the documents from a public bucket: \
-                 {PUBLISH}"
-            ),
+            format!("{cannot}: connection refused, nothing is listening on the port"),
+            format!("start the web server of {host}, or {PUBLISH}"),
         ),
         Unreached::Unroutable => Fault::new(
-            format!("{cannot}: no route to the host, it is unreachable"),
-            format!("serve it from a public address; a public bucket will do: {PUBLISH}"),
+            format!("{cannot}: no route to the host (unreachable)"),
+            format!("serve it from a public address, or {PUBLISH}"),
         ),
         Unreached::ConnectTimedOut => {
             let why =
                 internal(host_name).map(|why| format!(" ({host} is {why})")).unwrap_or_default();
             Fault::new(
                 format!(
-                    "{cannot}: no connection within {TIME_LIMIT_SECS} s (timeout){why}; a \
-                     firewall, a security group, or an address that only insiders reach"
+                    "{cannot}: no connection within {TIME_LIMIT_SECS} s (timeout){why}; possible \
+                     causes are a firewall, a security group, or an address that is reachable only \
+                     from an internal network"
                 ),
-                format!(
-                    "open port 443 of {host} to the internet, or publish the documents in a public \
-                     bucket: {PUBLISH}"
-                ),
+                format!("open port 443 of {host} to the internet, or {PUBLISH}"),
             )
         }
-        Unreached::AnswerTimedOut => slow(&cannot, "no answer"),
+        Unreached::AnswerTimedOut => slow(&cannot, "no response"),
         Unreached::Closed => Fault::new(
-            format!("{cannot}: the server closed (reset) the connection without an answer"),
+            format!("{cannot}: the server closed (reset) the connection without a response"),
             format!(
-                "look into the log of the server or load balancer of {host}; a firewall that cuts \
-                 strangers off does this too. It must answer every client on the internet"
+                "check the logs of the server or load balancer of {host}, and the firewalls in \
+                 front of it: every client on the internet must get a response"
             ),
         ),
         Unreached::NotTls => Fault::new(
+            format!("{cannot}: the port does not speak TLS; it probably serves plain HTTP"),
             format!(
-                "{cannot}: the port does not speak TLS; the server seems to speak plain HTTP there"
-            ),
-            format!(
-                "serve {host} over https with a certificate of a public CA; STS never uses plain \
-                 http"
+                "serve {host} over https with a certificate from a public CA; STS does not fetch \
+                 over http"
             ),
         ),
         Unreached::Handshake(why) => Fault::new(
             format!("{cannot}: the TLS handshake failed: {}", shorten(why)),
-            format!("let the server of {host} offer TLS 1.2 or 1.3 with current cipher suites"),
+            format!(
+                "configure the server of {host} to offer TLS 1.2 or 1.3 with current cipher suites"
+            ),
         ),
         Unreached::Certificate(fault) => {
             return certificate_fault(fault, &cannot, host_name, extra_roots);
         }
         Unreached::NotHttp(why) => Fault::new(
-            format!("{cannot}: what answers does not speak valid HTTP ({})", shorten(why)),
-            format!("let a web server answer on {host}, with whole and valid headers"),
+            format!("{cannot}: the response is not valid HTTP ({})", shorten(why)),
+            format!("serve {host} with a web server that sends complete and valid HTTP headers"),
         ),
         Unreached::NoSuchFile => Fault::new(
-            format!("{name} is not there: {url} does not exist"),
-            "write the site with issuerctl publish KEY-SOURCE --to DIR --issuer URL",
+            format!("{name} is missing: the file {url} does not exist"),
+            "write both documents to the folder (issuerctl publish)",
         ),
         Unreached::Other(why) => Fault::new(
             format!("{cannot}: {}", shorten(why)),
             format!(
-                "make {host} reachable from the internet over https, without any client credentials"
+                "make {host} reachable from the internet over https, without client credentials"
             ),
         ),
     };
@@ -157,12 +135,12 @@ fn certificate_fault(
         CertificateFault::NotYetValid { not_before } => {
             let from = not_before.map(|at| format!(" before {}", date(at))).unwrap_or_default();
             let cause = format!(
-                "{cannot}: the server's TLS certificate is not yet valid{from} (or the clock here \
-                 is slow)"
+                "{cannot}: the server's TLS certificate is not yet valid{from} (or the clock of \
+                 this machine is slow)"
             );
             let fix = format!(
-                "replace the certificate of {quoted} by one whose validity has begun, or set the \
-                 clock right"
+                "replace the certificate of {quoted} with one that is already valid, or correct \
+                 the clock"
             );
             (Fault::new(cause, fix), sts::NO_KEY)
         }
@@ -187,7 +165,7 @@ fn certificate_fault(
             (
                 Fault::new(
                     cause,
-                    format!("replace the certificate of {quoted} by one of a public CA"),
+                    format!("replace the certificate of {quoted} with one from a public CA"),
                 ),
                 sts::NO_KEY,
             )
@@ -202,20 +180,20 @@ fn wrong_name_fix(host: &str) -> String {
     });
     if dotted_bucket {
         return "the wildcard certificate of S3 does not cover a bucket name with dots: use a \
-                bucket without dots, or the path style URL https://s3.REGION.amazonaws.com/BUCKET \
-                as issuer"
+                bucket without dots, or the path-style URL https://s3.REGION.amazonaws.com/BUCKET \
+                as the issuer"
             .to_owned();
     }
     format!(
-        "serve a certificate whose names (SAN) hold {}, or use a host name that it is for as \
-         issuer",
+        "serve a certificate whose subject alternative names (SAN) include {}, or use one of its \
+         names as the issuer's host",
         quote(host)
     )
 }
 
 fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool) -> Fault {
-    let private = "use a certificate of a public CA; with a private CA, give its root to --ca-file \
-                   here and its thumbprint to the IAM provider (aws iam \
+    let private = "use a certificate from a public CA; for a private CA, add its root to the CA \
+                   file that is used here and its thumbprint to the IAM provider (aws iam \
                    update-open-id-connect-provider-thumbprint)";
     let Some(chain) = chain else {
         return Fault::new(
@@ -227,8 +205,8 @@ fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool)
     if chain.subject == chain.issuer {
         return Fault::new(
             format!(
-                "{cannot}: its TLS certificate is self-signed ({signer}) and not trusted, no CA \
-                 vouches for it"
+                "{cannot}: its TLS certificate is self-signed ({signer}) and not trusted: no CA \
+                 has issued it"
             ),
             private,
         );
@@ -236,18 +214,18 @@ fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool)
     if chain.length == 1 && (extra_roots || chain.names_its_signer) {
         return Fault::new(
             format!(
-                "{cannot}: its TLS certificate is not trusted, for the chain is incomplete: the \
-                 server sends one certificate alone, and its issuer {signer}, an unknown \
-                 intermediate CA, is missing"
+                "{cannot}: its TLS certificate is not trusted because the chain is incomplete: the \
+                 server sends only its own certificate, and the certificate of its issuer \
+                 {signer}, an intermediate CA, is missing"
             ),
             format!(
-                "let the server of {host} send the full chain, its certificate and then the \
-                 intermediate CA's (fullchain.pem instead of cert.pem)"
+                "configure the server of {host} to send the full chain, its certificate followed \
+                 by the intermediate CA's (fullchain.pem instead of cert.pem)"
             ),
         );
     }
     let sent = match chain.length {
-        1 => "; the server sends no intermediate certificate along".to_owned(),
+        1 => "; the server sends no intermediate certificate".to_owned(),
         n => format!("; the server sends {n} certificates"),
     };
     Fault::new(
@@ -262,12 +240,11 @@ fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool)
 fn slow(cannot: &str, what: &str) -> Fault {
     Fault::new(
         format!(
-            "{cannot}: {what} within {TIME_LIMIT_SECS} s (timeout); STS waits no longer, the host \
-             is too slow"
+            "{cannot}: {what} within {TIME_LIMIT_SECS} s (timeout); STS does not wait longer, the \
+             host is too slow"
         ),
         format!(
-            "serve both documents as static files from a fast host, such as a bucket or a CDN: \
-             {PUBLISH}"
+            "serve both documents as static files from a fast host, such as a CDN, or {PUBLISH}"
         ),
     )
 }
@@ -277,29 +254,29 @@ fn body_fault(fault: BodyFault, answer: &Answer, fetched: &Fetched, document: Do
     let cannot = format!("{name} cannot be read from {url}");
     let came = answer.body.len();
     match fault {
-        BodyFault::TimedOut => {
-            slow(&cannot, &format!("the answer began, but was not complete ({came} bytes came)"))
-        }
+        BodyFault::TimedOut => slow(
+            &cannot,
+            &format!("the response began, but was not complete ({came} bytes received)"),
+        ),
         BodyFault::TooLarge => Fault::new(
-            format!("{cannot}: it is larger than 1 MiB, too large for two short documents"),
-            format!("publish the right file there, with {PUBLISH}"),
+            format!("{cannot}: it is larger than 1 MiB, far more than such a document needs"),
+            "publish the correct document there (issuerctl publish)",
         ),
         BodyFault::Truncated => {
             let (announced, wrong) = match answer.header("content-length") {
                 Some(n) => (
                     format!(" of {} bytes (Content-Length)", shorten(n)),
-                    " (a wrong Content-Length does it too)",
+                    " (a wrong Content-Length has the same effect)",
                 ),
                 None => (" bytes".to_owned(), ""),
             };
             Fault::new(
                 format!(
-                    "{cannot}: the answer is truncated, the connection ended after \
+                    "{cannot}: the response is truncated: the connection was closed after \
                      {came}{announced}"
                 ),
                 format!(
-                    "mend the web server or proxy that cuts answers off{wrong}, or publish again \
-                     to a bucket"
+                    "fix the web server or proxy that truncates responses{wrong}, or {PUBLISH}"
                 ),
             )
         }

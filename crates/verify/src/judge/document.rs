@@ -1,23 +1,24 @@
-//! The discovery document.
+//! Checks of the discovery document.
 
 use issuer_discovery::{IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};
 use serde_json::{Map, Value};
 
-use crate::judge::answer::{Document, fault};
+use crate::judge::answer::fault;
+use crate::judge::subject::Document;
 use crate::judge::url::{difference, host, internal};
 use crate::judge::{exposed, json};
 use crate::text::{kind, quote, show};
 use crate::verdict::Fault;
 use crate::{Check, Fetched, Observation, Vantage, sts};
 
-/// What the later checks need of the document.
+/// What later checks need from the document.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
     /// Its `issuer`.
     pub(super) issuer: Option<String>,
     /// `id_token_signing_alg_values_supported`.
     pub(super) algorithms: Option<Vec<String>>,
-    /// Whether its `jwks_uri` is one that STS can fetch; only then are the keys judged.
+    /// Whether STS can fetch its `jwks_uri`; the keys are judged only then.
     pub(super) keys_follow: bool,
 }
 
@@ -92,18 +93,17 @@ fn read(
     }
 }
 
-/// Whether the keys are where they would be: that tells a closed host from a document that was
-/// forgotten.
+/// The status of `keys.json`: it distinguishes denied access from a document that was not uploaded.
 fn beside(keys: Option<&Fetched>) -> String {
     match keys.map(|keys| (&keys.location, &keys.outcome)) {
         Some((url, Ok(answer))) if url.starts_with("https://") => {
-            format!(" ({} is answered with status {})", quote(url), answer.status)
+            format!(" ({} returned status {})", quote(url), answer.status)
         }
         _ => String::new(),
     }
 }
 
-/// STS is not known to look at it, browsers and strict clients do.
+/// STS is not known to check Content-Type; browsers and strict clients do.
 pub(super) fn content_type(id: &'static str, fetched: &Fetched, wanted: &[&str]) -> Option<Check> {
     let answer = fetched.outcome.as_ref().ok()?;
     if answer.headers.is_empty() {
@@ -122,26 +122,27 @@ pub(super) fn content_type(id: &'static str, fetched: &Fetched, wanted: &[&str])
     Some(Check::warn(
         id,
         format!(
-            "{} comes with {shown}, not application/json; STS takes it, strict clients may not",
+            "{} is served with {shown}, not application/json; STS accepts it, strict clients may \
+             not",
             quote(&fetched.location)
         ),
         "set Content-Type: application/json on the object, as issuerctl publish does",
     ))
 }
 
-/// The same for Content-Encoding, of a document that could be read although it names one.
+/// The same for Content-Encoding, if the document could be read despite it.
 pub(super) fn content_encoding(id: &'static str, fetched: &Fetched) -> Option<Check> {
     let found =
         json::pointless_encoding(fetched.outcome.as_ref().ok()?.header("content-encoding"))?;
     Some(Check::warn(
         id,
         format!(
-            "{} comes with Content-Encoding {}, which is none, though the body is plain; strict \
-             clients may refuse it",
+            "{} is served with Content-Encoding {}, which is not a content coding, and a plain \
+             body; strict clients may refuse it",
             quote(&fetched.location),
             quote(found)
         ),
-        "remove Content-Encoding from the object: what was meant belongs into Content-Type",
+        "remove Content-Encoding from the object; a character set belongs in Content-Type",
     ))
 }
 
@@ -168,8 +169,8 @@ fn required_members(object: &Map<String, Value>) -> Check {
         let fault = Fault::new(
             format!("{NAME} has no {list}: the required {plural} missing{instead}"),
             format!(
-                "add {list}: issuerctl publish (or issuerctl discovery) writes a document with \
-                 every member"
+                "add {list}: issuerctl publish (or issuerctl discovery) writes a document with all \
+                 required members"
             ),
         );
         return Check::fail(ID, sts::NO_KEY, fault);
@@ -190,7 +191,7 @@ fn misspelled(object: &Map<String, Value>, wanted: &str) -> Option<String> {
 }
 
 fn member_fault(name: &str, value: &Value) -> Option<Fault> {
-    let publish = "write the document anew with issuerctl publish (or issuerctl discovery)";
+    let publish = "write the document again with issuerctl publish (or issuerctl discovery)";
     if matches!(name, "issuer" | "jwks_uri") {
         return match value {
             Value::String(text) if text.is_empty() => {
@@ -209,7 +210,7 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
     }
     let Some(items) = value.as_array().filter(|items| items.iter().all(Value::is_string)) else {
         let cause = format!(
-            "the member {name} of {NAME} must be an array of strings, and is {}{}",
+            "the member {name} of {NAME} must be an array of strings, but is {}{}",
             kind(value),
             shown(value)
         );
@@ -221,20 +222,20 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
             (names.any(|n| n.split(' ').any(|word| word == "id_token")), "\"id_token\"")
         }
         "subject_types_supported" => (names.any(|n| n == "public"), "\"public\""),
-        // Whether the names fit the keys is another check's question.
+        // Whether the names match the keys is what algorithms-listed checks.
         _ => (!items.is_empty(), "any algorithm"),
     };
     let added = if wanted.starts_with('"') {
         wanted
     } else {
-        "what the keys sign with (\"RS256\" for an RSA key)"
+        "the algorithms of the keys (\"RS256\" for an RSA key)"
     };
     (!fits).then(|| {
         Fault::new(
             format!("the member {name} of {NAME} is {} and does not contain {wanted}", show(value)),
             format!(
                 "add {added} to {name}: issuerctl publish (or issuerctl discovery) writes the \
-                     member right"
+                 correct value"
             ),
         )
     })
@@ -252,19 +253,19 @@ fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
     }
     let Some(asked) = asked else {
         return match IssuerUrl::parse(issuer, Ports::Allow) {
-            Ok(_) => Check::pass(ID, format!("{NAME} says issuer {}", quote(issuer))),
+            Ok(_) => Check::pass(ID, format!("the issuer in {NAME} is {}", quote(issuer))),
             Err(error) => Check::fail(
                 ID,
                 sts::NO_KEY,
                 Fault::new(
-                    format!("{NAME} says an issuer that is none: {error}"),
-                    "publish with the right --issuer URL",
+                    format!("the issuer in {NAME} is not valid: {error}"),
+                    "publish the documents again with a valid issuer URL",
                 ),
             ),
         };
     };
     if issuer == asked {
-        return Check::pass(ID, format!("{NAME} says issuer {}, as asked for", quote(issuer)));
+        return Check::pass(ID, format!("the issuer in {NAME} is {}, as expected", quote(issuer)));
     }
     let fault = Fault::new(
         format!(
@@ -274,9 +275,9 @@ fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
             difference(asked, issuer)
         ),
         format!(
-            "publish the document with issuerctl publish --issuer {asked}, so that document, API \
-             server (--service-account-issuer) and IAM provider agree byte for byte; or verify the \
-             other issuer"
+            "publish the documents again for the issuer {asked} (issuerctl publish), so that \
+             document, API server (--service-account-issuer) and IAM provider agree byte for byte; \
+             or verify the other issuer"
         ),
     );
     Check::fail(ID, sts::NO_KEY, fault)
@@ -297,38 +298,41 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
             Fault::new(
                 format!("jwks_uri in {NAME} is {}: {what}", quote(uri)),
                 format!(
-                    "let jwks_uri be the full public https URL of the keys, such as {standard}: \
+                    "set jwks_uri to the full public https URL of the keys, such as {standard}; \
                      issuerctl publish writes it"
                 ),
             ),
         )
     };
     if let Some(c) = uri.chars().find(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
-        return wrong(format!("it holds the character U+{:04X}, which no URL has", u32::from(c)));
+        return wrong(format!(
+            "it contains the character U+{:04X}, which is not allowed in a URL",
+            u32::from(c)
+        ));
     }
     let scheme = uri.split_once("://").map(|(scheme, _)| scheme);
     match scheme {
-        None => return wrong("it is a relative path and no full (absolute) https URL".to_owned()),
+        None => return wrong("it is a relative path, not an absolute https URL".to_owned()),
         Some(https) if https.eq_ignore_ascii_case("https") => {}
         Some(other) => {
-            return wrong(format!("its scheme is {}, and STS fetches https alone", quote(other)));
+            return wrong(format!("its scheme is {}, and STS fetches only https", quote(other)));
         }
     }
     if matches!(IssuerUrl::parse(uri, Ports::Allow), Err(IssuerUrlError::Placeholder { .. })) {
-        return wrong("it holds a placeholder, a variable that was never filled in".to_owned());
+        return wrong("it contains a placeholder, a variable that was not substituted".to_owned());
     }
     let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     if rest.starts_with("https://") || rest.starts_with("http://") {
-        return wrong("it has a scheme twice (doubled https://)".to_owned());
+        return wrong("it has a scheme twice, such as https://https://".to_owned());
     }
     if rest.starts_with(['/', '?', '#', ':']) || rest.is_empty() {
         return wrong("it has no host".to_owned());
     }
     if reqwest::Url::parse(uri).is_err() {
-        return wrong("it is no valid URL".to_owned());
+        return wrong("it is not a valid URL".to_owned());
     }
     if uri.split('/').nth(2).is_some_and(|authority| authority.contains('@')) {
-        return wrong("it holds user information, and STS is anonymous".to_owned());
+        return wrong("it contains user information, and STS fetches anonymously".to_owned());
     }
     let (own, other) = (host(issuer), host(uri));
     if own != other
@@ -345,9 +349,9 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
                     quote(other)
                 ),
                 format!(
-                    "publish the keys at a public place and let jwks_uri lead there, such as \
-                     {standard} (issuerctl publish does both; an API server that serves the \
-                     document itself has --service-account-jwks-uri for it)"
+                    "publish the keys at a public URL and set jwks_uri to it, such as {standard} \
+                     (issuerctl publish does both; if the API server serves the document, set \
+                     --service-account-jwks-uri)"
                 ),
             ),
         );
@@ -359,15 +363,15 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
                 "jwks_uri is {}, so the keys.json of this folder is not what STS will read",
                 quote(uri)
             ),
-            format!("let jwks_uri be {standard}, or serve this keys.json there"),
+            format!("set jwks_uri to {standard}, or serve this keys.json at that URL"),
         );
     }
     if !uri.starts_with("https://") {
         return Check::warn(
             ID,
             format!(
-                "jwks_uri is {}: its scheme is not written in lower case, which strict clients do \
-                 not know",
+                "jwks_uri is {}: its scheme is not in lower case, which strict clients do not \
+                 accept",
                 quote(uri)
             ),
             format!("write it in lower case, such as {standard}"),

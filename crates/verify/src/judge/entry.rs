@@ -8,8 +8,8 @@ use crate::judge::exposed;
 use crate::text::{quote, show};
 use crate::verdict::Fault;
 
-/// What is wrong with entry `number` (from 1), in this crate's words where more can be said than
-/// the fault itself does.
+/// What is wrong with entry `number` (from 1), with more detail than the fault itself where the
+/// entry provides it.
 pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault {
     let member = |name: &str| raw.and_then(|raw| raw.get(name));
     let who = match member("kid") {
@@ -17,55 +17,53 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
         None => format!("key {number}"),
     };
     let Error::Entry { fault, .. } = error else {
-        return Fault::new(format!("{who} is unusable: {error}"), anew());
+        return Fault::new(format!("{who} is not valid: {error}"), rewrite());
     };
     match fault {
         JwkFault::PrivateMember { .. } | JwkFault::Symmetric => exposed::in_entry(&who, raw),
         JwkFault::MissingKid => Fault::new(
-            format!(
-                "{who} has no kid: the member is missing, and STS finds a key by its kid alone"
-            ),
-            format!("add the kid that the tokens carry; {}", anew()),
+            format!("{who} has no kid: the member is missing, and STS finds a key only by its kid"),
+            format!("add the kid that is in the header of the tokens; {}", rewrite()),
         ),
         JwkFault::BadKid => Fault::new(
+            format!("{who} has a kid that is not a string of at most 1024 characters"),
             format!(
-                "{who} has a kid that is no usable string (a string of at most 1024 characters is \
-                 required)"
+                "write the kid as the string that is in the header of the tokens; {}",
+                rewrite()
             ),
-            format!("write the kid as the very string that the tokens carry; {}", anew()),
         ),
         JwkFault::Use { value } => Fault::new(
             format!(
-                "{who} has use {}, not \"sig\": STS takes no such key for signatures",
+                "{who} has use {}, not \"sig\": STS does not verify signatures with such a key",
                 crate::text::shorten(value)
             ),
-            format!("set use to \"sig\" or remove it; {}", anew()),
+            format!("set use to \"sig\" or remove it; {}", rewrite()),
         ),
         JwkFault::KeyOps => Fault::new(
             format!(
-                "{who} has key_ops ({}), and STS refuses a key with any key_ops",
+                "{who} has key_ops ({}), and STS refuses keys that have key_ops",
                 member("key_ops").map(show).unwrap_or_default()
             ),
-            format!("remove key_ops, \"use\": \"sig\" says enough; {}", anew()),
+            format!("remove key_ops, \"use\": \"sig\" is enough; {}", rewrite()),
         ),
         JwkFault::KeyType { kty } if matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC") => {
             Fault::new(
                 format!(
-                    "{who} has kty {}: letter case counts, and it must be {}",
+                    "{who} has kty {}: the value is case-sensitive and must be {}",
                     quote(kty),
                     kty.to_ascii_uppercase()
                 ),
-                format!("set kty to {}; {}", kty.to_ascii_uppercase(), anew()),
+                format!("set kty to {}; {}", kty.to_ascii_uppercase(), rewrite()),
             )
         }
         JwkFault::KeyType { kty } => Fault::new(
             format!(
-                "{who} has kty {}{} and is not supported: STS knows RSA and EC keys only",
+                "{who} has kty {}{} and is not supported: STS supports only RSA and EC keys",
                 quote(kty),
                 member("crv").map(|crv| format!(" (crv {})", show(crv))).unwrap_or_default()
             ),
-            "sign with an RSA or EC key (issuerctl keygen makes one), publish it, and remove this \
-             entry",
+            "sign with an RSA or EC key (issuerctl keygen generates one), publish it, and remove \
+             this entry",
         ),
         JwkFault::Member { member: name } => Fault::new(
             match member(name) {
@@ -78,14 +76,14 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
                     )
                 }
             },
-            anew(),
+            rewrite(),
         ),
         JwkFault::Base64 { member: name } => Fault::new(
             format!(
                 "{who} has {} in {name}, which must be base64url without padding",
                 what_is_not_base64url(member(name))
             ),
-            format!("encode {name} as base64url ('-' and '_', no '=', '+' or '/'); {}", anew()),
+            format!("encode {name} as base64url ('-' and '_', no '=', '+' or '/'); {}", rewrite()),
         ),
         JwkFault::Width { member: name, bytes, expected } => Fault::new(
             format!(
@@ -94,67 +92,68 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             ),
             match curve_of_width(member("x"), member("y")) {
                 Some(curve) => format!(
-                    "set crv to {curve}, whose width x and y have, and alg with it; or {}",
-                    anew()
+                    "set crv to {curve}, which matches the length of x and y, and alg accordingly; \
+                     or {}",
+                    rewrite()
                 ),
                 None if bytes < expected => {
-                    format!("pad {name} with zero bytes on the left; {}", anew())
+                    format!("pad {name} with zero bytes on the left; {}", rewrite())
                 }
-                None => anew(),
+                None => rewrite(),
             },
         ),
         JwkFault::Algorithm { alg, expected } => Fault::new(
             format!(
-                "{who} has alg {}, which does not fit (match) the key: its tokens are signed \
+                "{who} has alg {}, which does not match the key: its tokens are signed with \
                  {expected}",
                 quote(alg)
             ),
-            format!("set alg to {expected} or remove it; {}", anew()),
+            format!("set alg to {expected} or remove it; {}", rewrite()),
         ),
         JwkFault::Certificate => Fault::new(
             format!(
-                "{who} has an x5c whose certificate does not match the key: it holds another key, \
-                 or none"
+                "{who} has an x5c whose certificate does not match the key: it contains another \
+                 key, or no key"
             ),
-            format!("remove x5c; {}", anew()),
+            format!("remove x5c; {}", rewrite()),
         ),
         JwkFault::Curve { crv } => match curve_of_name(crv) {
             Some(curve) => Fault::new(
                 format!(
-                    "{who} has crv {}: the curve must be called {curve}, letter by letter",
+                    "{who} has crv {}: the name of the curve must be exactly {curve}",
                     quote(crv)
                 ),
-                format!("set crv to {curve}; {}", anew()),
+                format!("set crv to {curve}; {}", rewrite()),
             ),
             None => Fault::new(
                 format!(
-                    "{who} has crv {}, which is not supported: STS knows P-256, P-384 and P-521",
+                    "{who} has crv {}, which is not supported: STS supports P-256, P-384 and P-521",
                     quote(crv)
                 ),
-                "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen makes one), \
-                 and publish it",
+                "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen generates \
+                 one), and publish it",
             ),
         },
-        // No tool makes such keys: the number is damaged, and the key itself may be well.
+        // No tool generates such keys: the value is damaged, and the key itself may be fine.
         JwkFault::Key(KeyFault::WeakRsa { bits }) if *bits < 512 => Fault::new(
             format!(
-                "{who} has an n of {bits} bits, which is no RSA modulus: it is zero, cut off or \
-                 another number"
+                "{who} has an n of {bits} bits, which is not an RSA modulus: it is zero, truncated \
+                 or another number"
             ),
-            anew(),
+            rewrite(),
         ),
         JwkFault::Key(KeyFault::WeakRsa { bits }) => Fault::new(
             format!(
-                "{who} is an RSA key of {bits} bits, too short and too weak; 2048 is the least"
+                "{who} is an RSA key of {bits} bits, which is too weak; the minimum is 2048 bits"
             ),
-            "make a new signing key of at least 2048 bits (issuerctl keygen --algorithm rsa-2048), \
-             rotate to it and publish it",
+            "generate a new signing key of at least 2048 bits (issuerctl keygen), rotate to it and \
+             publish it",
         ),
-        other => Fault::new(format!("{who} is unusable: {other}"), anew()),
+        other => Fault::new(format!("{who} is not valid: {other}"), rewrite()),
     }
 }
 
-/// The curve that another name stands for: another letter case, or OpenSSL's and SECG's names.
+/// The curve that is meant by another name: in another letter case, or as OpenSSL and SECG call it.
 pub(super) fn curve_of_name(crv: &str) -> Option<&'static str> {
     let plain: String = crv.chars().filter(char::is_ascii_alphanumeric).collect();
     match plain.to_ascii_lowercase().as_str() {
@@ -165,7 +164,7 @@ pub(super) fn curve_of_name(crv: &str) -> Option<&'static str> {
     }
 }
 
-/// The curve whose coordinates are as wide as these two.
+/// The curve whose coordinates have the length of these two.
 fn curve_of_width(x: Option<&Value>, y: Option<&Value>) -> Option<&'static str> {
     let width = |value: Option<&Value>| {
         Base64UrlUnpadded::decode_vec(value?.as_str()?).ok().map(|bytes| bytes.len())
@@ -178,11 +177,11 @@ fn curve_of_width(x: Option<&Value>, y: Option<&Value>) -> Option<&'static str> 
     }
 }
 
-/// Publishing merges, and does not touch a set that it cannot read.
-pub(super) fn anew() -> String {
-    "write the set anew from the cluster's keys, issuerctl jwks KEY-SOURCE > keys.json, and upload \
-     (publish) it in place of this one"
-        .to_owned()
+/// Not with `issuerctl publish`, which merges and does not overwrite a set that it cannot read.
+pub(super) fn rewrite() -> String {
+    "write the set again from the cluster's keys (issuerctl jwks) and upload it in place of this \
+     one"
+    .to_owned()
 }
 
 fn what_is_not_base64url(value: Option<&Value>) -> String {
@@ -199,6 +198,6 @@ fn what_is_not_base64url(value: Option<&Value>) -> String {
     match text.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
         Some(c) if c.is_whitespace() => format!("white space (U+{:04X})", u32::from(c)),
         Some(c) => format!("the character {}", quote(&c.to_string())),
-        None => format!("{} characters of no whole number of bytes", text.len()),
+        None => format!("{} characters, which do not encode a whole number of bytes", text.len()),
     }
 }

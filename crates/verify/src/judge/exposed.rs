@@ -1,14 +1,14 @@
-//! A private key where only public ones belong. It outweighs every other fault of a document: a
-//! document can be mended, a key that strangers have read cannot.
+//! A private key in a published document. It is reported before every other fault: a document can
+//! be fixed, a key that others have read cannot.
 
 use issuer_jwks::{Error, JwkFault};
 use serde_json::Value;
 
-use crate::judge::answer::Document;
 use crate::judge::json;
+use crate::judge::subject::Document;
 use crate::verdict::Fault;
 
-/// The mend of a key that strangers have read.
+/// The fix for a private key that was published.
 const ROTATE: &str = "the key is compromised: rotate to a new signing key now (issuerctl keygen), \
                       remove this key from the published files and from every API server, and \
                       publish public keys only";
@@ -16,21 +16,21 @@ const ROTATE: &str = "the key is compromised: rotate to a new signing key now (i
 /// RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// The private key that a document gives away, in whatever form, in base64 too.
+/// The private key in a document, in any form, base64 included.
 pub(super) fn in_document(body: &[u8], document: Document) -> Option<Fault> {
     let text = String::from_utf8_lossy(body);
     let in_base64 = || form(&String::from_utf8_lossy(&json::from_base64(&text)?));
     let what = form(&text).or_else(in_base64)?;
-    Some(fault(&format!("{} is or holds {what}", document.name())))
+    Some(fault(&format!("{} is or contains {what}", document.name())))
 }
 
 /// The same for an entry of a JWK Set; `who` names it.
 pub(super) fn in_entry(who: &str, raw: Option<&Value>) -> Fault {
     let there = raw.map(members).unwrap_or_default();
-    fault(&format!("{who} is published with its private (secret) members {there}"))
+    fault(&format!("{who} is published with its private members {there}"))
 }
 
-/// Whether an entry is refused for what it gives away.
+/// Whether an entry is refused because it contains a private key.
 pub(super) fn is_private(error: &Error) -> bool {
     matches!(
         error,
@@ -40,7 +40,7 @@ pub(super) fn is_private(error: &Error) -> bool {
 
 fn fault(what: &str) -> Fault {
     Fault::new(
-        format!("{what}: whoever has read it can sign tokens for every role of this cluster"),
+        format!("{what}: anyone who has read it can sign tokens for every role of this cluster"),
         ROTATE,
     )
 }
@@ -56,9 +56,9 @@ fn form(text: &str) -> Option<String> {
     }
     let parsed = serde_json::from_str::<Value>(text).ok();
     if is_secret(text, parsed.as_ref()) {
-        return Some("a Kubernetes Secret with a private key in it".to_owned());
+        return Some("a Kubernetes Secret that contains a private key".to_owned());
     }
-    Some(format!("a JWK with its private (secret) members {}", members(private_jwk(&parsed?)?)))
+    Some(format!("a JWK with its private members {}", members(private_jwk(&parsed?)?)))
 }
 
 /// As JSON or as YAML, with a value whose name ends in `key`, such as `tls.key`.
@@ -74,7 +74,7 @@ fn is_secret(text: &str, parsed: Option<&Value>) -> bool {
     has_key && value.get("kind").and_then(Value::as_str) == Some("Secret")
 }
 
-/// The first JWK with a private member, at whatever depth.
+/// The first JWK with a private member, at any depth.
 fn private_jwk(value: &Value) -> Option<&Value> {
     match value {
         Value::Object(object) if object.contains_key("kty") && !members(value).is_empty() => {

@@ -3,25 +3,24 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
-use crate::judge::answer::Document;
 use crate::judge::store::element;
+use crate::judge::subject::Document;
 use crate::text::{kind, quote, shorten, show};
 use crate::verdict::Fault;
 
-const AGAIN: &str =
-    "publish the right document again: issuerctl publish KEY-SOURCE --to s3://BUCKET";
-const OWN_STATUS: &str =
-    "publish the document to this very URL, and let the server answer errors with their own status";
+const AGAIN: &str = "publish the documents again (issuerctl publish)";
+const OWN_STATUS: &str = "publish the document at this URL, and configure the server to return \
+                          errors with their own status";
 
-/// What a reader would undo; other values of Content-Encoding, such as utf-8, only say what is not
-/// so.
+/// Content codings that change the body; other values of Content-Encoding, such as utf-8, have no
+/// effect.
 const COMPRESSIONS: [&str; 7] =
     ["gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"];
 
 /// The object that the bytes are.
 ///
 /// # Errors
-/// What they are instead, and the mend.
+/// What they are instead, and the fix.
 pub(super) fn object(
     body: &[u8],
     encoding: Option<&str>,
@@ -35,11 +34,12 @@ pub(super) fn object(
     if body.starts_with(&[0x1f, 0x8b]) || is_compressed {
         return Err(not(
             &format!(
-                "it comes compressed (Content-Encoding: {}), although nobody asked for it",
-                shorten(encoding.unwrap_or("none, but gzip"))
+                "it is compressed (Content-Encoding: {}), although the request does not accept \
+                 that",
+                shorten(encoding.unwrap_or("none, but the body is gzip"))
             ),
-            "store it uncompressed and without Content-Encoding, or let the server compress only \
-             where Accept-Encoding asks",
+            "store it uncompressed and without Content-Encoding, or configure the server to \
+             compress only if Accept-Encoding allows it",
         ));
     }
     if body.iter().all(u8::is_ascii_whitespace) {
@@ -47,8 +47,8 @@ pub(super) fn object(
     }
     if body.starts_with(b"\xef\xbb\xbf") {
         return Err(not(
-            "it begins with a byte order mark (BOM, U+FEFF), which JSON must not (RFC 8259 section \
-             8.1)",
+            "it begins with a byte order mark (BOM, U+FEFF), which JSON must not have (RFC 8259 \
+             section 8.1)",
             "save it as UTF-8 without BOM, or publish again with issuerctl publish",
         ));
     }
@@ -73,15 +73,15 @@ fn not_an_object(value: &Value, document: Document) -> Fault {
     match value {
         Value::Array(items) if document == Document::Keys && is_keys(items) => Fault::new(
             format!(
-                "{name} is a bare array of keys, not a JWK Set: the object with the \
-                 member \"keys\" is missing around it"
+                "{name} is a bare array of keys, not a JWK Set: the enclosing object with the \
+                 member \"keys\" is missing"
             ),
-            "wrap it as {\"keys\": […]}; issuerctl jwks writes it so, issuerctl publish puts it in \
-             place",
+            "wrap it as {\"keys\": […]}; issuerctl jwks writes that form, and issuerctl publish \
+             uploads it",
         ),
         Value::String(inner) if serde_json::from_str::<Map<String, Value>>(inner).is_ok() => {
             Fault::new(
-                format!("{name} is JSON encoded twice: one string that holds the document"),
+                format!("{name} is JSON encoded twice: one string that contains the document"),
                 AGAIN,
             )
         }
@@ -104,15 +104,15 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
         let form = if is_ssh { "an OpenSSH public key" } else { "a PEM file" };
         let fix = match document {
             Document::Keys => {
-                "convert it into a JWK Set: issuerctl jwks --key sa.pub > keys.json; issuerctl \
-                 publish --key sa.pub does it all"
+                "convert it to a JWK Set (issuerctl jwks), or convert and publish it in one step \
+                 (issuerctl publish)"
             }
             Document::Discovery => AGAIN,
         };
         return what(format!("{form} ({begins})"), fix);
     }
     if text.lines().any(|line| line.starts_with("<<<<<<< ")) {
-        return what("text with the marks of a merge conflict (<<<<<<<)".to_owned(), AGAIN);
+        return what("text with merge conflict markers (<<<<<<<)".to_owned(), AGAIN);
     }
     if ["<?xml", "<error", "<listbucketresult", "<enumerationresults"]
         .iter()
@@ -122,9 +122,9 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
     }
     if lower.starts_with('<') {
         return what(
-            format!("HTML, some web page ({begins})"),
-            "let the server serve the JSON file at this path instead of its start page or login \
-             (no catch-all route); issuerctl publish writes the file",
+            format!("HTML, a web page ({begins})"),
+            "configure the server to serve the JSON file at this path instead of a start or login \
+             page (no catch-all route); issuerctl publish writes the file",
         );
     }
     if from_base64(start)
@@ -132,8 +132,7 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
     {
         return what(
             "JSON encoded in base64, as in a Secret".to_owned(),
-            "decode it (base64 -d) and publish it again: issuerctl publish KEY-SOURCE --to \
-             s3://BUCKET",
+            "decode it (base64 -d) and publish it again (issuerctl publish)",
         );
     }
     if start.starts_with("eyJ") {
@@ -141,56 +140,50 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
     }
     if error.is_eof() {
         return what(
-            format!(
-                "the beginning of JSON: it is truncated, it ends in the middle after {} bytes",
-                text.len()
-            ),
-            "upload the whole document again: issuerctl publish KEY-SOURCE --to s3://BUCKET",
+            format!("the beginning of JSON: it is truncated after {} bytes", text.len()),
+            "upload the complete document again (issuerctl publish)",
         );
     }
-    let reason = if start.starts_with(['{', '[']) { "invalid JSON" } else { "some other text" };
+    let reason = if start.starts_with(['{', '[']) { "invalid JSON" } else { "other text" };
     what(format!("{reason} ({}); it begins with {begins}", shorten(&error.to_string())), AGAIN)
 }
 
 fn not_xml(text: &str, begins: &str, what: impl Fn(String, &str) -> Fault) -> Fault {
     if text.contains("<ListBucketResult") || text.contains("<EnumerationResults") {
         return what(
-            "XML, a listing of the bucket: the URL leads to the bucket itself and not to an object \
-             in it".to_owned(),
-            "publish the document so that it lies at this very path, and let the CDN or proxy hand \
-             the path on",
+            "XML, a listing of the bucket: the URL is that of the bucket, not of an object in it"
+                .to_owned(),
+            "publish the document at this path, and configure the CDN or proxy to forward the path \
+             unchanged",
         );
     }
     let Some(code) = element(text, "Code") else {
-        return what(format!("XML, an error page of a store perhaps ({begins})"), OWN_STATUS);
+        return what(format!("XML, possibly the error page of a store ({begins})"), OWN_STATUS);
     };
     let fix = if ["Denied", "Forbidden", "NotPermitted"].iter().any(|word| code.contains(word)) {
-        "give anonymous readers access to the document in the store (public bucket policy), and \
-         let the CDN answer errors with their own status"
+        "allow anonymous readers to get the document from the store (public bucket policy), and \
+         configure the CDN to return errors with their own status"
     } else {
         OWN_STATUS
     };
-    what(
-        format!("XML, a store's error {}, although the status says that all is well", quote(code)),
-        fix,
-    )
+    what(format!("XML, the error {} of a store, although the status is 200", quote(code)), fix)
 }
 
-/// What a text is in base64, as the values of a Secret are.
+/// What a text encodes in base64, as the values of a Secret are encoded.
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let packed: String = text.split_ascii_whitespace().collect();
     let bare = packed.trim_end_matches('=').replace('+', "-").replace('/', "_");
     Base64UrlUnpadded::decode_vec(&bare).ok().filter(|bytes| !bytes.is_empty())
 }
 
-/// Content-Encoding where it names nothing that a reader could undo.
+/// A Content-Encoding other than those that mean a plain body.
 pub(super) fn pointless_encoding(encoding: Option<&str>) -> Option<&str> {
     encoding.filter(|e| {
         !matches!(e.trim().to_ascii_lowercase().as_str(), "identity" | "aws-chunked" | "")
     })
 }
 
-/// What a JSON object is, where it is a well-known other one.
+/// What a JSON object is, if it is a well-known object of another kind.
 pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> Option<Fault> {
     let name = document.name();
     let has = |member: &str| object.contains_key(member);
@@ -214,38 +207,38 @@ pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> O
         };
         let said = format!("{}: {}", quote(member), show(value));
         return Some(Fault::new(
-            format!("{name} is no {wanted} but a server's error, {said}"),
+            format!("{name} is not a {wanted} but an error of the server, {said}"),
             OWN_STATUS,
         ));
     }
     match document {
         Document::Discovery if has("keys") && !has("issuer") => Some(Fault::new(
             format!(
-                "{name} is a JWK Set: the keys lie where the discovery document belongs (swapped?)"
+                "{name} is a JWK Set: the keys are where the discovery document belongs (swapped?)"
             ),
-            "put each document in its place: issuerctl publish writes both, with --issuer of this \
-             very URL",
+            "upload each document to its own path; issuerctl publish writes both",
         )),
         Document::Keys if has("keys") => None,
         Document::Keys if has("jwks_uri") || has("issuer") => Some(Fault::new(
             format!(
                 "{name} is a discovery document, not a JWK Set: it has no \"keys\" (swapped, or \
-                 jwks_uri names itself?)"
+                 jwks_uri points to the discovery document?)"
             ),
-            "put the JWK Set where jwks_uri leads, or let jwks_uri name it: issuerctl publish does \
-             both",
+            "upload the JWK Set to the URL in jwks_uri, or set jwks_uri to its URL; issuerctl \
+             publish does both",
         )),
         Document::Keys if has("kty") => Some(Fault::new(
             format!("{name} is a single JWK, not a JWK Set: the member \"keys\" is missing"),
-            "wrap it as {\"keys\": [ … ]}; issuerctl jwks writes it so, issuerctl publish puts it \
-             in place",
+            "wrap it as {\"keys\": [ … ]}; issuerctl jwks writes that form, and issuerctl publish \
+             uploads it",
         )),
         Document::Keys
             if object.values().any(|v| v.as_str().is_some_and(|s| s.contains("-----BEGIN"))) =>
         {
             Some(Fault::new(
                 format!("{name} is a map of PEM texts, not a JWK Set: it has no \"keys\""),
-                "convert the keys: issuerctl jwks --key sa.pub > keys.json, or issuerctl publish",
+                "convert the keys to a JWK Set (issuerctl jwks), or convert and publish them in \
+                 one step (issuerctl publish)",
             ))
         }
         _ => None,

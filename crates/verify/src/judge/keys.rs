@@ -1,31 +1,32 @@
-//! The JWK Set.
+//! Checks of the JWK Set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use issuer_jwks::{Entry, Error, Jwk, JwkFault, JwkSet, MAX_KEYS_PER_TYPE, WeakKeys};
 use serde_json::Value;
 
-use crate::judge::answer::{self, Document};
 use crate::judge::document::{Judged, content_encoding, content_type};
-use crate::judge::{Expected, entry, exposed, json};
+use crate::judge::expected::Expected;
+use crate::judge::subject::Document;
+use crate::judge::{answer, entry, exposed, json};
 use crate::text::quote;
 use crate::verdict::Fault;
 use crate::{Check, Fetched, Observation, Vantage, sts};
 
-/// What is published, for the token's checks.
+/// The published keys, for the checks of the token.
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    /// The usable keys.
+    /// The valid keys.
     pub(super) keys: Vec<Jwk>,
-    /// The check that keeps the keys from being known in full, where one does.
-    pub(super) spoilt_by: Option<&'static str>,
-    /// Kids that should be published and are not; already blamed.
-    pub(super) blamed: Vec<String>,
+    /// The failed check because of which not all keys are known, if there is one.
+    pub(super) failed_check: Option<&'static str>,
+    /// Kids of expected keys that are not published; already reported.
+    pub(super) reported: Vec<String>,
 }
 
 const LATER: [&str; 3] = ["keys-usable", "keys-expected", "keys-stable"];
 
-/// Judges the keys, where the discovery document leads to any.
+/// Judges the keys, if the discovery document leads to any.
 pub(super) fn judge(
     observation: &Observation,
     expected: &Expected,
@@ -38,14 +39,14 @@ pub(super) fn judge(
         for id in ["keys-reachable", "keys-json"].into_iter().chain(LATER) {
             checks.push(Check::skip(id, format!("follows from {root}")));
         }
-        return Published { spoilt_by: Some(root), ..Published::default() };
+        return Published { failed_check: Some(root), ..Published::default() };
     };
     match read(fetched, observation, expected.weak, checks) {
         Err(failed) => {
             for id in LATER {
                 checks.push(Check::skip(id, format!("follows from {failed}")));
             }
-            Published { spoilt_by: Some(failed), ..Published::default() }
+            Published { failed_check: Some(failed), ..Published::default() }
         }
         Ok((entries, raw)) => judge_set(entries, &raw, observation, expected, document, checks),
     }
@@ -60,10 +61,9 @@ fn read(
     let extra_roots = matches!(observation.vantage, Vantage::Network { extra_roots: true, .. });
     if let Some((mut fault, sts_error)) = answer::fault(fetched, Document::Keys, extra_roots) {
         if observation.keys_again.as_ref().is_some_and(|again| again.document().is_some()) {
-            fault.cause.push_str(
-                " (a second request at the same time was answered well: not all servers \
-                           are the same)",
-            );
+            fault
+                .cause
+                .push_str(" (a second request at the same time succeeded: the servers differ)");
         }
         checks.push(Check::fail("keys-reachable", sts_error, fault));
         checks.push(Check::skip("keys-json", "follows from keys-reachable"));
@@ -108,8 +108,7 @@ fn parse(
         return Err(fault);
     }
     let name = Document::Keys.name();
-    let anew = "write the set anew, issuerctl jwks KEY-SOURCE > keys.json, and upload (publish) it \
-                in place of this one";
+    let rewrite = "write the set again (issuerctl jwks) and upload it in place of this one";
     let raw = match object.get("keys") {
         Some(Value::Array(items)) => items.clone(),
         Some(other) => {
@@ -118,22 +117,21 @@ fn parse(
                     "{name} has a member \"keys\" that is {}, not an array of JWKs",
                     crate::text::kind(other)
                 ),
-                anew,
+                rewrite,
             ));
         }
         None => {
             let there: Vec<_> = object.keys().take(5).map(|key| quote(key)).collect();
-            let there =
-                if there.is_empty() { "no member at all".to_owned() } else { there.join(", ") };
+            let there = if there.is_empty() { "no members".to_owned() } else { there.join(", ") };
             return Err(Fault::new(
-                format!("{name} is no JWK Set: the member \"keys\" is missing (there is {there})"),
-                anew,
+                format!("{name} is not a JWK Set: the member \"keys\" is missing (found: {there})"),
+                rewrite,
             ));
         }
     };
     match JwkSet::entries(body, weak) {
         Ok(entries) => Ok((entries, raw)),
-        Err(error) => Err(Fault::new(format!("{name} is no JWK Set: {error}"), anew)),
+        Err(error) => Err(Fault::new(format!("{name} is not a JWK Set: {error}"), rewrite)),
     }
 }
 
@@ -149,18 +147,13 @@ fn judge_set(
     let used = algorithms(&entries, raw);
     let mut published = Published {
         keys: entries.into_iter().filter_map(|entry| entry.jwk.ok()).collect(),
-        spoilt_by: usable.failed().then_some("keys-usable"),
+        failed_check: usable.failed().then_some("keys-usable"),
         ..Published::default()
     };
     checks.push(usable);
     let expected_keys = expected.keys.as_ref();
     checks.push(expected_keys.map_or_else(
-        || {
-            Check::skip(
-                "keys-expected",
-                "no key source was given (--key, --jwks, --cluster, --apiserver)",
-            )
-        },
+        || Check::skip("keys-expected", "no keys were given to compare with the published ones"),
         |wanted| keys_expected(wanted, &mut published),
     ));
     checks.push(stable(observation, expected.weak, &published.keys));
@@ -168,14 +161,14 @@ fn judge_set(
     published
 }
 
-/// Every rule for the set and its entries; the first fault leads, since one mend at a time is
-/// enough, but a private key leads before all.
+/// Every rule for the set and its entries. The first fault is reported first, since one fix at a
+/// time is enough; a private key comes before all others.
 fn usable(entries: &[Entry], raw: &[Value]) -> Check {
     const ID: &str = "keys-usable";
     if entries.is_empty() {
         let fault = Fault::new(
             "the published JWK Set is empty: it has no keys at all, so no token can be verified",
-            "publish the cluster's signing key: issuerctl publish KEY-SOURCE --to s3://BUCKET",
+            "publish the cluster's signing key (issuerctl publish)",
         );
         return Check::fail(ID, sts::NO_KEY, fault);
     }
@@ -205,7 +198,7 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
         let fault = entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error);
         return Check::warn(
             ID,
-            format!("{}; the other {} usable", fault.cause, are(good.len())),
+            format!("{}; the other {} valid", fault.cause, are(good.len())),
             fault.fix,
         );
     }
@@ -222,10 +215,10 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
         .map(|jwk| format!("{} ({})", quote(jwk.kid.as_str()), jwk.key.describe()))
         .collect();
     let more = if good.len() > 4 { ", …" } else { "" };
-    Check::pass(ID, format!("{} usable: {}{more}", are(good.len()), named.join(", ")))
+    Check::pass(ID, format!("{} valid: {}{more}", are(good.len()), named.join(", ")))
 }
 
-/// A key of a type that STS does not know; RFC 7517 section 5 has readers ignore it.
+/// A key of a type that STS does not support; RFC 7517 section 5 has readers ignore it.
 fn is_foreign(error: &Error) -> bool {
     let Error::Entry { fault, .. } = error else { return false };
     match fault {
@@ -242,20 +235,20 @@ fn too_many(raw: &[Value]) -> Option<Fault> {
         (count > MAX_KEYS_PER_TYPE).then(|| {
             Fault::new(
                 format!(
-                    "the set has {count} {kty} keys, too many: STS takes at most \
-                         {MAX_KEYS_PER_TYPE} of a type, and with more no token at all"
+                    "the set has {count} {kty} keys, which is too many: STS accepts at most \
+                     {MAX_KEYS_PER_TYPE} keys of a type, and no token if there are more"
                 ),
                 format!(
-                    "remove the keys that no live token was signed with, so that at most \
-                     {MAX_KEYS_PER_TYPE} are left: issuerctl jwks writes a set of those that are \
-                     given, to be uploaded in place of this one"
+                    "remove the keys that no unexpired token was signed with, so that at most \
+                     {MAX_KEYS_PER_TYPE} remain: issuerctl jwks writes a set of the given keys, to \
+                     be uploaded in place of this one"
                 ),
             )
         })
     })
 }
 
-/// All causes, shortly, and the first mend.
+/// The first causes, and the fix for the first of them.
 fn join(faults: Vec<Fault>) -> Option<Fault> {
     const SHOWN: usize = 3;
     let more = faults.len().saturating_sub(SHOWN);
@@ -266,7 +259,7 @@ fn join(faults: Vec<Fault>) -> Option<Fault> {
         all.cause.push_str(&fault.cause);
     }
     if more > 0 {
-        all.cause.push_str(&format!("; and {more} more bad keys"));
+        all.cause.push_str(&format!("; and {more} more invalid keys"));
     }
     Some(all)
 }
@@ -281,13 +274,13 @@ fn conflict(keys: &[&Jwk]) -> Option<Fault> {
         keys.iter().filter(|jwk| jwk.kid.as_str() == kid).map(|jwk| jwk.key.describe()).collect();
     Some(Fault::new(
         format!(
-            "two different keys share one kid (a duplicate): {} stands for {}; STS takes the last \
-             alone",
+            "two different keys share one kid (a duplicate): {} is the kid of {}; STS uses only \
+             the last",
             quote(kid),
             right.join(" and ")
         ),
-        "give each key its own kid or remove the wrong one: issuerctl jwks KEY-SOURCE writes a set \
-         with the kids that the API server uses",
+        "give each key its own kid or remove the wrong one: issuerctl jwks writes a set with the \
+         kids that the API server uses",
     ))
 }
 
@@ -306,20 +299,20 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
     let (elsewhere, absent): (Vec<_>, Vec<_>) =
         missing.into_iter().partition(|jwk| published.keys.iter().any(|p| p.key == jwk.key));
     if let Some(first) = absent.first() {
-        published.blamed = absent.iter().map(|jwk| jwk.kid.as_str().to_owned()).collect();
-        if published.spoilt_by.is_some() {
+        published.reported = absent.iter().map(|jwk| jwk.kid.as_str().to_owned()).collect();
+        if published.failed_check.is_some() {
             return Check::skip(ID, "follows from keys-usable");
         }
         if let Some(other) = published.keys.iter().find(|p| p.kid == first.kid) {
             let fault = Fault::new(
                 format!(
-                    "another key is published under the kid of the given key, {}: {} with other \
-                     numbers than the given {}",
+                    "another key is published under the kid of the given key, {}: {}, with other \
+                     values than the given {}",
                     quote(first.kid.as_str()),
                     other.key.describe(),
                     first.key.describe()
                 ),
-                format!("replace it: {}", entry::anew()),
+                format!("replace it: {}", entry::rewrite()),
             );
             return Check::fail(ID, sts::NO_KEY, fault);
         }
@@ -335,8 +328,8 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
                 first.key.describe(),
                 kids(&published.keys)
             ),
-            "publish it beside the present keys, with the key source that was given here: \
-             issuerctl publish KEY-SOURCE --to s3://BUCKET",
+            "publish it in addition to the present keys, from the key source that was given here \
+             (issuerctl publish)",
         );
         return Check::fail(ID, sts::NO_KEY, fault);
     }
@@ -350,13 +343,13 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
         return Check::warn(
             ID,
             format!(
-                "the given key is published under the kid {}, while kube-apiserver would call it \
-                 {}; right only for an external signer that uses this kid",
+                "the given key is published under the kid {}, but kube-apiserver uses the kid {} \
+                 for it; this is correct only for an external signer that uses the published kid",
                 quote(found),
                 quote(first.kid.as_str())
             ),
-            "compare with the kid of a fresh token (--token); if they differ, publish the key with \
-             issuerctl publish",
+            "compare it with the kid in the header of a fresh token; if they differ, publish the \
+             key again (issuerctl publish)",
         );
     }
     Check::pass(
@@ -368,10 +361,10 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
     )
 }
 
-/// Which kids there are.
+/// The kids that are published.
 pub(super) fn kids(keys: &[Jwk]) -> String {
     if keys.is_empty() {
-        return "no usable key is published".to_owned();
+        return "no valid key is published".to_owned();
     }
     let shown: Vec<_> = keys.iter().take(4).map(|jwk| quote(jwk.kid.as_str())).collect();
     let more = if keys.len() > 4 { format!(" and {} more", keys.len() - 4) } else { String::new() };
@@ -381,12 +374,12 @@ pub(super) fn kids(keys: &[Jwk]) -> String {
 fn stable(observation: &Observation, weak: WeakKeys, keys: &[Jwk]) -> Check {
     const ID: &str = "keys-stable";
     let Some(again) = &observation.keys_again else {
-        return Check::skip(ID, "the keys were read once only");
+        return Check::skip(ID, "the keys were read only once");
     };
     if let Some((fault, _)) = answer::fault(again, Document::Keys, false) {
         return Check::warn(
             ID,
-            format!("of two requests at the same time one failed: {}", fault.cause),
+            format!("one of two requests at the same time failed: {}", fault.cause),
             fault.fix,
         );
     }
@@ -401,21 +394,22 @@ fn stable(observation: &Observation, weak: WeakKeys, keys: &[Jwk]) -> Check {
     };
     let different = [lacks(keys, &second), lacks(&second, keys)].concat();
     if different.is_empty() {
-        return Check::pass(ID, "two requests at the same time were answered with the same keys");
+        return Check::pass(ID, "two requests at the same time returned the same keys");
     }
     let fault = Fault::new(
         format!(
-            "two requests at the same time were answered with different keys: {} came once only; \
-             several servers, or a cache, hold different sets",
+            "two requests at the same time returned different keys: only one of them had {}; \
+             several servers or caches have different sets",
             different.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
         ),
-        "let every server and cache hold the union of the keys: publish all of them (issuerctl \
-         publish with each API server's key), and invalidate the CDN",
+        "make every server and cache serve the union of the keys: publish the keys of all API \
+         servers (issuerctl publish), and invalidate the CDN's cache",
     );
     Check::fail(ID, sts::NO_KEY, fault)
 }
 
-/// What the usable keys sign with: as they say, for an RSA key may say RS512.
+/// The algorithms of the valid keys: their `alg` if they have one, since that of an RSA key may be
+/// RS512.
 fn algorithms<'a>(entries: &[Entry], raw: &'a [Value]) -> BTreeSet<&'a str> {
     let of = |entry: &Entry| {
         let jwk = entry.jwk.as_ref().ok()?;
@@ -426,7 +420,7 @@ fn algorithms<'a>(entries: &[Entry], raw: &'a [Value]) -> BTreeSet<&'a str> {
 }
 
 fn algorithms_listed(document: &Judged, used: &BTreeSet<&str>) -> Option<Check> {
-    // An empty list is a fault of the document, already named.
+    // An empty list is a fault of the document, already reported.
     let listed = document.algorithms.as_ref().filter(|listed| !listed.is_empty())?;
     let missing: Vec<_> =
         used.iter().copied().filter(|alg| !listed.iter().any(|l| l == alg)).collect();
@@ -436,8 +430,8 @@ fn algorithms_listed(document: &Judged, used: &BTreeSet<&str>) -> Option<Check> 
     Some(Check::warn(
         "algorithms-listed",
         format!(
-            "id_token_signing_alg_values_supported does not contain {}, which the published keys \
-             sign with; it lists {}",
+            "id_token_signing_alg_values_supported does not contain {}, which published keys are \
+             used with; it lists {}",
             missing.join(", "),
             listed.iter().take(8).map(|alg| quote(alg)).collect::<Vec<_>>().join(", ")
         ),

@@ -1,11 +1,11 @@
-//! The key that a token names, and whether that key made its signature.
+//! The key that a token's kid names, and whether the signature was made with it.
 
 use issuer_jwks::{Jwk, JwkSet, Token};
 use serde_json::Value;
 
 use crate::judge::entry;
 use crate::judge::keys::{Published, kids};
-use crate::judge::token::FRESH;
+use crate::judge::token_text::FRESH;
 use crate::text::{kind, quote};
 use crate::verdict::Fault;
 use crate::{Check, sts};
@@ -13,7 +13,7 @@ use crate::{Check, sts};
 const KID: &str = "token-kid";
 const SIGNATURE: &str = "token-signature";
 
-/// Judges kid and signature, unless both only follow from the check `root`, which failed.
+/// Judges kid and signature, unless both only follow from the failed check `root`.
 pub(super) fn judge(
     token: &Token,
     published: &Published,
@@ -21,7 +21,7 @@ pub(super) fn judge(
     root: Option<&'static str>,
 ) -> [Check; 2] {
     let kid = match token.header().get("kid") {
-        // The tokens of API servers before 1.16 have none; STS then takes the key that is published
+        // Tokens of API servers before 1.16 have none; STS then uses the key that is published
         // under the empty kid.
         None | Some(Value::Null) => Some(""),
         Some(Value::String(kid)) => Some(kid.as_str()),
@@ -46,11 +46,13 @@ pub(super) fn judge(
     }
     let fault = match token.header().get("kid") {
         None | Some(Value::Null) => Fault::new(
-            "the token's header has no kid (it is missing): STS finds the key by it alone",
-            "let an API server of Kubernetes 1.16 or later sign, which writes a kid; for older \
-             ones publish the key under the empty kid too (issuerctl publish --with-empty-kid)",
+            "the token's header has no kid (it is missing): STS finds the key only by its kid",
+            "use tokens of an API server of Kubernetes 1.16 or later, which sets a kid; for older \
+             versions, publish the key under the empty kid as well",
         ),
-        Some(Value::String(kid)) if published.blamed.contains(kid) => return skip("keys-expected"),
+        Some(Value::String(kid)) if published.reported.contains(kid) => {
+            return skip("keys-expected");
+        }
         Some(Value::String(kid)) => unknown_kid(token, kid, published, given),
         Some(other) => {
             Fault::new(format!("the token's kid is {}, not a string", kind(other)), FRESH)
@@ -64,30 +66,27 @@ fn unknown_kid(token: &Token, kid: &str, published: &Published, given: Option<&J
     if let Some(signer) = published.keys.iter().find(|jwk| token.is_signed_by(&jwk.key)) {
         return Fault::new(
             format!(
-                "no key is published under the token's kid {}; the key that signed it is there, \
-                 but under another kid, {}",
+                "no key is published under the token's kid {}; the key that signed it is published \
+                 under another kid, {}",
                 quote(kid),
                 quote(signer.kid.as_str())
             ),
-            "publish the key under the kid that the tokens carry: issuerctl publish KEY-SOURCE \
-             writes the API server's kid",
+            "publish the key under the kid that is in the header of the tokens; issuerctl publish \
+             writes the kid that the API server uses",
         );
     }
     let is_given = given.is_some_and(|set| set.get(kid).is_some());
     let source = if is_given { " (it is among the given keys)" } else { "" };
     Fault::new(
-        format!(
-            "the token's kid {}{source}, its signing key, is not published; {there}",
-            quote(kid)
-        ),
-        "publish the key that the API server signs with now, beside the present ones: issuerctl \
-         publish --cluster NAME (or --key sa.pub) --to s3://BUCKET",
+        format!("the token's signing key, kid {}{source}, is not published; {there}", quote(kid)),
+        "publish the key that the API server currently signs with, in addition to the present keys \
+         (issuerctl publish)",
     )
 }
 
 fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
     if token.header().contains_key("crit") {
-        let cause = "the token's header has crit, which names extensions that no reader here knows";
+        let cause = "the token's header has crit, which requires extensions that are not supported";
         return Check::fail(SIGNATURE, sts::NO_KEY, Fault::new(cause, FRESH));
     }
     let named = match token.kid() {
@@ -97,10 +96,10 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
     if token.is_signed_by(&jwk.key) {
         return Check::pass(
             SIGNATURE,
-            format!("the signature is that of the key {}", quote(jwk.kid.as_str())),
+            format!("the signature was made with the key {}", quote(jwk.kid.as_str())),
         );
     }
-    if published.blamed.iter().any(|kid| kid == jwk.kid.as_str()) {
+    if published.reported.iter().any(|kid| kid == jwk.kid.as_str()) {
         return Check::skip(SIGNATURE, "follows from keys-expected");
     }
     let others = || published.keys.iter().filter(|other| other.key != jwk.key);
@@ -116,8 +115,8 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
                 quote(signer.kid.as_str())
             ),
             format!(
-                "publish each key under its own kid, the one that the tokens carry: {}",
-                entry::anew()
+                "publish each key under its own kid, the one in the header of its tokens: {}",
+                entry::rewrite()
             ),
         )
     } else if alg != jwk.key.algorithm().as_str()
@@ -125,22 +124,21 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
     {
         Fault::new(
             format!(
-                "the token says alg {}, but the key published under {named} signs {}: they do not \
-                 match",
+                "the token's alg is {}, but tokens of the key published under {named} are signed \
+                 with {}",
                 quote(alg),
                 jwk.key.algorithm()
             ),
-            "publish the key that signed the token under this kid: issuerctl publish KEY-SOURCE",
+            "publish the key that signed the token under this kid (issuerctl publish)",
         )
     } else {
         Fault::new(
             format!(
-                "the token's signature does not hold (is not valid) for the key published under \
-                 {named}: the token was changed or cut off, or another key was published under \
-                 this kid",
+                "the token's signature is not valid for the key published under {named}: the token \
+                 was changed or truncated, or another key was published under this kid",
             ),
-            "use the token whole and unchanged, or a fresh one (kubectl create token); if that \
-             fails too, publish the API server's key anew: issuerctl publish KEY-SOURCE",
+            "use the complete, unchanged token, or a fresh one (kubectl create token); if that \
+             fails too, publish the API server's key again (issuerctl publish)",
         )
     };
     Check::fail(SIGNATURE, sts::NO_KEY, fault)

@@ -1,19 +1,19 @@
-//! An answer of another status than 200.
+//! Responses with a status other than 200.
 
-use crate::judge::answer::{Document, PUBLISH};
 use crate::judge::store::{self, Source, SourceKind, element, forbidden, is_refusal};
-use crate::text::{quote, shorten};
+use crate::judge::subject::Document;
+use crate::text::{PUBLISH, quote, shorten};
 use crate::verdict::Fault;
 use crate::{Answer, Fetched};
 
-/// Who answered so, why, and the mend.
+/// Which service responded, why it did not return the document, and the fix.
 pub(super) fn fault(answer: &Answer, fetched: &Fetched, document: Document) -> Fault {
     let body = String::from_utf8_lossy(&answer.body);
     let source = store::source(answer, &body);
     let code = source.code.map(|code| format!(", {}", shorten(code))).unwrap_or_default();
     let status = answer.status;
     let answered = format!(
-        "{} at {} is answered with status {status}{}{code}{}",
+        "{} at {} returned status {status}{}{code}{}",
         document.name(),
         quote(&fetched.location),
         phrase(status),
@@ -33,9 +33,10 @@ fn by_status(
 ) -> (String, String) {
     match answer.status {
         304 => (
-            "nobody asked whether it was modified, so a cache in between is broken".to_owned(),
-            "let the server or CDN answer a GET without conditions with status 200 and the \
-             document; purge its cache"
+            "the request has no conditions, so a cache between client and server is faulty"
+                .to_owned(),
+            "configure the server or CDN to answer an unconditional GET with status 200 and the \
+             document, and purge its cache"
                 .to_owned(),
         ),
         300..=399 => redirect(answer, source, body, fetched, document),
@@ -43,39 +44,36 @@ fn by_status(
         401 => unauthorized(source),
         404 | 410 => not_found(source, fetched, document),
         407 => (
-            "a proxy in between wants credentials".to_owned(),
-            "give the proxy's credentials in HTTPS_PROXY, or verify from a machine without a \
-             proxy"
+            "a proxy requires credentials".to_owned(),
+            "set the proxy's credentials in HTTPS_PROXY, or verify from a machine without a proxy"
                 .to_owned(),
         ),
         429 => (
-            "the host throttles its readers (too many requests)".to_owned(),
+            "the host throttles requests (too many requests)".to_owned(),
             format!(
-                "serve the documents from a static host without a rate limit, such as a bucket or \
-                 a CDN: {PUBLISH}"
+                "serve the documents from a static host without a rate limit, such as a CDN, or \
+                 {PUBLISH}"
             ),
         ),
         _ if source.code == Some("SlowDown") => (
-            "the bucket throttles its readers".to_owned(),
+            "the bucket throttles requests".to_owned(),
             "put a CDN (CloudFront) with a cache in front of the bucket".to_owned(),
         ),
         400 if source.kind == SourceKind::S3 => bad_request(answer, source, body),
         500..=599 => (
-            "the server or what stands behind it is broken or down (server error)".to_owned(),
-            format!(
-                "mend the server, or serve both documents as static files from a bucket or \
-                     CDN: {PUBLISH}"
-            ),
+            "the server or its backend is faulty or down (server error)".to_owned(),
+            format!("fix the server, or {PUBLISH}"),
         ),
         201..=299 => (
-            "only status 200 carries the document".to_owned(),
-            "let the server answer a plain GET with status 200 and the whole document".to_owned(),
+            "STS accepts the document only with status 200".to_owned(),
+            "configure the server to answer a plain GET with status 200 and the complete document"
+                .to_owned(),
         ),
         _ => (
             "anonymous GET requests are refused".to_owned(),
             format!(
-                "let the server answer an anonymous GET of any client with status 200 (no firewall \
-                 rule, bot protection or method filter), or publish to a bucket: {PUBLISH}"
+                "configure the server to answer an anonymous GET of any client with status 200 (no \
+                 firewall rule, bot protection or method filter), or {PUBLISH}"
             ),
         ),
     }
@@ -91,16 +89,14 @@ fn bad_request(answer: &Answer, source: &Source<'_>, body: &str) -> (String, Str
         );
     if is_elsewhere {
         return (
-            format!(
-                "the bucket cannot be read under this host{message}: it is one of another region"
-            ),
-            format!("use the regional host of the bucket as issuer: {}", regional(region)),
+            format!("the bucket cannot be read at this host{message}: it is in another region"),
+            format!("use the regional host of the bucket as the issuer: {}", regional(region)),
         );
     }
     (
-        format!("S3 takes this URL for none of a bucket and an object{message}"),
+        format!("this URL does not name a bucket and an object of S3{message}"),
         format!(
-            "mend the URL, the bucket's name and region in its host and the path: {}/PATH",
+            "correct the URL: bucket name and region in the host, then the path: {}/PATH",
             regional(region)
         ),
     )
@@ -122,13 +118,13 @@ fn redirect(
         let endpoint = element(body, "Endpoint")
             .map(|e| format!(", its host is {}", quote(e)))
             .unwrap_or_default();
-        let lies = region
-            .map(|r| format!(" lies in the region {}", shorten(r)))
-            .unwrap_or_else(|| " lies in another region".to_owned());
+        let place = region
+            .map(|r| format!(" is in the region {}", shorten(r)))
+            .unwrap_or_else(|| " is in another region".to_owned());
         return (
-            format!("STS follows no redirect; the bucket{lies}{endpoint}"),
+            format!("STS does not follow redirects; the bucket{place}{endpoint}"),
             format!(
-                "use the bucket's regional endpoint as issuer, {}, in the documents, the API \
+                "use the bucket's regional endpoint as the issuer, {}, in the documents, the API \
                  server and the IAM provider alike",
                 regional(region)
             ),
@@ -136,11 +132,11 @@ fn redirect(
     }
     let Some(location) = answer.header("location") else {
         return (
-            "a redirect without a Location; STS follows none anyway".to_owned(),
+            "a redirect without a Location header; STS does not follow redirects".to_owned(),
             "serve the document itself at this URL with status 200".to_owned(),
         );
     };
-    let cause = format!("a redirect to {}, and STS follows no redirect", quote(location));
+    let cause = format!("a redirect to {}, and STS does not follow redirects", quote(location));
     let lower = location.to_ascii_lowercase();
     let is_login = [
         "login",
@@ -156,19 +152,18 @@ fn redirect(
     .iter()
     .any(|word| lower.contains(word));
     let fix = if is_login {
-        "take this path out of the login (single sign-on) in front of the host: the document must \
+        "exclude this path from the login (single sign-on) in front of the host: the document must \
          be public, for anonymous readers"
             .to_owned()
     } else if location.strip_suffix('/') == Some(&fetched.location) {
-        "let the server answer at the URL without the slash at the end: the document is a file, \
-         not a directory"
+        "configure the server to return the document at the URL without the trailing slash: it is \
+         a file, not a directory"
             .to_owned()
     } else if document == Document::Keys {
-        "let jwks_uri name the https URL where the keys are; or serve the keys at this very URL \
-         with status 200"
+        "set jwks_uri to the https URL of the keys; or serve the keys at this URL with status 200"
             .to_owned()
     } else {
-        "serve the document at this very URL with status 200; or make the URL that it redirects to \
+        "serve the document at this URL with status 200; or use the URL that it redirects to as \
          the issuer, in the documents, the API server and the IAM provider alike"
             .to_owned()
     };
@@ -192,17 +187,17 @@ fn region<'a>(answer: &'a Answer, body: &'a str) -> Option<&'a str> {
 fn unauthorized(source: &Source<'_>) -> (String, String) {
     if source.kind == SourceKind::ApiServer {
         return (
-            "it takes no anonymous readers (unauthorized; --anonymous-auth=false?)".to_owned(),
+            "it does not allow anonymous requests (unauthorized; --anonymous-auth=false?)"
+                .to_owned(),
             format!(
-                "publish the documents at a public place, {PUBLISH}; or allow anonymous requests \
-                 for /.well-known/openid-configuration and /openid/v1/jwks in the API server's \
-                 AuthenticationConfiguration"
+                "{PUBLISH}; or allow anonymous requests for /.well-known/openid-configuration and \
+                 /openid/v1/jwks in the API server's AuthenticationConfiguration"
             ),
         );
     }
     (
-        "it wants its readers to log in (unauthorized)".to_owned(),
-        "let anonymous readers GET both documents, without authentication: they hold only public \
+        "it requires authentication (unauthorized)".to_owned(),
+        "allow anonymous GET of both documents, without authentication: they contain only public \
          keys"
             .to_owned(),
     )
@@ -213,26 +208,27 @@ fn not_found(source: &Source<'_>, fetched: &Fetched, document: Document) -> (Str
     match source.code {
         Some("NoSuchBucket") => (
             "the bucket does not exist".to_owned(),
-            "create the bucket and publish again: issuerctl publish KEY-SOURCE --to s3://BUCKET \
-             --create-bucket. If the bucket was given up, delete the IAM provider: whoever takes \
-             its name next owns the issuer"
+            "create the bucket and publish the documents again (issuerctl publish can create it). \
+             If the bucket was deleted on purpose, delete the IAM provider too: whoever creates a \
+             bucket of this name controls the issuer"
                 .to_owned(),
         ),
         Some("NoSuchWebsiteConfiguration") => (
-            "the bucket is no website".to_owned(),
-            "use the bucket's REST host as issuer, https://BUCKET.s3.REGION.amazonaws.com; website \
-             hosts have no https"
+            "the bucket is not configured as a website".to_owned(),
+            "use the bucket's REST endpoint as the issuer, https://BUCKET.s3.REGION.amazonaws.com; \
+             website endpoints do not support https"
                 .to_owned(),
         ),
         _ if document == Document::Discovery => (
-            "there is no such file (not found); the path of the issuer is part of it".to_owned(),
-            format!("publish the document so that it lies at {url}: issuerctl publish with \
-                     --issuer of this very URL and path"),
+            "the file does not exist (not found); the path of the issuer is part of its path"
+                .to_owned(),
+            format!("publish the documents again for this issuer (issuerctl publish), so that this \
+                     one is at {url}"),
         ),
         _ => (
-            "jwks_uri leads to no file (not found)".to_owned(),
-            format!("upload the keys to {url}, or let jwks_uri name where they are: issuerctl \
-                     publish does both"),
+            "there is no file at jwks_uri (not found)".to_owned(),
+            format!("upload the keys to {url}, or set jwks_uri to their URL; issuerctl publish \
+                     does both"),
         ),
     }
 }

@@ -1,13 +1,13 @@
-//! Who answered, and why a store says no.
+//! Which service responded, and why a store denies access.
 
 use serde_json::Value;
 
 use crate::Answer;
-use crate::judge::answer::PUBLISH;
+use crate::text::PUBLISH;
 
-/// Who answered, as far as the answer tells.
+/// Which service responded, as far as the response shows.
 pub(super) struct Source<'a> {
-    /// S3's `<Code>`, of any answer in S3's form.
+    /// S3's `<Code>`, of any response in S3's format.
     pub(super) code: Option<&'a str>,
     pub(super) message: Option<&'a str>,
     pub(super) name: &'static str,
@@ -55,7 +55,7 @@ pub(super) fn source<'a>(answer: &Answer, body: &'a str) -> Source<'a> {
     Source { code, message: element(body, "Message"), name, kind }
 }
 
-/// Whether strangers are refused: a store's words for it go with several statuses.
+/// Whether anonymous access is denied, for which stores use several statuses.
 pub(super) fn is_refusal(source: &Source<'_>, status: u16) -> bool {
     status == 403
         || (matches!(source.kind, SourceKind::Azure | SourceKind::Gcs)
@@ -68,7 +68,7 @@ pub(super) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.trim())
 }
 
-/// What code or message of an answer say by themselves, whatever its status.
+/// What the code or message of a response says by itself, with any status.
 pub(super) fn telling(
     answer: &Answer,
     source: &Source<'_>,
@@ -78,25 +78,25 @@ pub(super) fn telling(
     let code = source.code.unwrap_or_default();
     let message = source.message.unwrap_or_default().to_ascii_lowercase();
     let told = |cause: &str, fix: &str| Some((cause.to_owned(), fix.to_owned()));
-    const PLAIN_ENCRYPTION: &str = "store both objects with SSE-S3 (AES256) instead: aws s3 cp \
+    const PLAIN_ENCRYPTION: &str = "encrypt both objects with SSE-S3 (AES256) instead: aws s3 cp \
                                     --sse AES256, or set the bucket's default encryption to AES256 \
-                                    and publish again";
+                                    and publish the documents again";
     if message.contains("kms:") || message.contains("aws kms") || code.starts_with("KMS.") {
         return told(
-            "the object is encrypted with a KMS key, and nobody can read that anonymously",
+            "the object is encrypted with a KMS key, and such objects cannot be read anonymously",
             PLAIN_ENCRYPTION,
         );
     }
     if message.contains("server side encryption") {
-        let cause = "the object is encrypted with a key of its writer (SSE-C), and only who sends \
-                     that key can read it";
+        let cause = "the object is encrypted with a customer-provided key (SSE-C), and only \
+                     requests with that key can read it";
         return told(cause, PLAIN_ENCRYPTION);
     }
     if message.contains("key-pair-id") {
         return told(
-            "CloudFront wants signed URLs or cookies here",
-            "make the documents public in the distribution: no \"Restrict viewer access\" (trusted \
-             key groups) for their paths",
+            "CloudFront requires signed URLs or cookies",
+            "make the documents public in the distribution: disable \"Restrict viewer access\" \
+             (trusted key groups) for their paths",
         );
     }
     let is_signed = ["X-Amz-Signature=", "AWSAccessKeyId=", "X-Goog-Signature=", "&sig="];
@@ -108,24 +108,24 @@ pub(super) fn telling(
             && is_signed.iter().any(|name| location.contains(name)))
     {
         return told(
-            "this is a presigned (signed) URL, and its signature does not hold: it has expired, or \
+            "this is a presigned (signed) URL, and its signature is not valid: it has expired, or \
              does not match",
-            "make the documents public (bucket policy), and let issuer and jwks_uri be plain URLs \
-             without a signature",
+            "make the documents public (bucket policy), and use plain URLs without a signature as \
+             issuer and jwks_uri",
         );
     }
     if message.contains("explicit deny") {
         return told(
-            "an explicit deny in a policy refuses it (a condition on VPC endpoint, address or TLS \
-             perhaps)",
-            "take the two documents out of the Deny statement in the bucket policy: they must be \
+            "an explicit deny in a policy (possibly with a condition on VPC endpoint, address or \
+             TLS)",
+            "exclude the two documents from the Deny statement of the bucket policy: they must be \
              public, for anonymous readers from the internet",
         );
     }
     if answer.header("x-amzn-waf-action").is_some() || answer.header("cf-mitigated").is_some() {
         return told(
-            "a bot protection (WAF) wants the reader to solve a challenge, and STS solves none",
-            "take the paths of both documents out of the WAF's challenge and captcha rules: allow \
+            "a bot protection (WAF) requires a challenge to be solved, which STS does not do",
+            "exclude the paths of both documents from the WAF's challenge and captcha rules: allow \
              every client",
         );
     }
@@ -134,39 +134,41 @@ pub(super) fn telling(
         page.contains("required ssl certificate") || page.contains("client certificate");
     if wants_certificate && (400..500).contains(&answer.status) {
         return told(
-            "the server wants a client certificate (mTLS), and STS has none",
-            "let the server take anonymous readers, without a client certificate, at least for the \
-             two documents",
+            "the server requires a client certificate (mTLS), and STS does not send one",
+            "configure the server to allow anonymous readers, without a client certificate, at \
+             least for the two documents",
         );
     }
     None
 }
 
-/// Why strangers may not read.
+/// Why anonymous readers are denied access.
 pub(super) fn forbidden(source: &Source<'_>, body: &str) -> (String, String) {
     match (source.kind, source.code) {
         (SourceKind::ApiServer, _) => (
             "the API server forbids anonymous readers (system:anonymous)".to_owned(),
-            "kubectl create clusterrolebinding issuer-discovery \
-             --clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated \
-             (and --anonymous-auth must be on); or publish the documents at a public place"
-                .to_owned(),
+            format!(
+                "kubectl create clusterrolebinding issuer-discovery \
+                 --clusterrole=system:service-account-issuer-discovery \
+                 --group=system:unauthenticated (and --anonymous-auth must be on); or {PUBLISH}"
+            ),
         ),
         (_, Some("InvalidObjectState")) => (
-            "the object lies in an archive storage class (Glacier) and cannot be read".to_owned(),
-            "store it in the STANDARD class: publish again, and take it out of the lifecycle \
-             rule"
+            "the object is in an archive storage class (Glacier) and cannot be read".to_owned(),
+            "store it in the STANDARD class: publish the documents again, and exclude them from \
+             the lifecycle rule"
                 .to_owned(),
         ),
         (_, Some("AllAccessDisabled" | "AccountProblem")) => (
             "the bucket's owner or AWS has disabled all access".to_owned(),
-            "publish to another public bucket, or settle the account's problem with AWS".to_owned(),
+            "publish to another public bucket, or resolve the problem of the account with AWS"
+                .to_owned(),
         ),
         (SourceKind::CloudFront, Some(_)) => (
-            "CloudFront itself may not read the bucket (access denied)".to_owned(),
+            "CloudFront is not allowed to read the bucket (access denied)".to_owned(),
             "allow s3:GetObject in the bucket policy for the principal cloudfront.amazonaws.com \
-             with AWS:SourceArn = the distribution (origin access control); a file that is missing \
-             looks the same"
+             with AWS:SourceArn = the distribution (origin access control); a missing file gives \
+             the same response"
                 .to_owned(),
         ),
         (SourceKind::CloudFront, None) => (
@@ -179,29 +181,28 @@ pub(super) fn forbidden(source: &Source<'_>, body: &str) -> (String, String) {
                 .to_owned(),
         ),
         (SourceKind::Azure, _) => (
-            "anonymous readers may not read it (public access is not permitted)".to_owned(),
+            "anonymous read access is not allowed (public access is not permitted)".to_owned(),
             "allow public (anonymous) blob access in the storage account, and set the container's \
              access level to Blob"
                 .to_owned(),
         ),
         (SourceKind::Gcs, _) => (
-            "anonymous readers may not read it (access denied)".to_owned(),
-            "make the bucket public: grant roles/storage.objectViewer to allUsers, without public \
-             access prevention"
+            "anonymous read access is not allowed (access denied)".to_owned(),
+            "make the bucket public: grant roles/storage.objectViewer to allUsers, and disable \
+             public access prevention"
                 .to_owned(),
         ),
         (SourceKind::S3, _) => (
-            "anonymous readers may not read it (access denied: no public bucket policy, or a \
-             public access block, or the object is missing)"
+            "anonymous read access is not allowed (access denied: no public bucket policy, or a \
+             public access block, or the object does not exist)"
                 .to_owned(),
-            format!(
-                "let the bucket policy allow s3:GetObject to everyone on the two documents: \
-                 {PUBLISH} sets it and the public access block; where the account blocks public \
-                 access, put CloudFront in front"
-            ),
+            "allow s3:GetObject on the two documents for anonymous readers in the bucket policy \
+             (issuerctl publish sets it and the public access block); if the account blocks public \
+             access, use CloudFront in front of the bucket"
+                .to_owned(),
         ),
         (SourceKind::Unknown, _) => (
-            "anonymous readers may not read it (access denied)".to_owned(),
+            "anonymous read access is not allowed (access denied)".to_owned(),
             "allow public, anonymous GET of both documents from every address (no IP filter, \
              firewall or bot protection)"
                 .to_owned(),

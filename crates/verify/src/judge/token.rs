@@ -1,32 +1,34 @@
-//! A token, claim by claim, in the order in which STS comes upon them.
+//! A token, claim by claim, in the order in which STS checks them.
 
 use issuer_jwks::Token;
 use serde_json::{Map, Value, json};
 
+use crate::judge::expected::Expected;
 use crate::judge::keys::Published;
+use crate::judge::token_text::FRESH;
 use crate::judge::url::difference;
-use crate::judge::{Expected, signature, token_text};
+use crate::judge::{signature, token_text};
 use crate::text::{date, kind, quote, show};
 use crate::verdict::Fault;
 use crate::{Check, sts};
 
-/// What STS allows clocks to differ, in seconds.
+/// The clock skew that STS tolerates, in seconds.
 const TOLERANCE: u64 = 300;
 /// Beyond this age, in seconds, STS may call a token too old although `exp` is not reached; AWS
-/// names no limit.
+/// does not document the limit.
 const OLD: u64 = 86_400;
-/// Beyond this age it surely does.
+/// Beyond this age it certainly does.
 const TOO_OLD: u64 = 7 * OLD;
 /// Seconds since 1970 in the year 5138; more are milliseconds.
 const MILLISECONDS: f64 = 1e11;
 
 const STS_AUDIENCE: &str = "sts.amazonaws.com";
 
-/// What the token is held against.
+/// What the token is compared with.
 pub(super) struct Site<'a> {
-    /// The issuer it should name.
+    /// The expected issuer.
     pub(super) issuer: Option<&'a str>,
-    /// The issuer that the discovery document names.
+    /// The issuer in the discovery document.
     pub(super) documented_issuer: Option<&'a str>,
     /// The keys it may be signed with.
     pub(super) keys: &'a Published,
@@ -42,7 +44,7 @@ const AFTER_FORMAT: [&str; 7] = [
     "token-signature",
 ];
 
-/// Judges a token; what is no token is a failed check too.
+/// Judges a token; a text that is not a token is a failed check too.
 pub(super) fn judge(text: &str, expected: &Expected, site: &Site<'_>, checks: &mut Vec<Check>) {
     let token = match token_text::parse(text) {
         Ok(token) => token,
@@ -69,7 +71,7 @@ pub(super) fn judge(text: &str, expected: &Expected, site: &Site<'_>, checks: &m
     checks.push(follows(aud(token.claims(), &expected.audiences)));
     checks.push(follows(sub(token.claims())));
     checks.push(follows(time(token.claims(), expected.now_secs)));
-    let root = root.or(site.keys.spoilt_by);
+    let root = root.or(site.keys.failed_check);
     checks.extend(signature::judge(&token, site.keys, expected.keys.as_ref(), root));
 }
 
@@ -97,8 +99,8 @@ fn details(token: &Token) -> String {
 
 fn alg(token: &Token) -> Check {
     const ID: &str = "token-alg";
-    let use_other = "sign with an RSA or EC key (RS256, ES256, ES384, ES512): let the API server \
-                     sign, with --service-account-signing-key-file";
+    let use_other = "use a token that the API server signed, with an RSA or EC key (RS256, ES256, \
+                     ES384, ES512) in --service-account-signing-key-file";
     let fail = |cause: String| Check::fail(ID, sts::NO_KEY, Fault::new(cause, use_other));
     match token.header().get("alg") {
         None => fail("the token's header has no alg".to_owned()),
@@ -107,16 +109,16 @@ fn alg(token: &Token) -> Check {
                 Check::pass(ID, format!("signed with alg {}", quote(alg)))
             }
             "none" => fail(
-                "the token says alg \"none\": it is unsigned, and anybody could have written it"
+                "the token's alg is \"none\": it is unsigned, and anyone could have written it"
                     .to_owned(),
             ),
             "HS256" | "HS384" | "HS512" => fail(format!(
-                "the token says alg {}: HMAC, a symmetric algorithm with a shared secret; STS does \
+                "the token's alg is {}: HMAC, a symmetric algorithm with a shared secret; STS does \
                  not accept it",
                 quote(alg)
             )),
             _ => fail(format!(
-                "the token says alg {}, which STS does not accept (supported: RS256, RS384, RS512, \
+                "the token's alg is {}, which STS does not accept (supported: RS256, RS384, RS512, \
                  ES256, ES384, ES512)",
                 quote(alg)
             )),
@@ -154,7 +156,7 @@ fn iss(claims: &Map<String, Value>, site: &Site<'_>) -> Check {
     let Some(issuer) = site.issuer else {
         return Check::skip(
             ID,
-            format!("the token's iss is {}; no issuer is known to hold it against", quote(iss)),
+            format!("the token's iss is {}; no issuer is known to compare it with", quote(iss)),
         );
     };
     if iss == issuer {
@@ -163,7 +165,7 @@ fn iss(claims: &Map<String, Value>, site: &Site<'_>) -> Check {
     if site.documented_issuer == Some(iss) {
         return Check::skip(
             ID,
-            "follows from issuer-match: iss is the issuer that the discovery document says",
+            "follows from issuer-match: iss is the issuer in the discovery document",
         );
     }
     let cause = format!(
@@ -181,16 +183,12 @@ fn iss(claims: &Map<String, Value>, site: &Site<'_>) -> Check {
         )
     } else {
         format!(
-            "let the API server's first --service-account-issuer be {issuer}, byte for byte, and \
-             use a token made after that; or verify with --issuer of this token's own iss"
+            "set the API server's first --service-account-issuer to {issuer}, byte for byte, and \
+             use a token issued after that; or verify the issuer that this token has as iss"
         )
     };
     Check::fail(ID, sts::no_provider(iss), Fault::new(cause, fix))
 }
-
-/// Where a service-account token comes from.
-pub(super) const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create \
-                                token SERVICEACCOUNT --audience sts.amazonaws.com (TokenRequest)";
 
 fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
     const ID: &str = "token-aud";
@@ -199,7 +197,7 @@ fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
     let first = accepted.first().map_or(STS_AUDIENCE, String::as_str);
     let wanted = accepted.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" or ");
     let ask = format!(
-        "ask for the audience {first}: audience in the pod's projected serviceAccountToken volume \
+        "request the audience {first}: audience in the pod's projected serviceAccountToken volume \
          (annotation eks.amazonaws.com/audience), or kubectl create token SERVICEACCOUNT \
          --audience {first}"
     );
@@ -232,13 +230,12 @@ fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
         |value: &Value| value.as_str().is_some_and(|value| accepted.iter().any(|a| a == value));
     if let Some(azp) = claims.get("azp").filter(|azp| !azp.is_null() && !is_accepted(azp)) {
         return fail(format!(
-            "the token's azp is {}, which STS takes as the audience, and not {wanted} (aud is \
-             {shown})",
+            "the token's azp is {}, which STS uses as the audience, not {wanted} (aud is {shown})",
             show(azp)
         ));
     }
     if !found.iter().any(|aud| accepted.iter().any(|a| a == aud)) {
-        return fail(format!("the token's audience (aud) is {shown}, and not {wanted}"));
+        return fail(format!("the token's audience (aud) is {shown}, not {wanted}"));
     }
     if found.len() > 1 && claims.get("azp").is_none_or(Value::is_null) {
         return Check::fail(
@@ -250,7 +247,7 @@ fn aud(claims: &Map<String, Value>, audiences: &[String]) -> Check {
                      choose one"
                 ),
                 format!(
-                    "ask for a token with the one audience {first} alone: kubectl create token \
+                    "request a token with only the audience {first}: kubectl create token \
                      SERVICEACCOUNT --audience {first}"
                 ),
             ),
@@ -275,11 +272,11 @@ fn sub(claims: &Map<String, Value>) -> Check {
                 _ => Check::warn(
                     ID,
                     format!(
-                        "sub is {}, not system:serviceaccount:NAMESPACE:NAME as Kubernetes writes \
-                         it",
+                        "sub is {}, not system:serviceaccount:NAMESPACE:NAME, the form that \
+                         Kubernetes uses",
                         quote(sub)
                     ),
-                    "compare it with the sub condition of the role's trust policy",
+                    "compare it with the condition on sub in the role's trust policy",
                 ),
             }
         }
@@ -290,7 +287,7 @@ fn sub(claims: &Map<String, Value>) -> Check {
 fn time(claims: &Map<String, Value>, now: u64) -> Check {
     const ID: &str = "token-time";
     let fresh = "use a fresh token: read the mounted file again (the kubelet renews it), or \
-                 kubectl create token; if the token is fresh, set the clocks right";
+                 kubectl create token; if the token is fresh, correct the clocks";
     let fail = |sts_error: String, cause: String, fix: &str| {
         Check::fail(ID, sts_error, Fault::new(cause, fix))
     };
@@ -299,7 +296,8 @@ fn time(claims: &Map<String, Value>, now: u64) -> Check {
         Ok(None) => {
             return fail(
                 sts::missing_claim("exp"),
-                "the token has no exp: the claim is missing, it never expires".to_owned(),
+                "the token has no exp: the claim is missing, and the token never expires"
+                    .to_owned(),
                 FRESH,
             );
         }
@@ -335,8 +333,8 @@ fn time(claims: &Map<String, Value>, now: u64) -> Check {
                 span(value - now),
                 at(now)
             );
-            let fix = "set the clocks of the control plane and of this machine right (NTP), and \
-                       use a fresh token";
+            let fix = "correct the clocks of the control plane and of this machine (NTP), and use \
+                       a fresh token";
             return fail("InvalidIdentityToken: Token is not valid yet".to_owned(), cause, fix);
         }
     }
@@ -369,7 +367,7 @@ fn time(claims: &Map<String, Value>, now: u64) -> Check {
         return Check::warn(
             ID,
             format!(
-                "the token is old: iat is {}, {} ago; STS may say \"Token too old\"",
+                "the token is old: iat is {}, {} ago; STS may return \"Token too old\"",
                 at(iat),
                 span(age)
             ),
@@ -391,7 +389,8 @@ fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, Strin
     };
     if number >= MILLISECONDS {
         return Err(format!(
-            "the token's {name} is {value}: milliseconds, it seems, where seconds since 1970 belong"
+            "the token's {name} is {value}: probably milliseconds, where seconds since 1970 are \
+             expected"
         ));
     }
     if number < 0.0 {

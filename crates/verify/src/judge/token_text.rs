@@ -1,4 +1,4 @@
-//! The token as text: what it is, where it is no JWT.
+//! The token as text, and what it is if it is not a JWT.
 
 use issuer_jwks::Token;
 use serde_json::Value;
@@ -6,12 +6,17 @@ use serde_json::Value;
 use crate::text::quote;
 use crate::verdict::Fault;
 
-/// More characters STS does not take.
+/// The most characters that STS accepts.
 const LONGEST: usize = 20_000;
 
-const FRESH: &str = "kubectl create token SERVICEACCOUNT --audience sts.amazonaws.com";
+/// The command that prints a fresh token.
+const CREATE_TOKEN: &str = "kubectl create token SERVICEACCOUNT --audience sts.amazonaws.com";
 
-/// Takes the token apart.
+/// The fix for a token that does not have the form of a service-account token.
+pub(super) const FRESH: &str = "use a projected service-account token; a fresh one: kubectl create \
+                                token SERVICEACCOUNT --audience sts.amazonaws.com (TokenRequest)";
+
+/// Parses the token.
 ///
 /// # Errors
 /// What the text is instead.
@@ -20,10 +25,10 @@ pub(super) fn parse(text: &str) -> Result<Token, Fault> {
     if trimmed.chars().count() > LONGEST {
         return Err(Fault::new(
             format!(
-                "the token has {} characters, too many: STS takes at most 20,000",
+                "the token has {} characters, which is too many: STS accepts at most 20,000",
                 trimmed.chars().count()
             ),
-            "give a service-account token; its claims fit into 2,000 characters",
+            "use a service-account token, which has fewer than 2,000 characters",
         ));
     }
     if let Some(fault) = other_text(trimmed) {
@@ -32,25 +37,30 @@ pub(super) fn parse(text: &str) -> Result<Token, Fault> {
     Token::parse(trimmed).map_err(|fault| {
         Fault::new(
             format!("the token is not a valid JWT: {fault}; it begins with {}", begin(trimmed)),
-            format!("copy the token whole and unchanged, or make a fresh one: {FRESH}"),
+            format!(
+                "copy the token completely and unchanged, or request a fresh one: {CREATE_TOKEN}"
+            ),
         )
     })
 }
 
-/// Only of what is no token: of one, no part is repeated but the header.
+/// Only for text that is not a token; of a token, no part but the header is ever repeated.
 fn begin(text: &str) -> String {
     quote(&text.chars().take(12).collect::<String>())
 }
 
 fn other_text(text: &str) -> Option<Fault> {
-    let fresh = || format!("give the token alone; a fresh one: {FRESH}");
+    let fresh = || format!("use the token only; a fresh one: {CREATE_TOKEN}");
     let not = |what: String, fix: String| {
         Some(Fault::new(format!("the token is not a JWT: {what}"), fix))
     };
     if text.is_empty() {
         return Some(Fault::new(
             "the token is empty, not a JWT",
-            format!("give a token; where the file is empty, its writer failed: {FRESH}"),
+            format!(
+                "if the file is empty, the command that wrote it has failed; a fresh token: \
+                 {CREATE_TOKEN}"
+            ),
         ));
     }
     if let Some(c) =
@@ -58,7 +68,8 @@ fn other_text(text: &str) -> Option<Fault> {
     {
         return not(
             format!(
-                "it holds the character U+{:04X}, which no token has (invisible, from copying?)",
+                "it contains the character U+{:04X}, which is not allowed in a token (an invisible \
+                 character from copying?)",
                 u32::from(c)
             ),
             "copy the token as plain ASCII text, or read it from the file".to_owned(),
@@ -66,7 +77,7 @@ fn other_text(text: &str) -> Option<Fault> {
     }
     if text.starts_with(['"', '\'']) {
         return not(
-            "it stands in quotes".to_owned(),
+            "it is in quotes".to_owned(),
             "remove the quotes around the token (jq -r, not jq)".to_owned(),
         );
     }
@@ -74,7 +85,7 @@ fn other_text(text: &str) -> Option<Fault> {
     if lower.starts_with("bearer ") || lower.starts_with("authorization:") {
         return not(
             "it begins with the prefix \"Bearer \" of an HTTP header".to_owned(),
-            "remove \"Bearer \" and give the token alone".to_owned(),
+            "remove \"Bearer \" and use the token only".to_owned(),
         );
     }
     if text.starts_with(['{', '[']) {
@@ -88,20 +99,20 @@ fn other_text(text: &str) -> Option<Fault> {
     }
     if text.starts_with("k8s-aws-v1.") {
         return not(
-            "it is a token of aws eks get-token, for logging in to a cluster".to_owned(),
+            "it is a token of aws eks get-token, for authentication to a cluster".to_owned(),
             fresh(),
         );
     }
     if text.starts_with("ZXlK") && !text.contains('.') {
         return not(
-            "it is a token encoded once more in base64, as in a Secret's data".to_owned(),
+            "it is a token in base64, as in the data of a Secret".to_owned(),
             "decode it first: base64 -d".to_owned(),
         );
     }
     if is_path(text) {
         return not(
             format!("it is a path to a file, {}", quote(text)),
-            format!("give the content of the file, --token {}", crate::text::shorten(text)),
+            format!("use the content of the file {}", crate::text::shorten(text)),
         );
     }
     if let Some((name, rest)) = text.split_once(['=', ':'])
@@ -109,15 +120,15 @@ fn other_text(text: &str) -> Option<Fault> {
         && !name.contains('.')
     {
         return not(
-            format!("{} stands before it", quote(name)),
-            "give the token alone, without a name before it".to_owned(),
+            format!("{} precedes it", quote(name)),
+            "use the token only, without a name before it".to_owned(),
         );
     }
     if text.starts_with('$') {
         return not(
             "it is the name of a variable, which was not expanded".to_owned(),
-            "give the token itself: --token with the file's path, and the variable not in single \
-             quotes"
+            "use the token itself, or the path of its file; a shell does not expand variables in \
+             single quotes"
                 .to_owned(),
         );
     }
@@ -127,18 +138,15 @@ fn other_text(text: &str) -> Option<Fault> {
         .count();
     if tokens > 1 {
         return not(
-            format!(
-                "it is more than one: there are {tokens} tokens, with white space between them"
-            ),
-            "give one token alone, the service account's".to_owned(),
+            format!("there are {tokens} tokens, with white space between them"),
+            "use one token only, the service account's".to_owned(),
         );
     }
     if text.starts_with("eyJ") && text.contains(char::is_whitespace) {
         let lines = text.lines().count();
         return not(
             format!(
-                "it has white space within ({lines} lines): it is wrapped, or there is more after \
-                 it"
+                "it contains white space ({lines} lines): it is wrapped, or followed by other text"
             ),
             "put the token on one line, without line breaks or spaces (base64 -w0, tr -d '\\n')"
                 .to_owned(),
@@ -146,7 +154,7 @@ fn other_text(text: &str) -> Option<Fault> {
     }
     if text.contains(char::is_whitespace) {
         return not(
-            "it is text with white space in it, a command's error message perhaps".to_owned(),
+            "it is text with white space, possibly the error message of a command".to_owned(),
             fresh(),
         );
     }
@@ -154,44 +162,42 @@ fn other_text(text: &str) -> Option<Fault> {
         && let Some((at, c)) =
             text.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !"-_.".contains(*c))
     {
-        return not(
-            stray(text, at, c),
-            "copy the token whole and without anything around it".to_owned(),
-        );
+        return not(stray(text, at, c), "copy the complete token and nothing around it".to_owned());
     }
     match text.split('.').count() {
         3 => None,
         5 => not(
-            "it has five parts between dots, an encrypted token (JWE)".to_owned(),
-            format!("STS needs a signed token of three parts: {FRESH}"),
+            "it has five parts separated by dots: an encrypted token (JWE)".to_owned(),
+            format!("STS needs a signed token of three parts: {CREATE_TOKEN}"),
         ),
         2 if text.starts_with("eyJ") => not(
-            "it has two parts between dots, not three: the signature is cut off".to_owned(),
-            format!("copy the token whole, or make a fresh one: {FRESH}"),
+            "it has two parts separated by dots, not three: the signature is cut off".to_owned(),
+            format!("copy the complete token, or request a fresh one: {CREATE_TOKEN}"),
         ),
         parts => not(
             format!(
-                "it has {parts} part(s) between dots, not three (header, claims, signature); an \
-                 opaque access token perhaps"
+                "it has {parts} part(s) separated by dots, not three (header, claims, signature); \
+                 possibly an opaque access token"
             ),
             fresh(),
         ),
     }
 }
 
-/// What a character is that no token has. Whoever reads it has the token, so its place says enough.
+/// Names a character that is not allowed in a token, and its position; text of the token is not
+/// repeated.
 fn stray(text: &str, at: usize, c: char) -> String {
     let is_percent = c == '%'
         && text.get(at + 1..at + 3).is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()));
     if is_percent {
-        return "it is percent-encoded (URL-encoded): a token has no %".to_owned();
+        return "it is percent-encoded (URL-encoded): a token does not contain %".to_owned();
     }
     let place = if at + 2 >= text.len() {
         "ends in".to_owned()
     } else {
-        format!("has, after {at} others,")
+        format!("has, after {at} characters,")
     };
-    format!("it {place} the character {}, which no token has", quote(&c.to_string()))
+    format!("it {place} the character {}, which is not allowed in a token", quote(&c.to_string()))
 }
 
 fn is_path(text: &str) -> bool {
@@ -213,15 +219,14 @@ fn json_fix(text: &str) -> String {
     let path = if value.pointer("/status/token").is_some() {
         "status.token"
     } else if value.pointer("/data/token").is_some() {
-        return "give the token alone: the member data.token, decoded (jq -r .data.token | base64 \
-                -d)"
+        return "use the token only: the member data.token, decoded (jq -r .data.token | base64 -d)"
         .to_owned();
     } else if value.get("id_token").is_some() {
         "id_token"
     } else if value.get("token").is_some() {
         "token"
     } else {
-        return format!("give the token alone; a fresh one: {FRESH}");
+        return format!("use the token only; a fresh one: {CREATE_TOKEN}");
     };
-    format!("give the token alone: the member {path} (jq -r .{path})")
+    format!("use the token only: the member {path} (jq -r .{path})")
 }

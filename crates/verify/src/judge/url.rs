@@ -4,16 +4,16 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::text::quote;
 
-/// In what two URLs that should be equal byte for byte differ, as a clause.
+/// How two URLs differ that should be equal byte for byte, as a clause.
 pub(super) fn difference(wanted: &str, found: &str) -> String {
     if found.trim() == wanted {
         return "white space around it".to_owned();
     }
     if let Some(c) = found.chars().find(|c| !c.is_ascii() || c.is_ascii_control()) {
-        return format!("it holds the character U+{:04X}", u32::from(c));
+        return format!("it contains the character U+{:04X}", u32::from(c));
     }
     if found.strip_suffix('/') == Some(wanted) {
-        return "a trailing slash too many".to_owned();
+        return "it has a trailing slash that is not expected".to_owned();
     }
     if wanted.strip_suffix('/') == Some(found) {
         return "the trailing slash is missing".to_owned();
@@ -48,7 +48,7 @@ pub(super) fn difference(wanted: &str, found: &str) -> String {
     format!("another host: {} instead of {}", quote(host), quote(wanted_host))
 }
 
-/// Why the internet cannot reach a host, where that can be told from its name or address.
+/// Why a host cannot be reached from the internet, as far as its name or address shows.
 pub(super) fn internal(host: &str) -> Option<&'static str> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {

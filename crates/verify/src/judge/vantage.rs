@@ -1,4 +1,4 @@
-//! From where it was looked.
+//! From where the issuer was read.
 
 use crate::judge::url::{host, internal, internal_address};
 use crate::text::quote;
@@ -6,8 +6,7 @@ use crate::{Check, Fetched, Observation, Vantage};
 
 const ID: &str = "vantage";
 
-/// A firewall or split DNS can make a broken issuer look well; this check says whether anything
-/// hints at it.
+/// A firewall or split DNS can make a broken issuer look healthy; this check reports signs of it.
 pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
     let (proxy, extra_roots) = match &observation.vantage {
         Vantage::Folder(path) => {
@@ -30,29 +29,29 @@ pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
         return Check::warn(
             ID,
             format!(
-                "looked at {from}; {hidden}: STS looks from the internet and may not reach it, or \
-                 see something else"
+                "read {from}; {hidden}: STS reads from the internet, and may not reach it or may \
+                 get something else"
             ),
             "verify again from a machine outside your network; the issuer needs a public name and \
-             address (issuerctl publish --to s3://BUCKET gives it one)",
+             address, such as those of a public bucket",
         );
     }
     if extra_roots {
         return Check::warn(
             ID,
-            format!("looked at {from}, with the roots of --ca-file; STS does not have them"),
-            "where the issuer's CA is private, the IAM provider needs its thumbprint: \
-             aws iam update-open-id-connect-provider-thumbprint",
+            format!("read {from}, trusting additional root certificates, which STS does not have"),
+            "if the issuer's CA is private, the IAM provider needs its thumbprint: aws iam \
+             update-open-id-connect-provider-thumbprint",
         );
     }
     Check::pass(
         ID,
-        format!("looked at {from}; a firewall or split DNS may show STS something else"),
+        format!("read {from}; with a firewall or split DNS, STS may get something else"),
     )
 }
 
-/// With a proxy in between the address is the proxy's, and says nothing.
+/// With a proxy, the address is the proxy's and says nothing.
 fn address(discovery: &Fetched, proxy: bool) -> Option<String> {
     let address = discovery.outcome.as_ref().ok()?.address.filter(|_| !proxy)?;
-    internal_address(address).map(|why| format!("the answer came from {address}, {why}"))
+    internal_address(address).map(|why| format!("the response came from {address}, {why}"))
 }

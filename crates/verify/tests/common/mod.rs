@@ -1,4 +1,4 @@
-//! A well issuer, to be broken in one way, and tokens of its key.
+//! A healthy issuer, to be broken in one way, and tokens of its key.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a helper of tests may end them")]
 
