@@ -69,7 +69,7 @@ pub(crate) struct Failure {
     /// After `hint:`.
     pub(crate) hints: Vec<String>,
     /// What was found, before all of it.
-    pub(crate) report: Option<String>,
+    pub(crate) report: Option<Box<str>>,
     /// More hints, once it is clear what the user wrote.
     advice: Vec<Advice>,
 }
@@ -102,7 +102,7 @@ impl Failure {
 
     /// The same with what was found, before the error.
     pub(crate) fn after(mut self, report: Option<String>) -> Self {
-        self.report = report;
+        self.report = report.map(String::into_boxed_str);
         self
     }
 

@@ -128,18 +128,19 @@ fn combine(readings: Vec<SourceReading>) -> Result<SourceKeys, Error> {
     Ok(all)
 }
 
+type Parse = fn(&[u8], WeakKeys) -> Result<Reading, issuer_jwks::Error>;
+
 /// Nothing for what is not a file.
 fn read_local(
     source: &KeySource,
     weak: WeakKeys,
     read_file: ReadFile,
 ) -> Result<Option<SourceReading>, Error> {
-    let (path, parse): (_, fn(&[u8], WeakKeys) -> Result<Reading, issuer_jwks::Error>) =
-        match source {
-            KeySource::File(path) => (path, issuer_jwks::read),
-            KeySource::Jwks(path) => (path, read_set),
-            KeySource::Secret { .. } | KeySource::ApiServer(_) => return Ok(None),
-        };
+    let (path, parse): (_, Parse) = match source {
+        KeySource::File(path) => (path, issuer_jwks::read),
+        KeySource::Jwks(path) => (path, read_set),
+        KeySource::Secret { .. } | KeySource::ApiServer(_) => return Ok(None),
+    };
     let bytes = read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
     let reading =
         parse(&bytes, weak).map_err(|source| Error::NoUsableKey { path: path.clone(), source })?;

@@ -15,8 +15,11 @@ use crate::Error;
 pub struct S3Clients {
     config: SdkConfig,
     endpoint_url: Option<String>,
-    clients: Mutex<HashMap<(String, Option<String>, bool), Client>>,
+    clients: Mutex<HashMap<ClientKey, Client>>,
 }
+
+/// Region, endpoint, and whether the bucket is in the path.
+type ClientKey = (String, Option<String>, bool);
 
 pub(super) struct Connected {
     pub(super) client: Client,
