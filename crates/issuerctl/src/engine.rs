@@ -1,4 +1,4 @@
-//! One run over several issuers: connect, plan each, and collect what failed.
+//! One run over several issuers: connect, plan each, collect the failures.
 
 use issuer_change::Describe;
 use issuer_iam::Iam;
@@ -17,11 +17,11 @@ use crate::output;
 use crate::runtime::Runtime;
 use crate::ui::Ui;
 
-/// The engine with the session of these options. The region of the first bucket says the
-/// partition where nothing else does.
+/// Connects with these session options. Without a region the one of the first bucket determines the
+/// partition.
 ///
 /// # Errors
-/// Options that do not work.
+/// Session options that are not valid.
 pub(crate) async fn connect<'a>(
     session: SessionOptions,
     targets: &[Target],
@@ -33,7 +33,7 @@ pub(crate) async fn connect<'a>(
     Ok(Reconciler::connect(&session, fetch, files::read_bytes, ui).await?)
 }
 
-/// The session of commands about IAM.
+/// The session options of commands that call IAM.
 ///
 /// # Errors
 /// Certificate authorities that cannot be read.
@@ -46,7 +46,7 @@ pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
     })
 }
 
-/// The session of `publish`.
+/// The session options of `publish`.
 ///
 /// # Errors
 /// Certificate authorities that cannot be read.
@@ -59,11 +59,11 @@ pub(crate) fn s3_session(args: &S3Args, tls: &TlsArgs) -> Result<SessionOptions,
     })
 }
 
-/// Writes the IAM policy that a run needs: for the account of the credentials, or for any account
-/// where there are none yet.
+/// Prints the IAM policy that a command needs: for the account of the credentials, or for any
+/// account if there are no credentials.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Session options that are not valid; standard output cannot be written to.
 pub(crate) fn policy(
     args: &AwsArgs,
     format: OutputFormat,
@@ -77,7 +77,7 @@ pub(crate) fn policy(
     })
 }
 
-/// How a site is read.
+/// Options for reading a published site.
 ///
 /// # Errors
 /// Certificate authorities that cannot be read.
@@ -85,17 +85,17 @@ pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
     Ok(FetchOptions { extra_roots_pem: tls.ca_file.as_deref().map(files::read).transpose()? })
 }
 
-/// One issuer with its plan, or why it has none.
+/// One issuer with its plan, or the reason why it has none.
 pub(crate) struct Planned<'t, P> {
     pub(crate) target: &'t Target,
     pub(crate) result: Result<(Observed, P), Failure>,
 }
 
-/// Reads and plans every issuer, at most `parallel` at a time. One that fails does not stop the
-/// others.
+/// Reads and plans every issuer, at most `parallel` at a time. A failure does not stop the other
+/// issuers.
 ///
 /// # Errors
-/// Two issuers of one URL.
+/// Two issuers with the same URL.
 pub(crate) async fn plan_each<'t, P>(
     engine: &Reconciler<'_>,
     targets: &'t [Target],
@@ -126,7 +126,7 @@ pub(crate) async fn plan_each<'t, P>(
 }
 
 impl<P: Describe> Planned<'_, P> {
-    /// Its object, without what only an execution tells.
+    /// Its JSON object, without the members that only an execution sets.
     pub(crate) fn object(&self, details: impl Fn(&P, &mut output::Issuer)) -> output::Issuer {
         match &self.result {
             Ok((seen, plan)) => {
@@ -139,7 +139,7 @@ impl<P: Describe> Planned<'_, P> {
     }
 }
 
-/// What the object of a plan has beside its changes.
+/// The members of an issuer object that come from the plan, except for its changes.
 pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
     let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
     issuer.orphaned_roles = orphaned.collect();
@@ -148,20 +148,20 @@ pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
     issuer.annotate = annotate.flatten().collect();
 }
 
-/// What the object of a deletion has beside its changes.
+/// The members of an issuer object that come from the deletion plan, except for its changes.
 pub(crate) fn deletion_details(plan: &DeletionPlan, issuer: &mut output::Issuer) {
     let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
     issuer.orphaned_roles = orphaned.collect();
 }
 
-/// What the pod identity webhook looks for on a service account.
+/// The service account annotation that the pod identity webhook reads.
 pub(crate) const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
-/// Said after every change of IAM.
+/// Printed after every change in IAM.
 pub(crate) const SPREADS: &str =
-    "IAM is eventually consistent: changes take seconds, sometimes minutes, to be in effect";
+    "IAM is eventually consistent: changes can take seconds or minutes to take effect";
 
-/// The commands that annotate the service accounts of a role; patterns name no single one.
+/// The commands that annotate the service accounts of a role, except for patterns.
 pub(crate) fn annotations(
     accounts: &[issuer_iam::ServiceAccountPattern],
     arn: &str,
@@ -177,7 +177,7 @@ pub(crate) fn annotations(
     literal.map(command).collect()
 }
 
-/// A failure of the engine, with the report of what was found if that is why.
+/// A failed reconciliation; a failed verification comes with its report.
 pub(crate) fn failed(error: Error) -> Failure {
     let report = match &error {
         Error::NotAccepted { verdict, .. } | Error::NotVerified { verdict, .. } => {
@@ -188,8 +188,8 @@ pub(crate) fn failed(error: Error) -> Failure {
     Failure::from(error).after(report)
 }
 
-/// Ends a run: writes every failure, and how many issuers failed. The exit code is that of the
-/// gravest one.
+/// Ends a run: prints every failure and how many issuers failed. The exit code is that of the most
+/// severe failure.
 pub(crate) fn finish(
     failures: Vec<(String, Failure)>,
     issuers: usize,
@@ -203,7 +203,8 @@ pub(crate) fn finish(
             None => Ok(done),
         };
     }
-    let Some(gravest) = failures.iter().map(|(_, failure)| failure.exit).max_by_key(gravity) else {
+    let Some(most_severe) = failures.iter().map(|(_, failure)| failure.exit).max_by_key(severity)
+    else {
         return Ok(done);
     };
     let count = failures.len();
@@ -211,11 +212,11 @@ pub(crate) fn finish(
         failure.message = format!("{name}: {}", failure.message);
         ui.failure(&failure);
     }
-    Err(Failure::new(gravest, format!("{count} of {issuers} issuers failed")))
+    Err(Failure::new(most_severe, format!("{count} of {issuers} issuers failed")))
 }
 
-/// Which of several exit codes a run ends with: a broken issuer before a conflict, and so on.
-fn gravity(exit: &Exit) -> u8 {
+/// The severity that decides which of several exit codes a run ends with.
+fn severity(exit: &Exit) -> u8 {
     match exit {
         Exit::Verification => 5,
         Exit::Conflict => 4,

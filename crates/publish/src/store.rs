@@ -1,4 +1,4 @@
-//! Where a site is stored: named documents that are read, and written under a condition.
+//! Stores of a site: documents are read, and written conditionally.
 
 use std::collections::BTreeMap;
 
@@ -7,71 +7,71 @@ use issuer_change::Notice;
 use crate::s3::{BucketPlan, BucketSpec, BucketState};
 use crate::{Error, Folder, Purpose, S3};
 
-/// The state of a document that a plan was made against: an ETag, or the hash of a file.
+/// The version of a document that a plan is based on: an ETag, or the hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     pub(crate) tag: String,
-    /// Whether issuerctl created the document; this stays known when it is written again.
+    /// Whether issuerctl created the document; recorded with every write.
     pub(crate) ours: bool,
 }
 
-/// What a document has beside its bytes: `content_type` and `cache_control` of an object, its
-/// `acl`, or whether a file is `world_readable`.
+/// Attributes of a document: `content_type`, `cache_control` and `acl` of an object, or whether a
+/// file is `world_readable`.
 pub type Attributes = BTreeMap<&'static str, String>;
 
-/// A document as it is published.
+/// A published document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// What a write can be conditional on.
+    /// The version that a write can be conditional on.
     pub version: Version,
-    /// What it has beside its bytes.
+    /// Its attributes.
     pub attributes: Attributes,
 }
 
-/// What must still be true when a write happens.
+/// The condition of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// There is no such document (`If-None-Match: *`).
+    /// The document does not exist (`If-None-Match: *`).
     Absent,
-    /// It is this version (`If-Match`).
+    /// The document still has this version (`If-Match`).
     Unchanged(Version),
 }
 
-/// What a store contains now.
+/// The observed state of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreState {
     /// `keys.json`.
     pub keys: Option<Stored>,
     /// `.well-known/openid-configuration`.
     pub discovery: Option<Stored>,
-    /// What a document that we write has beside its bytes.
+    /// The attributes that a document should have.
     pub desired: Attributes,
-    /// The bucket, where the store is one.
+    /// The bucket, if the store is one.
     pub bucket: Option<Bucket>,
 }
 
-/// A bucket: what it should be, and what it is.
+/// The desired and the observed state of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
-    /// What it should be.
+    /// The desired state.
     pub spec: BucketSpec,
-    /// What it is.
+    /// The observed state.
     pub state: BucketState,
 }
 
-/// One of the places a site can live in.
+/// Where a site is stored.
 #[derive(Debug)]
 pub enum Store {
     /// A folder.
     Folder(Folder),
-    /// An S3 bucket, or one of a compatible store.
+    /// A bucket in S3 or an S3-compatible store.
     S3(Box<S3>),
 }
 
 impl Store {
-    /// The place for people: a path, or `s3://bucket/prefix`.
+    /// The location, as shown in messages: a path, or `s3://bucket/prefix`.
     pub fn location(&self) -> String {
         match self {
             Self::Folder(folder) => folder.location(),
@@ -79,12 +79,12 @@ impl Store {
         }
     }
 
-    /// One document's place for people.
+    /// The location of a document, as shown in messages.
     pub fn document_location(&self, name: &str) -> String {
         format!("{}/{name}", self.location().trim_end_matches('/'))
     }
 
-    /// Reads everything that a plan for this purpose depends on, in one round.
+    /// Reads everything that a plan for this purpose depends on.
     ///
     /// # Errors
     /// A denied or failed read; a bucket in another region or account.
@@ -95,7 +95,7 @@ impl Store {
         }
     }
 
-    /// Brings the bucket to what it should be, and returns what the user has to be told.
+    /// Executes the plan for the bucket, and returns warnings for the user.
     ///
     /// # Errors
     /// A denied or failed call.
@@ -109,7 +109,7 @@ impl Store {
     /// Writes a document if the condition still holds.
     ///
     /// # Errors
-    /// [`Error::Changed`] where it does not; a denied or failed write.
+    /// [`Error::Changed`] if it does not; a denied or failed write.
     pub async fn write(
         &self,
         name: &str,
@@ -122,11 +122,11 @@ impl Store {
         }
     }
 
-    /// Deletes a document if it is still the one that was read. Deleting one that no longer exists
+    /// Deletes a document if it still has this version. Deleting a document that no longer exists
     /// succeeds.
     ///
     /// # Errors
-    /// [`Error::Changed`] if it is another one; a denied or failed call.
+    /// [`Error::Changed`] if the version differs; a denied or failed call.
     pub async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => folder.remove(name, version),
@@ -145,7 +145,7 @@ impl Store {
         }
     }
 
-    /// Deletes the bucket; whether it could, since one with objects in it is kept.
+    /// Deletes the bucket if it is empty; returns whether it was deleted.
     ///
     /// # Errors
     /// A denied or failed call.

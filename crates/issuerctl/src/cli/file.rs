@@ -21,7 +21,7 @@ pub(crate) struct PlanArgs {
     pub(crate) declared: DeclaredArgs,
 }
 
-/// Publish the documents, verify them, and create or update the provider and roles in the file
+/// Publish and verify the documents, and create or update the provider and the roles
 ///
 /// Shows the plan, then executes it. Published keys that are not in the file are kept, and so is
 /// everything that issuerctl does not manage. A role that was removed from the file is kept and

@@ -10,7 +10,7 @@ use issuer_iam::{
 
 use super::{KubeArgs, TlsArgs};
 
-/// Create, show or delete the OIDC provider of the issuer in IAM
+/// Manage the OIDC provider of an issuer in IAM
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProviderCommand {
     Apply(ProviderApplyArgs),

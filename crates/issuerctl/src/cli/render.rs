@@ -5,7 +5,7 @@ use issuer_iam::AccountId;
 
 use super::{AwsArgs, FileArgs, KubeArgs};
 
-/// Convert the file for another tool: Terraform, CloudFormation, Kubernetes
+/// Convert the file to Terraform, CloudFormation or Kubernetes manifests
 ///
 /// For teams that change AWS only through one of these tools. Nothing is changed, and the output
 /// has no secrets.

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     })
 }
 
-/// The object of one issuer, and why it failed, if it did.
+/// The object of one issuer, and its failure, if any.
 async fn apply(
     engine: &Reconciler<'_>,
     planned: Planned<'_, IssuerPlan>,
@@ -72,7 +72,7 @@ async fn apply(
             let again = format!("`issuerctl verify --issuer {}` checks it again", seen.url);
             let refused = issuer.verification.is_some();
             let failure = engine::failed(error).on(Surface::File).hint(refused.then_some(again));
-            // Whether it was published, and then not accepted.
+            // The documents were published, and then not accepted.
             issuer.changed |= refused;
             issuer.error = Some((&failure).into());
             (issuer, Some((name, failure)))

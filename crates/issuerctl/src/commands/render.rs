@@ -21,12 +21,12 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
     let request = RenderRequest::of(command);
     let targets = targets::of_files(&request.render.file, request.kube, request.aws, false)?;
     if request.aws.print_iam_policy {
-        // Anybody may ask whose the credentials are.
+        // sts:GetCallerIdentity needs no permission.
         let targets = if request.import { &targets[..] } else { &[] };
         return Runtime::start()?.block_on(async {
             let session = engine::session(request.aws)?;
             let engine = engine::connect(session, targets, ui).await?;
-            let policy = permissions(&engine, targets, Purpose::TakeOver, false).await;
+            let policy = permissions(&engine, targets, Purpose::Import, false).await;
             output::policy(format, &policy.map_err(engine::failed)?)
         });
     }
@@ -47,10 +47,10 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
             if rendered.count == 0 {
-                ui.warning("no role of the file names a service account, so none is rendered");
+                ui.warning("no role in the file has a service account without wildcards; nothing to render");
             }
             for pattern in &rendered.left_out {
-                ui.warning(&format!("{pattern} is a pattern, not one service account: skipped"));
+                ui.warning(&format!("{pattern} has wildcards: skipped"));
             }
             rendered.yaml
         }
@@ -58,14 +58,14 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
     output::rendered(format, text)
 }
 
-/// No plan of ours will say it later.
+/// Other tools do not check the size of trust policies.
 fn warn_of_sizes(renderings: &[Rendering], ui: &Ui) -> Result<(), Failure> {
     for role in renderings.iter().flat_map(|rendering| &rendering.roles) {
         let size = TrustPolicy::default().with(&role.trust)?.size();
         if size > USUAL_TRUST_POLICY {
             ui.warning(&format!(
-                "the trust policy of {} will have {size} characters; accounts without a raised \
-                 quota take {USUAL_TRUST_POLICY}",
+                "the trust policy of {} will have {size} characters; the default quota is \
+                 {USUAL_TRUST_POLICY}",
                 role.name
             ));
         }
@@ -73,11 +73,11 @@ fn warn_of_sizes(renderings: &[Rendering], ui: &Ui) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the command line says, whatever it is for.
+/// The arguments of all `render` commands.
 struct RenderRequest<'a> {
     render: &'a RenderArgs,
     aws: &'a AwsArgs,
-    /// How clusters are reached, where the documents themselves are rendered.
+    /// Connection options, if the documents themselves are rendered.
     kube: Option<&'a KubeArgs>,
     /// Whether anything but service accounts is rendered.
     for_aws: bool,
@@ -111,7 +111,7 @@ impl<'a> RenderRequest<'a> {
         }
     }
 
-    /// Without asking AWS anything.
+    /// Renders without calling AWS.
     async fn offline(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
         let mut rendered = Rendered::default();
         let Some(account) = &self.render.account else { return Ok(rendered) };
@@ -119,8 +119,8 @@ impl<'a> RenderRequest<'a> {
         for target in targets {
             if self.for_aws && target.needs_top_of_chain() {
                 ui.warning(
-                    "thumbprint auto is skipped, since --account keeps off the network; IAM \
-                     takes one itself",
+                    "thumbprint auto is skipped, because AWS and the network are not used with \
+                     --account; IAM retrieves a thumbprint itself",
                 );
             }
             let in_aws = target.s3().is_some_and(|(_, options)| options.endpoint_url.is_none());
@@ -140,9 +140,9 @@ impl<'a> RenderRequest<'a> {
         Ok(rendered)
     }
 
-    /// For the account of the credentials, and with what exists where it is to be imported.
+    /// Renders for the account of the credentials, and with what exists if it is to be imported.
     async fn online(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
-        ui.wait("asking AWS");
+        ui.wait("reading from AWS");
         let engine = engine::connect(engine::session(self.aws)?, targets, ui).await?;
         let mut rendered = Rendered::default();
         for target in targets {

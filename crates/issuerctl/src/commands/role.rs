@@ -35,7 +35,7 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     }
     Runtime::start()?.block_on(async {
         let engine = engine::connect(engine::session(&args.aws)?, &targets, ui).await?;
-        // Nothing is created that could not be annotated then.
+        // Connected first: without a cluster connection nothing is created.
         let cluster = match args.annotate && !args.dry_run {
             true => Some(Cluster::connect(&targets::connection(&args.kube)).await?),
             false => None,
@@ -57,7 +57,7 @@ fn apply(args: &RoleApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             ui.note(engine::SPREADS);
         }
         let arn = plan.roles.first().map(|(_, plan)| plan.arn.clone()).unwrap_or_default();
-        // Written before the cluster is asked, so that it can be done by hand if it refuses.
+        // Printed first, so that it can be done manually if the cluster rejects it.
         finish(args, &plan, changed, &arn, format)?;
         if let Some(cluster) = cluster {
             annotate(&cluster, args, &arn, ui).await?;
@@ -92,7 +92,7 @@ fn finish(
     }
 }
 
-/// Through the Kubernetes API, each literal service account.
+/// Annotates each service account without wildcards through the Kubernetes API.
 async fn annotate(
     cluster: &Cluster,
     args: &RoleApplyArgs,

@@ -1,4 +1,4 @@
-//! `issuerctl role trust-policy` and `issuerctl role lint`: trust policies without an account.
+//! `issuerctl role trust-policy` and `issuerctl role lint`: trust policies offline.
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::{LintOptions, Trust, TrustPolicy, USUAL_TRUST_POLICY};
@@ -31,8 +31,8 @@ pub(crate) fn create(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> O
     let size = policy.size();
     if size > USUAL_TRUST_POLICY {
         ui.warning(&format!(
-            "the policy has {size} characters without white space; accounts without a raised quota \
-             \"role trust policy length\" take {USUAL_TRUST_POLICY}"
+            "the policy has {size} characters without white space; the default quota \"Role trust \
+             policy length\" is {USUAL_TRUST_POLICY}"
         ));
     }
     match format {
@@ -51,7 +51,7 @@ pub(crate) fn create(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> O
 pub(crate) fn lint(args: &LintArgs, format: OutputFormat) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.service_account.as_ref().is_some_and(|account| !account.is_literal()) {
-        let message = "--service-account must name one service account here, without wildcards";
+        let message = "--service-account must be one service account, without wildcards";
         return Err(Failure::new(Exit::Usage, message));
     }
     let unknown =
