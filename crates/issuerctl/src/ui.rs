@@ -167,7 +167,7 @@ impl Events for Ui {
                 self.plan(&about("changed by another writer, planned again"), set);
             }
             Event::LiveKeyProved => self.note(&about(
-                "a new token of the cluster is signed by one of these keys and has this issuer",
+                "a fresh token of the cluster is signed by one of these keys and has this issuer",
             )),
             Event::Verified { verdict, folder } if verdict.passed() => {
                 self.note(&about(match folder {
