@@ -1,14 +1,14 @@
-//! What differs between two documents, line by line, as `diff -u` shows it.
+//! The line differences of two documents, as in `diff -u`.
 
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
 
 use crate::Action;
 
-/// Unchanged lines around a difference.
+/// Context lines around a difference.
 const CONTEXT: usize = 2;
 
-/// The lines of both documents, indented, that differ, with some around them; a gap is one line.
+/// The differing lines of both documents, indented, with context; a gap is shown as one line.
 pub(crate) fn documents(
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,

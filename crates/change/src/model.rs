@@ -1,4 +1,4 @@
-//! The data: resources, what happens to them, and each field before and after.
+//! The data model: resources, what happens to them, and their fields before and after.
 
 use std::borrow::Cow;
 
@@ -17,11 +17,11 @@ pub enum Action {
     Update,
     /// It exists and is deleted.
     Delete,
-    /// It exists and stays as it is; [`Change::reason`] says why.
+    /// It exists and is kept unchanged; [`Change::reason`] says why.
     Keep,
 }
 
-/// What a resource is.
+/// The kind of a resource.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -40,12 +40,12 @@ pub enum Kind {
     ManagedPolicy,
 }
 
-/// A resource by name and by the identifier that is unique.
+/// A resource with its name and its unique identifier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resource {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Its name for people: `app`, `keys.json`, `my-oidc`.
+    /// Its name: `app`, `keys.json`, `my-oidc`.
     pub name: String,
     /// Its identifier: an ARN, `s3://BUCKET/KEY`, or a path.
     pub locator: String,
@@ -59,20 +59,20 @@ pub enum Value {
     Flag(bool),
     /// A number; the field's name ends with its unit (`max_session_duration_secs`).
     Number(u64),
-    /// A text.
+    /// A string.
     Text(String),
-    /// Texts; their order does not matter.
+    /// Strings; their order does not matter.
     List(Vec<String>),
     /// A JSON document, such as a policy.
     Document(serde_json::Map<String, serde_json::Value>),
 }
 
-/// One field of a resource before and after. Both are the same where it is kept for a reason.
+/// A field of a resource before and after. Both are equal if it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
-    /// What it is, such as `trust_policy`, `audiences` or `tag`.
+    /// Its name, such as `trust_policy`, `audiences` or `tag`.
     pub name: Cow<'static, str>,
-    /// Which one of several: a kid, a policy's name, a tag's key.
+    /// Which one of several: a kid, the name of a policy, the key of a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<String>,
     /// The value now; absent if the field does not exist yet.
@@ -81,7 +81,7 @@ pub struct Field {
     /// The value afterwards; absent if the field is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
-    /// Why it stays as it is, where it does.
+    /// Why it is kept, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
@@ -93,17 +93,17 @@ pub struct Field {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// It already is what was requested.
+    /// It already is as requested.
     Unchanged,
     /// It was not created by issuerctl.
     Unmanaged,
-    /// It exists, was not requested by this run, and is removed only on request.
+    /// It is not requested, and is removed only on demand.
     NotRequested,
-    /// The file does not contain it any more, or never did.
+    /// It is not, or no longer, in the file.
     NotInFile,
     /// An OIDC provider in the account still trusts the issuer.
     StillTrusted,
-    /// Another issuer uses it too.
+    /// Another issuer also uses it.
     OtherIssuer,
     /// Something else uses it.
     InUse,
@@ -120,15 +120,15 @@ pub struct Change {
     pub resource: Resource,
     /// What happens to it.
     pub action: Action,
-    /// Its fields that change, and those that are kept for a reason.
+    /// The fields that change, and those that are kept for a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field>,
-    /// Why it is kept, where it is.
+    /// Why it is kept, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
-/// Something that the user has to be told beside the changes.
+/// A warning for the user that is not a change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
     /// A stable identifier, such as `unmanaged-role`.
@@ -140,18 +140,18 @@ pub struct Notice {
 /// Everything that a plan would change.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeSet {
-    /// In the order in which they are executed.
+    /// The changes, in the order of execution.
     pub changes: Vec<Change>,
-    /// What the user has to be told.
+    /// Warnings for the user.
     pub notices: Vec<Notice>,
 }
 
-/// A plan that can say what it would change.
+/// A plan that can describe its changes.
 pub trait Describe {
     /// Adds the plan's changes and notices to a set.
     fn describe(&self, into: &mut ChangeSet);
 
-    /// The plan's own change set.
+    /// The change set of the plan.
     #[must_use]
     fn changes(&self) -> ChangeSet {
         let mut set = ChangeSet::default();
@@ -174,7 +174,7 @@ impl Action {
 }
 
 impl Kind {
-    /// The word for people.
+    /// The word in texts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -188,7 +188,7 @@ impl Kind {
 }
 
 impl Reason {
-    /// The words for people.
+    /// The words in texts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -232,20 +232,20 @@ impl Field {
         Self { before: Some(before.into()), after: Some(after.into()), ..Self::named(name) }
     }
 
-    /// A field that is added, changed or removed, by what there is before and after.
+    /// A field that is added, changed or removed, depending on its values.
     #[must_use]
     pub fn between(name: &'static str, before: Option<Value>, after: Option<Value>) -> Self {
         Self { before, after, ..Self::named(name) }
     }
 
-    /// A field that stays as it is.
+    /// A field that is kept.
     #[must_use]
     pub fn kept(name: &'static str, value: impl Into<Value>, reason: Reason) -> Self {
         let value = Some(value.into());
         Self { before: value.clone(), after: value, reason: Some(reason), ..Self::named(name) }
     }
 
-    /// The same field as one of several of its name.
+    /// The same field, as one of several with the same name.
     #[must_use]
     pub fn of(mut self, item: impl Into<String>) -> Self {
         self.item = Some(item.into());
@@ -275,7 +275,7 @@ impl Change {
         Self { resource, action, fields: Vec::new(), reason: None }
     }
 
-    /// A resource that stays as it is.
+    /// A resource that is kept.
     #[must_use]
     pub fn keep(resource: Resource, reason: Reason) -> Self {
         Self { reason: Some(reason), ..Self::new(resource, Action::Keep) }
@@ -302,7 +302,7 @@ impl ChangeSet {
         self.changes.push(change);
     }
 
-    /// Adds a notice, each once.
+    /// Adds a notice, unless it is already present.
     pub fn notice(&mut self, id: &'static str, message: impl Into<String>) {
         let notice = Notice { id: Cow::Borrowed(id), message: message.into() };
         if !self.notices.contains(&notice) {
@@ -360,7 +360,7 @@ impl From<Vec<String>> for Value {
 }
 
 impl From<serde_json::Value> for Value {
-    /// What has a form of its own here is taken as such; any other JSON is shown as its text.
+    /// Other JSON values are represented by their text.
     fn from(value: serde_json::Value) -> Self {
         use serde_json::Value as Json;
         let texts = |list: &[Json]| {

@@ -16,13 +16,13 @@ pub struct Summary {
     pub update: usize,
     /// Resources to delete.
     pub delete: usize,
-    /// Resources that stay as they are.
+    /// Resources that are kept.
     pub keep: usize,
 }
 
 impl Summary {
-    /// Counts each resource once, whatever happens to its fields. A resource that several issuers
-    /// share counts once, with the first change that is more than keeping it.
+    /// Counts each resource once, regardless of its fields. A resource that several issuers share
+    /// counts once, with the first change that does not keep it.
     #[must_use]
     pub fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
         let mut actions = std::collections::BTreeMap::new();

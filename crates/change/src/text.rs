@@ -1,22 +1,22 @@
-//! The one text of a change set.
+//! The text of a change set.
 
 use std::fmt::{self, Write as _};
 
 use crate::difference;
 use crate::{Action, Change, ChangeSet, Field, Kind, Reason, Value};
 
-/// The longest label that pushes the values of other fields to the right; a key ID is longer.
+/// The maximum label width for the alignment of values; key IDs are longer.
 const LONGEST_ALIGNED: usize = 47;
 
-/// How lines look, and what a reason means to the one who reads it.
+/// The appearance of lines, and advice for reasons.
 pub trait Painter {
-    /// A line in the colours of an action.
+    /// A line in the colour of an action.
     fn paint(&self, action: Action, line: &str) -> String {
         let _ = action;
         line.to_owned()
     }
 
-    /// What to do about something that is kept, such as which option deletes it.
+    /// Advice about something that is kept, such as the option that deletes it.
     fn advice(&self, kind: Kind, field: Option<&str>, reason: Reason) -> Option<String> {
         let _ = (kind, field, reason);
         None
@@ -29,7 +29,7 @@ pub struct Plain;
 
 impl Painter for Plain {}
 
-/// The text of changes: a line a resource, below it a line or more a field.
+/// The text of changes: one line per resource, followed by the lines of its fields.
 #[must_use]
 pub fn render(changes: &[Change], painter: &dyn Painter) -> String {
     let mut text = String::new();
@@ -102,7 +102,7 @@ fn write_field(text: &mut String, kind: Kind, field: &Field, width: usize, paint
     }
 }
 
-/// `before -> after`, or the one that there is; of what is removed its name is enough.
+/// `before -> after`, or the value that exists; for removed fields the name is sufficient.
 fn values(field: &Field, before: Option<&Value>, after: Option<&Value>) -> String {
     let shown = |value: &Value| shown(value, is_secs(field));
     match (before, after) {
@@ -126,12 +126,12 @@ fn shown(value: &Value, secs: bool) -> String {
     }
 }
 
-/// Control characters would break the line, or the terminal.
+/// Replaces control characters, which would break the line or the terminal.
 fn one_line(text: &str) -> String {
     if text.chars().any(char::is_control) { format!("{text:?}") } else { text.to_owned() }
 }
 
-/// The field's name in words, and which one of several it is.
+/// The name of the field in words, and which one of several it is.
 fn label(field: &Field) -> String {
     let name = field.name.strip_suffix("_secs").unwrap_or(&field.name).replace('_', " ");
     match &field.item {
@@ -144,7 +144,7 @@ fn is_secs(field: &Field) -> bool {
     field.name.ends_with("_secs")
 }
 
-/// Labels that are longer than this do not push the others' values to the right.
+/// The label width for the alignment of values; longer labels are not aligned.
 fn is_short(field: &Field) -> bool {
     label(field).chars().count() <= LONGEST_ALIGNED
 }

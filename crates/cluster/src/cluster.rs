@@ -19,12 +19,12 @@ use crate::{ClusterName, Error, Namespace, Object, ServiceAccountRef};
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// How a cluster is reached.
+/// How to connect to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Connection {
-    /// A kubeconfig file; else `KUBECONFIG`, `~/.kube/config`, or the pod's own service account.
+    /// A kubeconfig file; by default `KUBECONFIG`, `~/.kube/config`, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
-    /// A context of it; else its current one.
+    /// A context of the kubeconfig; by default the current one.
     pub context: Option<String>,
 }
 
@@ -83,13 +83,13 @@ impl Cluster {
             resource: resource.clone(),
             what: "not valid base64 in tls.crt".to_owned(),
         })?;
-        // A private key stored there by mistake must not stay in memory either.
+        // It may be a private key, stored there by mistake, so it must not stay in memory.
         let pem = Zeroizing::new(pem);
         let place = format!("tls.crt of {resource}");
         issuer_jwks::read(&pem, weak).map_err(|source| Error::Keys { resource: place, source })
     }
 
-    /// What the server publishes itself; both documents are requested together.
+    /// What the server publishes; both documents are requested concurrently.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Keys`], and failures of the connection.
@@ -112,7 +112,7 @@ impl Cluster {
         Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
     }
 
-    /// A fresh token of a service account (TokenRequest, authentication.k8s.io/v1), valid for ten
+    /// A fresh token for a service account (TokenRequest, authentication.k8s.io/v1), valid for ten
     /// minutes.
     ///
     /// # Errors
@@ -224,8 +224,8 @@ impl Cluster {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            // The JWK Set has a media type of its own; kube-apiserver answers 406 to a client that
-            // does not accept it.
+            // The JWK Set has its own media type; kube-apiserver returns 406 to clients that
+            // do not accept it.
             .header(header::ACCEPT, "application/json, application/jwk-set+json")
             .header(header::CONTENT_TYPE, content_type)
             .body(Body::from(body.unwrap_or_default().into_bytes()))
@@ -252,7 +252,7 @@ async fn configuration(connection: &Connection) -> Result<Config, Error> {
     };
     let Some(path) = files.first().cloned() else {
         return match &connection.context {
-            // A pod's own service account is of its own cluster, never of another context.
+            // The service account of a pod belongs to its own cluster, not to a context.
             Some(context) => Err(Error::NoContext { context: context.clone(), known: Vec::new() }),
             None => Config::incluster().map_err(|error| Error::NoConfiguration {
                 reason: format!("neither KUBECONFIG nor ~/.kube/config exists; {error}"),
@@ -268,7 +268,7 @@ async fn configuration(connection: &Connection) -> Result<Config, Error> {
     }
     for named in &mut kubeconfig.auth_infos {
         if let Some(exec) = named.auth_info.as_mut().and_then(|info| info.exec.as_mut()) {
-            // Never prompt: standard input may be a key.
+            // Never prompt: standard input may be a key file.
             exec.interactive_mode = Some(ExecInteractiveMode::Never);
         }
     }
@@ -277,7 +277,7 @@ async fn configuration(connection: &Connection) -> Result<Config, Error> {
         .map_err(|error| Error::Kubeconfig { path, source: Box::new(error) })
 }
 
-/// Merges several files as kubectl does: the first file that sets a name wins.
+/// Merges several files as kubectl does: the first definition of a name wins.
 fn read(files: Vec<PathBuf>) -> Result<Kubeconfig, Error> {
     let mut whole = Kubeconfig::default();
     for path in files {
@@ -307,7 +307,7 @@ fn default_files() -> Vec<PathBuf> {
 fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| {
         let html = body.trim_ascii_start().starts_with(b"<");
-        // The JSON reader's own text may quote a value, which could be a secret one.
+        // The message of the JSON parser may quote a value, which may be secret.
         let place =
             format!("not the expected JSON (line {} column {})", error.line(), error.column());
         let what = if html {

@@ -1,10 +1,10 @@
-//! Why a cluster's keys could not be read.
+//! Errors of requests to a cluster.
 
 use std::path::PathBuf;
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 
-/// Why a cluster's keys could not be read.
+/// Why a request to a cluster failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,7 +13,7 @@ pub enum Error {
     Kubeconfig {
         /// The file.
         path: PathBuf,
-        /// What the library says.
+        /// The error of the library.
         source: Box<kube::config::KubeconfigError>,
     },
     /// A context that does not exist.
@@ -24,7 +24,7 @@ pub enum Error {
         /// The contexts that exist.
         known: Vec<String>,
     },
-    /// Neither a kubeconfig nor a pod's own service account.
+    /// Neither a kubeconfig nor a pod's service account.
     #[error("no kubeconfig was found, and this is not a pod with a service account: {reason}")]
     NoConfiguration {
         /// What was looked for.
@@ -35,7 +35,7 @@ pub enum Error {
     Client {
         /// The API server.
         server: String,
-        /// What the library says.
+        /// The error of the library.
         source: Box<kube::Error>,
     },
     /// No response.
@@ -43,7 +43,7 @@ pub enum Error {
     Unreachable {
         /// The API server.
         server: String,
-        /// What the network says.
+        /// The network error.
         source: Box<kube::Error>,
     },
     /// No response in time.
@@ -59,7 +59,7 @@ pub enum Error {
     Unauthorized {
         /// The API server.
         server: String,
-        /// What it says.
+        /// Its message.
         message: String,
     },
     /// 403.
@@ -69,9 +69,9 @@ pub enum Error {
         server: String,
         /// The RBAC verb.
         verb: &'static str,
-        /// Resource with its name, and namespace where it has one.
+        /// The resource with its name and namespace, if any.
         resource: String,
-        /// What it says.
+        /// Its message.
         message: String,
     },
     /// 404.
@@ -81,7 +81,7 @@ pub enum Error {
         object: Object,
         /// The API server.
         server: String,
-        /// Resource with its name, and namespace where it has one.
+        /// The resource with its name and namespace, if any.
         resource: String,
     },
     /// Any other status.
@@ -95,10 +95,10 @@ pub enum Error {
         resource: String,
         /// The HTTP status.
         status: u16,
-        /// What it says.
+        /// Its message.
         message: String,
     },
-    /// An unexpected answer.
+    /// An unexpected response.
     #[error("the response for {resource} is {what}")]
     Answer {
         /// Resource with its name.
@@ -188,6 +188,6 @@ pub enum Object {
     Secret,
     /// A ServiceAccount.
     ServiceAccount,
-    /// A path that the API server itself serves.
+    /// A path that the API server serves.
     Endpoint,
 }

@@ -17,7 +17,7 @@ pub enum LiveFault {
         /// The kids to be published.
         published: Vec<String>,
     },
-    /// The kid is published, and the signature does not verify.
+    /// The kid is published, but the signature does not verify.
     #[error("the new token does not verify with the keys to be published: {0}")]
     Signature(SignatureFault),
     /// A different issuer.
@@ -54,11 +54,11 @@ impl Diagnostic for LiveFault {
     }
 }
 
-/// Proves that kid, algorithm and signature of a new token are covered by `keys`, and that its
-/// `iss` is the issuer.
+/// Checks that one of `keys` has the kid and the algorithm of a fresh token and verifies its
+/// signature, and that its `iss` is the issuer.
 ///
 /// # Errors
-/// The first of these that does not hold.
+/// The first check that fails.
 pub fn check_live(token: &Token, keys: &JwkSet, issuer: &IssuerUrl) -> Result<(), LiveFault> {
     match token.verify(keys) {
         Ok(_) => {}

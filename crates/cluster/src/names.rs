@@ -1,4 +1,4 @@
-//! Names as Kubernetes takes them.
+//! Names in Kubernetes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,7 +31,7 @@ impl FromStr for Namespace {
 }
 
 impl Default for Namespace {
-    /// Where EKS Anywhere keeps what belongs to a cluster.
+    /// The namespace of cluster resources in EKS Anywhere.
     fn default() -> Self {
         Self("eksa-system".to_owned())
     }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_kubernetes_refuses_are_refused() {
+    fn names_that_kubernetes_rejects_are_rejected() {
         for text in [
             "", "/", "a/", "/b", "a", "a/b/c", "A/b", "a/B", "a_b/c", "a/-b", "../x/y", "a/b\n",
             "a/*",

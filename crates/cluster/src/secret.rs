@@ -1,18 +1,18 @@
-//! What is read of a Secret: `tls.crt`, and nothing else.
+//! The part of a Secret that is read: only `tls.crt`.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
-/// A Secret of which only the public half was kept; `tls.key` has no place here.
+/// A Secret without its private part: `tls.key` is never kept.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Secret {
     #[serde(default)]
     pub(crate) data: Data,
 }
 
-/// `data`: one value, and the names of the others.
+/// `data`: one value, and the names of all others.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Data {
     /// Base64, as the API server writes it.

@@ -261,7 +261,7 @@ impl Provider {
     }
 }
 
-/// Named by its URL without the scheme, as IAM lists it.
+/// Named by its URL without the scheme, as in IAM.
 fn provider_resource(arn: &str) -> Resource {
     let name = arn.split_once(":oidc-provider/").map_or(arn, |(_, name)| name);
     Resource::new(Kind::OidcProvider, name, arn)

@@ -90,8 +90,8 @@ pub struct ManagedPolicy {
 pub struct RoleState {
     /// The role itself.
     pub role: Option<Role>,
-    /// Customer managed policies by name: the desired ones, and those that issuerctl created for the
-    /// role.
+    /// Customer managed policies by name: the desired ones, and those that issuerctl created for
+    /// the role.
     pub managed: BTreeMap<String, ManagedPolicy>,
 }
 

@@ -88,8 +88,8 @@ pub struct Spec {
     #[serde(default, deserialize_with = "text::issuer")]
     #[schemars(with = "Option<String>", regex(pattern = "^https://"))]
     pub issuer: Option<IssuerUrl>,
-    /// Fields of the discovery document: the seven of the self-hosted IRSA guide, or the five of the
-    /// API server.
+    /// Fields of the discovery document: the seven of the self-hosted IRSA guide, or the five of
+    /// the API server.
     #[serde(default, deserialize_with = "text::shape")]
     #[schemars(with = "String", extend("enum" = ["irsa", "kubernetes"], "default" = "irsa"))]
     pub shape: Shape,

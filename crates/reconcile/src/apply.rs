@@ -1,5 +1,5 @@
-//! Executing a plan: the site, then a look at it as STS reads it, then provider and roles, so that
-//! nothing in IAM points to an issuer that does not work.
+//! Executing a plan: publish the site, verify it the way STS reads it, then change the provider and
+//! the roles, so that nothing in IAM refers to an issuer that does not work.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,28 +15,28 @@ use crate::plan::approve;
 use crate::reconciler::{ROLE_WRITES, each};
 use crate::{Error, Event, IssuerPlan, Observed, PlannedSite, Reconciler, Target};
 
-/// How long a bucket policy that was just written may take to be in effect everywhere.
+/// How long a new bucket policy may take to propagate.
 const SPREAD_LIMIT: Duration = Duration::from_secs(20);
 
 /// What was done for one issuer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The plan that was executed last.
+    /// The last executed plan.
     pub plan: IssuerPlan,
     /// Whether anything was changed.
     pub changed: bool,
-    /// What was found when the site was read back.
+    /// The result of reading the site back.
     pub verdict: Option<Verdict>,
 }
 
 impl Reconciler<'_> {
-    /// Executes a plan. What somebody else changes meanwhile is planned again, and told as
+    /// Executes a plan. After a concurrent change a new plan is made, and reported as
     /// [`Event::Replanned`].
     ///
     /// # Errors
-    /// A denied or failed call. What was done until then stays, and the next run continues from
-    /// there. [`Error::NotAccepted`] and [`Error::NotVerified`]: nothing was changed in IAM.
+    /// A denied or failed call. Completed steps are kept, and the next run continues from there.
+    /// [`Error::NotAccepted`] and [`Error::NotVerified`]: nothing was changed in IAM.
     pub async fn apply(
         &self,
         target: &Target,
@@ -50,7 +50,7 @@ impl Reconciler<'_> {
             let (issuer, verdict) = (seen.url.clone(), Box::new(verdict.clone()));
             return Err(Error::NotAccepted { issuer, verdict });
         }
-        // What a folder's web server answers is another thing than what is in the folder.
+        // The web server may not serve the current contents of the folder yet.
         let unseen = target.folder().is_some() || target.site.is_none();
         if unseen && outcome.plan.provider.is_some() && verify {
             self.verify_url(target, &seen.url).await?;
@@ -60,7 +60,7 @@ impl Reconciler<'_> {
         Ok(outcome)
     }
 
-    /// Reads an issuer as AWS STS does, before a provider is made to trust it.
+    /// Verifies an issuer the way AWS STS reads it, before a provider trusts it.
     ///
     /// # Errors
     /// [`Error::NotVerified`].
@@ -110,7 +110,7 @@ impl Reconciler<'_> {
             Step::Notice(notice) => self.event(target, Event::Notice(&notice)),
             _ => {}
         };
-        // A bucket policy has no conditional write, so issuers of a run take turns.
+        // Bucket policies have no conditional writes, so the issuers of a run take turns.
         let bucket = plan.bucket().filter(|bucket| !bucket.is_empty()).and(target.s3());
         let _turn = match bucket {
             Some((location, _)) => Some(self.alone(format!("bucket {}", location.bucket)).await),
@@ -130,7 +130,7 @@ impl Reconciler<'_> {
         Ok(())
     }
 
-    /// Reads a folder from disk, and everything else over https as AWS STS does.
+    /// Reads a folder from disk, and everything else over https the way AWS STS does.
     async fn read_back(
         &self,
         target: &Target,
@@ -149,13 +149,13 @@ impl Reconciler<'_> {
         if let Some(folder) = target.folder() {
             return Ok(issuer_verify::judge(&issuer_verify::read_folder(folder)?, &expected));
         }
-        let waits_for = format!("reading {} back as AWS STS does", plan.issuer());
+        let waits_for = format!("reading {} back the way AWS STS does", plan.issuer());
         self.event(target, Event::Waiting(&waits_for));
         let start = Instant::now();
         loop {
             let observation = issuer_verify::fetch(plan.issuer(), &self.fetch).await?;
             let verdict = issuer_verify::judge(&observation, &expected);
-            // What was just allowed and written may take a moment to be in effect everywhere.
+            // Changes of the bucket policy may take some time to propagate.
             let settles = plan.changes_anything() && start.elapsed() <= SPREAD_LIMIT;
             if verdict.passed() || !settles {
                 self.event(target, Event::Waited);
@@ -184,7 +184,7 @@ impl Reconciler<'_> {
             if !plan.is_empty() {
                 self.event(target, Event::Started(&format!("role {}", spec.name)));
             }
-            // Role names are not case sensitive in IAM.
+            // Role names are not case-sensitive in IAM.
             let _turn = self.alone(format!("role {}", spec.name).to_lowercase()).await;
             let again = |plan: &issuer_iam::RolePlan| {
                 self.event(target, Event::Replanned(&plan.changes()));
@@ -207,7 +207,7 @@ impl Reconciler<'_> {
         Ok(())
     }
 
-    /// Policies that were to be deleted.
+    /// Reports policies that were not deleted.
     pub(crate) fn tell_kept_policies(&self, target: &Target, arns: &[String]) {
         for arn in arns {
             let message = format!("{arn} was not deleted: something else uses it");
@@ -216,7 +216,7 @@ impl Reconciler<'_> {
     }
 }
 
-/// Now, in seconds since 1970.
+/// The current time, in seconds since 1970.
 fn now_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

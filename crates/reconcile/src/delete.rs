@@ -1,5 +1,5 @@
-//! Executing a deletion: provider, roles, documents, so that nobody is let in any more before the
-//! keys are deleted.
+//! Executing a deletion: provider, roles, documents, so that access ends before the keys are
+//! deleted.
 
 use issuer_change::{Describe, Notice};
 use issuer_discovery::IssuerUrl;
@@ -9,12 +9,11 @@ use issuer_publish::BucketEnd;
 use crate::{DeletionPlan, Error, Event, Observed, Reconciler, Target};
 
 impl Reconciler<'_> {
-    /// Executes a deletion; whether anything was deleted. The roles of `plan` are those that were
-    /// deleted last.
+    /// Executes a deletion; returns whether anything was deleted. The roles of `plan` are replaced
+    /// by the executed plans.
     ///
     /// # Errors
-    /// A denied or failed call. What was done until then stays, and the next run continues from
-    /// there.
+    /// A denied or failed call. Completed steps are kept, and the next run continues from there.
     pub async fn delete(
         &self,
         target: &Target,
@@ -43,7 +42,7 @@ impl Reconciler<'_> {
         Ok(changed)
     }
 
-    /// What is deleted does not come back, so each role is planned once more just before.
+    /// Deletions are irreversible, so a new plan for each role is made just before.
     pub(crate) async fn delete_role(
         &self,
         target: &Target,
@@ -70,7 +69,7 @@ impl Reconciler<'_> {
         let (Some((store, _)), Some(removal)) = (&seen.site, plan.removal()) else {
             return Ok(());
         };
-        // A bucket policy has no conditional write, so issuers of a run take turns.
+        // Bucket policies have no conditional writes, so the issuers of a run take turns.
         let _turn = match target.s3() {
             Some((location, _)) => Some(self.alone(format!("bucket {}", location.bucket)).await),
             None => None,
@@ -80,7 +79,7 @@ impl Reconciler<'_> {
             removal.deletes_bucket(),
         ) {
             (BucketEnd::Deleted(bucket), false) => {
-                format!("the bucket {bucket} is deleted too: nothing else was left in it")
+                format!("the bucket {bucket} was also deleted: it was empty")
             }
             (BucketEnd::Stays(bucket), true) => format!(
                 "the bucket {bucket} is kept: there is something else in it, such as old versions \

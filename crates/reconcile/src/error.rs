@@ -1,4 +1,4 @@
-//! Why an issuer could not be reconciled.
+//! Errors of reconciling an issuer.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub enum Error {
     ReadFile {
         /// The file; `-` is standard input.
         path: PathBuf,
-        /// The operating system's word.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A key file without a usable key.
@@ -27,18 +27,18 @@ pub enum Error {
         source: issuer_jwks::Error,
     },
     /// Sources whose keys contradict each other.
-    #[error("the key sources do not fit together")]
+    #[error("the key sources conflict")]
     Join {
-        /// Which kid.
+        /// The conflicting kid.
         source: issuer_jwks::Error,
     },
-    /// Nothing says which issuer it is.
+    /// The issuer URL is not known.
     #[error("the issuer {name}: spec.issuer is required")]
     NoIssuer {
         /// [`crate::Target::label`].
         name: String,
     },
-    /// Nothing says the region that the issuer follows from.
+    /// The region of the bucket, which the issuer URL is derived from, is not known.
     #[error("the issuer {name}: the region of its bucket is not known")]
     NoRegion {
         /// [`crate::Target::label`].
@@ -60,7 +60,7 @@ pub enum Error {
         /// What is wrong.
         source: issuer_cluster::LiveFault,
     },
-    /// An issuer that AWS STS would not accept, as it is published.
+    /// A published issuer that AWS STS would not accept.
     #[error("{issuer} is published, but AWS STS would not accept it")]
     NotAccepted {
         /// The issuer.
@@ -68,7 +68,7 @@ pub enum Error {
         /// What was found.
         verdict: Box<Verdict>,
     },
-    /// An issuer that AWS STS would not accept, and that a provider was to trust.
+    /// An issuer that AWS STS would not accept, before a provider trusts it.
     #[error("AWS STS would not accept {issuer}; no provider was created or changed")]
     NotVerified {
         /// The issuer.
@@ -79,7 +79,7 @@ pub enum Error {
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] issuer_cluster::Error),
-    /// The issuer's URL.
+    /// The issuer URL.
     #[error(transparent)]
     Issuer(#[from] issuer_discovery::IssuerUrlError),
     /// The store.

@@ -1,44 +1,44 @@
-//! What happens while an issuer is reconciled.
+//! Events of a reconciliation.
 
 use issuer_change::{ChangeSet, Notice};
 use issuer_verify::Verdict;
 
-/// Something that happened, of one issuer.
+/// An event of one issuer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// This is being waited for: `reading the cluster's keys`.
+    /// The start of a wait: `reading the cluster's keys`.
     Waiting(&'a str),
-    /// What was waited for has come.
+    /// The end of a wait.
     Waited,
-    /// Somebody else was faster: this is planned instead of what was planned before.
+    /// A new plan, made after a concurrent change.
     Replanned(&'a ChangeSet),
     /// A resource is being changed: `keys.json`, `role app`.
     Started(&'a str),
-    /// Everything of this issuer is done.
+    /// All changes of this issuer are made.
     Finished,
-    /// A fresh token of the cluster is signed by one of the keys, and names the issuer.
+    /// A fresh token of the cluster is signed by one of the keys, and has this issuer.
     LiveKeyProved,
-    /// The issuer was read back and judged.
+    /// The issuer was read back and verified.
     Verified {
-        /// What was found.
+        /// The result.
         verdict: &'a Verdict,
-        /// Whether it was read from a folder, and not as AWS STS does.
+        /// Whether it was read from a folder instead of over https.
         folder: bool,
     },
-    /// Something that the user has to be told.
+    /// A warning for the user.
     Notice(&'a Notice),
-    /// Something that is not essential: which keys, which account.
+    /// A detail, such as the keys or the account.
     Detail(&'a str),
 }
 
-/// Who wants to know.
+/// A receiver of events.
 pub trait Events {
-    /// `issuer` is what [`crate::Target::label`] says.
+    /// Receives an event; `issuer` is its [`crate::Target::label`].
     fn event(&self, issuer: &str, event: Event<'_>);
 }
 
-/// Nobody does.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

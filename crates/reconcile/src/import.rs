@@ -1,4 +1,4 @@
-//! A target as a value that other tools' formats are rendered from, and what exists already.
+//! The input of the renderers: targets, and the resources that already exist.
 
 use issuer_discovery::{IssuerUrl, Partition};
 use issuer_iam::{AccountId, Documents, Thumbprint};
@@ -8,24 +8,24 @@ use issuer_render::{Existing, RenderedDocuments, RenderedSite, Rendering};
 use crate::observe::Scope;
 use crate::{Error, Reconciler, SourceKeys, Target};
 
-/// The command that publishes the documents, for tools that cannot: of a target, its issuer and
-/// its bucket's region. Without one no bucket and no documents are rendered.
+/// Returns the command that publishes the documents of a target with this issuer and region, for
+/// tools that cannot. Without it no bucket and no documents are rendered.
 pub type PublishLine<'a> = Option<&'a dyn Fn(&Target, &IssuerUrl, &str) -> String>;
 
-/// Targets as other tools' formats need them.
+/// The input of the renderers.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Rendered {
-    /// One for each target.
+    /// One per target.
     pub renderings: Vec<Rendering>,
-    /// What exists already, where it was asked for.
+    /// The existing resources, if they were requested.
     pub existing: Existing,
 }
 
-/// Without asking AWS anything: with this account, and the issuers that follow from regions.
+/// Renders without calling AWS: for this account, with issuers derived from regions.
 ///
 /// # Errors
-/// [`Error::NoRegion`]; keys that do not fit together.
+/// [`Error::NoRegion`]; keys that conflict.
 pub fn render_offline(
     target: &Target,
     keys: Option<&SourceKeys>,
@@ -52,10 +52,10 @@ pub fn render_offline(
 }
 
 impl Reconciler<'_> {
-    /// For the account of the credentials, and with what exists already where it is to be imported.
+    /// Renders for the account of the credentials, with existing resources if they are imported.
     ///
     /// # Errors
-    /// Whatever cannot be read, or contradicts the target.
+    /// A state that cannot be read, or that conflicts with the target.
     pub async fn render(
         &self,
         target: &Target,
@@ -98,7 +98,7 @@ impl Reconciler<'_> {
         Ok(())
     }
 
-    /// The bucket and the objects in it. Published keys stay, as when it is applied.
+    /// The bucket and its objects. Published keys are kept, as in `apply`.
     async fn import_site(
         &self,
         target: &Target,
@@ -114,7 +114,7 @@ impl Reconciler<'_> {
         {
             let state = &bucket.state;
             let entry = existing.buckets.entry(location.bucket.to_string()).or_default();
-            // Another document may have read less of the same bucket.
+            // Another target may have read fewer settings of the same bucket.
             entry.ownership |= state.ownership.present().is_some();
             entry.block |= state.block.present().is_some();
             entry.policy = entry.policy.take().or_else(|| state.policy.present().cloned());
@@ -148,26 +148,26 @@ impl Reconciler<'_> {
     }
 }
 
-/// Whether the bucket is one of AWS, which alone other tools know.
+/// Whether the bucket is in AWS: other tools do not support other stores.
 fn is_in_aws(target: &Target) -> bool {
     target.s3().is_some_and(|(_, options)| options.endpoint_url.is_none())
 }
 
-/// The issuer that the target names, or that follows from its bucket and region.
+/// The issuer of the target, or the one derived from its bucket and region.
 fn offline_url(target: &Target) -> Result<IssuerUrl, Error> {
     if let Some(url) = &target.issuer {
         return Ok(url.clone());
     }
     let no_region = || Error::NoRegion { name: target.label() };
     let (location, options) = target.s3().ok_or_else(no_region)?;
-    // That of a compatible store does not name the region.
+    // The issuer of an S3-compatible store does not depend on the region.
     let endpoint = options.endpoint_url.as_deref();
     let region = options.region.as_deref().or(endpoint.map(|_| "")).ok_or_else(no_region)?;
     let url = location.issuer_url(region, endpoint, options.path_style)?;
     Ok(IssuerUrl::parse(&url, target.ports)?)
 }
 
-/// The documents as they are where nothing is published yet: with the keys of the sources alone.
+/// The documents if nothing is published yet: only with the keys of the sources.
 fn first(target: &Target, url: &IssuerUrl, keys: &SourceKeys) -> Result<Plan, Error> {
     plan(target, url, keys, "", &StoreState::default())
 }

@@ -23,34 +23,34 @@ pub enum KeySource {
         cluster: ClusterName,
         /// The namespace of the Secret.
         namespace: Namespace,
-        /// How the management cluster is reached.
+        /// The connection to the management cluster.
         connection: Connection,
     },
-    /// What an API server publishes itself.
+    /// The keys that an API server publishes.
     ApiServer(Connection),
 }
 
-/// Reads a file, bounded; the command line reads standard input for `-`.
+/// Reads a file of limited size; the command line reads standard input for `-`.
 pub type ReadFile = fn(&Path) -> std::io::Result<Vec<u8>>;
 
 /// What the sources contain.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SourceKeys {
-    /// Their keys in the order of the sources, each once.
+    /// Their keys, in the order of the sources and without duplicates.
     pub keys: JwkSet,
-    /// What the API server says its issuer is, where it was asked.
+    /// The issuer of the API server, if it was one of the sources.
     pub issuer: Option<String>,
-    /// What the user has to be told.
+    /// Warnings for the user.
     pub notices: Vec<Notice>,
 }
 
 impl SourceKeys {
-    /// What to tell where the API server names another issuer in its tokens.
+    /// A warning if the API server has a different issuer.
     #[must_use]
     pub fn other_issuer(&self, issuer: &IssuerUrl) -> Option<Notice> {
         let own = self.issuer.as_deref().filter(|own| *own != issuer.as_str())?;
         let message = format!(
-            "the API server says its issuer is {own}, not {issuer}: STS accepts its tokens only \
+            "the issuer of the API server is {own}, not {issuer}: STS accepts its tokens only \
              after its first --service-account-issuer is {issuer}"
         );
         Some(Notice { id: "other-issuer".into(), message })
@@ -68,7 +68,8 @@ impl KeySource {
 /// Reads sources that are all files; no runtime is needed.
 ///
 /// # Errors
-/// A file that cannot be read or has no usable key; two files with different keys under one kid.
+/// A file that cannot be read or has no usable key; two files with different keys under the same
+/// kid.
 pub fn read_files(
     sources: &[KeySource],
     weak: WeakKeys,
@@ -78,11 +79,11 @@ pub fn read_files(
     combine(readings.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?)
 }
 
-/// Reads every source, clusters side by side, and joins their keys in the order of the sources.
+/// Reads every source, clusters concurrently, and joins their keys in the order of the sources.
 ///
 /// # Errors
-/// A source that cannot be read or has no usable key; two sources with different keys under one
-/// kid.
+/// A source that cannot be read or has no usable key; two sources with different keys under the
+/// same kid.
 pub async fn read_keys(
     sources: &[KeySource],
     weak: WeakKeys,
@@ -90,7 +91,7 @@ pub async fn read_keys(
     label: &str,
     events: &dyn Events,
 ) -> Result<SourceKeys, Error> {
-    // A file that is not a key is named before a cluster is asked.
+    // Files are read first, so that their errors are reported before clusters are contacted.
     let local = sources.iter().map(|source| read_local(source, weak, read_file));
     let local = local.collect::<Result<Vec<_>, _>>()?;
     let asks = sources.iter().any(|source| !source.is_file());
@@ -109,12 +110,12 @@ pub async fn read_keys(
     Ok(keys)
 }
 
-/// What one source contains.
+/// The contents of one source.
 struct SourceReading {
-    /// For messages.
+    /// Its name in messages.
     name: String,
     reading: Reading,
-    /// What an API server says its issuer is.
+    /// The issuer of an API server.
     issuer: Option<String>,
 }
 
@@ -130,7 +131,7 @@ fn combine(readings: Vec<SourceReading>) -> Result<SourceKeys, Error> {
 
 type Parse = fn(&[u8], WeakKeys) -> Result<Reading, issuer_jwks::Error>;
 
-/// Nothing for what is not a file.
+/// `None` if the source is not a file.
 fn read_local(
     source: &KeySource,
     weak: WeakKeys,
@@ -152,7 +153,7 @@ fn read_local(
     Ok(Some(SourceReading { name, reading, issuer: None }))
 }
 
-/// Nothing for what is a file.
+/// `None` if the source is a file.
 async fn read_cluster(source: &KeySource, weak: WeakKeys) -> Result<Option<SourceReading>, Error> {
     Ok(match source {
         KeySource::File(_) | KeySource::Jwks(_) => None,
@@ -172,7 +173,7 @@ async fn read_cluster(source: &KeySource, weak: WeakKeys) -> Result<Option<Sourc
 }
 
 fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, issuer_jwks::Error> {
-    // Readers of a published document fail on a byte order mark; here it is only the editor's.
+    // A byte order mark is an error in a published document, but harmless in a local file.
     let set = JwkSet::parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), weak)?;
     if set.is_empty() {
         return Err(issuer_jwks::Error::EmptySet);

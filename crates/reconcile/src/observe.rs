@@ -1,4 +1,4 @@
-//! Reading everything that a plan depends on; nothing is changed.
+//! Reading everything that a plan depends on.
 
 use issuer_cluster::Cluster;
 use issuer_discovery::{IssuerUrl, Partition};
@@ -12,37 +12,37 @@ use crate::{Error, Event, Reconciler, SourceKeys, Target, keys};
 /// The audience of the tokens that AWS STS accepts.
 pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// What is read, and for what.
+/// What is read, and for which purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scope {
-    /// What will be done with the site.
+    /// The purpose of reading the site.
     pub purpose: Purpose,
-    /// Whether the keys are read; not needed for a deletion.
+    /// Whether the keys are read; a deletion does not need them.
     pub keys: bool,
-    /// Whether IAM is read even if the target wants nothing of it.
+    /// Whether IAM is read even if the target has nothing in it.
     pub iam: bool,
-    /// Whether roles that left the file are to be deleted, so that all of each is read.
+    /// Whether orphaned roles are deleted, so that they are read completely.
     pub prune: bool,
 }
 
-/// What was read of one issuer.
+/// The observed state of one issuer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Observed {
-    /// The issuer, as the target says or as it follows from its store.
+    /// The issuer of the target, or the one derived from its store.
     pub url: IssuerUrl,
     /// The keys of the sources.
     pub keys: SourceKeys,
-    /// Where the site is stored, and what is there.
+    /// The store, and its state.
     pub site: Option<(Store, StoreState)>,
-    /// A fresh token of the cluster, where a live check is wanted.
+    /// A fresh token of the cluster, if a live check is requested.
     pub live: Option<Token>,
-    /// What is in IAM, where it was read.
+    /// The state of IAM, if it was read.
     pub iam: Option<ObservedIam>,
 }
 
-/// What was read of IAM for one issuer.
+/// The observed state of IAM for one issuer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ObservedIam {
@@ -50,16 +50,15 @@ pub struct ObservedIam {
     pub account: AccountId,
     /// Its partition.
     pub partition: Partition,
-    /// The provider and its like, where it was read; the others in the account only where a
-    /// provider is wanted.
+    /// The provider, if it was read; the other providers in the account only if one is declared.
     pub provider: Option<ProviderState>,
-    /// The roles of the target, in its order.
+    /// The roles of the target, in order.
     pub roles: Vec<RoleState>,
-    /// Roles that came from the file and are not in it any more.
+    /// Roles that were removed from the file.
     pub orphaned: Vec<(RoleName, RoleState)>,
-    /// Why orphaned roles could not be looked for.
+    /// Why orphaned roles could not be listed.
     pub orphaned_denied: Option<String>,
-    /// The thumbprint at the top of the certificate chain, where one is wanted.
+    /// The thumbprint of the last certificate of the chain, if it is requested.
     pub top_of_chain: Option<Thumbprint>,
 }
 
@@ -70,7 +69,7 @@ impl Scope {
         Self { purpose: Purpose::Plan, keys: true, iam: prune, prune }
     }
 
-    /// For [`crate::DeletionPlan`]; `trust` asks whether a provider trusts the issuer.
+    /// For [`crate::DeletionPlan`]; `trust` checks whether a provider trusts the issuer.
     #[must_use]
     pub fn delete(prune: bool, trust: bool) -> Self {
         Self { purpose: Purpose::Remove, keys: false, iam: prune || trust, prune }
@@ -78,12 +77,12 @@ impl Scope {
 }
 
 impl Reconciler<'_> {
-    /// Reads keys, store, provider and roles; independent requests go out together.
+    /// Reads keys, store, provider and roles; independent requests are sent concurrently.
     ///
     /// # Errors
-    /// Whatever cannot be read; nothing says which issuer it is.
+    /// A state that cannot be read; an issuer URL that is not known.
     pub async fn observe(&self, target: &Target, scope: Scope) -> Result<Observed, Error> {
-        // Files first: one that is not a key is named before anything is asked of the network.
+        // Files first: their errors are reported before the network is used.
         let keys = self.read_keys(target, scope).await?;
         let store = match &target.site {
             Some(site) => Some(self.store(&site.store).await?),
@@ -104,7 +103,7 @@ impl Reconciler<'_> {
             }
         };
         let (state, iam, live) = tokio::join!(state, iam, self.live_token(target, scope));
-        // A fault of IAM is said before one of the store: it holds for the whole run.
+        // Errors of IAM take precedence over those of the store: they affect the whole run.
         let (iam, state, live) = (iam?, state?, live?);
         Ok(Observed { url, keys, site: store.zip(state), live, iam })
     }
@@ -137,7 +136,7 @@ impl Reconciler<'_> {
         let live = target.site.as_ref().and_then(|site| site.live.as_ref());
         let Some(live) = live.filter(|_| scope.keys) else { return Ok(None) };
         let account = &live.account;
-        let waits_for = format!("requesting a fresh token of {account}");
+        let waits_for = format!("requesting a fresh token for {account}");
         self.event(target, Event::Waiting(&waits_for));
         let cluster = Cluster::connect(&live.connection).await?;
         let token = cluster.fresh_token(account, AUDIENCE).await?;
@@ -164,7 +163,7 @@ impl Reconciler<'_> {
         let provider = async {
             Ok::<_, issuer_iam::Error>(match target.provider.is_some() && scope.keys {
                 true => Some(iam.find_provider(url).await?),
-                // A run on a role alone needs no permission on providers.
+                // Roles alone need no permissions on providers.
                 false if target.name.is_none() => None,
                 false => Some(iam.find_provider_alone(url).await?),
             })
@@ -174,7 +173,7 @@ impl Reconciler<'_> {
             let inline = role.inline.as_ref().unwrap_or(&none);
             iam.find_role(&role.name, inline, role.managed.as_ref().unwrap_or(&none))
         });
-        // Without a file or a list nobody can have left it.
+        // Only roles of a file can be orphaned.
         let asks = target.name.is_some() && (target.needs_iam() || scope.prune);
         let orphaned = async {
             match asks {
@@ -196,8 +195,8 @@ impl Reconciler<'_> {
         })
     }
 
-    /// Roles whose tags say that they came from the file, and that are not in it any more. Without
-    /// `prune` a refusal is only said: the run itself does not depend on them.
+    /// Roles that were removed from the file, according to their tags. Without `prune` a denied
+    /// call is only reported: the run does not depend on it.
     pub(crate) async fn orphaned(
         &self,
         iam: &Iam,

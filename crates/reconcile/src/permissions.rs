@@ -1,4 +1,4 @@
-//! The IAM policy that a run on these targets needs.
+//! The IAM policy that a run needs.
 
 use issuer_iam::{Iam, policies};
 use issuer_publish::Purpose;
@@ -6,11 +6,10 @@ use serde_json::Value;
 
 use crate::{Error, Reconciler, Target};
 
-/// What a run for this purpose needs, and no more. Without credentials the policy is one for any
-/// account.
+/// The least-privilege policy of a run for this purpose. Without credentials it is for any account.
 ///
 /// # Errors
-/// Where nothing says which issuer it is.
+/// An issuer URL that is not known.
 pub async fn permissions(
     reconciler: &Reconciler<'_>,
     targets: &[Target],
@@ -35,7 +34,7 @@ fn asks_iam(target: &Target, prune: bool) -> bool {
     target.needs_iam() || prune
 }
 
-/// Before documents are deleted, IAM is asked whether a provider trusts them.
+/// Documents are deleted only if no provider in IAM trusts them.
 fn asks_for_trust(target: &Target, purpose: Purpose) -> bool {
     purpose == Purpose::Remove && target.is_trusted_by_name()
 }

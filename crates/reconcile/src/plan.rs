@@ -1,4 +1,4 @@
-//! From what was read to what would change: plain functions on values.
+//! Planning: pure functions from the observed state to changes.
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Kind, Notice, Reason, Resource};
 use issuer_discovery::IssuerUrl;
@@ -9,7 +9,7 @@ use issuer_publish::{Plan, Removal, Site};
 
 use crate::{Error, Observed, Target};
 
-/// What would change for one issuer.
+/// The plan for one issuer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IssuerPlan {
     /// The issuer.
@@ -20,65 +20,65 @@ pub struct IssuerPlan {
     pub provider: Option<(ProviderSpec, ProviderPlan)>,
     /// The roles, in the order of the target.
     pub roles: Vec<(RoleSpec, RolePlan)>,
-    /// Roles that came from the file and are not in it any more.
+    /// Roles that were removed from the file.
     pub orphaned: Vec<OrphanedRole>,
-    /// What the user has to be told beside what the plans say.
+    /// Warnings for the user, in addition to those of the plans.
     pub notices: Vec<Notice>,
 }
 
-/// What is to be published, and what that would change.
+/// The desired site, and the plan for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedSite {
-    /// What is to be published.
+    /// The desired site.
     pub site: Site,
-    /// What that would change.
+    /// The plan for it.
     pub plan: Plan,
 }
 
-/// A role that came from the file and is not in it any more.
+/// A role that was removed from the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrphanedRole {
     /// Its name.
     pub name: RoleName,
     /// Its ARN.
     pub arn: String,
-    /// What would be deleted, where that is wanted.
+    /// Its deletion, if requested.
     pub deletion: Option<RoleDeletion>,
 }
 
-/// What would be deleted of one issuer.
+/// The deletion plan for one issuer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeletionPlan {
     /// The issuer.
     pub url: IssuerUrl,
-    /// The provider, and why it is kept, if it is.
+    /// The provider, and the reason why it is kept, if any.
     pub provider: Option<(Provider, Option<Reason>)>,
     /// The roles of the target.
     pub roles: Vec<DeclaredRole>,
-    /// Roles that left the file earlier.
+    /// Roles that were removed from the file earlier.
     pub orphaned: Vec<OrphanedRole>,
     /// The two documents and their store.
     pub site: Option<Removal>,
-    /// What the user has to be told.
+    /// Warnings for the user.
     pub notices: Vec<Notice>,
 }
 
-/// A role of the target, and what would be deleted of it.
+/// A role of the target, and its deletion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeclaredRole {
     /// Its name.
     pub name: RoleName,
-    /// Customer managed policies that the target has for it.
+    /// Customer managed policies of the role in the target.
     pub managed: Documents,
-    /// What would be deleted.
+    /// Its deletion.
     pub deletion: RoleDeletion,
 }
 
 impl IssuerPlan {
-    /// Compares what is wanted with what was read. `prune` deletes roles that left the file.
+    /// Compares the target with the observed state. `prune` deletes orphaned roles.
     ///
     /// # Errors
-    /// What exists contradicts what is wanted; a fresh token that none of the keys signed.
+    /// An existing state that conflicts with the target; a fresh token of an unknown key.
     pub fn new(target: &Target, seen: &Observed, prune: bool) -> Result<Self, Error> {
         let mut plan = Self {
             url: seen.url.clone(),
@@ -126,7 +126,7 @@ impl IssuerPlan {
             }
             (None, Some(state)) if state.provider.is_none() && !target.roles.is_empty() => {
                 let message = format!(
-                    "the account has no OIDC provider for {} and none is requested: nobody can \
+                    "the account has no OIDC provider for {} and none is requested: no token can \
                      assume the roles",
                     seen.url
                 );
@@ -146,7 +146,7 @@ impl IssuerPlan {
     }
 }
 
-/// Lets a plan pass only if the cluster's fresh token is signed by one of its keys.
+/// Checks that the fresh token of the cluster is signed by one of the keys of the plan.
 ///
 /// # Errors
 /// [`Error::NotLive`].
@@ -159,11 +159,11 @@ pub(crate) fn approve(plan: &Plan, seen: &Observed) -> Result<(), Error> {
 }
 
 impl DeletionPlan {
-    /// What would be deleted of what was read. `force` deletes provider and documents that
-    /// issuerctl did not create; `prune` deletes roles that left the file.
+    /// Plans a deletion from the observed state. `force` deletes a provider and documents that
+    /// issuerctl did not create; `prune` deletes orphaned roles.
     ///
     /// # Errors
-    /// The documents are another issuer's.
+    /// The documents belong to a different issuer.
     pub fn new(target: &Target, seen: &Observed, prune: bool, force: bool) -> Result<Self, Error> {
         let site = match &seen.site {
             Some((store, state)) => Some(Removal::new(&store.location(), &seen.url, state, force)?),
@@ -208,8 +208,8 @@ impl DeletionPlan {
             || self.removal().is_some_and(Removal::changes_anything)
     }
 
-    /// Who has the documents of an issuer that a provider still trusts has every role of it, so
-    /// they are kept with it.
+    /// Whoever controls the documents of a trusted issuer can assume all its roles, so they are kept
+    /// as long as the provider.
     pub(crate) fn removal(&self) -> Option<&Removal> {
         self.site.as_ref().filter(|_| !matches!(self.provider, Some((_, Some(_)))))
     }

@@ -1,4 +1,4 @@
-//! What a whole run shares.
+//! The clients and locks of a run.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +12,13 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
 
 use crate::{Error, Event, Events, ReadFile, StoreTarget, Target};
 
-/// Roles of one issuer that are read at the same time.
+/// Maximum number of roles of one issuer that are read concurrently.
 pub(crate) const ROLE_READS: usize = 64;
 
-/// Roles of one issuer that are changed at the same time.
+/// Maximum number of roles of one issuer that are changed concurrently.
 pub(crate) const ROLE_WRITES: usize = 16;
 
-/// One AWS session, one client for IAM and one for S3 in each region, for all issuers of a run.
+/// One AWS session, one client for IAM, and one client for S3 per region, for all issuers of a run.
 pub struct Reconciler<'a> {
     pub(crate) fetch: FetchOptions,
     pub(crate) read_file: ReadFile,
@@ -26,7 +26,7 @@ pub struct Reconciler<'a> {
     config: SdkConfig,
     s3: S3Clients,
     iam: OnceCell<Iam>,
-    /// What several issuers of a run share, and only one may change at a time.
+    /// Locks for shared resources that only one issuer may change at a time.
     shared: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
 }
 
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Reconciler<'_> {
 }
 
 impl<'a> Reconciler<'a> {
-    /// Finds credentials and region by the SDK's default chain; nothing is asked of AWS yet.
+    /// Finds credentials and region with the default chain of the SDK; AWS is not called yet.
     ///
     /// # Errors
     /// [`Error::Session`].
@@ -59,7 +59,7 @@ impl<'a> Reconciler<'a> {
         })
     }
 
-    /// The account's IAM; STS is asked once in a run whose account it is.
+    /// The IAM of the account, which STS returns once per run.
     ///
     /// # Errors
     /// [`Error::Iam`].
@@ -73,7 +73,7 @@ impl<'a> Reconciler<'a> {
         self.iam.get_or_try_init(connect).await
     }
 
-    /// The store of a target, and the bucket's own region where none is given.
+    /// The store of a target; the default region is that of the bucket.
     ///
     /// # Errors
     /// [`Error::Publish`].
@@ -91,8 +91,7 @@ impl<'a> Reconciler<'a> {
         self.events.event(&target.label(), event);
     }
 
-    /// Waits until no other issuer of the run changes this: a role, or a bucket's policy, which
-    /// have no conditional writes.
+    /// Locks a role or a bucket policy for one issuer of the run: they have no conditional writes.
     pub(crate) async fn alone(&self, what: String) -> OwnedMutexGuard<()> {
         let lock = {
             let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +101,7 @@ impl<'a> Reconciler<'a> {
     }
 }
 
-/// Does the work of each target, at most `parallel` at a time; results in the order of the targets.
+/// Processes the targets, at most `parallel` at a time; returns the results in their order.
 pub async fn each<T, R, F>(
     targets: impl IntoIterator<Item = T>,
     parallel: usize,

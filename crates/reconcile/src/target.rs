@@ -1,4 +1,4 @@
-//! What is wanted, resolved: paths joined, defaults filled in, nothing asked of anybody.
+//! The desired state of an issuer, resolved without I/O: paths joined, defaults filled in.
 
 use std::path::{Path, PathBuf};
 
@@ -15,24 +15,24 @@ use issuer_publish::{PlanOptions, S3Location, S3Options};
 
 use crate::KeySource;
 
-/// One issuer with everything that is wanted for it.
+/// The desired state of one issuer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
-    /// `metadata.name` of the file; roles remember it in a tag. Nothing where there is no file.
+    /// `metadata.name` in the file, recorded in the tags of roles; `None` without a file.
     pub name: Option<String>,
-    /// The issuer; else it follows from the store.
+    /// The issuer; by default derived from the store.
     pub issuer: Option<IssuerUrl>,
     /// Whether the issuer may have a port.
     pub ports: Ports,
-    /// The two documents, where they are managed.
+    /// The two documents, if they are managed.
     pub site: Option<SiteTarget>,
-    /// The OIDC provider in IAM, where it is managed.
+    /// The OIDC provider in IAM, if it is managed.
     pub provider: Option<ProviderTarget>,
-    /// The roles, in their order.
+    /// The roles, in order.
     pub roles: Vec<RoleTarget>,
 }
 
-/// The two documents: from which keys, and where.
+/// The desired site: keys and store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SiteTarget {
     /// Where the keys come from.
@@ -41,31 +41,31 @@ pub struct SiteTarget {
     pub store: StoreTarget,
     /// The members of the discovery document.
     pub shape: Shape,
-    /// How it is planned.
+    /// Options of its plan.
     pub options: PlanOptions,
-    /// Proof that the cluster signs with these keys, before anything is written.
+    /// A check that the cluster signs with these keys, before anything is written.
     pub live: Option<LiveCheck>,
 }
 
 /// Where the documents are stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoreTarget {
-    /// A folder that something else serves.
+    /// A folder that a web server serves.
     Folder(PathBuf),
-    /// A bucket of S3 or of a compatible store.
+    /// A bucket in S3 or an S3-compatible store.
     S3(S3Location, S3Options),
 }
 
 /// A fresh token that must be signed by one of the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCheck {
-    /// Whose token.
+    /// The service account of the token.
     pub account: ServiceAccountRef,
-    /// How the cluster that signs is reached.
+    /// The connection to the signing cluster.
     pub connection: Connection,
 }
 
-/// What is wanted of the provider.
+/// The desired provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderTarget {
     /// Audiences, at least one.
@@ -74,18 +74,18 @@ pub struct ProviderTarget {
     pub tags: Tags,
     /// Thumbprints to set.
     pub thumbprints: Vec<ThumbprintSource>,
-    /// Whether audiences that are not wanted are removed.
+    /// Whether other audiences are removed.
     pub prune: bool,
 }
 
-/// What is wanted of a role. What is `None` stays as it is.
+/// A desired role. Settings that are `None` are left unchanged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleTarget {
     /// Its name.
     pub name: RoleName,
-    /// Which service accounts may assume it.
+    /// The service accounts that may assume it.
     pub service_accounts: Vec<ServiceAccountPattern>,
-    /// Audiences that tokens must be for.
+    /// Audiences that tokens must have.
     pub audiences: Vec<Audience>,
     /// Policies to attach.
     pub policy_arns: Option<Vec<PolicyArn>>,
@@ -103,25 +103,25 @@ pub struct RoleTarget {
     pub tags: Option<Tags>,
 }
 
-/// What a file leaves to the run.
+/// Defaults for settings that a file omits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Defaults {
-    /// How a cluster is reached that the file does not say it of.
+    /// Connection to clusters.
     pub connection: Connection,
     /// Region of a bucket.
     pub region: Option<String>,
     /// Endpoint of a bucket.
     pub endpoint_url: Option<String>,
-    /// Whether a published document of another issuer is replaced.
+    /// Whether a published document of a different issuer is replaced.
     pub change_issuer: bool,
 }
 
 impl Target {
-    /// An issuer of a file; `base` is the folder that the file's paths are relative to.
+    /// An issuer of a file; paths in the file are relative to `base`.
     ///
-    /// Lists that the file leaves out are empty, so that what issuerctl added earlier is removed;
-    /// path, permissions boundary and maximum session duration that it leaves out stay as they
-    /// are. Keys are never pruned by a file: one may be missing from it by mistake.
+    /// Omitted lists are empty, so that what issuerctl added earlier is removed; an omitted path,
+    /// permissions boundary or maximum session duration is left unchanged. Keys are never pruned by
+    /// a file: a key may be missing by mistake.
     #[must_use]
     pub fn from_issuer(issuer: &Issuer, base: &Path, defaults: &Defaults) -> Self {
         let spec = &issuer.spec;
@@ -167,7 +167,7 @@ impl Target {
         }
     }
 
-    /// A target with an issuer and nothing else yet.
+    /// A target that has only an issuer.
     #[must_use]
     pub fn of(issuer: IssuerUrl) -> Self {
         Self {
@@ -180,7 +180,7 @@ impl Target {
         }
     }
 
-    /// How messages call it: its name, else its issuer, else its store.
+    /// Its label in messages: its name, its issuer, or its store.
     #[must_use]
     pub fn label(&self) -> String {
         let issuer = || self.issuer.as_ref().map(ToString::to_string);
@@ -194,15 +194,15 @@ impl Target {
         self.provider.is_some() || !self.roles.is_empty()
     }
 
-    /// Whether a provider may trust a bucket of ours even if none is wanted: whoever gets that
-    /// bucket name has every role then.
+    /// Whether a provider may trust the bucket even if the target has none: whoever gets the bucket
+    /// name could then assume every role.
     #[must_use]
     pub fn is_trusted_by_name(&self) -> bool {
         let store = self.site.as_ref().map(|site| &site.store);
         matches!(store, Some(StoreTarget::S3(_, options)) if options.endpoint_url.is_none())
     }
 
-    /// The folder that the site is published to, where it is one.
+    /// The folder of the site, if it is published to one.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         match &self.site.as_ref()?.store {
@@ -211,7 +211,7 @@ impl Target {
         }
     }
 
-    /// The bucket that the site is published to, where it is one.
+    /// The bucket of the site, if it is published to one.
     #[must_use]
     pub fn s3(&self) -> Option<(&S3Location, &S3Options)> {
         match &self.site.as_ref()?.store {
@@ -220,15 +220,15 @@ impl Target {
         }
     }
 
-    /// Whether a thumbprint is taken from the certificate chain that the issuer serves.
+    /// Whether a thumbprint of the certificate chain of the issuer is needed.
     #[must_use]
     pub fn needs_top_of_chain(&self) -> bool {
         let mut thumbprints = self.provider.iter().flat_map(|provider| &provider.thumbprints);
         thumbprints.any(|thumbprint| *thumbprint == ThumbprintSource::Auto)
     }
 
-    /// What an account must have as a provider. `top_of_chain` stands in for thumbprints that are
-    /// `auto`, which are left out without it.
+    /// The specification of the provider. `top_of_chain` replaces the thumbprints that are `auto`,
+    /// which are omitted without it.
     #[must_use]
     pub fn provider_spec(
         &self,
@@ -249,7 +249,7 @@ impl Target {
         })
     }
 
-    /// What an account must have as roles.
+    /// The specifications of the roles.
     #[must_use]
     pub fn role_specs(
         &self,
@@ -280,7 +280,7 @@ impl Target {
 }
 
 impl ProviderTarget {
-    /// What a run on it asks of IAM.
+    /// The permissions that a run needs.
     #[must_use]
     pub fn needs(&self) -> ProviderNeeds {
         ProviderNeeds { prune: self.prune, thumbprints: !self.thumbprints.is_empty() }
@@ -288,8 +288,7 @@ impl ProviderTarget {
 }
 
 impl RoleTarget {
-    /// What a run on it asks of IAM. A list that is given but empty may have had something
-    /// earlier.
+    /// The permissions that a run needs. A list that is empty now may have had entries earlier.
     #[must_use]
     pub fn needs(&self) -> RoleNeeds<'_> {
         RoleNeeds {
@@ -313,7 +312,7 @@ impl std::fmt::Display for StoreTarget {
     }
 }
 
-/// A cluster that the file does not say how to reach is the one of the run.
+/// A key source; clusters without connection settings use the defaults of the run.
 fn key_source(source: &FileKeySource, base: &Path, defaults: &Defaults) -> KeySource {
     let connection = |kubeconfig: &Option<PathBuf>, context: &Option<String>| {
         let default = &defaults.connection;
@@ -356,7 +355,7 @@ fn store_target(store: &StoreSpec, base: &Path, defaults: &Defaults) -> StoreTar
     }
 }
 
-/// `-` in a file is a name, and not standard input.
+/// Joins a path; `-` in a file is a file name, not standard input.
 fn path(base: &Path, file: &Path) -> PathBuf {
     if base.as_os_str().is_empty() && file == Path::new("-") {
         Path::new(".").join(file)

@@ -1,4 +1,4 @@
-//! What cannot be rendered.
+//! Errors of rendering.
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 
@@ -14,7 +14,7 @@ pub enum Error {
         /// How they differ.
         reason: String,
     },
-    /// A service account with several roles, of which a pod can use one.
+    /// A service account with several roles; a pod can use only one.
     #[error("the service account {account} has two roles, {one} and {other}")]
     TwoRoles {
         /// `NAMESPACE/NAME`.
@@ -49,9 +49,11 @@ impl Diagnostic for Error {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Conflict { .. } => "render the documents from separate files, or make them agree",
+            Self::Conflict { .. } => {
+                "render the documents from separate files, or make them consistent"
+            }
             Self::TwoRoles { .. } => {
-                "the annotation names one role: give one of the two to a different service \
+                "the annotation has a single role: assign one of them to a different service \
                  account; if the documents belong to two clusters, render them from separate files"
             }
             Self::NotText { .. } => return None,

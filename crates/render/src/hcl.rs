@@ -1,4 +1,4 @@
-//! HCL in the form that `terraform fmt` gives it (HCL native syntax specification; Terraform style
+//! HCL, formatted as by `terraform fmt` (HCL native syntax specification; Terraform style
 //! guide).
 
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use issuer_iam::Tags;
 use serde_json::Value;
 
-/// A block without labels, such as `import`, or with them, such as `resource`.
+/// A block, with labels (`resource`) or without (`import`).
 #[derive(Debug)]
 pub(crate) struct Block {
     head: String,
@@ -19,7 +19,7 @@ enum Member {
         name: &'static str,
         value: String,
     },
-    /// Several lines, which stand by themselves.
+    /// Several lines, not aligned with other members.
     Lines(String),
 }
 
@@ -32,19 +32,19 @@ impl Block {
         Self::new(format!("resource \"{kind}\" \"{label}\""))
     }
 
-    /// An expression as it is.
+    /// Adds an expression.
     pub(crate) fn expression(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.members.push(Member::Line { name, value: value.into() });
         self
     }
 
-    /// How others refer to a resource.
+    /// The address of a resource.
     pub(crate) fn address(&self) -> String {
         let labels: Vec<&str> = self.head.split('"').skip(1).step_by(2).collect();
         labels.join(".")
     }
 
-    /// A block within, with expressions.
+    /// Adds a nested block with expressions.
     pub(crate) fn block(mut self, name: &str, lines: &[(&str, &str)]) -> Self {
         let lines: String =
             lines.iter().map(|(name, value)| format!("    {name} = {value}\n")).collect();
@@ -66,7 +66,7 @@ impl Block {
         self.expression(name, format!("[{}]", values.join(", ")))
     }
 
-    /// Nothing, where there are none.
+    /// Adds tags, if any.
     pub(crate) fn tags(mut self, tags: &Tags) -> Self {
         if tags.is_empty() {
             return self;
@@ -82,7 +82,7 @@ impl Block {
         self
     }
 
-    /// A policy as people read it. It is no `jsonencode`, which would order its members anew.
+    /// Adds a policy as a heredoc: `jsonencode` would sort its members.
     pub(crate) fn policy(mut self, name: &'static str, policy: &Value) -> Self {
         let text = in_heredoc(&format!("{policy:#}"));
         let lines: String = text.lines().map(|line| format!("    {line}\n")).collect();
@@ -114,12 +114,12 @@ impl fmt::Display for Block {
     }
 }
 
-/// Lines of comment, whatever the text is.
+/// A comment; control characters are replaced.
 pub(crate) fn comment(text: &str) -> String {
     format!("# {}\n", text.replace(char::is_control, " "))
 }
 
-/// A template that is exactly this text.
+/// A string literal with exactly this text.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     each(text, |c, opens| match (c, opens) {
@@ -136,32 +136,31 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// The same where the columns count: `terraform fmt` counts what a reader sees as one character.
+/// The same for an aligned key: `terraform fmt` aligns by grapheme clusters.
 fn quoted_key(text: &str) -> String {
     quoted(text).chars().map(|c| if c <= '\u{2ff}' { c.to_string() } else { escaped(c) }).collect()
 }
 
-/// JSON as the text of a heredoc, which knows no backslash; where HCL has no way, JSON's own escape
-/// is one.
+/// JSON as the text of a heredoc, which has no escape sequences; JSON's own are used instead.
 fn in_heredoc(json: &str) -> String {
     let mut out = String::new();
     let mut units = [0; 2];
     each(json, |c, opens| match opens {
         Opens::Template => out.extend([c, c]),
-        // HCL brings texts into Unicode's normal form C; all of Latin-1 is in it.
+        // HCL normalises text to Unicode NFC, which does not change Latin-1.
         Opens::No if c <= '\u{ff}' => out.push(c),
         _ => out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"))),
     });
     out
 }
 
-/// What a character begins.
+/// What a character starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Opens {
     No,
-    /// A template, unless it is doubled.
+    /// A template sequence, unless it is doubled.
     Template,
-    /// A template, and after another `$` or `%` it would not be read as the doubled one.
+    /// A template sequence that cannot be doubled, because it follows another `$` or `%`.
     Escape,
 }
 
@@ -212,7 +211,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_would_open_a_template_is_doubled() {
+    fn template_sequences_are_escaped() {
         assert_eq!(quoted("${a} %{b} $c 100% \"\\\n"), r#""$${a} %%{b} $c 100% \"\\\n""#);
         assert_eq!(in_heredoc(r#"{"a":"${b}"}"#), r#"{"a":"$${b}"}"#);
         assert_eq!(comment("a\nresource \"x\" {"), "# a resource \"x\" {\n");

@@ -4,29 +4,29 @@ use issuer_iam::{DEFAULT_AUDIENCE, RoleSpec, ServiceAccountPattern};
 
 use crate::{Error, Rendering};
 
-/// The annotation that names the role (amazon-eks-pod-identity-webhook).
+/// The annotation with the role (amazon-eks-pod-identity-webhook).
 const ROLE: &str = "eks.amazonaws.com/role-arn";
 
-/// The one that names the audience, where it is not the usual one.
+/// The annotation with the audience, if it is not the default one.
 const AUDIENCE: &str = "eks.amazonaws.com/audience";
 
-/// Texts that YAML 1.1, which Kubernetes reads, takes for something else (YAML type repository,
+/// Words that YAML 1.1, which Kubernetes uses, does not read as strings (YAML type repository,
 /// `bool` and `null`).
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
-/// What was rendered, and what could not be.
+/// The rendered manifests, and what was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAccounts {
     /// YAML, one document for each service account.
     pub yaml: String,
-    /// How many service accounts that is.
+    /// Number of service accounts.
     pub count: usize,
-    /// Patterns, which name no one service account.
+    /// Service accounts with wildcards, which were skipped.
     pub left_out: Vec<ServiceAccountPattern>,
 }
 
-/// ServiceAccounts with `eks.amazonaws.com/role-arn`, as `kubectl apply -f` takes them. A wildcard
-/// names none: it is left out and stands in a comment.
+/// ServiceAccounts with `eks.amazonaws.com/role-arn`, for `kubectl apply -f`. Service accounts with
+/// wildcards are skipped, with a comment.
 ///
 /// # Errors
 /// [`Error::TwoRoles`].
@@ -41,7 +41,7 @@ pub fn kubernetes(documents: &[Rendering]) -> Result<ServiceAccounts, Error> {
                     add(&mut accounts, Account::new(account, role))?;
                 } else if !left_out.contains(account) {
                     comments.push_str(&format!(
-                        "# {account} of the role {} has wildcards: annotate them yourself.\n",
+                        "# {account} of the role {} has wildcards: annotate its service accounts yourself.\n",
                         role.name
                     ));
                     left_out.push(account.clone());
@@ -98,7 +98,7 @@ fn add<'a>(accounts: &mut Vec<Account<'a>>, new: Account<'a>) -> Result<(), Erro
     Ok(())
 }
 
-/// A text as it is, where YAML takes it for one, or else in quotes.
+/// A plain scalar if YAML reads it as a string, otherwise quoted.
 fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:+=,@".contains(c);
     let is_word = WORDS.iter().any(|word| word.eq_ignore_ascii_case(text));
@@ -109,6 +109,6 @@ fn scalar(text: &str) -> String {
     {
         return text.to_owned();
     }
-    // A text of JSON is one of YAML too.
+    // A JSON string is a YAML string.
     serde_json::Value::from(text).to_string()
 }

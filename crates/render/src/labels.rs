@@ -1,13 +1,13 @@
-//! Names that HCL and CloudFormation take, made from names that IAM and S3 take.
+//! Names for HCL and CloudFormation, derived from names in IAM and S3.
 
 use std::collections::BTreeSet;
 
-/// Names that are taken.
+/// Names that are in use.
 #[derive(Debug, Default)]
 pub(crate) struct Labels(BTreeSet<String>);
 
 impl Labels {
-    /// A label of Terraform, for a resource of this type: letters, digits and underscores.
+    /// A Terraform label for a resource of this type: letters, digits and underscores.
     pub(crate) fn hcl(&mut self, kind: &str, name: &str) -> String {
         let label: String =
             name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -23,7 +23,7 @@ impl Labels {
         free[kind.len() + 1..].to_owned()
     }
 
-    /// A logical ID of CloudFormation: letters and digits.
+    /// A CloudFormation logical ID: letters and digits.
     pub(crate) fn logical(&mut self, kind: &str, name: &str) -> String {
         let words =
             name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -5,9 +5,9 @@ mod error;
 mod hcl;
 mod kubernetes;
 mod labels;
+mod merged;
 mod rendering;
 mod terraform;
-mod whole;
 
 pub use cloudformation::cloudformation;
 pub use error::Error;

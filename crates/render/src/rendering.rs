@@ -1,4 +1,4 @@
-//! What goes in.
+//! The input of the renderers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,41 +8,41 @@ use issuer_publish::{AccessMode, S3Location};
 
 use crate::Error;
 
-/// One document of a file, with everything worked out.
+/// One document of a file, with everything resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendering {
     /// Name of the document.
     pub name: String,
     /// The issuer.
     pub issuer: IssuerUrl,
-    /// Account of provider and roles.
+    /// Account of the provider and the roles.
     pub account: AccountId,
     /// Its partition.
     pub partition: Partition,
-    /// The two documents in S3, where they are published there.
+    /// The two documents, if they are published to S3.
     pub site: Option<RenderedSite>,
-    /// The provider, where one is wanted.
+    /// The provider, if one is declared.
     pub provider: Option<ProviderSpec>,
-    /// The roles, in their order.
+    /// The roles, in order.
     pub roles: Vec<RoleSpec>,
 }
 
-/// The two documents of an issuer, and the bucket they lie in.
+/// The two documents of an issuer, and their bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenderedSite {
     /// Bucket and prefix.
     pub location: S3Location,
     /// Region of the bucket.
     pub region: String,
-    /// Whether the bucket is to be made; else it is somebody else's.
+    /// Whether the bucket is created; if not, it is managed elsewhere.
     pub create_bucket: bool,
-    /// How the world may read.
+    /// How public read access is granted.
     pub access: AccessMode,
     /// `Cache-Control` of the documents.
     pub cache_control: String,
-    /// Their bytes; nothing for tools that know no objects.
+    /// Their bytes; `None` for tools that cannot create objects.
     pub documents: Option<RenderedDocuments>,
-    /// The `issuerctl publish` line that puts the documents, for tools that cannot.
+    /// The `issuerctl publish` command line, for tools that cannot create objects.
     pub publish_line: String,
 }
 
@@ -55,34 +55,34 @@ pub struct RenderedDocuments {
     pub discovery_json: Vec<u8>,
 }
 
-/// What exists already.
+/// Resources that already exist.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Existing {
-    /// Buckets by their names.
+    /// Buckets by name.
     pub buckets: BTreeMap<String, ExistingBucket>,
     /// OIDC providers.
     pub providers: Vec<Provider>,
-    /// What was found of roles and their policies, by the roles' names.
+    /// Roles and their policies, by name of the role.
     pub roles: BTreeMap<String, RoleState>,
 }
 
-/// What exists of a bucket that is there.
+/// An existing bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExistingBucket {
     /// Whether it has ownership controls.
     pub ownership: bool,
     /// Whether it has a public access block.
     pub block: bool,
-    /// Its policy, which others may have a part in.
+    /// Its policy, which may have unmanaged statements.
     pub policy: Option<String>,
     /// Its tags.
     pub tags: Tags,
-    /// Keys of those objects of ours that are there.
+    /// Keys of the documents that exist.
     pub objects: BTreeSet<String>,
 }
 
 impl Rendering {
-    /// The ARN of the issuer's provider.
+    /// The ARN of the provider.
     pub(crate) fn provider_arn(&self) -> Result<String, Error> {
         Ok(ProviderArn::new(self.partition, &self.account, &self.issuer)?.to_string())
     }

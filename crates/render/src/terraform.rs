@@ -1,4 +1,4 @@
-//! Resources of the aws provider of Terraform and OpenTofu (registry documentation of
+//! Resources of the aws provider for Terraform and OpenTofu (registry documentation of
 //! `hashicorp/aws`, version 6).
 
 use std::collections::BTreeMap;
@@ -7,11 +7,11 @@ use issuer_publish::{AccessMode, MEDIA_TYPE};
 
 use crate::hcl::{Block, comment, quoted};
 use crate::labels::Labels;
-use crate::whole::{Bucket, Object, Site, Whole, WholeProvider, WholeRole, of_others};
+use crate::merged::{Bucket, Merged, MergedProvider, MergedRole, Object, Site, unmanaged};
 use crate::{Error, Existing, Rendering};
 
-/// Version 6.0 of the aws provider is the first in which a resource names its region, which is a
-/// part of the issuer URL. That an OIDC provider needs no thumbprints is older.
+/// Version 6.0 of the aws provider introduced the `region` argument of resources; the region is part
+/// of the issuer URL. Optional thumbprints are older.
 const PROVIDER: &str = r#"  required_providers {
     aws = {
       source  = "hashicorp/aws"
@@ -23,40 +23,39 @@ const PROVIDER: &str = r#"  required_providers {
 /// The first version of Terraform with `import` blocks; OpenTofu has always had them.
 const IMPORTS: &str = "  required_version = \">= 1.5\"\n\n";
 
-/// HCL as `terraform fmt` writes it: one plain resource for each thing, documents byte for byte.
-/// What `existing` names comes with an `import` block, and what others have a part in is merged
-/// with what is there.
+/// HCL as formatted by `terraform fmt`: plain resources, documents byte for byte. Resources in
+/// `existing` get an `import` block, and are merged with their unmanaged parts.
 ///
 /// # Errors
 /// [`Error::Conflict`], [`Error::NotText`], [`Error::Aws`], [`Error::Publish`].
 pub fn terraform(documents: &[Rendering], existing: &Existing) -> Result<String, Error> {
-    let whole = Whole::new(documents, existing)?;
+    let merged = Merged::new(documents, existing)?;
     let mut out = Output::default();
-    for bucket in &whole.buckets {
+    for bucket in &merged.buckets {
         out.bucket(bucket);
     }
-    for site in &whole.sites {
+    for site in &merged.sites {
         out.site(site);
     }
-    for provider in &whole.providers {
+    for provider in &merged.providers {
         out.provider(provider)?;
     }
-    for role in &whole.roles {
+    for role in &merged.roles {
         out.role(role);
     }
     let core = if out.imports { IMPORTS } else { "" };
-    Ok(format!("{}\nterraform {{\n{core}{PROVIDER}}}\n{}", header(documents, &whole), out.text))
+    Ok(format!("{}\nterraform {{\n{core}{PROVIDER}}}\n{}", header(documents, &merged), out.text))
 }
 
 #[derive(Default)]
 struct Output {
     text: String,
     labels: Labels,
-    /// How a bucket is named by what is in it.
+    /// References to buckets, by name.
     buckets: BTreeMap<String, String>,
-    /// What has to be there before a bucket's objects.
+    /// What the objects of a bucket depend on.
     access: BTreeMap<String, String>,
-    /// The discovery documents' addresses, by issuer.
+    /// Addresses of the discovery documents, by issuer.
     discovery: BTreeMap<String, String>,
     note: String,
     imports: bool,
@@ -69,8 +68,8 @@ impl Output {
         let id = format!("{}@{}", bucket.name, bucket.region);
         let of_bucket =
             |kind: &str, label: &str| Block::resource(kind, label).text("region", bucket.region);
-        if bucket.is_made {
-            let tags = there.map(|there| of_others(&there.tags)).unwrap_or_default();
+        if bucket.is_managed {
+            let tags = there.map(|there| unmanaged(&there.tags)).unwrap_or_default();
             let block = of_bucket("aws_s3_bucket", &label).text("bucket", bucket.name).tags(&tags);
             self.buckets.insert(bucket.name.to_owned(), format!("aws_s3_bucket.{label}.id"));
             self.put(&block, there.map(|_| id.clone()));
@@ -79,9 +78,9 @@ impl Output {
         }
         let Some(policy) = &bucket.policy else { return };
         let name = self.buckets[bucket.name].clone();
-        if !bucket.is_made {
-            self.say(&format!(
-                "The bucket {} is made elsewhere. These settings hold for the whole of it.",
+        if !bucket.is_managed {
+            self.note(&format!(
+                "The bucket {} is managed elsewhere. These settings apply to the whole bucket.",
                 bucket.name
             ));
         }
@@ -96,10 +95,9 @@ impl Output {
             .expression("block_public_policy", "false")
             .expression("restrict_public_buckets", "false");
         self.put(&block, there.filter(|there| there.block).map(|_| id.clone()));
-        if !bucket.is_made && there.is_none() {
-            self.say(
-                "This replaces the whole policy of the bucket: add the statements that it has \
-                      already, if any.",
+        if !bucket.is_managed && there.is_none() {
+            self.note(
+                "This replaces the whole policy of the bucket: add its existing statements, if any.",
             );
         }
         let block = of_bucket("aws_s3_bucket_policy", &label)
@@ -110,7 +108,7 @@ impl Output {
         self.access.insert(bucket.name.to_owned(), format!("aws_s3_bucket_policy.{label}"));
     }
 
-    /// Whoever finds the discovery document finds the keys it speaks of.
+    /// The discovery document depends on the keys that it refers to.
     fn site(&mut self, site: &Site<'_>) {
         let Some([keys, discovery]) = &site.objects else { return };
         let before = self.access.get(site.site.location.bucket.as_str()).cloned();
@@ -147,9 +145,9 @@ impl Output {
         format!("aws_s3_object.{label}")
     }
 
-    /// After the documents, so that it goes before them: a bucket's name that is free again while a
-    /// provider trusts it is an open door.
-    fn provider(&mut self, provider: &WholeProvider<'_>) -> Result<(), Error> {
+    /// Depends on the documents, so that it is destroyed first: whoever re-creates the bucket while
+    /// a provider trusts it can issue tokens.
+    fn provider(&mut self, provider: &MergedProvider<'_>) -> Result<(), Error> {
         let document = provider.document;
         let label = self.labels.hcl("aws_iam_openid_connect_provider", &document.name);
         let mut block = Block::resource("aws_iam_openid_connect_provider", &label)
@@ -166,7 +164,7 @@ impl Output {
         Ok(())
     }
 
-    fn role(&mut self, role: &WholeRole<'_>) {
+    fn role(&mut self, role: &MergedRole<'_>) {
         let (name, there) = (role.spec.name.as_str(), role.role());
         let label = self.labels.hcl("aws_iam_role", name);
         let mut block = Block::resource("aws_iam_role", &label).text("name", name);
@@ -209,7 +207,7 @@ impl Output {
 
     fn attachment(
         &mut self,
-        role: &WholeRole<'_>,
+        role: &MergedRole<'_>,
         reference: &str,
         policy: &str,
         expression: String,
@@ -234,14 +232,14 @@ impl Output {
         self.text.push_str(&format!("\n{note}{import}{block}"));
     }
 
-    /// A comment upon what follows.
-    fn say(&mut self, text: &str) {
+    /// Adds a comment before the next block.
+    fn note(&mut self, text: &str) {
         self.note.push_str(&comment(text));
     }
 }
 
-/// What it is, what it is for, and what it takes over.
-fn header(documents: &[Rendering], whole: &Whole<'_>) -> String {
+/// The header: accounts, regions, and what the resources replace.
+fn header(documents: &[Rendering], merged: &Merged<'_>) -> String {
     let mut lines = Vec::new();
     for document in documents {
         let region = document
@@ -251,27 +249,27 @@ fn header(documents: &[Rendering], whole: &Whole<'_>) -> String {
             .unwrap_or_default();
         let account = format!("account {} ({}){region}", document.account, document.partition.name);
         lines.push(format!(
-            "{}: what the issuer {} needs in AWS, {account}.",
+            "{}: AWS resources of the issuer {}, {account}.",
             document.name, document.issuer
         ));
     }
     lines.push(
-        "Written by issuerctl render terraform. The provider block, with credentials and account, \
+        "Generated by issuerctl render terraform. The provider block, with credentials and account, \
          is yours."
             .to_owned(),
     );
-    if whole.buckets.iter().any(|bucket| bucket.policy.is_some()) {
-        lines.push("aws_s3_bucket_policy owns the whole policy of its bucket.".to_owned());
+    if merged.buckets.iter().any(|bucket| bucket.policy.is_some()) {
+        lines.push("aws_s3_bucket_policy manages the whole policy of its bucket.".to_owned());
     }
-    if !whole.sites.is_empty() {
+    if !merged.sites.is_empty() {
         lines.push(
-            "aws_s3_object replaces what is published: keys that it does not have are gone."
+            "aws_s3_object replaces the published documents, including keys that are not in it."
                 .to_owned(),
         );
     }
-    if !whole.roles.is_empty() {
+    if !merged.roles.is_empty() {
         lines.push(
-            "aws_iam_role owns the whole trust policy of its role, and all its tags.".to_owned(),
+            "aws_iam_role manages the whole trust policy of its role, and all its tags.".to_owned(),
         );
     }
     lines.iter().map(|line| comment(line)).collect()

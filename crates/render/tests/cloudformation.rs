@@ -45,7 +45,7 @@ fn a_bucket_of_somebody_else_has_a_policy_and_a_note() {
     let template = template(SMALL);
     assert!(template["Resources"].get("BucketMyOidc").is_none());
     assert_eq!(template["Resources"]["BucketPolicyMyOidc"]["Properties"]["Bucket"], "my-oidc");
-    assert!(template["Metadata"]["Notes"][0].as_str().unwrap().contains("made elsewhere"));
+    assert!(template["Metadata"]["Notes"][0].as_str().unwrap().contains("managed elsewhere"));
 }
 
 #[test]

@@ -173,16 +173,20 @@ fn documents_that_want_different_things_of_one_are_refused() {
             "overwrite each other",
         ),
         ("region: us-west-2", "region: us-east-1", "in us-west-2 and in us-east-1"),
-        ("prefix: test,", "prefix: test, access: acl,", "needs ACLs to be disabled"),
+        ("prefix: test,", "prefix: test, access: acl,", "requires ACLs to be disabled"),
         (
             "store:",
             "issuer: https://my-oidc.s3.us-west-2.amazonaws.com/prod\n  store:",
-            "both prod and test are about it",
+            "both prod and test declare it",
         ),
-        ("maxSessionDuration: 7200", "maxSessionDuration: 3600", "longest sessions"),
-        ("tags: {team: apps}", "tags: {team: others}", "tags of one key"),
-        ("data/${aws:username}", "data/${aws:userid}", "inline policies with one name"),
-        ("Resource: \"arn:aws:s3:::data/*\"", "Resource: \"*\"", "managed policies with one name"),
+        ("maxSessionDuration: 7200", "maxSessionDuration: 3600", "maximum session durations"),
+        ("tags: {team: apps}", "tags: {team: others}", "tags with the same key"),
+        ("data/${aws:username}", "data/${aws:userid}", "inline policies with the same name"),
+        (
+            "Resource: \"arn:aws:s3:::data/*\"",
+            "Resource: \"*\"",
+            "managed policies with the same name",
+        ),
         ("- name: app", "- name: app2", "both app and app2 create it"),
         ("path: /apps/", "path: /other/", "paths"),
         ("policy/boundary", "policy/other", "boundaries"),
@@ -200,7 +204,7 @@ fn documents_that_want_different_things_of_one_are_refused() {
 }
 
 /// What a hand made before: with statements, tags and audiences of others.
-fn made_by_hand(document: &Rendering) -> Existing {
+fn unmanaged(document: &Rendering) -> Existing {
     let there = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/*"}]}"#;
     let own = Tags::from([
         ("issuerctl.dev/created".to_owned(), "true".to_owned()),
@@ -249,7 +253,7 @@ fn made_by_hand(document: &Rendering) -> Existing {
 #[test]
 fn what_exists_is_imported_and_keeps_what_others_wrote() {
     let documents = renderings(WHOLE);
-    let hcl = terraform(&documents, &made_by_hand(&documents[0])).unwrap();
+    let hcl = terraform(&documents, &unmanaged(&documents[0])).unwrap();
     assert_canonical(&hcl);
     let expected = [
         (
@@ -290,7 +294,7 @@ fn what_exists_is_imported_and_keeps_what_others_wrote() {
         !provider.contains_key("thumbprint_list") && hcl.contains("required_version = \">= 1.5\"")
     );
     let moved = renderings(&WHOLE.replace("- name: vault", "- name: vault\n    path: /new/"));
-    let error = terraform(&moved, &made_by_hand(&documents[0])).unwrap_err();
+    let error = terraform(&moved, &unmanaged(&documents[0])).unwrap_err();
     assert!(
         matches!(error, Error::Aws(issuer_iam::Error::Path { .. })),
         "a role that moves is made anew: {error}"

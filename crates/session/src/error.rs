@@ -1,4 +1,4 @@
-//! What an error of the SDK says, in a line.
+//! Errors of the AWS SDK as one line of text.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<St
     error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned)
 }
 
-/// The service's code and words, or what kept the request from being answered.
+/// The error code and message of the service, or the reason why there was no response.
 pub fn message<E>(error: &SdkError<E, Response>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -26,7 +26,7 @@ where
     }
 }
 
-/// Whether the credentials or the clock are at fault and not a permission.
+/// Whether the cause is the credentials or the clock, and not a missing permission.
 pub fn is_about_credentials(code: Option<&str>, message: &str) -> bool {
     const CODES: [&str; 11] = [
         "InvalidAccessKeyId",
@@ -44,7 +44,7 @@ pub fn is_about_credentials(code: Option<&str>, message: &str) -> bool {
     code.map_or_else(|| message.contains("credentials"), |code| CODES.contains(&code))
 }
 
-/// An error and its sources in one line, without what one repeats of the next and lists behind it.
+/// An error and its sources in one line, without repetitions.
 fn chain(error: &dyn Error) -> String {
     let mut said: Vec<String> = Vec::new();
     let mut next = Some(error);

@@ -22,16 +22,16 @@ pub use aws_config::SdkConfig;
 pub use error::{code, is_about_credentials, message};
 pub use replan::{Attempts, replan};
 
-/// How AWS is reached.
+/// Options of a session.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// The region; else the environment's or the profile's.
+    /// The region; by default that of the environment or the profile.
     pub region: Option<String>,
-    /// A profile of `~/.aws/config`.
+    /// A named profile from the config and credentials files.
     pub profile: Option<String>,
-    /// An endpoint for every service.
+    /// The endpoint URL of all services.
     pub endpoint_url: Option<String>,
-    /// Certificate authorities (PEM) to trust beside the system's.
+    /// CA certificates (PEM) to trust in addition to those of the system.
     pub extra_roots_pem: Option<Vec<u8>>,
 }
 
@@ -42,13 +42,13 @@ pub enum Error {
     /// A profile that does not exist.
     #[error("the profile {profile:?} does not exist in ~/.aws/config or ~/.aws/credentials")]
     NoProfile {
-        /// As given.
+        /// The name.
         profile: String,
     },
     /// Certificates that are not valid.
-    #[error("the certificate authorities cannot be used: {reason}")]
+    #[error("the CA certificates cannot be used: {reason}")]
     ExtraRoots {
-        /// What the library says.
+        /// The error of the library.
         reason: String,
     },
 }
@@ -59,7 +59,7 @@ impl Diagnostic for Error {
     }
 }
 
-/// Finds credentials and region by the SDK's default chain; nothing is asked of AWS yet.
+/// Finds credentials and region with the default chain of the SDK; AWS is not called yet.
 ///
 /// # Errors
 /// [`Error::NoProfile`], [`Error::ExtraRoots`].
@@ -67,14 +67,14 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     let http = http_client(options)?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
     if let Some(profile) = &options.profile {
-        // What cannot be read is named when its credentials are asked for.
+        // Files that cannot be read are reported when credentials are requested.
         let profiles =
             aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
         if profiles.is_ok_and(|profiles| profiles.get_profile(profile).is_none()) {
             return Err(Error::NoProfile { profile: profile.clone() });
         }
-        // The default chain would let credentials in the environment win over a profile that was
-        // named.
+        // The default chain would prefer credentials in the environment to a profile that was
+        // given.
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&ProviderConfig::default().with_http_client(http))
             .profile_name(profile)
@@ -90,8 +90,8 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     Ok(loader.load().await)
 }
 
-/// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, as the SDK
-/// itself takes them for a service.
+/// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, with the
+/// precedence of the SDK.
 pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)
@@ -103,8 +103,8 @@ pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> 
     for_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// The SDK's own client with the environment's proxies, which it leaves out by default, and more
-/// certificate authorities.
+/// The HTTP client of the SDK, with the proxies of the environment, which it ignores by default, and
+/// additional CA certificates.
 fn http_client(options: &SessionOptions) -> Result<SharedHttpClient, Error> {
     let mut roots = TrustStore::default();
     if let Some(pem) = &options.extra_roots_pem {
@@ -114,7 +114,7 @@ fn http_client(options: &SessionOptions) -> Result<SharedHttpClient, Error> {
         .with_trust_store(roots)
         .build()
         .map_err(|error| Error::ExtraRoots { reason: error.to_string() })?;
-    // One for each set of time limits: those of the instance metadata service are far too short for
+    // One per set of timeouts: those of the instance metadata service are far too short for
     // S3.
     let connectors: Mutex<HashMap<_, SharedHttpConnector>> = Mutex::default();
     Ok(http_client_fn(move |settings, components| {

@@ -1,23 +1,23 @@
-//! What to do where somebody else was faster: plan again, never overwrite.
+//! Planning again after a concurrent change, instead of overwriting it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How often a plan that was overtaken is made again, and how long is waited in between.
+/// Limits and delays of re-planning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
-    /// Maximum number of attempts, the first one included.
+    /// Maximum number of attempts, including the first one.
     pub limit: u32,
-    /// The wait before the second attempt; it doubles each time.
+    /// The delay before the second attempt; it doubles each time.
     pub first: Duration,
-    /// The longest wait.
+    /// The maximum delay.
     pub longest: Duration,
 }
 
-/// Executes a plan. If somebody else changed something since it was made, waits, makes it again and
-/// executes that one. Returns the plan that was executed.
+/// Executes a plan. After a concurrent change it waits, makes a new plan, and executes that one.
+/// Returns the executed plan.
 ///
 /// # Errors
-/// Those of `execute` and `again`; that of the last attempt, also where it was overtaken.
+/// Those of `execute` and `again`, including a concurrent change in the last attempt.
 pub async fn replan<P, E>(
     attempts: Attempts,
     mut plan: P,
@@ -40,7 +40,7 @@ pub async fn replan<P, E>(
 }
 
 impl Attempts {
-    /// Not the same for two writers that met: between half and all of the doubled wait.
+    /// The delay after an attempt: exponential backoff with jitter (50 to 100 %).
     #[must_use]
     pub fn wait(&self, attempt: u32) -> Duration {
         let doubled = self.first.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_the_longest_and_never_overflow() {
+    fn delays_double_up_to_the_maximum_and_never_overflow() {
         assert!(FAST.wait(1) <= Duration::from_millis(1));
         assert!(FAST.wait(u32::MAX) <= FAST.longest && FAST.wait(2) >= FAST.longest / 2);
     }

@@ -72,8 +72,8 @@ impl Iam {
         self.get_provider(ProviderArn::new(self.partition, &self.account, issuer)?.as_str()).await
     }
 
-    /// Deletes a provider; succeeds if it no longer exists. `force` is required if issuerctl did not
-    /// create it.
+    /// Deletes a provider; succeeds if it no longer exists. `force` is required if issuerctl did
+    /// not create it.
     ///
     /// # Errors
     /// [`Error::Adopted`]; a denied or failed call.

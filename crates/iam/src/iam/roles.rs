@@ -29,8 +29,8 @@ struct Outcome {
 }
 
 impl Iam {
-    /// The role, its policies, and the customer managed policies with the desired names. The desired
-    /// policies are read concurrently with the role, all others afterwards.
+    /// The role, its policies, and the customer managed policies with the desired names. The
+    /// desired policies are read concurrently with the role, all others afterwards.
     ///
     /// # Errors
     /// A denied or failed call; a document that is not a policy.
@@ -151,8 +151,8 @@ impl Iam {
         Ok(RoleDeletion::new(&self.find_role(name, &none, policies).await?, issuer))
     }
 
-    /// Executes a deletion. Deletions are irreversible, so a new plan is made just before, and after
-    /// a conflict; one that differs is passed to `replanned`. Returns the last plan.
+    /// Executes a deletion. Deletions are irreversible, so a new plan is made just before, and
+    /// after a conflict; one that differs is passed to `replanned`. Returns the last plan.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role_deletion`]; a denied or failed call.
@@ -352,8 +352,8 @@ impl Iam {
                     .map_err(|error| failed("iam:CreateRole", &arn, &error))
             }
             RoleStep::UpdateTrust { .. } => {
-                // IAM has no conditional update, so it is the policy of this moment that is merged
-                // into.
+                // IAM has no conditional updates, so the statement is merged into the current
+                // policy.
                 let wanted = rewrite(self.trust_now(name).await?)?;
                 let request = client
                     .update_assume_role_policy()
@@ -423,8 +423,8 @@ impl Iam {
                 let arn = self.policy_arn(policy);
                 let Err(error) = request.send().await else { return Ok(()) };
                 match failed("iam:CreatePolicy", &arn, &error) {
-                    // Either somebody has just made it, or it lies under another path, where its
-                    // ARN is another one.
+                    // Either another writer just created it, or it has another path, and therefore
+                    // another ARN.
                     changed @ Error::Changed { .. } => {
                         tokio::time::sleep(ATTEMPTS.wait(2)).await;
                         match self.get_policy(&arn, name).await? {

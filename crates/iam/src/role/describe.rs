@@ -71,7 +71,7 @@ impl Role {
     }
 }
 
-/// The fields of the role itself that the steps change.
+/// The fields of the role that the steps change.
 fn fields(steps: &[RoleStep], before: Option<&Role>) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     for field in steps.iter().flat_map(|step| of_step(step, before)) {

@@ -41,7 +41,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) no_verify: bool,
 }
 
-/// Delete what `apply` created: roles, provider, documents
+/// Delete what `apply` created: provider, roles, documents
 ///
 /// Everything that issuerctl does not manage is kept. The documents are kept as long as a provider
 /// trusts them; the bucket is deleted only if issuerctl created it and it is empty. Every role of

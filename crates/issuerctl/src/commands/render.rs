@@ -47,7 +47,7 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
             if rendered.count == 0 {
-                ui.warning("no role in the file has a service account without wildcards; nothing to render");
+                ui.warning("no role has a service account without wildcards; nothing to render");
             }
             for pattern in &rendered.left_out {
                 ui.warning(&format!("{pattern} has wildcards: skipped"));

@@ -332,7 +332,7 @@ impl Painter for Coloured {
     fn advice(&self, kind: Kind, field: Option<&str>, reason: Reason) -> Option<String> {
         let advice = match (kind, field, reason) {
             (Kind::Document, Some("key"), Reason::NotRequested) => {
-                "`issuerctl publish --prune` drops it"
+                "`issuerctl publish --prune` removes it"
             }
             (Kind::OidcProvider, Some("audience"), Reason::NotRequested) => {
                 "`issuerctl provider apply --prune` removes it"
@@ -383,7 +383,7 @@ mod tests {
     fn what_is_kept_says_which_option_removes_it() {
         let text = anstream::adapter::strip_str(&plan().text()).to_string();
         assert!(text.contains("(not in the file, kept; --prune deletes it)"), "{text}");
-        assert!(text.contains("`issuerctl publish --prune` drops it"), "{text}");
+        assert!(text.contains("`issuerctl publish --prune` removes it"), "{text}");
     }
 
     #[test]

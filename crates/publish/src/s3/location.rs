@@ -67,7 +67,7 @@ impl FromStr for BucketName {
 impl FromStr for Prefix {
     type Err = Error;
 
-    /// The prefix becomes part of the issuer URL, so only characters that need no escaping are allowed.
+    /// The prefix becomes part of the issuer URL, so it must not need percent-encoding.
     fn from_str(text: &str) -> Result<Self, Error> {
         let refuse = |reason: &str| {
             Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() })

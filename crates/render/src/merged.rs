@@ -1,5 +1,5 @@
-//! Several documents as one: a bucket that two share is made once, and a role of two has both
-//! statements.
+//! Merging documents: a shared bucket is created once, and a shared role has the statements of all
+//! documents.
 
 use std::collections::BTreeMap;
 use std::str::from_utf8;
@@ -14,47 +14,47 @@ use serde_json::Value;
 
 use crate::{Error, Existing, ExistingBucket, RenderedSite, Rendering};
 
-/// Seconds that the longest session has by itself (IAM API, CreateRole).
-const USUAL_SESSION: u32 = 3600;
+/// The default maximum session duration in seconds (IAM API, CreateRole).
+const DEFAULT_SESSION_SECS: u32 = 3600;
 
-/// Everything to be rendered, each thing once.
-pub(crate) struct Whole<'a> {
+/// Everything to render, without duplicates.
+pub(crate) struct Merged<'a> {
     pub(crate) buckets: Vec<Bucket<'a>>,
     pub(crate) sites: Vec<Site<'a>>,
-    pub(crate) providers: Vec<WholeProvider<'a>>,
-    pub(crate) roles: Vec<WholeRole<'a>>,
+    pub(crate) providers: Vec<MergedProvider<'a>>,
+    pub(crate) roles: Vec<MergedRole<'a>>,
 }
 
-/// A bucket and what the documents in it need of it.
+/// A bucket with the settings that the documents in it need.
 pub(crate) struct Bucket<'a> {
     pub(crate) name: &'a str,
     pub(crate) region: &'a str,
-    /// Else it is somebody else's.
-    pub(crate) is_made: bool,
-    /// Where the world reads by a policy: the whole of it.
+    /// Whether the output creates the bucket.
+    pub(crate) is_managed: bool,
+    /// The complete bucket policy, if it grants public read access.
     pub(crate) policy: Option<Value>,
     pub(crate) existing: Option<&'a ExistingBucket>,
-    takes_acls: bool,
+    uses_acls: bool,
 }
 
-/// Two objects.
+/// The two documents of an issuer.
 pub(crate) struct Site<'a> {
     pub(crate) document: &'a Rendering,
     pub(crate) site: &'a RenderedSite,
-    /// The keys, and the document that speaks of them.
+    /// The JWK Set and the discovery document.
     pub(crate) objects: Option<[Object<'a>; 2]>,
-    /// Of its bucket.
+    /// The existing bucket.
     pub(crate) existing: Option<&'a ExistingBucket>,
 }
 
-/// An object of S3.
+/// An S3 object.
 pub(crate) struct Object<'a> {
     pub(crate) key: String,
     pub(crate) content: &'a str,
 }
 
-/// A provider, with what an existing one has beside.
-pub(crate) struct WholeProvider<'a> {
+/// A provider, merged with an existing one.
+pub(crate) struct MergedProvider<'a> {
     pub(crate) document: &'a Rendering,
     pub(crate) audiences: Vec<String>,
     pub(crate) thumbprints: Vec<&'a str>,
@@ -62,9 +62,9 @@ pub(crate) struct WholeProvider<'a> {
     pub(crate) existing: Option<&'a Provider>,
 }
 
-/// A role, as all documents together want it.
-pub(crate) struct WholeRole<'a> {
-    /// The first document's, for name and ARNs.
+/// A role, merged from all documents.
+pub(crate) struct MergedRole<'a> {
+    /// The first specification, for name and ARNs.
     pub(crate) spec: &'a RoleSpec,
     pub(crate) trust: TrustPolicy,
     pub(crate) arns: Vec<String>,
@@ -77,34 +77,34 @@ pub(crate) struct WholeRole<'a> {
     tags: Tags,
 }
 
-impl<'a> Whole<'a> {
+impl<'a> Merged<'a> {
     pub(crate) fn new(documents: &'a [Rendering], existing: &'a Existing) -> Result<Self, Error> {
-        let mut whole = Self {
+        let mut merged = Self {
             buckets: Vec::new(),
             sites: Vec::new(),
             providers: Vec::new(),
             roles: Vec::new(),
         };
         for (index, document) in documents.iter().enumerate() {
-            // A statement is known by its issuer, and one would take the other's place.
+            // Statements are identified by their issuer, so one would replace the other.
             if let Some(other) =
                 documents[..index].iter().find(|other| other.issuer == document.issuer)
             {
-                let reason = format!("both {} and {} are about it", other.name, document.name);
+                let reason = format!("both {} and {} declare it", other.name, document.name);
                 return Err(conflict(&format!("the issuer {}", document.issuer), &reason));
             }
             if let Some(site) = &document.site {
-                whole.add_bucket(site, existing)?;
-                whole.add_site(document, site, existing)?;
+                merged.add_bucket(site, existing)?;
+                merged.add_site(document, site, existing)?;
             }
             if let Some(provider) = &document.provider {
-                whole.add_provider(document, provider, existing)?;
+                merged.add_provider(document, provider, existing)?;
             }
             for role in &document.roles {
-                whole.add_role(role, existing)?;
+                merged.add_role(role, existing)?;
             }
         }
-        Ok(whole)
+        Ok(merged)
     }
 
     fn add_bucket(&mut self, site: &'a RenderedSite, existing: &'a Existing) -> Result<(), Error> {
@@ -117,10 +117,10 @@ impl<'a> Whole<'a> {
                 let bucket = Bucket {
                     name,
                     region: &site.region,
-                    is_made: false,
+                    is_managed: false,
                     policy: None,
                     existing,
-                    takes_acls: false,
+                    uses_acls: false,
                 };
                 self.buckets.push(bucket);
                 self.buckets.len() - 1
@@ -130,18 +130,18 @@ impl<'a> Whole<'a> {
         if bucket.region != site.region {
             return conflict(&format!("it is in {} and in {}", bucket.region, site.region));
         }
-        bucket.is_made |= site.create_bucket;
-        bucket.takes_acls |= site.access == AccessMode::Acl;
+        bucket.is_managed |= site.create_bucket;
+        bucket.uses_acls |= site.access == AccessMode::Acl;
         if site.access == AccessMode::Policy {
             let found = bucket.existing.and_then(|existing| existing.policy.clone());
             let before = bucket.policy.as_ref().map(Value::to_string).or(found);
             let after = bucket_policy(&site.location, &site.region, before.as_deref())?.or(before);
-            // It has been read or written just now.
+            // It is valid JSON: it was just parsed or written.
             bucket.policy = after.and_then(|text| serde_json::from_str(&text).ok());
         }
-        if bucket.takes_acls && bucket.policy.is_some() {
+        if bucket.uses_acls && bucket.policy.is_some() {
             return conflict(
-                "it is read by ACLs and by a policy, and the policy needs ACLs to be disabled",
+                "it is read by ACLs and by a policy, which requires ACLs to be disabled",
             );
         }
         Ok(())
@@ -194,22 +194,23 @@ impl<'a> Whole<'a> {
             for audience in provider.audiences.iter().filter(|_| !spec.prune) {
                 add(&mut audiences, audience);
             }
-            tags = of_others(&provider.tags);
+            tags = unmanaged(&provider.tags);
         }
         tags.extend(spec.tags.clone());
         let thumbprints = spec.thumbprints.iter().map(|thumbprint| thumbprint.as_str()).collect();
-        self.providers.push(WholeProvider { document, audiences, thumbprints, tags, existing });
+        self.providers.push(MergedProvider { document, audiences, thumbprints, tags, existing });
         Ok(())
     }
 
     fn add_role(&mut self, spec: &'a RoleSpec, existing: &'a Existing) -> Result<(), Error> {
-        // Names of roles are not case-sensitive to IAM.
-        let same =
-            |role: &WholeRole<'_>| role.spec.name.as_str().eq_ignore_ascii_case(spec.name.as_str());
+        // Role names are not case-sensitive in IAM.
+        let same = |role: &MergedRole<'_>| {
+            role.spec.name.as_str().eq_ignore_ascii_case(spec.name.as_str())
+        };
         let index = match self.roles.iter().position(same) {
             Some(index) => index,
             None => {
-                self.roles.push(WholeRole::new(spec, existing.roles.get(spec.name.as_str())));
+                self.roles.push(MergedRole::new(spec, existing.roles.get(spec.name.as_str())));
                 self.roles.len() - 1
             }
         };
@@ -228,13 +229,13 @@ impl<'a> Whole<'a> {
     }
 }
 
-impl<'a> WholeRole<'a> {
-    /// The role that is there.
+impl<'a> MergedRole<'a> {
+    /// The existing role.
     pub(crate) fn role(&self) -> Option<&'a Role> {
         self.existing.and_then(|found| found.role.as_ref())
     }
 
-    /// Its path, where it is not `/`.
+    /// Its path, if it is not `/`.
     pub(crate) fn path(&self) -> Option<&str> {
         let path =
             self.role().map(|role| role.path.as_str()).or(self.path.as_ref().map(RolePath::as_str));
@@ -248,15 +249,15 @@ impl<'a> WholeRole<'a> {
             .or(self.role().and_then(|role| role.boundary.as_deref()))
     }
 
-    /// Seconds, where they are not what IAM gives by itself.
+    /// The maximum session duration in seconds, if it is not the default.
     pub(crate) fn max_session_secs(&self) -> Option<u32> {
         self.max_session_secs
             .or(self.role().map(|role| role.max_session_secs))
-            .filter(|secs| *secs != USUAL_SESSION)
+            .filter(|secs| *secs != DEFAULT_SESSION_SECS)
     }
 
     pub(crate) fn tags(&self) -> Tags {
-        let mut tags = self.role().map(|role| of_others(&role.tags)).unwrap_or_default();
+        let mut tags = self.role().map(|role| unmanaged(&role.tags)).unwrap_or_default();
         tags.extend(self.tags.clone());
         tags
     }
@@ -293,13 +294,16 @@ impl<'a> WholeRole<'a> {
             add(&mut self.arns, arn.as_str());
         }
         let agreements = [
-            ("inline policies with one name", agree(&mut self.inline, spec.inline.as_ref())),
-            ("managed policies with one name", agree(&mut self.managed, spec.managed.as_ref())),
-            ("tags of one key", agree(&mut self.tags, spec.tags.as_ref())),
+            ("inline policies with the same name", agree(&mut self.inline, spec.inline.as_ref())),
+            (
+                "managed policies with the same name",
+                agree(&mut self.managed, spec.managed.as_ref()),
+            ),
+            ("tags with the same key", agree(&mut self.tags, spec.tags.as_ref())),
             ("paths", agree_on(&mut self.path, spec.path.as_ref())),
             ("permissions boundaries", agree_on(&mut self.boundary, spec.boundary.as_ref())),
             (
-                "longest sessions",
+                "maximum session durations",
                 agree_on(&mut self.max_session_secs, spec.max_session_secs.as_ref()),
             ),
         ];
@@ -313,8 +317,8 @@ impl<'a> WholeRole<'a> {
     }
 }
 
-/// Tags without issuerctl's own, which would claim that it made what another tool sees to.
-pub(crate) fn of_others(tags: &Tags) -> Tags {
+/// Tags without those of issuerctl, which would mark resources of another tool as its own.
+pub(crate) fn unmanaged(tags: &Tags) -> Tags {
     tags.iter()
         .filter(|(key, _)| !Tag::is_own(key))
         .map(|(key, value)| (key.clone(), value.clone()))
@@ -327,7 +331,7 @@ fn add(list: &mut Vec<String>, text: &str) {
     }
 }
 
-/// Adds what is given; whether it agrees with what was there.
+/// Adds the given values; returns whether they agree with the present ones.
 fn agree<T: Clone + PartialEq>(
     all: &mut BTreeMap<String, T>,
     given: Option<&BTreeMap<String, T>>,
@@ -338,7 +342,7 @@ fn agree<T: Clone + PartialEq>(
         .all(|(name, value)| all.entry(name.clone()).or_insert_with(|| value.clone()) == value)
 }
 
-/// The same for one value.
+/// The same for a single value.
 fn agree_on<T: Clone + PartialEq>(one: &mut Option<T>, given: Option<&T>) -> bool {
     given.is_none_or(|given| one.get_or_insert_with(|| given.clone()) == given)
 }
