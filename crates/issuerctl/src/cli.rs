@@ -418,7 +418,7 @@ pub(crate) struct S3Args {
     /// How public read access is granted: by bucket policy, by object ACLs, or not by issuerctl
     #[arg(long, value_enum, default_value_t)]
     pub(crate) access: Access,
-    /// Region of the bucket [default: that of the profile, then that of the bucket]
+    /// Region of the bucket [default: that of the existing bucket, or of the profile for a new one]
     #[arg(long, value_name = "R")]
     pub(crate) region: Option<String>,
     /// Named profile from the AWS config and credentials files

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Ui::default().failure(
             &Failure::new(
                 Exit::Usage,
-                "an argument is a key, a token or a document instead of a file name",
+                "an argument is a key, a token or a document, not the name of a file",
             )
             .hint(Some("give the name of the file, or - and the contents on standard input")),
         );

@@ -47,7 +47,7 @@ const CREATED: &str = "issuerctl-created";
 /// How to access a bucket, and how it is made public.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct S3Options {
-    /// The region; by default that of the session, then that of the bucket.
+    /// The region; by default that of the existing bucket, or of the session for a new one.
     pub region: Option<String>,
     /// Endpoint URL of an S3-compatible store.
     pub endpoint_url: Option<String>,

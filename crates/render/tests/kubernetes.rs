@@ -12,7 +12,7 @@ use serde_json::Value;
 fn service_accounts_are_annotated_and_wildcards_are_named() {
     let rendered = kubernetes(&renderings(WHOLE)).unwrap();
     insta::assert_snapshot!(rendered.yaml, @"
-    # jobs/* of the role app has wildcards: annotate them yourself.
+    # jobs/* of the role app has wildcards: annotate its service accounts yourself.
     apiVersion: v1
     kind: ServiceAccount
     metadata:
@@ -63,7 +63,7 @@ fn a_file_without_service_accounts_is_an_empty_one() {
     let rendered = kubernetes(&renderings(&wild)).unwrap();
     assert_eq!(
         rendered.yaml,
-        "# default/* of the role app has wildcards: annotate them yourself.\n"
+        "# default/* of the role app has wildcards: annotate its service accounts yourself.\n"
     );
 }
 

@@ -154,7 +154,7 @@ pub(crate) struct CheckResult {
     /// The consequence: for an issuer or a token, the error of AWS STS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) consequence: Option<String>,
-    /// How to fix it.
+    /// The one thing to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<String>,
 }
