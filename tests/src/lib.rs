@@ -1,5 +1,6 @@
 //! The real servers of the end-to-end tests, each with a free port and a folder of its own, none
 //! left running.
+#![expect(missing_debug_implementations, reason = "servers of tests are never printed")]
 #![cfg(feature = "real-servers")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

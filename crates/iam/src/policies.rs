@@ -16,6 +16,7 @@ pub struct ProviderNeeds {
 }
 
 /// What creating or reconciling a provider needs. It is tagged as issuerctl's own when it is made.
+#[must_use]
 pub fn apply_provider(iam: Option<&Iam>, issuer: &IssuerUrl, needs: &ProviderNeeds) -> Value {
     let mut actions = vec!["Get", "Create", "AddClientIDTo", "Tag"];
     if needs.prune {
@@ -30,11 +31,13 @@ pub fn apply_provider(iam: Option<&Iam>, issuer: &IssuerUrl, needs: &ProviderNee
 }
 
 /// What looking at a provider needs.
+#[must_use]
 pub fn show_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
     policy(iam, issuer, vec!["iam:GetOpenIDConnectProvider".to_owned()])
 }
 
 /// What deleting a provider needs; its like are not looked for.
+#[must_use]
 pub fn delete_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
     let actions = ["iam:GetOpenIDConnectProvider", "iam:DeleteOpenIDConnectProvider"];
     document(vec![json!({"Effect": "Allow", "Action": actions, "Resource": arn(iam, issuer)})])
@@ -101,6 +104,7 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
 
 /// What finding the roles of an issuer needs: a list is of the whole account, and the tags of each
 /// that trusts the issuer say which file it is from.
+#[must_use]
 pub fn list_roles(iam: Option<&Iam>) -> Value {
     document(vec![
         allow(&["ListRoles"], &json!("*")),
@@ -123,11 +127,13 @@ pub fn join(policies: impl IntoIterator<Item = Value>) -> Value {
 }
 
 /// What looking at a role needs.
+#[must_use]
 pub fn show_role(iam: Option<&Iam>, name: &RoleName) -> Value {
     document(vec![read_role(iam, name), read_policies(iam)])
 }
 
 /// What taking away what issuerctl added needs.
+#[must_use]
 pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
     let actions = [
         "UpdateAssumeRolePolicy",

@@ -110,6 +110,7 @@ pub struct ProviderPlan {
 
 impl Thumbprint {
     /// The forty digits.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -132,6 +133,7 @@ impl FromStr for Thumbprint {
 
 impl Provider {
     /// Whether issuerctl made it, by its tag.
+    #[must_use]
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(CREATED)
     }
@@ -173,11 +175,13 @@ impl ProviderPlan {
     }
 
     /// Whether there is nothing to do.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
     /// Whether this run changes anything, or has.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
     }

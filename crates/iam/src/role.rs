@@ -96,6 +96,7 @@ pub struct RoleState {
 
 impl RoleName {
     /// The name.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -128,6 +129,7 @@ impl RoleSpec {
     }
 
     /// The ARN of a policy of the account by its name.
+    #[must_use]
     pub fn policy_arn(&self, name: &str) -> String {
         iam_arn(self.trust.partition, &self.trust.account, "policy", &format!("/{name}"))
     }
@@ -135,6 +137,7 @@ impl RoleSpec {
 
 impl Role {
     /// Whether issuerctl made it, by its tag.
+    #[must_use]
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(CREATED)
     }
@@ -156,6 +159,7 @@ impl Role {
     }
 
     /// Whether a file of this name asked for it in the name of this issuer.
+    #[must_use]
     pub fn is_from_file(&self, issuer: &IssuerUrl, file: &str) -> bool {
         self.tags.get(&format!("{TRUST}{}", trust::sid(issuer))).is_some_and(|name| name == file)
     }

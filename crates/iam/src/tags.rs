@@ -46,6 +46,7 @@ impl FromStr for Tag {
 
 impl Tag {
     /// Whether a tag of this key is issuerctl's own.
+    #[must_use]
     pub fn is_own(key: &str) -> bool {
         key.starts_with(OWN)
     }

@@ -92,6 +92,7 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
 
 /// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, as the SDK
 /// itself takes them for a service.
+#[must_use]
 pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)

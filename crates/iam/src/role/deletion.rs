@@ -72,11 +72,13 @@ impl RoleDeletion {
     }
 
     /// Whether there is nothing to take away, and nothing to say.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.kept.is_empty()
     }
 
     /// Whether this run takes anything away, or has.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.steps.is_empty()
     }

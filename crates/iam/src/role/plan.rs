@@ -157,11 +157,13 @@ impl RolePlan {
     }
 
     /// Whether there is nothing to do.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
     /// Whether this run changes anything, or has.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
     }

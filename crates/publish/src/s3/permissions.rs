@@ -19,6 +19,7 @@ pub enum Purpose {
 }
 
 /// What a run on this place with these options needs.
+#[must_use]
 pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose) -> Value {
     // Without ListBucket S3 refuses to say that an object is not there yet.
     let (mut on_objects, mut on_bucket) = (vec!["s3:GetObject"], vec!["s3:ListBucket"]);
