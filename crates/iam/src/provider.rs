@@ -61,6 +61,7 @@ pub struct ProviderState {
 
 /// One call that changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProviderStep {
     /// `CreateOpenIDConnectProvider`.
     Create {

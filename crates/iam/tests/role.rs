@@ -87,6 +87,7 @@ fn after(mut found: RoleState, steps: &[RoleStep]) -> RoleState {
             }
             RoleStep::DeletePolicy(arn) => found.managed.retain(|_, policy| policy.arn != arn),
             RoleStep::Delete(_) => found.role = None,
+            step => panic!("this test does not know {step:?}"),
         }
     }
     found

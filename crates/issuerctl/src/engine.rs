@@ -28,8 +28,9 @@ pub(crate) async fn connect<'a>(
     ui: &'a Ui,
 ) -> Result<Reconciler<'a>, Failure> {
     let of_bucket = || targets.iter().find_map(|target| target.s3()?.1.region.clone());
-    let session = SessionOptions { region: session.region.clone().or_else(of_bucket), ..session };
-    let fetch = FetchOptions { extra_roots_pem: session.extra_roots_pem.clone() };
+    let mut session = session;
+    session.region = session.region.or_else(of_bucket);
+    let fetch = FetchOptions::new(session.extra_roots_pem.clone());
     Ok(Reconciler::connect(&session, fetch, files::read_bytes, ui).await?)
 }
 
@@ -38,12 +39,12 @@ pub(crate) async fn connect<'a>(
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
-    Ok(SessionOptions {
-        region: args.region.clone(),
-        profile: args.profile.clone(),
-        endpoint_url: args.endpoint_url.clone(),
-        extra_roots_pem: fetch_options(&args.tls)?.extra_roots_pem,
-    })
+    let mut session = SessionOptions::default();
+    session.region.clone_from(&args.region);
+    session.profile.clone_from(&args.profile);
+    session.endpoint_url.clone_from(&args.endpoint_url);
+    session.extra_roots_pem = fetch_options(&args.tls)?.extra_roots_pem;
+    Ok(session)
 }
 
 /// The session of `publish`.
@@ -51,12 +52,12 @@ pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn s3_session(args: &S3Args, tls: &TlsArgs) -> Result<SessionOptions, Failure> {
-    Ok(SessionOptions {
-        region: args.region.clone(),
-        profile: args.profile.clone(),
-        endpoint_url: args.endpoint_url.clone(),
-        extra_roots_pem: fetch_options(tls)?.extra_roots_pem,
-    })
+    let mut session = SessionOptions::default();
+    session.region.clone_from(&args.region);
+    session.profile.clone_from(&args.profile);
+    session.endpoint_url.clone_from(&args.endpoint_url);
+    session.extra_roots_pem = fetch_options(tls)?.extra_roots_pem;
+    Ok(session)
 }
 
 /// Writes the IAM policy that a run needs: for the account of the credentials, or for any account
@@ -82,7 +83,7 @@ pub(crate) fn policy(
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
-    Ok(FetchOptions { extra_roots_pem: tls.ca_file.as_deref().map(files::read).transpose()? })
+    Ok(FetchOptions::new(tls.ca_file.as_deref().map(files::read).transpose()?))
 }
 
 /// One issuer with its plan, or why it has none.

@@ -4,6 +4,7 @@ mod error;
 mod replan;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -22,8 +23,10 @@ pub use aws_config::SdkConfig;
 pub use error::{code, is_about_credentials, message};
 pub use replan::{Attempts, replan};
 
-/// How AWS is reached.
-#[derive(Debug, Clone, Default)]
+/// How AWS is reached. `Debug` has the PEM's length alone: a file of certificates may hold a private
+/// key too.
+#[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// The region; else the environment's or the profile's.
     pub region: Option<String>,
@@ -33,6 +36,18 @@ pub struct SessionOptions {
     pub endpoint_url: Option<String>,
     /// Certificate authorities (PEM) to trust beside the system's.
     pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, profile, endpoint_url, extra_roots_pem } = self;
+        f.debug_struct("SessionOptions")
+            .field("region", region)
+            .field("profile", profile)
+            .field("endpoint_url", endpoint_url)
+            .field("extra_roots_pem", &extra_roots_pem.as_ref().map(Vec::len))
+            .finish()
+    }
 }
 
 /// Why a session cannot be created.

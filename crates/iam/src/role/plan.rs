@@ -10,6 +10,7 @@ use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLI
 
 /// One call that changes something.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum RoleStep {
     /// `CreateRole`.
     Create {
