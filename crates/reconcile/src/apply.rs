@@ -196,13 +196,14 @@ impl Reconciler<'_> {
         for changed in roles.await {
             outcome.changed |= changed?;
         }
-        let none = Documents::new();
-        for role in &mut plan.orphaned {
-            if let Some(deletion) = &mut role.deletion {
-                let name = &role.name;
-                outcome.changed |=
-                    self.delete_role(target, name, &plan.url, &none, deletion).await?;
-            }
+        let (url, none) = (&plan.url, Documents::new());
+        let orphaned = plan.orphaned.iter_mut();
+        let orphaned = orphaned.filter_map(|role| Some((&role.name, role.deletion.as_mut()?)));
+        let orphaned = each(orphaned, ROLE_WRITES, |(name, deletion)| {
+            self.delete_role(target, name, url, &none, deletion)
+        });
+        for changed in orphaned.await {
+            outcome.changed |= changed?;
         }
         Ok(())
     }
