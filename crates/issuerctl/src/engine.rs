@@ -1,17 +1,14 @@
-//! One run over several issuers: connect, plan each, and collect what failed.
+//! The engine of a run: connected by options, and what its failures mean.
 
 use issuer_change::Describe;
 use issuer_iam::Iam;
-use issuer_reconcile::{
-    DeletionPlan, Error, IssuerPlan, Observed, Reconciler, Scope, Target, each,
-};
+use issuer_reconcile::{Error, IssuerPlan, Reconciler, Scope, Target};
 use issuer_session::SessionOptions;
 use issuer_verify::FetchOptions;
 
 use crate::Outcome;
-use crate::advice::Surface;
 use crate::cli::{AwsArgs, OutputFormat, S3Args, TlsArgs};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::files;
 use crate::output;
 use crate::runtime::Runtime;
@@ -86,73 +83,34 @@ pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
     Ok(FetchOptions::new(tls.ca_file.as_deref().map(files::read).transpose()?))
 }
 
-/// One issuer with its plan, or why it has none.
-pub(crate) struct Planned<'t, P> {
-    pub(crate) target: &'t Target,
-    pub(crate) result: Result<(Observed, P), Failure>,
-}
-
-/// Reads and plans every issuer, at most `parallel` at a time. One that fails does not stop the
-/// others.
+/// Plans and applies one target in IAM; the last plan, and whether anything was changed, or would
+/// be.
 ///
 /// # Errors
-/// Two issuers of one URL.
-pub(crate) async fn plan_each<'t, P>(
+/// Those of the engine.
+pub(crate) async fn run(
     engine: &Reconciler<'_>,
-    targets: &'t [Target],
-    parallel: usize,
-    scope: impl Fn(&Target) -> Scope,
-    plan: impl Fn(&Target, &Observed) -> Result<P, Error>,
-) -> Result<Vec<Planned<'t, P>>, Failure> {
-    let (scope, plan) = (&scope, &plan);
-    let work = |target: &'t Target| async move {
-        let planned = async {
-            let seen = engine.observe(target, scope(target)).await?;
-            let plan = plan(target, &seen)?;
-            Ok::<_, Error>((seen, plan))
-        };
-        let result = planned.await.map_err(|error| failed(error).on(Surface::File));
-        Planned { target, result }
+    target: &Target,
+    dry_run: bool,
+    ui: &Ui,
+) -> Result<(IssuerPlan, bool), Failure> {
+    let applied = async {
+        let seen = engine.observe(target, Scope::apply(false)).await?;
+        let plan = IssuerPlan::new(target, &seen, false)?;
+        let set = plan.changes();
+        ui.notices(&set.notices);
+        if dry_run {
+            let changed = !plan.is_empty();
+            return Ok((plan, changed));
+        }
+        ui.plan("", &set);
+        let applied = engine.apply(target, &seen, plan, false).await?;
+        if applied.changed {
+            ui.note(SPREADS);
+        }
+        Ok::<_, Error>((applied.plan, applied.changed))
     };
-    let planned = each(targets, parallel, work).await;
-    let mut urls = std::collections::BTreeMap::new();
-    for Planned { target, result } in &planned {
-        let Ok((seen, _)) = result else { continue };
-        if let Some(other) = urls.insert(seen.url.to_string(), target.label()) {
-            let issuer = seen.url.clone();
-            return Err(failed(Error::SameIssuer { one: other, other: target.label(), issuer }));
-        }
-    }
-    Ok(planned)
-}
-
-impl<P: Describe> Planned<'_, P> {
-    /// Its object, without what only an execution tells.
-    pub(crate) fn object(&self, details: impl Fn(&P, &mut output::Issuer)) -> output::Issuer {
-        match &self.result {
-            Ok((seen, plan)) => {
-                let mut issuer = output::Issuer::new(self.target.label(), seen.url.as_str(), plan);
-                details(plan, &mut issuer);
-                issuer
-            }
-            Err(failure) => output::Issuer::failed(self.target.label(), failure),
-        }
-    }
-}
-
-/// What the object of a plan has beside its changes.
-pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
-    let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
-    issuer.orphaned_roles = orphaned.collect();
-    let roles = plan.roles.iter();
-    let annotate = roles.map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn));
-    issuer.annotate = annotate.flatten().collect();
-}
-
-/// What the object of a deletion has beside its changes.
-pub(crate) fn deletion_details(plan: &DeletionPlan, issuer: &mut output::Issuer) {
-    let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
-    issuer.orphaned_roles = orphaned.collect();
+    applied.await.map_err(failed)
 }
 
 /// What the pod identity webhook looks for on a service account.
@@ -187,42 +145,4 @@ pub(crate) fn failed(error: Error) -> Failure {
         _ => None,
     };
     Failure::from(error).after(report)
-}
-
-/// Ends a run: writes every failure, and how many issuers failed. The exit code is that of the
-/// gravest one.
-pub(crate) fn finish(
-    failures: Vec<(String, Failure)>,
-    issuers: usize,
-    ui: &Ui,
-    done: Exit,
-) -> Outcome {
-    ui.end();
-    if issuers == 1 {
-        return match failures.into_iter().next() {
-            Some((_, failure)) => Err(failure),
-            None => Ok(done),
-        };
-    }
-    let Some(gravest) = failures.iter().map(|(_, failure)| failure.exit).max_by_key(gravity) else {
-        return Ok(done);
-    };
-    let count = failures.len();
-    for (name, mut failure) in failures {
-        failure.message = format!("{name}: {}", failure.message);
-        ui.failure(&failure);
-    }
-    Err(Failure::new(gravest, format!("{count} of {issuers} issuers failed")))
-}
-
-/// Which of several exit codes a run ends with: a broken issuer before a conflict, and so on.
-fn gravity(exit: &Exit) -> u8 {
-    match exit {
-        Exit::Verification => 5,
-        Exit::Conflict => 4,
-        Exit::NotPermitted => 3,
-        Exit::BadInput => 2,
-        Exit::Failure | Exit::Usage => 1,
-        Exit::Done | Exit::Changes => 0,
-    }
 }
