@@ -1,4 +1,4 @@
-//! Policies of permissions that others wrote.
+//! Permissions policies given by the user.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,11 @@ use serde_json::Value;
 
 use crate::Error;
 
-/// Policy documents by their names.
+/// Policy documents by name.
 pub type Documents = BTreeMap<String, Value>;
 
-/// Checks what IAM would refuse only when everything before it has been made already (IAM user
-/// guide, "Grammar of the IAM JSON policy language"): version, statements, and what each of them
-/// must have.
+/// Checks version, statements and their required elements (IAM user guide, "Grammar of the IAM JSON
+/// policy language"), so that IAM does not reject the policy after other resources are created.
 ///
 /// # Errors
 /// [`Error::NotAPolicy`].
@@ -56,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_iam_refuses_is_refused_before_anything_is_made() {
+    fn what_iam_rejects_is_rejected_before_anything_is_created() {
         let whole = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
         let check = |text: &str| check_permissions(&serde_json::from_str(text).unwrap());
         assert_eq!(check(whole), Ok(()));

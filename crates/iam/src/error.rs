@@ -1,4 +1,4 @@
-//! What can be wrong with names, policies and calls.
+//! Errors in names, policies and calls.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ pub enum Error {
     /// A text that does not follow the rules of its type.
     #[error("{text:?} is not a valid {what}: {reason}")]
     Invalid {
-        /// What it should be.
+        /// The expected type.
         what: Name,
         /// The text.
         text: String,
-        /// The rule.
+        /// The violated rule.
         reason: &'static str,
     },
     /// An issuer with a port, which no provider can have.
@@ -174,7 +174,7 @@ pub enum Error {
     },
 }
 
-/// What a text was to be.
+/// The type that a text was parsed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Name {
@@ -215,7 +215,7 @@ impl fmt::Display for Name {
 }
 
 impl Error {
-    /// Whether somebody else changed it since it was read, so that it has to be planned again.
+    /// Whether another writer changed the resource since it was read, so that a new plan is needed.
     #[must_use]
     pub fn is_overtaken(&self) -> bool {
         matches!(self, Self::Changed { .. })

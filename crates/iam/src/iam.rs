@@ -1,4 +1,4 @@
-//! The calls to IAM and STS; everything else here is a plain function on values.
+//! The calls to IAM and STS; everything else in this crate is pure.
 
 mod providers;
 mod roles;
@@ -15,11 +15,11 @@ use issuer_session::Attempts;
 
 use crate::{AccountId, Error, Name, Tags};
 
-/// How often a plan that somebody overtook is made again; IAM is eventually consistent.
+/// Maximum re-plan attempts after a conflict; IAM is eventually consistent.
 const ATTEMPTS: Attempts =
     Attempts { limit: 5, first: Duration::from_millis(750), longest: Duration::from_secs(8) };
 
-/// An account's IAM.
+/// The IAM of an account.
 #[derive(Debug, Clone)]
 pub struct Iam {
     client: aws_sdk_iam::Client,
@@ -28,12 +28,12 @@ pub struct Iam {
 }
 
 impl Iam {
-    /// IAM in the account of a session's credentials; STS is asked whose they are.
+    /// IAM in the account of the session's credentials, which STS returns.
     ///
     /// # Errors
     /// [`Error::Credentials`], [`Error::Call`].
     pub async fn connect(config: &SdkConfig) -> Result<Self, Error> {
-        // IAM is one for a whole partition; without any region it is that of most accounts.
+        // IAM is global in a partition; the default region selects the partition aws.
         let config = match config.region() {
             Some(_) => config.clone(),
             None => config.to_builder().region(Region::new("us-east-1")).build(),
@@ -42,7 +42,7 @@ impl Iam {
         Ok(Self { client: aws_sdk_iam::Client::new(&config), account, partition })
     }
 
-    /// IAM on a client that is there already.
+    /// IAM on an existing client.
     #[must_use]
     pub fn with_client(
         client: aws_sdk_iam::Client,
@@ -65,7 +65,7 @@ impl Iam {
     }
 }
 
-/// `sts:GetCallerIdentity` is allowed to everybody.
+/// `sts:GetCallerIdentity` needs no permission.
 async fn identity(config: &SdkConfig) -> Result<(AccountId, Partition), Error> {
     const ACTION: &str = "sts:GetCallerIdentity";
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
@@ -82,7 +82,7 @@ async fn identity(config: &SdkConfig) -> Result<(AccountId, Partition), Error> {
     Ok((account, partition))
 }
 
-/// What a failed call means.
+/// The error for a failed call.
 fn failed<E>(action: &'static str, resource: &str, error: &SdkError<E, Response>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -103,7 +103,7 @@ where
             let explicit = is_explicit(&message);
             Error::Denied { action, resource, code: code.map(str::to_owned), explicit, message }
         }
-        // What IAM says where two writers meet.
+        // The error codes of concurrent changes.
         Some("EntityAlreadyExists" | "NoSuchEntity" | "ConcurrentModification") => {
             Error::Changed { resource, code, message }
         }
@@ -122,16 +122,16 @@ fn is_explicit(message: &str) -> bool {
     message.contains("explicit deny")
 }
 
-/// Whether it is the policy of an attachment that does not exist. The code is NoSuchEntity for the
-/// role too; of the policy IAM says "Policy ARN does not exist or is not attachable.", of the role
-/// "The role with name NAME cannot be found.".
+/// Whether the policy of an attachment does not exist. The code is NoSuchEntity for a missing role
+/// as well; the message is "Policy ARN does not exist or is not attachable." for the policy, and
+/// "The role with name NAME cannot be found." for the role.
 fn is_policy_missing<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
     let message = error.as_service_error().and_then(ProvideErrorMetadata::message);
     is_missing(error) && message.is_some_and(|message| message.starts_with("Policy "))
 }
 
-/// What IAM says was refused, which may be another action than the call's own, such as the tagging
-/// of what is made.
+/// The action and the resource that IAM denied, which may differ from the call, such as tagging
+/// during a creation.
 fn refused(message: &str) -> (Option<&str>, Option<&str>) {
     let word_behind = |before: &str| {
         message.split_once(before).and_then(|(_, rest)| rest.split_whitespace().next())
@@ -163,7 +163,7 @@ fn from_iam(tags: &[Tag]) -> Tags {
     tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
 }
 
-/// As the API wants them.
+/// Tags in the form of the API.
 fn to_iam(tags: &Tags) -> Result<Vec<Tag>, Error> {
     let tag = |(key, value): (&String, &String)| {
         let built = Tag::builder().key(key).value(value).build();

@@ -7,7 +7,7 @@ use issuer_discovery::{IssuerUrl, Partition};
 
 use crate::{Error, Name};
 
-/// The audience that AWS's SDKs, the pod identity webhook and EKS use, in every partition.
+/// The audience that the AWS SDKs, the pod identity webhook and EKS use, in every partition.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 
 /// An AWS account: 12 digits.
@@ -40,7 +40,7 @@ pub struct PolicyName(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolePath(String);
 
-/// The ARN of an issuer's provider: `arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH`.
+/// The ARN of the provider of an issuer: `arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderArn(String);
 
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn service_accounts_that_could_mean_something_else_are_refused() {
+    fn ambiguous_service_accounts_are_rejected() {
         for text in [
             "",
             "app",

@@ -1,4 +1,4 @@
-//! The IAM policies that runs need (Service Authorization Reference, "AWS Identity and Access
+//! The IAM policies that commands need (Service Authorization Reference, "AWS Identity and Access
 //! Management").
 
 use issuer_discovery::IssuerUrl;
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use crate::{Documents, Iam, ProviderArn, RoleName};
 
-/// What a run on a provider asks for.
+/// What is requested of a provider.
 #[derive(Debug, Clone, Copy)]
 pub struct ProviderNeeds {
-    /// Whether audiences that nobody asked for are taken away.
+    /// Whether audiences that are not requested are removed.
     pub prune: bool,
     /// Whether thumbprints are given.
     pub thumbprints: bool,
 }
 
-/// What creating or reconciling a provider needs. It is tagged as issuerctl's own when it is made.
+/// The policy for creating or updating a provider. A new provider is tagged.
 #[must_use]
 pub fn apply_provider(iam: Option<&Iam>, issuer: &IssuerUrl, needs: &ProviderNeeds) -> Value {
     let mut actions = vec!["Get", "Create", "AddClientIDTo", "Tag"];
@@ -30,39 +30,39 @@ pub fn apply_provider(iam: Option<&Iam>, issuer: &IssuerUrl, needs: &ProviderNee
     policy(iam, issuer, names)
 }
 
-/// What looking at a provider needs.
+/// The policy for reading a provider.
 #[must_use]
 pub fn show_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
     policy(iam, issuer, vec!["iam:GetOpenIDConnectProvider".to_owned()])
 }
 
-/// What deleting a provider needs; its like are not looked for.
+/// The policy for deleting a provider; other providers are not listed.
 #[must_use]
 pub fn delete_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
     let actions = ["iam:GetOpenIDConnectProvider", "iam:DeleteOpenIDConnectProvider"];
     document(vec![json!({"Effect": "Allow", "Action": actions, "Resource": arn(iam, issuer)})])
 }
 
-/// What a run on a role asks for.
+/// What is requested of a role.
 #[derive(Debug, Clone, Copy)]
 pub struct RoleNeeds<'a> {
     /// The role.
     pub name: &'a RoleName,
-    /// Whether policies within the role may be put there or taken away.
+    /// Whether inline policies may be created or deleted.
     pub inline: bool,
     /// Whether policies may be attached or detached.
     pub attached: bool,
-    /// The policies of the account that are given; without any, those made earlier may go.
+    /// The customer managed policies; an empty list may delete those that were created earlier.
     pub managed: Option<&'a Documents>,
     /// Whether a permissions boundary is given.
     pub boundary: bool,
-    /// Whether the longest session is given.
+    /// Whether a maximum session duration is given.
     pub session: bool,
-    /// Whether tags are given, so that those given earlier may go.
+    /// Whether tags are given, so that tags that were set earlier may be removed.
     pub tags: bool,
 }
 
-/// What creating or reconciling a role needs.
+/// The policy for creating or updating a role.
 pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
     let mut actions = vec!["CreateRole", "UpdateAssumeRolePolicy", "TagRole"];
     if needs.tags || needs.managed.is_some() {
@@ -91,28 +91,28 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
             .managed
             .into_iter()
             .flat_map(Documents::keys)
-            .map(|name| allow(&change, &json!(of_account(iam, "policy", name)))),
+            .map(|name| allow(&change, &json!(arn_in_account(iam, "policy", name)))),
     );
     if needs.managed.is_some() {
         statements.push(allow(
             &["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"],
-            &json!(of_account(iam, "policy", "*")),
+            &json!(arn_in_account(iam, "policy", "*")),
         ));
     }
     document(statements)
 }
 
-/// What finding the roles of an issuer needs: a list is of the whole account, and the tags of each
-/// that trusts the issuer say which file it is from.
+/// The policy for finding the roles of an issuer: all roles are listed, and the tags of those that
+/// trust the issuer record their file.
 #[must_use]
 pub fn list_roles(iam: Option<&Iam>) -> Value {
     document(vec![
         allow(&["ListRoles"], &json!("*")),
-        allow(&["GetRole"], &json!(of_account(iam, "role", "*"))),
+        allow(&["GetRole"], &json!(arn_in_account(iam, "role", "*"))),
     ])
 }
 
-/// One policy out of several, each statement once.
+/// Joins policies, without duplicate statements.
 pub fn join(policies: impl IntoIterator<Item = Value>) -> Value {
     let mut statements: Vec<Value> = Vec::new();
     for mut policy in policies {
@@ -126,13 +126,13 @@ pub fn join(policies: impl IntoIterator<Item = Value>) -> Value {
     document(statements)
 }
 
-/// What looking at a role needs.
+/// The policy for reading a role.
 #[must_use]
 pub fn show_role(iam: Option<&Iam>, name: &RoleName) -> Value {
     document(vec![read_role(iam, name), read_policies(iam)])
 }
 
-/// What taking away what issuerctl added needs.
+/// The policy for removing what issuerctl added.
 #[must_use]
 pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
     let actions = [
@@ -148,7 +148,7 @@ pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
         read_role(iam, name),
         allow(&actions, &role(iam, name)),
         read_policies(iam),
-        allow(&policies, &json!(of_account(iam, "policy", "*"))),
+        allow(&policies, &json!(arn_in_account(iam, "policy", "*"))),
     ])
 }
 
@@ -159,11 +159,11 @@ fn read_role(iam: Option<&Iam>, name: &RoleName) -> Value {
     )
 }
 
-/// Whether an attached policy is our own stands in its tags.
+/// The tags of a managed policy record whether issuerctl created it.
 fn read_policies(iam: Option<&Iam>) -> Value {
     allow(
         &["GetPolicy", "GetPolicyVersion", "ListPolicyVersions"],
-        &json!(of_account(iam, "policy", "*")),
+        &json!(arn_in_account(iam, "policy", "*")),
     )
 }
 
@@ -172,12 +172,15 @@ fn allow(actions: &[&str], resource: &Value) -> Value {
     json!({"Effect": "Allow", "Action": actions, "Resource": resource})
 }
 
-/// Without a path, or under any.
+/// The role with any path.
 fn role(iam: Option<&Iam>, name: &RoleName) -> Value {
-    json!([of_account(iam, "role", name.as_str()), of_account(iam, "role", &format!("*/{name}"))])
+    json!([
+        arn_in_account(iam, "role", name.as_str()),
+        arn_in_account(iam, "role", &format!("*/{name}"))
+    ])
 }
 
-fn of_account(iam: Option<&Iam>, kind: &str, name: &str) -> String {
+fn arn_in_account(iam: Option<&Iam>, kind: &str, name: &str) -> String {
     let (partition, account) =
         iam.map_or(("*", "*"), |iam| (iam.partition().name, iam.account().as_str()));
     format!("arn:{partition}:iam::{account}:{kind}/{name}")
@@ -186,7 +189,7 @@ fn of_account(iam: Option<&Iam>, kind: &str, name: &str) -> String {
 fn policy(iam: Option<&Iam>, issuer: &IssuerUrl, actions: Vec<String>) -> Value {
     document(vec![
         json!({"Effect": "Allow", "Action": actions, "Resource": arn(iam, issuer)}),
-        // A list is of the whole account.
+        // List operations support no resource-level permissions.
         json!({"Effect": "Allow", "Action": "iam:ListOpenIDConnectProviders", "Resource": "*"}),
     ])
 }
@@ -195,7 +198,7 @@ fn document(statements: Vec<Value>) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// Of any account, where it is not known yet whose credentials it will be.
+/// The ARN of the provider, in any account if there are no credentials.
 fn arn(iam: Option<&Iam>, issuer: &IssuerUrl) -> String {
     iam.and_then(|iam| ProviderArn::new(iam.partition(), iam.account(), issuer).ok()).map_or_else(
         || format!("arn:*:iam::*:oidc-provider/{}", issuer.without_scheme()),

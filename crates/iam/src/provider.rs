@@ -1,4 +1,4 @@
-//! The provider of an issuer in IAM: what is there, what is wanted, and the steps between.
+//! The provider of an issuer in IAM: observed state, desired state, and the steps in between.
 
 use std::str::FromStr;
 
@@ -9,25 +9,25 @@ use crate::role::tag_fields;
 use crate::tags::{self, CREATED, Tags};
 use crate::{Audience, Error, Name};
 
-/// How many providers an account has room for where nobody asked for more (IAM quotas).
+/// The default quota of providers in an account (IAM quotas).
 const QUOTA: usize = 100;
 
-/// How many thumbprints a provider has room for (IAM API, `thumbprintListType`).
+/// Maximum number of thumbprints of a provider (IAM API, `thumbprintListType`).
 const THUMBPRINTS: usize = 5;
 
-/// What is wanted of a provider.
+/// The desired provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSpec {
     /// The issuer.
     pub issuer: IssuerUrl,
-    /// Its audiences (client ids), at least one.
+    /// Its audiences (client IDs), at least one.
     pub audiences: Vec<Audience>,
-    /// Tags to be set; others stay.
+    /// Tags to set; other tags are kept.
     pub tags: Tags,
-    /// Thumbprints to be set; without any, those that are there stay, since AWS trusts public
-    /// authorities by itself.
+    /// Thumbprints to set; if empty, existing ones are kept, since AWS trusts public certificate
+    /// authorities anyway.
     pub thumbprints: Vec<Thumbprint>,
-    /// Take audiences away that are not wanted.
+    /// Remove audiences that are not desired.
     pub prune: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct ProviderSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thumbprint(String);
 
-/// A provider as IAM has it.
+/// An existing provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     /// Its ARN.
@@ -48,7 +48,7 @@ pub struct Provider {
     pub tags: Tags,
 }
 
-/// What an account has: the provider of one issuer, and whatever bears upon it.
+/// The observed state: the provider of one issuer, and the other providers in the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderState {
     /// The ARN that the provider has, or will have.
@@ -59,7 +59,7 @@ pub struct ProviderState {
     pub others: Vec<String>,
 }
 
-/// One call that changes something.
+/// One call that changes the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProviderStep {
@@ -67,11 +67,11 @@ pub enum ProviderStep {
     Create {
         /// `https://…`.
         url: String,
-        /// Client ids.
+        /// Client IDs.
         audiences: Vec<String>,
-        /// May be none.
+        /// May be empty.
         thumbprints: Vec<String>,
-        /// Tags, ours among them.
+        /// Tags, including those of issuerctl.
         tags: Tags,
     },
     /// `AddClientIDToOpenIDConnectProvider`.
@@ -80,16 +80,16 @@ pub enum ProviderStep {
     RemoveAudience(String),
     /// `UpdateOpenIDConnectProviderThumbprint`, which replaces the list.
     SetThumbprints {
-        /// What is there.
+        /// The current value.
         from: Vec<String>,
-        /// What will be.
+        /// The new value.
         to: Vec<String>,
     },
     /// `TagOpenIDConnectProvider`.
     Tag {
-        /// What is there under the same keys.
+        /// The current tags with the same keys.
         from: Tags,
-        /// What will be.
+        /// The new value.
         to: Tags,
     },
 }
@@ -99,18 +99,18 @@ pub enum ProviderStep {
 pub struct ProviderPlan {
     /// The provider.
     pub arn: String,
-    /// In order.
+    /// The steps, in order.
     pub steps: Vec<ProviderStep>,
-    /// Audiences that nobody asked for and that stay.
+    /// Audiences that are not requested, and kept.
     pub kept: Vec<String>,
-    /// What the user has to be told, each with its id.
+    /// Warnings for the user, each with its id.
     pub(crate) notices: Vec<(&'static str, String)>,
-    /// Whether an earlier try of this run has changed something already.
+    /// Whether an earlier attempt of this run has changed something.
     pub(crate) interrupted: bool,
 }
 
 impl Thumbprint {
-    /// The forty digits.
+    /// The 40 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -120,7 +120,7 @@ impl Thumbprint {
 impl FromStr for Thumbprint {
     type Err = Error;
 
-    /// Colons between the digits, as openssl prints them, do not matter.
+    /// Colons between the digits, as openssl prints them, are ignored.
     fn from_str(text: &str) -> Result<Self, Error> {
         let digits = text.replace(':', "").to_ascii_lowercase();
         if digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -133,13 +133,13 @@ impl FromStr for Thumbprint {
 }
 
 impl Provider {
-    /// Whether issuerctl made it, by its tag.
+    /// Whether issuerctl created it, according to its tags.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(CREATED)
     }
 
-    /// Whether it may be deleted: one that somebody else made only by `force`.
+    /// Checks that it may be deleted; `force` is required if issuerctl did not create it.
     ///
     /// # Errors
     /// [`Error::Adopted`].
@@ -149,7 +149,7 @@ impl Provider {
 }
 
 impl ProviderPlan {
-    /// Compares what is wanted with what is there.
+    /// Compares the desired with the observed state.
     ///
     /// # Errors
     /// [`Error::Nothing`] without an audience; [`Error::Thumbprints`].
@@ -181,7 +181,7 @@ impl ProviderPlan {
         self.steps.is_empty()
     }
 
-    /// Whether this run changes anything, or has.
+    /// Whether this run changes anything, or has changed something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
@@ -259,7 +259,7 @@ impl Describe for ProviderPlan {
 }
 
 impl Provider {
-    /// It as a resource of a change.
+    /// Its resource in a change set.
     #[must_use]
     pub fn resource(&self) -> Resource {
         provider_resource(&self.arn)
@@ -298,8 +298,7 @@ fn fields(step: &ProviderStep) -> Vec<Field> {
     }
 }
 
-/// Providers that differ from the wanted one by letter case or a slash alone: tokens of one do not
-/// go with the other.
+/// Providers that differ only in letter case or a trailing slash: a token matches only one of them.
 fn near(found: &ProviderState) -> Vec<(&'static str, String)> {
     let plain = |arn: &str| arn.trim_end_matches('/').to_ascii_lowercase();
     let near = found
@@ -309,7 +308,7 @@ fn near(found: &ProviderState) -> Vec<(&'static str, String)> {
     near.map(|other| {
         let message = format!(
             "there is also {other}, which differs only in letter case or a trailing slash; a token \
-             matches one of them only"
+             matches only one of them"
         );
         ("similar-provider", message)
     })
@@ -326,7 +325,7 @@ fn unique(spec: &ProviderSpec) -> Vec<String> {
     audiences
 }
 
-/// Each once.
+/// The thumbprints without duplicates.
 fn thumbprints(spec: &ProviderSpec) -> Vec<String> {
     let mut each: Vec<String> = Vec::new();
     for thumbprint in &spec.thumbprints {
@@ -373,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_provider_has_no_thumbprint_and_says_who_made_it() {
+    fn a_new_provider_has_no_thumbprint_and_is_tagged() {
         let plan = ProviderPlan::new(
             &spec(&["sts.amazonaws.com", "sts.amazonaws.com"]),
             &found(None, &[]),
@@ -391,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_made_by_hand_keeps_its_audiences_and_thumbprints_until_pruned() {
+    fn an_unmanaged_provider_keeps_its_audiences_and_thumbprints_until_pruned() {
         let mut wanted = spec(&["sts.amazonaws.com", "more"]);
         let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
         let tags = Tags::from([("team".to_owned(), "platform".to_owned())]);
@@ -410,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_is_as_wanted_needs_nothing() {
+    fn an_up_to_date_provider_needs_no_steps() {
         let mut provider = by_hand();
         provider.tags = Tags::from([
             ("team".to_owned(), "platform".to_owned()),
@@ -424,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn providers_that_are_nearly_the_same_and_a_full_account_are_said() {
+    fn similar_providers_and_a_nearly_exhausted_quota_are_reported() {
         let near = [
             "arn:aws:iam::111122223333:oidc-provider/h.example/prod",
             "arn:aws:iam::111122223333:oidc-provider/h.example/Prod/",
@@ -438,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thumbprint_counts_once_and_more_than_iam_takes_are_refused() {
+    fn duplicate_thumbprints_count_once_and_too_many_are_rejected() {
         let print = |digit: char| digit.to_string().repeat(40).parse::<Thumbprint>().unwrap();
         let mut wanted = spec(&["a"]);
         wanted.thumbprints = vec![print('a'), print('a')];

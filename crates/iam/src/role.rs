@@ -1,4 +1,4 @@
-//! A role: what is there, what is wanted, and the steps between.
+//! A role: observed state, desired state, and the steps in between.
 
 mod deletion;
 mod describe;
@@ -23,33 +23,33 @@ pub use plan::{RolePlan, RoleStep};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoleName(String);
 
-/// What is wanted of a role. What is `None` was not asked for, and stays as it is.
+/// The desired role. Settings that are `None` are left unchanged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleSpec {
     /// Its name.
     pub name: RoleName,
-    /// Who may assume it.
+    /// The service accounts that may assume it.
     pub trust: Trust,
-    /// Policies to be attached, by ARN.
+    /// ARNs of policies to attach.
     pub policy_arns: Option<Vec<PolicyArn>>,
-    /// Policies within the role.
+    /// Inline policies.
     pub inline: Option<Documents>,
-    /// Policies of the account, made, updated and attached.
+    /// Customer managed policies to create or update, and to attach.
     pub managed: Option<Documents>,
     /// The permissions boundary.
     pub boundary: Option<PolicyArn>,
-    /// Path of a new role; that of an existing one cannot change.
+    /// Path of a new role; the path of an existing role cannot be changed.
     pub path: Option<RolePath>,
-    /// The longest session, in seconds.
+    /// The maximum session duration, in seconds.
     pub max_session_secs: Option<u32>,
-    /// Tags to be set; those of others stay.
+    /// Tags to set; unmanaged tags are kept.
     pub tags: Option<Tags>,
-    /// The name of the file that asks for the role, kept in its tags so that a role that leaves the
-    /// file is found again.
+    /// The name of the issuer in the file, recorded in the tags of the role, so that roles that are
+    /// removed from the file can be found.
     pub file: Option<String>,
 }
 
-/// A role as IAM has it.
+/// An existing role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
     /// Its name.
@@ -60,7 +60,7 @@ pub struct Role {
     pub path: String,
     /// Its trust policy.
     pub trust: TrustPolicy,
-    /// The longest session, in seconds.
+    /// The maximum session duration, in seconds.
     pub max_session_secs: u32,
     /// ARN of the permissions boundary.
     pub boundary: Option<String>,
@@ -68,29 +68,30 @@ pub struct Role {
     pub tags: Tags,
     /// ARNs of the attached policies.
     pub attached: Vec<String>,
-    /// Policies within the role.
+    /// Inline policies.
     pub inline: Documents,
 }
 
-/// A policy of the account as IAM has it.
+/// An existing customer managed policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ManagedPolicy {
     /// Its ARN.
     pub arn: String,
-    /// Whether issuerctl made it for this very role, by its tag.
+    /// Whether issuerctl created it for this role, according to its tags.
     pub is_ours: bool,
     /// The document of its default version.
     pub document: Value,
-    /// Its oldest version that is not the default one, where there is no room for another.
+    /// Its oldest version that is not the default, if the maximum number of versions is reached.
     pub surplus_version: Option<String>,
 }
 
-/// What an account has of a role and the policies that bear upon it, by their names.
+/// The observed state of a role and its customer managed policies.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RoleState {
     /// The role itself.
     pub role: Option<Role>,
-    /// Policies of the account with the wanted names, and those that issuerctl made for the role.
+    /// Customer managed policies by name: the desired ones, and those that issuerctl created for the
+    /// role.
     pub managed: BTreeMap<String, ManagedPolicy>,
 }
 
@@ -122,13 +123,13 @@ impl fmt::Display for RoleName {
 }
 
 impl RoleSpec {
-    /// The ARN that a role made from this has.
+    /// The ARN of the role if it is created.
     pub fn arn(&self) -> String {
         let path = self.path.as_ref().map_or("/", RolePath::as_str);
         iam_arn(self.trust.partition, &self.trust.account, "role", &format!("{path}{}", self.name))
     }
 
-    /// The ARN of a policy of the account by its name.
+    /// The ARN of a customer managed policy.
     #[must_use]
     pub fn policy_arn(&self, name: &str) -> String {
         iam_arn(self.trust.partition, &self.trust.account, "policy", &format!("/{name}"))
@@ -136,19 +137,19 @@ impl RoleSpec {
 }
 
 impl Role {
-    /// Whether issuerctl made it, by its tag.
+    /// Whether issuerctl created it, according to its tags.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(CREATED)
     }
 
-    /// What its tags say of the issuers whose `Sid`s are wanted, also of what a run that was cut
-    /// off has not added yet.
+    /// Ownership recorded in tags for these issuers, including entries that an interrupted run has
+    /// not applied yet.
     fn recorded(&self, kind: &str, wanted: impl Fn(&str) -> bool) -> Record {
         Record::of(&self.tags, kind, wanted)
     }
 
-    /// What issuerctl added to it in the name of these issuers.
+    /// What issuerctl added to it for these issuers.
     fn added(&self, kind: &str, wanted: impl Fn(&str) -> bool) -> Record {
         let record = self.recorded(kind, wanted);
         match kind {
@@ -158,13 +159,13 @@ impl Role {
         }
     }
 
-    /// Whether a file of this name asked for it in the name of this issuer.
+    /// Whether its tags record this file for this issuer.
     #[must_use]
     pub fn is_from_file(&self, issuer: &IssuerUrl, file: &str) -> bool {
         self.tags.get(&format!("{TRUST}{}", trust::sid(issuer))).is_some_and(|name| name == file)
     }
 
-    /// `Sid`s of the statements that issuerctl wrote into its trust policy.
+    /// `Sid`s of the statements in its trust policy that issuerctl manages.
     pub(crate) fn trusted_by_us(&self) -> Vec<String> {
         let sids = self.trust.statements().iter().filter_map(|statement| statement["Sid"].as_str());
         sids.filter(|sid| self.tags.contains_key(&format!("{TRUST}{sid}")))
@@ -172,7 +173,7 @@ impl Role {
             .collect()
     }
 
-    /// Names of the policies of the account that issuerctl made for it.
+    /// Names of the customer managed policies that issuerctl created for it.
     pub(crate) fn made_policies(&self) -> impl Iterator<Item = &str> {
         self.tags.keys().filter_map(|key| key.strip_prefix(MADE_POLICY))
     }

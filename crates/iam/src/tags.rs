@@ -1,4 +1,4 @@
-//! Tags, and those by which issuerctl knows its own.
+//! Tags, and those that record what issuerctl manages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -8,23 +8,23 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Name};
 
-/// What the keys of issuerctl's own tags begin with.
+/// Prefix of the tag keys of issuerctl.
 pub(crate) const OWN: &str = "issuerctl.dev/";
 
-/// Says of a provider or role that issuerctl made it.
+/// Records that issuerctl created a provider or a role.
 pub(crate) const CREATED: &str = "issuerctl.dev/created";
 
-/// With a `Sid` behind it: says of a role that issuerctl wrote the statement, and the name of the
-/// file that asked for it or `true`. A tag each, since several issuers write at once.
+/// Followed by a `Sid`: records that issuerctl manages this statement of a role. The value is the
+/// name in the file, or `true`. Each issuer has its own tag, since several can write concurrently.
 pub(crate) const TRUST: &str = "issuerctl.dev/trust/";
 
-/// With a name behind it: says of a role that issuerctl made a policy of the account for it.
+/// Followed by a name: records that issuerctl created this customer managed policy for a role.
 pub(crate) const MADE_POLICY: &str = "issuerctl.dev/policy/";
 
-/// Tags by their keys.
+/// Tags by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// One tag, `KEY=VALUE` (IAM user guide, "Tagging IAM resources").
+/// A tag, `KEY=VALUE` (IAM user guide, "Tagging IAM resources").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
     /// 1 to 128 characters.
@@ -45,13 +45,13 @@ impl FromStr for Tag {
 }
 
 impl Tag {
-    /// Whether a tag of this key is issuerctl's own.
+    /// Whether the key is reserved for issuerctl.
     #[must_use]
     pub fn is_own(key: &str) -> bool {
         key.starts_with(OWN)
     }
 
-    /// A tag that IAM takes and that is not one of issuerctl's own.
+    /// A tag that IAM accepts and whose key is not reserved.
     ///
     /// # Errors
     /// [`Error::Invalid`].
@@ -73,7 +73,7 @@ impl Tag {
     }
 }
 
-/// Those that are not set yet, or to another value.
+/// The tags that are not set, or have a different value.
 pub(crate) fn missing(wanted: &Tags, present: &Tags) -> Tags {
     wanted
         .iter()
@@ -82,14 +82,14 @@ pub(crate) fn missing(wanted: &Tags, present: &Tags) -> Tags {
         .collect()
 }
 
-/// What is there under the keys of others.
+/// The present tags that have one of these keys.
 pub(crate) fn before(present: &Tags, to: &Tags) -> Tags {
     let there = to.keys().filter_map(|key| present.get_key_value(key));
     there.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// What issuerctl added to a role in the name of one issuer, since several share a role: short
-/// hashes of names in one tag, as a tag's value has room for 256 characters.
+/// What issuerctl added to a role for one issuer, since several issuers can share a role: short
+/// hashes of names in one tag, because a tag value has at most 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Record(BTreeSet<String>);
 
@@ -101,7 +101,7 @@ impl Record {
     /// Keys of tags.
     pub(crate) const TAGS: &str = "issuerctl.dev/tags/";
 
-    /// What was added in the name of the issuers whose `Sid`s are wanted.
+    /// What was added for these issuers.
     pub(crate) fn of(tags: &Tags, kind: &str, wanted: impl Fn(&str) -> bool) -> Self {
         let of_issuers = tags.iter().filter(|(key, _)| key.strip_prefix(kind).is_some_and(&wanted));
         let hashes =
@@ -113,26 +113,26 @@ impl Record {
         self.0.contains(&hash(name))
     }
 
-    /// The same with a name that was added.
+    /// Adds a name.
     pub(crate) fn with(mut self, name: &str) -> Self {
         self.0.insert(hash(name));
         self
     }
 
-    /// The same without what is there no more.
+    /// Removes a name.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.0.remove(&hash(name));
         self
     }
 
-    /// Those of the names that are there; what is gone may come back as somebody else's.
+    /// Drops recorded names that no longer exist: if re-created, they belong to whoever did so.
     pub(crate) fn among<'a>(mut self, names: impl Iterator<Item = &'a String>) -> Self {
         let there: BTreeSet<String> = names.map(|name| hash(name)).collect();
         self.0.retain(|hash| there.contains(hash));
         self
     }
 
-    /// The names of both.
+    /// The union of both records.
     pub(crate) fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())
     }
@@ -143,7 +143,7 @@ impl Record {
 }
 
 fn hash(name: &str) -> String {
-    // Four characters, so that a tag has room for fifty.
+    // Four characters, so that a tag can record about fifty names.
     Base64UrlUnpadded::encode_string(&Sha256::digest(name)[..3])
 }
 
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_that_iam_or_issuerctl_would_trip_over_are_refused() {
+    fn invalid_and_reserved_tags_are_rejected() {
         for text in
             ["", "a", "=b", "aws:x=1", "AWS:x=1", "issuerctl.dev/created=no", "a=b;c", "a\n=b"]
         {

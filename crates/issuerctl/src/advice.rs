@@ -1,7 +1,7 @@
-//! What to do about an error, in terms of what the user wrote: options or a file.
+//! Hints that name command-line options or fields of the issuer file.
 //!
-//! The libraries' own hints are about keys, Kubernetes and AWS. Only here does an error meet the
-//! options of the commands and the fields of the file.
+//! The hints of the libraries are about keys, Kubernetes and AWS. Only this module maps errors to
+//! options and fields.
 
 use std::error::Error;
 
@@ -9,16 +9,16 @@ use issuer_cluster::{LiveFault, Object};
 use issuer_discovery::IssuerUrlError;
 use issuer_jwks::{Content, JwkFault, KeyFault};
 
-/// What the user wrote.
+/// Where a setting is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Surface {
-    /// Options of a command.
+    /// Command-line options.
     Flags,
-    /// An issuer file. Options of its commands exist all the same, such as `--profile`.
+    /// An issuer file; its commands have options too, such as `--profile`.
     File,
 }
 
-/// Something that both surfaces have, each under a name of its own.
+/// A setting that both surfaces have, under different names.
 #[derive(Debug, Clone, Copy)]
 enum Setting<'a> {
     Access(&'a str),
@@ -37,7 +37,7 @@ enum Setting<'a> {
 }
 
 impl Surface {
-    /// How the setting is written there.
+    /// How the setting is written on this surface.
     fn setting(self, setting: Setting<'_>) -> String {
         use Setting as S;
         let (flag, field) = match setting {
@@ -72,7 +72,7 @@ fn both(flag: &str, field: &str) -> (String, String) {
     (flag.to_owned(), field.to_owned())
 }
 
-/// Advice for both surfaces: an error does not know yet which one its command has.
+/// Advice for both surfaces: an error does not know which one its command has.
 #[derive(Debug)]
 pub(crate) struct Advice {
     flags: Option<String>,
@@ -80,7 +80,7 @@ pub(crate) struct Advice {
 }
 
 impl Advice {
-    /// What there is to say beyond the error's own hint.
+    /// Advice in addition to the error's own hint.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         Self { flags: any(error, Surface::Flags), file: any(error, Surface::File) }
     }
@@ -116,7 +116,7 @@ fn any(error: &(dyn Error + 'static), surface: Surface) -> Option<String> {
     }
 }
 
-/// That of the error behind it.
+/// The advice for the wrapped error.
 fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String> {
     use issuer_reconcile::Error as E;
     match error {
@@ -132,7 +132,7 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
             Some("fix the issuer first; --no-verify skips the check".to_owned())
         }
         E::NoRegion { .. } => Some(
-            "with --account AWS is not asked: add spec.store.s3.region to the file, or give \
+            "with --account AWS is not called: set spec.store.s3.region in the file, or give \
              --region"
                 .to_owned(),
         ),
@@ -200,7 +200,7 @@ fn key_fault(fault: &KeyFault, surface: Surface) -> Option<String> {
 fn issuer_url(error: &IssuerUrlError, surface: Surface) -> Option<String> {
     match (error, surface) {
         (IssuerUrlError::Port { .. }, Surface::Flags) => Some(
-            "for readers other than AWS, publish, verify and discovery have --allow-port"
+            "publish, verify and discovery accept it with --allow-port, for consumers other than AWS"
                 .to_owned(),
         ),
         _ => None,
@@ -215,11 +215,11 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
         E::Merge { source, .. } => jwks(source, surface)?,
         E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface)?,
         E::OtherKeys { .. } => format!(
-            "add them with {}, and publish with --change-issuer, which replaces the document",
+            "add them with {}, and replace the document with --change-issuer",
             setting(Setting::Jwks("FILE"))
         ),
         E::OtherIssuer { published, .. } => format!(
-            "if the issuer of this cluster really changes, --change-issuer replaces the document; \
+            "if this is an intended change of the issuer, --change-issuer replaces the document; \
              tokens of {published} then stop working"
         ),
         E::NoPolicies { .. } => format!(
@@ -261,7 +261,7 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
     })
 }
 
-/// A published key that is weak; what else is wrong there is not in the user's hands here.
+/// Advice for a published JWK Set that is not valid.
 fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> Option<String> {
     use issuer_jwks::Error as E;
     match error {

@@ -13,17 +13,17 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Verify};
 use crate::ui::Ui;
 
-/// One issuer with its plan, or why it has none.
+/// One issuer with its plan, or the reason why it has none.
 pub(crate) struct Planned<'t, P> {
     pub(crate) target: &'t Target,
     pub(crate) result: Result<(Observed, P), Failure>,
 }
 
-/// Reads and plans every issuer, at most `parallel` at a time. One that fails does not stop the
-/// others.
+/// Reads and plans every issuer, at most `parallel` at a time. A failure does not stop the other
+/// issuers.
 ///
 /// # Errors
-/// Two issuers of one URL.
+/// Two issuers with the same URL.
 pub(crate) async fn plan_each<'t, P>(
     engine: &Reconciler<'_>,
     targets: &'t [Target],
@@ -54,7 +54,7 @@ pub(crate) async fn plan_each<'t, P>(
 }
 
 impl<P: Describe> Planned<'_, P> {
-    /// Its object, without what only an execution tells.
+    /// Its JSON object, without the members that only an execution sets.
     pub(crate) fn object(&self, details: impl Fn(&P, &mut output::Issuer)) -> output::Issuer {
         match &self.result {
             Ok((seen, plan)) => {
@@ -67,7 +67,7 @@ impl<P: Describe> Planned<'_, P> {
     }
 }
 
-/// What the object of a plan has beside its changes.
+/// The members of an issuer object that come from the plan, except for its changes.
 pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
     let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
     issuer.orphaned_roles = orphaned.collect();
@@ -76,13 +76,13 @@ pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
     issuer.annotate = annotate.flatten().collect();
 }
 
-/// What the object of a deletion has beside its changes.
+/// The members of an issuer object that come from the deletion plan, except for its changes.
 pub(crate) fn deletion_details(plan: &DeletionPlan, issuer: &mut output::Issuer) {
     let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
     issuer.orphaned_roles = orphaned.collect();
 }
 
-/// The object of one issuer, and why it failed, if it did.
+/// The object of one issuer, and its failure, if any.
 pub(crate) async fn apply_one(
     engine: &Reconciler<'_>,
     planned: Planned<'_, IssuerPlan>,
@@ -111,7 +111,7 @@ pub(crate) async fn apply_one(
             let again = format!("`issuerctl verify --issuer {}` checks it again", seen.url);
             let refused = issuer.verification.is_some();
             let failure = failed(error).on(Surface::File).hint(refused.then_some(again));
-            // Whether it was published, and then not accepted.
+            // The documents were published, and then not accepted.
             issuer.changed |= refused;
             issuer.error = Some((&failure).into());
             (issuer, Some((name, failure)))
@@ -119,7 +119,7 @@ pub(crate) async fn apply_one(
     }
 }
 
-/// The object of one issuer, and why it failed, if it did.
+/// The object of one issuer, and its failure, if any.
 pub(crate) async fn delete_one(
     engine: &Reconciler<'_>,
     planned: Planned<'_, DeletionPlan>,
@@ -148,8 +148,8 @@ pub(crate) async fn delete_one(
     }
 }
 
-/// Ends a run: writes every failure, and how many issuers failed. The exit code is that of the
-/// gravest one.
+/// Ends a run: prints every failure and how many issuers failed. The exit code is that of the most
+/// severe failure.
 pub(crate) fn finish(
     failures: Vec<(String, Failure)>,
     issuers: usize,
@@ -163,7 +163,8 @@ pub(crate) fn finish(
             None => Ok(done),
         };
     }
-    let Some(gravest) = failures.iter().map(|(_, failure)| failure.exit).max_by_key(gravity) else {
+    let Some(most_severe) = failures.iter().map(|(_, failure)| failure.exit).max_by_key(severity)
+    else {
         return Ok(done);
     };
     let count = failures.len();
@@ -171,11 +172,11 @@ pub(crate) fn finish(
         failure.message = format!("{name}: {}", failure.message);
         ui.failure(&failure);
     }
-    Err(Failure::new(gravest, format!("{count} of {issuers} issuers failed")))
+    Err(Failure::new(most_severe, format!("{count} of {issuers} issuers failed")))
 }
 
-/// Which of several exit codes a run ends with: a broken issuer before a conflict, and so on.
-fn gravity(exit: &Exit) -> u8 {
+/// The severity that decides which of several exit codes a run ends with.
+fn severity(exit: &Exit) -> u8 {
     match exit {
         Exit::Verification => 5,
         Exit::Conflict => 4,

@@ -1,4 +1,4 @@
-//! The command line. Man pages and completions are made from these definitions.
+//! The command line. Man pages and completions are generated from these definitions.
 
 mod file;
 mod iam;
@@ -26,12 +26,12 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Publishes a Kubernetes cluster's service-account issuer, and proves that AWS will accept its
+/// Publish the service account issuer of a Kubernetes cluster and verify that AWS accepts its
 /// tokens.
 ///
-/// A cluster signs service-account tokens; AWS STS accepts them once it can read two small public
-/// documents. issuerctl makes both from the cluster's public signing keys, puts them on S3 or into
-/// a folder without ever losing a key, and reads them back as STS does.
+/// A Kubernetes cluster signs service account tokens. AWS STS accepts them once it can read two
+/// small public documents. issuerctl generates both from the cluster's public signing keys,
+/// publishes them to S3 or a folder without losing a key, and reads them back the way STS does.
 #[derive(Debug, Parser)]
 #[command(name = "issuerctl", version, styles = STYLES, max_term_width = 110, after_long_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -43,25 +43,25 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done, or nothing to do
-  1  failure (network, disk, a server's fault)
-  2  usage
-  3  bad input (a file, key, document or URL)
-  4  conflict with what is there already
+  0  success, or nothing to do
+  1  failure (network, disk or server error)
+  2  invalid command line
+  3  invalid input (file, key, document or URL)
+  4  conflict with existing state
   5  verification failed
-  6  not permitted, or the bucket belongs to someone else
-  7  plan: something would change";
+  6  permission denied, or the bucket belongs to another account
+  7  plan only: changes are pending";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General options")]
 pub(crate) struct GeneralArgs {
-    /// What stands on standard output: the plain data, or one JSON object with schema_version
+    /// Output format: plain data, or one JSON object with schema_version
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: OutputFormat,
-    /// Say only warnings and errors
+    /// Print only warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more of what is done
+    /// Print more detail
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
 }
@@ -94,20 +94,21 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
-/// Make a signing key: sa.key (private, mode 0600) and sa.pub
+/// Generate a signing key pair: sa.key (private, mode 0600) and sa.pub
 ///
-/// In the form that kube-apiserver reads: sa.key for --service-account-signing-key-file, sa.pub for
-/// --service-account-key-file. Existing files are never overwritten.
+/// The files have the format that kube-apiserver reads: sa.key for
+/// --service-account-signing-key-file, sa.pub for --service-account-key-file. Existing files are
+/// never overwritten.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl keygen --algorithm rsa-2048 --out-dir /etc/kubernetes/pki
   issuerctl keygen --algorithm p256 --out-dir ./new-key")]
 pub(crate) struct KeygenArgs {
-    /// Kind of key
+    /// Key algorithm and size
     #[arg(long, value_enum)]
     pub(crate) algorithm: KeyAlgorithm,
-    /// Folder for sa.key and sa.pub; made where it is not there
+    /// Folder for sa.key and sa.pub; created if it does not exist
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out_dir: PathBuf,
 }
@@ -141,7 +142,7 @@ impl From<KeyAlgorithm> for KeyKind {
     }
 }
 
-/// Write the public keys as PEM (SPKI), one block a key, to standard output
+/// Print the public keys as PEM (SPKI), one block per key
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -152,7 +153,7 @@ pub(crate) struct ExtractArgs {
     pub(crate) keys: RequiredKeyArgs,
 }
 
-/// Write the JWK Set (keys.json) to standard output, byte for byte as kube-apiserver serves it
+/// Print the JWK Set (keys.json), byte for byte as kube-apiserver serves it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -161,7 +162,7 @@ Examples:
 pub(crate) struct JwksArgs {
     #[command(flatten)]
     pub(crate) keys: RequiredKeyArgs,
-    /// Repeat the first key under the kid "", for tokens of clusters before Kubernetes 1.16
+    /// Repeat the first key with an empty kid, for tokens of Kubernetes versions before 1.16
     #[arg(long)]
     pub(crate) with_empty_kid: bool,
     /// Indent the JSON
@@ -169,17 +170,17 @@ pub(crate) struct JwksArgs {
     pub(crate) pretty: bool,
 }
 
-/// Write the OpenID Connect discovery document to standard output
+/// Print the OpenID Connect discovery document
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl discovery --issuer https://oidc.example.com/prod --key sa.pub
-  issuerctl discovery --issuer https://oidc.example.com/prod --shape kubernetes --apiserver")]
+  issuerctl discovery --issuer https://oidc.example.com/prod --apiserver --shape kubernetes")]
 pub(crate) struct DiscoveryArgs {
     /// Issuer URL, as in the cluster's --service-account-issuer
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: String,
-    /// Where the JWK Set lies [default: ISSUER/keys.json]
+    /// URL of the JWK Set [default: ISSUER/keys.json]
     #[arg(long, value_name = "URL")]
     pub(crate) jwks_uri: Option<String>,
     #[command(flatten)]
@@ -193,10 +194,10 @@ pub(crate) struct DiscoveryArgs {
 
 /// Publish keys.json and the discovery document, and verify them
 ///
-/// Reads what is published, merges the keys, writes only what differs, under the condition that
-/// nobody else wrote meanwhile, and reads it back as AWS STS does. Keys that are published and not
-/// given are kept, and named. Running it again changes nothing. The issuer URL stands on standard
-/// output.
+/// Reads the published documents, merges the keys, writes only what differs, and reads the result
+/// back the way AWS STS does. Writes are conditional: a concurrent change is never overwritten.
+/// Published keys that are not given are kept and reported. A second run changes nothing. Prints
+/// the issuer URL.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -207,25 +208,25 @@ Examples:
 pub(crate) struct PublishArgs {
     #[command(flatten)]
     pub(crate) keys: RequiredKeyArgs,
-    /// Where to publish: a folder, or s3://BUCKET[/PREFIX]
+    /// Destination: a folder, or s3://BUCKET[/PREFIX]
     #[arg(long, value_name = "DIR|s3://BUCKET[/PREFIX]", value_hint = ValueHint::AnyPath)]
     pub(crate) to: String,
-    /// Issuer URL [default for S3: follows from bucket, region and prefix]
+    /// Issuer URL [default for S3: derived from bucket, region and prefix]
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: Option<String>,
-    /// Drop published keys that are not given
+    /// Remove published keys that are not given
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Let the published discovery document, which names another issuer or jwks_uri, be replaced
+    /// Replace a published discovery document that names a different issuer or jwks_uri
     #[arg(long)]
     pub(crate) change_issuer: bool,
-    /// Print the plan and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not read the site back
+    /// Skip reading the published documents back
     #[arg(long)]
     pub(crate) no_verify: bool,
-    /// Repeat the first key under the kid "", for tokens of clusters before Kubernetes 1.16
+    /// Repeat the first key with an empty kid, for tokens of Kubernetes versions before 1.16
     #[arg(long)]
     pub(crate) with_empty_kid: bool,
     #[command(flatten)]
@@ -238,10 +239,10 @@ pub(crate) struct PublishArgs {
     pub(crate) tls: TlsArgs,
 }
 
-/// Judge an issuer, and a token, as AWS STS would
+/// Check an issuer, and optionally a token, the way AWS STS does
 ///
-/// Fetches both documents anonymously, without following redirects, within 5 s, and names what is
-/// wrong with its mend.
+/// Fetches both documents anonymously, without following redirects, within 5 seconds, and reports
+/// what is wrong and how to fix it.
 #[derive(Debug, Args)]
 #[command(
     group = clap::ArgGroup::new("site-or-issuer").required(true).multiple(true).args(["issuer", "site"]),
@@ -249,22 +250,22 @@ pub(crate) struct PublishArgs {
 Examples:
   issuerctl verify --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod
   issuerctl verify --issuer https://oidc.example.com/prod --cluster prod
-  kubectl create token app --audience sts.amazonaws.com | issuerctl verify --issuer \
-  https://oidc.example.com/prod --token -"
+  kubectl create token app --audience sts.amazonaws.com |
+      issuerctl verify --issuer https://oidc.example.com/prod --token -"
 )]
 pub(crate) struct VerifyArgs {
     /// Issuer URL, as in the cluster's --service-account-issuer
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: Option<String>,
-    /// Folder with the two documents, instead of the network
+    /// Folder with the two documents; nothing is fetched
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) site: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// Token to judge too: a file, or - for standard input
+    /// Token to check as well: a file, or - for standard input
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) token: Option<PathBuf>,
-    /// Audience that the provider in IAM knows (repeatable)
+    /// Audience (client ID) of the OIDC provider in IAM (repeatable)
     #[arg(long, value_name = "AUD", default_value = "sts.amazonaws.com")]
     pub(crate) audience: Vec<String>,
     #[command(flatten)]
@@ -273,7 +274,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) tls: TlsArgs,
 }
 
-/// Write a completion script for a shell to standard output
+/// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -285,18 +286,18 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Write a man page for each command into a folder
+/// Write man pages for all commands to a folder
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl man --out-dir /usr/local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// Folder for the pages; made where it is not there
+    /// Folder for the man pages; created if it does not exist
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out_dir: PathBuf,
 }
 
-/// `KEY-SOURCE…` where at least one is needed.
+/// Key sources, at least one of which is required.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("key-source").required(true).multiple(true).args(["key", "jwks", "cluster", "apiserver"]))]
 pub(crate) struct RequiredKeyArgs {
@@ -307,23 +308,23 @@ pub(crate) struct RequiredKeyArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Key sources (may be combined)")]
 pub(crate) struct KeyArgs {
-    /// Key file: PEM or DER, public key, certificate or private key; - for standard input
+    /// Key file, PEM or DER: public key, certificate or private key; - for standard input
     /// (repeatable)
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) key: Vec<PathBuf>,
     /// JWK Set file; - for standard input (repeatable)
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) jwks: Vec<PathBuf>,
-    /// Cluster whose Secret NAME-sa lies on the management cluster (EKS Anywhere, Cluster API)
+    /// Cluster whose Secret NAME-sa is on the management cluster (EKS Anywhere, Cluster API)
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<ClusterName>,
     /// Namespace of that Secret
     #[arg(long, value_name = "NS", default_value = "eksa-system")]
     pub(crate) namespace: Namespace,
-    /// The keys that the running API server itself publishes (/openid/v1/jwks)
+    /// Use the keys that the running API server publishes (/openid/v1/jwks)
     #[arg(long)]
     pub(crate) apiserver: bool,
-    /// Accept RSA keys of fewer than 2048 bits
+    /// Accept RSA keys shorter than 2048 bits
     #[arg(long)]
     pub(crate) allow_weak_keys: bool,
     #[command(flatten)]
@@ -346,17 +347,18 @@ impl KeyArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct KubeArgs {
-    /// Kubeconfig file [default: KUBECONFIG, ~/.kube/config, the pod's own account]
+    /// Kubeconfig file [default: KUBECONFIG, ~/.kube/config, the pod's service account]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig
+    /// Kubeconfig context
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DocumentArgs {
-    /// Members of the discovery document: the self-hosted guide's seven, or the API server's five
+    /// Fields of the discovery document: the seven of the self-hosted IRSA guide, or the five of
+    /// the API server
     #[arg(long, value_enum, default_value_t)]
     pub(crate) shape: Shape,
     #[command(flatten)]
@@ -365,7 +367,7 @@ pub(crate) struct DocumentArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PortArgs {
-    /// Take an issuer with a port; IAM does not
+    /// Accept an issuer URL with a port, which IAM does not
     #[arg(long)]
     pub(crate) allow_port: bool,
 }
@@ -395,14 +397,14 @@ impl From<Shape> for issuer_discovery::Shape {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Live check")]
 pub(crate) struct LiveArgs {
-    /// Ask the API server for a fresh token of this service account, and publish only if the keys
-    /// cover it
+    /// Request a token for this service account from the API server, and publish only if one of
+    /// the keys verifies it
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) check_live: Option<ServiceAccountRef>,
-    /// Kubeconfig of the cluster that signs, where it is not the one the keys come from
+    /// Kubeconfig file of the signing cluster, if the keys come from another one
     #[arg(long, value_name = "FILE", requires = "check_live", value_hint = ValueHint::FilePath)]
     pub(crate) live_kubeconfig: Option<PathBuf>,
-    /// Context of the cluster that signs
+    /// Kubeconfig context of the signing cluster
     #[arg(long, value_name = "NAME", requires = "check_live")]
     pub(crate) live_context: Option<String>,
 }
@@ -410,38 +412,37 @@ pub(crate) struct LiveArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "S3")]
 pub(crate) struct S3Args {
-    /// Make the bucket where it is not there
+    /// Create the bucket if it does not exist
     #[arg(long)]
     pub(crate) create_bucket: bool,
-    /// How the world may read: a bucket policy, object ACLs, or something else that serves the
-    /// bucket
+    /// How public read access is granted: by bucket policy, by object ACLs, or not by issuerctl
     #[arg(long, value_enum, default_value_t)]
     pub(crate) access: Access,
-    /// Region of the bucket [default: the profile's, then the bucket's own]
+    /// Region of the bucket [default: that of the profile, then that of the bucket]
     #[arg(long, value_name = "R")]
     pub(crate) region: Option<String>,
-    /// Profile in ~/.aws/config
+    /// Named profile from the AWS config and credentials files
     #[arg(long, value_name = "P")]
     pub(crate) profile: Option<String>,
-    /// Endpoint of a compatible store
+    /// Endpoint URL of an S3-compatible store
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
-    /// Put the bucket into the path, not the host
+    /// Use path-style URLs: the bucket name in the path, not in the host name
     #[arg(long)]
     pub(crate) path_style: bool,
-    /// Account that must own the bucket
+    /// ID of the AWS account that must own the bucket
     #[arg(long, value_name = "ID")]
     pub(crate) expected_bucket_owner: Option<String>,
-    /// Print the IAM policy that this very run needs, and do nothing
+    /// Print the IAM policy that this command needs, and exit
     #[arg(long)]
     pub(crate) print_iam_policy: bool,
-    /// How long readers may cache the documents
+    /// Cache lifetime of the documents (Cache-Control: max-age)
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) max_age: u32,
 }
 
 impl S3Args {
-    /// The options that were given, but for those that a folder may have too.
+    /// The options that were given and have no meaning for a folder.
     pub(crate) fn given(&self) -> Vec<&'static str> {
         let given = [
             ("--create-bucket", self.create_bucket),
@@ -467,7 +468,7 @@ pub(crate) enum Access {
 
 #[derive(Debug, Args)]
 pub(crate) struct TlsArgs {
-    /// Certificate authorities to trust beside the system's (PEM)
+    /// CA certificates to trust in addition to those of the system
     #[arg(long, value_name = "PEM", value_hint = ValueHint::FilePath)]
     pub(crate) ca_file: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! One module a command: parse, call, print.
+//! One module per command: parse, call, print.
 
 mod apply;
 mod completions;
@@ -20,10 +20,10 @@ use crate::advice::Surface;
 use crate::cli::{Cli, Command, ProviderCommand, RoleCommand};
 use crate::ui::Ui;
 
-/// Runs the command that was given.
+/// Runs the given command.
 ///
 /// # Errors
-/// Whatever ends it early; the caller prints it.
+/// The failure of the command; the caller prints it.
 pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
     let format = cli.general.output;
     let outcome = match &cli.command {
@@ -51,7 +51,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
     outcome.map_err(|failure| failure.on(surface(&cli.command)))
 }
 
-/// What the user of a command wrote.
+/// Where the settings of a command are written.
 fn surface(command: &Command) -> Surface {
     match command {
         Command::Plan(_) | Command::Apply(_) | Command::Delete(_) | Command::Render(_) => {

@@ -14,11 +14,11 @@ use crate::output;
 use crate::runtime::Runtime;
 use crate::ui::Ui;
 
-/// The engine with the session of these options. The region of the first bucket says the
-/// partition where nothing else does.
+/// Connects with these session options. Without a region the one of the first bucket determines the
+/// partition.
 ///
 /// # Errors
-/// Options that do not work.
+/// Session options that are not valid.
 pub(crate) async fn connect<'a>(
     session: SessionOptions,
     targets: &[Target],
@@ -31,7 +31,7 @@ pub(crate) async fn connect<'a>(
     Ok(Reconciler::connect(&session, fetch, files::read_bytes, ui).await?)
 }
 
-/// The session of commands about IAM.
+/// The session options of commands that call IAM.
 ///
 /// # Errors
 /// Certificate authorities that cannot be read.
@@ -44,7 +44,7 @@ pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
     Ok(session)
 }
 
-/// The session of `publish`.
+/// The session options of `publish`.
 ///
 /// # Errors
 /// Certificate authorities that cannot be read.
@@ -57,11 +57,11 @@ pub(crate) fn s3_session(args: &S3Args, tls: &TlsArgs) -> Result<SessionOptions,
     Ok(session)
 }
 
-/// Writes the IAM policy that a run needs: for the account of the credentials, or for any account
-/// where there are none yet.
+/// Prints the IAM policy that a command needs: for the account of the credentials, or for any
+/// account if there are no credentials.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Session options that are not valid; standard output cannot be written to.
 pub(crate) fn policy(
     args: &AwsArgs,
     format: OutputFormat,
@@ -75,7 +75,7 @@ pub(crate) fn policy(
     })
 }
 
-/// How a site is read.
+/// Options for reading a published site.
 ///
 /// # Errors
 /// Certificate authorities that cannot be read.
@@ -113,14 +113,14 @@ pub(crate) async fn run(
     applied.await.map_err(failed)
 }
 
-/// What the pod identity webhook looks for on a service account.
+/// The service account annotation that the pod identity webhook reads.
 pub(crate) const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
-/// Said after every change of IAM.
+/// Printed after every change in IAM.
 pub(crate) const SPREADS: &str =
-    "IAM is eventually consistent: changes take seconds, sometimes minutes, to be in effect";
+    "IAM is eventually consistent: changes can take seconds or minutes to take effect";
 
-/// The commands that annotate the service accounts of a role; patterns name no single one.
+/// The commands that annotate the service accounts of a role, except for patterns.
 pub(crate) fn annotations(
     accounts: &[issuer_iam::ServiceAccountPattern],
     arn: &str,
@@ -136,7 +136,7 @@ pub(crate) fn annotations(
     literal.map(command).collect()
 }
 
-/// A failure of the engine, with the report of what was found if that is why.
+/// A failed reconciliation; a failed verification comes with its report.
 pub(crate) fn failed(error: Error) -> Failure {
     let report = match &error {
         Error::NotAccepted { verdict, .. } | Error::NotVerified { verdict, .. } => {

@@ -1,4 +1,4 @@
-//! Exit codes, and the one shape in which every error reaches the user.
+//! Exit codes, and the common form of all errors.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,21 +10,21 @@ use crate::advice::{Advice, Surface};
 /// The documented exit codes (`docs/usage.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done, or nothing to do.
+    /// Success, or nothing to do.
     Done = 0,
-    /// Something failed that is none of the below: network, disk, a server's fault.
+    /// Any other failure: network, disk or server error.
     Failure = 1,
-    /// The command line itself is wrong (also clap's code).
+    /// The command line is not valid (the code that clap uses).
     Usage = 2,
-    /// A file, document, key or URL that was given is unusable.
+    /// A given file, document, key or URL is not valid.
     BadInput = 3,
-    /// What is there already stands against what was to be written.
+    /// Existing state conflicts with what was to be written.
     Conflict = 4,
     /// The issuer or the token would not be accepted.
     Verification = 5,
-    /// A server refused the call, or the bucket belongs to someone else.
+    /// Permission denied, or the bucket belongs to another account.
     NotPermitted = 6,
-    /// `plan` alone: something would change.
+    /// `plan` only: changes are pending.
     Changes = 7,
 }
 
@@ -35,7 +35,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// What a failed access to the disk means.
+    /// The exit code of a file system error.
     pub(crate) fn of_io(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::PermissionDenied {
             Self::NotPermitted
@@ -57,7 +57,7 @@ impl From<ErrorKind> for Exit {
     }
 }
 
-/// An error on its way to the user: what failed, why, and what to do.
+/// An error for the user: what failed, why, and what to do about it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// The code the process ends with.
@@ -68,20 +68,20 @@ pub(crate) struct Failure {
     pub(crate) causes: Vec<String>,
     /// After `hint:`.
     pub(crate) hints: Vec<String>,
-    /// What was found, before all of it.
+    /// The report that is printed before the error.
     pub(crate) report: Option<Box<str>>,
-    /// More hints, once it is clear what the user wrote.
+    /// Hints that depend on the surface.
     advice: Vec<Advice>,
 }
 
 impl Failure {
-    /// A failure without a cause behind it.
+    /// A failure without a cause.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         let (causes, hints, advice) = (Vec::new(), Vec::new(), Vec::new());
         Self { exit, message: message.into(), causes, hints, report: None, advice }
     }
 
-    /// The error as the cause of `message`, which says what was being done.
+    /// A failure with `error` as the cause; `message` says what was attempted.
     pub(crate) fn while_doing(exit: Exit, message: impl Into<String>, error: &dyn Error) -> Self {
         let mut failure = Self::new(exit, message);
         failure.causes.push(error.to_string());
@@ -89,24 +89,24 @@ impl Failure {
         failure
     }
 
-    /// The same for an error that knows its kind and its hint.
+    /// The same for an error with a kind and a hint.
     pub(crate) fn because<E: Diagnostic + 'static>(message: impl Into<String>, error: &E) -> Self {
         Self::while_doing(error.kind().into(), message, error).advised(error)
     }
 
-    /// The same with one more hint, where there is one.
+    /// Adds a hint, if any.
     pub(crate) fn hint(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hints.extend(hint.map(Into::into));
         self
     }
 
-    /// The same with what was found, before the error.
+    /// Adds a report.
     pub(crate) fn after(mut self, report: Option<String>) -> Self {
         self.report = report.map(String::into_boxed_str);
         self
     }
 
-    /// The same with the advice for what the user wrote among its hints.
+    /// Turns the advice for this surface into hints.
     pub(crate) fn on(mut self, surface: Surface) -> Self {
         let advice = std::mem::take(&mut self.advice);
         self.hints.extend(advice.into_iter().filter_map(|advice| advice.on(surface)));
@@ -123,7 +123,7 @@ impl Failure {
         let mut source = error.source();
         while let Some(error) = source {
             let text = error.to_string();
-            // Some libraries repeat the source in their own text.
+            // Some libraries repeat the source in their own message.
             if self.causes.last().unwrap_or(&self.message) != &text {
                 self.causes.push(text);
             }

@@ -1,4 +1,4 @@
-//! Files and standard input, bounded; files that are written once.
+//! Reads of limited size from files and standard input; files that are written once.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,17 +11,17 @@ use crate::failure::{Exit, Failure};
 /// Reads a file, or standard input for `-`, up to 1 MiB.
 ///
 /// # Errors
-/// [`Exit::BadInput`]: it does not exist, is not readable, is not a file, or is too large.
+/// [`Exit::BadInput`]: the file does not exist, cannot be read, is not a file, or is too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     read_bytes(path).map_err(|error| {
         Failure::while_doing(Exit::BadInput, format!("cannot read {}", name_of(path)), &error)
     })
 }
 
-/// The same with the operating system's error.
+/// The same, with an I/O error.
 ///
 /// # Errors
-/// `FileTooLarge` for more than 1 MiB, and the operating system's.
+/// `FileTooLarge` above 1 MiB, and those of the operating system.
 pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = MAX_INPUT_BYTES as u64 + 1;
@@ -31,13 +31,13 @@ pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
         File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     }
     if bytes.len() > MAX_INPUT_BYTES {
-        let message = "it is larger than 1 MiB; that is neither a key nor a document";
+        let message = "it is larger than 1 MiB, so it is neither a key nor a document";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
 }
 
-/// How a message names the path.
+/// The path as shown in messages.
 pub(crate) fn name_of(path: &Path) -> String {
     if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
@@ -47,12 +47,11 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Writes a file that does not exist yet, with exactly these permissions from the first byte on,
-/// down to the disk.
+/// Creates a file with exactly these permissions, and syncs it to disk. An incomplete file is
+/// deleted.
 ///
 /// # Errors
-/// The operating system's, `AlreadyExists` among them; a file that could not be finished is taken
-/// away again.
+/// Those of the operating system, including `AlreadyExists`.
 pub(crate) fn create(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

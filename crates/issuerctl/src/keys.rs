@@ -1,4 +1,4 @@
-//! The keys of the command line, for commands that need nothing else.
+//! The keys of commands that need nothing else.
 
 use issuer_reconcile::{KeySource, SourceKeys, read_files, read_keys};
 
@@ -9,11 +9,11 @@ use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
 
-/// Reads every source that was given; a runtime starts only where a cluster is asked.
+/// Reads every given source; the runtime starts only if a cluster is one of them.
 ///
 /// # Errors
-/// Any source that cannot be read or has no usable key; two sources with different keys under one
-/// kid.
+/// A source that cannot be read or has no usable key; two sources with different keys under the
+/// same kid.
 pub(crate) fn read(args: &KeyArgs, ui: &Ui) -> Result<SourceKeys, Failure> {
     let (sources, weak) = (targets::key_sources(args)?, args.weak());
     let keys = if sources.iter().all(KeySource::is_file) {

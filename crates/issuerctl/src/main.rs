@@ -1,5 +1,5 @@
-//! `issuerctl` publishes a Kubernetes cluster's service-account issuer, and proves that AWS will
-//! accept its tokens.
+//! `issuerctl` publishes the service account issuer of a Kubernetes cluster and verifies that AWS
+//! accepts its tokens.
 
 mod advice;
 mod batch;
@@ -24,15 +24,14 @@ use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
-    // A usage error quotes what was given, and a key or token in its place would stand in the job's
-    // log.
+    // A usage error quotes the argument, so a key or token given by mistake would end up in a log.
     if std::env::args_os().any(|argument| holds_a_secret(&argument.to_string_lossy())) {
         Ui::default().failure(
             &Failure::new(
                 Exit::Usage,
-                "an argument is a key, a token or a document itself, not the name of a file",
+                "an argument is a key, a token or a document instead of a file name",
             )
-            .hint(Some("give the file's name, or - and the contents on standard input")),
+            .hint(Some("give the name of the file, or - and the contents on standard input")),
         );
         return Exit::Usage.into();
     }
@@ -51,14 +50,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// PEM, a JWT or JSON; no argument of any command begins so.
+/// Whether it is PEM, a JWT or JSON, which is not a valid argument of any command.
 fn holds_a_secret(argument: &str) -> bool {
     argument.contains("-----BEGIN")
         || argument.starts_with(['{', '['])
         || (argument.starts_with("eyJ") && argument.len() > 60)
-        // An issuer with a line break has a message of its own.
+        // An issuer URL with a line break gets its own error message.
         || (argument.contains('\n') && !argument.starts_with("http"))
 }
 
-/// What every command ends with.
+/// The result of a command.
 type Outcome = Result<Exit, Failure>;

@@ -1,4 +1,4 @@
-//! Standard output: exact documents, and the frozen objects of `--output json`.
+//! Standard output: documents, and the versioned objects of `--output json`.
 
 mod changes;
 mod state;
@@ -19,10 +19,10 @@ use crate::failure::{Exit, Failure};
 pub(crate) use changes::{Issuer, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text};
 pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role};
 
-/// Version of every object below; it grows when a member changes its meaning or goes.
+/// Version of all JSON objects; increased when a member changes its meaning or is removed.
 pub(crate) const SCHEMA_VERSION: u32 = 2;
 
-/// A key by its public names.
+/// A public key by its identifiers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Key {
     pub(crate) kid: String,
@@ -50,11 +50,11 @@ pub(crate) struct Keygen {
     pub(crate) public_key_file: String,
 }
 
-/// `extract`, `jwks`, `discovery`: a document, and the keys it was made from.
+/// `extract`, `jwks`, `discovery`: a document, and the keys that it is generated from.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document {
     pub(crate) schema_version: u32,
-    /// The document's exact text.
+    /// The exact text of the document.
     pub(crate) document: String,
     pub(crate) keys: Vec<Key>,
 }
@@ -73,8 +73,8 @@ pub(crate) struct Files {
     pub(crate) files: Vec<String>,
 }
 
-/// Checks for people: a line each in columns and colours, below it its consequence under the name
-/// `so` and its fix, and at the end the result.
+/// Checks as text: one line per check, followed by its consequence, labelled `so`, and its fix; the
+/// last line is the result.
 pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
     let mut text = String::new();
     let width = checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
@@ -97,7 +97,7 @@ pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
     text
 }
 
-/// A verdict for people.
+/// A verdict as text.
 pub(crate) fn verdict_text(verdict: &issuer_verify::Verdict) -> String {
     let issuer = match verdict.issuer.as_str() {
         "" => String::new(),
@@ -106,20 +106,19 @@ pub(crate) fn verdict_text(verdict: &issuer_verify::Verdict) -> String {
     issuer + &report(&verdict.checks, "STS says", verdict.passed())
 }
 
-/// Writes a document's exact bytes; a newline follows only on a terminal, where the prompt would
-/// stick to it.
+/// Writes the exact bytes of a document; on a terminal a missing final newline is added.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn document(text: &str) -> Result<(), Failure> {
     let newline = io::stdout().is_terminal() && !text.ends_with('\n');
     write(text, if newline { "\n" } else { "" })
 }
 
-/// Ends `extract`, `jwks` and `discovery`: the document, exactly or within the JSON object.
+/// Ends `extract`, `jwks` and `discovery`: the plain document, or the JSON object.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn keys_document(format: OutputFormat, document: String, set: &JwkSet) -> Outcome {
     match format {
         OutputFormat::Text => self::document(&document)?,
@@ -131,10 +130,10 @@ pub(crate) fn keys_document(format: OutputFormat, document: String, set: &JwkSet
     Ok(Exit::Done)
 }
 
-/// Writes an IAM policy, plainly or within the JSON object.
+/// Writes an IAM policy, plain or in a JSON object.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn policy(format: OutputFormat, policy: &serde_json::Value) -> Outcome {
     let document = format!("{policy:#}");
     match format {
@@ -144,10 +143,10 @@ pub(crate) fn policy(format: OutputFormat, policy: &serde_json::Value) -> Outcom
     Ok(Exit::Done)
 }
 
-/// Ends `render`: the document, exactly or within the JSON object.
+/// Ends `render`: the plain document, or the JSON object.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn rendered(format: OutputFormat, document: String) -> Outcome {
     match format {
         OutputFormat::Text => self::document(&document)?,
@@ -159,27 +158,26 @@ pub(crate) fn rendered(format: OutputFormat, document: String) -> Outcome {
 /// Writes one line.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     write(text, "\n")
 }
 
-/// Writes one of the objects above.
+/// Writes an object as JSON.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(object).map_err(|error| {
-        Failure::while_doing(Exit::Failure, "cannot write the answer as JSON", &error)
+        Failure::while_doing(Exit::Failure, "cannot write the result as JSON", &error)
     })?;
     write(&text, "\n")
 }
 
-/// Writes text with colours, which are left out where standard output is no terminal or `NO_COLOR`
-/// is set.
+/// Writes text with colours, unless standard output is not a terminal or `NO_COLOR` is set.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
     anstream::stdout().write_all(text.as_bytes()).map_err(|error| refused(&error))
 }

@@ -1,4 +1,4 @@
-//! The `issuerctl publish` command for what another tool cannot publish.
+//! The `issuerctl publish` command line, for tools that cannot publish the documents.
 
 use issuer_cluster::Connection;
 use issuer_discovery::{IssuerUrl, Shape};
@@ -6,8 +6,8 @@ use issuer_jwks::WeakKeys;
 use issuer_publish::AccessMode;
 use issuer_reconcile::{KeySource, Target};
 
-/// `issuerctl publish …` for the keys of the file, once for each cluster that they come from: keys
-/// are merged.
+/// `issuerctl publish …` for the keys of the file, one command per cluster: published keys are
+/// merged.
 pub(crate) fn publish_command(target: &Target, url: &IssuerUrl, region: &str) -> String {
     let sources = target.site.iter().flat_map(|site| &site.keys);
     let mut files: Vec<String> = Vec::new();
@@ -51,7 +51,7 @@ pub(crate) fn publish_command(target: &Target, url: &IssuerUrl, region: &str) ->
     lines.collect::<Vec<_>>().join(" && ")
 }
 
-/// Where to publish, and what differs from the defaults.
+/// The destination, and the options that differ from the defaults.
 fn options(target: &Target, url: &IssuerUrl, region: &str) -> Vec<String> {
     let (Some(site), Some((location, s3))) = (&target.site, target.s3()) else {
         return Vec::new();
@@ -87,7 +87,7 @@ fn reached(connection: &Connection) -> impl Iterator<Item = String> {
     kubeconfig.chain(context).collect::<Vec<_>>().into_iter()
 }
 
-/// A word as a POSIX shell takes it for one.
+/// A word, quoted for a POSIX shell if necessary.
 fn for_a_shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

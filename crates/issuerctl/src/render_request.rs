@@ -10,11 +10,11 @@ use crate::files;
 use crate::publish_command::publish_command;
 use crate::ui::Ui;
 
-/// What the command line says, whatever it is for.
+/// The arguments of all `render` commands.
 pub(crate) struct RenderRequest<'a> {
     pub(crate) render: &'a RenderArgs,
     pub(crate) aws: &'a AwsArgs,
-    /// How clusters are reached, where the documents themselves are rendered.
+    /// Connection options, if the documents themselves are rendered.
     pub(crate) kube: Option<&'a KubeArgs>,
     /// Whether anything but service accounts is rendered.
     pub(crate) for_aws: bool,
@@ -48,7 +48,7 @@ impl<'a> RenderRequest<'a> {
         }
     }
 
-    /// Without asking AWS anything.
+    /// Renders without calling AWS.
     pub(crate) async fn offline(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
         let mut rendered = Rendered::default();
         let Some(account) = &self.render.account else { return Ok(rendered) };
@@ -56,8 +56,8 @@ impl<'a> RenderRequest<'a> {
         for target in targets {
             if self.for_aws && target.needs_top_of_chain() {
                 ui.warning(
-                    "thumbprint auto is skipped, since --account keeps off the network; IAM \
-                     takes one itself",
+                    "thumbprint auto is skipped, because AWS and the network are not used with \
+                     --account; IAM retrieves a thumbprint itself",
                 );
             }
             let in_aws = target.s3().is_some_and(|(_, options)| options.endpoint_url.is_none());
@@ -77,9 +77,9 @@ impl<'a> RenderRequest<'a> {
         Ok(rendered)
     }
 
-    /// For the account of the credentials, and with what exists where it is to be imported.
+    /// Renders for the account of the credentials, and with what exists if it is to be imported.
     pub(crate) async fn online(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
-        ui.wait("asking AWS");
+        ui.wait("reading from AWS");
         let engine = engine::connect(engine::session(self.aws)?, targets, ui).await?;
         let mut rendered = Rendered::default();
         for target in targets {

@@ -1,4 +1,4 @@
-//! From what the user wrote, a file or options, to the targets of a run.
+//! From issuer files or options to the targets of a run.
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +17,11 @@ use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::ui::Ui;
 
-/// The issuers of every file that was given, in their order.
+/// The issuers of all given files, in order.
 ///
 /// # Errors
-/// A file that cannot be read or understood; two issuers of one name; issuers that share something
-/// and want different things of it.
+/// A file that cannot be read or is not valid; two issuers with the same name; issuers that
+/// configure a shared resource differently.
 pub(crate) fn of_files(
     args: &FileArgs,
     kube: Option<&KubeArgs>,
@@ -60,10 +60,10 @@ pub(crate) fn of_files(
     Ok(issuers.iter().map(|(issuer, base)| Target::from_issuer(issuer, base, &defaults)).collect())
 }
 
-/// What `publish` is asked for.
+/// The target of `publish`.
 ///
 /// # Errors
-/// A place that is neither a folder nor a bucket; a folder without an issuer.
+/// A destination that is neither a folder nor a bucket; a folder without an issuer.
 pub(crate) fn of_publish(args: &PublishArgs, ui: &Ui) -> Result<Target, Failure> {
     let ports = args.document.ports.ports();
     let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
@@ -91,7 +91,7 @@ pub(crate) fn of_publish(args: &PublishArgs, ui: &Ui) -> Result<Target, Failure>
     Ok(Target { name, issuer, ports, site: Some(site), provider, roles })
 }
 
-/// What `provider apply` is asked for.
+/// The target of `provider apply`.
 ///
 /// # Errors
 /// An issuer or a thumbprint that is not valid.
@@ -107,10 +107,10 @@ pub(crate) fn of_provider(args: &ProviderApplyArgs) -> Result<Target, Failure> {
     Ok(Target { provider: Some(provider), ..target })
 }
 
-/// What `role apply` is asked for. What is not given stays as it is.
+/// The target of `role apply`. Settings that are not given are left unchanged.
 ///
 /// # Errors
-/// An issuer that is not valid; a policy that cannot be read or that IAM would refuse.
+/// An issuer that is not valid; a policy that cannot be read or that IAM would reject.
 pub(crate) fn of_role(args: &RoleApplyArgs) -> Result<Target, Failure> {
     let role = RoleTarget {
         name: args.name.clone(),
@@ -131,7 +131,7 @@ pub(crate) fn of_role(args: &RoleApplyArgs) -> Result<Target, Failure> {
 /// The key sources of the command line, files first.
 ///
 /// # Errors
-/// Standard input that would be read twice.
+/// `-` given more than once.
 pub(crate) fn key_sources(args: &KeyArgs) -> Result<Vec<KeySource>, Failure> {
     let paths = || args.key.iter().chain(&args.jwks);
     if paths().filter(|path| files::is_stdin(path)).count() > 1 {
@@ -151,7 +151,7 @@ pub(crate) fn key_sources(args: &KeyArgs) -> Result<Vec<KeySource>, Failure> {
         .collect())
 }
 
-/// How the cluster is reached.
+/// The connection to the cluster.
 pub(crate) fn connection(args: &KubeArgs) -> Connection {
     Connection { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() }
 }
@@ -180,7 +180,7 @@ fn folder(args: &PublishArgs, has_issuer: bool, ui: &Ui) -> Result<PathBuf, Fail
         return Err(Failure::new(Exit::Usage, "--to is empty"));
     }
     if !has_issuer {
-        let message = "a folder does not say which URL it is served at; --issuer is required";
+        let message = "a folder does not determine the issuer URL; --issuer is required";
         return Err(Failure::new(Exit::Usage, message)
             .hint(Some("give --issuer https://…, as in the cluster's --service-account-issuer")));
     }
@@ -208,7 +208,7 @@ fn tags(tags: &[issuer_iam::Tag]) -> issuer_iam::Tags {
     tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
 }
 
-/// Nothing where none was given.
+/// `None` if no file was given.
 fn documents(files: &[NamedFile]) -> Result<Option<issuer_iam::Documents>, Failure> {
     if files.is_empty() {
         return Ok(None);

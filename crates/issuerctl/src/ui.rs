@@ -18,14 +18,14 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default().bold();
 
-/// Writes to the person in front of the terminal, or to the log of a job.
+/// Messages for a terminal or a log.
 pub(crate) struct Ui {
     quiet: bool,
     verbose: bool,
     terminal: bool,
-    /// Warnings that were written already; one that holds for a store is the same for each issuer.
+    /// Warnings that were already printed: several issuers can have the same one.
     warned: RefCell<HashSet<String>>,
-    /// Whether lines say which issuer they are about.
+    /// Whether lines name their issuer.
     several: std::cell::Cell<bool>,
     bar: RefCell<ProgressBar>,
 }
@@ -53,7 +53,7 @@ impl Ui {
         }
     }
 
-    /// A bar over so many issuers; with more than one, lines say which one they are about.
+    /// Shows a progress bar; with more than one issuer, lines name their issuer.
     pub(crate) fn begin(&self, issuers: usize) {
         self.several.set(issuers > 1);
         if issuers > 1 && !self.quiet && self.terminal {
@@ -65,12 +65,12 @@ impl Ui {
         }
     }
 
-    /// Removes the bar.
+    /// Removes the progress bar.
     pub(crate) fn end(&self) {
         self.bar.replace(ProgressBar::hidden()).finish_and_clear();
     }
 
-    /// Always written, also with `--quiet`.
+    /// Prints an error, also with `--quiet`.
     pub(crate) fn failure(&self, failure: &Failure) {
         if let Some(report) = &failure.report {
             self.plain(report.trim_end());
@@ -84,43 +84,42 @@ impl Ui {
         }
     }
 
-    /// Something that is not an error and must not be missed; written also with `--quiet`, each
-    /// text once.
+    /// Prints a warning, also with `--quiet`; each text only once.
     pub(crate) fn warning(&self, text: &str) {
         if self.warned.borrow_mut().insert(text.to_owned()) {
             self.line(WARNING, "warning", text);
         }
     }
 
-    /// What plans have to tell beside their changes.
+    /// Prints the notices of a plan as warnings.
     pub(crate) fn notices(&self, notices: &[Notice]) {
         for notice in notices {
             self.warning(&notice.message);
         }
     }
 
-    /// The changes that an action is about to make.
+    /// Prints the changes that are about to be made.
     pub(crate) fn plan(&self, heading: &str, set: &ChangeSet) {
         if !self.quiet {
             self.plain(output::dry_run_text(heading, &set.changes).trim_end());
         }
     }
 
-    /// What was done, or what to do next.
+    /// Prints what was done, or what to do next.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !text.is_empty() {
             self.plain(text);
         }
     }
 
-    /// Details for `--verbose`.
+    /// Prints a detail with `--verbose`.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.line(Style::new().dimmed(), "detail", text);
         }
     }
 
-    /// A spinner for one thing that is waited for; nothing where standard error is not a terminal.
+    /// Shows a spinner if standard error is a terminal.
     pub(crate) fn wait(&self, text: &str) {
         if self.quiet || !self.terminal || self.several.get() {
             return;
@@ -133,7 +132,7 @@ impl Ui {
         self.bar.replace(bar);
     }
 
-    /// What was waited for has come.
+    /// Removes the spinner.
     pub(crate) fn waited(&self) {
         if !self.several.get() {
             self.end();
@@ -145,7 +144,7 @@ impl Ui {
     }
 
     fn plain(&self, text: &str) {
-        // A closed stderr is no reason to fail.
+        // A closed standard error must not fail the command.
         self.bar.borrow().suspend(|| {
             let _ = writeln!(anstream::stderr(), "{text}");
         });
@@ -165,16 +164,16 @@ impl Events for Ui {
             Event::Finished if self.several.get() => self.bar.borrow().inc(1),
             Event::Replanned(set) => {
                 self.notices(&set.notices);
-                self.plan(&about("changed by somebody else, planned again"), set);
+                self.plan(&about("changed by another writer, planned again"), set);
             }
             Event::LiveKeyProved => self.note(&about(
-                "a fresh token of the cluster is signed by one of these keys and names this issuer",
+                "a fresh token of the cluster is signed by one of these keys and has this issuer",
             )),
             Event::Verified { verdict, folder } if verdict.passed() => {
                 self.note(&about(match folder {
                     true => {
-                        "verified: the documents are what AWS STS needs; now serve the folder at \
-                         the issuer URL"
+                        "verified: AWS STS can use these documents; now serve the folder at the \
+                         issuer URL"
                     }
                     false => "verified: AWS STS can read this issuer",
                 }));

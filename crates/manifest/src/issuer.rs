@@ -1,4 +1,4 @@
-//! The file's shape, which is that of a Kubernetes object.
+//! The format of the file: a Kubernetes object.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::text;
 
-/// An issuer: the keys of a cluster, where they are published, and what AWS IAM needs.
+/// An issuer: the keys of a cluster, where they are published, and its provider and roles in IAM.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Issuer {
@@ -26,42 +26,42 @@ pub struct Issuer {
     pub api_version: ApiVersion,
     /// `ServiceAccountIssuer`.
     pub kind: Kind,
-    /// How the object is called.
+    /// Metadata of the object.
     pub metadata: Metadata,
-    /// What is wanted.
+    /// The desired state.
     pub spec: Spec,
 }
 
 /// Version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum ApiVersion {
-    /// The first one.
+    /// The first version.
     #[serde(rename = "issuerctl.dev/v1alpha1")]
     V1Alpha1,
 }
 
-/// What the object is.
+/// The kind of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Kind {
     /// The issuer of service account tokens.
     ServiceAccountIssuer,
 }
 
-/// How the object is called.
+/// Metadata of the object.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Metadata {
-    /// Name of the object. Roles remember in a tag which object they come from.
+    /// Name of the object. A tag of each role records it.
     #[serde(deserialize_with = "text::parsed")]
     #[schemars(with = "String", regex(pattern = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"))]
     pub name: Name,
-    /// For Kubernetes; issuerctl does not look at it.
+    /// For Kubernetes; ignored by issuerctl.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// For Kubernetes; issuerctl does not look at them.
+    /// For Kubernetes; ignored by issuerctl.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// For Kubernetes; issuerctl does not look at them.
+    /// For Kubernetes; ignored by issuerctl.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -70,28 +70,30 @@ pub struct Metadata {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
-/// What is wanted.
+/// The desired state.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
-    /// Where the public signing keys come from; any mix of sources.
+    /// Sources of the public signing keys; they can be combined.
     #[serde(default)]
     pub keys: Vec<KeySource>,
-    /// Accept RSA keys of fewer than 2048 bits.
+    /// Accept RSA keys shorter than 2048 bits.
     #[serde(default)]
     pub allow_weak_keys: bool,
     /// Where the two documents are published. Without `keys` and `store`, only IAM is managed.
     #[serde(default, deserialize_with = "text::present")]
     pub store: Option<StoreSpec>,
-    /// Issuer URL, as in the cluster's --service-account-issuer; follows from an S3 store.
+    /// Issuer URL, as in the cluster's --service-account-issuer; by default derived from the S3
+    /// store.
     #[serde(default, deserialize_with = "text::issuer")]
     #[schemars(with = "Option<String>", regex(pattern = "^https://"))]
     pub issuer: Option<IssuerUrl>,
-    /// Members of the discovery document: the self-hosted guide's seven, or the API server's five.
+    /// Fields of the discovery document: the seven of the self-hosted IRSA guide, or the five of the
+    /// API server.
     #[serde(default, deserialize_with = "text::shape")]
     #[schemars(with = "String", extend("enum" = ["irsa", "kubernetes"], "default" = "irsa"))]
     pub shape: Shape,
-    /// The OIDC provider in IAM; without it none is made or changed.
+    /// The OIDC provider in IAM; if omitted, no provider is created or changed.
     #[serde(default, deserialize_with = "text::present")]
     pub provider: Option<Provider>,
     /// Roles that service accounts may assume.
@@ -99,15 +101,15 @@ pub struct Spec {
     pub roles: Vec<Role>,
 }
 
-/// One source of keys.
+/// A source of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum KeySource {
     /// The Secret NAME-sa on the management cluster (EKS Anywhere, Cluster API).
     Cluster(ClusterSource),
-    /// The keys that the running API server itself publishes (/openid/v1/jwks).
+    /// The keys that the running API server publishes (/openid/v1/jwks).
     Apiserver(ApiServerSource),
-    /// A file: PEM or DER, public key, certificate or private key.
+    /// A key file, PEM or DER: public key, certificate or private key.
     File(PathBuf),
     /// A JWK Set file.
     Jwks(PathBuf),
@@ -125,10 +127,10 @@ pub struct ClusterSource {
     #[serde(default, deserialize_with = "text::parsed")]
     #[schemars(with = "String", extend("default" = "eksa-system"))]
     pub namespace: Namespace,
-    /// Kubeconfig file, where it is not the usual one.
+    /// Kubeconfig file, if not the default one.
     #[serde(default)]
     pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig.
+    /// Kubeconfig context.
     #[serde(default)]
     pub context: Option<String>,
 }
@@ -137,10 +139,10 @@ pub struct ClusterSource {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ApiServerSource {
-    /// Kubeconfig file, where it is not the usual one.
+    /// Kubeconfig file, if not the default one.
     #[serde(default)]
     pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig.
+    /// Kubeconfig context.
     #[serde(default)]
     pub context: Option<String>,
 }
@@ -149,13 +151,13 @@ pub struct ApiServerSource {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum StoreSpec {
-    /// A bucket of S3 or of a compatible store.
+    /// A bucket in S3 or an S3-compatible store.
     S3(Box<S3Store>),
-    /// A folder, which something else serves at the issuer URL.
+    /// A folder that a web server serves at the issuer URL.
     Folder(PathBuf),
 }
 
-/// A bucket and how it is made public.
+/// A bucket, and how public read access is granted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct S3Store {
@@ -163,32 +165,31 @@ pub struct S3Store {
     #[serde(deserialize_with = "text::parsed")]
     #[schemars(with = "String", regex(pattern = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"))]
     pub bucket: BucketName,
-    /// What stands before the documents' names.
+    /// Prefix of the object keys.
     #[serde(default, deserialize_with = "text::parsed")]
     #[schemars(with = "String")]
     pub prefix: Prefix,
     /// Region of the bucket.
     #[serde(default)]
     pub region: Option<String>,
-    /// Make the bucket where it is not there.
+    /// Create the bucket if it does not exist.
     #[serde(default)]
     pub create_bucket: bool,
-    /// How the world may read: a bucket policy, object ACLs, or something else that serves the
-    /// bucket.
+    /// How public read access is granted: by bucket policy, by object ACLs, or not by issuerctl.
     #[serde(default, deserialize_with = "text::access")]
     #[schemars(with = "String", extend("enum" = ["policy", "acl", "none"], "default" = "policy"))]
     pub access: AccessMode,
-    /// Endpoint of a compatible store.
+    /// Endpoint URL of an S3-compatible store.
     #[serde(default)]
     pub endpoint_url: Option<String>,
-    /// Put the bucket into the path, not the host.
+    /// Use path-style URLs: the bucket name in the path, not in the host name.
     #[serde(default)]
     pub path_style: bool,
-    /// Account that must own the bucket.
+    /// ID of the AWS account that must own the bucket.
     #[serde(default, deserialize_with = "text::optional")]
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9]{12}$"))]
     pub expected_bucket_owner: Option<AccountId>,
-    /// How long readers may cache the documents, in seconds.
+    /// Cache lifetime of the documents in seconds (Cache-Control: max-age).
     #[serde(default = "default_max_age")]
     pub max_age: u32,
 }
@@ -197,31 +198,31 @@ pub struct S3Store {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Provider {
-    /// Audiences that tokens may be for.
+    /// Audiences (client IDs) to allow.
     #[serde(default = "default_audiences", deserialize_with = "text::some")]
     #[schemars(with = "Vec<String>", length(min = 1), extend("default" = ["sts.amazonaws.com"]))]
     pub audiences: Vec<Audience>,
-    /// Tags to be set.
+    /// Tags to set.
     #[serde(default, deserialize_with = "text::tags")]
     pub tags: Tags,
-    /// Thumbprints to be set, auto being the top of the certificate chain as served; only a private
-    /// CA needs one.
+    /// Thumbprints to set; auto stands for the last certificate of the chain that the server sends.
+    /// Required only for a private CA.
     #[serde(default, deserialize_with = "text::each")]
     #[schemars(with = "Vec<String>")]
     pub thumbprints: Vec<ThumbprintSource>,
 }
 
-/// A thumbprint, or where it is taken from.
+/// A thumbprint, or its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ThumbprintSource {
-    /// The top of the certificate chain as served.
+    /// The last certificate of the chain that the server sends.
     Auto,
-    /// This one.
+    /// This thumbprint.
     Given(Thumbprint),
 }
 
-/// A role that service accounts may assume. What issuerctl added earlier and is not listed any more
-/// is taken away; what others added stays.
+/// A role that service accounts may assume. What issuerctl added earlier and is no longer listed is
+/// removed; what issuerctl does not manage is kept.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Role {
@@ -229,42 +230,42 @@ pub struct Role {
     #[serde(deserialize_with = "text::parsed")]
     #[schemars(with = "String", regex(pattern = r"^[A-Za-z0-9+=,.@_-]{1,64}$"))]
     pub name: RoleName,
-    /// NAMESPACE/NAME; * and ? stand in one of the two.
+    /// NAMESPACE/NAME; the wildcards * and ? are allowed in one of the two.
     #[serde(deserialize_with = "text::some")]
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub service_accounts: Vec<ServiceAccountPattern>,
-    /// Audiences that tokens must be for; without them the provider's.
+    /// Audiences that tokens must have; by default those of the provider.
     #[serde(default, deserialize_with = "text::some_optional")]
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub audiences: Option<Vec<Audience>>,
-    /// Policies to be attached.
+    /// Managed policies to attach.
     #[serde(default, deserialize_with = "text::each")]
     #[schemars(with = "Vec<String>")]
     pub policy_arns: Vec<PolicyArn>,
-    /// Policies within the role, by their names.
+    /// Inline policies by name.
     #[serde(default, deserialize_with = "text::policies")]
     #[schemars(with = "BTreeMap<String, BTreeMap<String, Value>>")]
     pub inline_policies: Documents,
-    /// Policies of the account, by their names: made, updated by a new version, and attached.
+    /// Customer managed policies by name: created, updated and attached.
     #[serde(default, deserialize_with = "text::policies")]
     #[schemars(with = "BTreeMap<String, BTreeMap<String, Value>>")]
     pub managed_policies: Documents,
-    /// Path of a new role, such as /apps/.
+    /// Path of the role if it is created, such as /apps/.
     #[serde(default, deserialize_with = "text::optional")]
     #[schemars(with = "Option<String>", regex(pattern = "^/(.*/)?$"))]
     pub path: Option<RolePath>,
-    /// Permissions boundary; one that is there stays where none is given.
+    /// Permissions boundary; if omitted, an existing one is kept.
     #[serde(default, deserialize_with = "text::optional")]
     #[schemars(
         with = "Option<String>",
         regex(pattern = "^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.")
     )]
     pub permissions_boundary: Option<PolicyArn>,
-    /// The longest session, in seconds; the one that is there stays where none is given.
+    /// Maximum session duration in seconds; if omitted, the existing one is kept.
     #[serde(default, deserialize_with = "text::session")]
     #[schemars(range(min = 3600, max = 43200))]
     pub max_session_duration: Option<u32>,
-    /// Tags to be set.
+    /// Tags to set.
     #[serde(default, deserialize_with = "text::tags")]
     pub tags: Tags,
 }

@@ -1,4 +1,4 @@
-//! From text to objects.
+//! Reading issuer files.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,18 @@ use serde_saphyr::{Error as YamlError, Options};
 
 use crate::{Error, Issuer, Role, StoreSpec};
 
-/// What PEM, its base64 and a JSON Web Key have.
+/// Text that only PEM, base64-encoded PEM or a JSON Web Key has.
 const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
 
-/// The kind of an object, and its earlier name, which is also the name of a kind of cert-manager.
+/// The kind, and its earlier name, which is also a kind of cert-manager.
 const KIND: &str = "ServiceAccountIssuer";
 const OLD_KIND: &str = "Issuer";
 
-/// How alike a known name must be to be suggested (Jaro-Winkler).
+/// Minimum similarity of a suggested name (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
 
-/// Reads one or more YAML documents (or JSON, which is YAML). What is not valid is reported with
-/// line and column; the text itself is not repeated, because it may be a key that was given in place of
-/// the file.
+/// Reads one or more YAML documents (or JSON, which is YAML). Errors have line and column, but do
+/// not quote the text, which may be a key that was given by mistake.
 ///
 /// # Errors
 /// [`Error::Text`], [`Error::Key`], [`Error::Empty`], [`Error::Unfit`].
@@ -75,7 +74,7 @@ pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
     Ok(())
 }
 
-/// For people, and to tell two of them apart.
+/// The destination, for messages and comparison.
 fn place(issuer: &Issuer) -> Option<String> {
     match issuer.spec.store.as_ref()? {
         StoreSpec::S3(s3) => {
@@ -199,7 +198,7 @@ fn unreadable(error: &YamlError) -> Error {
     Error::Text { line, column, reason, near }
 }
 
-/// The library's terms in those of YAML.
+/// Common messages of the library, reworded for users.
 fn plainly(text: &str) -> Option<&'static str> {
     let words = [
         ("expected sequence start", "this must be a list"),

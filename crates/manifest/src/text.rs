@@ -1,5 +1,4 @@
-//! From the strings of a file to types that carry their rules; what is not valid is reported with
-//! its place.
+//! From the strings of a file to validated types; errors have their position in the file.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -37,7 +36,7 @@ where
     Ok(Vec::<Parsed<T>>::deserialize(deserializer)?.into_iter().map(|parsed| parsed.0).collect())
 }
 
-/// A list with at least one.
+/// A list with at least one entry.
 pub(crate) fn some<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

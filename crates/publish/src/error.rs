@@ -17,7 +17,7 @@ pub enum Error {
     Merge {
         /// The document.
         location: String,
-        /// Which kid, or how many.
+        /// The conflicting kid, or the number of keys.
         source: issuer_jwks::Error,
     },
     /// The discovery document cannot be written.
@@ -30,7 +30,7 @@ pub enum Error {
         location: String,
         /// What is wrong with it.
         reason: String,
-        /// The fault of the keys, if it is the JWK Set.
+        /// What is wrong with the keys, if it is the JWK Set.
         keys: Option<issuer_jwks::Error>,
     },
     /// A bucket policy that cannot be read; it is not changed.
@@ -51,7 +51,7 @@ pub enum Error {
         location: String,
         /// Its `jwks_uri`.
         published: String,
-        /// What it would become.
+        /// What it would be changed to.
         standard: String,
     },
     /// A key was published during a run that removes keys, and its removal was never shown.
@@ -96,7 +96,7 @@ pub enum Error {
         action: &'static str,
         /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A document that is not a regular file, or is too large.
@@ -112,7 +112,7 @@ pub enum Error {
     Location {
         /// The text.
         text: String,
-        /// Which rule it breaks.
+        /// The violated rule.
         reason: String,
     },
     /// The issuer cannot be derived.
@@ -126,7 +126,7 @@ pub enum Error {
     /// The session with AWS cannot be created.
     #[error(transparent)]
     Session(#[from] issuer_session::Error),
-    /// Neither options nor profile say where the bucket is to be created.
+    /// Neither the options nor the profile have a region for the new bucket.
     #[error("the region of the new bucket {bucket} is not known")]
     NoRegion {
         /// The bucket.
@@ -167,8 +167,8 @@ pub enum Error {
         resource: String,
         /// S3's error code.
         code: Option<String>,
-        /// Whether it was the setting `BlockPublicPolicy` that refused it, of the bucket or of the
-        /// account.
+        /// Whether S3 Block Public Access (`BlockPublicPolicy`) of the bucket or the account denied
+        /// it.
         by_public_access_block: bool,
         /// What S3 said.
         message: String,

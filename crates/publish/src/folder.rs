@@ -12,17 +12,17 @@ use sha2::{Digest, Sha256};
 use crate::state::Attributes;
 use crate::{Condition, Error, StoreState, Stored, Version};
 
-/// What the names of temporary files begin with.
+/// Prefix of temporary file names.
 const TEMPORARY: &str = ".issuerctl-";
 
-/// A folder with `keys.json` and `.well-known/openid-configuration` below it.
+/// A folder that contains `keys.json` and `.well-known/openid-configuration`.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
 }
 
 impl Folder {
-    /// The folder at `root`; it is made with the first write.
+    /// The folder at `root`; it is created by the first write.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -40,8 +40,8 @@ impl Folder {
         })
     }
 
-    /// Writes to a temporary file in the same folder, syncs it to disk and renames it, so that a
-    /// reader sees the old or the new document and never half of one.
+    /// Writes to a temporary file in the same folder, syncs it to disk and renames it, so that
+    /// readers see either the old or the new document.
     pub(crate) fn write(
         &self,
         name: &str,
@@ -50,7 +50,7 @@ impl Folder {
     ) -> Result<(), Error> {
         let path = self.root.join(name);
         let folder = path.parent().unwrap_or(&self.root);
-        make_folders(folder).map_err(failed("make the folder", folder))?;
+        make_folders(folder).map_err(failed("create the folder", folder))?;
         let _lock = self.lock()?;
         let now = self.read_document(name)?;
         let holds = match condition {
@@ -72,16 +72,16 @@ impl Folder {
             Some(stored) if stored.version != *version => {
                 return Err(Error::Changed { location: path.display().to_string() });
             }
-            Some(_) => fs::remove_file(&path).map_err(failed("take away", &path))?,
+            Some(_) => fs::remove_file(&path).map_err(failed("delete", &path))?,
         }
         if let Some(folder) = path.parent().filter(|folder| *folder != self.root) {
-            // One that holds something else stays.
+            // Fails if the folder contains anything else.
             let _ = fs::remove_dir(folder);
         }
         Ok(())
     }
 
-    /// Held until it is dropped: two runs on this machine take turns.
+    /// Locks the folder against other processes until the lock is dropped.
     fn lock(&self) -> Result<File, Error> {
         let lock = File::open(&self.root).map_err(failed("open the folder", &self.root))?;
         lock.lock().map_err(failed("lock the folder", &self.root))?;
@@ -94,14 +94,18 @@ impl Folder {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A link into nowhere must not be taken for a free name.
-                return if path.is_symlink() { Err(not("a link to nothing")) } else { Ok(None) };
+                // A dangling symbolic link is not a missing document.
+                return if path.is_symlink() {
+                    Err(not("a dangling symbolic link"))
+                } else {
+                    Ok(None)
+                };
             }
             Err(error) => return Err(failed("read", &path)(error)),
         };
         let metadata = file.metadata().map_err(failed("read", &path))?;
         if !metadata.is_file() {
-            return Err(not("no regular file"));
+            return Err(not("not a regular file"));
         }
         let mut bytes = Vec::new();
         file.take(MAX_INPUT_BYTES as u64 + 1)
@@ -110,7 +114,7 @@ impl Folder {
         if bytes.len() > MAX_INPUT_BYTES {
             return Err(not("larger than 1 MiB"));
         }
-        // A file has no place to say who made it.
+        // A file cannot record who created it.
         let version =
             Version { tag: Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)), ours: true };
         let attributes = attributes(is_world_readable(&metadata));
@@ -122,20 +126,19 @@ fn attributes(world_readable: bool) -> Attributes {
     Attributes::from([("world_readable", world_readable.to_string())])
 }
 
-/// Takes away what a run left that was killed while it wrote; the lock is held, so nobody writes
-/// now.
+/// Deletes temporary files of interrupted runs; the lock is held, so they are not in use.
 fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            // Left for the next time where it cannot be done.
+            // If this fails, the next run tries again.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
 fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A document that is a link keeps being one: what it points to is replaced.
+    // A symbolic link is kept: its target is replaced.
     let target = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
     let folder = target.parent().unwrap_or(folder);
     let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
@@ -146,8 +149,7 @@ fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Makes the folder and those above it that are missing; the ones that are there keep their
-/// permissions.
+/// Creates the folder and missing parent folders; existing ones keep their permissions.
 fn make_folders(folder: &Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
@@ -157,13 +159,13 @@ fn make_folders(folder: &Path) -> io::Result<()> {
     }
     match fs::create_dir(folder) {
         Ok(()) => set_mode(folder, 0o755),
-        // Another run was faster.
+        // Created by a concurrent run.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-#[cfg_attr(not(unix), expect(unused_variables, reason = "there are no such permissions"))]
+#[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix has these permissions"))]
 fn is_world_readable(metadata: &fs::Metadata) -> bool {
     #[cfg(unix)]
     return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o444 == 0o444;
@@ -171,7 +173,7 @@ fn is_world_readable(metadata: &fs::Metadata) -> bool {
     true
 }
 
-/// A web server of another user reads it, whatever the umask says.
+/// Sets the mode regardless of the umask: the web server may run as another user.
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;

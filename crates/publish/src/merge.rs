@@ -1,34 +1,34 @@
-//! The keys of a run and the keys that are published, to the keys that will be published.
+//! Merging the given keys with the published ones.
 
 use issuer_jwks::{Jwk, JwkSet};
 
 /// What happens to one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyChange {
-    /// Given, and not published yet.
+    /// Given, but not published yet.
     Added,
     /// Given and published.
     Unchanged,
-    /// Published and not given; it stays.
+    /// Published, but not given; it is kept.
     Kept,
-    /// Published and not given; it goes.
+    /// Published, but not given; it is removed.
     Pruned,
 }
 
-/// Keys with what happens to each.
+/// The merged keys, and what happens to each key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// What will be published.
+    /// The keys to publish.
     pub set: JwkSet,
-    /// Every key of both sides, the pruned ones last.
+    /// All given and published keys, the pruned ones last.
     pub changes: Vec<(Jwk, KeyChange)>,
 }
 
-/// Puts the given keys first, in their order, and the published ones that were not given behind
-/// them; `prune` drops those.
+/// Merges keys: the given ones first, in their order, followed by the published ones that are not
+/// given, unless `prune` removes them.
 ///
-/// Where nothing comes or goes, the published order stays, so that two jobs that give the same keys
-/// in another order do not take turns in rewriting the document.
+/// If no key is added or removed, the published order is kept, so that two jobs that give the same
+/// keys in a different order do not rewrite the document in turns.
 ///
 /// # Errors
 /// [`issuer_jwks::Error::KidConflict`] and [`issuer_jwks::Error::TooManyKeys`].
@@ -58,9 +58,9 @@ pub fn merge(
     Ok(Merged { set, changes })
 }
 
-/// A union refuses this too, but would count keys that are about to go.
+/// A union rejects this too, but would include keys that are about to be removed.
 fn refuse_other_keys(given: &JwkSet, published: &JwkSet) -> Result<(), issuer_jwks::Error> {
-    // The empty kid may pass to another key: it is nobody's own name.
+    // The empty kid may move to another key.
     let named = published.without_empty_kid();
     match given
         .keys()

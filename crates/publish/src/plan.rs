@@ -1,4 +1,4 @@
-//! What a publish would change: a value that is shown, and then executed as it is.
+//! Planning a publish: the plan is shown, and then executed unchanged.
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
 use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
@@ -9,45 +9,45 @@ use crate::s3::BucketPlan;
 use crate::state::Attributes;
 use crate::{Condition, Error, KeyChange, StoreState, Stored, merge};
 
-/// The members of a discovery document that differ from issuer to issuer.
+/// The members of a discovery document that depend on the issuer.
 const OWN_MEMBERS: [&str; 3] = ["issuer", "jwks_uri", "id_token_signing_alg_values_supported"];
 
 /// What is to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// The keys that were given.
+    /// The given keys.
     pub keys: JwkSet,
     /// The issuer.
     pub issuer: IssuerUrl,
-    /// The members of its document.
+    /// The members of its discovery document.
     pub shape: Shape,
 }
 
-/// How a plan is made.
+/// Options of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PlanOptions {
-    /// Drop published keys that were not given.
+    /// Remove published keys that are not given.
     pub prune: bool,
-    /// Repeat the first key under the empty kid.
+    /// Repeat the first key with an empty kid.
     pub with_empty_kid: bool,
-    /// Replace the document of another issuer.
+    /// Replace a document of a different issuer.
     pub change_issuer: bool,
-    /// What to do with weak keys in the published set.
+    /// Whether weak keys in the published set are accepted.
     pub weak: WeakKeys,
 }
 
 /// What happens to one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentPlan {
-    /// Its name below the issuer.
+    /// Its path relative to the issuer.
     pub name: &'static str,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Whether it is created, updated, or stays as it is.
+    /// Whether it is created, updated or kept.
     pub action: Action,
-    /// What must still be true when it is written.
+    /// The condition of its write.
     pub condition: Condition,
-    /// What changes in it, and beside its bytes.
+    /// The changed members and attributes.
     fields: Vec<Field>,
 }
 
@@ -58,14 +58,14 @@ pub struct Plan {
     issuer: IssuerUrl,
     keys: JwkSet,
     key_changes: Vec<(Jwk, KeyChange)>,
-    /// Whether an earlier attempt of this run has written already.
+    /// Whether an earlier attempt of this run has written something.
     interrupted: bool,
     bucket: Option<BucketPlan>,
     documents: [DocumentPlan; 2],
 }
 
 impl Plan {
-    /// Compares what is to be published with what is.
+    /// Compares the desired site with the store.
     ///
     /// # Errors
     /// [`Error::NoKeys`], [`Error::Unreadable`], [`Error::Merge`], [`Error::OtherIssuer`],
@@ -118,13 +118,13 @@ impl Plan {
         })
     }
 
-    /// The same plan in a run that has written before and lost a race then.
+    /// The same plan, after an earlier attempt of the run has written something.
     pub(crate) fn after_a_write(mut self) -> Self {
         self.interrupted = true;
         self
     }
 
-    /// Whether this run writes anything, or has.
+    /// Whether this run writes anything, or has written something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
@@ -137,7 +137,7 @@ impl Plan {
             && self.documents.iter().all(|document| document.action == Action::Keep)
     }
 
-    /// The store, for people.
+    /// The store, as shown in messages.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
@@ -155,19 +155,19 @@ impl Plan {
         &self.keys
     }
 
-    /// Every key with what happens to it.
+    /// Every key, and what happens to it.
     #[must_use]
     pub fn key_changes(&self) -> &[(Jwk, KeyChange)] {
         &self.key_changes
     }
 
-    /// The keys that go.
+    /// The keys that are removed.
     pub(crate) fn dropped(&self) -> Vec<KeyId> {
         let pruned = self.key_changes.iter().filter(|(_, change)| *change == KeyChange::Pruned);
         pruned.map(|(jwk, _)| jwk.kid.clone()).collect()
     }
 
-    /// What has to be done with the bucket first, where the store is one.
+    /// The plan for the bucket, if the store is one; executed first.
     #[must_use]
     pub fn bucket(&self) -> Option<&BucketPlan> {
         self.bucket.as_ref()
@@ -213,8 +213,8 @@ impl Describe for Plan {
     }
 }
 
-/// A published empty kid stays with its key, unless that key is pruned: then the first given key
-/// takes it over.
+/// A published empty kid stays with its key, unless that key is pruned: then it moves to the first
+/// given key.
 fn with_empty_kid(
     given: &JwkSet,
     published: &JwkSet,
@@ -236,7 +236,7 @@ fn document(
     let bytes = text.into_bytes();
     let Some(stored) = stored else {
         let mut fields = if name == KEYS_NAME { Vec::new() } else { member_fields(&[], &bytes) };
-        // The other members are the same for every issuer.
+        // The remaining members are the same for every issuer.
         fields
             .retain(|field| field.item.as_deref().is_some_and(|name| OWN_MEMBERS.contains(&name)));
         let (action, condition) = (Action::Create, Condition::Absent);
@@ -245,12 +245,12 @@ fn document(
     let condition = Condition::Unchanged(stored.version.clone());
     let mut fields = Vec::new();
     if stored.bytes != bytes {
-        // The keys are fields of their own.
+        // The keys have their own fields.
         if name != KEYS_NAME {
             fields = member_fields(&stored.bytes, &bytes);
         }
         if fields.is_empty() && has_same_members(&stored.bytes, &bytes) {
-            fields.push(Field::changed("format", "other order or white space", "canonical"));
+            fields.push(Field::changed("format", "different order or white space", "canonical"));
         }
     }
     for (name, value) in
@@ -264,7 +264,7 @@ fn document(
     DocumentPlan { name, bytes, action, condition, fields }
 }
 
-/// The members of two JSON objects that differ; what is not JSON has none.
+/// The members that differ in two JSON objects; invalid JSON has none.
 fn member_fields(before: &[u8], after: &[u8]) -> Vec<Field> {
     let (before, after) = (members(before), members(after));
     let mut names: Vec<&String> = after.keys().collect();
@@ -288,8 +288,8 @@ fn has_same_members(before: &[u8], after: &[u8]) -> bool {
     json(before) == json(after)
 }
 
-/// A published document of another issuer, or one that says the keys are somewhere else, is
-/// replaced only on request.
+/// A published document of a different issuer, or with a different `jwks_uri`, is replaced only on
+/// request.
 fn refuse_other_documents(
     site: &Site,
     state: &StoreState,
@@ -316,7 +316,7 @@ fn refuse_other_documents(
     if named.issuer != issuer {
         return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
     }
-    // Readers follow jwks_uri, so keys published somewhere else have not been merged.
+    // Clients follow jwks_uri; keys at a different URL have not been merged.
     let standard = site.issuer.document_url(KEYS_NAME);
     match named.jwks_uri {
         Some(published) if published != standard => {

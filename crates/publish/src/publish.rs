@@ -1,4 +1,4 @@
-//! Reading, planning and writing in their order.
+//! Reading, planning and writing.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use issuer_session::{Attempts, replan};
 
 use crate::{Error, Plan, PlanOptions, Purpose, Site, Store};
 
-/// How often a plan is made again after a write conflict.
+/// Maximum re-plan attempts after a write conflict.
 const ATTEMPTS: Attempts =
     Attempts { limit: 10, first: Duration::from_millis(100), longest: Duration::from_secs(2) };
 
@@ -17,15 +17,15 @@ const ATTEMPTS: Attempts =
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// The bucket is being created, or made public.
+    /// The bucket is being created or configured.
     Bucket,
     /// This document is being written.
     Document(&'static str),
-    /// Something that the user has to be told.
+    /// A warning for the user.
     Notice(Notice),
 }
 
-/// Reads the store and compares.
+/// Reads the store and compares it with the site.
 ///
 /// # Errors
 /// Those of [`Store::read`] and [`Plan::new`].
@@ -34,12 +34,12 @@ pub async fn plan(store: &Store, site: &Site, options: &PlanOptions) -> Result<P
     Plan::new(&store.location(), site, &state, options)
 }
 
-/// Executes a plan: public access, then `keys.json`, then the discovery document, so that whoever
-/// finds the document finds the keys that it speaks of.
+/// Executes a plan: public access, then `keys.json`, then the discovery document, so that the keys
+/// exist before the document that refers to them.
 ///
 /// # Errors
-/// [`Error::Changed`] where somebody else wrote since the plan was made; a denied or failed call.
-/// What was done until then stays, and the next run goes on from there.
+/// [`Error::Changed`] if another writer changed the store since it was planned; a denied or failed
+/// call. Completed steps are kept, and the next run continues from there.
 pub async fn apply(
     store: &Store,
     plan: &Plan,
@@ -60,12 +60,12 @@ pub async fn apply(
     Ok(())
 }
 
-/// Executes a plan. After a write conflict it is made again, never overwritten, and `approve` sees
-/// that plan before it is executed. Returns the last one.
+/// Executes a plan. After a write conflict nothing is overwritten: a new plan is made, and passed to
+/// `approve` before it is executed. Returns the last plan.
 ///
 /// # Errors
-/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] if somebody else keeps writing;
-/// [`Error::NewKey`] if a key that the first plan did not know would be dropped.
+/// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] if another writer keeps
+/// changing the store; [`Error::NewKey`] if a key that is not in the first plan would be removed.
 pub async fn publish<E: From<Error>>(
     store: &Store,
     site: &Site,
@@ -74,7 +74,7 @@ pub async fn publish<E: From<Error>>(
     mut approve: impl FnMut(&Plan) -> Result<(), E>,
     mut progress: impl FnMut(Step),
 ) -> Result<Plan, E> {
-    // Only the keys of the first plan were agreed to be dropped.
+    // Only the removals in the first plan were approved.
     let agreed = plan.dropped();
     let wrote = Cell::new(false);
     let execute = async |plan: &mut Plan| {
@@ -85,7 +85,7 @@ pub async fn publish<E: From<Error>>(
         });
         applied.await.map_err(|error| match error {
             Error::Changed { .. } => {
-                // The last step is the one that lost.
+                // The last step is the one that failed.
                 wrote.set(wrote.get() || steps > 1);
                 Ended::Overtaken
             }
@@ -115,8 +115,8 @@ pub async fn publish<E: From<Error>>(
 
 /// Why an attempt ended.
 enum Ended<E> {
-    /// Somebody else wrote since the plan was made.
+    /// Another writer changed the store since it was planned.
     Overtaken,
-    /// Anything else.
+    /// Any other error.
     Failed(E),
 }

@@ -1,5 +1,5 @@
-//! Deleting a site: the discovery document first, so that nobody finds one that names keys which no
-//! longer exist.
+//! Deleting a site: the discovery document first, so that it never refers to keys that no longer
+//! exist.
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource};
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
@@ -13,7 +13,7 @@ use crate::{Error, Purpose, Store, StoreState, Version};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Removal {
     location: String,
-    /// In the order in which they are deleted.
+    /// In the order of their deletion.
     documents: Vec<(&'static str, Version)>,
     /// The keys in them.
     keys: Vec<Jwk>,
@@ -22,24 +22,24 @@ pub struct Removal {
     bucket: Option<BucketRemoval>,
 }
 
-/// What became of the bucket.
+/// What happened to the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketEnd {
-    /// issuerctl did not create it, or there is none.
+    /// issuerctl did not create it, or the store is not a bucket.
     NotOurs,
-    /// It is deleted.
+    /// It was deleted.
     Deleted(String),
-    /// It is kept, since there is something else in it.
+    /// It was kept, because it is not empty.
     Stays(String),
 }
 
 impl Removal {
-    /// What a store contains of this issuer. Documents that issuerctl did not create are deleted
-    /// only with `force`; while one of them is kept, so is what makes it public.
+    /// Plans the deletion of an issuer. Documents that issuerctl did not create are deleted only
+    /// with `force`; as long as one of them is kept, it remains public.
     ///
     /// # Errors
-    /// [`Error::OtherIssuer`]: the documents are another issuer's; [`Error::Unreadable`]: nothing
-    /// says whose they are; [`Error::BadPolicy`].
+    /// [`Error::OtherIssuer`]: the documents belong to a different issuer; [`Error::Unreadable`]:
+    /// the issuer of the documents cannot be determined; [`Error::BadPolicy`].
     pub fn new(
         location: &str,
         issuer: &IssuerUrl,
@@ -84,7 +84,7 @@ impl Removal {
         Ok(Self { location: location.to_owned(), documents, keys, kept, bucket })
     }
 
-    /// Whether there is nothing to delete and nothing to say.
+    /// Whether there is nothing to delete and nothing to report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty()
@@ -92,7 +92,7 @@ impl Removal {
             && self.bucket.as_ref().is_none_or(BucketRemoval::is_empty)
     }
 
-    /// Whether anything is deleted; a bucket of ours with something else in it is not.
+    /// Whether anything is deleted; a bucket that is not empty is kept.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         let bucket = self.bucket.as_ref();
@@ -100,19 +100,19 @@ impl Removal {
             || bucket.is_some_and(|bucket| bucket.removes_statement() || bucket.deletes_bucket())
     }
 
-    /// Whether the bucket is deleted, too.
+    /// Whether the bucket is deleted.
     #[must_use]
     pub fn deletes_bucket(&self) -> bool {
         self.bucket.as_ref().is_some_and(BucketRemoval::deletes_bucket)
     }
 
-    /// The store, for people.
+    /// The store, as shown in messages.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.location
     }
 
-    /// What is kept if the site is kept for this reason.
+    /// Adds all documents as kept for this reason.
     pub fn describe_kept(&self, reason: Reason, into: &mut ChangeSet) {
         let names = self.documents.iter().map(|(name, _)| *name).chain(self.kept.iter().copied());
         for name in names {
@@ -146,7 +146,7 @@ impl Describe for Removal {
     }
 }
 
-/// Reads the store, and what there is to delete.
+/// Reads the store and plans the deletion.
 ///
 /// # Errors
 /// Those of [`Store::read`] and [`Removal::new`].
@@ -158,12 +158,12 @@ pub async fn plan_removal(
     Removal::new(&store.location(), issuer, &store.read(Purpose::Remove).await?, force)
 }
 
-/// Deletes what was planned. The deletion of a bucket of ours is tried in any case: another issuer
-/// of the same run may have emptied it meanwhile.
+/// Executes a deletion. Deleting a bucket that issuerctl created is always attempted: another issuer
+/// of the same run may have emptied it in the meantime.
 ///
 /// # Errors
-/// [`Error::Changed`] if somebody else wrote since the plan was made; a denied or failed call. The
-/// next run continues from there.
+/// [`Error::Changed`] if another writer changed the store since it was planned; a denied or failed
+/// call. The next run continues from there.
 pub async fn remove(store: &Store, removal: &Removal) -> Result<BucketEnd, Error> {
     for (name, version) in &removal.documents {
         store.remove(name, version).await?;

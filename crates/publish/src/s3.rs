@@ -1,4 +1,4 @@
-//! S3 and compatible stores.
+//! S3 and S3-compatible stores.
 
 mod bucket;
 mod calls;
@@ -27,37 +27,37 @@ pub use policy::with_ours as bucket_policy;
 use crate::state::{Attributes, Bucket};
 use crate::{Condition, Error, StoreState, Stored, Version};
 
-/// The attributes of an object, as plans name them.
+/// The names of object attributes in plans.
 const CONTENT_TYPE: &str = "content_type";
 const CACHE_CONTROL: &str = "cache_control";
 const ACL: &str = "acl";
 
-/// The canned ACL that lets anonymous readers read an object.
+/// The canned ACL that allows anonymous reads.
 const PUBLIC_READ: &str = "public-read";
 
-/// The grantee of an ACL that means anonymous readers.
+/// The ACL grantee for anonymous readers.
 const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 
 /// The `Content-Type` of the documents.
 pub const MEDIA_TYPE: &str = "application/json";
 
-/// Metadata of an object (`x-amz-meta-…`) that issuerctl made, and did not find there.
+/// Metadata (`x-amz-meta-…`) of an object that issuerctl created.
 const CREATED: &str = "issuerctl-created";
 
-/// How a bucket is reached and made public.
+/// How to access a bucket, and how it is made public.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct S3Options {
-    /// Its region; else the session's, else the bucket's own.
+    /// The region; by default that of the session, then that of the bucket.
     pub region: Option<String>,
-    /// Endpoint of a compatible store.
+    /// Endpoint URL of an S3-compatible store.
     pub endpoint_url: Option<String>,
-    /// Whether the bucket is in the path of a URL, and not in its host.
+    /// Whether URLs are path-style.
     pub path_style: bool,
     /// The account that must own the bucket.
     pub expected_bucket_owner: Option<String>,
     /// `max-age` of the documents' `Cache-Control`, in seconds.
     pub max_age_secs: u32,
-    /// How anonymous readers get to the documents.
+    /// How public read access is granted.
     pub access: AccessMode,
     /// Whether the bucket is created if it does not exist.
     pub create_bucket: bool,
@@ -81,7 +81,7 @@ impl S3Options {
 }
 
 impl S3 {
-    /// A store on a session's clients, in the bucket's own region where none is given.
+    /// A store that uses the clients of a session; the default region is that of the bucket.
     ///
     /// # Errors
     /// [`Error::NoRegion`].
@@ -95,7 +95,7 @@ impl S3 {
         Ok(Self { client: connected.client, region: connected.region, location, options })
     }
 
-    /// A store on a client that is there already.
+    /// A store that uses an existing client.
     #[must_use]
     pub fn with_client(
         client: Client,
@@ -112,11 +112,11 @@ impl S3 {
         &self.region
     }
 
-    /// The issuer URL that follows from bucket, region and prefix; for a compatible store from its
-    /// endpoint.
+    /// The issuer URL derived from bucket, region and prefix, or from the endpoint of an
+    /// S3-compatible store.
     ///
     /// # Errors
-    /// [`Error::NoIssuer`] where the endpoint is no https URL.
+    /// [`Error::NoIssuer`] if the endpoint is not an https URL.
     pub fn issuer_url(&self) -> Result<String, Error> {
         self.location.issuer_url(
             &self.region,
@@ -129,20 +129,20 @@ impl S3 {
         self.location.to_string()
     }
 
-    /// Everything at once: independent requests go out together.
+    /// Reads everything; independent requests are sent concurrently.
     pub(crate) async fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
         let (keys, discovery, state) = tokio::join!(
             self.read_document(KEYS_NAME, purpose),
             self.read_document(DISCOVERY_NAME, purpose),
             self.read_bucket(purpose),
         );
-        // The bucket's own fault says more than that of an object in it.
+        // An error about the bucket is more specific than one about an object in it.
         let bucket = Bucket { state: state?, spec: self.bucket_spec() };
         let desired = self.desired();
         Ok(StoreState { keys: keys?, discovery: discovery?, desired, bucket: Some(bucket) })
     }
 
-    /// What the bucket should be.
+    /// The desired state of the bucket.
     fn bucket_spec(&self) -> BucketSpec {
         BucketSpec {
             location: self.location.clone(),
@@ -152,7 +152,7 @@ impl S3 {
         }
     }
 
-    /// What an object that we wrote is beside its bytes.
+    /// The attributes that an object should have.
     fn desired(&self) -> Attributes {
         let mut desired = Attributes::from([
             (CONTENT_TYPE, MEDIA_TYPE.to_owned()),
@@ -192,7 +192,7 @@ impl S3 {
             }
         };
         request.send().await.map(|_| ()).map_err(|error| match code(&error).as_deref() {
-            // 412 and 409, and 404 of an If-Match on a document that is gone.
+            // 412, 409, or 404 for If-Match on a deleted document.
             Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
                 Error::Changed { location: format!("{}/{name}", self.location) }
             }
@@ -214,7 +214,7 @@ impl S3 {
             request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
         };
         let mut answer = request().if_match(&version.tag).send().await;
-        // A compatible store may have no conditional deletion.
+        // An S3-compatible store may not implement conditional deletes.
         if matches!(&answer, Err(error) if self.is_unsupported(code(error).as_deref(), error)) {
             answer = request().send().await;
         }
@@ -229,7 +229,7 @@ impl S3 {
 
     async fn read_document(&self, name: &str, purpose: Purpose) -> Result<Option<Stored>, Error> {
         let key = self.location.object_key(name);
-        // ACLs are read only where they are what makes the object public.
+        // ACLs are read only if they make the objects public.
         if self.options.access != AccessMode::Acl || purpose == Purpose::Remove {
             return self.get_document(name, &key).await;
         }
@@ -241,16 +241,16 @@ impl S3 {
         Ok(Some(stored))
     }
 
-    /// Whether the object's ACL lets anonymous readers read it.
+    /// Whether the ACL of the object allows anonymous reads.
     async fn is_public(&self, key: &str) -> Result<bool, Error> {
         let request = self.client.get_object_acl().bucket(self.location.bucket.as_str()).key(key);
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
             Ok(output) => Ok(output.grants().iter().any(|grant| {
-                let everybody =
+                let anonymous =
                     grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
                 let reads = [Permission::Read, Permission::FullControl];
-                everybody && grant.permission().is_some_and(|permission| reads.contains(permission))
+                anonymous && grant.permission().is_some_and(|permission| reads.contains(permission))
             })),
             Err(error) => match code(&error).as_deref() {
                 Some("NoSuchKey" | "NoSuchBucket") => Ok(true),
@@ -272,7 +272,7 @@ impl S3 {
         let object = match answer {
             Ok(object) => object,
             Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey")) => return Ok(None),
-            // Told by the look at the bucket itself.
+            // Reported by the requests about the bucket.
             Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => return Ok(None),
             Err(error) => {
                 return Err(self.failed(
@@ -289,7 +289,7 @@ impl S3 {
             headers.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
         let attributes = headers.collect();
         let location = || format!("{}/{name}", self.location);
-        // Without one, a write could not be conditional.
+        // Without an ETag a write cannot be conditional.
         let Some(etag) = object.e_tag().filter(|etag| !etag.is_empty()) else {
             return Err(Error::NoEtag { location: location() });
         };
@@ -304,7 +304,7 @@ impl S3 {
         Ok(Some(Stored { bytes, version, attributes }))
     }
 
-    /// A failed call, with the bucket's own troubles told apart from a denied one.
+    /// The error for a failed call; problems of the bucket have their own errors.
     fn failed<E>(
         &self,
         call: &'static str,
@@ -335,15 +335,15 @@ impl S3 {
         }
         match code.as_deref() {
             Some("NoSuchBucket") => Error::NoBucket { bucket },
-            // Two runs that set up the same bucket.
+            // Two runs are configuring the same bucket.
             Some("OperationAborted") => Error::Changed { location: self.location.to_string() },
             code if issuer_session::is_about_credentials(code, &message) => {
                 Error::Credentials { code: code.map(str::to_owned), message }
             }
-            // AWS's answer about the policy of another account's bucket.
+            // The response of AWS about the policy of a bucket of another account.
             Some("MethodNotAllowed") if self.options.endpoint_url.is_none() => Error::OtherOwner {
                 bucket,
-                reason: format!("{call} is not allowed to other accounts"),
+                reason: format!("{call} is not allowed from other accounts"),
             },
             Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => denied(),
             _ if status == Some(403) => denied(),
@@ -352,7 +352,7 @@ impl S3 {
     }
 }
 
-/// Whether a refusal is one of S3 Block Public Access. S3 has no code of its own for it: the code
+/// Whether S3 Block Public Access denied the call. S3 has no separate error code for it: the code
 /// is AccessDenied, and the message ends in "because public policies are blocked by the
 /// BlockPublicPolicy block public access setting" (S3 user guide, "Troubleshoot access denied (403
 /// Forbidden) errors").
@@ -360,7 +360,7 @@ fn names_public_access_block(message: &str) -> bool {
     message.contains("BlockPublicPolicy")
 }
 
-/// The region that an answer of failure names: in a header, or in the words of
+/// The region in an error response: in a header, or in the message of
 /// AuthorizationHeaderMalformed.
 fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
     let response = error.raw_response()?;
@@ -377,7 +377,7 @@ fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
     rest.split_once('\'').map(|(region, _)| region.to_owned())
 }
 
-/// `None`: too large.
+/// `None` if it is too large.
 async fn collect(mut body: ByteStream) -> Result<Vec<u8>, Option<String>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.try_next().await.map_err(|error| Some(error.to_string()))? {
@@ -389,7 +389,7 @@ async fn collect(mut body: ByteStream) -> Result<Vec<u8>, Option<String>> {
     Ok(bytes)
 }
 
-/// S3's error code; an answer without a body (HEAD) or with a foreign one has only its status.
+/// The error code; a response to HEAD has no body, so it only has a status.
 fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
     issuer_session::code(error).or_else(|| match error.raw_response()?.status().as_u16() {
         412 => Some("PreconditionFailed".to_owned()),

@@ -1,4 +1,4 @@
-//! Where a site is stored: named documents that are read, and written under a condition.
+//! Stores of a site: documents are read, and written conditionally.
 
 use issuer_change::Notice;
 
@@ -6,17 +6,17 @@ use crate::s3::BucketPlan;
 use crate::state::{Condition, StoreState, Version};
 use crate::{Error, Folder, Purpose, S3};
 
-/// One of the places a site can live in.
+/// Where a site is stored.
 #[derive(Debug)]
 pub enum Store {
     /// A folder.
     Folder(Folder),
-    /// An S3 bucket, or one of a compatible store.
+    /// A bucket in S3 or an S3-compatible store.
     S3(Box<S3>),
 }
 
 impl Store {
-    /// The place for people: a path, or `s3://bucket/prefix`.
+    /// The location, as shown in messages: a path, or `s3://bucket/prefix`.
     #[must_use]
     pub fn location(&self) -> String {
         match self {
@@ -25,13 +25,13 @@ impl Store {
         }
     }
 
-    /// One document's place for people.
+    /// The location of a document, as shown in messages.
     #[must_use]
     pub fn document_location(&self, name: &str) -> String {
         format!("{}/{name}", self.location().trim_end_matches('/'))
     }
 
-    /// Reads everything that a plan for this purpose depends on, in one round.
+    /// Reads everything that a plan for this purpose depends on.
     ///
     /// # Errors
     /// A denied or failed read; a bucket in another region or account.
@@ -42,7 +42,7 @@ impl Store {
         }
     }
 
-    /// Brings the bucket to what it should be, and returns what the user has to be told.
+    /// Executes the plan for the bucket, and returns warnings for the user.
     ///
     /// # Errors
     /// A denied or failed call.
@@ -56,7 +56,7 @@ impl Store {
     /// Writes a document if the condition still holds.
     ///
     /// # Errors
-    /// [`Error::Changed`] where it does not; a denied or failed write.
+    /// [`Error::Changed`] if it does not; a denied or failed write.
     pub async fn write(
         &self,
         name: &str,
@@ -69,11 +69,11 @@ impl Store {
         }
     }
 
-    /// Deletes a document if it is still the one that was read. Deleting one that no longer exists
+    /// Deletes a document if it still has this version. Deleting a document that no longer exists
     /// succeeds.
     ///
     /// # Errors
-    /// [`Error::Changed`] if it is another one; a denied or failed call.
+    /// [`Error::Changed`] if the version differs; a denied or failed call.
     pub async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => folder.remove(name, version),
@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    /// Deletes the bucket; whether it could, since one with objects in it is kept.
+    /// Deletes the bucket if it is empty; returns whether it was deleted.
     ///
     /// # Errors
     /// A denied or failed call.

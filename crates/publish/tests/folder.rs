@@ -152,5 +152,5 @@ async fn a_linked_document_stays_a_link() {
 
     fs::remove_file(&target).unwrap();
     let error = run(root.path(), &site("rsa2048")).await.unwrap_err();
-    assert!(error.to_string().contains("link to nothing"), "{error}");
+    assert!(error.to_string().contains("dangling symbolic link"), "{error}");
 }

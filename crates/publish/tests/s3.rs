@@ -363,7 +363,7 @@ async fn a_missing_bucket_is_made_only_when_asked_and_in_us_east_1_without_a_con
 async fn what_a_bucket_has_is_read_for_tools_that_import_it() {
     let server = S3Server::start();
     let read = async |options: S3Options| {
-        let state = store(&server, options).read(Purpose::TakeOver).await.unwrap();
+        let state = store(&server, options).read(Purpose::Import).await.unwrap();
         state.bucket.unwrap().state
     };
     let without_policy = S3Options { access: AccessMode::None, ..options() };

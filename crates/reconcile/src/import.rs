@@ -64,7 +64,7 @@ impl Reconciler<'_> {
         line: PublishLine<'_>,
         into: &mut Rendered,
     ) -> Result<(), Error> {
-        let scope = Scope { purpose: Purpose::TakeOver, keys: documents, iam: true, prune: false };
+        let scope = Scope { purpose: Purpose::Import, keys: documents, iam: true, prune: false };
         let keys = self.read_keys(target, scope).await?;
         let store = match &target.site {
             Some(site) => Some(self.store(&site.store).await?),
@@ -107,7 +107,7 @@ impl Reconciler<'_> {
         store: &Store,
         existing: &mut Existing,
     ) -> Result<Plan, Error> {
-        let state = store.read(Purpose::TakeOver).await?;
+        let state = store.read(Purpose::Import).await?;
         let plan = plan(target, url, keys, &store.location(), &state)?;
         if let (Some(bucket), Some((location, _))) = (&state.bucket, target.s3())
             && bucket.state.existence != Existence::Missing

@@ -62,12 +62,12 @@ async fn of_iam(
         (_, Purpose::Remove) if asks_iam => policies::delete_provider(iam, &url),
         _ => policies::show_provider(iam, &url),
     }];
-    if asks_iam && target.name.is_some() && purpose != Purpose::TakeOver {
+    if asks_iam && target.name.is_some() && purpose != Purpose::Import {
         parts.push(policies::list_roles(iam));
     }
     for role in &target.roles {
         parts.push(match purpose {
-            Purpose::Plan | Purpose::TakeOver => policies::show_role(iam, &role.name),
+            Purpose::Plan | Purpose::Import => policies::show_role(iam, &role.name),
             Purpose::Publish => policies::apply_role(iam, &role.needs()),
             Purpose::Remove => policies::delete_role(iam, &role.name),
         });

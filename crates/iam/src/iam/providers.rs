@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Iam {
-    /// The provider of an issuer, and the account's others. The list has ARNs alone, and `Get…`
-    /// returns the URL without its scheme, so it is the ARN that finds it.
+    /// The provider of an issuer, and the other providers in the account. The list has only ARNs,
+    /// and `Get…` returns the URL without its scheme, so providers are identified by ARN.
     ///
     /// # Errors
     /// [`Error::Port`]; a denied or failed call.
@@ -21,7 +21,7 @@ impl Iam {
         Ok(ProviderState { provider: provider?, others, arn })
     }
 
-    /// The provider of an issuer; the account's others are not asked for.
+    /// The provider of an issuer, without the other providers in the account.
     ///
     /// # Errors
     /// [`Error::Port`]; a denied or failed call.
@@ -30,7 +30,7 @@ impl Iam {
         Ok(ProviderState { provider: self.get_provider(&arn).await?, others: Vec::new(), arn })
     }
 
-    /// Reads what is there and compares.
+    /// Reads the provider and compares it with the desired one.
     ///
     /// # Errors
     /// Those of [`Iam::find_provider`] and [`ProviderPlan::new`].
@@ -38,8 +38,8 @@ impl Iam {
         ProviderPlan::new(spec, &self.find_provider(&spec.issuer).await?)
     }
 
-    /// Executes a plan. If somebody else was faster, it is made again, and `replanned` sees that
-    /// plan. Returns the last one.
+    /// Executes a plan. After a conflict a new plan is made, and passed to `replanned`. Returns the
+    /// last plan.
     ///
     /// # Errors
     /// Those of [`Iam::plan_provider`]; a denied or failed call.
@@ -64,7 +64,7 @@ impl Iam {
         replan(ATTEMPTS, plan, execute, Error::is_overtaken, again).await
     }
 
-    /// The provider of an issuer, the account's others left alone.
+    /// The provider of an issuer, if it exists.
     ///
     /// # Errors
     /// [`Error::Port`]; a denied or failed call.
@@ -72,8 +72,8 @@ impl Iam {
         self.get_provider(ProviderArn::new(self.partition, &self.account, issuer)?.as_str()).await
     }
 
-    /// Deletes a provider that was found; one that is gone meanwhile is no failure. It needs
-    /// `force` where issuerctl did not make it.
+    /// Deletes a provider; succeeds if it no longer exists. `force` is required if issuerctl did not
+    /// create it.
     ///
     /// # Errors
     /// [`Error::Adopted`]; a denied or failed call.

@@ -14,23 +14,23 @@ use crate::{
     RoleStep, Tags, TrustPolicy, trust,
 };
 
-/// Versions that a policy has room for.
+/// Maximum number of versions of a managed policy.
 const VERSIONS: usize = 5;
 
-/// How the trust policy is worked out from the one that is there just before it is written.
+/// Computes the trust policy from the one that is read just before it is written.
 type Rewrite<'a> = &'a dyn Fn(TrustPolicy) -> Result<TrustPolicy, Error>;
 
-/// How far a plan was executed.
+/// How much of a plan was executed.
 #[derive(Default)]
 struct Outcome {
     done: usize,
-    /// Policies that others use.
+    /// Policies that are kept because they are in use.
     stayed: Vec<String>,
 }
 
 impl Iam {
-    /// The role, what is attached to it, and the account's policies with the wanted names. What is
-    /// wanted of inline and customer managed policies is read at once, the rest when it is known.
+    /// The role, its policies, and the customer managed policies with the desired names. The desired
+    /// policies are read concurrently with the role, all others afterwards.
     ///
     /// # Errors
     /// A denied or failed call; a document that is not a policy.
@@ -67,8 +67,8 @@ impl Iam {
         Ok(state)
     }
 
-    /// Names of the roles whose trust policy has our statement for this issuer. One call has up to
-    /// a thousand roles.
+    /// Names of the roles whose trust policy has our statement for this issuer. A page has up to
+    /// 1,000 roles.
     ///
     /// # Errors
     /// A denied or failed call.
@@ -85,7 +85,7 @@ impl Iam {
         trusting.map(|role| role.role_name.parse()).collect()
     }
 
-    /// Reads the role and compares.
+    /// Reads the role and compares it with the desired one.
     ///
     /// # Errors
     /// Those of [`Iam::find_role`] and [`RolePlan::new`].
@@ -93,8 +93,8 @@ impl Iam {
         RolePlan::new(spec, &self.find_spec(spec).await?)
     }
 
-    /// Executes a plan. If somebody else was faster, it is made again, and `replanned` sees that
-    /// plan. Returns the last one.
+    /// Executes a plan. After a conflict a new plan is made, and passed to `replanned`. Returns the
+    /// last plan.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role`]; a denied or failed call.
@@ -121,8 +121,7 @@ impl Iam {
         replan(ATTEMPTS, plan, execute, Error::is_overtaken, again).await
     }
 
-    /// A role, if a file of this name asked for it in the name of this issuer; its policies are
-    /// not read.
+    /// A role, if its tags record this file and this issuer; its policies are not read.
     ///
     /// # Errors
     /// A denied or failed call.
@@ -137,8 +136,8 @@ impl Iam {
         Ok(role.map(|role| RoleState { role: Some(role), ..RoleState::default() }))
     }
 
-    /// Reads the role and the account's policies of these names, and what there is to take away for
-    /// one issuer or for all; see [`RoleDeletion`].
+    /// Reads the role and the customer managed policies with these names, and plans their deletion
+    /// for one issuer or for all; see [`RoleDeletion`].
     ///
     /// # Errors
     /// Those of [`Iam::find_role`].
@@ -152,9 +151,8 @@ impl Iam {
         Ok(RoleDeletion::new(&self.find_role(name, &none, policies).await?, issuer))
     }
 
-    /// Executes a deletion. What is deleted does not come back, so it is planned once more just
-    /// before, and again if somebody else was faster; `replanned` sees a plan that is another one.
-    /// Returns the last one.
+    /// Executes a deletion. Deletions are irreversible, so a new plan is made just before, and after
+    /// a conflict; one that differs is passed to `replanned`. Returns the last plan.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role_deletion`]; a denied or failed call.
@@ -188,7 +186,7 @@ impl Iam {
         replan(ATTEMPTS, deletion, execute, Error::is_overtaken, again).await
     }
 
-    /// What exists of what a role is to be.
+    /// The existing part of a desired role.
     async fn find_spec(&self, spec: &RoleSpec) -> Result<RoleState, Error> {
         let none = Documents::new();
         let (inline, managed) = (spec.inline.as_ref(), spec.managed.as_ref());
@@ -309,7 +307,7 @@ impl Iam {
         rewrite: Rewrite<'_>,
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        // Steps that do not depend on each other go out together.
+        // Independent steps are executed concurrently.
         for stage in steps.chunk_by(|a, b| a.is_independent() && b.is_independent()) {
             let each = stage.iter().map(|step| async move {
                 match step {
@@ -365,7 +363,7 @@ impl Iam {
                     .send()
                     .await
                     .map_err(|error| failed("iam:UpdateAssumeRolePolicy", &arn, &error))?;
-                // Whoever wrote at the same moment has taken something away again.
+                // A concurrent writer has removed something again.
                 if self.trust_now(name).await?.has_all_of(&wanted) {
                     Ok(())
                 } else {
@@ -464,7 +462,7 @@ impl Iam {
                 answer.map(drop).map_err(|error| {
                     let is_policy = is_policy_missing(&error);
                     match failed("iam:AttachRolePolicy", &arn, &error) {
-                        // One that was just created may take a moment to be visible; any other one
+                        // A new policy may take some time to become visible; any other policy
                         // does not exist.
                         Error::Changed { code, message, .. } if !is_made && is_policy => {
                             Error::NoPolicy { arn: policy.clone(), code, message }
@@ -492,7 +490,7 @@ impl Iam {
                     .map_err(|error| failed("iam:UntagRole", &arn, &error))
             }
             RoleStep::Delete(sids) => {
-                // What somebody has added since the plan was made must not go with it.
+                // Statements that were added since the plan was made must not be deleted.
                 if let Some(there) = self.get_role(name).await?
                     && there.trust.has_others_than(sids)
                 {
@@ -517,7 +515,7 @@ impl Iam {
         self.get_role(name).await?.map(|role| role.trust).ok_or_else(gone)
     }
 
-    /// A policy that others still use is theirs to keep; whether it went.
+    /// Deletes a policy unless it is still in use; returns whether it was deleted.
     async fn delete_policy(&self, arn: &str) -> Result<bool, Error> {
         let users = self.client.list_entities_for_policy().policy_arn(arn).send().await;
         let users = users.map_err(|error| failed("iam:ListEntitiesForPolicy", arn, &error))?;
@@ -545,7 +543,7 @@ impl Iam {
         Ok(true)
     }
 
-    /// For messages: the path of a role is known only once it is there.
+    /// For messages only: the path of a role is not known before it is read.
     fn role_arn(&self, name: &RoleName) -> String {
         iam_arn(self.partition, &self.account, "role", &format!("/{name}"))
     }
@@ -560,7 +558,7 @@ fn document(text: &str) -> Result<Value, Error> {
         .map_err(|error| Error::NotAPolicy { reason: error.to_string() })
 }
 
-/// IAM answers documents percent-encoded (RFC 3986); a compatible one may not.
+/// IAM returns documents percent-encoded (RFC 3986); compatible services may not.
 fn decoded(text: &str) -> String {
     if text.trim_start().starts_with('{') {
         return text.to_owned();

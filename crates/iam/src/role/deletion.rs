@@ -1,4 +1,4 @@
-//! Taking away what issuerctl added.
+//! Planning the deletion of what issuerctl added to a role.
 
 use issuer_change::{Field, Reason};
 use issuer_discovery::IssuerUrl;
@@ -7,32 +7,31 @@ use super::{Role, RoleState, RoleStep};
 use crate::tags::{CREATED, MADE_POLICY, OWN, Record, TRUST};
 use crate::trust;
 
-/// What is taken away of a role.
+/// The deletion of a role, or of what issuerctl added to it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RoleDeletion {
-    /// The role that is there.
+    /// ARN of the existing role.
     pub arn: Option<String>,
-    /// In order; the last one is [`RoleStep::Delete`] where nothing of others is left.
+    /// The steps, in order; the last one is [`RoleStep::Delete`] if nothing unmanaged is left.
     pub steps: Vec<RoleStep>,
     /// Why the role itself is kept.
     pub kept: Vec<Reason>,
-    /// What issuerctl does not manage of it.
+    /// The unmanaged parts of the role.
     pub(crate) kept_fields: Vec<Field>,
     /// The role as it was read.
     pub(crate) before: Option<Role>,
-    /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is
-    /// executed.
+    /// ARNs of policies that were not deleted because they are in use; set by the execution.
     pub stayed: Vec<String>,
-    /// The `Sid`s that leave its trust policy.
+    /// The `Sid`s of the statements that are removed from its trust policy.
     pub(crate) sids: Vec<String>,
-    /// Whether an earlier try of this run has taken something away already.
+    /// Whether an earlier attempt of this run has removed something.
     pub(crate) interrupted: bool,
 }
 
 impl RoleDeletion {
-    /// Takes away what issuerctl added, for one issuer or for all, and the role itself where
-    /// issuerctl made it and nothing of others is left. What was added in the name of another
-    /// issuer too stays. Of a role that is gone, the policies that issuerctl made for it go.
+    /// Removes what issuerctl added, for one issuer or for all, and deletes the role if issuerctl
+    /// created it and nothing unmanaged is left. What was also added for another issuer is kept. If
+    /// the role no longer exists, the policies that issuerctl created for it are deleted.
     pub fn new(found: &RoleState, issuer: Option<&IssuerUrl>) -> Self {
         let mut deletion = Self::default();
         let Some(role) = &found.role else {
@@ -48,7 +47,7 @@ impl RoleDeletion {
         let (gone, stay): (Vec<String>, Vec<String>) =
             ours.iter().cloned().partition(|sid| goes(sid));
         deletion.sids.clone_from(&gone);
-        deletion.take_policies(role, found, &goes, stay.is_empty());
+        deletion.remove_policies(role, found, &goes, stay.is_empty());
         if !stay.is_empty() {
             deletion.kept.push(Reason::OtherIssuer);
         } else if !role.is_ours() {
@@ -71,19 +70,19 @@ impl RoleDeletion {
         deletion
     }
 
-    /// Whether there is nothing to take away, and nothing to say.
+    /// Whether there is nothing to remove, and nothing to report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.kept.is_empty()
     }
 
-    /// Whether this run takes anything away, or has.
+    /// Whether this run removes anything, or has removed something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.steps.is_empty()
     }
 
-    fn take_policies(
+    fn remove_policies(
         &mut self,
         role: &Role,
         found: &RoleState,
@@ -120,7 +119,7 @@ impl RoleDeletion {
         }
     }
 
-    /// Takes the tags away of a role that stays: what they record is gone.
+    /// Removes the tags that record removed parts from a role that is kept.
     fn forget(&mut self, role: &Role, goes: &impl Fn(&str) -> bool, everything: bool) {
         let (tagged, tagged_stays) =
             (role.added(Record::TAGS, goes), role.added(Record::TAGS, |sid| !goes(sid)));

@@ -1,4 +1,4 @@
-//! What a plan or a deletion of a role would change, as data.
+//! The change sets of plans and deletions of roles.
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
 
@@ -47,7 +47,7 @@ impl Describe for RoleDeletion {
 }
 
 impl Role {
-    /// What issuerctl does not manage of it.
+    /// The unmanaged parts of the role.
     pub(super) fn unmanaged(&self) -> Vec<Field> {
         use crate::tags::Record;
         let ours = self.trusted_by_us();
@@ -75,7 +75,7 @@ impl Role {
 fn fields(steps: &[RoleStep], before: Option<&Role>) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     for field in steps.iter().flat_map(|step| of_step(step, before)) {
-        // What one step adds for the time in between, a later one may remove again.
+        // What one step adds temporarily, a later one may remove again.
         let same = |other: &&mut Field| {
             field.item.is_some() && other.name == field.name && other.item == field.item
         };

@@ -1,4 +1,4 @@
-//! From what is there to what is wanted, in calls.
+//! The calls from the observed to the desired state.
 
 use issuer_change::Field;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::names::iam_arn;
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
 use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY};
 
-/// One call that changes something.
+/// One call that changes the role or its policies.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RoleStep {
@@ -16,65 +16,65 @@ pub enum RoleStep {
     Create {
         /// The trust policy.
         trust: TrustPolicy,
-        /// Tags, ours among them.
+        /// Tags, including those of issuerctl.
         tags: Tags,
-        /// The path, where it is not `/`.
+        /// The path, if it is not `/`.
         path: Option<RolePath>,
-        /// The longest session in seconds, where it is not an hour.
+        /// The maximum session duration in seconds, if it is not the default of one hour.
         max_session_secs: Option<u32>,
         /// The permissions boundary.
         boundary: Option<PolicyArn>,
     },
-    /// `UpdateAssumeRolePolicy`; worked out again from what is there just before.
+    /// `UpdateAssumeRolePolicy`; computed again from the policy as read just before.
     UpdateTrust {
-        /// What is there.
+        /// The current value.
         from: TrustPolicy,
-        /// What will be.
+        /// The new value.
         to: TrustPolicy,
     },
     /// `UpdateRole`, in seconds.
     SetMaxSession {
-        /// What is there.
+        /// The current value.
         from: u32,
-        /// What will be.
+        /// The new value.
         to: u32,
     },
     /// `PutRolePermissionsBoundary`.
     SetBoundary {
-        /// What is there.
+        /// The current value.
         from: Option<String>,
-        /// What will be.
+        /// The new value.
         to: PolicyArn,
     },
     /// `PutRolePolicy`.
     PutInline {
-        /// The policy's name.
+        /// The name of the policy.
         name: String,
-        /// What is there.
+        /// The current value.
         from: Option<Value>,
-        /// What will be.
+        /// The new value.
         to: Value,
     },
     /// `DeleteRolePolicy`.
     DeleteInline(String),
     /// `CreatePolicy`.
     CreatePolicy(String, Value),
-    /// `CreatePolicyVersion`, after `DeletePolicyVersion` where there is no room.
+    /// `CreatePolicyVersion`, after `DeletePolicyVersion` if the maximum is reached.
     UpdatePolicy {
         /// The policy.
         arn: String,
-        /// Its document.
+        /// Its current document.
         from: Value,
         /// Its new document.
         to: Value,
-        /// The version that makes room.
+        /// The version to delete first.
         surplus_version: Option<String>,
     },
     /// `AttachRolePolicy`.
     Attach {
         /// The policy.
         arn: String,
-        /// Whether it is one that issuerctl made, which IAM may not show everywhere yet.
+        /// Whether issuerctl creates it, so that it may not be visible everywhere yet.
         is_made: bool,
     },
     /// `DetachRolePolicy`.
@@ -83,42 +83,41 @@ pub enum RoleStep {
     DeletePolicy(String),
     /// `TagRole`.
     Tag {
-        /// What is there under the same keys.
+        /// The current tags with the same keys.
         from: Tags,
-        /// What will be.
+        /// The new value.
         to: Tags,
     },
     /// `UntagRole`.
     Untag(Vec<String>),
-    /// `DeleteRole`, if its trust policy has no statements but those of these `Sid`s.
+    /// `DeleteRole`, if its trust policy only has statements with these `Sid`s.
     Delete(Vec<String>),
 }
 
 /// The steps to a role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolePlan {
-    /// The role's name.
+    /// The name of the role.
     pub name: RoleName,
     /// The ARN of the role that exists or will exist.
     pub arn: String,
     /// The role as it was read.
     pub(crate) before: Option<Role>,
-    /// In order.
+    /// The steps, in order.
     pub steps: Vec<RoleStep>,
-    /// What issuerctl does not manage of it, and keeps.
+    /// The unmanaged parts of the role, which are kept.
     pub(crate) kept: Vec<Field>,
-    /// What the user has to be told, each with its id.
+    /// Warnings for the user, each with its id.
     pub(crate) notices: Vec<(&'static str, String)>,
-    /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is
-    /// executed.
+    /// ARNs of policies that were not deleted because they are in use; set by the execution.
     pub stayed: Vec<String>,
-    /// Whether an earlier try of this run has changed something already.
+    /// Whether an earlier attempt of this run has changed something.
     pub(crate) interrupted: bool,
 }
 
 impl RolePlan {
-    /// Compares what is wanted with what is there. What issuerctl added earlier and is no longer
-    /// asked for goes; what others added stays.
+    /// Compares the desired with the observed state. What issuerctl added earlier and is no longer
+    /// requested is removed; unmanaged parts are kept.
     ///
     /// # Errors
     /// [`Error::Path`], [`Error::ForeignPolicy`]; those of [`TrustPolicy::with`].
@@ -163,7 +162,7 @@ impl RolePlan {
         self.steps.is_empty()
     }
 
-    /// Whether this run changes anything, or has.
+    /// Whether this run changes anything, or has changed something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
@@ -178,8 +177,8 @@ impl RolePlan {
         });
         if let Some(size) = size.filter(|size| *size > USUAL_TRUST_POLICY) {
             let message = format!(
-                "the trust policy will have {size} characters; accounts without a raised quota \
-                 take {USUAL_TRUST_POLICY}"
+                "the trust policy will have {size} characters; the default quota is \
+                 {USUAL_TRUST_POLICY}"
             );
             self.notices.push(("trust-policy-size", message));
         }
@@ -210,7 +209,7 @@ impl RolePlan {
         Ok(())
     }
 
-    /// Gives the record of those that will be ours in the name of this issuer.
+    /// Returns the record of those that issuerctl manages for this issuer afterwards.
     fn inline(&mut self, spec: &RoleSpec, role: Option<&Role>) -> Result<Record, Error> {
         let none = Documents::new();
         let present = role.map_or(&none, |role| &role.inline);
@@ -244,7 +243,7 @@ impl RolePlan {
         Ok(own)
     }
 
-    /// Gives the record of those that will be ours in the name of this issuer.
+    /// Returns the record of those that issuerctl manages for this issuer afterwards.
     fn attachments(&mut self, spec: &RoleSpec, found: &RoleState) -> Result<Record, Error> {
         let role = found.role.as_ref();
         let present = role.map_or(&[][..], |role| &role.attached);
@@ -288,7 +287,7 @@ impl RolePlan {
         Ok(own)
     }
 
-    /// Gives the ARNs of the wanted policies of the account.
+    /// Returns the ARNs of the desired customer managed policies.
     fn managed(&mut self, spec: &RoleSpec, found: &RoleState) -> Result<Vec<String>, Error> {
         let mut arns = Vec::new();
         for (name, document) in spec.managed.iter().flatten() {
@@ -315,16 +314,15 @@ impl RolePlan {
         Ok(arns)
     }
 
-    /// What is ours is recorded before anything is added and until everything is taken away, so
-    /// that a run that is cut off leaves nothing behind that the next one would take for somebody
-    /// else's.
+    /// Ownership is recorded before anything is added, and until everything is removed, so that the
+    /// next run recognises everything that an interrupted run leaves behind.
     fn tags(&mut self, spec: &RoleSpec, role: Option<&Role>, records: [(&str, Record); 2]) {
         let none = Tags::new();
         let present = role.map_or(&none, |role| &role.tags);
         let [mut first, mut last] = [spec.tags.clone().unwrap_or_default(), Tags::new()];
         let (mut keys, others) = added(spec, role, Record::TAGS);
         let mut untag = Vec::new();
-        // Without any tag asked for, those that are there stay.
+        // If no tags are requested, existing ones are kept.
         if let Some(wanted) = &spec.tags {
             for key in
                 present.keys().filter(|key| !key.starts_with(OWN) && !wanted.contains_key(*key))
@@ -347,7 +345,7 @@ impl RolePlan {
                 last.insert(name, after.value());
             }
         }
-        // An empty record is no tag, unless one has to be emptied.
+        // An empty record needs no tag, unless an existing one must be emptied.
         first.retain(|key, value| !value.is_empty() || present.contains_key(key));
         if role.is_none() {
             first.insert(CREATED.to_owned(), "true".to_owned());
@@ -356,7 +354,7 @@ impl RolePlan {
             format!("{TRUST}{sid}"),
             spec.file.clone().unwrap_or_else(|| "true".to_owned()),
         );
-        // Before it is made, so that it is found again wherever the run is cut off.
+        // Recorded before the creation, so that it is found after an interrupted run.
         let new = self.steps.iter().filter_map(|step| match step {
             RoleStep::CreatePolicy(name, _) => {
                 Some((format!("{MADE_POLICY}{name}"), "true".to_owned()))
@@ -379,7 +377,7 @@ impl RolePlan {
     }
 }
 
-/// What was added in the name of this issuer, and of others.
+/// What was added for this issuer, and for others.
 fn added(spec: &RoleSpec, role: Option<&Role>, kind: &str) -> (Record, Record) {
     let sid = spec.trust.sid();
     match role {
@@ -392,13 +390,13 @@ fn tag_step(present: &Tags, to: Tags) -> RoleStep {
     RoleStep::Tag { from: tags::before(present, &to), to }
 }
 
-/// The policies of the account that issuerctl made for the role, with their ARNs.
+/// The customer managed policies that issuerctl created for the role, with their ARNs.
 fn made<'a>(spec: &RoleSpec, role: &'a Role) -> Vec<(&'a str, String)> {
     role.made_policies().map(|name| (name, spec.policy_arn(name))).collect()
 }
 
 impl RoleStep {
-    /// Whether it neither needs nor enables another step next to it.
+    /// Whether it is independent of its neighbouring steps.
     pub(crate) fn is_independent(&self) -> bool {
         matches!(
             self,

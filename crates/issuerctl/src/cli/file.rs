@@ -1,4 +1,4 @@
-//! `plan`, `apply` and `delete`: the whole of an issuer by one file.
+//! `plan`, `apply` and `delete`: a whole issuer, declared in one file.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,11 @@ use clap::{Args, ValueHint};
 
 use super::{AwsArgs, KubeArgs};
 
-/// Say what `apply` would change; exit code 7 where it is anything
+/// Show what `apply` would change; exits with 7 if anything would
 ///
-/// The file says which keys are published where, and what IAM needs; its format is in
-/// docs/issuer.schema.json. The state is read from the store and from IAM themselves.
+/// The file declares which keys are published where, and the provider and roles in IAM; its format
+/// is described in docs/issuer.schema.json. There is no state file: the current state is read from
+/// the store and from IAM.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -20,12 +21,12 @@ pub(crate) struct PlanArgs {
     pub(crate) declared: DeclaredArgs,
 }
 
-/// Publish, verify, and make provider and roles, as the file says
+/// Publish and verify the documents, and create or update the provider and the roles
 ///
-/// Plans, shows the plan and executes that very plan. Published keys that the file does not name
-/// are kept, whatever others added too; a role that was taken out of the file is left, and named,
-/// until --prune. Running it again changes nothing. The command that annotates each service account
-/// stands on standard output.
+/// Shows the plan, then executes it. Published keys that are not in the file are kept, and so is
+/// everything that issuerctl does not manage. A role that was removed from the file is kept and
+/// reported; --prune deletes it. A second run changes nothing. Prints the command that annotates
+/// each service account.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -35,16 +36,16 @@ Examples:
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
     pub(crate) declared: DeclaredArgs,
-    /// Do not read the issuer back before IAM is touched
+    /// Skip verifying the issuer before IAM is changed
     #[arg(long)]
     pub(crate) no_verify: bool,
 }
 
-/// Take away what `apply` made: provider, roles, documents
+/// Delete what `apply` created: roles, provider, documents
 ///
-/// What others made or added stays, and the documents stay as long as a provider trusts them; the
-/// bucket goes only if issuerctl made it and nothing else is in it. Every role of the issuer stops
-/// working.
+/// Everything that issuerctl does not manage is kept. The documents are kept as long as a provider
+/// trusts them; the bucket is deleted only if issuerctl created it and it is empty. Every role of
+/// the issuer stops working.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -53,34 +54,34 @@ Examples:
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
-    /// Delete provider and documents although issuerctl did not make them
+    /// Delete the provider and the documents even if issuerctl did not create them
     #[arg(long)]
     pub(crate) force: bool,
-    /// Take roles away, too, that were taken out of the file earlier
+    /// Also delete roles that were removed from the file earlier
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Print the plan and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Maximum number of issuers that are worked on at the same time
+    /// Maximum number of issuers to process at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 }
 
-/// What `plan` and `apply` have in common.
+/// The arguments that `plan` and `apply` share.
 #[derive(Debug, Args)]
 pub(crate) struct DeclaredArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
-    /// Take roles away that were taken out of the file; keys and audiences are never pruned here
+    /// Delete roles that were removed from the file; keys and audiences are never pruned here
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Maximum number of issuers that are worked on at the same time
+    /// Maximum number of issuers to process at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
-    /// Let the published discovery document, which names another issuer or jwks_uri, be replaced
+    /// Replace a published discovery document that names a different issuer or jwks_uri
     #[arg(long)]
     pub(crate) change_issuer: bool,
     #[command(flatten)]
@@ -91,8 +92,8 @@ pub(crate) struct DeclaredArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FileArgs {
-    /// File with one or more issuers, or - for standard input (repeatable); paths in it are
-    /// relative to it
+    /// File with one or more issuers, or - for standard input (repeatable); paths in the file are
+    /// relative to its folder
     #[arg(long, short, value_name = "FILE|-", required = true, value_hint = ValueHint::FilePath)]
     pub(crate) file: Vec<PathBuf>,
 }

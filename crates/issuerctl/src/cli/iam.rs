@@ -10,7 +10,7 @@ use issuer_iam::{
 
 use super::{KubeArgs, TlsArgs};
 
-/// Create, show or delete the issuer's OIDC provider in IAM
+/// Manage the OIDC provider of an issuer in IAM
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProviderCommand {
     Apply(ProviderApplyArgs),
@@ -18,43 +18,42 @@ pub(crate) enum ProviderCommand {
     Delete(ProviderDeleteArgs),
 }
 
-/// Create the provider, or bring the one that is there up to what is asked for
+/// Create the OIDC provider, or update the existing one
 ///
-/// Verifies the issuer first. A provider that somebody made by hand is taken over as it is:
-/// audiences that nobody asked for are kept, and named. Running it again changes nothing.
+/// Verifies the issuer first. An existing provider is adopted: audiences that are not given are
+/// kept and reported. A second run changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl provider apply --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod
-  issuerctl provider apply --issuer https://oidc.example.com/prod --audience sts.amazonaws.com \
-  --tag team=platform --dry-run")]
+  issuerctl provider apply --issuer https://oidc.example.com/prod --tag team=platform --dry-run")]
 pub(crate) struct ProviderApplyArgs {
     #[command(flatten)]
     pub(crate) issuer: IssuerArg,
-    /// Audience that tokens may be for (repeatable)
+    /// Audience (client ID) to allow (repeatable)
     #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
-    /// Tag to be set (repeatable)
+    /// Tag to set (repeatable)
     #[arg(long, value_name = "K=V")]
     pub(crate) tag: Vec<Tag>,
-    /// Thumbprint to be set, or auto for the top of the certificate chain as served (repeatable);
-    /// only a private CA needs one
+    /// Thumbprint to set, or auto for the last certificate of the chain that the server sends
+    /// (repeatable); required only for a private CA
     #[arg(long, value_name = "auto|HEX")]
     pub(crate) thumbprint: Vec<String>,
-    /// Take audiences away that are not given
+    /// Remove audiences that are not given
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Do not verify the issuer first
+    /// Skip verifying the issuer first
     #[arg(long)]
     pub(crate) no_verify: bool,
-    /// Print the plan and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 }
 
-/// Show the provider; exit code 1 where there is none
+/// Show the OIDC provider; exits with 1 if it does not exist
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -66,7 +65,7 @@ pub(crate) struct ProviderShowArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Delete the provider; one that issuerctl did not make needs --force
+/// Delete the OIDC provider; requires --force if issuerctl did not create it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -74,17 +73,17 @@ Examples:
 pub(crate) struct ProviderDeleteArgs {
     #[command(flatten)]
     pub(crate) issuer: IssuerArg,
-    /// Delete it although issuerctl did not make it
+    /// Delete the provider even if issuerctl did not create it
     #[arg(long)]
     pub(crate) force: bool,
-    /// Say what would be deleted and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 }
 
-/// Roles that service accounts may assume, and their trust policies
+/// Manage IAM roles for service accounts, and their trust policies
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
     Apply(Box<RoleApplyArgs>),
@@ -94,30 +93,31 @@ pub(crate) enum RoleCommand {
     Lint(LintArgs),
 }
 
-/// Name every fault of a trust policy, what follows from it, and the mend
+/// Check a trust policy: every problem, its consequence and its fix
 ///
-/// Exit code 5 where tokens of the issuer would not get in, where the policy is too wide, or where
-/// IAM would refuse it. It needs no AWS account at hand.
+/// Exits with 5 if the policy does not admit the tokens of the issuer, is too permissive, or would
+/// be rejected by IAM. Works offline, without AWS credentials.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl role lint trust.json --issuer https://oidc.example.com/prod --service-account \
-  default/app
-  aws iam get-role --role-name app | issuerctl role lint - --issuer https://oidc.example.com/prod")]
+  issuerctl role lint trust.json --issuer https://oidc.example.com/prod \\
+      --service-account default/app
+  aws iam get-role --role-name app |
+      issuerctl role lint - --issuer https://oidc.example.com/prod")]
 pub(crate) struct LintArgs {
-    /// File of the policy, or of what `aws iam get-role` printed; - for standard input
+    /// File with the policy, or with the output of `aws iam get-role`; - for standard input
     #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) issuer: IssuerArg,
-    /// Service account that should get in
+    /// Service account that must be able to assume the role
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) service_account: Option<ServiceAccountPattern>,
-    /// Account of role and provider
+    /// AWS account ID of the role and the provider
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,
-    /// Partition of role and provider [default: that of the issuer's host, where it is one of S3 or
-    /// EKS]
+    /// AWS partition of the role and the provider [default: that of the issuer's host, if it is an
+    /// S3 or EKS host]
     #[arg(long, value_name = "P", value_parser = ["aws", "aws-us-gov", "aws-cn", "aws-eusc"])]
     pub(crate) partition: Option<String>,
     /// Audience of the tokens (repeatable)
@@ -125,55 +125,56 @@ pub(crate) struct LintArgs {
     pub(crate) audience: Vec<Audience>,
 }
 
-/// Create the role, or bring the one that is there up to what is asked for
+/// Create the role, or update the existing one
 ///
-/// Merges into an existing trust policy: statements of others, those of other issuers included, are
-/// not touched. What is not given stays as it is; what issuerctl added and is no longer asked for
-/// is taken away. The command that annotates each service account stands on standard output.
+/// Statements of an existing trust policy that issuerctl does not manage, including those of other
+/// issuers, are kept. Settings that are not given are left unchanged; what issuerctl added earlier
+/// and is no longer given is removed. Prints the command that annotates each service account.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl role apply app --issuer https://oidc.example.com/prod --service-account default/app \\
+  issuerctl role apply app --issuer https://oidc.example.com/prod \\
+      --service-account default/app \\
       --policy-arn arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
-  issuerctl role apply app --issuer https://oidc.example.com/prod --service-account 'jobs/*' \
-  --inline-policy extra=extra.json")]
+  issuerctl role apply app --issuer https://oidc.example.com/prod \\
+      --service-account 'jobs/*' --inline-policy extra=extra.json")]
 pub(crate) struct RoleApplyArgs {
     /// Name of the role
     pub(crate) name: RoleName,
     #[command(flatten)]
     pub(crate) issuer: IssuerArg,
-    /// Service account that may assume the role; * and ? stand in the namespace or in the name
-    /// (repeatable)
+    /// Service account that may assume the role; the wildcards * and ? are allowed in the
+    /// namespace or the name (repeatable)
     #[arg(long, value_name = "NS/NAME", required = true)]
     pub(crate) service_account: Vec<ServiceAccountPattern>,
-    /// Audience that tokens must be for (repeatable)
+    /// Audience that tokens must have (repeatable)
     #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
-    /// Policy to be attached (repeatable)
+    /// Managed policy to attach (repeatable)
     #[arg(long, value_name = "ARN")]
     pub(crate) policy_arn: Vec<PolicyArn>,
-    /// Policy within the role (repeatable)
+    /// Inline policy (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
     pub(crate) inline_policy: Vec<NamedFile>,
-    /// Policy of the account: made, updated by a new version, and attached (repeatable)
+    /// Customer managed policy to create or update, and to attach (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
     pub(crate) managed_policy: Vec<NamedFile>,
-    /// Permissions boundary
+    /// Policy to set as the permissions boundary
     #[arg(long, value_name = "ARN")]
     pub(crate) permissions_boundary: Option<PolicyArn>,
-    /// Path of a new role, such as /apps/
+    /// Path of the role if it is created, such as /apps/
     #[arg(long, value_name = "P")]
     pub(crate) path: Option<RolePath>,
-    /// The longest session
+    /// Maximum session duration
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(3600..=43200))]
     pub(crate) max_session_duration: Option<u32>,
-    /// Tag to be set (repeatable)
+    /// Tag to set (repeatable)
     #[arg(long, value_name = "K=V")]
     pub(crate) tag: Vec<Tag>,
     /// Annotate the service accounts through the Kubernetes API
     #[arg(long)]
     pub(crate) annotate: bool,
-    /// Print the plan and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -182,7 +183,7 @@ pub(crate) struct RoleApplyArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Show a role; exit code 1 where there is none
+/// Show a role; exits with 1 if it does not exist
 #[derive(Debug, Args)]
 pub(crate) struct RoleShowArgs {
     /// Name of the role
@@ -191,7 +192,7 @@ pub(crate) struct RoleShowArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Take away what issuerctl added to a role, and the role itself where nothing of others is left
+/// Remove what issuerctl added to a role, and delete the role if nothing else uses it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -200,10 +201,10 @@ Examples:
 pub(crate) struct RoleDeleteArgs {
     /// Name of the role
     pub(crate) name: RoleName,
-    /// Only what lets this issuer in
+    /// Remove only what admits this issuer
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: Option<String>,
-    /// Say what would be taken away and change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -226,36 +227,36 @@ impl FromStr for NamedFile {
                 name: name.parse().map_err(|error: issuer_iam::Error| error.to_string())?,
                 file: file.into(),
             }),
-            _ => Err("a policy is NAME=FILE".to_owned()),
+            _ => Err("expected NAME=FILE".to_owned()),
         }
     }
 }
 
-/// Write a trust policy that lets service accounts assume a role, to standard output
+/// Print a trust policy that lets service accounts assume a role
 ///
-/// It needs no AWS account at hand. Service accounts may hold * and ? in the namespace or in the
-/// name.
+/// Works offline, without AWS credentials. The wildcards * and ? are allowed in the namespace or
+/// the name of a service account.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 \
-  --service-account default/app
-  issuerctl role trust-policy --issuer https://oidc.example.com/prod --account 111122223333 \
-  --service-account 'jobs/*' > trust.json")]
+  issuerctl role trust-policy --issuer https://oidc.example.com/prod \\
+      --account 111122223333 --service-account default/app
+  issuerctl role trust-policy --issuer https://oidc.example.com/prod \\
+      --account 111122223333 --service-account 'jobs/*' > trust.json")]
 pub(crate) struct TrustPolicyArgs {
-    /// Issuer URL; a statement each (repeatable)
+    /// Issuer URL; each one gets its own statement (repeatable)
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) issuer: Vec<String>,
-    /// Account of role and provider
+    /// AWS account ID of the role and the provider
     #[arg(long, value_name = "ID")]
     pub(crate) account: AccountId,
     /// Service account that may assume the role (repeatable)
     #[arg(long, value_name = "NS/NAME", required = true)]
     pub(crate) service_account: Vec<ServiceAccountPattern>,
-    /// Audience that tokens must be for (repeatable)
+    /// Audience that tokens must have (repeatable)
     #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
-    /// Partition of the account
+    /// AWS partition of the account
     #[arg(long, value_name = "P", default_value = "aws", value_parser = ["aws", "aws-us-gov", "aws-cn", "aws-eusc"])]
     pub(crate) partition: String,
 }
@@ -270,16 +271,16 @@ pub(crate) struct IssuerArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub(crate) struct AwsArgs {
-    /// Region, which also says the partition [default: the profile's]
+    /// Region, which also determines the partition [default: that of the profile]
     #[arg(long, value_name = "R")]
     pub(crate) region: Option<String>,
-    /// Profile in ~/.aws/config
+    /// Named profile from the AWS config and credentials files
     #[arg(long, value_name = "P")]
     pub(crate) profile: Option<String>,
-    /// Endpoint in place of AWS's
+    /// Endpoint URL to use instead of the default of AWS
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
-    /// Print the IAM policy that this very run needs, and do nothing
+    /// Print the IAM policy that this command needs, and exit
     #[arg(long)]
     pub(crate) print_iam_policy: bool,
     #[command(flatten)]

@@ -1,14 +1,14 @@
-//! `render`: the same file, for other tools.
+//! `render`: the issuer file, written for other tools.
 
 use clap::{Args, Subcommand};
 use issuer_iam::AccountId;
 
 use super::{AwsArgs, FileArgs, KubeArgs};
 
-/// Write what the file says for another tool: Terraform, CloudFormation, Kubernetes
+/// Convert the file to Terraform, CloudFormation or Kubernetes manifests
 ///
-/// For teams that change AWS through one of them alone. Nothing is changed, and nothing secret is
-/// written.
+/// For teams that change AWS only through one of these tools. Nothing is changed, and the output
+/// has no secrets.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenderCommand {
     Terraform(TerraformArgs),
@@ -16,11 +16,10 @@ pub(crate) enum RenderCommand {
     Kubernetes(KubernetesArgs),
 }
 
-/// Write HCL for Terraform and OpenTofu: bucket, documents, provider, roles
+/// Print HCL for Terraform and OpenTofu: bucket, documents, provider, roles
 ///
-/// One plain resource for each thing, for the aws provider from 6.0 on; the provider block is your
-/// own. The documents hold the keys that the file names; with --import those that are published are
-/// kept too.
+/// Plain resources without modules, for version 6.0 or later of the aws provider; the provider
+/// block is yours. The documents have the keys in the file; --import keeps the published keys too.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +28,7 @@ Examples:
 pub(crate) struct TerraformArgs {
     #[command(flatten)]
     pub(crate) render: RenderArgs,
-    /// Ask AWS what exists already, write import blocks for it, and keep what others have in it
+    /// Write import blocks for what already exists in AWS, and keep its unmanaged parts
     #[arg(long, conflicts_with = "account")]
     pub(crate) import: bool,
     #[command(flatten)]
@@ -38,16 +37,16 @@ pub(crate) struct TerraformArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Write a CloudFormation template: bucket, provider, roles
+/// Print a CloudFormation template: bucket, provider, roles
 ///
-/// CloudFormation knows no objects of S3: the line that publishes the documents stands in the
-/// outputs.
+/// CloudFormation cannot create S3 objects: the command that publishes the documents is in the
+/// Outputs section.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl render cloudformation -f issuer.yaml --account 111122223333 > issuer.json
-  aws cloudformation deploy --stack-name issuer --template-file issuer.json --capabilities \
-  CAPABILITY_NAMED_IAM")]
+  aws cloudformation deploy --stack-name issuer --template-file issuer.json \\
+      --capabilities CAPABILITY_NAMED_IAM")]
 pub(crate) struct CloudformationArgs {
     #[command(flatten)]
     pub(crate) render: RenderArgs,
@@ -55,9 +54,9 @@ pub(crate) struct CloudformationArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Write the annotated ServiceAccounts of the roles
+/// Print the annotated ServiceAccounts of the roles
 ///
-/// A wildcard names no one service account: it is left out, and named.
+/// Service accounts with wildcards are skipped and reported.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -69,15 +68,16 @@ pub(crate) struct KubernetesArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// What all of them have in common.
+/// The arguments that all of them share.
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
-    /// Account of provider and roles; AWS is not asked then [default: that of the credentials]
+    /// AWS account ID of the provider and the roles; AWS is not called then [default: that of the
+    /// credentials]
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,
-    /// Partition of the account [default: that of the region, or of the issuer's host]
+    /// AWS partition of the account [default: that of the region, or of the issuer's host]
     #[arg(long, value_name = "P", requires = "account", value_parser = ["aws", "aws-us-gov", "aws-cn", "aws-eusc"])]
     pub(crate) partition: Option<String>,
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             return output::policy(format, &policy.map_err(engine::failed)?);
         }
         ui.begin(targets.len());
-        // Before documents are deleted, IAM is asked whether a provider trusts them.
+        // Documents are deleted only if no provider in IAM trusts them.
         let scope = |target: &Target| Scope::delete(prune, !force && target.is_trusted_by_name());
         let plan = |target: &_, seen: &_| DeletionPlan::new(target, seen, prune, force);
         let planned = batch::plan_each(&engine, &targets, parallel, scope, plan).await?;

@@ -10,7 +10,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &ExtractArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let set = keys::read(&args.keys.keys, ui)?.keys;
-    // A key that stands under two kids (the guide's empty one) is still one key.
+    // A key with two kids (one of them empty, as in the guide) is still one key.
     let mut seen = HashSet::new();
     let pem: String = set
         .keys()

@@ -15,7 +15,7 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let private_file = args.out_dir.join("sa.key");
     let public_file = args.out_dir.join("sa.pub");
-    // Looked at before the key is made, so that a taken name leaves no half pair behind.
+    // Checked first, so that an existing file does not leave an incomplete pair behind.
     for path in [&private_file, &public_file] {
         if path.symlink_metadata().is_ok() {
             return Err(taken(path));
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, ui: &Ui) -> Outcome {
 
     let jwk = Jwk { kid: generated.public.kid(), key: generated.public };
     ui.note(&format!(
-        "wrote {} (private, keep it) and {}",
+        "wrote {} (private, keep it secret) and {}",
         private_file.display(),
         public_file.display()
     ));
@@ -67,7 +67,7 @@ fn write(path: &Path, contents: &[u8], mode: u32) -> Result<(), Failure> {
 fn taken(path: &Path) -> Failure {
     Failure::new(
         Exit::Conflict,
-        format!("{} is there already; a signing key is never overwritten", path.display()),
+        format!("{} already exists; signing keys are never overwritten", path.display()),
     )
     .hint(Some("give another --out-dir, or move the old pair away first"))
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
         let (plan, verdict, failure) =
             match engine.apply(target, &seen, plan.clone(), !args.no_verify).await {
                 Ok(applied) => (applied.plan, applied.verdict, None),
-                // It is published all the same, and the job reads where.
+                // The documents are published nevertheless, so the issuer URL is printed.
                 Err(Error::NotAccepted { issuer, verdict }) => {
                     let again = format!("`issuerctl verify --issuer {issuer}` checks it again");
                     let found = (*verdict).clone();

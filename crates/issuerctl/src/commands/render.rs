@@ -19,12 +19,12 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
     let request = RenderRequest::of(command);
     let targets = targets::of_files(&request.render.file, request.kube, request.aws, false)?;
     if request.aws.print_iam_policy {
-        // Anybody may ask whose the credentials are.
+        // sts:GetCallerIdentity needs no permission.
         let targets = if request.import { &targets[..] } else { &[] };
         return Runtime::start()?.block_on(async {
             let session = engine::session(request.aws)?;
             let engine = engine::connect(session, targets, ui).await?;
-            let policy = permissions(&engine, targets, Purpose::TakeOver, false).await;
+            let policy = permissions(&engine, targets, Purpose::Import, false).await;
             output::policy(format, &policy.map_err(engine::failed)?)
         });
     }
@@ -45,10 +45,10 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
         RenderCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
             if rendered.count == 0 {
-                ui.warning("no role of the file names a service account, so none is rendered");
+                ui.warning("no role in the file has a service account without wildcards; nothing to render");
             }
             for pattern in &rendered.left_out {
-                ui.warning(&format!("{pattern} is a pattern, not one service account: skipped"));
+                ui.warning(&format!("{pattern} has wildcards: skipped"));
             }
             rendered.yaml
         }
@@ -56,14 +56,14 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
     output::rendered(format, text)
 }
 
-/// No plan of ours will say it later.
+/// Other tools do not check the size of trust policies.
 fn warn_of_sizes(renderings: &[Rendering], ui: &Ui) -> Result<(), Failure> {
     for role in renderings.iter().flat_map(|rendering| &rendering.roles) {
         let size = TrustPolicy::default().with(&role.trust)?.size();
         if size > USUAL_TRUST_POLICY {
             ui.warning(&format!(
-                "the trust policy of {} will have {size} characters; accounts without a raised \
-                 quota take {USUAL_TRUST_POLICY}",
+                "the trust policy of {} will have {size} characters; the default quota is \
+                 {USUAL_TRUST_POLICY}",
                 role.name
             ));
         }

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     {
         return Err(Failure::new(
             Exit::Usage,
-            "standard input can be read once: the token and a key cannot both be `-`",
+            "standard input can be read only once: the token and a key cannot both be `-`",
         ));
     }
     let given = if args.keys.is_empty() { None } else { Some(keys::read(&args.keys, ui)?) };
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         (Some(folder), _) => issuer_verify::read_folder(folder)?,
         (None, Some(issuer)) => {
             let options = engine::fetch_options(&args.tls)?;
-            ui.wait(&format!("fetching {issuer} as AWS STS does"));
+            ui.wait(&format!("fetching {issuer} the way AWS STS does"));
             let observation = Runtime::start()?.block_on(issuer_verify::fetch(issuer, &options))?;
             ui.waited();
             observation
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     Ok(if verdict.passed() { Exit::Done } else { Exit::Verification })
 }
 
-/// Now, in seconds since 1970.
+/// The current time, in seconds since 1970.
 pub(crate) fn now_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

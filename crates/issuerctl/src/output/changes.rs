@@ -1,5 +1,5 @@
-//! What was changed, or would be: one shape for `publish`, `provider`, `role`, `plan`, `apply` and
-//! `delete`. The text is made from these objects too, so that it never says more than the JSON.
+//! Changes that were made or planned: one form for `publish`, `provider`, `role`, `plan`, `apply`
+//! and `delete`. The text is rendered from these objects, so it never says more than the JSON.
 
 use anstyle::{AnsiColor, Style};
 use issuer_change::{Action, Change, ChangeSet, Describe, Kind, Notice, Painter, Reason, Summary};
@@ -15,13 +15,13 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Plan {
     pub(crate) schema_version: u32,
-    /// Whether this only says what would be changed.
+    /// Whether the changes are only planned.
     pub(crate) dry_run: bool,
-    /// Whether anything was changed, or would be.
+    /// Whether anything was changed, or would change.
     pub(crate) changed: bool,
     /// How many resources are created, updated, deleted and kept.
     pub(crate) summary: Summary,
-    /// The issuers of the files, in their order.
+    /// The issuers in the files, in order.
     pub(crate) issuers: Vec<Issuer>,
 }
 
@@ -30,19 +30,19 @@ pub(crate) struct Plan {
 pub(crate) struct Issuer {
     /// `metadata.name`.
     pub(crate) name: String,
-    /// The issuer URL; empty if it could not be worked out.
+    /// The issuer URL; empty if it could not be determined.
     pub(crate) issuer: String,
-    /// Whether anything was changed, or would be.
+    /// Whether anything was changed, or would change.
     pub(crate) changed: bool,
-    /// What happens to each resource, those that are kept included.
+    /// What happens to each resource, including those that are kept.
     pub(crate) changes: Vec<Change>,
-    /// Names of roles that came from the file and are not in it any more.
+    /// Names of roles that were removed from the file.
     pub(crate) orphaned_roles: Vec<String>,
-    /// What the user has to be told.
+    /// Warnings for the user.
     pub(crate) notices: Vec<Notice>,
     /// The commands that annotate the service accounts.
     pub(crate) annotate: Vec<String>,
-    /// What was found when the site was read back.
+    /// The result of reading the documents back.
     pub(crate) verification: Option<Verify>,
     /// Why this issuer failed, if it did.
     pub(crate) error: Option<IssuerError>,
@@ -51,11 +51,11 @@ pub(crate) struct Issuer {
 /// Why an issuer failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct IssuerError {
-    /// The exit code that it would have by itself.
+    /// The exit code of this failure alone.
     pub(crate) exit_code: u8,
     /// What failed.
     pub(crate) message: String,
-    /// Why, outermost first.
+    /// The causes, outermost first.
     pub(crate) causes: Vec<String>,
     /// What to do about it.
     pub(crate) hints: Vec<String>,
@@ -69,21 +69,21 @@ pub(crate) struct Publish {
     pub(crate) issuer: String,
     /// Where the documents are stored.
     pub(crate) store: String,
-    /// Whether this only says what would be changed.
+    /// Whether the changes are only planned.
     pub(crate) dry_run: bool,
-    /// Whether anything was changed, or would be.
+    /// Whether anything was changed, or would change.
     pub(crate) changed: bool,
     /// The keys that are given or published.
     pub(crate) keys: Vec<PublishedKey>,
     /// What happens to each resource.
     pub(crate) changes: Vec<Change>,
-    /// What the user has to be told.
+    /// Warnings for the user.
     pub(crate) notices: Vec<Notice>,
-    /// What was found when the site was read back.
+    /// The result of reading the documents back.
     pub(crate) verification: Option<Verify>,
 }
 
-/// A key of `publish` with what happens to it.
+/// A key of `publish`, and what happens to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PublishedKey {
     #[serde(flatten)]
@@ -98,15 +98,15 @@ pub(crate) struct ProviderChange {
     pub(crate) schema_version: u32,
     /// The issuer URL.
     pub(crate) issuer: String,
-    /// The provider; empty where `provider delete` finds none.
+    /// ARN of the provider; empty if `provider delete` finds none.
     pub(crate) arn: String,
-    /// Whether this only says what would be changed.
+    /// Whether the changes are only planned.
     pub(crate) dry_run: bool,
-    /// Whether anything was changed, or would be.
+    /// Whether anything was changed, or would change.
     pub(crate) changed: bool,
     /// What happens to the provider.
     pub(crate) changes: Vec<Change>,
-    /// What the user has to be told.
+    /// Warnings for the user.
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -116,21 +116,21 @@ pub(crate) struct RoleChange {
     pub(crate) schema_version: u32,
     /// Name of the role.
     pub(crate) role: String,
-    /// Empty where `role delete` finds no role.
+    /// ARN of the role; empty if `role delete` finds none.
     pub(crate) arn: String,
-    /// Whether this only says what would be changed.
+    /// Whether the changes are only planned.
     pub(crate) dry_run: bool,
-    /// Whether anything was changed, or would be.
+    /// Whether anything was changed, or would change.
     pub(crate) changed: bool,
     /// What happens to the role and its customer managed policies.
     pub(crate) changes: Vec<Change>,
-    /// What the user has to be told.
+    /// Warnings for the user.
     pub(crate) notices: Vec<Notice>,
     /// The command that annotates each service account.
     pub(crate) annotate: Vec<String>,
 }
 
-/// `verify`, and what the other commands read back.
+/// `verify`, and the verification of other commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Verify {
     pub(crate) schema_version: u32,
@@ -138,23 +138,23 @@ pub(crate) struct Verify {
     pub(crate) issuer: String,
     /// Whether AWS STS would accept the issuer, and the token if one was given.
     pub(crate) passed: bool,
-    /// Every check; the first one that failed is the root cause.
+    /// All checks; the first failed one is the root cause.
     pub(crate) checks: Vec<CheckResult>,
 }
 
-/// One check.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CheckResult {
-    /// Its stable name.
+    /// Stable identifier of the check.
     pub(crate) id: String,
     /// `pass`, `warn`, `fail` or `skip`.
     pub(crate) status: String,
-    /// The cause in plain words.
+    /// What was found.
     pub(crate) message: String,
-    /// What AWS STS says because of it.
+    /// The consequence: for an issuer or a token, the error of AWS STS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) consequence: Option<String>,
-    /// The one thing to do about it.
+    /// How to fix it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<String>,
 }
@@ -170,10 +170,10 @@ impl Plan {
         }
     }
 
-    /// The whole plan for people: each issuer, and how many resources change.
+    /// The plan as text: each issuer, and how many resources change.
     pub(crate) fn text(&self) -> String {
         let issuers: Vec<_> = self.issuers.iter().filter(|issuer| issuer.error.is_none()).collect();
-        // Of issuers that all failed there is nothing to say but why.
+        // If all issuers failed, only their errors are printed.
         if issuers.is_empty() && !self.issuers.is_empty() {
             return String::new();
         }
@@ -185,7 +185,7 @@ impl Plan {
 }
 
 impl Issuer {
-    /// An issuer with what would change.
+    /// An issuer with its planned changes.
     pub(crate) fn new(name: String, url: &str, plan: &impl Describe) -> Self {
         let ChangeSet { changes, notices } = plan.changes();
         Self {
@@ -201,7 +201,7 @@ impl Issuer {
         }
     }
 
-    /// An issuer that failed before anything was known of it.
+    /// An issuer that could not be read or planned.
     pub(crate) fn failed(name: String, failure: &Failure) -> Self {
         let error = Some(IssuerError::from(failure));
         Self { error, changed: false, ..Self::new(name, "", &Nothing) }
@@ -279,8 +279,7 @@ impl From<&Failure> for IssuerError {
     }
 }
 
-/// Changes below a heading, in the colours of a diff; colours are left out where the output is not
-/// a terminal.
+/// Changes below a heading, coloured as in a diff.
 fn plan_text(heading: &str, changes: &[Change]) -> String {
     let changes = issuer_change::render(changes, &Coloured);
     match (heading, changes.as_str()) {
@@ -290,17 +289,17 @@ fn plan_text(heading: &str, changes: &[Change]) -> String {
     }
 }
 
-/// What `--dry-run` writes: the changes, and how many resources they are.
+/// The text of `--dry-run`: the changes, and how many resources change.
 pub(crate) fn dry_run_text(heading: &str, changes: &[Change]) -> String {
     format!("{}\n{}\n", plan_text(heading, changes), Summary::of(changes))
 }
 
-/// The JSON Schema (draft 2020-12) of all objects of this module, for programs that read them.
+/// The JSON Schema (draft 2020-12) of all objects of this module.
 #[cfg(test)]
 fn schema() -> serde_json::Value {
     #[derive(JsonSchema)]
     #[schemars(untagged, title = "issuerctl --output json")]
-    #[expect(dead_code, reason = "only the schema is made from it")]
+    #[expect(dead_code, reason = "only its schema is used")]
     enum Output {
         /// `plan`, `apply`, `delete`
         Plan(Plan),
@@ -316,7 +315,7 @@ fn schema() -> serde_json::Value {
     schemars::schema_for!(Output).to_value()
 }
 
-/// The colours of a diff, and what our options do about what is kept.
+/// The colours of a diff, and the options that remove what is kept.
 struct Coloured;
 
 impl Painter for Coloured {
@@ -395,6 +394,6 @@ mod tests {
             std::fs::write(path, &schema).unwrap();
         }
         let documented = std::fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(documented, schema, "UPDATE_DOCS=1 cargo test -p issuerctl writes it");
+        assert_eq!(documented, schema, "run UPDATE_DOCS=1 cargo test -p issuerctl to update it");
     }
 }

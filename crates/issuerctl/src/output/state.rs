@@ -1,5 +1,4 @@
-//! What exists, or is wrong: the objects of `provider show`, `role show`, `role lint` and `role
-//! trust-policy`.
+//! The objects of `provider show`, `role show`, `role lint` and `role trust-policy`.
 
 use issuer_diagnostic::Check;
 use issuer_iam::Provider;
@@ -15,7 +14,7 @@ pub(crate) struct ProviderState<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) arn: &'a str,
     pub(crate) exists: bool,
-    /// Whether issuerctl made it.
+    /// Whether issuerctl created it.
     pub(crate) ours: bool,
     pub(crate) audiences: &'a [String],
     pub(crate) thumbprints: &'a [String],
@@ -28,15 +27,15 @@ pub(crate) struct RoleState<'a> {
     pub(crate) schema_version: u32,
     pub(crate) role: &'a str,
     pub(crate) exists: bool,
-    /// Whether issuerctl made it.
+    /// Whether issuerctl created it.
     pub(crate) ours: bool,
     pub(crate) arn: &'a str,
-    /// The trust policy's text.
+    /// The text of the trust policy.
     pub(crate) trust_policy: String,
     pub(crate) max_session_secs: u32,
     pub(crate) permissions_boundary: Option<&'a str>,
     pub(crate) attached: &'a [String],
-    /// Names of the policies within the role.
+    /// Names of the inline policies.
     pub(crate) inline: Vec<&'a str>,
     pub(crate) tags: std::collections::BTreeMap<String, String>,
 }
@@ -81,7 +80,7 @@ impl<'a> Lint<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Trust {
     pub(crate) schema_version: u32,
-    /// The policy's text.
+    /// The text of the policy.
     pub(crate) document: String,
     /// Characters without white space, as IAM counts them.
     pub(crate) size: usize,
@@ -102,10 +101,10 @@ impl<'a> ProviderState<'a> {
     }
 }
 
-/// A provider for people.
+/// A provider as text.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn provider(provider: &Provider) -> Result<(), Failure> {
     let thumbprints = match &provider.thumbprints[..] {
         [] => "none".to_owned(),
@@ -118,10 +117,10 @@ pub(crate) fn provider(provider: &Provider) -> Result<(), Failure> {
     tags.try_for_each(|(key, value)| line(&format!("tag         {key}={value}")))
 }
 
-/// A role for people.
+/// A role as text.
 ///
 /// # Errors
-/// Where standard output does not take it.
+/// Standard output cannot be written to.
 pub(crate) fn role(state: &RoleState<'_>) -> Result<(), Failure> {
     line(&format!("arn         {}", state.arn))?;
     state.attached.iter().try_for_each(|arn| line(&format!("attached    {arn}")))?;

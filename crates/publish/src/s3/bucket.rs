@@ -1,7 +1,7 @@
-//! A bucket's settings: what they are, what they should be, and the steps between them.
+//! The settings of a bucket: observed state, desired state, and the steps in between.
 //!
-//! Public access as AWS has it since April 2023: object ownership, public access block, bucket
-//! policy, in this order.
+//! Public access as in AWS since April 2023: object ownership, public access block, bucket policy,
+//! in this order.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::Error;
 /// The tag of a bucket that issuerctl created.
 pub(crate) const CREATED: &str = "issuerctl.dev/created";
 
-/// Object ownership with which ACLs have no effect.
+/// The object ownership setting that disables ACLs.
 const ENFORCED: &str = "BucketOwnerEnforced";
 
-/// The block under which a bucket policy can make objects public, and ACLs cannot.
+/// The public access block that allows public bucket policies, but no public ACLs.
 const OPEN: Block = Block {
     block_public_acls: true,
     ignore_public_acls: true,
@@ -25,7 +25,7 @@ const OPEN: Block = Block {
     restrict_public_buckets: false,
 };
 
-/// How anonymous readers get to the two objects.
+/// How public read access to the two objects is granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AccessMode {
     /// By a bucket policy.
@@ -37,14 +37,14 @@ pub enum AccessMode {
     None,
 }
 
-/// What a bucket should be.
+/// The desired state of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketSpec {
     /// The bucket, and the prefix of the two documents.
     pub location: S3Location,
     /// Its region.
     pub region: String,
-    /// How anonymous readers get to the two documents.
+    /// How public read access to the two documents is granted.
     pub access: AccessMode,
     /// Whether it is created if it does not exist.
     pub create: bool,
@@ -69,12 +69,12 @@ pub enum Setting<T> {
 /// Whether a bucket exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Existence {
-    /// It does.
+    /// It exists.
     #[default]
     Exists,
-    /// It does not.
+    /// It does not exist.
     Missing,
-    /// The credentials do not permit asking.
+    /// The credentials do not permit checking.
     Unknown,
 }
 
@@ -91,10 +91,10 @@ pub struct Block {
     pub restrict_public_buckets: bool,
 }
 
-/// A bucket as it was read; which settings were read depends on what for.
+/// The observed state of a bucket; which settings are read depends on the purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BucketState {
-    /// Whether it exists; all settings of one that does not are [`Setting::NotRead`].
+    /// Whether it exists; if not, all settings are [`Setting::NotRead`].
     pub existence: Existence,
     /// Object ownership, such as `BucketOwnerEnforced`.
     pub ownership: Setting<String>,
@@ -112,31 +112,31 @@ pub struct BucketState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BucketStep {
-    /// `CreateBucket`, with `BucketOwnerEnforced` where access is by policy, and
+    /// `CreateBucket`, with `BucketOwnerEnforced` if access is by policy, and
     /// `PutBucketTagging`.
     Create,
     /// `PutBucketOwnershipControls` to `BucketOwnerEnforced`.
     SetOwnership {
-        /// What it is now.
+        /// The current value.
         from: Option<String>,
     },
     /// `PutPublicAccessBlock`.
     SetBlock {
-        /// What it is now.
+        /// The current value.
         from: Option<Block>,
-        /// What it becomes.
+        /// The new value.
         to: Block,
     },
-    /// `PutBucketPolicy`; merged again into the policy of that moment.
+    /// `PutBucketPolicy`; merged again into the policy as read just before.
     PutPolicy {
-        /// The text now.
+        /// The current text.
         from: Option<String>,
-        /// The text afterwards.
+        /// The new text.
         to: String,
     },
 }
 
-/// The steps from a bucket's state to what it should be, in order.
+/// The steps from the observed to the desired state, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketPlan {
     name: String,
@@ -145,7 +145,7 @@ pub struct BucketPlan {
     notices: Vec<(&'static str, String)>,
 }
 
-/// What a deletion does with a bucket.
+/// What a deletion does to a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BucketRemoval {
     name: String,
@@ -156,7 +156,7 @@ pub(crate) struct BucketRemoval {
     policy_denied: bool,
 }
 
-/// What becomes of the bucket itself.
+/// What happens to the bucket itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
     /// issuerctl did not create it.
@@ -165,7 +165,7 @@ enum Fate {
     Unreadable,
     /// It is deleted.
     Deleted,
-    /// issuerctl created it, and this is in it.
+    /// issuerctl created it, and it contains this object.
     NotEmpty(String),
 }
 
@@ -183,7 +183,7 @@ impl Block {
 }
 
 impl<T> Setting<T> {
-    /// The value, where one is set and was read.
+    /// The value, if it is set and was read.
     pub fn present(&self) -> Option<&T> {
         match self {
             Self::Present(value) => Some(value),
@@ -199,7 +199,7 @@ impl BucketSpec {
 }
 
 impl BucketPlan {
-    /// Compares a bucket with what it should be. What others have in its policy stays.
+    /// Compares the observed with the desired state. Unmanaged policy statements are kept.
     ///
     /// # Errors
     /// [`Error::NoBucket`], [`Error::NoPolicies`], [`Error::BadPolicy`], [`Error::WouldExpose`].
@@ -280,7 +280,7 @@ impl BucketPlan {
         // Without ownership controls ACLs are in effect (buckets created before April 2023).
         self.notices.push((
             "acls-disabled",
-            "the ACLs of all objects in this bucket will have no effect any more".to_owned(),
+            "the ACLs of all objects in this bucket will no longer have any effect".to_owned(),
         ));
         self.steps.push(BucketStep::SetOwnership { from });
     }
@@ -333,8 +333,8 @@ impl Describe for BucketPlan {
 }
 
 impl BucketRemoval {
-    /// What goes of a bucket: our statement, unless `keeps` names a document that stays, and the
-    /// bucket itself if issuerctl created it and it is empty then.
+    /// Plans the deletion: of our statement, unless the document `keeps` is kept, and of the bucket
+    /// if issuerctl created it and it is empty afterwards.
     ///
     /// # Errors
     /// [`Error::BadPolicy`].
@@ -382,7 +382,7 @@ impl BucketRemoval {
         matches!(self.fate, Fate::Deleted | Fate::NotEmpty(_))
     }
 
-    /// Whether there is nothing to do and nothing to say.
+    /// Whether there is nothing to do and nothing to report.
     pub(crate) fn is_empty(&self) -> bool {
         self.statement.is_none() && !self.is_ours()
     }
@@ -453,7 +453,7 @@ fn fields(step: &BucketStep, access: AccessMode) -> Vec<Field> {
     }
 }
 
-/// A policy's text as JSON, where it is a JSON object.
+/// The policy as JSON, if it is a JSON object.
 fn document(text: &str) -> Value {
     match serde_json::from_str(text) {
         Ok(document) => Value::Document(document),
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_others_wrote_is_an_update_with_its_whole_diff() {
+    fn an_unmanaged_policy_is_updated_with_its_whole_diff() {
         let theirs = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"*"}]}"#;
         let state = BucketState {
             block: Setting::Present(OPEN),
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_hides_public_statements_of_others_is_not_opened() {
+    fn a_block_that_covers_public_unmanaged_statements_is_not_relaxed() {
         let wide = r#"{"Version":"2012-10-17","Statement":[{"Sid":"All","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::my-oidc/*"}]}"#;
         let state = BucketState { policy: Setting::Present(wide.to_owned()), ..closed() };
         let refused = BucketPlan::new(&spec(), &state);

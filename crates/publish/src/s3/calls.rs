@@ -1,4 +1,4 @@
-//! The calls about a bucket and its settings (S3 API); what to do with them is in [`super::bucket`].
+//! The S3 API calls for a bucket and its settings; the decisions are in [`super::bucket`].
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,21 +19,21 @@ use super::policy::{self, Without};
 use super::{Purpose, S3, code};
 use crate::Error;
 
-/// Maximum attempts to write a policy that others write at the same time.
+/// Maximum attempts to write a policy with concurrent writers.
 const POLICY_ATTEMPTS: u32 = 3;
 
-/// How long an opened public access block may take to be in effect everywhere.
+/// How long a relaxed public access block may take to propagate.
 const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 
 impl S3 {
-    /// Reads the bucket and the settings that matter for this purpose, all at once.
+    /// Reads the bucket and the settings that this purpose needs, concurrently.
     ///
     /// # Errors
     /// A denied or failed call.
     pub(super) async fn read_bucket(&self, purpose: Purpose) -> Result<BucketState, Error> {
         match purpose {
             Purpose::Remove => self.read_for_removal().await,
-            Purpose::TakeOver => {
+            Purpose::Import => {
                 let mut state = self.read_for_publish().await?;
                 if self.options.create_bucket && state.existence != Existence::Missing {
                     state.tags = self.read_tags().await?;
@@ -44,7 +44,7 @@ impl S3 {
         }
     }
 
-    /// Executes a plan, and returns what the user has to be told.
+    /// Executes a plan, and returns warnings for the user.
     ///
     /// # Errors
     /// A denied or failed call.
@@ -54,7 +54,7 @@ impl S3 {
             notices.push(Notice { id: id.into(), message: message.to_owned() });
         };
         let creates = plan.steps().contains(&BucketStep::Create);
-        let opens = plan.steps().iter().any(|step| matches!(step, BucketStep::SetBlock { .. }));
+        let relaxes = plan.steps().iter().any(|step| matches!(step, BucketStep::SetBlock { .. }));
         for step in plan.steps() {
             match step {
                 BucketStep::Create => {
@@ -72,14 +72,14 @@ impl S3 {
                         notice(NO_BLOCK, NO_BLOCK_TEXT);
                     }
                 }
-                BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(opens).await?,
+                BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(relaxes).await?,
             }
         }
         Ok(notices)
     }
 
-    /// Removes our statement. S3 has no conditional write of a policy, so it is read just before,
-    /// and again afterwards.
+    /// Removes our statement. S3 has no conditional writes of policies, so the policy is read just
+    /// before and checked afterwards.
     ///
     /// # Errors
     /// A denied or failed call; [`Error::Changed`].
@@ -109,7 +109,7 @@ impl S3 {
         Err(self.policy_changed())
     }
 
-    /// Deletes the bucket; whether it could, since one with objects in it is kept.
+    /// Deletes the bucket if it is empty; returns whether it was deleted.
     ///
     /// # Errors
     /// A denied or failed call.
@@ -126,7 +126,7 @@ impl S3 {
         }
     }
 
-    /// AWS implements all of these calls; a compatible store may answer that it does not.
+    /// Whether the store does not implement the call; AWS implements all of them.
     pub(super) fn is_unsupported<E>(&self, code: Option<&str>, error: &SdkError<E>) -> bool {
         const CODES: [&str; 4] =
             ["NotImplemented", "MalformedXML", "MethodNotAllowed", "UnsupportedOperation"];
@@ -141,7 +141,7 @@ impl S3 {
         }
         let (ownership, block, policy) =
             tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
-        // Settings of a bucket that does not exist are all missing.
+        // All requests fail with NoBucket if the bucket does not exist.
         match (ownership, block, policy) {
             (Err(Error::NoBucket { .. }), ..)
             | (Ok(_), Err(Error::NoBucket { .. }), _)
@@ -164,7 +164,7 @@ impl S3 {
             }
             (policy, tags) => (or_denied(policy)?, or_denied(tags)?),
         };
-        // Only of a bucket that issuerctl created does it matter what else is in it.
+        // Other objects matter only in a bucket that issuerctl created.
         let ours = tags.present().is_some_and(|tags| tags.contains_key(CREATED));
         let other_object = if ours { other? } else { Setting::NotRead };
         Ok(BucketState { policy, tags, other_object, ..BucketState::default() })
@@ -276,7 +276,7 @@ impl S3 {
         }
     }
 
-    /// What an error answer means for a setting: it is not set, not implemented, or a failure.
+    /// The meaning of an error response: the setting is absent, not implemented, or unreadable.
     fn setting<T, E>(
         &self,
         error: &SdkError<E>,
@@ -294,10 +294,10 @@ impl S3 {
         }
     }
 
-    /// Whether it was created now, and not by somebody else a moment ago.
+    /// Creates the bucket; returns false if it already belongs to this account.
     async fn create_bucket(&self) -> Result<bool, Error> {
         let bucket = self.location.bucket.as_str();
-        // us-east-1 is the one region that must not be named.
+        // us-east-1 must not be given as a location constraint.
         let configuration = (self.region != "us-east-1").then(|| {
             let region = BucketLocationConstraint::from(self.region.as_str());
             CreateBucketConfiguration::builder().location_constraint(region).build()
@@ -324,8 +324,8 @@ impl S3 {
         }
     }
 
-    /// A store without tags, or a refusal, is no reason to stop.
-    #[expect(clippy::expect_used, reason = "all required members are given")]
+    /// Returns whether the tag was set; a failure does not end the run.
+    #[expect(clippy::expect_used, reason = "all required members are set")]
     async fn tag_bucket(&self) -> bool {
         let tag = Tag::builder().key(CREATED).value("true").build().expect("has key and value");
         let tagging = Tagging::builder().tag_set(tag).build().expect("has its one member");
@@ -335,7 +335,7 @@ impl S3 {
         request.set_expected_bucket_owner(owner).send().await.is_ok()
     }
 
-    #[expect(clippy::expect_used, reason = "all required members are given")]
+    #[expect(clippy::expect_used, reason = "all required members are set")]
     async fn put_ownership(&self) -> Result<(), Error> {
         const CALL: &str = "PutBucketOwnershipControls";
         let rule = OwnershipControlsRule::builder()
@@ -353,7 +353,7 @@ impl S3 {
         answer.map_err(|error| self.failed(CALL, &["s3:PutBucketOwnershipControls"], "", &error))
     }
 
-    /// Whether the store implements it; of a new bucket nobody could ask before.
+    /// Returns whether the store implements it, which is not known yet for a new bucket.
     async fn put_block(&self, block: Block, new_bucket: bool) -> Result<bool, Error> {
         const CALL: &str = "PutPublicAccessBlock";
         let configuration = PublicAccessBlockConfiguration::builder()
@@ -377,13 +377,13 @@ impl S3 {
         }
     }
 
-    /// A block that was just opened may take a moment to be open everywhere.
-    async fn put_policy_when_unblocked(&self, opens: bool) -> Result<(), Error> {
+    /// A relaxed public access block may take some time to propagate.
+    async fn put_policy_when_unblocked(&self, relaxes: bool) -> Result<(), Error> {
         let start = Instant::now();
         loop {
             match self.put_policy().await {
                 Err(Error::Denied { by_public_access_block: true, .. })
-                    if opens && start.elapsed() < SPREAD_LIMIT =>
+                    if relaxes && start.elapsed() < SPREAD_LIMIT =>
                 {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
@@ -392,8 +392,8 @@ impl S3 {
         }
     }
 
-    /// S3 has no conditional write of a policy, so it is read just before, and again afterwards:
-    /// a concurrent writer may have removed our statement.
+    /// S3 has no conditional writes of policies, so the policy is read just before and checked
+    /// afterwards: a concurrent writer may have removed our statement.
     async fn put_policy(&self) -> Result<(), Error> {
         for _ in 0..POLICY_ATTEMPTS {
             let existing = match self.read_policy().await? {
@@ -435,7 +435,7 @@ fn missing() -> BucketState {
     BucketState { existence: Existence::Missing, ..BucketState::default() }
 }
 
-/// A refusal is a state too, where the run does not depend on the setting.
+/// A denied read becomes a state, if the run does not depend on the setting.
 fn or_denied<T>(setting: Result<Setting<T>, Error>) -> Result<Setting<T>, Error> {
     match setting {
         Err(Error::Denied { .. }) => Ok(Setting::Denied),

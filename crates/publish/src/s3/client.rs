@@ -10,7 +10,7 @@ use issuer_session::configured_endpoint;
 use super::{S3Location, S3Options};
 use crate::Error;
 
-/// The clients of a run: one for each region, endpoint and way to address a bucket.
+/// The clients of a run: one for each region, endpoint and addressing style.
 #[derive(Debug)]
 pub struct S3Clients {
     config: SdkConfig,
@@ -18,13 +18,13 @@ pub struct S3Clients {
     clients: Mutex<HashMap<ClientKey, Client>>,
 }
 
-/// Region, endpoint, and whether the bucket is in the path.
+/// Region, endpoint, and whether URLs are path-style.
 type ClientKey = (String, Option<String>, bool);
 
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) region: String,
-    /// The endpoint of the options, else that of environment or profile.
+    /// The endpoint of the options, or of the environment or profile.
     pub(super) endpoint_url: Option<String>,
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn connect(
     if options.region.is_some() || endpoint_url.is_some() {
         return connected(client, start);
     }
-    // The profile's region is a default for new buckets; an existing one says itself where it is.
+    // The region of the profile is the default for new buckets; S3 reports that of existing ones.
     match bucket_region(&client, location).await {
         Some(actual) if actual != start => connected(clients.client(options, &actual), actual),
         None if configured.is_none() && options.create_bucket => {
@@ -80,7 +80,7 @@ pub(super) async fn connect(
     }
 }
 
-/// Every answer of S3 about a bucket names its region, also a refusal.
+/// Every S3 response about a bucket has its region, even if access is denied.
 async fn bucket_region(client: &Client, location: &S3Location) -> Option<String> {
     let header = |headers: &aws_smithy_runtime_api::http::Headers| {
         headers.get("x-amz-bucket-region").map(str::to_owned)

@@ -1,4 +1,4 @@
-//! Where in S3 a site lies, and which issuer URL follows from it.
+//! The location of a site in S3, and the issuer URL derived from it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +7,11 @@ use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 
 use crate::Error;
 
-/// A bucket's name (S3 user guide, "Bucket naming rules").
+/// The name of a bucket (S3 user guide, "Bucket naming rules").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketName(String);
 
-/// What stands before the documents' names in their keys; no slash at either end, and may be empty.
+/// The prefix of object keys, without leading or trailing slash; may be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Prefix(String);
 
@@ -68,7 +68,7 @@ impl FromStr for BucketName {
 impl FromStr for Prefix {
     type Err = Error;
 
-    /// The prefix becomes a part of the issuer URL, so it has only what stands in a URL as it is.
+    /// The prefix becomes part of the issuer URL, so only characters that need no escaping are allowed.
     fn from_str(text: &str) -> Result<Self, Error> {
         let refuse = |reason: &str| {
             Err(Error::Location { text: text.to_owned(), reason: reason.to_owned() })
@@ -121,11 +121,11 @@ impl S3Location {
             .map(|name| format!("arn:{partition}:s3:::{}/{}", self.bucket, self.object_key(name)))
     }
 
-    /// The issuer URL that follows. Regional hosts only: the global one redirects. No certificate
-    /// covers a bucket with dots in the host.
+    /// The issuer URL. The host is regional, because the global one redirects; the certificates of
+    /// S3 do not cover bucket names with dots in the host.
     ///
     /// # Errors
-    /// [`Error::NoIssuer`] where the endpoint is no https URL.
+    /// [`Error::NoIssuer`] if the endpoint is not an https URL.
     pub fn issuer_url(
         &self,
         region: &str,
@@ -136,7 +136,7 @@ impl S3Location {
         let base = match endpoint_url {
             Some(endpoint) if endpoint.starts_with("https://") => {
                 let host = endpoint.trim_start_matches("https://").trim_end_matches('/');
-                // As the SDK addresses it.
+                // The same addressing style as the SDK.
                 if path_style
                     || bucket.contains('.')
                     || host.starts_with(|c: char| c.is_ascii_digit() || c == '[')

@@ -1,27 +1,27 @@
-//! The IAM policy that a publish needs (Service Authorization Reference, "Amazon S3").
+//! The IAM permissions for S3 (Service Authorization Reference, "Amazon S3").
 
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use serde_json::{Value, json};
 
 use super::{AccessMode, S3Location, S3Options};
 
-/// What is done with a site.
+/// What a site is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// It is looked at (`plan`).
+    /// To plan (`plan`).
     Plan,
-    /// The same, and the bucket's tags, so that another tool can take it over (`render --import`).
-    TakeOver,
-    /// It is published, the run that sets the bucket up included.
+    /// To plan, and to import the bucket with its tags into another tool (`render --import`).
+    Import,
+    /// To publish, including the setup of the bucket.
     Publish,
-    /// It is taken away, the bucket included where issuerctl made it (`delete`).
+    /// To delete it, including a bucket that issuerctl created (`delete`).
     Remove,
 }
 
-/// What a run on this place with these options needs.
+/// The policy that a run on this location with these options needs.
 #[must_use]
 pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose) -> Value {
-    // Without ListBucket S3 refuses to say that an object is not there yet.
+    // Without ListBucket S3 returns 403 instead of 404 for missing objects.
     let (mut on_objects, mut on_bucket) = (vec!["s3:GetObject"], vec!["s3:ListBucket"]);
     if purpose == Purpose::Remove {
         on_objects.push("s3:DeleteObject");
@@ -52,11 +52,11 @@ pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose)
         }
         AccessMode::None => {}
     }
-    if options.create_bucket && purpose == Purpose::TakeOver {
+    if options.create_bucket && purpose == Purpose::Import {
         on_bucket.push("s3:GetBucketTagging");
     }
     if options.create_bucket && publishes {
-        // The tag tells `delete` later that the bucket is issuerctl's own.
+        // `delete` recognises by the tag that issuerctl created the bucket.
         on_bucket.extend(["s3:CreateBucket", "s3:PutBucketTagging"]);
     }
     document(location, options, &on_objects, &on_bucket)
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_writes_nothing_and_a_removal_makes_nothing() {
+    fn a_plan_writes_nothing_and_a_removal_creates_nothing() {
         let at = "s3://my-oidc/prod".parse().unwrap();
         let options = S3Options { create_bucket: true, ..S3Options::default() };
         let text = |purpose| permissions(&at, &options, purpose).to_string();

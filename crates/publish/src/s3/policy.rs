@@ -1,4 +1,4 @@
-//! The bucket policy: our one statement, merged into whatever is there.
+//! The bucket policy: our statement, merged into the existing policy.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 use super::S3Location;
 use crate::Error;
 
-/// The policy of a bucket with the statement that lets everybody read the two documents; `None`
-/// where `existing` allows it already. One statement a prefix, so that several issuers live side by
-/// side in a bucket.
+/// The policy of a bucket with the statement that makes the two documents public; `None` if
+/// `existing` allows that already. There is one statement per prefix, so several issuers can share a
+/// bucket.
 ///
 /// # Errors
-/// [`Error::BadPolicy`]: what is there is no policy.
+/// [`Error::BadPolicy`]: `existing` is not a policy.
 pub fn with_ours(
     location: &S3Location,
     region: &str,
@@ -24,21 +24,21 @@ pub fn with_ours(
     }
 }
 
-/// What is left of the policy of a bucket without our statement.
+/// The policy of a bucket without our statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Without {
-    /// Our statement is not in it.
+    /// It does not contain our statement.
     Unchanged,
-    /// The text to put.
+    /// The new text.
     Put(String),
-    /// Nothing: the policy can go.
+    /// No statement is left: the policy can be deleted.
     Nothing,
 }
 
-/// The policy without the statement of a prefix.
+/// Removes the statement of a prefix from the policy.
 ///
 /// # Errors
-/// [`Error::BadPolicy`]: what is there is no policy.
+/// [`Error::BadPolicy`]: `existing` is not a policy.
 pub(crate) fn without_ours(location: &S3Location, existing: &str) -> Result<Without, Error> {
     let bad = |reason: &str| Error::BadPolicy {
         bucket: location.bucket.to_string(),
@@ -46,7 +46,7 @@ pub(crate) fn without_ours(location: &S3Location, existing: &str) -> Result<With
     };
     let mut policy: Value =
         serde_json::from_str(existing).map_err(|error| bad(&error.to_string()))?;
-    let members = policy.as_object_mut().ok_or_else(|| bad("it is no JSON object"))?;
+    let members = policy.as_object_mut().ok_or_else(|| bad("it is not a JSON object"))?;
     let statements = statements(members).map_err(|reason| bad(&reason))?;
     let (sid, before) = (own_sid(location), statements.len());
     statements.retain(|statement| self::sid(statement) != Some(sid.as_str()));
@@ -63,27 +63,27 @@ fn own_sid(location: &S3Location) -> String {
     format!("{OUR_SID}{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// A policy with our statement in it.
+/// The policy with our statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Merge {
-    /// It allows what we need already.
+    /// It already allows what is needed.
     Unchanged,
-    /// The text to put.
+    /// The new text.
     Put(String),
 }
 
-/// Lets everybody read exactly these objects. Other statements, their order, the `Id` and members
-/// that we do not know stay as they are; only a statement of our own `Sid` is ever rewritten.
+/// Makes exactly these objects public. Other statements, their order, the `Id` and unknown members
+/// are kept; only the statement with our `Sid` is ever rewritten.
 ///
 /// # Errors
-/// Where the policy is none (it is then left alone).
+/// A text that is not a policy.
 fn merge(existing: Option<&str>, sid: &str, objects: &[String]) -> Result<Merge, String> {
     let mut policy = match existing {
         None => json!({"Version": "2012-10-17", "Statement": []}),
         Some(text) => serde_json::from_str(text).map_err(|error| error.to_string())?,
     };
     let ours = json!({"Sid": sid, "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects});
-    let members = policy.as_object_mut().ok_or("it is no JSON object")?;
+    let members = policy.as_object_mut().ok_or("it is not a JSON object")?;
     let statements = statements(members)?;
     if objects.iter().all(|object| statements.iter().any(|statement| allows(statement, object))) {
         return Ok(Merge::Unchanged);
@@ -107,11 +107,11 @@ fn statements(policy: &mut Map<String, Value>) -> Result<&mut Vec<Value>, String
     member.as_array_mut().ok_or_else(|| "its Statement is neither an object nor a list".to_owned())
 }
 
-/// Whether a statement by itself lets everybody read the object, under no condition.
+/// Whether a statement by itself makes the object public, without any condition.
 fn allows(statement: &Value, object: &str) -> bool {
     let has =
         |member: &str, wanted: &str| values(statement.get(member)).any(|value| value == wanted);
-    let everybody = has("Principal", "*")
+    let anonymous = has("Principal", "*")
         || values(statement.get("Principal").and_then(|p| p.get("AWS"))).any(|p| p == "*");
     let members = ["Effect", "Principal", "Action", "Resource"];
     let plain = statement
@@ -119,7 +119,7 @@ fn allows(statement: &Value, object: &str) -> bool {
         .is_some_and(|s| s.keys().all(|k| k == "Sid" || members.contains(&k.as_str())));
     plain
         && has("Effect", "Allow")
-        && everybody
+        && anonymous
         && has("Action", "s3:GetObject")
         && has("Resource", object)
 }
@@ -133,10 +133,10 @@ fn values(value: Option<&Value>) -> impl Iterator<Item = &str> {
     list.iter().filter_map(Value::as_str)
 }
 
-/// What the `Sid`s of our own statements begin with.
+/// Prefix of the `Sid`s of our statements.
 pub(crate) const OUR_SID: &str = "IssuerctlPublicRead";
 
-/// Statements that forbid everybody to read one of the objects, which no permission outweighs.
+/// Statements that deny anonymous reads of one of the objects; no Allow overrides a Deny.
 pub(crate) fn denies(existing: &str, objects: &[String]) -> Vec<String> {
     named(existing, |statement| {
         let reads = values(statement.get("Action"))
@@ -144,20 +144,20 @@ pub(crate) fn denies(existing: &str, objects: &[String]) -> Vec<String> {
         let action = reads || statement.get("NotAction").is_some();
         has(statement, "Effect", "Deny")
             && action
-            && is_for_everybody(statement)
+            && is_for_everyone(statement)
             && covers(statement, objects)
             && !is_about_plain_http(statement)
     })
 }
 
-/// Statements of others that let everybody do something with other objects than these.
+/// Unmanaged statements that make other objects public.
 pub(crate) fn public(existing: &str, objects: &[String]) -> Vec<String> {
     named(existing, |statement| {
         let ours = sid(statement).is_some_and(|sid| sid.starts_with(OUR_SID));
         let only_these = values(statement.get("Resource"))
             .all(|resource| objects.iter().any(|object| object == resource));
         has(statement, "Effect", "Allow")
-            && is_for_everybody(statement)
+            && is_for_everyone(statement)
             && statement.get("Condition").is_none()
             && !ours
             && !(statement.get("Resource").is_some() && only_these)
@@ -179,8 +179,8 @@ fn has(statement: &Value, member: &str, wanted: &str) -> bool {
     values(statement.get(member)).any(|value| value == wanted)
 }
 
-/// `NotPrincipal` is everybody but a few.
-fn is_for_everybody(statement: &Value) -> bool {
+/// `NotPrincipal` is everyone except the listed principals.
+fn is_for_everyone(statement: &Value) -> bool {
     has(statement, "Principal", "*")
         || values(statement.get("Principal").and_then(|principal| principal.get("AWS")))
             .any(|principal| principal == "*")
@@ -193,7 +193,7 @@ fn covers(statement: &Value, objects: &[String]) -> bool {
         || resources().any(|pattern| objects.iter().any(|object| matches(pattern, object)))
 }
 
-/// The usual statement against plain http, which nobody reads an issuer by.
+/// The common statement that denies plain http, which does not affect an issuer.
 fn is_about_plain_http(statement: &Value) -> bool {
     let condition = statement.get("Condition").and_then(Value::as_object);
     condition.is_some_and(|operators| {
@@ -205,8 +205,7 @@ fn is_about_plain_http(statement: &Value) -> bool {
     })
 }
 
-/// A pattern of IAM, with `*` and `?`, on a text. Of several `*` only the last needs to be tried
-/// again.
+/// Matches an IAM pattern with `*` and `?`. Backtracking to the last `*` is sufficient.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());

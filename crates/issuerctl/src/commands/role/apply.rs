@@ -23,14 +23,14 @@ pub(crate) fn run(args: &RoleApplyArgs, format: OutputFormat, ui: &Ui) -> Outcom
     }
     Runtime::start()?.block_on(async {
         let engine = engine::connect(engine::session(&args.aws)?, &targets, ui).await?;
-        // Nothing is created that could not be annotated then.
+        // Connected first: without a cluster connection nothing is created.
         let cluster = match args.annotate && !args.dry_run {
             true => Some(Cluster::connect(&targets::connection(&args.kube)).await?),
             false => None,
         };
         let (plan, changed) = engine::run(&engine, target, args.dry_run, ui).await?;
         let arn = plan.roles.first().map(|(_, plan)| plan.arn.clone()).unwrap_or_default();
-        // Written before the cluster is asked, so that it can be done by hand if it refuses.
+        // Printed first, so that it can be done manually if the cluster rejects it.
         finish(args, &plan, changed, &arn, format)?;
         if let Some(cluster) = cluster {
             annotate(&cluster, args, &arn, ui).await?;
@@ -65,7 +65,7 @@ fn finish(
     }
 }
 
-/// Through the Kubernetes API, each literal service account.
+/// Annotates each service account without wildcards through the Kubernetes API.
 async fn annotate(
     cluster: &Cluster,
     args: &RoleApplyArgs,

@@ -12,7 +12,7 @@ use crate::output;
 pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.service_account.as_ref().is_some_and(|account| !account.is_literal()) {
-        let message = "--service-account must name one service account here, without wildcards";
+        let message = "--service-account must be one service account, without wildcards";
         return Err(Failure::new(Exit::Usage, message));
     }
     let unknown =

@@ -30,8 +30,8 @@ pub(crate) fn run(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> Outc
     let size = policy.size();
     if size > USUAL_TRUST_POLICY {
         ui.warning(&format!(
-            "the policy has {size} characters without white space; accounts without a raised quota \
-             \"role trust policy length\" take {USUAL_TRUST_POLICY}"
+            "the policy has {size} characters without white space; the default quota \"Role trust \
+             policy length\" is {USUAL_TRUST_POLICY}"
         ));
     }
     match format {
