@@ -106,6 +106,8 @@ pub struct RolePlan {
     pub steps: Vec<RoleStep>,
     /// What issuerctl does not manage of it, and keeps.
     pub(crate) kept: Vec<Field>,
+    /// ARNs of wanted policies of the account that are as they should be.
+    pub(crate) unchanged: Vec<String>,
     /// What the user has to be told, each with its id.
     pub(crate) notices: Vec<(&'static str, String)>,
     /// ARNs of policies that were to be deleted and stayed, since others use them; known once it is
@@ -134,6 +136,7 @@ impl RolePlan {
             arn: iam_arn(spec.trust.partition, &spec.trust.account, "role", &path_and_name),
             steps: Vec::new(),
             kept: found.role.as_ref().map(Role::unmanaged).unwrap_or_default(),
+            unchanged: Vec::new(),
             notices: Vec::new(),
             stayed: Vec::new(),
             interrupted: false,
@@ -294,7 +297,10 @@ impl RolePlan {
                     self.steps.push(RoleStep::CreatePolicy(name.clone(), document.clone()));
                     arns.push(spec.policy_arn(name));
                 }
-                Some(policy) if policy.document == *document => arns.push(policy.arn.clone()),
+                Some(policy) if policy.document == *document => {
+                    arns.push(policy.arn.clone());
+                    self.unchanged.push(policy.arn.clone());
+                }
                 Some(policy) if !policy.is_ours => {
                     return Err(Error::ForeignPolicy { arn: policy.arn.clone() });
                 }
