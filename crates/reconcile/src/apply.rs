@@ -12,7 +12,7 @@ use issuer_verify::{Expected, Verdict};
 
 use crate::observe::AUDIENCE;
 use crate::plan::approve;
-use crate::reconciler::{ROLE_WRITES, each};
+use crate::reconciler::{ROLE_WRITES, each, within};
 use crate::{Error, Event, IssuerPlan, Observed, PlannedSite, Reconciler, Target};
 
 /// How long a bucket policy that was just written may take to be in effect everywhere.
@@ -189,7 +189,8 @@ impl Reconciler<'_> {
             let again = |plan: &issuer_iam::RolePlan| {
                 self.event(target, Event::Replanned(&plan.changes()));
             };
-            *plan = iam.apply_role(spec, plan.clone(), again).await?;
+            let applied = iam.apply_role(spec, plan.clone(), again);
+            *plan = within(&self.role_writes, applied).await?;
             self.tell_kept_policies(target, &plan.stayed);
             Ok::<_, Error>(plan.changes_anything())
         });

@@ -8,14 +8,15 @@ use issuer_iam::Iam;
 use issuer_publish::{Folder, S3, S3Clients, Store};
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
 
 use crate::{Error, Event, Events, ReadFile, StoreTarget, Target};
 
-/// Roles of one issuer that are read at the same time.
+/// Roles of all issuers of a run that are read at the same time, each with a few requests.
 pub(crate) const ROLE_READS: usize = 64;
 
-/// Roles of one issuer that are changed at the same time.
+/// Roles of all issuers of a run that are changed at the same time: IAM throttles an account's
+/// writes.
 pub(crate) const ROLE_WRITES: usize = 16;
 
 /// One AWS session, one client for IAM and one for S3 in each region, for all issuers of a run.
@@ -26,6 +27,8 @@ pub struct Reconciler<'a> {
     config: SdkConfig,
     s3: S3Clients,
     iam: OnceCell<Iam>,
+    pub(crate) role_reads: Semaphore,
+    pub(crate) role_writes: Semaphore,
     /// What several issuers of a run share, and only one may change at a time.
     shared: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
 }
@@ -55,6 +58,8 @@ impl<'a> Reconciler<'a> {
             s3: S3Clients::new(config.clone()),
             config,
             iam: OnceCell::new(),
+            role_reads: Semaphore::new(ROLE_READS),
+            role_writes: Semaphore::new(ROLE_WRITES),
             shared: Mutex::default(),
         })
     }
@@ -100,6 +105,12 @@ impl<'a> Reconciler<'a> {
         };
         lock.lock_owned().await
     }
+}
+
+/// Does the work when it is its turn. The limit is never closed.
+pub(crate) async fn within<R>(limit: &Semaphore, work: impl Future<Output = R>) -> R {
+    let _permit = limit.acquire().await.ok();
+    work.await
 }
 
 /// Does the work of each target, at most `parallel` at a time; results in the order of the targets.

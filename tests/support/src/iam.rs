@@ -108,6 +108,11 @@ impl IamServer {
         format!("http://127.0.0.1:{}", self.server.address.port())
     }
 
+    /// How many connections were open at the same time, at most.
+    pub fn peak_connections(&self) -> usize {
+        self.server.peak_connections()
+    }
+
     /// What the account has now.
     pub fn account(&self) -> Account {
         self.state().account.clone()

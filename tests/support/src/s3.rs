@@ -2,7 +2,7 @@
 
 mod aws;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -92,6 +92,34 @@ impl S3Server {
         } else {
             format!("http://127.0.0.1:{port}")
         }
+    }
+
+    /// How many connections were open at the same time, at most.
+    pub fn peak_connections(&self) -> usize {
+        self.server.peak_connections()
+    }
+
+    /// Everything that the server has: the buckets with their settings, and the bytes of each
+    /// object as `bucket/key`.
+    pub fn dump(&self) -> BTreeMap<String, String> {
+        let state = self.state();
+        let mut dump = BTreeMap::new();
+        for entry in std::fs::read_dir(&state.root).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            if !entry.path().is_dir() || name.starts_with('.') {
+                continue;
+            }
+            let settings = format!(
+                "policy {:?}, block {:?}, ownership {:?}, tags {:?}",
+                state.policies.get(&name),
+                state.blocks.get(&name),
+                state.ownership.get(&name),
+                state.tags.get(&name)
+            );
+            dump.insert(name.clone(), settings);
+            list(&entry.path(), &name, &mut dump);
+        }
+        dump
     }
 
     /// The calls since the last time this was asked, each with its object and the headers that
@@ -263,6 +291,19 @@ fn write(root: &std::path::Path, bucket: &str, key: &str, bytes: &[u8]) {
     let path = root.join(bucket).join(key);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
+}
+
+/// Every object of a folder, below its name.
+fn list(folder: &std::path::Path, name: &str, into: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = format!("{name}/{}", entry.file_name().into_string().unwrap());
+        if entry.path().is_dir() {
+            list(&entry.path(), &name, into);
+        } else {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            into.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
 }
 
 /// Writes the log, refuses what it was told to, and lets strangers read what the policy makes

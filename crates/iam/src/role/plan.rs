@@ -107,7 +107,9 @@ pub struct RolePlan {
     pub steps: Vec<RoleStep>,
     /// The unmanaged parts of the role, which are kept.
     pub(crate) kept: Vec<Field>,
-    /// Warnings for the user, each with its id.
+    /// ARNs of wanted policies of the account that are as they should be.
+    pub(crate) unchanged: Vec<String>,
+    /// What the user has to be told, each with its id.
     pub(crate) notices: Vec<(&'static str, String)>,
     /// ARNs of policies that were not deleted because they are in use; set by the execution.
     pub stayed: Vec<String>,
@@ -134,6 +136,7 @@ impl RolePlan {
             arn: iam_arn(spec.trust.partition, &spec.trust.account, "role", &path_and_name),
             steps: Vec::new(),
             kept: found.role.as_ref().map(Role::unmanaged).unwrap_or_default(),
+            unchanged: Vec::new(),
             notices: Vec::new(),
             stayed: Vec::new(),
             interrupted: false,
@@ -296,7 +299,10 @@ impl RolePlan {
                     self.steps.push(RoleStep::CreatePolicy(name.clone(), document.clone()));
                     arns.push(spec.policy_arn(name));
                 }
-                Some(policy) if policy.document == *document => arns.push(policy.arn.clone()),
+                Some(policy) if policy.document == *document => {
+                    arns.push(policy.arn.clone());
+                    self.unchanged.push(policy.arn.clone());
+                }
                 Some(policy) if !policy.is_ours => {
                     return Err(Error::ForeignPolicy { arn: policy.arn.clone() });
                 }

@@ -73,9 +73,6 @@ pub(super) async fn connect(
         None if configured.is_none() && options.create_bucket => {
             Err(Error::NoRegion { bucket: location.bucket.to_string() })
         }
-        None if configured.is_none() && options.create_bucket => {
-            Err(Error::NoRegion { bucket: location.bucket.to_string() })
-        }
         _ => connected(client, start),
     }
 }

@@ -261,7 +261,15 @@ impl S3 for Aws {
         if listed.contents.is_some_and(|contents| !contents.is_empty()) {
             return Err(s3_error!(BucketNotEmpty));
         }
-        self.state(&request.input.bucket)?.tags.remove(&request.input.bucket);
+        {
+            // Its settings go with it.
+            let (mut state, bucket) = (self.state(&request.input.bucket)?, &request.input.bucket);
+            state.policies.remove(bucket);
+            state.blocks.remove(bucket);
+            state.ownership.remove(bucket);
+            state.locations.remove(bucket);
+            state.tags.remove(bucket);
+        }
         self.objects.delete_bucket(request).await
     }
 
