@@ -1,5 +1,5 @@
-//! Servers that run in the test process, speak real HTTP on loopback, and write down what they were
-//! asked.
+//! Servers that run in the test process, speak HTTP on the loopback interface, and record their
+//! requests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod iam;

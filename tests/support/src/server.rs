@@ -1,4 +1,4 @@
-//! One loopback listener on a thread of its own, with or without TLS.
+//! A loopback listener on its own thread, with or without TLS.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
-/// A running server; dropping it ends it.
+/// A running server; it stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -32,7 +32,7 @@ impl Server {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        // A thread and runtime of its own: the test may be asynchronous itself, or wait for a child
+        // Its own thread and runtime: the test may be asynchronous itself, or wait for a child
         // process.
         let thread = thread::spawn(move || {
             let runtime =
@@ -73,7 +73,7 @@ where
         let (tls, service) = (tls.clone(), service.clone());
         tokio::spawn(async move {
             let http = hyper::server::conn::http1::Builder::new();
-            // A client that goes away in the middle is its own affair.
+            // A client may disconnect at any time.
             match tls {
                 None => drop(http.serve_connection(TokioIo::new(stream), service).await),
                 Some(tls) => {
