@@ -1,4 +1,4 @@
-//! One loopback listener on a thread of its own, with or without TLS.
+//! A loopback listener on its own thread, with or without TLS.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ struct Connections {
 /// An open connection; dropping it closes it.
 struct Connection(Arc<Connections>);
 
-/// A running server; dropping it ends it.
+/// A running server; it stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     connections: Arc<Connections>,
@@ -47,7 +47,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let connections = Arc::<Connections>::default();
         let counted = connections.clone();
-        // A thread and runtime of its own: the test may be asynchronous itself, or wait for a child
+        // Its own thread and runtime: the test may be asynchronous itself, or wait for a child
         // process.
         let thread = thread::spawn(move || {
             let runtime =
@@ -113,7 +113,7 @@ async fn accept<S, B>(
         tokio::spawn(async move {
             let _open = open;
             let http = hyper::server::conn::http1::Builder::new();
-            // A client that goes away in the middle is its own affair.
+            // A client may disconnect at any time.
             match tls {
                 None => drop(http.serve_connection(TokioIo::new(stream), service).await),
                 Some(tls) => {
