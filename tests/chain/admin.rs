@@ -1,10 +1,11 @@
-//! The DIY admin before `kubeadm init`: keygen, publish, then the API server with those very files.
+//! The self-managed cluster before `kubeadm init`: keygen, publish, then the API server with these
+//! files.
 
 use issuerctl_e2e::{ApiServer, Etcd, Pod, Publisher, exchange};
 
 use crate::figures::Flow;
 
-/// Everything that keygen makes.
+/// All algorithms of keygen.
 pub(crate) const ALGORITHMS: [&str; 6] =
     ["rsa-2048", "rsa-3072", "rsa-4096", "p256", "p384", "p521"];
 
@@ -25,7 +26,7 @@ pub(crate) fn one_key(version: &str, algorithm: &str) {
     flow.step("the first token reads an object (aws CLI, Rust SDK)", 0, || {
         Pod::new(&account, &token).reads_the_object();
     });
-    publisher.desk.file("token", &token);
+    publisher.sandbox.file("token", &token);
     publisher.verify(issuer.trim(), "--key pki/sa.pub --token token").ended(0);
     assert_published_is_served(&publisher, &server);
 
@@ -59,12 +60,12 @@ fn assert_published_is_served(publisher: &Publisher, server: &ApiServer) {
     assert_eq!(publisher.published_keys("prod").as_deref(), Some(served.as_str()));
     let kubeconfig = server.kubeconfig("admin-token");
     let line = format!("jwks --apiserver --kubeconfig {}", kubeconfig.display());
-    assert_eq!(publisher.desk.issuerctl(&line).succeeded(), served);
+    assert_eq!(publisher.sandbox.issuerctl(&line).succeeded(), served);
     let document = server.kubectl("get --raw /.well-known/openid-configuration");
     let line = format!(
         "discovery --apiserver --kubeconfig {} --issuer {} --shape kubernetes --allow-port",
         kubeconfig.display(),
         publisher.issuer("prod")
     );
-    assert_eq!(publisher.desk.issuerctl(&line).succeeded(), document);
+    assert_eq!(publisher.sandbox.issuerctl(&line).succeeded(), document);
 }

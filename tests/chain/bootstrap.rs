@@ -1,13 +1,11 @@
-//! The bootstrap job: a pod without a terminal, with the service account that Kubernetes mounts,
-//! again and again.
+//! The bootstrap job: a pod without a terminal, with its mounted service account, run repeatedly.
 
 use std::process::Command;
 
 use issuerctl_e2e::{BUCKET, Etcd, Publisher, exchange, program, repository};
 use serde_json::Value;
 
-/// Where a pod finds its service account is not to be chosen, so it is mounted there, for this
-/// process alone.
+/// The folder of a pod's service account is fixed, so it is mounted there for this process only.
 const IN_POD: &str = r#"
 mount -t tmpfs tmpfs /run
 mkdir -p /run/secrets/kubernetes.io/serviceaccount
@@ -18,17 +16,17 @@ exec "$@"
 
 pub(crate) fn run(version: &str) {
     let publisher = Publisher::new();
-    let (desk, issuer) = (&publisher.desk, publisher.issuer("prod"));
+    let (sandbox, issuer) = (&publisher.sandbox, publisher.issuer("prod"));
     publisher.keygen("rsa-2048", "pki");
     let etcd = Etcd::start(version);
     let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
-    server.make_account("default/app");
-    server.make_account("issuerctl/issuerctl");
+    server.create_account("default/app");
+    server.create_account("issuerctl/issuerctl");
     for role in ["discovery-reader", "live-token"] {
         let file = repository().join(format!("docs/rbac/{role}.yaml"));
         server.kubectl(&format!("apply -f {}", file.display()));
     }
-    // A write would leave a version of the object behind.
+    // Every write would add a version of the object.
     publisher.aws(&format!("s3api create-bucket --bucket {BUCKET}")).succeeded();
     let versioning = format!(
         "s3api put-bucket-versioning --bucket {BUCKET} --versioning-configuration Status=Enabled"
@@ -40,15 +38,15 @@ pub(crate) fn run(version: &str) {
         let (host, port) = server.host_and_port();
         let line =
             publisher.publish_line("--apiserver --check-live default/app --output json", "prod");
-        // As root a mount namespace is enough; others need a user namespace around it.
-        let root = desk.run(Command::new("id").arg("-u")).out.trim() == "0";
+        // Users other than root need a user namespace, too.
+        let root = sandbox.run(Command::new("id").arg("-u")).out.trim() == "0";
         let mut command = Command::new("unshare");
         command.args(if root { &["--mount"][..] } else { &["--map-root-user", "--mount"] });
         command.args(["sh", "-euc", IN_POD, "job"]).arg(pod.path()).arg(program("issuerctl"));
         command.args(line.split_whitespace());
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("KUBERNETES_SERVICE_HOST", host).env("KUBERNETES_SERVICE_PORT", port);
-        let ran = desk.run(&mut command).ended(0);
+        let ran = sandbox.run(&mut command).ended(0);
         serde_json::from_str::<Value>(&ran.out)
             .unwrap_or_else(|error| panic!("{error}: {}", ran.out))
     };

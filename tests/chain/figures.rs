@@ -1,11 +1,11 @@
-//! What a user types, and how long it takes.
+//! How many commands a user types, and how long they take.
 
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The steps that the guide's manual flow needs a command for (self-hosted setup of the pod
-/// identity webhook and EKS Anywhere's IRSA page), each with how many.
+/// The manual steps of the guides (self-hosted setup of the pod identity webhook, and the IRSA page
+/// of EKS Anywhere), each with its number of commands.
 const MANUAL: [(&str, u32); 9] = [
     ("bucket: create, public access block, ownership", 3),
     ("discovery document: write it by hand", 1),
@@ -27,7 +27,7 @@ struct Figure {
 
 static FIGURES: Mutex<Vec<Figure>> = Mutex::new(Vec::new());
 
-/// The steps of one flow, each timed.
+/// One flow; each of its steps is timed.
 pub(crate) struct Flow {
     name: String,
 }
@@ -37,7 +37,7 @@ impl Flow {
         Self { name }
     }
 
-    /// Runs one step in which a user types so many commands.
+    /// Runs one step, in which a user types this number of commands.
     pub(crate) fn step<T>(&self, step: &'static str, commands: u32, run: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let value = run();
@@ -47,7 +47,7 @@ impl Flow {
     }
 }
 
-/// All flows, with their sums, and the manual one beside them.
+/// All flows with their sums, and the manual one for comparison.
 pub(crate) fn table() -> String {
     let mut text = String::from("from \"API server ready\" to \"object read with a role\":\n");
     let mut figures = FIGURES.lock().unwrap();
@@ -67,7 +67,7 @@ pub(crate) fn table() -> String {
         let took: f64 = flow.iter().map(|figure| figure.took.as_secs_f64()).sum();
         let _ = writeln!(text, "  {:<56}{commands:>8}  {took:>7.2}", "sum");
     }
-    let _ = writeln!(text, "\n{:<58}commands", "by hand, as the guides have it");
+    let _ = writeln!(text, "\n{:<58}commands", "manually, following the guides");
     for (step, commands) in MANUAL {
         let _ = writeln!(text, "  {step:<56}{commands:>8}");
     }

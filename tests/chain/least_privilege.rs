@@ -1,23 +1,23 @@
-//! The docs' Roles are enough, and each rule in them is needed.
+//! The Roles in `docs/rbac` are sufficient, and each of their rules is required.
 
 use issuerctl_e2e::{Etcd, Moto, Publisher, Ran, repository};
 
 pub(crate) fn run(version: &str) {
     let publisher = Publisher::new();
-    let desk = &publisher.desk;
+    let sandbox = &publisher.sandbox;
     publisher.keygen("rsa-2048", "pki");
     let etcd = Etcd::start(version);
     let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
     for account in ["issuerctl/issuerctl", "default/app", "eksa-system/default"] {
-        server.make_account(account);
+        server.create_account(account);
     }
-    let public = desk.path().join("pki/sa.pub");
+    let public = sandbox.path().join("pki/sa.pub");
     server.kubectl(&format!(
         "-n eksa-system create secret generic prod-sa --from-file=tls.crt={}",
         public.display()
     ));
-    // Kubernetes lets every service account read the two documents; what is left is what the docs
-    // give.
+    // By default every service account may read the two documents; without this binding only the
+    // Roles of the docs count.
     server.kubectl("delete clusterrolebinding system:service-account-issuer-discovery");
     let kubeconfig = server.kubeconfig(&server.token_with("issuerctl/issuerctl", ""));
     let publish = |flags: &str| {
@@ -40,7 +40,7 @@ pub(crate) fn run(version: &str) {
         server.kubectl(&format!("apply -f {}", file.display()));
         publish(flags).ended(0);
     }
-    // With all of them, one command that needs all.
+    // One command that needs all of them.
     let all = "--cluster prod --apiserver --check-live default/app";
     publish(all).ended(0);
     for (role, _, named) in flows {
@@ -53,7 +53,7 @@ pub(crate) fn run(version: &str) {
         assert_refused(publish(all), &named);
         server.kubectl(&format!("apply -f {}", file.display()));
     }
-    // The one that writes, with moto for the role.
+    // The Role that allows a write, with moto for the IAM role.
     let moto = Moto::start();
     let line = format!(
         "role apply app --issuer https://h.example/prod --service-account default/app \
@@ -61,17 +61,17 @@ pub(crate) fn run(version: &str) {
         moto.url(),
         kubeconfig.display()
     );
-    assert_refused(desk.issuerctl(&line), &["patch", "app", "default"]);
+    assert_refused(sandbox.issuerctl(&line), &["patch", "app", "default"]);
     server
         .kubectl(&format!("apply -f {}", repository().join("docs/rbac/annotator.yaml").display()));
-    desk.issuerctl(&line).ended(0);
+    sandbox.issuerctl(&line).ended(0);
     let account = server.kubectl("-n default get serviceaccount app -o yaml");
     assert!(
         account.contains("eks.amazonaws.com/role-arn: arn:aws:iam::123456789012:role/app"),
         "{account}"
     );
 
-    // The one rule that has two parts needs both.
+    // The rule with two paths needs both.
     for (kept, missing) in [
         ("/openid/v1/jwks", "/.well-known/openid-configuration"),
         ("/.well-known/openid-configuration", "/openid/v1/jwks"),
@@ -88,6 +88,6 @@ pub(crate) fn run(version: &str) {
 fn assert_refused(ran: Ran, named: &[&str]) {
     let ran = ran.ended(6);
     for part in named {
-        assert!(ran.err.contains(part), "{part} is not named: {}", ran.err);
+        assert!(ran.err.contains(part), "{part} is not mentioned: {}", ran.err);
     }
 }

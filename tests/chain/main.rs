@@ -1,6 +1,6 @@
 //! The whole chain against the real parts: `cargo test -p issuerctl-e2e --features real-servers`.
 //!
-//! One trial a scenario; the tables at the end are what the run has measured.
+//! One trial per scenario; the tables at the end show what the run measured.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
         add("rotation_keeps_every_live_token_working", rotation::run);
         add("api_server_reads_the_published_issuer_as_a_relying_party", readers::api_server);
-        add("roles_in_the_docs_are_enough_and_each_rule_is_needed", least_privilege::run);
+        add("roles_in_the_docs_are_sufficient_and_each_rule_is_required", least_privilege::run);
         for algorithm in admin::ALGORITHMS {
             let name = format!(
                 "kubernetes {version}: admin_starts_the_api_server_with_a_new_{algorithm}_key"
@@ -54,11 +54,11 @@ fn main() -> ExitCode {
     }
     trials.push(trial("verdict_agrees_with_a_real_sts".to_owned(), verdict::run));
     trials.push(trial("pyjwt_accepts_a_published_token".to_owned(), readers::pyjwt));
-    trials.push(trial("provider_is_made_taken_over_and_deleted".to_owned(), provider::run));
-    trials.push(trial("role_is_made_merged_reconciled_and_taken_away".to_owned(), role::run));
-    trials.push(trial("file_is_planned_applied_reconciled_and_taken_away".to_owned(), whole::run));
+    trials.push(trial("provider_is_created_adopted_and_deleted".to_owned(), provider::run));
+    trials.push(trial("role_is_created_merged_reconciled_and_deleted".to_owned(), role::run));
+    trials.push(trial("file_is_planned_applied_reconciled_and_deleted".to_owned(), whole::run));
     trials.push(trial(
-        "file_of_two_issuers_that_share_bucket_role_and_provider".to_owned(),
+        "issuers_that_share_a_bucket_and_a_role_keep_their_own".to_owned(),
         shared::run,
     ));
     trials.push(trial(
@@ -70,10 +70,10 @@ fn main() -> ExitCode {
         examples::run,
     ));
     trials.push(trial(
-        "cloudformation_makes_what_apply_makes_and_terraform_is_told_of_it".to_owned(),
+        "cloudformation_creates_what_apply_creates_and_terraform_imports_it".to_owned(),
         render::run,
     ));
-    trials.push(trial("bucket_is_what_the_docs_promise".to_owned(), readers::bucket));
+    trials.push(trial("bucket_is_configured_as_the_docs_describe".to_owned(), readers::bucket));
     if !listing {
         build_issuerctl();
     }

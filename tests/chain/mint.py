@@ -1,10 +1,12 @@
-"""Makes tokens: reads a list of {key, alg, kid, claims, mangle} from drafts.json, writes the list of tokens to tokens.json."""
+"""Creates tokens: reads a list of {key, alg, kid, claims, mangle} from drafts.json, and writes the
+list of tokens to tokens.json."""
 import base64, hashlib, hmac, json, pathlib
 import jwt
 
 
 def part(value):
-    return base64.urlsafe_b64encode(value if isinstance(value, bytes) else json.dumps(value).encode()).rstrip(b"=").decode()
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def signed(draft):
@@ -12,7 +14,8 @@ def signed(draft):
     alg, claims = draft["alg"], draft["claims"]
     if alg == "HS256":  # PyJWT itself refuses to use a public key as a shared secret
         text = part({"alg": alg, "typ": "JWT"} | header) + "." + part(claims)
-        return text + "." + part(hmac.digest(pathlib.Path(draft["key"]).read_bytes(), text.encode(), hashlib.sha256))
+        secret = pathlib.Path(draft["key"]).read_bytes()
+        return text + "." + part(hmac.digest(secret, text.encode(), hashlib.sha256))
     key = None if alg == "none" else pathlib.Path(draft["key"]).read_text()
     return jwt.encode(claims, key, algorithm=alg, headers=header)
 
@@ -24,9 +27,10 @@ def mangled(token, mangle):
             return token
         case "tampered":
             claims = json.loads(base64.urlsafe_b64decode(body + "=="))
-            return ".".join([head, part(claims | {"sub": "system:serviceaccount:kube-system:admin"}), signature])
+            claims |= {"sub": "system:serviceaccount:kube-system:admin"}
+            return ".".join([head, part(claims), signature])
         case "cut":
-            # 321 characters of an RSA-2048 signature are left, which are base64 of nothing; 322 are at times of something.
+            # Leaves 321 characters of an RSA-2048 signature, which are never valid base64.
             return token[:-21]
         case "two parts":
             return head + "." + body

@@ -1,4 +1,4 @@
-//! From nothing to a pod that reads an object: `issuerctl apply -f issuer.yaml` on the management
+//! From nothing to a pod that reads an object: `issuerctl apply -f issuer.yaml` with the management
 //! cluster's kubeconfig.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -12,20 +12,20 @@ use crate::operator::{clusters, hides_the_key};
 pub(crate) fn run(version: &str) {
     let mut publisher = Publisher::new();
     let (moto, proxy) = (Moto::start(), Proxy::to(publisher.host.url()));
-    // IAM takes no issuer with a port, so this one is a host that only the proxy knows.
+    // IAM accepts no issuer with a port, so this one is a host that only the proxy resolves.
     let issuer = format!("https://{ISSUER_HOST}/{BUCKET}/prod");
-    publisher.desk = publisher
-        .desk
+    publisher.sandbox = publisher
+        .sandbox
         .with("AWS_ENDPOINT_URL_IAM", moto.url())
         .with("AWS_ENDPOINT_URL_STS", moto.url())
         .with("HTTPS_PROXY", proxy.url())
         .with("NO_PROXY", "localhost,127.0.0.1");
     let clusters = clusters(&publisher, version, &issuer);
-    publisher.desk.file(
+    publisher.sandbox.file(
         "issuer.yaml",
         &format!(
-            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: prod}}\nspec:\n  \
-             keys:\n  - cluster: {{name: prod, kubeconfig: {}}}\n  store: {{s3: {{bucket: \
+            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
+             prod}}\nspec:\n  keys:\n  - cluster: {{name: prod, kubeconfig: {}}}\n  store: {{s3: {{bucket: \
              {BUCKET}, prefix: prod, createBucket: true, endpointUrl: \"{}\", pathStyle: \
              true}}}}\n  issuer: {issuer}\n  provider: {{}}\n  roles:\n  - name: app\n    \
              serviceAccounts: [default/app]\n    policyArns: \
@@ -37,8 +37,9 @@ pub(crate) fn run(version: &str) {
 
     let flow = Flow::new(format!("one file (Kubernetes {version})"));
     let command = "apply -f issuer.yaml --ca-file ca.pem";
-    let applied = flow
-        .step("issuerctl apply -f issuer.yaml", 1, || publisher.desk.issuerctl(command).ended(0));
+    let applied = flow.step("issuerctl apply -f issuer.yaml", 1, || {
+        publisher.sandbox.issuerctl(command).ended(0)
+    });
     hides_the_key(&publisher, &applied.err);
     assert!(
         applied.out.starts_with("kubectl annotate serviceaccount app --namespace default "),
@@ -55,33 +56,33 @@ pub(crate) fn run(version: &str) {
     });
     exchange(&account, &clusters.management.token("default/app")).unwrap_err();
 
-    // The role that was made lets in this very token, and those of another service account or
-    // audience not.
+    // The trust policy of the role matches this token, but no token of another service account or
+    // for another audience.
     let aws = |line: &str| {
-        publisher.desk.aws(&format!("--endpoint-url {} iam {line}", moto.url())).succeeded()
+        publisher.sandbox.aws(&format!("--endpoint-url {} iam {line}", moto.url())).succeeded()
     };
     let role: Value = serde_json::from_str(&aws("get-role --role-name app")).unwrap();
     let statement = &role["Role"]["AssumeRolePolicyDocument"]["Statement"][0];
-    assert!(lets_in(statement, &token));
-    assert!(!lets_in(statement, &clusters.workload.token_with("default/app", "--audience other")));
-    clusters.workload.make_account("default/other");
-    assert!(!lets_in(
+    assert!(matches(statement, &token));
+    assert!(!matches(statement, &clusters.workload.token_with("default/app", "--audience other")));
+    clusters.workload.create_account("default/other");
+    assert!(!matches(
         statement,
         &clusters.workload.token_with("default/other", "--audience sts.amazonaws.com")
     ));
 
-    // Once more: nothing to do, and nothing done.
-    let again = publisher.desk.issuerctl(&format!("{command} --output json")).succeeded();
+    // The second run changes nothing.
+    let again = publisher.sandbox.issuerctl(&format!("{command} --output json")).succeeded();
     assert_eq!(serde_json::from_str::<Value>(&again).unwrap()["changed"], false);
-    publisher.desk.issuerctl("plan -f issuer.yaml --ca-file ca.pem").ended(0);
-    // And back to nothing.
-    publisher.desk.issuerctl("delete -f issuer.yaml --ca-file ca.pem").ended(0);
+    publisher.sandbox.issuerctl("plan -f issuer.yaml --ca-file ca.pem").ended(0);
+    // `delete` removes everything.
+    publisher.sandbox.issuerctl("delete -f issuer.yaml --ca-file ca.pem").ended(0);
     assert_eq!(publisher.published_keys("prod"), None);
-    publisher.desk.issuerctl("plan -f issuer.yaml --ca-file ca.pem").ended(7);
+    publisher.sandbox.issuerctl("plan -f issuer.yaml --ca-file ca.pem").ended(7);
 }
 
-/// Whether a statement of one audience and one subject fits the claims of a token.
-fn lets_in(statement: &Value, token: &str) -> bool {
+/// Whether a statement with one audience and one subject matches the claims of a token.
+fn matches(statement: &Value, token: &str) -> bool {
     let claims: Value = serde_json::from_slice(
         &Base64UrlUnpadded::decode_vec(token.split('.').nth(1).unwrap()).unwrap(),
     )

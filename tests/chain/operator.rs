@@ -1,4 +1,4 @@
-//! The EKS Anywhere operator: one command on the management cluster's kubeconfig, right after
+//! The EKS Anywhere operator: one command with the management cluster's kubeconfig, right after
 //! `create cluster`.
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use issuerctl_e2e::{ApiServer, Etcd, Flags, Pod, Publisher, exchange, repository
 
 use crate::figures::Flow;
 
-/// Makes a key as Cluster API does: PKCS#1 and SPKI.
+/// Creates a key as Cluster API does: PKCS#1 and SPKI.
 const CLUSTER_API_KEY: &str = r#"
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -17,22 +17,22 @@ open("cluster.key", "wb").write(key.private_bytes(s.Encoding.PEM, s.PrivateForma
 open("cluster.pub", "wb").write(key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))
 "#;
 
-/// A management cluster that holds the Secret of a workload cluster, and that cluster.
+/// A management cluster with the Secret of a workload cluster, and that workload cluster.
 pub(crate) struct Clusters {
     pub(crate) workload: ApiServer,
     pub(crate) management: ApiServer,
-    /// Of an account that may read the Secret and nothing else.
+    /// For a service account that may only read the Secret.
     pub(crate) kubeconfig: PathBuf,
     _etcd: Etcd,
 }
 
-/// Starts both; the workload cluster signs for this issuer.
+/// Starts both; the workload cluster's tokens have this issuer.
 pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Clusters {
-    let (desk, authority) = (&publisher.desk, &publisher.authority);
+    let (sandbox, authority) = (&publisher.sandbox, &publisher.authority);
     let etcd = Etcd::start(version);
-    desk.python(CLUSTER_API_KEY, &[]).succeeded();
+    sandbox.python(CLUSTER_API_KEY, &[]).succeeded();
     publisher.keygen("rsa-2048", "management-keys");
-    let file = |name: &str| desk.path().join(name);
+    let file = |name: &str| sandbox.path().join(name);
     let start = |name: &str, issuer: &str, key: &str, public: &str| {
         let (key, public) = (file(key), file(public));
         let flags =
@@ -46,9 +46,9 @@ pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Cl
         "management-keys/sa.pub",
     );
     management
-        .apply(&secret(&desk_text(publisher, "cluster.key"), &desk_text(publisher, "cluster.pub")));
-    // The docs' own Role, and a kubeconfig of its ServiceAccount, which may do nothing else.
-    management.make_account("issuerctl/issuerctl");
+        .apply(&secret(&file_text(publisher, "cluster.key"), &file_text(publisher, "cluster.pub")));
+    // The Role of the docs, and a kubeconfig of its ServiceAccount, which has no other permissions.
+    management.create_account("issuerctl/issuerctl");
     let role = repository().join("docs/rbac/secret-reader.yaml");
     management.kubectl(&format!("apply -f {}", role.display()));
     let kubeconfig = management.kubeconfig(&management.token_with("issuerctl/issuerctl", ""));
@@ -68,11 +68,11 @@ pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Cl
     Clusters { workload, management, kubeconfig, _etcd: etcd }
 }
 
-/// Fails if the cluster's private key stands in what was printed.
+/// Fails if the output contains the cluster's private key.
 pub(crate) fn hides_the_key(publisher: &Publisher, printed: &str) {
-    let private = desk_text(publisher, "cluster.key");
+    let private = file_text(publisher, "cluster.key");
     let mut body = private.lines().filter(|line| !line.starts_with('-'));
-    assert!(!body.any(|line| printed.contains(line)), "a private value was printed");
+    assert!(!body.any(|line| printed.contains(line)), "the private key was printed");
 }
 
 pub(crate) fn run(version: &str) {
@@ -94,16 +94,16 @@ pub(crate) fn run(version: &str) {
     flow.step("a pod reads an object (aws CLI, Rust SDK)", 0, || {
         Pod::new(&account, &token).reads_the_object();
     });
-    // Neither the management cluster's own tokens nor those for another audience get in.
+    // Tokens of the management cluster and tokens for another audience are refused.
     exchange(&account, &management.token("default/app")).unwrap_err();
     exchange(&account, &workload.token_with("default/app", "--audience other")).unwrap_err();
 }
 
-fn desk_text(publisher: &Publisher, name: &str) -> String {
-    std::fs::read_to_string(publisher.desk.path().join(name)).unwrap()
+fn file_text(publisher: &Publisher, name: &str) -> String {
+    std::fs::read_to_string(publisher.sandbox.path().join(name)).unwrap()
 }
 
-/// As Cluster API's `util/secret` makes it, in the namespace that EKS Anywhere uses.
+/// As Cluster API's `util/secret` creates it, in the namespace that EKS Anywhere uses.
 fn secret(private_pem: &str, public_pem: &str) -> String {
     let (key, certificate) = (
         Base64::encode_string(private_pem.as_bytes()),

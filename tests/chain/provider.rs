@@ -1,29 +1,31 @@
-//! The provider in IAM, on moto: made, found again, taken over, deleted.
+//! The OIDC provider in IAM, on moto: created, found again, adopted, deleted.
 
-use issuerctl_e2e::{Desk, Moto};
+use issuer_change::{Action, Field, Kind, Reason};
+use issuerctl_e2e::{Moto, Sandbox};
 use serde_json::Value;
 
 pub(crate) fn run() {
     let moto = Moto::start();
-    let desk = Desk::in_moto();
+    let sandbox = Sandbox::in_moto();
     let provider = |verb: &str, name: &str, flags: &str| {
         let url = moto.url();
-        desk.issuerctl(&format!(
+        sandbox.issuerctl(&format!(
             "provider {verb} --issuer https://h.example/{name} --endpoint-url {url} {flags}"
         ))
     };
-    let aws = |line: &str| desk.aws(&format!("--endpoint-url {} iam {line}", moto.url()));
+    let aws = |line: &str| sandbox.aws(&format!("--endpoint-url {} iam {line}", moto.url()));
     let arn = |name: &str| format!("arn:aws:iam::123456789012:oidc-provider/h.example/{name}");
 
-    // Nothing there.
+    // Nothing exists yet.
     provider("show", "prod", "").ended(1);
     provider("delete", "prod", "").ended(0);
-    // Nobody answers at this issuer, so no provider is made for it.
+    // The issuer is not reachable, so no provider is created for it.
     provider("apply", "prod", "").ended(5);
     provider("show", "prod", "").ended(1);
 
-    // Made, and found again although IAM returns the URL without its scheme.
-    provider("apply", "prod", "--no-verify --dry-run").ended(0);
+    // Created, and found again although IAM returns the URL without its scheme.
+    let dry = provider("apply", "prod", "--no-verify --dry-run --output json").ended(0).report();
+    dry.assert_actions(Action::Create, &[(Kind::OidcProvider, "h.example/prod")]);
     provider("show", "prod", "").ended(1);
     assert_eq!(
         provider("apply", "prod", "--no-verify --tag team=platform").succeeded(),
@@ -41,29 +43,35 @@ pub(crate) fn run() {
         (&seen["Url"], &seen["ClientIDList"][0]),
         (&"h.example/prod".into(), &"sts.amazonaws.com".into())
     );
-    let again =
-        provider("apply", "prod", "--no-verify --tag team=platform --output json").succeeded();
-    let again: Value = serde_json::from_str(&again).unwrap();
-    assert_eq!((&again["changed"], &again["arn"]), (&false.into(), &arn("prod").into()));
+    let again = "--no-verify --tag team=platform --output json";
+    let again = provider("apply", "prod", again).ended(0).report();
+    again.assert_actions(Action::Keep, &[(Kind::OidcProvider, "h.example/prod")]);
+    assert_eq!((again.changed(), &again.object["arn"]), (false, &arn("prod").into()));
     let shown: Value =
         serde_json::from_str(&provider("show", "prod", "--output json").succeeded()).unwrap();
     assert_eq!((&shown["ours"], &shown["tags"]["team"]), (&true.into(), &"platform".into()));
 
-    // Made by hand: taken over as it is, and not deleted without a word.
+    // Created by hand: adopted as it is, and deleted only with --force.
     aws("create-open-id-connect-provider --url https://h.example/hand --client-id-list \
          sts.amazonaws.com theirs")
     .succeeded();
-    let adopted = provider("apply", "hand", "--no-verify --tag team=platform").ended(0);
-    assert!(adopted.err.contains("theirs") && adopted.err.contains("--prune"), "{}", adopted.err);
+    let dry = provider("apply", "hand", "--no-verify --dry-run").ended(0);
+    assert!(dry.out.contains("`issuerctl provider apply --prune` removes it"), "{}", dry.out);
+    let adopted = "--no-verify --tag team=platform --output json";
+    let adopted = provider("apply", "hand", adopted).ended(0).report();
+    assert!(adopted.has_notice("unmanaged-provider"), "{adopted:#?}");
+    let kept = Field::kept("audience", "theirs", Reason::NotRequested);
+    adopted.assert_fields(Kind::OidcProvider, "h.example/hand", &[kept]);
     provider("delete", "hand", "").ended(4);
     provider("delete", "hand", "--force --dry-run").ended(0);
     provider("show", "hand", "").ended(0);
     provider("delete", "hand", "--force").ended(0);
     provider("show", "hand", "").ended(1);
 
-    // One that differs by letter case alone is another one, and is named.
-    let near = provider("apply", "Prod", "--no-verify").ended(0);
-    assert!(near.err.contains(&arn("prod")) && near.err.contains("letter case"), "{}", near.err);
+    // A provider that differs only in letter case is another one and is reported.
+    let near = provider("apply", "Prod", "--no-verify --output json").ended(0).report();
+    let notice = near.notices.iter().find(|notice| notice.id == "similar-provider");
+    assert!(notice.is_some_and(|notice| notice.message.contains(&arn("prod"))), "{near:#?}");
     provider("delete", "Prod", "").ended(0);
     provider("delete", "prod", "").ended(0);
     provider("show", "prod", "").ended(1);

@@ -1,9 +1,9 @@
 //! Independent readers of what was published.
 
-use issuerctl_e2e::{ApiServer, BUCKET, Desk, Etcd, Flags, Moto, NEWEST, Publisher};
+use issuerctl_e2e::{ApiServer, BUCKET, Etcd, Flags, Moto, NEWEST, Publisher, Sandbox};
 use serde_json::{Value, json};
 
-/// Reads the issuer's documents with PyJWT alone, and checks the token with them.
+/// Reads the issuer's documents with PyJWT only, and validates the token with them.
 const PYJWT: &str = r#"
 import json, ssl, sys, urllib.request, jwt
 issuer, token = sys.argv[1], open("token").read()
@@ -23,17 +23,16 @@ pub(crate) fn pyjwt() {
         publisher.publish("--key pki/sa.pub", "prod").ended(0);
         let etcd = Etcd::start(NEWEST);
         let server = publisher.api_server(NEWEST, &etcd, "pki", &["pki"]);
-        publisher.desk.file("token", &server.token("default/app"));
-        let ran = publisher.desk.python(PYJWT, &[&publisher.issuer("prod")]);
+        publisher.sandbox.file("token", &server.token("default/app"));
+        let ran = publisher.sandbox.python(PYJWT, &[&publisher.issuer("prod")]);
         assert_eq!(ran.succeeded().trim(), "system:serviceaccount:default:app", "{algorithm}");
     }
 }
 
-/// Another cluster's API server accepts tokens of ours after reading our issuer (structured
-/// authentication).
+/// The API server of another cluster accepts tokens of the issuer (structured authentication).
 pub(crate) fn api_server(version: &str) {
     let publisher = Publisher::new();
-    let (desk, issuer) = (&publisher.desk, publisher.issuer("prod"));
+    let (sandbox, issuer) = (&publisher.sandbox, publisher.issuer("prod"));
     publisher.keygen("p256", "pki");
     publisher.keygen("rsa-2048", "other");
     publisher.publish("--key pki/sa.pub", "prod").ended(0);
@@ -41,7 +40,7 @@ pub(crate) fn api_server(version: &str) {
     let server = publisher.api_server(version, &etcd, "pki", &["pki"]);
     let authority: String =
         publisher.authority.pem().lines().map(|line| format!("      {line}\n")).collect();
-    let config = desk.file(
+    let config = sandbox.file(
         "authentication.yaml",
         &format!(
             "apiVersion: apiserver.config.k8s.io/v1beta1\nkind: \
@@ -50,7 +49,7 @@ pub(crate) fn api_server(version: &str) {
              username: {{claim: sub, prefix: \"aws:\"}}\n"
         ),
     );
-    let (key, public) = (desk.path().join("other/sa.key"), desk.path().join("other/sa.pub"));
+    let (key, public) = (sandbox.path().join("other/sa.key"), sandbox.path().join("other/sa.pub"));
     let flags = Flags {
         issuers: &["https://kubernetes.default.svc"],
         signing_key: &key,
@@ -69,31 +68,31 @@ pub(crate) fn api_server(version: &str) {
         std::thread::sleep(std::time::Duration::from_millis(500));
     };
     assert_eq!(status["user"]["username"], "aws:system:serviceaccount:default:app", "{status}");
-    // Of the last character only a part counts, of the first all.
+    // Only some bits of the last character count, but all of the first.
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
     let tampered = format!("{signed}.{first}{}", &signature[1..]);
     assert_ne!(relying.review(&tampered, "https://kubernetes.default.svc")["authenticated"], true);
-    // And the server that signed it says the same.
+    // The server that signed it accepts it, too.
     assert_eq!(server.review(&token, "sts.amazonaws.com")["authenticated"], true);
 }
 
-/// What `docs/publishing.md` says of the bucket, as the aws CLI sees it on a server that has all of
-/// AWS's calls.
+/// The bucket as `docs/publishing.md` describes it, read with the aws CLI from a server that
+/// implements all of these calls.
 pub(crate) fn bucket() {
     let moto = Moto::start();
-    let desk = Desk::in_moto();
-    desk.issuerctl("keygen --algorithm rsa-2048 --out-dir pki").succeeded();
+    let sandbox = Sandbox::in_moto();
+    sandbox.issuerctl("keygen --algorithm rsa-2048 --out-dir pki").succeeded();
     let publish = format!(
         "publish --key pki/sa.pub --to s3://{BUCKET}/prod --region us-west-2 --create-bucket \
          --endpoint-url {} --path-style --issuer https://{BUCKET}.s3.us-west-2.amazonaws.com/prod \
          --no-verify --output json",
         moto.url()
     );
-    let run = || serde_json::from_str::<Value>(&desk.issuerctl(&publish).succeeded()).unwrap();
+    let run = || serde_json::from_str::<Value>(&sandbox.issuerctl(&publish).succeeded()).unwrap();
     assert_eq!(run()["changed"], true);
     let ask = |line: &str| -> Value {
-        let answer = desk
+        let answer = sandbox
             .aws(&format!("--endpoint-url {} s3api {line} --bucket {BUCKET}", moto.url()))
             .succeeded();
         serde_json::from_str(&answer).unwrap()
@@ -105,7 +104,12 @@ pub(crate) fn bucket() {
         assert!(head["ChecksumSHA256"].is_string(), "{head}");
     }
     let block = ask("get-public-access-block");
-    let wanted = json!({"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": false, "RestrictPublicBuckets": false});
+    let wanted = json!({
+        "BlockPublicAcls": true,
+        "IgnorePublicAcls": true,
+        "BlockPublicPolicy": false,
+        "RestrictPublicBuckets": false,
+    });
     assert_eq!(block["PublicAccessBlockConfiguration"], wanted);
     let policy = ask("get-bucket-policy");
     let policy: Value = serde_json::from_str(policy["Policy"].as_str().unwrap()).unwrap();
@@ -124,5 +128,5 @@ pub(crate) fn bucket() {
         "BucketOwnerEnforced"
     );
     assert_eq!(ask("get-bucket-location")["LocationConstraint"], "us-west-2");
-    assert_eq!(run()["changed"], false, "the second run found something to do");
+    assert_eq!(run()["changed"], false, "the second run changed something");
 }

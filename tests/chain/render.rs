@@ -1,9 +1,10 @@
-//! The file for other tools: what CloudFormation makes from it on moto is what `apply` makes on
-//! another one, and Terraform is told of all that exists.
+//! `render`: CloudFormation creates from its template on one moto what `apply` creates on another,
+//! and the Terraform configuration imports everything that exists.
 
 use std::process::Command;
 
-use issuerctl_e2e::{Desk, Moto, Ran, installed, repository};
+use issuer_change::Kind;
+use issuerctl_e2e::{Moto, Ran, Sandbox, installed, repository};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "arn:aws:iam::123456789012";
@@ -30,28 +31,28 @@ spec:
   - {name: vault, serviceAccounts: [vault/vault], audiences: [vault]}
 "#;
 
-/// An account that some tool changes.
+/// An account that one of the tools changes.
 struct Account<'a> {
     moto: Moto,
-    desk: &'a Desk,
+    sandbox: &'a Sandbox,
 }
 
 impl Account<'_> {
     fn issuerctl(&self, line: &str) -> Ran {
-        self.desk.issuerctl(&format!("{line} --endpoint-url {}", self.moto.url()))
+        self.sandbox.issuerctl(&format!("{line} --endpoint-url {}", self.moto.url()))
     }
 
     fn aws(&self, line: &str) -> Value {
         let answer =
-            self.desk.aws(&format!("--endpoint-url {} {line}", self.moto.url())).succeeded();
+            self.sandbox.aws(&format!("--endpoint-url {} {line}", self.moto.url())).succeeded();
         if answer.trim().is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
     }
 
-    /// Everything of a role but when it was made, and by whom.
+    /// A role without its ID, creation date and the tags of issuerctl.
     fn role(&self, name: &str) -> Value {
         let role = self.aws(&format!("iam get-role --role-name {name}"))["Role"].clone();
         let tags = role["Tags"].as_array().cloned().unwrap_or_default();
-        let mut wanted = json!({"Tags": of_others(tags)});
+        let mut wanted = json!({"Tags": unmanaged(tags)});
         for member in [
             "RoleName",
             "Path",
@@ -65,7 +66,7 @@ impl Account<'_> {
         wanted
     }
 
-    /// The inline policy; moto's CloudFormation keeps it as Python writes it.
+    /// An inline policy; moto's CloudFormation stores it as a Python literal.
     fn inline(&self, role: &str, policy: &str) -> Value {
         let found =
             self.aws(&format!("iam get-role-policy --role-name {role} --policy-name {policy}"));
@@ -82,8 +83,8 @@ impl Account<'_> {
     }
 }
 
-/// Tags that issuerctl does not know its own by.
-fn of_others(tags: Vec<Value>) -> Vec<Value> {
+/// Tags other than those that issuerctl manages resources by.
+fn unmanaged(tags: Vec<Value>) -> Vec<Value> {
     tags.into_iter()
         .filter(|tag| !tag["Key"].as_str().unwrap().starts_with("issuerctl.dev/"))
         .collect()
@@ -95,37 +96,39 @@ fn keys(case: &str) -> String {
 }
 
 pub(crate) fn run() {
-    let desk = Desk::in_moto();
-    let desk = desk.with("AWS_DEFAULT_REGION", "us-west-2").with("AWS_REGION", "us-west-2");
-    desk.file("issuer.yaml", FILE);
-    desk.file("given.json", &keys("rsa2048"));
+    let sandbox = Sandbox::in_moto();
+    let sandbox = sandbox.with("AWS_DEFAULT_REGION", "us-west-2").with("AWS_REGION", "us-west-2");
+    sandbox.file("issuer.yaml", FILE);
+    sandbox.file("given.json", &keys("rsa2048"));
 
-    let text =
-        desk.issuerctl("render cloudformation -f issuer.yaml --account 123456789012").succeeded();
+    let text = sandbox
+        .issuerctl("render cloudformation -f issuer.yaml --account 123456789012")
+        .succeeded();
     let template: Value = serde_json::from_str(&text).unwrap();
-    desk.file("template.json", &text);
-    desk.run(Command::new(installed("python/bin/cfn-lint")).args([
-        "--region",
-        "us-west-2",
-        "--",
-        "template.json",
-    ]))
-    .ended(0);
+    sandbox.file("template.json", &text);
+    sandbox
+        .run(Command::new(installed("python/bin/cfn-lint")).args([
+            "--region",
+            "us-west-2",
+            "--",
+            "template.json",
+        ]))
+        .ended(0);
 
-    let deployed = Account { moto: Moto::start(), desk: &desk };
+    let deployed = Account { moto: Moto::start(), sandbox: &sandbox };
     let deploy = "cloudformation deploy --stack-name issuer --template-file template.json \
                   --capabilities CAPABILITY_NAMED_IAM";
-    desk.aws(&format!("--endpoint-url {} {deploy}", deployed.moto.url())).ended(0);
-    let applied = Account { moto: Moto::start(), desk: &desk };
+    sandbox.aws(&format!("--endpoint-url {} {deploy}", deployed.moto.url())).ended(0);
+    let applied = Account { moto: Moto::start(), sandbox: &sandbox };
     applied.issuerctl("apply -f issuer.yaml --no-verify").ended(0);
 
     same_in_both(&deployed, &applied);
     same_in_the_template(&template, &applied);
-    nothing_left_for_issuerctl(&deployed);
-    terraform_is_told_what_exists(&deployed, &applied);
+    nothing_left_to_change(&deployed);
+    terraform_imports_what_exists(&deployed, &applied);
 }
 
-/// What moto's CloudFormation makes.
+/// Compares what moto's CloudFormation supports.
 fn same_in_both(deployed: &Account<'_>, applied: &Account<'_>) {
     for role in ["app", "vault"] {
         assert_eq!(deployed.role(role), applied.role(role));
@@ -136,7 +139,7 @@ fn same_in_both(deployed: &Account<'_>, applied: &Account<'_>) {
     assert_eq!(deployed.aws(location), applied.aws(location));
 }
 
-/// What it lacks.
+/// Compares the template itself where moto's CloudFormation lacks a resource type.
 fn same_in_the_template(template: &Value, applied: &Account<'_>) {
     let properties = |id: &str| &template["Resources"][id]["Properties"];
     let bucket = properties("BucketMyOidc");
@@ -158,7 +161,7 @@ fn same_in_the_template(template: &Value, applied: &Account<'_>) {
     let rendered = properties("ProviderProd");
     assert_eq!(rendered["Url"], format!("https://{}", provider["Url"].as_str().unwrap()));
     assert_eq!(rendered["ClientIdList"], provider["ClientIDList"]);
-    assert_eq!(rendered["Tags"], json!(of_others(provider["Tags"].as_array().unwrap().clone())));
+    assert_eq!(rendered["Tags"], json!(unmanaged(provider["Tags"].as_array().unwrap().clone())));
 
     let attached =
         applied.aws("iam list-attached-role-policies --role-name app")["AttachedPolicies"].clone();
@@ -178,26 +181,23 @@ fn same_in_the_template(template: &Value, applied: &Account<'_>) {
     assert_eq!(rendered, attached);
 }
 
-/// The trust policy of a role that CloudFormation made is the one that `apply` wants.
-fn nothing_left_for_issuerctl(deployed: &Account<'_>) {
+/// The trust policy of a role that CloudFormation created is the one that `role apply` would set.
+fn nothing_left_to_change(deployed: &Account<'_>) {
     let changes_trust = |account: &str| {
         let ran = deployed.issuerctl(&format!(
             "role apply vault --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod --audience \
              vault --service-account {account} --dry-run --output json"
         ));
-        let plan: Value = serde_json::from_str(&ran.succeeded()).unwrap();
-        plan["steps"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|step| step.as_str().unwrap().contains("trust"))
+        let report = ran.ended(0).report();
+        let role = report.change(Kind::Role, "vault");
+        role.fields.iter().any(|field| field.name == "trust_policy")
     };
     assert!(!changes_trust("vault/vault") && changes_trust("vault/other"));
 }
 
-/// Imports for all of it where all is there, and for nothing else; published keys stay.
-fn terraform_is_told_what_exists(deployed: &Account<'_>, applied: &Account<'_>) {
-    let desk = applied.desk;
+/// Imports for everything that exists and for nothing else; published keys are kept.
+fn terraform_imports_what_exists(deployed: &Account<'_>, applied: &Account<'_>) {
+    let sandbox = applied.sandbox;
     let ids = |hcl: &str| {
         hcl.lines()
             .filter_map(|line| line.strip_prefix("  id = "))
@@ -206,25 +206,28 @@ fn terraform_is_told_what_exists(deployed: &Account<'_>, applied: &Account<'_>) 
     };
     let hcl = applied.issuerctl("render terraform -f issuer.yaml --import").succeeded();
     assert_eq!(ids(&hcl).len(), hcl.matches("\nresource ").count(), "{hcl}");
-    assert!(!hcl.contains("issuerctl.dev/"), "what issuerctl knows its own by is given up");
+    assert!(
+        !hcl.contains("issuerctl.dev/"),
+        "the tags that issuerctl manages resources by would be deleted"
+    );
 
-    // The file names another key by now: the published one is not lost to Terraform.
-    desk.file("given.json", &keys("p256"));
+    // The file now names another key: Terraform keeps the published one.
+    sandbox.file("given.json", &keys("p256"));
     let hcl = applied.issuerctl("render terraform -f issuer.yaml --import").succeeded();
     for case in ["rsa2048", "p256"] {
         let set: Value = serde_json::from_str(&keys(case)).unwrap();
         assert!(hcl.contains(set["keys"][0]["kid"].as_str().unwrap()), "{case}: {hcl}");
     }
     let alone =
-        desk.issuerctl("render terraform -f issuer.yaml --account 123456789012").succeeded();
+        sandbox.issuerctl("render terraform -f issuer.yaml --account 123456789012").succeeded();
     assert!(ids(&alone).is_empty() && !alone.contains("import"));
 
-    // A role alone, in an account that has no more than that.
+    // An account in which only the role exists.
     let vault = FILE
         .replace("my-oidc", "other-oidc")
         .replace("  - name: app\n", "  - name: fresh\n")
         .replace("app-s3", "fresh-s3");
-    desk.file("other.yaml", &vault);
+    sandbox.file("other.yaml", &vault);
     let hcl = deployed.issuerctl("render terraform -f other.yaml --import").succeeded();
     assert_eq!(ids(&hcl), ["\"vault\""]);
     let needs = applied

@@ -1,19 +1,21 @@
-//! Roles in IAM, on moto: made, merged, reconciled, taken away.
+//! Roles in IAM, on moto: created, merged, reconciled, deleted.
 
-use issuerctl_e2e::{Desk, Moto, Ran};
+use issuer_change::{Action, Field, Kind, Reason};
+use issuerctl_e2e::{Moto, Ran, Sandbox};
 use serde_json::{Value, json};
 
 const READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+const FOREIGN: &str = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
 const ACCOUNT: &str = "arn:aws:iam::123456789012";
 
 struct Bench {
     moto: Moto,
-    desk: Desk,
+    sandbox: Sandbox,
 }
 
 impl Bench {
     fn role(&self, verb: &str, name: &str, flags: &str) -> Ran {
-        self.desk
+        self.sandbox
             .issuerctl(&format!("role {verb} {name} --endpoint-url {} {flags}", self.moto.url()))
     }
 
@@ -23,7 +25,7 @@ impl Bench {
 
     fn aws(&self, line: &str) -> Value {
         let answer =
-            self.desk.aws(&format!("--endpoint-url {} iam {line}", self.moto.url())).succeeded();
+            self.sandbox.aws(&format!("--endpoint-url {} iam {line}", self.moto.url())).succeeded();
         if answer.trim().is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
     }
 
@@ -43,23 +45,25 @@ impl Bench {
     }
 
     fn changed(&self, name: &str, prefix: &str, flags: &str) -> bool {
-        let ran = self.apply(name, prefix, &format!("{flags} --output json")).succeeded();
-        serde_json::from_str::<Value>(&ran).unwrap()["changed"].as_bool().unwrap()
+        self.apply(name, prefix, &format!("{flags} --output json")).ended(0).report().changed()
     }
 }
 
 pub(crate) fn run() {
-    let desk = Desk::in_moto();
-    let bench = Bench { moto: Moto::start(), desk };
-    let policy = |resource: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}]});
-    bench.desk.file("extra.json", &policy("arn:aws:s3:::data/*").to_string());
-    bench.desk.file("other.json", &policy("arn:aws:s3:::other/*").to_string());
+    let sandbox = Sandbox::in_moto();
+    let bench = Bench { moto: Moto::start(), sandbox };
+    let policy = |resource: &str| {
+        json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}]})
+    };
+    bench.sandbox.file("extra.json", &policy("arn:aws:s3:::data/*").to_string());
+    bench.sandbox.file("other.json", &policy("arn:aws:s3:::other/*").to_string());
 
-    // Nothing there.
+    // Nothing exists yet.
     bench.role("show", "app", "").ended(1);
     bench.role("delete", "app", "").ended(0);
 
-    // Made with everything; the second run finds nothing to do.
+    // Created with every option; the second run changes nothing.
     let all = format!(
         "--service-account default/app --policy-arn {READ_ONLY} --inline-policy extra=extra.json \
          --managed-policy app-s3=extra.json --max-session-duration 7200 --tag team=platform"
@@ -74,32 +78,33 @@ pub(crate) fn run() {
     assert_eq!(made.out, line);
     assert_eq!(bench.trust("app").len(), 1);
     assert_eq!(bench.attached("app").len(), 2);
-    assert!(!bench.changed("app", "prod", &all), "the second run found something to do");
+    assert!(!bench.changed("app", "prod", &all), "the second run changed something");
     let lint =
         "--issuer https://h.example/prod --service-account default/app --account 123456789012";
-    bench.desk.file(
+    bench.sandbox.file(
         "trust.json",
         &json!({"Version": "2012-10-17", "Statement": bench.trust("app")}).to_string(),
     );
-    bench.desk.issuerctl(&format!("role lint trust.json {lint}")).ended(0);
+    bench.sandbox.issuerctl(&format!("role lint trust.json {lint}")).ended(0);
 
-    // A second issuer gets a statement of its own; what is not asked for stays.
+    // A second issuer gets its own statement; what is not requested is kept.
     bench.apply("app", "test", "--service-account jobs/*").ended(0);
     assert_eq!((bench.trust("app").len(), bench.attached("app").len()), (2, 2));
-    // Others add theirs.
+    // Unmanaged additions.
     let mut theirs = bench.trust("app");
-    theirs.push(json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}));
+    theirs.push(json!({
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }));
     bench
-        .desk
+        .sandbox
         .file("theirs.json", &json!({"Version": "2012-10-17", "Statement": theirs}).to_string());
     bench.aws("update-assume-role-policy --role-name app --policy-document file://theirs.json");
-    bench.aws(
-        "attach-role-policy --role-name app --policy-arn \
-               arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess",
-    );
+    bench.aws(&format!("attach-role-policy --role-name app --policy-arn {FOREIGN}"));
 
-    // A new version of the policy, another inline one, and one attachment less; what others added
-    // stays.
+    // A new policy version, another inline policy, and one attachment less; what others added is
+    // kept.
     let less = "--service-account default/app --inline-policy more=extra.json --managed-policy \
                 app-s3=other.json --policy-arn arn:aws:iam::aws:policy/IAMReadOnlyAccess";
     bench.apply("app", "prod", less).ended(0);
@@ -107,7 +112,7 @@ pub(crate) fn run() {
     attached.sort();
     let wanted = [
         format!("{ACCOUNT}:policy/app-s3"),
-        "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess".to_owned(),
+        FOREIGN.to_owned(),
         "arn:aws:iam::aws:policy/IAMReadOnlyAccess".to_owned(),
     ];
     assert_eq!(attached, wanted);
@@ -116,45 +121,45 @@ pub(crate) fn run() {
     let version = bench.aws(&format!("get-policy --policy-arn {ACCOUNT}:policy/app-s3"));
     assert_eq!(version["Policy"]["DefaultVersionId"], "v2");
     assert!(!bench.changed("app", "prod", less));
-    // Versions have an end; the oldest makes room.
+    // IAM keeps five versions of a policy; the oldest is deleted to make room.
     for n in 0..6 {
-        bench.desk.file("next.json", &policy(&format!("arn:aws:s3:::data-{n}/*")).to_string());
+        bench.sandbox.file("next.json", &policy(&format!("arn:aws:s3:::data-{n}/*")).to_string());
         bench
             .apply("app", "prod", "--service-account default/app --managed-policy app-s3=next.json")
             .ended(0);
     }
 
-    // A policy of somebody else is not overwritten.
+    // An unmanaged policy is not overwritten.
     bench.aws("create-policy --policy-name foreign --policy-document file://extra.json");
     bench
         .apply("app", "prod", "--service-account default/app --managed-policy foreign=other.json")
         .ended(4);
 
-    // One issuer less; then all of ours, and the role stays for what others added.
+    // One issuer is removed, then everything of issuerctl; the role is kept because of what others
+    // added.
     bench.role("delete", "app", "--issuer https://h.example/test").ended(0);
     assert_eq!(bench.trust("app").len(), 2);
-    let kept = bench.role("delete", "app", "").ended(0);
-    assert!(
-        kept.err.contains("stays") && kept.err.contains("AmazonEC2ReadOnlyAccess"),
-        "{}",
-        kept.err
-    );
+    let kept = bench.role("delete", "app", "--output json").ended(0).report();
+    let role = kept.change(Kind::Role, "app");
+    assert_eq!((role.action, role.reason), (Action::Update, Some(Reason::Unmanaged)));
+    let unmanaged = Field::kept("attached_policy", FOREIGN, Reason::Unmanaged);
+    kept.assert_fields(Kind::Role, "app", &[unmanaged]);
     assert_eq!(bench.trust("app").len(), 1);
-    assert_eq!(bench.attached("app"), ["arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"]);
+    assert_eq!(bench.attached("app"), [FOREIGN]);
 
-    // A role of ours alone goes, and its policy with it.
+    // A role that only issuerctl manages is deleted with its policy.
     bench.apply("own", "prod", &all.replace("app-s3", "own-s3")).ended(0);
     bench.role("delete", "own", "--dry-run").ended(0);
     bench.role("show", "own", "").ended(0);
     bench.role("delete", "own", "").ended(0);
     bench.role("show", "own", "").ended(1);
-    let gone = bench.desk.aws(&format!(
+    let gone = bench.sandbox.aws(&format!(
         "--endpoint-url {} iam get-policy --policy-arn {ACCOUNT}:policy/own-s3",
         bench.moto.url()
     ));
     assert_ne!(gone.code, Some(0));
 
-    // Several clusters at once: nobody's statement is lost.
+    // Several clusters at once: no statement is lost.
     std::thread::scope(|scope| {
         for n in 0..4 {
             let bench = &bench;
@@ -169,11 +174,11 @@ pub(crate) fn run() {
     bench.role("delete", "many", "").ended(0);
     bench.role("show", "many", "").ended(1);
 
-    // What somebody wrote with the printed trust policy is theirs, and an inline policy of theirs
-    // is not overwritten.
+    // A role that was created with the printed trust policy is unmanaged, and its inline policy is
+    // not overwritten.
     let printed = "role trust-policy --issuer https://h.example/prod --account 123456789012 \
                    --service-account default/app";
-    bench.desk.file("printed.json", &bench.desk.issuerctl(printed).succeeded());
+    bench.sandbox.file("printed.json", &bench.sandbox.issuerctl(printed).succeeded());
     bench.aws("create-role --role-name printed --assume-role-policy-document file://printed.json");
     bench.aws(
         "put-role-policy --role-name printed --policy-name extra --policy-document \
@@ -182,24 +187,25 @@ pub(crate) fn run() {
     bench.role("delete", "printed", "").ended(0);
     assert!(
         bench.trust("printed")[0]["Effect"] == "Allow",
-        "a statement that was never ours was taken away"
+        "a statement that issuerctl did not add was removed"
     );
     bench
         .apply("printed", "prod", "--service-account default/app --inline-policy extra=other.json")
         .ended(4);
 
-    // A policy that is not there is named, and no race.
+    // A policy that does not exist is reported as such and not retried as a race.
     let nowhere = format!("--service-account default/app --policy-arn {READ_ONLY}Nope");
     let nope = bench.apply("nope", "prod", &nowhere).ended(3);
     assert!(nope.err.contains("Nope"), "{}", nope.err);
 
-    // A role made by hand, without any statement of ours, keeps all that it has.
+    // A role created by hand, without a statement of issuerctl, keeps everything it has.
     bench
-        .desk
+        .sandbox
         .file("ec2.json", &json!({"Version": "2012-10-17", "Statement": theirs[2]}).to_string());
     bench.aws("create-role --role-name hand --assume-role-policy-document file://ec2.json");
-    let adopted = bench.apply("hand", "prod", "--service-account default/app").ended(0);
-    assert!(adopted.err.contains("somebody else"), "{}", adopted.err);
+    let adopted =
+        bench.apply("hand", "prod", "--service-account default/app --output json").ended(0);
+    assert!(adopted.report().has_notice("unmanaged-role"), "{adopted:?}");
     bench.role("delete", "hand", "").ended(0);
     assert_eq!(bench.trust("hand"), [theirs[2].clone()]);
 }

@@ -1,15 +1,15 @@
-//! Issuers that share a bucket, a role or a provider, on moto: none takes from another what is its
-//! own.
+//! Issuers that share a bucket, a role or a provider, on moto: none deletes what another one needs.
 
-use issuerctl_e2e::{Desk, Moto, Ran};
+use issuer_change::{Kind, Reason};
+use issuerctl_e2e::{Moto, Ran, Sandbox};
 use serde_json::Value;
 
 struct Bench {
-    desk: Desk,
+    sandbox: Sandbox,
     _moto: Moto,
 }
 
-/// A document of the file; what it has beside keys and store comes after.
+/// A document of the file; `more` is appended to its spec.
 fn document(name: &str, more: &str) -> String {
     format!(
         "---\napiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
@@ -29,27 +29,28 @@ fn role(policy: &str) -> String {
 impl Bench {
     fn new() -> Self {
         let moto = Moto::start();
-        let desk = Desk::in_moto().with("AWS_ENDPOINT_URL", moto.url());
-        desk.issuerctl("keygen --algorithm p256 --out-dir pki").succeeded();
-        Self { desk, _moto: moto }
+        let sandbox = Sandbox::in_moto().with("AWS_ENDPOINT_URL", moto.url());
+        sandbox.issuerctl("keygen --algorithm p256 --out-dir pki").succeeded();
+        Self { sandbox, _moto: moto }
     }
 
     fn run(&self, verb: &str, documents: &str, flags: &str) -> Ran {
-        self.desk.file("issuer.yaml", documents);
+        self.sandbox.file("issuer.yaml", documents);
         let no_verify = if verb == "apply" { "--no-verify" } else { "" };
-        self.desk.issuerctl(&format!("{verb} -f issuer.yaml {no_verify} {flags}"))
+        self.sandbox.issuerctl(&format!("{verb} -f issuer.yaml {no_verify} {flags}"))
     }
 
     fn has(&self, line: &str) -> bool {
-        self.desk.aws(line).code == Some(0)
+        self.sandbox.aws(line).code == Some(0)
     }
 
-    /// Statements, and attached policies, of the role.
+    /// Numbers of statements and of attached policies of the role.
     fn counts(&self) -> (usize, usize) {
         let role: Value =
-            serde_json::from_str(&self.desk.aws("iam get-role --role-name app").succeeded())
+            serde_json::from_str(&self.sandbox.aws("iam get-role --role-name app").succeeded())
                 .unwrap();
-        let attached = self.desk.aws("iam list-attached-role-policies --role-name app").succeeded();
+        let attached =
+            self.sandbox.aws("iam list-attached-role-policies --role-name app").succeeded();
         let attached: Value = serde_json::from_str(&attached).unwrap();
         let count = |value: &Value| value.as_array().unwrap().len();
         (
@@ -61,8 +62,8 @@ impl Bench {
 
 pub(crate) fn run() {
     let bench = Bench::new();
-    // Two documents want different policies of one role: both get theirs, and neither takes the
-    // other's away.
+    // Two documents attach different policies to one role: both are attached, and neither document
+    // detaches the other's.
     let (one, two) = (
         document("one", &role("AmazonS3ReadOnlyAccess")),
         document("two", &role("IAMReadOnlyAccess")),
@@ -76,20 +77,21 @@ pub(crate) fn run() {
     }
     assert_eq!(bench.counts(), (2, 2));
 
-    // The role moves from one to the other, which stands first: only a statement goes.
+    // The role moves from one document to the other, which comes first: only a statement is
+    // removed.
     let (bare, moved) =
         (document("one", "  provider: {}\n"), document("two", &role("IAMReadOnlyAccess")));
     bench.run("apply", &format!("{moved}{bare}"), "--prune").ended(0);
     assert_eq!(bench.counts(), (1, 1));
     bench.run("plan", &format!("{moved}{bare}"), "--prune").ended(0);
-    // So it is when the other one has not been applied yet.
+    // The same if the other document has not been applied yet.
     bench.run("delete", &moved, "").ended(0);
     assert!(!bench.has("iam get-role --role-name app"));
     bench.run("apply", &document("one", &role("AmazonS3ReadOnlyAccess")), "").ended(0);
     bench.run("apply", &format!("{moved}{bare}"), "--prune").ended(0);
     assert_eq!(bench.counts(), (1, 1));
 
-    // All of it goes in one run.
+    // One run deletes everything.
     bench.run("apply", &both, "").ended(0);
     bench.run("delete", &both, "").ended(0);
     assert!(
@@ -97,20 +99,20 @@ pub(crate) fn run() {
             && !bench.has("s3api list-objects-v2 --bucket my-oidc")
     );
 
-    // Documents alone, and a provider of others that trusts them.
+    // Only documents in the file, and a provider from elsewhere that trusts them.
     let bench = Bench::new();
     let documents = document("one", "");
     bench.run("apply", &documents, "").ended(0);
     let issuer = "--issuer https://my-oidc.s3.us-west-2.amazonaws.com/one";
-    bench.desk.issuerctl(&format!("provider apply {issuer} --no-verify")).ended(0);
-    let kept = bench.run("delete", &documents, "").ended(0);
-    assert!(kept.err.contains("a provider still trusts them"), "{}", kept.err);
+    bench.sandbox.issuerctl(&format!("provider apply {issuer} --no-verify")).ended(0);
+    let kept = bench.run("delete", &documents, "--output json").ended(0).report();
+    assert_eq!(kept.change(Kind::Document, "keys.json").reason, Some(Reason::StillTrusted));
     assert!(bench.has("s3api head-object --bucket my-oidc --key one/keys.json"));
-    bench.desk.issuerctl(&format!("provider delete {issuer}")).ended(0);
+    bench.sandbox.issuerctl(&format!("provider delete {issuer}")).ended(0);
     bench.run("delete", &documents, "").ended(0);
     assert!(!bench.has("s3api list-objects-v2 --bucket my-oidc"));
 
-    // The last role leaves a file without a provider: --prune finds it all the same.
+    // The last role is removed from a file without a provider: --prune still finds it.
     let alone = "  roles: [{name: app, serviceAccounts: [default/app]}]\n";
     let bench = Bench::new();
     bench.run("apply", &document("one", alone), "").ended(0);

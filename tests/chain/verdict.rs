@@ -1,4 +1,4 @@
-//! `issuerctl verify` beside a real STS: every way to break an issuer or a token is put to both.
+//! `issuerctl verify` compared with a real STS: both get the same broken issuers and tokens.
 
 mod cases;
 
@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 
 use cases::{Asked, Case, Sts, cases};
 
-/// The table that is kept; `UPDATE_DOCS=1` writes it.
+/// The table in the docs; `UPDATE_DOCS=1` writes it.
 const PAGE: &str = "docs/verdict-beside-sts.md";
 
-/// What every case is made of.
+/// What all cases share.
 pub(crate) struct Bench {
     pub(crate) publisher: Publisher,
-    /// The claims of a token that a real API server made for `prod`.
+    /// The claims of a token that a real API server issued for `prod`.
     claims: Value,
-    /// kid of the key that signs, of one that has left, and of another cluster's.
+    /// `kid` of the signing key, of a removed key, and of another cluster's key.
     kids: [String; 3],
 }
 
@@ -55,27 +55,26 @@ pub(crate) fn run() {
     let same = std::fs::read_to_string(&kept).is_ok_and(|text| text == page);
     assert!(
         same,
-        "{PAGE} is not what was seen just now; run again with UPDATE_DOCS=1 and look at the \
-         difference"
+        "{PAGE} differs from this run; run again with UPDATE_DOCS=1 and review the difference"
     );
 }
 
 impl Bench {
-    /// Publishes the signing key under a prefix, and gives the issuer.
+    /// Publishes the signing key under a prefix, and returns the issuer.
     pub(crate) fn publish(&self, prefix: &str, flags: &str) -> String {
         self.publisher.publish(&format!("--key pki/sa.pub --no-verify {flags}"), prefix).ended(0);
         self.publisher.issuer(prefix)
     }
 
-    /// Puts a text in place of a published document.
+    /// Replaces a published document.
     pub(crate) fn put(&self, prefix: &str, name: &str, text: &str) {
-        self.publisher.desk.file("body", text);
+        self.publisher.sandbox.file("body", text);
         let line =
             format!("s3 cp body s3://{BUCKET}/{prefix}/{name} --content-type application/json");
         self.publisher.aws(&line).succeeded();
     }
 
-    /// Takes a published document away.
+    /// Deletes a published document.
     pub(crate) fn remove(&self, prefix: &str, name: &str) {
         self.publisher.aws(&format!("s3 rm s3://{BUCKET}/{prefix}/{name}")).succeeded();
     }
@@ -90,19 +89,19 @@ impl Bench {
     }
 }
 
-/// What `issuerctl verify` said.
+/// The result of `issuerctl verify`.
 struct Verified {
     passed: bool,
-    /// The first failed check: id, message, STS's error.
+    /// The first failed check: ID, message, consequence.
     failed: Option<[String; 3]>,
 }
 
 fn verify(bench: &Bench, asked: &Asked, token: &str) -> Verified {
-    bench.publisher.desk.file("token", token);
+    bench.publisher.sandbox.file("token", token);
     let ca = if asked.trusted { "--ca-file ca.pem" } else { "" };
     let line =
         format!("verify --issuer {} --allow-port {ca} --token token --output json", asked.issuer);
-    let ran = bench.publisher.desk.issuerctl(&line);
+    let ran = bench.publisher.sandbox.issuerctl(&line);
     let verdict: Value =
         serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     let passed = verdict["passed"] == true;
@@ -116,7 +115,7 @@ fn verify(bench: &Bench, asked: &Asked, token: &str) -> Verified {
     }
 }
 
-/// A new STS for every issuer, since MinIO never forgets a key.
+/// A new STS for every issuer, since MinIO keeps every key that it has read.
 fn sts(bench: &Bench, asked: &Asked, token: &str) -> Result<String, String> {
     let authority = asked.trusted.then_some(&bench.publisher.authority);
     exchange(&AwsAccount::trusting(authority, &asked.issuer)?, token)
@@ -187,16 +186,21 @@ fn mint(bench: &Bench, cases: &[Case], asked: &[Asked]) -> Vec<String> {
             let mut claims = bench.claims.clone();
             claims["iss"] = json!(asked.issuer);
             let mut draft = json!({
-                "key": "pki/sa.key", "alg": "RS256", "kid": bench.kids[0], "claims": claims, "mangle": null, "kids": bench.kids,
+                "key": "pki/sa.key",
+                "alg": "RS256",
+                "kid": bench.kids[0],
+                "claims": claims,
+                "mangle": null,
+                "kids": bench.kids,
             });
             (case.token)(&mut draft);
             draft
         })
         .collect();
-    let desk = &bench.publisher.desk;
-    desk.file("drafts.json", &json!(drafts).to_string());
-    desk.python(include_str!("mint.py"), &[]).succeeded();
-    serde_json::from_slice(&std::fs::read(desk.path().join("tokens.json")).unwrap()).unwrap()
+    let sandbox = &bench.publisher.sandbox;
+    sandbox.file("drafts.json", &json!(drafts).to_string());
+    sandbox.python(include_str!("mint.py"), &[]).succeeded();
+    serde_json::from_slice(&std::fs::read(sandbox.path().join("tokens.json")).unwrap()).unwrap()
 }
 
 fn claims(token: &str) -> Value {

@@ -1,8 +1,9 @@
-//! The file, on moto: planned, applied, reconciled, its roles taken out of it, taken away; and with
-//! the printed policy alone.
+//! `plan`, `apply` and `delete` on moto: from nothing, after drift, after edits of the file, with
+//! roles removed from the file; and with only the permissions of the printed policy.
 
+use issuer_change::{Action, Field, Kind, Reason};
 use issuer_test_support::Authority;
-use issuerctl_e2e::{Desk, Moto, Ran};
+use issuerctl_e2e::{Moto, Ran, Report, Sandbox};
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role";
@@ -29,74 +30,93 @@ spec:
     serviceAccounts: [default/second]
 "#;
 
+const READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+const FOREIGN: &str = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
+
+/// The name of the provider.
+const PROVIDER: &str = "my-oidc.s3.us-west-2.amazonaws.com/prod";
+
+/// The two documents of the issuer.
+const DOCUMENTS: [(Kind, &str); 2] =
+    [(Kind::Document, "keys.json"), (Kind::Document, ".well-known/openid-configuration")];
+
 const POLICY_ARNS: &str = "    policyArns: [arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess]\n";
 
 struct Bench {
     moto: Moto,
-    desk: Desk,
+    sandbox: Sandbox,
 }
 
 impl Bench {
     fn new() -> Self {
         let moto = Moto::start();
-        let desk = Desk::in_moto().with("AWS_ENDPOINT_URL", moto.url());
-        desk.issuerctl("keygen --algorithm p256 --out-dir pki").succeeded();
-        desk.file("issuer.yaml", FILE);
-        Self { moto, desk }
+        let sandbox = Sandbox::in_moto().with("AWS_ENDPOINT_URL", moto.url());
+        sandbox.issuerctl("keygen --algorithm p256 --out-dir pki").succeeded();
+        sandbox.file("issuer.yaml", FILE);
+        Self { moto, sandbox }
     }
 
-    /// Nobody reads this issuer, so it is not verified.
+    /// The issuer is not reachable, so it is not verified.
     fn apply(&self, flags: &str) -> Ran {
-        self.desk.issuerctl(&format!("apply -f issuer.yaml --no-verify {flags}"))
+        self.sandbox.issuerctl(&format!("apply -f issuer.yaml --no-verify {flags}"))
     }
 
     fn changed(&self, flags: &str) -> bool {
-        let object: Value =
-            serde_json::from_str(&self.apply(&format!("{flags} --output json")).succeeded())
-                .unwrap();
-        object["changed"].as_bool().unwrap()
+        self.apply(&format!("{flags} --output json")).ended(0).report().changed()
     }
 
     fn plan(&self, flags: &str) -> Ran {
-        self.desk.issuerctl(&format!("plan -f issuer.yaml {flags}"))
+        self.sandbox.issuerctl(&format!("plan -f issuer.yaml {flags}"))
+    }
+
+    /// The plan as data, if it ends with this code.
+    #[track_caller]
+    fn planned(&self, flags: &str, code: i32) -> Report {
+        self.plan(&format!("{flags} --output json")).ended(code).report()
     }
 
     fn delete(&self, flags: &str) -> Ran {
-        self.desk.issuerctl(&format!("delete -f issuer.yaml {flags}"))
+        self.sandbox.issuerctl(&format!("delete -f issuer.yaml {flags}"))
     }
 
-    /// Writes the file anew with other texts in it.
+    /// Writes the file again with these texts replaced.
     fn edit(&self, edits: &[(&str, &str)]) {
         let text = edits.iter().fold(FILE.to_owned(), |text, (from, to)| {
             assert!(text.contains(from), "{from}");
             text.replace(from, to)
         });
-        self.desk.file("issuer.yaml", &text);
+        self.sandbox.file("issuer.yaml", &text);
     }
 
     fn aws(&self, line: &str) -> Value {
-        let answer = self.desk.aws(line).succeeded();
+        let answer = self.sandbox.aws(line).succeeded();
         if answer.trim().is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
     }
 
     fn has(&self, line: &str) -> bool {
-        self.desk.aws(line).code == Some(0)
+        self.sandbox.aws(line).code == Some(0)
     }
 }
 
 pub(crate) fn run() {
     let bench = Bench::new();
-    // From nothing: planned, and nothing done yet; then applied, and nothing left to do.
-    let plan = bench.plan("").ended(7);
-    for line in [
-        "+ access        create the bucket",
-        "+ provider",
-        "+ role",
-        "StringLike",
-        "13 to create, 0 to change",
-    ] {
-        assert!(plan.out.contains(line), "{line}: {}", plan.out);
-    }
+    // From nothing: `plan` changes nothing, and after `apply` there is nothing left to do.
+    let plan = bench.planned("", 7);
+    plan.assert_actions(Action::Create, &DOCUMENTS);
+    let others = [
+        (Kind::Bucket, "my-oidc"),
+        (Kind::OidcProvider, PROVIDER),
+        (Kind::ManagedPolicy, "app-s3"),
+        (Kind::Role, "app"),
+        (Kind::Role, "second"),
+    ];
+    plan.assert_actions(Action::Create, &others);
+    let summary = json!({"create": 7, "update": 0, "delete": 0, "keep": 0});
+    assert_eq!(plan.object["summary"], summary);
+    let text = bench.plan("").ended(7).out;
+    assert!(text.contains(&format!("+ role app ({ROLE}/app)\n")), "{text}");
+    assert!(text.contains("\"StringLike\""), "{text}");
+    assert!(text.ends_with("\n7 to create, 0 to update, 0 to delete, 0 to keep\n"), "{text}");
     assert!(
         !bench.has("s3api list-objects-v2 --bucket my-oidc")
             && !bench.has("iam get-role --role-name app")
@@ -113,31 +133,33 @@ pub(crate) fn run() {
         applied.out,
         annotate("default/app", "app") + &annotate("default/second", "apps/second")
     );
-    let nothing = bench.plan("").ended(0);
-    assert!(
-        nothing.out.contains("no changes") && nothing.out.contains("= provider"),
-        "{}",
-        nothing.out
-    );
-    assert!(!bench.changed(""), "the second run found something to do");
+    let nothing = bench.planned("", 0);
+    nothing.assert_actions(Action::Keep, &DOCUMENTS);
+    assert!(nothing.changes.iter().all(|change| change.action == Action::Keep), "{nothing:#?}");
+    assert!(bench.plan("").ended(0).out.ends_with("\nno changes\n"));
+    assert!(!bench.changed(""), "the second run changed something");
 
-    // Somebody else adds and changes: what is theirs stays and is named, what is ours comes back.
+    // Drift: what issuerctl does not manage is kept and listed, what it manages is restored.
     bench.aws(
         "iam attach-role-policy --role-name app --policy-arn \
                arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess",
     );
-    bench.desk.file("theirs.json", r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#);
+    let theirs = json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "Theirs",
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }]});
+    bench.sandbox.file("theirs.json", &theirs.to_string());
     bench.aws("iam update-assume-role-policy --role-name app --policy-document file://theirs.json");
     bench.aws("iam delete-role-policy --role-name app --policy-name extra");
-    let drift = bench.plan("").ended(7);
-    for line in [
-        "= statement   Theirs (of others",
-        "AmazonEC2ReadOnlyAccess (of others",
-        "~ trust",
-        "+ inline      extra",
-    ] {
-        assert!(drift.out.contains(line), "{line}: {}", drift.out);
-    }
+    let drift = bench.planned("", 7);
+    let unmanaged = |name, value| Field::kept(name, value, Reason::Unmanaged);
+    let kept = [unmanaged("statement", "Theirs"), unmanaged("attached_policy", FOREIGN)];
+    drift.assert_fields(Kind::Role, "app", &kept);
+    assert_eq!(drift.field(Kind::Role, "app", "trust_policy").action(), Action::Update);
+    let inline = drift.field(Kind::Role, "app", "inline_policy");
+    assert_eq!((inline.action(), inline.item.as_deref()), (Action::Create, Some("extra")));
     bench.apply("").ended(0);
     let role = bench.aws("iam get-role --role-name app");
     let sids: Vec<_> = role["Role"]["AssumeRolePolicyDocument"]["Statement"]
@@ -148,7 +170,8 @@ pub(crate) fn run() {
         .collect();
     assert!(sids.len() == 2 && sids[0] == "Theirs", "{sids:?}");
 
-    // The file changes: from and to are said, and lists that leave the file go.
+    // The file changes: the plan shows before and after, and lists that are removed from the file
+    // are deleted.
     bench.edit(&[
         ("jobs/*", "jobs/nightly"),
         ("data/*\"}]}}\n    managed", "data2/*\"}]}}\n    managed"),
@@ -156,24 +179,41 @@ pub(crate) fn run() {
         (POLICY_ARNS, ""),
         ("tags: {team: platform}}\n", "tags: {team: sre}, audiences: [sts.amazonaws.com]}\n"),
     ]);
-    let change = bench.plan("").ended(7);
-    for line in [
-        "~ session     at most 7200 s -> 3600 s",
-        "~ tags        team=platform -> sre",
-        "- attachment  arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
-        "-       \"Resource\": \"arn:aws:s3:::data/*\"",
-        "+       \"Resource\": \"arn:aws:s3:::data2/*\"",
-        "-             \"system:serviceaccount:jobs:*\"",
+    let change = bench.planned("", 7);
+    let policy = |resource: &str| {
+        json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}]})
+    };
+    let inline = Field::changed(
+        "inline_policy",
+        policy("arn:aws:s3:::data/*"),
+        policy("arn:aws:s3:::data2/*"),
+    );
+    let fields = [
+        Field::changed("max_session_duration_secs", 7200, 3600),
+        Field::removed("attached_policy", READ_ONLY),
+        inline.of("extra"),
+    ];
+    change.assert_fields(Kind::Role, "app", &fields);
+    let team = Field::changed("tag", "platform", "sre").of("team");
+    change.assert_fields(Kind::OidcProvider, PROVIDER, &[team]);
+    // The text shows the changed lines of a policy.
+    let text = bench.plan("").ended(7).out;
+    for (sign, line) in [
+        ("-", "\"Resource\": \"arn:aws:s3:::data/*\""),
+        ("+", "\"Resource\": \"arn:aws:s3:::data2/*\""),
+        ("-", "\"system:serviceaccount:jobs:*\""),
     ] {
-        assert!(change.out.contains(line), "{line}: {}", change.out);
+        let shown = text.lines().filter_map(|shown| shown.trim_start().strip_prefix(sign));
+        assert!(shown.into_iter().any(|shown| shown.trim_start() == line), "{line}: {text}");
     }
     bench.apply("").ended(0);
     bench.plan("").ended(0);
 
-    // A role that leaves the file is left and named, one that `role apply` made is nobody's
-    // business here.
+    // A role that is removed from the file is kept and listed; one that `role apply` created is
+    // not this file's.
     bench
-        .desk
+        .sandbox
         .issuerctl(
             "role apply by-hand --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod \
                     --service-account a/b",
@@ -182,27 +222,29 @@ pub(crate) fn run() {
     let second = "  - name: second\n    path: /apps/\n    serviceAccounts: [default/second]\n";
     bench.edit(&[(second, "")]);
     bench.apply("").ended(0);
-    let left = bench.plan("").ended(0);
-    assert!(
-        left.out.contains("role second (taken out of the file)") && !left.out.contains("by-hand"),
-        "{}",
-        left.out
-    );
+    let left = bench.planned("", 0);
+    assert_eq!(left.change(Kind::Role, "second").reason, Some(Reason::NotInFile));
+    assert_eq!(left.object["issuers"][0]["orphaned_roles"], json!(["second"]));
+    assert!(!left.names(Kind::Role, "by-hand"));
+    let text = bench.plan("").ended(0).out;
+    assert!(text.contains("not in the file, kept; --prune deletes it"), "{text}");
     assert!(bench.has("iam get-role --role-name second"));
-    bench.plan("--prune").ended(7);
+    bench.planned("--prune", 7).assert_actions(Action::Delete, &[(Kind::Role, "second")]);
     assert!(bench.changed("--prune"));
     assert!(
         !bench.has("iam get-role --role-name second")
             && bench.has("iam get-role --role-name by-hand")
     );
 
-    // A second issuer of the same bucket and role: both live side by side.
+    // A second issuer with the same bucket and role: neither affects the other.
     let test = FILE
         .replace("{name: prod}", "{name: test}")
         .replace("prefix: prod", "prefix: test")
         .replace("amazonaws.com/prod", "amazonaws.com/test");
-    bench.desk.file("test.yaml", &test.replace(second, "").replace("    managedPolicies", "    #"));
-    bench.desk.issuerctl("apply -f test.yaml --no-verify").ended(0);
+    bench
+        .sandbox
+        .file("test.yaml", &test.replace(second, "").replace("    managedPolicies", "    #"));
+    bench.sandbox.issuerctl("apply -f test.yaml --no-verify").ended(0);
     let trust = |count: usize| {
         let role = bench.aws("iam get-role --role-name app");
         assert_eq!(
@@ -211,7 +253,7 @@ pub(crate) fn run() {
         );
     };
     trust(3);
-    bench.desk.issuerctl("delete -f test.yaml").ended(0);
+    bench.sandbox.issuerctl("delete -f test.yaml").ended(0);
     trust(2);
     assert!(
         bench.has("s3api head-object --bucket my-oidc --key prod/keys.json"),
@@ -219,25 +261,31 @@ pub(crate) fn run() {
     );
     assert!(bench.has("s3api list-objects-v2 --bucket my-oidc"));
 
-    // Taken away: what others added stays, and so does what they made.
+    // Deletion keeps what others added and created.
     bench.aws("s3api put-object --bucket my-oidc --key theirs");
-    let dry = bench.delete("--dry-run").ended(0);
-    assert!(dry.err.contains("it holds theirs too: kept"), "{}", dry.err);
+    let dry = bench.delete("--dry-run --output json").ended(0).report();
+    assert_eq!(dry.change(Kind::Bucket, "my-oidc").reason, Some(Reason::NotEmpty));
+    dry.assert_fields(Kind::Bucket, "my-oidc", &[unmanaged("object", "theirs")]);
     assert!(bench.has("s3api head-object --bucket my-oidc --key prod/keys.json"));
-    let gone = bench.delete("").ended(0);
-    assert!(gone.err.contains("others attached"), "{}", gone.err);
+    let gone = bench.delete("--output json").ended(0).report();
+    gone.assert_actions(Action::Delete, &DOCUMENTS);
+    gone.assert_actions(Action::Update, &[(Kind::Role, "app")]);
+    gone.assert_fields(Kind::Role, "app", &kept);
     assert!(!bench.has("s3api head-object --bucket my-oidc --key prod/keys.json"));
-    assert!(!bench.has("s3api get-bucket-policy --bucket my-oidc"), "our statement is still there");
+    assert!(
+        !bench.has("s3api get-bucket-policy --bucket my-oidc"),
+        "the statement of issuerctl is still there"
+    );
     assert!(bench.has("s3api head-object --bucket my-oidc --key theirs"));
     trust(1);
-    // Nothing of ours is left; with the foreign object gone, so is the bucket.
+    // Once the unmanaged object is gone, the empty bucket is deleted.
     bench.aws("s3api delete-object --bucket my-oidc --key theirs");
     bench.delete("").ended(0);
     assert!(!bench.has("s3api list-objects-v2 --bucket my-oidc"));
     bench.delete("").ended(0);
 
-    // A bucket and a provider that others made stay. moto remembers the tags of a bucket that is
-    // gone.
+    // A bucket and a provider that others created are kept. A new moto, since moto remembers the
+    // tags of a deleted bucket.
     let bench = Bench::new();
     bench.aws(
         "s3api create-bucket --bucket my-oidc --create-bucket-configuration \
@@ -248,9 +296,14 @@ pub(crate) fn run() {
                https://my-oidc.s3.us-west-2.amazonaws.com/prod --client-id-list sts.amazonaws.com",
     );
     bench.apply("").ended(0);
-    let kept = bench.delete("").ended(0);
-    assert!(kept.err.contains("of others: kept; --force"), "{}", kept.err);
-    // A provider that still trusts them needs the documents.
+    let text = bench.delete("--dry-run").ended(0).out;
+    assert!(text.contains("(not managed by issuerctl, kept; --force deletes it)"), "{text}");
+    let kept = bench.delete("--output json").ended(0).report();
+    assert_eq!(kept.change(Kind::OidcProvider, PROVIDER).reason, Some(Reason::Unmanaged));
+    for (kind, name) in DOCUMENTS {
+        assert_eq!(kept.change(kind, name).reason, Some(Reason::StillTrusted));
+    }
+    // The documents are kept with the provider that still trusts them.
     assert!(bench.has("s3api head-object --bucket my-oidc --key prod/keys.json"));
     assert!(bench.has("s3api list-objects-v2 --bucket my-oidc"));
     let providers = bench.aws("iam list-open-id-connect-providers");
@@ -263,19 +316,20 @@ pub(crate) fn run() {
     assert!(!bench.has("s3api head-object --bucket my-oidc --key prod/keys.json"));
 }
 
-/// A user who has the printed policies and nothing else. moto's IAM knows no resources, so those of
-/// IAM's own statements are opened; that of S3 is held to the bucket. Nor does it sign a form with
-/// a star or a space in it as the SDK does, so the role has no pattern and one attachment.
+/// Users with the printed policies and no other permissions. moto ignores the resources of IAM
+/// actions, so those statements get `*`; those of S3 are limited to the bucket. moto also signs a
+/// form with a star or a space differently from the SDK, so the role has no pattern and only one
+/// attachment.
 pub(crate) fn least_privilege() {
     let bench = Bench::new();
     let file = FILE
         .replace("jobs/*", "jobs/nightly")
         .replace("data/*", "data/one")
         .replace(POLICY_ARNS, "");
-    bench.desk.file("issuer.yaml", &file);
+    bench.sandbox.file("issuer.yaml", &file);
     let printed = |command: &str| -> Value {
         serde_json::from_str(
-            &bench.desk.issuerctl(&format!("{command} --print-iam-policy")).succeeded(),
+            &bench.sandbox.issuerctl(&format!("{command} --print-iam-policy")).succeeded(),
         )
         .unwrap()
     };
@@ -288,7 +342,7 @@ pub(crate) fn least_privilege() {
         let plan = policies[0].1.to_string();
         assert!(!plan.contains(&format!(":{verb}")), "{verb}: {plan}");
     }
-    assert!(!bench.has("iam get-role --role-name app"), "printing a policy made something");
+    assert!(!bench.has("iam get-role --role-name app"), "printing a policy created something");
     let users = policies.map(|(name, mut policy)| {
         for statement in policy["Statement"].as_array_mut().unwrap() {
             let action = statement["Action"]
@@ -300,7 +354,7 @@ pub(crate) fn least_privilege() {
                 statement["Resource"] = json!("*");
             }
         }
-        bench.desk.file("policy.json", &policy.to_string());
+        bench.sandbox.file("policy.json", &policy.to_string());
         bench.aws(&format!("iam create-user --user-name {name}"));
         bench.aws(&format!(
             "iam put-user-policy --user-name {name} --policy-name p --policy-document \
@@ -310,21 +364,21 @@ pub(crate) fn least_privilege() {
         let text = |member: &str| keys["AccessKey"][member].as_str().unwrap().to_owned();
         (text("AccessKeyId"), text("SecretAccessKey"))
     });
-    // Another role of the same issuer, which these users know nothing of.
+    // Another role of the same issuer, which the policies of these users do not include.
     let by_hand = "role apply by-hand --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod \
                    --service-account a/b";
-    bench.desk.issuerctl(by_hand).ended(0);
+    bench.sandbox.issuerctl(by_hand).ended(0);
     bench.moto.enforce_policies();
     let [plan, apply, delete] = users.map(|(id, secret)| {
-        let desk = Desk::new(&Authority::new())
+        let sandbox = Sandbox::new(&Authority::new())
             .with("AWS_ACCESS_KEY_ID", &id)
             .with("AWS_SECRET_ACCESS_KEY", &secret)
             .with("AWS_ENDPOINT_URL", bench.moto.url());
-        desk.file("issuer.yaml", &file);
-        std::fs::create_dir(desk.path().join("pki")).unwrap();
-        std::fs::copy(bench.desk.path().join("pki/sa.pub"), desk.path().join("pki/sa.pub"))
+        sandbox.file("issuer.yaml", &file);
+        std::fs::create_dir(sandbox.path().join("pki")).unwrap();
+        std::fs::copy(bench.sandbox.path().join("pki/sa.pub"), sandbox.path().join("pki/sa.pub"))
             .unwrap();
-        desk
+        sandbox
     });
     plan.issuerctl("plan -f issuer.yaml").ended(7);
     let refused = plan.issuerctl("apply -f issuer.yaml --no-verify").ended(6);
@@ -333,7 +387,7 @@ pub(crate) fn least_privilege() {
     assert!(refused.err.contains(line), "{}", refused.err);
     apply.issuerctl("apply -f issuer.yaml --no-verify").ended(0);
     plan.issuerctl("plan -f issuer.yaml").ended(0);
-    // What the file asks for less goes with the same policy.
+    // Removing something from the file needs no further permissions.
     let less: String = file
         .lines()
         .filter(|line| !line.contains("managedPolicies"))

@@ -12,7 +12,7 @@ use crate::process::{Process, free_port};
 use crate::programs::run;
 use crate::{Ran, http, installed, repository};
 
-/// One etcd; every API server keeps its objects under a prefix of its own.
+/// One etcd; every API server stores its objects under its own prefix.
 pub struct Etcd {
     _process: Process,
     _folder: tempfile::TempDir,
@@ -20,7 +20,7 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// Starts the etcd that belongs to a version of Kubernetes.
+    /// Starts the etcd of a Kubernetes version.
     pub fn start(version: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (client, peer) = (free_port(), free_port());
@@ -43,20 +43,20 @@ impl Etcd {
     }
 }
 
-/// The flags of an API server that matter here.
+/// The flags of an API server that tests set.
 pub struct Flags<'a> {
-    /// `--service-account-issuer`, the first signs.
+    /// `--service-account-issuer`; new tokens have the first.
     pub issuers: &'a [&'a str],
     /// `--service-account-signing-key-file`.
     pub signing_key: &'a Path,
     /// `--service-account-key-file`, in order.
     pub public_keys: &'a [&'a Path],
-    /// Any others, name and value.
+    /// Any other flags, name and value.
     pub others: &'a [(&'a str, &'a str)],
 }
 
-/// A kube-apiserver with RBAC, and users by bearer token: `admin-token`, and `stranger-token` who
-/// may do nothing.
+/// A kube-apiserver with RBAC and two bearer tokens: `admin-token`, and `stranger-token` without
+/// permissions.
 pub struct ApiServer {
     _process: Process,
     folder: tempfile::TempDir,
@@ -66,8 +66,8 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts one and waits until it is ready. A server of the same name on the same etcd finds the
-    /// objects of the last.
+    /// Starts one and waits until it is ready. Servers of the same name on the same etcd share
+    /// their objects.
     pub fn start(
         version: &str,
         name: &str,
@@ -102,7 +102,7 @@ impl ApiServer {
         flag("authorization-mode", &"RBAC");
         flag("service-cluster-ip-range", &"10.0.0.0/24");
         flag("endpoint-reconciler-type", &"none");
-        // Nothing makes `default` service accounts here: there is no controller manager.
+        // There is no controller manager that would create `default` service accounts.
         flag("disable-admission-plugins", &"ServiceAccount");
         flag("service-account-signing-key-file", &flags.signing_key);
         for issuer in flags.issuers {
@@ -123,12 +123,12 @@ impl ApiServer {
         Self { _process: process, folder, url, authority_pem: authority.pem().to_owned(), kubectl }
     }
 
-    /// Where it listens, as host and port.
+    /// Its host and port.
     pub fn host_and_port(&self) -> (&str, &str) {
         self.url.trim_start_matches("https://").split_once(':').unwrap()
     }
 
-    /// The kubeconfig of whoever holds this bearer token.
+    /// A kubeconfig with this bearer token.
     pub fn kubeconfig(&self, token: &str) -> PathBuf {
         let path = self
             .folder
@@ -147,16 +147,16 @@ impl ApiServer {
         path
     }
 
-    /// Runs kubectl as admin, and gives what it printed.
+    /// Runs kubectl as admin; returns its standard output.
     #[track_caller]
     pub fn kubectl(&self, line: &str) -> String {
         self.try_kubectl(line).succeeded()
     }
 
-    /// The same, whether or not it succeeds.
+    /// The same, without failing if kubectl does.
     pub fn try_kubectl(&self, line: &str) -> Ran {
         let mut command = Command::new(&self.kubectl);
-        // A discovery cache of its own.
+        // For a separate discovery cache.
         command.env("HOME", self.folder.path()).current_dir(repository());
         command
             .arg("--kubeconfig")
@@ -173,29 +173,29 @@ impl ApiServer {
         self.kubectl(&format!("apply -f {}", file.display()));
     }
 
-    /// Makes a service account, `NAMESPACE/NAME`, and its namespace where they are missing.
-    pub fn make_account(&self, account: &str) {
+    /// Creates a service account, `NAMESPACE/NAME`, and its namespace if they do not exist.
+    pub fn create_account(&self, account: &str) {
         let (namespace, name) = account.split_once('/').unwrap();
         self.try_kubectl(&format!("create namespace {namespace}"));
         self.try_kubectl(&format!("-n {namespace} create serviceaccount {name}"));
     }
 
-    /// A fresh token of an account for AWS STS.
+    /// A new token of a service account for AWS STS.
     #[track_caller]
     pub fn token(&self, account: &str) -> String {
         self.token_with(account, "--audience sts.amazonaws.com")
     }
 
-    /// A fresh token with flags of `kubectl create token`.
+    /// A new token with flags of `kubectl create token`.
     #[track_caller]
     pub fn token_with(&self, account: &str, flags: &str) -> String {
-        self.make_account(account);
+        self.create_account(account);
         let (namespace, name) = account.split_once('/').unwrap();
         self.kubectl(&format!("-n {namespace} create token {name} {flags}")).trim().to_owned()
     }
 
-    /// What a pod of this account has in /var/run/secrets/kubernetes.io/serviceaccount: a folder
-    /// with `token`, `ca.crt` and `namespace`.
+    /// A folder like a pod's /var/run/secrets/kubernetes.io/serviceaccount, with `token`, `ca.crt`
+    /// and `namespace`.
     pub fn pod_files(&self, account: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), self.token_with(account, "")).unwrap();
@@ -205,7 +205,7 @@ impl ApiServer {
         folder
     }
 
-    /// What the server itself says of a token (TokenReview).
+    /// The status of a TokenReview.
     pub fn review(&self, token: &str, audience: &str) -> serde_json::Value {
         let review = serde_json::json!({
             "apiVersion": "authentication.k8s.io/v1",

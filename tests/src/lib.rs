@@ -1,5 +1,6 @@
-//! The real servers of the end-to-end tests, each with a free port and a folder of its own, none
-//! left running.
+//! The real servers of the end-to-end tests. Each has its own port and folder, and none is left
+//! running.
+#![expect(missing_debug_implementations, reason = "servers of tests are never printed")]
 #![cfg(feature = "real-servers")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -11,6 +12,7 @@ mod process;
 mod programs;
 mod proxy;
 mod publisher;
+mod report;
 mod servers;
 mod sts;
 
@@ -18,8 +20,9 @@ pub use http::get;
 pub use kubernetes::{ApiServer, Etcd, Flags};
 pub use minio::{AwsAccount, BucketHost, PASSWORD, USER};
 pub use moto::Moto;
-pub use programs::{Desk, Ran, build_issuerctl, program};
+pub use programs::{Ran, Sandbox, build_issuerctl, program};
 pub use proxy::Proxy;
 pub use publisher::{BUCKET, Publisher};
+pub use report::Report;
 pub use servers::{NEWEST, OLDEST, installed, repository};
 pub use sts::{Pod, exchange};

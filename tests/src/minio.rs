@@ -1,4 +1,4 @@
-//! MinIO: one that hosts the bucket over TLS, and one that is "the AWS account" with an STS that
+//! MinIO twice: one hosts the bucket over TLS; the other is "the AWS account" with an STS that
 //! reads the issuer.
 
 use std::path::Path;
@@ -7,21 +7,21 @@ use std::process::Command;
 use issuer_test_support::Authority;
 
 use crate::process::{Process, free_port};
-use crate::{Desk, Proxy, http, installed};
+use crate::{Proxy, Sandbox, http, installed};
 
-/// The root user of both.
+/// The root user of both servers.
 pub const USER: &str = "issuerctl-root";
 /// Its password.
 pub const PASSWORD: &str = "issuerctl-secret";
 
-/// A bucket store over https.
+/// An object store over HTTPS.
 pub struct BucketHost {
     _process: Process,
     _folder: tempfile::TempDir,
     url: String,
 }
 
-/// An S3 and STS that hands out credentials for the tokens of one issuer.
+/// An S3 and STS that issues credentials for the tokens of one issuer.
 pub struct AwsAccount {
     _process: Process,
     _folder: tempfile::TempDir,
@@ -54,28 +54,28 @@ impl BucketHost {
 }
 
 impl AwsAccount {
-    /// Starts one whose STS trusts `issuer`, as creating provider and role would. Its bucket `data`
+    /// Starts one whose STS trusts `issuer`, in place of a provider and a role. Its bucket `data`
     /// has the object `hello` with the text `hello`.
     ///
     /// # Errors
-    /// What its STS says of the issuer, whose documents it reads while it starts.
+    /// The error of its STS, which reads the issuer's documents while it starts.
     pub fn start(authority: &Authority, issuer: &str) -> Result<Self, String> {
         Ok(Self::trusting(Some(authority), issuer)?.with_the_object(authority))
     }
 
     fn with_the_object(self, authority: &Authority) -> Self {
-        let desk = Desk::new(authority)
+        let sandbox = Sandbox::new(authority)
             .with("AWS_ACCESS_KEY_ID", USER)
             .with("AWS_SECRET_ACCESS_KEY", PASSWORD)
             .with("AWS_ENDPOINT_URL", self.url());
-        desk.file("hello", "hello");
-        desk.aws("s3 mb s3://data").succeeded();
-        desk.aws("s3 cp hello s3://data/hello").succeeded();
+        sandbox.file("hello", "hello");
+        sandbox.aws("s3 mb s3://data").succeeded();
+        sandbox.aws("s3 cp hello s3://data/hello").succeeded();
         self
     }
 
-    /// The same without any object, and without trust in the issuer's certificate where there is no
-    /// authority.
+    /// The same without any object. Without an authority, it does not trust the issuer's
+    /// certificate.
     ///
     /// # Errors
     /// As [`AwsAccount::start`].
@@ -133,7 +133,7 @@ impl AwsAccount {
         &self.url
     }
 
-    /// The role that every accepted token gets.
+    /// The role of every accepted token.
     pub fn role_arn(&self) -> &str {
         &self.role_arn
     }

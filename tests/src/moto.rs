@@ -1,4 +1,4 @@
-//! moto, for what MinIO lacks: public access block, ownership, location, IAM.
+//! moto, for what MinIO does not implement: public access block, object ownership, location, IAM.
 
 use std::process::Command;
 
@@ -35,7 +35,7 @@ impl Moto {
         Self { _process: process, _folder: folder, url }
     }
 
-    /// From now on every call needs a policy that allows it.
+    /// Enforces IAM policies from now on.
     pub fn enforce_policies(&self) {
         let (status, answer) = http::post_as(
             &format!("{}/moto-api/reset-auth", self.url),

@@ -1,4 +1,4 @@
-//! A server as a child process that ends with the test, however the test ends.
+//! A server as a child process that ends with the test, even if the test is killed.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a server may take until it answers.
+/// How long a server may take to start.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 
-/// A shell between the test and the server. The test holds its standard input: when that closes, by
-/// a drop, a panic or a kill of the test, the server is killed.
+/// A shell between the test and the server. It kills the server when its standard input closes: the
+/// test drops the handle, panics or is killed.
 const SUPERVISOR: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
@@ -54,7 +54,7 @@ impl Process {
         Self { name: name.to_owned(), child, log }
     }
 
-    /// Waits until `ready` gives something.
+    /// Waits until `ready` returns a value.
     pub(crate) fn wait_for<T>(&mut self, mut ready: impl FnMut(&str) -> Option<T>) -> T {
         let start = Instant::now();
         loop {
@@ -62,7 +62,7 @@ impl Process {
                 return ready;
             }
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{} has ended with {ended:?}:\n{}", self.name, self.tail());
+            assert!(ended.is_none(), "{} exited with {ended:?}:\n{}", self.name, self.tail());
             assert!(
                 start.elapsed() < READY_LIMIT,
                 "{} is not ready after {READY_LIMIT:?}:\n{}",
@@ -73,12 +73,12 @@ impl Process {
         }
     }
 
-    /// What it has printed.
+    /// Its output so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// The end of that, for failure messages.
+    /// The last lines of the output, for failure messages.
     pub(crate) fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
@@ -93,13 +93,13 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody listens on. Not of those that the system gives out, since any client of the
-/// same moment might get it.
+/// A port that is not in use. It is outside the ephemeral range, since the system could assign
+/// those to any client meanwhile.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Another run at the same time begins elsewhere.
+    // Concurrent runs start at different ports.
     let offset = u16::try_from(std::process::id() * 31 % u32::from(COUNT)).unwrap();
     loop {
         let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;

@@ -1,4 +1,4 @@
-//! Programs that a person, a job or a pod would run, with nothing of this machine's environment.
+//! Programs that a person, a job or a pod would run, isolated from the environment of the test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use issuer_test_support::Authority;
 use crate::installed;
 use crate::servers::repository;
 
-/// How a program ended.
+/// The result of a program.
 #[derive(Debug)]
 pub struct Ran {
     /// The command line.
@@ -22,13 +22,13 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// What it printed on standard output, if it ended well.
+    /// Standard output; fails unless the exit code is 0.
     #[track_caller]
     pub fn succeeded(self) -> String {
         self.ended(0).out
     }
 
-    /// Itself, if it ended with this code.
+    /// The result itself; fails unless the exit code is this one.
     #[track_caller]
     pub fn ended(self, code: i32) -> Self {
         assert_eq!(
@@ -43,63 +43,63 @@ impl Ran {
     }
 }
 
-/// A folder that somebody works in, with the certificate of the test's authority in `ca.pem` and an
-/// environment of its own.
-pub struct Desk {
+/// A temporary working directory with its own environment variables. `ca.pem` is the certificate of
+/// the test's authority.
+pub struct Sandbox {
     folder: tempfile::TempDir,
     env: Vec<(String, String)>,
 }
 
-impl Desk {
-    /// An empty one.
+impl Sandbox {
+    /// A sandbox without other files.
     pub fn new(authority: &Authority) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        // The aws CLI caches credentials below HOME by role ARN, and MinIO's ARN is always the
+        // The aws CLI caches credentials in HOME by role ARN, and MinIO's role ARN is always the
         // same.
         let env = vec![
             ("HOME".to_owned(), folder.path().display().to_string()),
             ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
             ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
-            // The aws CLI's own name for it.
+            // The name that the aws CLI uses.
             ("AWS_DEFAULT_REGION".to_owned(), "us-east-1".to_owned()),
         ];
         Self { folder, env }
     }
 
-    /// One with credentials that moto takes.
+    /// A sandbox with credentials for moto.
     pub fn in_moto() -> Self {
         Self::new(&Authority::new())
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")
     }
 
-    /// The same with one more variable.
+    /// The same with one more environment variable.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The folder.
+    /// The directory.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes a file into it.
+    /// Writes a file into the directory.
     pub fn file(&self, name: &str, contents: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, contents).unwrap();
         path
     }
 
-    /// Runs issuerctl, as a user would, in a job without a terminal.
+    /// Runs issuerctl without a terminal.
     pub fn issuerctl(&self, line: &str) -> Ran {
         self.run(Command::new(program("issuerctl")).args(line.split_whitespace()))
     }
 
     /// Runs the aws CLI.
     pub fn aws(&self, line: &str) -> Ran {
-        // A script that looks for its interpreter.
+        // A script that looks up its interpreter.
         let path = installed("python/bin/python").parent().unwrap().to_owned();
         self.run(
             Command::new(installed("python/bin/aws"))
@@ -108,13 +108,12 @@ impl Desk {
         )
     }
 
-    /// Runs a Python program in the environment that has PyJWT and cryptography.
+    /// Runs a Python program in the virtual environment with PyJWT and cryptography.
     pub fn python(&self, program: &str, args: &[&str]) -> Ran {
         self.run(Command::new(installed("python/bin/python")).arg("-c").arg(program).args(args))
     }
 
-    /// Runs any program in the folder, with the environment of the desk and what the command sets
-    /// itself.
+    /// Runs any program in the directory, with the variables of the sandbox and of the command.
     pub fn run(&self, command: &mut Command) -> Ran {
         let own: Vec<_> = command
             .get_envs()
@@ -131,13 +130,13 @@ impl Desk {
     }
 }
 
-/// A program of this workspace, beside the running test.
+/// A program of this workspace, built in the profile of the running test.
 pub fn program(name: &str) -> PathBuf {
     profile_folder().join(name)
 }
 
-/// Builds issuerctl in the profile of the running test; cargo builds only what the test itself
-/// depends on.
+/// Builds issuerctl in the profile of the running test; cargo builds only the dependencies of the
+/// test.
 pub fn build_issuerctl() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -148,7 +147,7 @@ pub fn build_issuerctl() {
     assert!(command.status().unwrap().success(), "issuerctl could not be built");
 }
 
-/// Runs a program to its end, without any input.
+/// Runs a program to completion, without input.
 pub(crate) fn run(command: &mut Command) -> Ran {
     let line = format!("{command:?}");
     let output =

@@ -1,4 +1,4 @@
-//! A proxy that leads to a host which no DNS knows.
+//! A proxy for a host that has no DNS record.
 
 use std::io::{BufRead, BufReader, Write, copy};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::thread;
 
 use issuer_test_support::ISSUER_HOST;
 
-/// An HTTP proxy (`CONNECT`, RFC 9110 section 9.3.6) on which [`ISSUER_HOST`] is one server of this
-/// machine.
+/// An HTTP proxy (`CONNECT`, RFC 9110 section 9.3.6) that connects [`ISSUER_HOST`] to a local
+/// server.
 pub struct Proxy {
     url: String,
 }
 
 impl Proxy {
-    /// Starts one that leads to the server of a URL.
+    /// Starts a proxy to the server of a URL.
     pub fn to(server: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -21,7 +21,7 @@ impl Proxy {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = server.clone();
-                // A client that goes away in the middle is its own affair.
+                // A client may disconnect at any time.
                 thread::spawn(move || relay(stream, &server));
             }
         });

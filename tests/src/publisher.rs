@@ -1,23 +1,23 @@
-//! Whoever publishes: a bucket host, a desk with credentials for it, and the issuers that follow.
+//! An object store, a sandbox with credentials for it, and the issuers published there.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use issuer_test_support::Authority;
 
-use crate::{ApiServer, AwsAccount, BucketHost, Desk, Etcd, Flags, PASSWORD, Ran, USER, http};
+use crate::{ApiServer, AwsAccount, BucketHost, Etcd, Flags, PASSWORD, Ran, Sandbox, USER, http};
 
 /// The bucket of every issuer.
 pub const BUCKET: &str = "my-oidc";
 
-/// A desk whose `issuerctl publish` goes to a MinIO behind TLS.
+/// A sandbox whose `issuerctl publish` goes to a MinIO behind TLS.
 pub struct Publisher {
-    /// Vouches for the host, and for whatever else the test starts.
+    /// Signs the certificates of all servers of the test.
     pub authority: Authority,
-    /// Where the bucket lies.
+    /// The object store.
     pub host: BucketHost,
-    /// Where the commands run.
-    pub desk: Desk,
+    /// The sandbox that commands run in.
+    pub sandbox: Sandbox,
 }
 
 impl Default for Publisher {
@@ -27,23 +27,22 @@ impl Default for Publisher {
 }
 
 impl Publisher {
-    /// Starts the host.
+    /// Starts the object store.
     pub fn new() -> Self {
         let authority = Authority::new();
         let host = BucketHost::start(&authority);
-        let desk = Desk::new(&authority)
+        let sandbox = Sandbox::new(&authority)
             .with("AWS_ACCESS_KEY_ID", USER)
             .with("AWS_SECRET_ACCESS_KEY", PASSWORD);
-        Self { authority, host, desk }
+        Self { authority, host, sandbox }
     }
 
-    /// The issuer that follows from a prefix.
+    /// The issuer URL of a prefix.
     pub fn issuer(&self, prefix: &str) -> String {
         format!("{}/{BUCKET}/{prefix}", self.host.url())
     }
 
-    /// The command that publishes under a prefix; everything behind the key source and flags is the
-    /// store's address.
+    /// The command that publishes under a prefix, with the address of the object store.
     pub fn publish_line(&self, flags: &str, prefix: &str) -> String {
         let url = self.host.url();
         format!(
@@ -54,18 +53,18 @@ impl Publisher {
 
     /// Runs it.
     pub fn publish(&self, flags: &str, prefix: &str) -> Ran {
-        self.desk.issuerctl(&self.publish_line(flags, prefix))
+        self.sandbox.issuerctl(&self.publish_line(flags, prefix))
     }
 
     /// Runs `issuerctl verify` on an issuer.
     pub fn verify(&self, issuer: &str, flags: &str) -> Ran {
-        self.desk
+        self.sandbox
             .issuerctl(&format!("verify --issuer {issuer} --allow-port --ca-file ca.pem {flags}"))
     }
 
-    /// The aws CLI on the bucket's host.
+    /// Runs the aws CLI on the object store.
     pub fn aws(&self, line: &str) -> Ran {
-        self.desk.aws(&format!("--endpoint-url {} --ca-bundle ca.pem {line}", self.host.url()))
+        self.sandbox.aws(&format!("--endpoint-url {} --ca-bundle ca.pem {line}", self.host.url()))
     }
 
     /// An account whose STS trusts the issuer of a prefix.
@@ -75,8 +74,8 @@ impl Publisher {
             .unwrap_or_else(|why| panic!("the account: {why}"))
     }
 
-    /// An API server of the issuer under `prod`: it signs with the key in one folder of the desk
-    /// and knows those in some.
+    /// An API server with the issuer of `prod`. It signs with the key in the folder `signing` and
+    /// accepts those in the folders `known`.
     pub fn api_server(
         &self,
         version: &str,
@@ -84,10 +83,11 @@ impl Publisher {
         signing: &str,
         known: &[&str],
     ) -> ApiServer {
-        let desk = self.desk.path();
-        let known: Vec<_> = known.iter().map(|folder| desk.join(folder).join("sa.pub")).collect();
+        let sandbox = self.sandbox.path();
+        let known: Vec<_> =
+            known.iter().map(|folder| sandbox.join(folder).join("sa.pub")).collect();
         let known: Vec<&Path> = known.iter().map(AsRef::as_ref).collect();
-        let key = desk.join(signing).join("sa.key");
+        let key = sandbox.join(signing).join("sa.key");
         let flags = Flags {
             issuers: &[&self.issuer("prod")],
             signing_key: &key,
@@ -97,22 +97,22 @@ impl Publisher {
         ApiServer::start(version, "prod", etcd, &self.authority, &flags)
     }
 
-    /// The published keys, as a stranger reads them.
+    /// The published keys, read anonymously.
     pub fn published_keys(&self, prefix: &str) -> Option<String> {
         http::get(&format!("{}/keys.json", self.issuer(prefix)), &self.authority)
     }
 
-    /// Makes a key pair in a folder of the desk with `issuerctl keygen`, and gives its kid.
+    /// Creates a key pair in a folder of the sandbox with `issuerctl keygen`; returns its `kid`.
     #[track_caller]
     pub fn keygen(&self, algorithm: &str, folder: &str) -> String {
         let made = self
-            .desk
+            .sandbox
             .issuerctl(&format!("keygen --algorithm {algorithm} --out-dir {folder} --output json"));
         let made: serde_json::Value = serde_json::from_str(&made.succeeded()).unwrap();
         made["key"]["kid"].as_str().unwrap().to_owned()
     }
 
-    /// The values of `kid` in a JWK Set, in order, a line each.
+    /// The values of `kid` in a JWK Set, in order, one per line.
     pub fn kids(jwks: &str) -> String {
         let set: serde_json::Value = serde_json::from_str(jwks).unwrap();
         set["keys"].as_array().unwrap().iter().fold(String::new(), |mut text, key| {

@@ -1,4 +1,4 @@
-//! Tokens for credentials, and what credentials are for.
+//! Exchanges tokens for credentials and uses these.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use issuer_test_support::Authority;
 
-use crate::{AwsAccount, Desk, Ran, http, program};
+use crate::{AwsAccount, Ran, Sandbox, http, program};
 
-/// How long an account may take to read its policies.
+/// How long an account may take to load its policies.
 const LOADING_LIMIT: Duration = Duration::from_secs(30);
 
-/// Asks an account's STS: its answer where it hands out credentials, else what it says.
+/// Exchanges a token for credentials at the STS of an account; returns its answer.
 ///
 /// # Errors
-/// STS's own words.
+/// The error of STS.
 pub fn exchange(account: &AwsAccount, token: &str) -> Result<String, String> {
     let form = [
         ("Action", "AssumeRoleWithWebIdentity"),
@@ -29,7 +29,7 @@ pub fn exchange(account: &AwsAccount, token: &str) -> Result<String, String> {
     loop {
         match http::post(account.url(), &form) {
             (200, answer) if answer.contains("<SecretAccessKey>") => return Ok(answer),
-            // MinIO answers before it has read its own policies; that says nothing about the token.
+            // MinIO answers before it has loaded its policies; this is not about the token.
             (_, answer)
                 if answer.contains("None of the given policies")
                     && start.elapsed() < LOADING_LIMIT =>
@@ -41,39 +41,39 @@ pub fn exchange(account: &AwsAccount, token: &str) -> Result<String, String> {
     }
 }
 
-/// A pod as the pod identity webhook leaves it: a token file, a role, and nothing else.
+/// A pod as the pod identity webhook configures it: a token file and a role.
 pub struct Pod {
-    desk: Desk,
+    sandbox: Sandbox,
     sts: String,
 }
 
 impl Pod {
     /// A pod with this token.
     pub fn new(account: &AwsAccount, token: &str) -> Self {
-        // Waits until the account has read its policies; whether it takes the token is for the pod
-        // to find out.
+        // Waits until the account has loaded its policies; the pod itself finds out whether the
+        // token is accepted.
         let _ = exchange(account, token);
-        let desk = Desk::new(&Authority::new());
-        let file = desk.file("token", token);
-        let desk = desk
+        let sandbox = Sandbox::new(&Authority::new());
+        let file = sandbox.file("token", token);
+        let sandbox = sandbox
             .with("AWS_ROLE_ARN", account.role_arn())
             .with("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap())
             .with("AWS_ENDPOINT_URL", account.url());
-        Self { desk, sts: front(account.url().to_owned()) }
+        Self { sandbox, sts: front(account.url().to_owned()) }
     }
 
     /// Reads the account's object with the aws CLI.
     pub fn read_with_aws_cli(&self) -> Ran {
-        self.desk.aws("s3 cp s3://data/hello -")
+        self.sandbox.aws("s3 cp s3://data/hello -")
     }
 
     /// Reads it with the Rust SDK's default chain.
     pub fn read_with_rust_sdk(&self) -> Ran {
         let mut command = Command::new(program("read-object"));
-        self.desk.run(command.args(["data", "hello"]).env("AWS_ENDPOINT_URL_STS", &self.sts))
+        self.sandbox.run(command.args(["data", "hello"]).env("AWS_ENDPOINT_URL_STS", &self.sts))
     }
 
-    /// Reads it both ways, and proves that it is what lies there.
+    /// Reads the object both ways and compares its contents.
     #[track_caller]
     pub fn reads_the_object(&self) {
         assert_eq!(self.read_with_aws_cli().succeeded(), "hello");
@@ -81,14 +81,14 @@ impl Pod {
     }
 }
 
-/// An STS in front of MinIO's that names who was assumed. MinIO leaves `<Arn>` empty; AWS never
-/// does, and the Rust SDK refuses an answer without it.
+/// A proxy in front of MinIO's STS that adds the ARN of the assumed role. MinIO leaves `<Arn>`
+/// empty; AWS never does, and the Rust SDK rejects an answer without it.
 fn front(account: String) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client that goes away in the middle is its own affair.
+            // A client may disconnect at any time.
             let _ = relay(stream, &account);
         }
     });

@@ -45,6 +45,12 @@ pub struct Served {
     pub jwks_uri: String,
 }
 
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
 impl Cluster {
     /// Reads the configuration; no request is sent yet.
     ///

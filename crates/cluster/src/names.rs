@@ -45,6 +45,7 @@ impl fmt::Display for Namespace {
 
 impl ClusterName {
     /// The name.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -65,11 +66,13 @@ impl FromStr for ClusterName {
 
 impl ServiceAccountRef {
     /// The namespace.
+    #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// The name in it.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }

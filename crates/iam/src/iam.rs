@@ -43,6 +43,7 @@ impl Iam {
     }
 
     /// IAM on an existing client.
+    #[must_use]
     pub fn with_client(
         client: aws_sdk_iam::Client,
         account: AccountId,
@@ -52,11 +53,13 @@ impl Iam {
     }
 
     /// The account of the credentials.
+    #[must_use]
     pub fn account(&self) -> &AccountId {
         &self.account
     }
 
     /// The partition of the credentials.
+    #[must_use]
     pub fn partition(&self) -> Partition {
         self.partition
     }

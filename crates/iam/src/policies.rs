@@ -16,6 +16,7 @@ pub struct ProviderNeeds {
 }
 
 /// The policy for creating or updating a provider. A new provider is tagged.
+#[must_use]
 pub fn apply_provider(iam: Option<&Iam>, issuer: &IssuerUrl, needs: &ProviderNeeds) -> Value {
     let mut actions = vec!["Get", "Create", "AddClientIDTo", "Tag"];
     if needs.prune {
@@ -30,11 +31,13 @@ pub fn apply_provider(iam: Option<&Iam>, issuer: &IssuerUrl, needs: &ProviderNee
 }
 
 /// The policy for reading a provider.
+#[must_use]
 pub fn show_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
     policy(iam, issuer, vec!["iam:GetOpenIDConnectProvider".to_owned()])
 }
 
 /// The policy for deleting a provider; other providers are not listed.
+#[must_use]
 pub fn delete_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
     let actions = ["iam:GetOpenIDConnectProvider", "iam:DeleteOpenIDConnectProvider"];
     document(vec![json!({"Effect": "Allow", "Action": actions, "Resource": arn(iam, issuer)})])
@@ -101,6 +104,7 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
 
 /// The policy for finding the roles of an issuer: all roles are listed, and the tags of those that
 /// trust the issuer record their file.
+#[must_use]
 pub fn list_roles(iam: Option<&Iam>) -> Value {
     document(vec![
         allow(&["ListRoles"], &json!("*")),
@@ -123,11 +127,13 @@ pub fn join(policies: impl IntoIterator<Item = Value>) -> Value {
 }
 
 /// The policy for reading a role.
+#[must_use]
 pub fn show_role(iam: Option<&Iam>, name: &RoleName) -> Value {
     document(vec![read_role(iam, name), read_policies(iam)])
 }
 
 /// The policy for removing what issuerctl added.
+#[must_use]
 pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
     let actions = [
         "UpdateAssumeRolePolicy",

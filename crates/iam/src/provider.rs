@@ -61,6 +61,7 @@ pub struct ProviderState {
 
 /// One call that changes the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProviderStep {
     /// `CreateOpenIDConnectProvider`.
     Create {
@@ -110,6 +111,7 @@ pub struct ProviderPlan {
 
 impl Thumbprint {
     /// The 40 digits.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -132,6 +134,7 @@ impl FromStr for Thumbprint {
 
 impl Provider {
     /// Whether issuerctl created it, according to its tags.
+    #[must_use]
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(CREATED)
     }
@@ -173,11 +176,13 @@ impl ProviderPlan {
     }
 
     /// Whether there is nothing to do.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
     /// Whether this run changes anything, or has changed something.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
     }

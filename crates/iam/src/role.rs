@@ -97,6 +97,7 @@ pub struct RoleState {
 
 impl RoleName {
     /// The name.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -129,6 +130,7 @@ impl RoleSpec {
     }
 
     /// The ARN of a customer managed policy.
+    #[must_use]
     pub fn policy_arn(&self, name: &str) -> String {
         iam_arn(self.trust.partition, &self.trust.account, "policy", &format!("/{name}"))
     }
@@ -136,6 +138,7 @@ impl RoleSpec {
 
 impl Role {
     /// Whether issuerctl created it, according to its tags.
+    #[must_use]
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(CREATED)
     }
@@ -157,6 +160,7 @@ impl Role {
     }
 
     /// Whether its tags record this file for this issuer.
+    #[must_use]
     pub fn is_from_file(&self, issuer: &IssuerUrl, file: &str) -> bool {
         self.tags.get(&format!("{TRUST}{}", trust::sid(issuer))).is_some_and(|name| name == file)
     }

@@ -46,6 +46,7 @@ impl FromStr for Tag {
 
 impl Tag {
     /// Whether the key is reserved for issuerctl.
+    #[must_use]
     pub fn is_own(key: &str) -> bool {
         key.starts_with(OWN)
     }

@@ -412,8 +412,8 @@ async fn a_policy_that_others_use_too_stays() {
 async fn the_caller_of_the_credentials_is_known_to_sts() {
     let server = IamServer::start_in("aws-cn", "444455556666");
     let config = aws_sdk_sts::Config::builder()
-        .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
-        .region(aws_sdk_sts::config::Region::new("cn-north-1"))
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("cn-north-1"))
         .credentials_provider(Credentials::for_tests())
         .endpoint_url(server.url())
         .build();

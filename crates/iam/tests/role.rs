@@ -1,5 +1,5 @@
 //! From a role that is there to the role that is wanted, as values.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::{
@@ -87,6 +87,7 @@ fn after(mut found: RoleState, steps: &[RoleStep]) -> RoleState {
             }
             RoleStep::DeletePolicy(arn) => found.managed.retain(|_, policy| policy.arn != arn),
             RoleStep::Delete(_) => found.role = None,
+            step => panic!("this test does not know {step:?}"),
         }
     }
     found

@@ -13,12 +13,11 @@ mod provider;
 mod publish;
 mod render;
 mod role;
-mod trust_policy;
 mod verify;
 
 use crate::Outcome;
 use crate::advice::Surface;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ProviderCommand, RoleCommand};
 use crate::ui::Ui;
 
 /// Runs the given command.
@@ -34,8 +33,14 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Discovery(args) => discovery::run(args, format, ui),
         Command::Publish(args) => publish::run(args, format, ui),
         Command::Verify(args) => verify::run(args, format, ui),
-        Command::Provider(command) => provider::run(command, format, ui),
-        Command::Role(command) => role::run(command, format, ui),
+        Command::Provider(ProviderCommand::Apply(args)) => provider::apply::run(args, format, ui),
+        Command::Provider(ProviderCommand::Show(args)) => provider::show::run(args, format, ui),
+        Command::Provider(ProviderCommand::Delete(args)) => provider::delete::run(args, format, ui),
+        Command::Role(RoleCommand::Apply(args)) => role::apply::run(args, format, ui),
+        Command::Role(RoleCommand::Show(args)) => role::show::run(args, format, ui),
+        Command::Role(RoleCommand::Delete(args)) => role::delete::run(args, format, ui),
+        Command::Role(RoleCommand::TrustPolicy(args)) => role::trust_policy::run(args, format, ui),
+        Command::Role(RoleCommand::Lint(args)) => role::lint::run(args, format),
         Command::Plan(args) => plan::run(args, format, ui),
         Command::Apply(args) => apply::run(args, format, ui),
         Command::Delete(args) => delete::run(args, format, ui),

@@ -1,17 +1,14 @@
-//! One run over several issuers: connect, plan each, collect the failures.
+//! The engine of a run: connected by options, and what its failures mean.
 
 use issuer_change::Describe;
 use issuer_iam::Iam;
-use issuer_reconcile::{
-    DeletionPlan, Error, IssuerPlan, Observed, Reconciler, Scope, Target, each,
-};
+use issuer_reconcile::{Error, IssuerPlan, Reconciler, Scope, Target};
 use issuer_session::SessionOptions;
 use issuer_verify::FetchOptions;
 
 use crate::Outcome;
-use crate::advice::Surface;
 use crate::cli::{AwsArgs, OutputFormat, S3Args, TlsArgs};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::files;
 use crate::output;
 use crate::runtime::Runtime;
@@ -28,8 +25,9 @@ pub(crate) async fn connect<'a>(
     ui: &'a Ui,
 ) -> Result<Reconciler<'a>, Failure> {
     let of_bucket = || targets.iter().find_map(|target| target.s3()?.1.region.clone());
-    let session = SessionOptions { region: session.region.clone().or_else(of_bucket), ..session };
-    let fetch = FetchOptions { extra_roots_pem: session.extra_roots_pem.clone() };
+    let mut session = session;
+    session.region = session.region.or_else(of_bucket);
+    let fetch = FetchOptions::new(session.extra_roots_pem.clone());
     Ok(Reconciler::connect(&session, fetch, files::read_bytes, ui).await?)
 }
 
@@ -38,12 +36,12 @@ pub(crate) async fn connect<'a>(
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
-    Ok(SessionOptions {
-        region: args.region.clone(),
-        profile: args.profile.clone(),
-        endpoint_url: args.endpoint_url.clone(),
-        extra_roots_pem: fetch_options(&args.tls)?.extra_roots_pem,
-    })
+    let mut session = SessionOptions::default();
+    session.region.clone_from(&args.region);
+    session.profile.clone_from(&args.profile);
+    session.endpoint_url.clone_from(&args.endpoint_url);
+    session.extra_roots_pem = fetch_options(&args.tls)?.extra_roots_pem;
+    Ok(session)
 }
 
 /// The session options of `publish`.
@@ -51,12 +49,12 @@ pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn s3_session(args: &S3Args, tls: &TlsArgs) -> Result<SessionOptions, Failure> {
-    Ok(SessionOptions {
-        region: args.region.clone(),
-        profile: args.profile.clone(),
-        endpoint_url: args.endpoint_url.clone(),
-        extra_roots_pem: fetch_options(tls)?.extra_roots_pem,
-    })
+    let mut session = SessionOptions::default();
+    session.region.clone_from(&args.region);
+    session.profile.clone_from(&args.profile);
+    session.endpoint_url.clone_from(&args.endpoint_url);
+    session.extra_roots_pem = fetch_options(tls)?.extra_roots_pem;
+    Ok(session)
 }
 
 /// Prints the IAM policy that a command needs: for the account of the credentials, or for any
@@ -82,76 +80,37 @@ pub(crate) fn policy(
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
-    Ok(FetchOptions { extra_roots_pem: tls.ca_file.as_deref().map(files::read).transpose()? })
+    Ok(FetchOptions::new(tls.ca_file.as_deref().map(files::read).transpose()?))
 }
 
-/// One issuer with its plan, or the reason why it has none.
-pub(crate) struct Planned<'t, P> {
-    pub(crate) target: &'t Target,
-    pub(crate) result: Result<(Observed, P), Failure>,
-}
-
-/// Reads and plans every issuer, at most `parallel` at a time. A failure does not stop the other
-/// issuers.
+/// Plans and applies one target in IAM; the last plan, and whether anything was changed, or would
+/// be.
 ///
 /// # Errors
-/// Two issuers with the same URL.
-pub(crate) async fn plan_each<'t, P>(
+/// Those of the engine.
+pub(crate) async fn run(
     engine: &Reconciler<'_>,
-    targets: &'t [Target],
-    parallel: usize,
-    scope: impl Fn(&Target) -> Scope,
-    plan: impl Fn(&Target, &Observed) -> Result<P, Error>,
-) -> Result<Vec<Planned<'t, P>>, Failure> {
-    let (scope, plan) = (&scope, &plan);
-    let work = |target: &'t Target| async move {
-        let planned = async {
-            let seen = engine.observe(target, scope(target)).await?;
-            let plan = plan(target, &seen)?;
-            Ok::<_, Error>((seen, plan))
-        };
-        let result = planned.await.map_err(|error| failed(error).on(Surface::File));
-        Planned { target, result }
+    target: &Target,
+    dry_run: bool,
+    ui: &Ui,
+) -> Result<(IssuerPlan, bool), Failure> {
+    let applied = async {
+        let seen = engine.observe(target, Scope::apply(false)).await?;
+        let plan = IssuerPlan::new(target, &seen, false)?;
+        let set = plan.changes();
+        ui.notices(&set.notices);
+        if dry_run {
+            let changed = !plan.is_empty();
+            return Ok((plan, changed));
+        }
+        ui.plan("", &set);
+        let applied = engine.apply(target, &seen, plan, false).await?;
+        if applied.changed {
+            ui.note(SPREADS);
+        }
+        Ok::<_, Error>((applied.plan, applied.changed))
     };
-    let planned = each(targets, parallel, work).await;
-    let mut urls = std::collections::BTreeMap::new();
-    for Planned { target, result } in &planned {
-        let Ok((seen, _)) = result else { continue };
-        if let Some(other) = urls.insert(seen.url.to_string(), target.label()) {
-            let issuer = seen.url.clone();
-            return Err(failed(Error::SameIssuer { one: other, other: target.label(), issuer }));
-        }
-    }
-    Ok(planned)
-}
-
-impl<P: Describe> Planned<'_, P> {
-    /// Its JSON object, without the members that only an execution sets.
-    pub(crate) fn object(&self, details: impl Fn(&P, &mut output::Issuer)) -> output::Issuer {
-        match &self.result {
-            Ok((seen, plan)) => {
-                let mut issuer = output::Issuer::new(self.target.label(), seen.url.as_str(), plan);
-                details(plan, &mut issuer);
-                issuer
-            }
-            Err(failure) => output::Issuer::failed(self.target.label(), failure),
-        }
-    }
-}
-
-/// The members of an issuer object that come from the plan, except for its changes.
-pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
-    let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
-    issuer.orphaned_roles = orphaned.collect();
-    let roles = plan.roles.iter();
-    let annotate = roles.map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn));
-    issuer.annotate = annotate.flatten().collect();
-}
-
-/// The members of an issuer object that come from the deletion plan, except for its changes.
-pub(crate) fn deletion_details(plan: &DeletionPlan, issuer: &mut output::Issuer) {
-    let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
-    issuer.orphaned_roles = orphaned.collect();
+    applied.await.map_err(failed)
 }
 
 /// The service account annotation that the pod identity webhook reads.
@@ -186,43 +145,4 @@ pub(crate) fn failed(error: Error) -> Failure {
         _ => None,
     };
     Failure::from(error).after(report)
-}
-
-/// Ends a run: prints every failure and how many issuers failed. The exit code is that of the most
-/// severe failure.
-pub(crate) fn finish(
-    failures: Vec<(String, Failure)>,
-    issuers: usize,
-    ui: &Ui,
-    done: Exit,
-) -> Outcome {
-    ui.end();
-    if issuers == 1 {
-        return match failures.into_iter().next() {
-            Some((_, failure)) => Err(failure),
-            None => Ok(done),
-        };
-    }
-    let Some(most_severe) = failures.iter().map(|(_, failure)| failure.exit).max_by_key(severity)
-    else {
-        return Ok(done);
-    };
-    let count = failures.len();
-    for (name, mut failure) in failures {
-        failure.message = format!("{name}: {}", failure.message);
-        ui.failure(&failure);
-    }
-    Err(Failure::new(most_severe, format!("{count} of {issuers} issuers failed")))
-}
-
-/// The severity that decides which of several exit codes a run ends with.
-fn severity(exit: &Exit) -> u8 {
-    match exit {
-        Exit::Verification => 5,
-        Exit::Conflict => 4,
-        Exit::NotPermitted => 3,
-        Exit::BadInput => 2,
-        Exit::Failure | Exit::Usage => 1,
-        Exit::Done | Exit::Changes => 0,
-    }
 }

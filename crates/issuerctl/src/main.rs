@@ -2,6 +2,7 @@
 //! accepts its tokens.
 
 mod advice;
+mod batch;
 mod cli;
 mod commands;
 mod engine;
@@ -10,6 +11,7 @@ mod files;
 mod keys;
 mod output;
 mod publish_command;
+mod render_request;
 mod runtime;
 mod targets;
 mod ui;

@@ -253,6 +253,7 @@ pub enum KeyFault {
 
 impl KeyFault {
     /// Whether [`crate::WeakKeys::Allow`] accepts the key.
+    #[must_use]
     pub fn is_allowed_weak(&self) -> bool {
         matches!(self, Self::WeakRsa { bits } if *bits >= 512)
     }

@@ -271,12 +271,14 @@ pub struct Role {
 }
 
 /// The format as a JSON Schema (draft 2020-12), for editors and `kubectl`-like tools.
+#[must_use]
 pub fn json_schema() -> Value {
     schemars::schema_for!(Issuer).to_value()
 }
 
 impl Issuer {
     /// `metadata.name`.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.metadata.name.0
     }
@@ -284,6 +286,7 @@ impl Issuer {
 
 impl S3Store {
     /// Bucket and prefix.
+    #[must_use]
     pub fn location(&self) -> S3Location {
         S3Location { bucket: self.bucket.clone(), prefix: self.prefix.clone() }
     }

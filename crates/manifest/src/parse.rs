@@ -128,7 +128,7 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
     if spec.store.is_none() && !spec.keys.is_empty() {
         return Err(unfit(issuer, "it has keys but no store; add a store, or remove the keys"));
     }
-    if spec.issuer.is_none() && !matches!(spec.store, Some(crate::StoreSpec::S3(_))) {
+    if spec.issuer.is_none() && !matches!(spec.store, Some(StoreSpec::S3(_))) {
         return Err(unfit(issuer, "spec.issuer is required without an S3 store"));
     }
     let mut names = BTreeSet::new();

@@ -9,7 +9,7 @@ use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use sha2::{Digest, Sha256};
 
-use crate::store::Attributes;
+use crate::state::Attributes;
 use crate::{Condition, Error, StoreState, Stored, Version};
 
 /// Prefix of temporary file names.

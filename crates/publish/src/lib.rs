@@ -7,6 +7,7 @@ mod plan;
 mod publish;
 mod removal;
 mod s3;
+mod state;
 mod store;
 
 pub use error::Error;
@@ -20,4 +21,5 @@ pub use s3::{
     MEDIA_TYPE, Prefix, Purpose, S3, S3Clients, S3Location, S3Options, Setting, bucket_policy,
     permissions,
 };
-pub use store::{Attributes, Bucket, Condition, Store, StoreState, Stored, Version};
+pub use state::{Attributes, Bucket, Condition, StoreState, Stored, Version};
+pub use store::Store;

@@ -6,7 +6,7 @@ use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
 use serde::Deserialize;
 
 use crate::s3::BucketPlan;
-use crate::store::Attributes;
+use crate::state::Attributes;
 use crate::{Condition, Error, KeyChange, StoreState, Stored, merge};
 
 /// The members of a discovery document that depend on the issuer.

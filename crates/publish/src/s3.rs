@@ -24,7 +24,7 @@ pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;
 
-use crate::store::{Attributes, Bucket};
+use crate::state::{Attributes, Bucket};
 use crate::{Condition, Error, StoreState, Stored, Version};
 
 /// The names of object attributes in plans.
@@ -74,6 +74,7 @@ pub struct S3 {
 
 impl S3Options {
     /// The `Cache-Control` of the documents.
+    #[must_use]
     pub fn cache_control(&self) -> String {
         format!("public, max-age={}", self.max_age_secs)
     }
@@ -95,6 +96,7 @@ impl S3 {
     }
 
     /// A store that uses an existing client.
+    #[must_use]
     pub fn with_client(
         client: Client,
         location: S3Location,
@@ -105,6 +107,7 @@ impl S3 {
     }
 
     /// The region of the bucket.
+    #[must_use]
     pub fn region(&self) -> &str {
         &self.region
     }

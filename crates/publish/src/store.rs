@@ -1,65 +1,10 @@
 //! Stores of a site: documents are read, and written conditionally.
 
-use std::collections::BTreeMap;
-
 use issuer_change::Notice;
 
-use crate::s3::{BucketPlan, BucketSpec, BucketState};
+use crate::s3::BucketPlan;
+use crate::state::{Condition, StoreState, Version};
 use crate::{Error, Folder, Purpose, S3};
-
-/// The version of a document that a plan is based on: an ETag, or the hash of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    pub(crate) tag: String,
-    /// Whether issuerctl created the document; recorded with every write.
-    pub(crate) ours: bool,
-}
-
-/// Attributes of a document: `content_type`, `cache_control` and `acl` of an object, or whether a
-/// file is `world_readable`.
-pub type Attributes = BTreeMap<&'static str, String>;
-
-/// A published document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// The version that a write can be conditional on.
-    pub version: Version,
-    /// Its attributes.
-    pub attributes: Attributes,
-}
-
-/// The condition of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// The document does not exist (`If-None-Match: *`).
-    Absent,
-    /// The document still has this version (`If-Match`).
-    Unchanged(Version),
-}
-
-/// The observed state of a store.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct StoreState {
-    /// `keys.json`.
-    pub keys: Option<Stored>,
-    /// `.well-known/openid-configuration`.
-    pub discovery: Option<Stored>,
-    /// The attributes that a document should have.
-    pub desired: Attributes,
-    /// The bucket, if the store is one.
-    pub bucket: Option<Bucket>,
-}
-
-/// The desired and the observed state of a bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bucket {
-    /// The desired state.
-    pub spec: BucketSpec,
-    /// The observed state.
-    pub state: BucketState,
-}
 
 /// Where a site is stored.
 #[derive(Debug)]
@@ -72,6 +17,7 @@ pub enum Store {
 
 impl Store {
     /// The location, as shown in messages: a path, or `s3://bucket/prefix`.
+    #[must_use]
     pub fn location(&self) -> String {
         match self {
             Self::Folder(folder) => folder.location(),
@@ -80,6 +26,7 @@ impl Store {
     }
 
     /// The location of a document, as shown in messages.
+    #[must_use]
     pub fn document_location(&self, name: &str) -> String {
         format!("{}/{name}", self.location().trim_end_matches('/'))
     }

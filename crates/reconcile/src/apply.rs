@@ -12,7 +12,7 @@ use issuer_verify::{Expected, Verdict};
 
 use crate::observe::AUDIENCE;
 use crate::plan::approve;
-use crate::reconciler::{ROLE_WRITES, each};
+use crate::reconciler::{ROLE_WRITES, each, within};
 use crate::{Error, Event, IssuerPlan, Observed, PlannedSite, Reconciler, Target};
 
 /// How long a new bucket policy may take to propagate.
@@ -189,20 +189,22 @@ impl Reconciler<'_> {
             let again = |plan: &issuer_iam::RolePlan| {
                 self.event(target, Event::Replanned(&plan.changes()));
             };
-            *plan = iam.apply_role(spec, plan.clone(), again).await?;
+            let applied = iam.apply_role(spec, plan.clone(), again);
+            *plan = within(&self.role_writes, applied).await?;
             self.tell_kept_policies(target, &plan.stayed);
             Ok::<_, Error>(plan.changes_anything())
         });
         for changed in roles.await {
             outcome.changed |= changed?;
         }
-        let none = Documents::new();
-        for role in &mut plan.orphaned {
-            if let Some(deletion) = &mut role.deletion {
-                let name = &role.name;
-                outcome.changed |=
-                    self.delete_role(target, name, &plan.url, &none, deletion).await?;
-            }
+        let (url, none) = (&plan.url, Documents::new());
+        let orphaned = plan.orphaned.iter_mut();
+        let orphaned = orphaned.filter_map(|role| Some((&role.name, role.deletion.as_mut()?)));
+        let orphaned = each(orphaned, ROLE_WRITES, |(name, deletion)| {
+            self.delete_role(target, name, url, &none, deletion)
+        });
+        for changed in orphaned.await {
+            outcome.changed |= changed?;
         }
         Ok(())
     }

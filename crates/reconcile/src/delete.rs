@@ -6,6 +6,7 @@ use issuer_discovery::IssuerUrl;
 use issuer_iam::{Documents, RoleDeletion, RoleName};
 use issuer_publish::BucketEnd;
 
+use crate::reconciler::{ROLE_WRITES, each};
 use crate::{DeletionPlan, Error, Event, Observed, Reconciler, Target};
 
 impl Reconciler<'_> {
@@ -27,15 +28,17 @@ impl Reconciler<'_> {
             self.event(target, Event::Started("provider"));
             self.iam().await?.delete_provider(provider, force).await?;
         }
-        for role in &mut plan.roles {
-            let (name, managed, deletion) = (&role.name, &role.managed, &mut role.deletion);
-            changed |= self.delete_role(target, name, url, managed, deletion).await?;
-        }
         let none = Documents::new();
-        for role in &mut plan.orphaned {
-            if let Some(deletion) = &mut role.deletion {
-                changed |= self.delete_role(target, &role.name, url, &none, deletion).await?;
-            }
+        let declared = plan.roles.iter_mut();
+        let declared = declared.map(|role| (&role.name, &role.managed, &mut role.deletion));
+        let orphaned = plan.orphaned.iter_mut();
+        let orphaned =
+            orphaned.filter_map(|role| Some((&role.name, &none, role.deletion.as_mut()?)));
+        let roles = each(declared.chain(orphaned), ROLE_WRITES, |(name, managed, deletion)| {
+            self.delete_role(target, name, url, managed, deletion)
+        });
+        for deleted in roles.await {
+            changed |= deleted?;
         }
         self.delete_site(target, seen, plan).await?;
         self.event(target, Event::Finished);

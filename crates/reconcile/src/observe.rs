@@ -6,7 +6,7 @@ use issuer_iam::{AccountId, Documents, Iam, ProviderState, RoleName, RoleState, 
 use issuer_jwks::Token;
 use issuer_publish::{Purpose, Store, StoreState};
 
-use crate::reconciler::{ROLE_READS, each};
+use crate::reconciler::{ROLE_READS, each, within};
 use crate::{Error, Event, Reconciler, SourceKeys, Target, keys};
 
 /// The audience of the tokens that AWS STS accepts.
@@ -171,7 +171,8 @@ impl Reconciler<'_> {
         let none = Documents::new();
         let roles = each(&target.roles, ROLE_READS, |role| {
             let inline = role.inline.as_ref().unwrap_or(&none);
-            iam.find_role(&role.name, inline, role.managed.as_ref().unwrap_or(&none))
+            let managed = role.managed.as_ref().unwrap_or(&none);
+            within(&self.role_reads, iam.find_role(&role.name, inline, managed))
         });
         // Only roles of a file can be orphaned.
         let asks = target.name.is_some() && (target.needs_iam() || scope.prune);
@@ -204,7 +205,7 @@ impl Reconciler<'_> {
         url: &IssuerUrl,
         prune: bool,
     ) -> Result<(Vec<(RoleName, RoleState)>, Option<String>), Error> {
-        match find_orphaned(iam, target, url, prune).await {
+        match self.find_orphaned(iam, target, url, prune).await {
             Ok(orphaned) => Ok((orphaned, None)),
             Err(issuer_iam::Error::Denied { action, resource, .. }) if !prune => {
                 Ok((Vec::new(), Some(format!("{action} on {resource} is denied"))))
@@ -212,29 +213,32 @@ impl Reconciler<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
 
-async fn find_orphaned(
-    iam: &Iam,
-    target: &Target,
-    url: &IssuerUrl,
-    prune: bool,
-) -> Result<Vec<(RoleName, RoleState)>, issuer_iam::Error> {
-    let file = target.name.as_deref().unwrap_or_default();
-    let in_file = |name: &RoleName| target.roles.iter().any(|role| role.name == *name);
-    let names = iam.roles_of(url).await?.into_iter().filter(|name| !in_file(name));
-    let none = Documents::new();
-    let found = each(names, ROLE_READS, |name| {
-        let none = &none;
-        async move {
-            let Some(state) = iam.role_from_file(&name, url, file).await? else { return Ok(None) };
-            let state = match prune {
-                true => iam.find_role(&name, none, none).await?,
-                false => state,
-            };
-            Ok::<_, issuer_iam::Error>(Some((name, state)))
-        }
-    });
-    let found = found.await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(found.into_iter().flatten().collect())
+    async fn find_orphaned(
+        &self,
+        iam: &Iam,
+        target: &Target,
+        url: &IssuerUrl,
+        prune: bool,
+    ) -> Result<Vec<(RoleName, RoleState)>, issuer_iam::Error> {
+        let file = target.name.as_deref().unwrap_or_default();
+        let in_file = |name: &RoleName| target.roles.iter().any(|role| role.name == *name);
+        let names = iam.roles_of(url).await?.into_iter().filter(|name| !in_file(name));
+        let none = Documents::new();
+        let found = each(names, ROLE_READS, |name| {
+            let none = &none;
+            within(&self.role_reads, async move {
+                let Some(state) = iam.role_from_file(&name, url, file).await? else {
+                    return Ok(None);
+                };
+                let state = match prune {
+                    true => iam.find_role(&name, none, none).await?,
+                    false => state,
+                };
+                Ok::<_, issuer_iam::Error>(Some((name, state)))
+            })
+        });
+        let found = found.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(found.into_iter().flatten().collect())
+    }
 }

@@ -8,14 +8,16 @@ use issuer_iam::Iam;
 use issuer_publish::{Folder, S3, S3Clients, Store};
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
 
 use crate::{Error, Event, Events, ReadFile, StoreTarget, Target};
 
-/// Maximum number of roles of one issuer that are read concurrently.
+/// Maximum number of roles that are read concurrently, for all issuers of a run; each takes a few
+/// requests.
 pub(crate) const ROLE_READS: usize = 64;
 
-/// Maximum number of roles of one issuer that are changed concurrently.
+/// Maximum number of roles that are changed concurrently, for all issuers of a run: IAM throttles
+/// the writes of an account.
 pub(crate) const ROLE_WRITES: usize = 16;
 
 /// One AWS session, one client for IAM, and one client for S3 per region, for all issuers of a run.
@@ -26,6 +28,8 @@ pub struct Reconciler<'a> {
     config: SdkConfig,
     s3: S3Clients,
     iam: OnceCell<Iam>,
+    pub(crate) role_reads: Semaphore,
+    pub(crate) role_writes: Semaphore,
     /// Locks for shared resources that only one issuer may change at a time.
     shared: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
 }
@@ -55,6 +59,8 @@ impl<'a> Reconciler<'a> {
             s3: S3Clients::new(config.clone()),
             config,
             iam: OnceCell::new(),
+            role_reads: Semaphore::new(ROLE_READS),
+            role_writes: Semaphore::new(ROLE_WRITES),
             shared: Mutex::default(),
         })
     }
@@ -99,6 +105,12 @@ impl<'a> Reconciler<'a> {
         };
         lock.lock_owned().await
     }
+}
+
+/// Runs the work within a limit, which is never closed.
+pub(crate) async fn within<R>(limit: &Semaphore, work: impl Future<Output = R>) -> R {
+    let _permit = limit.acquire().await.ok();
+    work.await
 }
 
 /// Processes the targets, at most `parallel` at a time; returns the results in their order.

@@ -27,6 +27,7 @@ where
 }
 
 /// Whether the cause is the credentials or the clock, and not a missing permission.
+#[must_use]
 pub fn is_about_credentials(code: Option<&str>, message: &str) -> bool {
     const CODES: [&str; 11] = [
         "InvalidAccessKeyId",

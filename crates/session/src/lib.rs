@@ -4,6 +4,7 @@ mod error;
 mod replan;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -22,8 +23,10 @@ pub use aws_config::SdkConfig;
 pub use error::{code, is_about_credentials, message};
 pub use replan::{Attempts, replan};
 
-/// Options of a session.
-#[derive(Debug, Clone, Default)]
+/// Options of a session. `Debug` shows only the length of the PEM: a file of certificates may also
+/// contain a private key.
+#[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// The region; by default that of the environment or the profile.
     pub region: Option<String>,
@@ -33,6 +36,18 @@ pub struct SessionOptions {
     pub endpoint_url: Option<String>,
     /// CA certificates (PEM) to trust in addition to those of the system.
     pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, profile, endpoint_url, extra_roots_pem } = self;
+        f.debug_struct("SessionOptions")
+            .field("region", region)
+            .field("profile", profile)
+            .field("endpoint_url", endpoint_url)
+            .field("extra_roots_pem", &extra_roots_pem.as_ref().map(Vec::len))
+            .finish()
+    }
 }
 
 /// Why a session cannot be created.
@@ -92,6 +107,7 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
 
 /// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, with the
 /// precedence of the SDK.
+#[must_use]
 pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)

@@ -17,9 +17,18 @@ use crate::{Answer, BodyFault, Error, Fetched, Observation, TIME_LIMIT_SECS, Unr
 /// Options of [`fetch`] and [`top_of_chain`]. `Debug` has the PEM's length alone: a file of
 /// certificates may hold a private key too.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct FetchOptions {
     /// Root certificates in PEM that are trusted in addition to the system's.
     pub extra_roots_pem: Option<Vec<u8>>,
+}
+
+impl FetchOptions {
+    /// Options that trust these certificate authorities (PEM) beside the system's.
+    #[must_use]
+    pub fn new(extra_roots_pem: Option<Vec<u8>>) -> Self {
+        Self { extra_roots_pem }
+    }
 }
 
 impl fmt::Debug for FetchOptions {

@@ -58,7 +58,7 @@ impl Pki {
     }
 
     fn options(&self) -> FetchOptions {
-        FetchOptions { extra_roots_pem: Some(self.root.pem().into_bytes()) }
+        FetchOptions::new(Some(self.root.pem().into_bytes()))
     }
 
     fn server(&self, change: impl FnOnce(&mut CertificateParams)) -> Served {
@@ -442,7 +442,7 @@ async fn a_jwks_uri_without_https_is_not_fetched() {
 #[tokio::test]
 async fn a_ca_file_without_a_certificate_is_refused() {
     for pem in ["", "no pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let options = FetchOptions { extra_roots_pem: Some(pem.into()) };
+        let options = FetchOptions::new(Some(pem.into()));
         let result = fetch(&issuer_at(1), &options).await;
         assert!(matches!(result, Err(Error::ExtraRoots { .. })), "{pem:?}: {result:?}");
     }

@@ -53,7 +53,7 @@ fn a_well_token_passes_every_check_and_its_claims_are_printed() {
 fn debug_of_what_is_judged_has_neither_token_nor_body() {
     let token = sign(&header(), &claims());
     let expected = Expected { token: Some(token.clone()), ..Expected::default() };
-    let options = FetchOptions { extra_roots_pem: Some(b"-----BEGIN PRIVATE KEY-----".to_vec()) };
+    let options = FetchOptions::new(Some(b"-----BEGIN PRIVATE KEY-----".to_vec()));
     let seen = observation("a private key", "a private key");
     let debug = format!("{expected:?} {expected:#?} {options:?} {seen:?}");
     for part in token.split('.') {

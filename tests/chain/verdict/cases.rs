@@ -1,4 +1,4 @@
-//! The ways to break an issuer or a token, one at a time.
+//! Issuers and tokens, each broken in one way.
 
 mod sites;
 mod tokens;
@@ -8,39 +8,39 @@ use serde_json::{Value, json};
 
 use super::Bench;
 
-/// One way.
+/// One issuer and token.
 pub(in crate::verdict) struct Case {
-    /// In the table's words.
+    /// Its name in the table.
     pub(in crate::verdict) what: &'static str,
-    /// Publishes under a prefix, breaks it, and says what is to be asked.
+    /// Publishes under a prefix, breaks it, and returns the issuer to verify.
     pub(in crate::verdict) site: fn(&Bench, &str) -> Asked,
-    /// Changes a good token's draft.
+    /// Changes the draft of a valid token.
     pub(in crate::verdict) token: fn(&mut Value),
-    /// The failed check, and what its message must say; nothing where verify passes.
+    /// The failed check and a part of its message; nothing if verify passes.
     pub(in crate::verdict) verify: Option<(&'static str, &'static str)>,
-    /// What the STS does.
+    /// The result of MinIO's STS.
     pub(in crate::verdict) sts: Sts,
 }
 
-/// What MinIO's STS does.
+/// The result of MinIO's STS.
 #[derive(Clone, Copy)]
 pub(in crate::verdict) enum Sts {
     Accepts,
     Refuses,
-    /// With the reason why AWS does not.
+    /// With the reason why AWS refuses it.
     AcceptsWhatAwsRefuses(&'static str),
 }
 
-/// An issuer to be asked for.
+/// An issuer to verify.
 pub(in crate::verdict) struct Asked {
     pub(in crate::verdict) issuer: String,
     /// Whether its certificate authority is trusted.
     pub(in crate::verdict) trusted: bool,
-    /// What serves a part of it.
+    /// A server of some of its documents.
     _server: Option<ApiServer>,
 }
 
-/// Seen in a public record of runs against AWS STS.
+/// Observed in a public record of runs against AWS STS.
 const RECORDED: &str = "recorded";
 
 pub(in crate::verdict) fn cases() -> Vec<Case> {

@@ -1,5 +1,5 @@
-//! Reads an object with the Rust SDK's default chain, as a pod's program would: `read-object BUCKET
-//! KEY`.
+//! `read-object BUCKET KEY`: reads an object with the default credential chain of the Rust SDK, as
+//! a program in a pod would.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! IAM and STS: the query API on an account that is plain data (IAM API reference, version
-//! 2010-05-08; STS API reference, version 2011-06-15).
+//! IAM and STS: the query API of an in-memory account (IAM API reference, version 2010-05-08; STS
+//! API reference, version 2011-06-15).
 
 mod access;
 mod account;
@@ -33,21 +33,21 @@ pub struct IamServer {
     state: Arc<Mutex<State>>,
 }
 
-/// One request that was answered, or cut off.
+/// A request that was answered or whose connection was closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IamRequest {
     /// `CreateRole`.
     pub action: String,
-    /// What it is about: the name of a role, the ARN of a policy or provider; of a new one its name
-    /// or URL; `*` for lists of everything.
+    /// Its resource: the name of a role, the ARN of a policy or provider; the name or URL of a new
+    /// one; `*` for lists of everything.
     pub resource: String,
-    /// What else it names: the policy of a role, a client id, a version.
+    /// Its second parameter: the policy of a role, a client ID, a version.
     pub detail: Option<String>,
-    /// When it had been read.
+    /// When it was received.
     pub start: Instant,
     /// When its answer was ready.
     pub end: Instant,
-    /// The code of the error that answered it; `cut off` where nothing did.
+    /// The error code of the answer; `cut off` if there was no answer.
     pub error: Option<String>,
 }
 
@@ -56,22 +56,22 @@ struct State {
     log: Vec<IamRequest>,
     delay: Duration,
     page_size: Option<usize>,
-    /// Permissions that nobody has.
+    /// Actions that are denied.
     denied: BTreeSet<String>,
-    /// All that the caller may do.
+    /// The policy of the caller, if it is limited.
     policy: Option<Value>,
-    /// The code that answers the next request of an action.
+    /// The error code of the next request of an action.
     failures: Vec<(String, String)>,
     hooks: Vec<Hook>,
-    /// Requests that change something, until nothing is answered any more.
+    /// Number of changing requests until no request is answered any more.
     writes_left: Option<usize>,
     requests: usize,
 }
 
-/// What somebody else does.
+/// A concurrent change.
 struct Hook {
     action: String,
-    /// Requests of the action until it is due.
+    /// Number of requests of the action until it happens.
     countdown: usize,
     is_before: bool,
     run: Box<dyn FnOnce(&mut Account) + Send>,
@@ -108,24 +108,29 @@ impl IamServer {
         format!("http://127.0.0.1:{}", self.server.address.port())
     }
 
-    /// What the account has now.
+    /// How many connections were open at the same time, at most.
+    pub fn peak_connections(&self) -> usize {
+        self.server.peak_connections()
+    }
+
+    /// The account as it is now.
     pub fn account(&self) -> Account {
         self.state().account.clone()
     }
 
-    /// Changes the account behind the client's back.
+    /// Changes the account without a request.
     pub fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
         change(&mut self.state().account)
     }
 
-    /// The requests so far, in the order in which they began.
+    /// The requests so far, in the order in which they were received.
     pub fn log(&self) -> Vec<IamRequest> {
         let mut log = self.state().log.clone();
         log.sort_by_key(|request| request.start);
         log
     }
 
-    /// Those that change something, as lines: `AttachRolePolicy app arn:…`, an error behind `->`.
+    /// The changing requests, as lines: `AttachRolePolicy app arn:…`, with an error after `->`.
     pub fn writes(&self) -> Vec<String> {
         let writes = self.log().into_iter().filter(IamRequest::is_write);
         writes.map(|request| request.to_string()).collect()
@@ -136,12 +141,12 @@ impl IamServer {
         self.state().log.clear();
     }
 
-    /// How often somebody had to wait for an answer before the next request could go out: the
-    /// longest chain of requests of which each began after the one before had been answered. It
-    /// takes a [`IamServer::delay`] to tell requests that went out together.
+    /// The number of round trips: the longest chain of requests each of which began after the
+    /// previous one was answered. Concurrent requests are only recognized with an
+    /// [`IamServer::delay`].
     pub fn sequential_round_trips(&self) -> usize {
         let mut log = self.log();
-        // The one that ends first leaves room for most others.
+        // Greedy: the request that ends first allows the most others after it.
         log.sort_by_key(|request| request.end);
         let mut last: Option<Instant> = None;
         let mut length = 0;
@@ -154,49 +159,48 @@ impl IamServer {
         length
     }
 
-    /// Lets every answer take its time.
+    /// Delays every answer.
     pub fn delay(&self, delay: Duration) {
         self.state().delay = delay;
     }
 
-    /// Lets no page of a list have more items than this.
+    /// Limits the number of items per page of a list.
     pub fn page_size(&self, items: usize) {
         self.state().page_size = Some(items);
     }
 
-    /// Denies an action (`TagRole`) from now on, also as part of another one.
+    /// Denies an action (`TagRole`) from now on, also where another action requires it.
     pub fn deny(&self, action: &str) {
         self.state().denied.insert(format!("iam:{action}"));
     }
 
-    /// Lets the caller do what this policy allows, and nothing else. Effect, Action, Resource and
-    /// Condition with the operators ArnEquals, ArnLike, StringEquals and StringLike are understood;
-    /// the test fails where there is anything else.
+    /// Limits the caller to what this policy allows. Supported are Effect, Action, Resource and
+    /// Condition with the operators ArnEquals, ArnLike, StringEquals and StringLike; the test fails
+    /// if the policy has anything else.
     pub fn allow_only(&self, policy: Value) {
         access::assert_understood(&policy);
         self.state().policy = Some(policy);
     }
 
-    /// Takes back all of [`IamServer::deny`] and [`IamServer::allow_only`].
+    /// Reverts every [`IamServer::deny`] and [`IamServer::allow_only`].
     pub fn allow_everything(&self) {
         let mut state = self.state();
         state.denied.clear();
         state.policy = None;
     }
 
-    /// Lets the next request of an action fail with this error code, and change nothing. Of several
-    /// each fails one request.
+    /// Lets the next request of an action fail with this error code without changing anything.
+    /// Several calls let several requests fail.
     pub fn fail_once(&self, action: &str, code: &str) {
         self.state().failures.push((action.to_owned(), code.to_owned()));
     }
 
-    /// Lets somebody else change the account just before the next request of an action is carried
-    /// out.
+    /// Simulates a concurrent change just before the next request of an action is executed.
     pub fn before(&self, action: &str, change: impl FnOnce(&mut Account) + Send + 'static) {
         self.before_nth(action, 1, change);
     }
 
-    /// The same with the n-th request from now, the first being 1.
+    /// The same for the n-th request from now, counting from 1.
     pub fn before_nth(
         &self,
         action: &str,
@@ -206,13 +210,13 @@ impl IamServer {
         self.hook(action, n, true, Box::new(change));
     }
 
-    /// Lets somebody else change the account just after the next request of an action was carried
-    /// out; its answer does not show that yet.
+    /// Simulates a concurrent change just after the next request of an action was executed; its
+    /// answer does not show that yet.
     pub fn after(&self, action: &str, change: impl FnOnce(&mut Account) + Send + 'static) {
         self.after_nth(action, 1, change);
     }
 
-    /// The same with the n-th request from now, the first being 1.
+    /// The same for the n-th request from now, counting from 1.
     pub fn after_nth(
         &self,
         action: &str,
@@ -222,13 +226,13 @@ impl IamServer {
         self.hook(action, n, false, Box::new(change));
     }
 
-    /// Cuts the run off: after this many requests that change something, every further one, also of
-    /// those that only read, finds its connection closed.
+    /// Interrupts the run: after this number of changing requests, the connection of every further
+    /// request is closed, also of those that only read.
     pub fn cut_after(&self, writes: usize) {
         self.state().writes_left = Some(writes);
     }
 
-    /// Takes back [`IamServer::cut_after`].
+    /// Reverts [`IamServer::cut_after`].
     pub fn heal(&self) {
         self.state().writes_left = None;
     }
@@ -287,7 +291,7 @@ impl fmt::Display for IamRequest {
 }
 
 impl State {
-    /// The result's elements, as far as somebody lets it come to that.
+    /// The elements of the result, unless the request is to fail.
     fn carry_out(&mut self, query: &Query) -> Result<Option<xml::Xml>, Refusal> {
         let action = query.action();
         let mut due = Vec::new();
@@ -313,7 +317,7 @@ impl State {
             let (_, code) = self.failures.remove(index);
             return Err(Refusal::new(&code, "as the test wants it"));
         }
-        // Nobody needs a permission to know who they are.
+        // GetCallerIdentity requires no permission.
         if query.action() == "GetCallerIdentity" {
             return Ok(());
         }
@@ -329,7 +333,7 @@ impl State {
     }
 }
 
-/// An error of this closes the connection.
+/// An error of this type closes the connection.
 async fn answer(
     state: Arc<Mutex<State>>,
     request: Request<Incoming>,

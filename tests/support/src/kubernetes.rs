@@ -1,4 +1,4 @@
-//! The paths of a Kubernetes API server that answer what the test says.
+//! A Kubernetes API server with the answers of a test.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ pub struct Reply {
     pub body: String,
     /// `Location`, for a redirect.
     pub location: Option<String>,
-    /// How long it takes.
+    /// The delay of the answer.
     pub delay: Duration,
 }
 
@@ -32,9 +32,15 @@ impl Reply {
         Self { status: 200, body: body.into(), ..Self::default() }
     }
 
-    /// An error as the API server words it (metav1.Status).
+    /// An error in the format of the API server (metav1.Status).
     pub fn status(status: u16, message: &str) -> Self {
-        let body = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": status});
+        let body = serde_json::json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "status": "Failure",
+            "message": message,
+            "code": status,
+        });
         Self { status, body: body.to_string(), ..Self::default() }
     }
 }
@@ -47,7 +53,7 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts one with an answer for each `METHOD path`; everything else is 404.
+    /// Starts one with an answer for each `METHOD path`; anything else is answered with 404.
     pub fn start(replies: impl IntoIterator<Item = (&'static str, Reply)>) -> Self {
         Self::start_under(&Authority::new(), replies)
     }
@@ -89,7 +95,7 @@ impl ApiServer {
                     .get(line.as_str())
                     .cloned()
                     .unwrap_or_else(|| Reply::status(404, "not found"));
-                // As kube-apiserver has it (pkg/routes/openidmetadata.go).
+                // As in kube-apiserver (pkg/routes/openidmetadata.go).
                 let jwks = line == "GET /openid/v1/jwks";
                 if jwks
                     && !accepted.contains("application/jwk-set+json")
@@ -114,7 +120,7 @@ impl ApiServer {
         }
     }
 
-    /// Where it listens.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.server.address.port())
     }

@@ -1,5 +1,6 @@
-//! Servers that run in the test process, speak real HTTP on loopback, and write down what they were
-//! asked.
+//! Servers that run in the test process, speak HTTP on the loopback interface, and record their
+//! requests.
+#![expect(missing_debug_implementations, reason = "servers of tests are never printed")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod iam;

@@ -1,8 +1,8 @@
-//! S3 as AWS has it since April 2023: new buckets block public access and know no ACLs.
+//! S3 as in AWS since April 2023: new buckets block public access and have ACLs disabled.
 
 mod aws;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use self::aws::Aws;
 use crate::Authority;
 use crate::server::Server;
 
-/// The key id that the server takes.
+/// The access key ID that the server accepts.
 pub const ACCESS_KEY: &str = "test";
-/// Its secret.
+/// Its secret access key.
 pub const SECRET_KEY: &str = "test-secret";
 
-/// Headers of a request that the log shows.
+/// Request headers that are logged.
 const LOGGED: [&str; 7] = [
     "if-match",
     "if-none-match",
@@ -33,7 +33,7 @@ const LOGGED: [&str; 7] = [
     "x-amz-checksum-sha256",
 ];
 
-/// An S3 server; objects lie in a temporary folder.
+/// An S3 server; objects are stored in a temporary directory.
 pub struct S3Server {
     server: Server,
     https: bool,
@@ -44,29 +44,29 @@ pub struct S3Server {
 #[derive(Default)]
 struct State {
     log: Vec<String>,
-    /// What the call of this name answers instead.
+    /// Error codes by call.
     refused: HashMap<String, S3ErrorCode>,
-    /// The region that every call is sent to.
+    /// The region that every call is redirected to.
     region: Option<String>,
-    /// Somebody else's write.
-    intruder: Option<Intruder>,
+    /// A concurrent write.
+    concurrent_put: Option<ConcurrentPut>,
     policies: HashMap<String, String>,
     blocks: HashMap<String, PublicAccessBlockConfiguration>,
     ownership: HashMap<String, OwnershipControls>,
     locations: HashMap<String, String>,
     tags: HashMap<String, Vec<Tag>>,
-    /// Whether objects may have ACLs, as in buckets made before April 2023.
+    /// Whether ACLs are enabled, as in buckets created before April 2023.
     acls: bool,
-    /// Objects that everybody may read by an ACL.
+    /// Objects that are public by an ACL.
     readable: HashSet<(String, String)>,
-    /// Taken away again by somebody else just after the next PutBucketPolicy.
+    /// The policy that another writer puts just after the next PutBucketPolicy.
     overwritten: Option<String>,
     delay: Duration,
     root: std::path::PathBuf,
 }
 
-/// An object that somebody else puts just before a PutObject of `before`, or of any.
-struct Intruder {
+/// An object that another writer puts just before a PutObject of `before`, or of any object.
+struct ConcurrentPut {
     before: Option<String>,
     bucket: String,
     key: String,
@@ -94,49 +94,77 @@ impl S3Server {
         }
     }
 
-    /// The calls since the last time this was asked, each with its object and the headers that
-    /// matter, sorted where they went out together.
+    /// How many connections were open at the same time, at most.
+    pub fn peak_connections(&self) -> usize {
+        self.server.peak_connections()
+    }
+
+    /// Everything that the server has: the buckets with their settings, and the bytes of each
+    /// object as `bucket/key`.
+    pub fn dump(&self) -> BTreeMap<String, String> {
+        let state = self.state();
+        let mut dump = BTreeMap::new();
+        for entry in std::fs::read_dir(&state.root).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            if !entry.path().is_dir() || name.starts_with('.') {
+                continue;
+            }
+            let settings = format!(
+                "policy {:?}, block {:?}, ownership {:?}, tags {:?}",
+                state.policies.get(&name),
+                state.blocks.get(&name),
+                state.ownership.get(&name),
+                state.tags.get(&name)
+            );
+            dump.insert(name.clone(), settings);
+            list(&entry.path(), &name, &mut dump);
+        }
+        dump
+    }
+
+    /// The calls since the last time this was called, each with its object and the logged headers;
+    /// concurrent calls are sorted.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.state().log)
     }
 
-    /// Lets a call (`PutBucketPolicy`) answer this error code from now on.
+    /// Lets a call (`PutBucketPolicy`) fail with this error code from now on.
     pub fn refuse(&self, call: &str, code: &str) {
         let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap();
         self.state().refused.insert(call.to_owned(), code);
     }
 
-    /// Lets every answer take its time.
+    /// Delays every answer.
     pub fn delay(&self, delay: Duration) {
         self.state().delay = delay;
     }
 
-    /// Lets every call answer that the bucket lies in another region.
+    /// Lets every call answer that the bucket is in another region.
     pub fn redirect(&self, region: &str) {
         self.state().region = Some(region.to_owned());
     }
 
-    /// Takes back all of [`S3Server::refuse`].
+    /// Reverts every [`S3Server::refuse`].
     pub fn refuse_nothing(&self) {
         self.state().refused.clear();
     }
 
-    /// Lets objects have ACLs.
+    /// Enables ACLs.
     pub fn allow_acls(&self) {
         self.state().acls = true;
     }
 
-    /// Whether everybody may read an object by its ACL.
+    /// Whether an object is public by its ACL.
     pub fn is_readable_by_acl(&self, bucket: &str, key: &str) -> bool {
         self.state().readable.contains(&(bucket.to_owned(), key.to_owned()))
     }
 
-    /// Lets somebody else's policy take the place of the next one that is put.
+    /// Lets another writer replace the next bucket policy that is put.
     pub fn overwrite_next_policy(&self, policy: &str) {
         self.state().overwritten = Some(policy.to_owned());
     }
 
-    /// Sets a bucket's public access block behind the client's back, all four settings alike.
+    /// Sets all four settings of a bucket's public access block, without a request.
     pub fn set_block(&self, bucket: &str, on: bool) {
         let block = PublicAccessBlockConfiguration {
             block_public_acls: Some(on),
@@ -147,28 +175,29 @@ impl S3Server {
         self.state().blocks.insert(bucket.to_owned(), block);
     }
 
-    /// Makes a bucket as AWS does, without a client.
+    /// Creates a bucket as AWS does, without a request.
     pub fn make_bucket(&self, name: &str) {
         let mut state = self.state();
         std::fs::create_dir_all(state.root.join(name)).unwrap();
         state.new_bucket(name, None);
     }
 
-    /// Puts an object there behind the client's back.
+    /// Puts an object without a request.
     pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
         write(&self.state().root, bucket, key, bytes);
     }
 
-    /// Puts an object there just before the next PutObject is carried out.
+    /// Puts an object just before the next PutObject is executed.
     pub fn put_before_next_write(&self, bucket: &str, key: &str, bytes: &[u8]) {
         let (bucket, key, bytes) = (bucket.to_owned(), key.to_owned(), bytes.to_vec());
-        self.state().intruder = Some(Intruder { before: None, bucket, key, bytes });
+        self.state().concurrent_put = Some(ConcurrentPut { before: None, bucket, key, bytes });
     }
 
-    /// The same just before this very object is put.
+    /// The same just before the PutObject of this object.
     pub fn put_before_write(&self, bucket: &str, key: &str, bytes: &[u8]) {
         let (bucket, key, bytes) = (bucket.to_owned(), key.to_owned(), bytes.to_vec());
-        self.state().intruder = Some(Intruder { before: Some(key.clone()), bucket, key, bytes });
+        self.state().concurrent_put =
+            Some(ConcurrentPut { before: Some(key.clone()), bucket, key, bytes });
     }
 
     /// An object's bytes.
@@ -181,7 +210,7 @@ impl S3Server {
         self.state().policies.get(bucket).cloned()
     }
 
-    /// Sets a bucket's policy behind the client's back.
+    /// Sets a bucket's policy without a request.
     pub fn set_policy(&self, bucket: &str, policy: &str) {
         self.state().policies.insert(bucket.to_owned(), policy.to_owned());
     }
@@ -199,12 +228,12 @@ impl S3Server {
         ])
     }
 
-    /// Lets a bucket's policy be public, as stores without a public access block do.
+    /// Allows public bucket policies, as stores without a public access block do.
     pub fn unblock(&self, bucket: &str) {
         self.state().blocks.remove(bucket);
     }
 
-    /// The LocationConstraint that a bucket was made with.
+    /// The LocationConstraint that a bucket was created with.
     pub fn location_constraint(&self, bucket: &str) -> Option<String> {
         self.state().locations.get(bucket).cloned()
     }
@@ -245,7 +274,7 @@ impl State {
         }
     }
 
-    /// Whether the policy lets everybody read the object.
+    /// Whether the policy makes the object public.
     fn is_public(&self, bucket: &str, key: &str) -> bool {
         let Some(policy) = self.policies.get(bucket) else { return false };
         let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
@@ -265,8 +294,20 @@ fn write(root: &std::path::Path, bucket: &str, key: &str, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Writes the log, refuses what it was told to, and lets strangers read what the policy makes
-/// public.
+/// Every object of a folder, below its name.
+fn list(folder: &std::path::Path, name: &str, into: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = format!("{name}/{}", entry.file_name().into_string().unwrap());
+        if entry.path().is_dir() {
+            list(&entry.path(), &name, into);
+        } else {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            into.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+}
+
+/// Logs requests, returns the configured errors, and allows anonymous reads of public objects.
 struct Door {
     state: Arc<Mutex<State>>,
 }

@@ -1,6 +1,8 @@
-//! One loopback listener on a thread of its own, with or without TLS.
+//! A loopback listener on its own thread, with or without TLS.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use hyper::body::{Body, Incoming};
@@ -10,9 +12,20 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
-/// A running server; dropping it ends it.
+/// How many connections are open, and how many were at most.
+#[derive(Default)]
+struct Connections {
+    open: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// An open connection; dropping it closes it.
+struct Connection(Arc<Connections>);
+
+/// A running server; it stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    connections: Arc<Connections>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -32,19 +45,40 @@ impl Server {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        // A thread and runtime of its own: the test may be asynchronous itself, or wait for a child
+        let connections = Arc::<Connections>::default();
+        let counted = connections.clone();
+        // Its own thread and runtime: the test may be asynchronous itself, or wait for a child
         // process.
         let thread = thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(TcpListener::from_std(listener).unwrap(), tls, service) => {}
+                    () = accept(TcpListener::from_std(listener).unwrap(), tls, service, counted) => {}
                     _ = stopped => {}
                 }
             });
         });
-        Self { address, stop: Some(stop), thread: Some(thread) }
+        Self { address, connections, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// How many connections were open at the same time, at most.
+    pub(crate) fn peak_connections(&self) -> usize {
+        self.connections.peak.load(Ordering::Relaxed)
+    }
+}
+
+impl Connection {
+    fn open(connections: &Arc<Connections>) -> Self {
+        let open = connections.open.fetch_add(1, Ordering::Relaxed) + 1;
+        connections.peak.fetch_max(open, Ordering::Relaxed);
+        Self(connections.clone())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -59,8 +93,12 @@ impl Drop for Server {
     }
 }
 
-async fn accept<S, B>(listener: TcpListener, tls: Option<TlsAcceptor>, service: S)
-where
+async fn accept<S, B>(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    service: S,
+    connections: Arc<Connections>,
+) where
     S: HttpService<Incoming, ResBody = B> + Clone + Send + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send + 'static,
@@ -71,9 +109,11 @@ where
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let (tls, service) = (tls.clone(), service.clone());
+        let open = Connection::open(&connections);
         tokio::spawn(async move {
+            let _open = open;
             let http = hyper::server::conn::http1::Builder::new();
-            // A client that goes away in the middle is its own affair.
+            // A client may disconnect at any time.
             match tls {
                 None => drop(http.serve_connection(TokioIo::new(stream), service).await),
                 Some(tls) => {

@@ -1,4 +1,4 @@
-//! A certificate authority that nobody trusts until told to.
+//! A certificate authority that no client trusts by default.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-/// A host that no DNS knows, for issuers without a port: a proxy leads to it.
+/// A host without a DNS record, for issuers without a port: a proxy connects to it.
 pub const ISSUER_HOST: &str = "oidc.issuerctl.test";
 
-/// A throw-away authority and the servers it vouches for.
+/// A temporary certificate authority.
 pub struct Authority {
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -27,7 +27,7 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// Makes one.
+    /// Creates one.
     pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -68,7 +68,7 @@ impl Authority {
         let mut params =
             CertificateParams::new(["localhost", "127.0.0.1", ISSUER_HOST].map(str::to_owned))
                 .unwrap();
-        // Python's strict mode wants both.
+        // Python's strict mode requires both.
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         (params.signed_by(&key, &self.issuer).unwrap(), key)

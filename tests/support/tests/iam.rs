@@ -1,4 +1,4 @@
-//! What the double of IAM answers, beside the IAM API reference.
+//! The answers of the IAM server, compared with the IAM API reference.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const READ_ONLY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 const POLICY: &str = "arn:aws:iam::111122223333:policy/app-s3";
 
-/// Status and body; status 0 where the connection was closed.
+/// Status and body; status 0 if the connection was closed.
 fn ask(server: &IamServer, form: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
     let length = form.len();
@@ -73,7 +73,7 @@ fn server() -> IamServer {
 }
 
 #[test]
-fn a_role_and_its_caller_are_answered_as_aws_does() {
+fn a_role_and_the_caller_are_returned_as_by_aws() {
     let server = server();
     let (status, body) = iam(&server, "Action=GetRole&RoleName=app");
     let start = "<GetRoleResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
@@ -114,7 +114,7 @@ fn a_role_and_its_caller_are_answered_as_aws_does() {
 }
 
 #[test]
-fn what_iam_refuses_is_refused_with_its_codes_and_changes_nothing() {
+fn invalid_requests_fail_with_the_codes_of_iam_and_change_nothing() {
     let server = server();
     let before = server.account();
     let (trust, document) =
@@ -124,7 +124,7 @@ fn what_iam_refuses_is_refused_with_its_codes_and_changes_nothing() {
     for (form, status, code, word) in [
         ("Action=GetRole&RoleName=App".to_owned(), 404, "NoSuchEntity", "role with name App"),
         (
-            // Names are unique whatever their case.
+            // Names are unique regardless of letter case.
             format!("Action=CreateRole&RoleName=APP&AssumeRolePolicyDocument={trust}"),
             409,
             "EntityAlreadyExists",
@@ -194,7 +194,7 @@ fn what_iam_refuses_is_refused_with_its_codes_and_changes_nothing() {
 }
 
 #[test]
-fn a_policy_has_five_versions_and_goes_with_its_last() {
+fn a_policy_has_at_most_five_versions_and_is_deleted_with_the_last() {
     let server = server();
     let create = format!(
         "Action=CreatePolicyVersion&PolicyArn={POLICY}&SetAsDefault=true&PolicyDocument={}",
@@ -222,7 +222,7 @@ fn a_policy_has_five_versions_and_goes_with_its_last() {
 }
 
 #[test]
-fn lists_come_in_pages() {
+fn lists_are_paginated() {
     let server = server();
     server.change(|account| {
         for name in ["b", "c", "d", "e"] {
@@ -240,7 +240,7 @@ fn lists_come_in_pages() {
 }
 
 #[test]
-fn policies_of_aws_are_there_without_being_made() {
+fn aws_managed_policies_always_exist() {
     let server = server();
     let (status, body) = iam(&server, &format!("Action=GetPolicy&PolicyArn={READ_ONLY}"));
     assert!(status == 200 && body.contains("<PolicyName>ReadOnlyAccess</PolicyName>"), "{body}");
@@ -252,7 +252,7 @@ fn policies_of_aws_are_there_without_being_made() {
 }
 
 #[test]
-fn a_policy_grants_what_it_says_and_nothing_else() {
+fn a_policy_grants_its_actions_and_nothing_else() {
     let server = server();
     server.allow_only(json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": ["iam:Get*", "iam:CreateRole"],
@@ -280,7 +280,7 @@ fn a_policy_grants_what_it_says_and_nothing_else() {
     assert!(words("Action=GetRolePolicy&RoleName=app&PolicyName=in").ends_with(
         "GetRolePolicy on resource: role app with an explicit deny in an identity-based policy"
     ));
-    // A new role's tags need a permission of their own.
+    // Tags of a new role require their own permission.
     let create = format!(
         "Action=CreateRole&RoleName=my-app&AssumeRolePolicyDocument={}",
         form_encoded(&trust().to_string())
@@ -296,7 +296,7 @@ fn a_policy_grants_what_it_says_and_nothing_else() {
 }
 
 #[test]
-fn somebody_else_writes_in_between_and_a_run_is_cut_off() {
+fn concurrent_changes_and_interrupted_runs_are_simulated() {
     let server = server();
     server.before_nth("TagRole", 2, |account| drop(account.roles.remove("app")));
     server.after("TagRole", |account| {
@@ -328,7 +328,7 @@ fn somebody_else_writes_in_between_and_a_run_is_cut_off() {
 }
 
 #[test]
-fn requests_that_go_out_together_are_one_round_trip() {
+fn concurrent_requests_are_one_round_trip() {
     let server = server();
     server.delay(Duration::from_millis(300));
     iam(&server, "Action=GetRole&RoleName=app");

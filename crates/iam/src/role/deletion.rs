@@ -71,11 +71,13 @@ impl RoleDeletion {
     }
 
     /// Whether there is nothing to remove, and nothing to report.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.kept.is_empty()
     }
 
     /// Whether this run removes anything, or has removed something.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.steps.is_empty()
     }

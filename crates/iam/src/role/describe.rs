@@ -14,6 +14,8 @@ impl Describe for RolePlan {
         let policies = policies(&self.steps);
         let (created, deleted): (Vec<_>, Vec<_>) =
             policies.into_iter().partition(|policy| policy.action != Action::Delete);
+        let unchanged = self.unchanged.iter();
+        into.changes.extend(unchanged.map(|arn| Change::keep(managed(arn), Reason::Unchanged)));
         into.changes.extend(created);
         let fields = fields(&self.steps, self.before.as_ref());
         let resource = Resource::new(Kind::Role, self.name.as_str(), &self.arn);
@@ -139,8 +141,6 @@ fn of_step(step: &RoleStep, before: Option<&Role>) -> Vec<Field> {
 
 /// Customer managed policies are resources of their own.
 fn policies(steps: &[RoleStep]) -> Vec<Change> {
-    let resource =
-        |arn: &str| Resource::new(Kind::ManagedPolicy, arn.rsplit('/').next().unwrap_or(arn), arn);
     let change = |step: &RoleStep| match step {
         RoleStep::CreatePolicy(name, document) => {
             let document = Field::added("policy_document", document.clone());
@@ -149,12 +149,16 @@ fn policies(steps: &[RoleStep]) -> Vec<Change> {
         }
         RoleStep::UpdatePolicy { arn, from, to, .. } => {
             let document = Field::changed("policy_document", from.clone(), to.clone());
-            Some(Change::new(resource(arn), Action::Update).with_field(document))
+            Some(Change::new(managed(arn), Action::Update).with_field(document))
         }
-        RoleStep::DeletePolicy(arn) => Some(Change::new(resource(arn), Action::Delete)),
+        RoleStep::DeletePolicy(arn) => Some(Change::new(managed(arn), Action::Delete)),
         _ => None,
     };
     steps.iter().filter_map(change).collect()
+}
+
+fn managed(arn: &str) -> Resource {
+    Resource::new(Kind::ManagedPolicy, arn.rsplit('/').next().unwrap_or(arn), arn)
 }
 
 /// A field for each tag that is set.

@@ -10,6 +10,7 @@ use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLI
 
 /// One call that changes the role or its policies.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum RoleStep {
     /// `CreateRole`.
     Create {
@@ -106,7 +107,9 @@ pub struct RolePlan {
     pub steps: Vec<RoleStep>,
     /// The unmanaged parts of the role, which are kept.
     pub(crate) kept: Vec<Field>,
-    /// Warnings for the user, each with its id.
+    /// ARNs of wanted policies of the account that are as they should be.
+    pub(crate) unchanged: Vec<String>,
+    /// What the user has to be told, each with its id.
     pub(crate) notices: Vec<(&'static str, String)>,
     /// ARNs of policies that were not deleted because they are in use; set by the execution.
     pub stayed: Vec<String>,
@@ -133,6 +136,7 @@ impl RolePlan {
             arn: iam_arn(spec.trust.partition, &spec.trust.account, "role", &path_and_name),
             steps: Vec::new(),
             kept: found.role.as_ref().map(Role::unmanaged).unwrap_or_default(),
+            unchanged: Vec::new(),
             notices: Vec::new(),
             stayed: Vec::new(),
             interrupted: false,
@@ -156,11 +160,13 @@ impl RolePlan {
     }
 
     /// Whether there is nothing to do.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
     /// Whether this run changes anything, or has changed something.
+    #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.interrupted || !self.is_empty()
     }
@@ -293,7 +299,10 @@ impl RolePlan {
                     self.steps.push(RoleStep::CreatePolicy(name.clone(), document.clone()));
                     arns.push(spec.policy_arn(name));
                 }
-                Some(policy) if policy.document == *document => arns.push(policy.arn.clone()),
+                Some(policy) if policy.document == *document => {
+                    arns.push(policy.arn.clone());
+                    self.unchanged.push(policy.arn.clone());
+                }
                 Some(policy) if !policy.is_ours => {
                     return Err(Error::ForeignPolicy { arn: policy.arn.clone() });
                 }

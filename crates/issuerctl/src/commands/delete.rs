@@ -1,13 +1,13 @@
 //! `issuerctl delete`
 
 use issuer_publish::Purpose;
-use issuer_reconcile::{DeletionPlan, Reconciler, Scope, Target, each, permissions};
+use issuer_reconcile::{DeletionPlan, Scope, Target, each, permissions};
 
 use crate::Outcome;
-use crate::advice::Surface;
+use crate::batch;
 use crate::cli::{DeleteArgs, OutputFormat};
-use crate::engine::{self, Planned};
-use crate::failure::{Exit, Failure};
+use crate::engine;
+use crate::failure::Exit;
 use crate::output;
 use crate::runtime::Runtime;
 use crate::targets;
@@ -26,8 +26,8 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         // Documents are deleted only if no provider in IAM trusts them.
         let scope = |target: &Target| Scope::delete(prune, !force && target.is_trusted_by_name());
         let plan = |target: &_, seen: &_| DeletionPlan::new(target, seen, prune, force);
-        let planned = engine::plan_each(&engine, &targets, parallel, scope, plan).await?;
-        let issuers = planned.iter().map(|planned| planned.object(engine::deletion_details));
+        let planned = batch::plan_each(&engine, &targets, parallel, scope, plan).await?;
+        let issuers = planned.iter().map(|planned| planned.object(batch::deletion_details));
         let plan = output::Plan::new(args.dry_run, issuers.collect());
         for issuer in &plan.issuers {
             ui.notices(&issuer.notices);
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             (true, OutputFormat::Json) => {}
             (false, _) => ui.note(plan.text().trim_end()),
         }
-        let work = |planned| delete(&engine, planned, args.dry_run, force);
+        let work = |planned| batch::delete_one(&engine, planned, args.dry_run, force);
         let (issuers, failures): (Vec<_>, Vec<_>) =
             each(planned, parallel, work).await.into_iter().unzip();
         let deleted = output::Plan::new(args.dry_run, issuers);
@@ -49,35 +49,6 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             output::json(&deleted)?;
         }
         let failures: Vec<_> = failures.into_iter().flatten().collect();
-        engine::finish(failures, targets.len(), ui, Exit::Done)
+        batch::finish(failures, targets.len(), ui, Exit::Done)
     })
-}
-
-/// The object of one issuer, and its failure, if any.
-async fn delete(
-    engine: &Reconciler<'_>,
-    planned: Planned<'_, DeletionPlan>,
-    dry_run: bool,
-    force: bool,
-) -> (output::Issuer, Option<(String, Failure)>) {
-    let mut issuer = planned.object(engine::deletion_details);
-    let name = planned.target.label();
-    let (seen, mut plan) = match planned.result {
-        Ok(_) if dry_run => return (issuer, None),
-        Ok(planned) => planned,
-        Err(failure) => return (issuer, Some((name, failure))),
-    };
-    match engine.delete(planned.target, &seen, &mut plan, force).await {
-        Ok(changed) => {
-            issuer = output::Issuer::new(name, seen.url.as_str(), &plan);
-            engine::deletion_details(&plan, &mut issuer);
-            issuer.changed = changed;
-            (issuer, None)
-        }
-        Err(error) => {
-            let failure = engine::failed(error).on(Surface::File);
-            issuer.error = Some((&failure).into());
-            (issuer, Some((name, failure)))
-        }
-    }
 }

@@ -4,8 +4,9 @@ use issuer_publish::Purpose;
 use issuer_reconcile::{IssuerPlan, Scope, permissions};
 
 use crate::Outcome;
+use crate::batch::{self, Planned};
 use crate::cli::{OutputFormat, PlanArgs};
-use crate::engine::{self, Planned};
+use crate::engine;
 use crate::failure::Exit;
 use crate::output;
 use crate::runtime::Runtime;
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             return output::policy(format, &policy.map_err(engine::failed)?);
         }
         ui.begin(targets.len());
-        let planned = engine::plan_each(
+        let planned = batch::plan_each(
             &engine,
             &targets,
             declared.parallel.into(),
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             |target, seen| IssuerPlan::new(target, seen, prune),
         )
         .await?;
-        let issuers = planned.iter().map(|planned| planned.object(engine::plan_details));
+        let issuers = planned.iter().map(|planned| planned.object(batch::plan_details));
         let plan = output::Plan::new(true, issuers.collect());
         for issuer in &plan.issuers {
             ui.notices(&issuer.notices);
@@ -46,6 +47,6 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             |planned: Planned<'_, _>| Some((planned.target.label(), planned.result.err()?));
         let failures = planned.into_iter().filter_map(failed).collect();
         let done = if plan.changed { Exit::Changes } else { Exit::Done };
-        engine::finish(failures, targets.len(), ui, done)
+        batch::finish(failures, targets.len(), ui, done)
     })
 }

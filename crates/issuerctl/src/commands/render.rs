@@ -1,18 +1,16 @@
 //! `issuerctl render`
 
-use issuer_discovery::Partition;
 use issuer_iam::{TrustPolicy, USUAL_TRUST_POLICY};
 use issuer_publish::Purpose;
-use issuer_reconcile::{Rendered, Target, permissions, read_keys, render_offline};
+use issuer_reconcile::{Rendered, permissions};
 use issuer_render::Rendering;
 
 use crate::Outcome;
-use crate::cli::{AwsArgs, KubeArgs, OutputFormat, RenderArgs, RenderCommand};
+use crate::cli::{OutputFormat, RenderCommand};
 use crate::engine;
 use crate::failure::Failure;
-use crate::files;
 use crate::output;
-use crate::publish_command::publish_command;
+use crate::render_request::RenderRequest;
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
@@ -71,87 +69,4 @@ fn warn_of_sizes(renderings: &[Rendering], ui: &Ui) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// The arguments of all `render` commands.
-struct RenderRequest<'a> {
-    render: &'a RenderArgs,
-    aws: &'a AwsArgs,
-    /// Connection options, if the documents themselves are rendered.
-    kube: Option<&'a KubeArgs>,
-    /// Whether anything but service accounts is rendered.
-    for_aws: bool,
-    import: bool,
-}
-
-impl<'a> RenderRequest<'a> {
-    fn of(command: &'a RenderCommand) -> Self {
-        let (render, aws, kube, import) = match command {
-            RenderCommand::Terraform(args) => {
-                (&args.render, &args.aws, Some(&args.kube), args.import)
-            }
-            RenderCommand::Cloudformation(args) => (&args.render, &args.aws, None, false),
-            RenderCommand::Kubernetes(args) => (&args.render, &args.aws, None, false),
-        };
-        let for_aws = !matches!(command, RenderCommand::Kubernetes(_));
-        Self { render, aws, kube, for_aws, import }
-    }
-
-    fn warn_of_other_stores(&self, targets: &[Target], ui: &Ui) {
-        for target in targets.iter().filter(|_| self.for_aws) {
-            if let Some((location, options)) = target.s3()
-                && let Some(endpoint) = &options.endpoint_url
-            {
-                ui.warning(&format!(
-                    "{}: the bucket {} is at {endpoint} and not in AWS: skipped",
-                    target.label(),
-                    location.bucket
-                ));
-            }
-        }
-    }
-
-    /// Renders without calling AWS.
-    async fn offline(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
-        let mut rendered = Rendered::default();
-        let Some(account) = &self.render.account else { return Ok(rendered) };
-        let partition = self.render.partition.as_deref().and_then(Partition::named);
-        for target in targets {
-            if self.for_aws && target.needs_top_of_chain() {
-                ui.warning(
-                    "thumbprint auto is skipped, because AWS and the network are not used with \
-                     --account; IAM retrieves a thumbprint itself",
-                );
-            }
-            let in_aws = target.s3().is_some_and(|(_, options)| options.endpoint_url.is_none());
-            let keys = match (&target.site, self.kube) {
-                (Some(site), Some(_)) if in_aws => {
-                    let (weak, label) = (site.options.weak, target.label());
-                    let keys = read_keys(&site.keys, weak, files::read_bytes, &label, ui);
-                    Some(keys.await.map_err(engine::failed)?)
-                }
-                _ => None,
-            };
-            ui.notices(keys.as_ref().map_or(&[], |keys| &keys.notices));
-            let line = self.for_aws.then_some(&publish_command as _);
-            let rendering = render_offline(target, keys.as_ref(), account, partition, line);
-            rendered.renderings.push(rendering.map_err(engine::failed)?);
-        }
-        Ok(rendered)
-    }
-
-    /// Renders for the account of the credentials, and with what exists if it is to be imported.
-    async fn online(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
-        ui.wait("reading from AWS");
-        let engine = engine::connect(engine::session(self.aws)?, targets, ui).await?;
-        let mut rendered = Rendered::default();
-        for target in targets {
-            let line = self.for_aws.then_some(&publish_command as _);
-            let (documents, import) = (self.kube.is_some(), self.import);
-            let result = engine.render(target, documents, import, line, &mut rendered).await;
-            result.map_err(engine::failed)?;
-        }
-        ui.waited();
-        Ok(rendered)
-    }
 }

@@ -154,7 +154,10 @@ pub(crate) struct CheckResult {
     /// The consequence: for an issuer or a token, the error of AWS STS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) consequence: Option<String>,
-    /// The one thing to do about it.
+    /// Deprecated: the same text as `consequence`, under its name in `schema_version` 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sts_error: Option<String>,
+    /// How to fix it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<String>,
 }
@@ -257,6 +260,7 @@ impl From<&Verdict> for Verify {
             status: check.status.as_str().to_owned(),
             message: check.message.clone(),
             consequence: check.consequence.clone(),
+            sts_error: check.consequence.clone(),
             fix: check.fix.clone(),
         };
         Self {

@@ -26,6 +26,7 @@ pub struct S3Location {
 
 impl BucketName {
     /// The name.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -108,6 +109,7 @@ impl FromStr for S3Location {
 
 impl S3Location {
     /// The key of an object below the prefix.
+    #[must_use]
     pub fn object_key(&self, name: &str) -> String {
         if self.prefix.0.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix.0) }
     }

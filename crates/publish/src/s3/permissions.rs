@@ -19,6 +19,7 @@ pub enum Purpose {
 }
 
 /// The policy that a run on this location with these options needs.
+#[must_use]
 pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose) -> Value {
     // Without ListBucket S3 returns 403 instead of 404 for missing objects.
     let (mut on_objects, mut on_bucket) = (vec!["s3:GetObject"], vec!["s3:ListBucket"]);

@@ -99,7 +99,7 @@ pub(super) fn cases() -> Vec<Case> {
             "the old set, uploaded again over the new key",
             |bench, prefix| {
                 broken(bench, prefix, |b, p| {
-                    let old = b.publisher.desk.issuerctl("jwks --key old/sa.pub").succeeded();
+                    let old = b.publisher.sandbox.issuerctl("jwks --key old/sa.pub").succeeded();
                     b.put(p, KEYS, &old);
                 })
             },
@@ -149,7 +149,7 @@ pub(super) fn cases() -> Vec<Case> {
             |bench, prefix| {
                 broken(bench, prefix, |b, p| {
                     let other: Value = serde_json::from_str(
-                        &b.publisher.desk.issuerctl("jwks --key other/sa.pub").succeeded(),
+                        &b.publisher.sandbox.issuerctl("jwks --key other/sa.pub").succeeded(),
                     )
                     .unwrap();
                     b.edit(p, KEYS, |set| {
@@ -296,7 +296,7 @@ fn broken(bench: &Bench, prefix: &str, breaks: impl FnOnce(&Bench, &str)) -> Ask
     asked(issuer)
 }
 
-/// Takes the keys out of what the bucket's policy lets everybody read.
+/// Removes `keys.json` from what the bucket policy makes public.
 fn hide_keys(bench: &Bench, prefix: &str) {
     let answer =
         bench.publisher.aws(&format!("s3api get-bucket-policy --bucket {BUCKET}")).succeeded();
@@ -306,7 +306,7 @@ fn hide_keys(bench: &Bench, prefix: &str) {
     for statement in policy["Statement"].as_array_mut().unwrap() {
         statement["Resource"].as_array_mut().unwrap().retain(|resource| *resource != keys);
     }
-    bench.publisher.desk.file("policy.json", &policy.to_string());
+    bench.publisher.sandbox.file("policy.json", &policy.to_string());
     bench
         .publisher
         .aws(&format!("s3api put-bucket-policy --bucket {BUCKET} --policy file://policy.json"))
@@ -327,7 +327,7 @@ fn without_member(bench: &Bench, prefix: &str, member: &str) -> Asked {
     })
 }
 
-/// A host in front that sends every reader on to the bucket.
+/// A host that redirects every reader to the bucket.
 fn redirected(bench: &Bench, prefix: &str) -> Asked {
     let to = |name: &str| {
         let location = format!("{}/{name}", bench.publisher.issuer(prefix));
@@ -343,9 +343,9 @@ fn redirected(bench: &Bench, prefix: &str) -> Asked {
     Asked { issuer, trusted: true, _server: Some(server) }
 }
 
-/// The keys lie on a host of their own, which takes its time.
+/// `keys.json` is on another host, which answers slowly.
 fn slow(bench: &Bench, prefix: &str) -> Asked {
-    let keys = bench.publisher.desk.issuerctl("jwks --key pki/sa.pub").succeeded();
+    let keys = bench.publisher.sandbox.issuerctl("jwks --key pki/sa.pub").succeeded();
     let reply = Reply { delay: Duration::from_secs(6), ..Reply::ok(keys) };
     let server = ApiServer::start_under(&bench.publisher.authority, [("GET /keys.json", reply)]);
     let issuer = bench.publish(prefix, "");

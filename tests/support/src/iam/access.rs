@@ -1,4 +1,4 @@
-//! Who may do what: the permissions that a request needs, and a policy that grants them.
+//! Authorization: the permissions that a request requires, and a policy that grants them.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use super::query::{Query, Refusal};
 /// The caller of every request.
 pub(super) const USER: &str = "user/test";
 
-/// Operators of conditions that are understood; the ARN ones compare with wildcards both.
+/// Supported condition operators; both ARN operators match wildcards.
 const OPERATORS: [&str; 4] = ["ArnEquals", "ArnLike", "StringEquals", "StringLike"];
 
-/// A permission that a request needs (Service Authorization Reference, "AWS Identity and Access
+/// A permission that a request requires (Service Authorization Reference, "AWS Identity and Access
 /// Management").
 pub(super) struct Need {
-    /// With `iam:`.
+    /// With the prefix `iam:`.
     pub(super) action: String,
     /// The ARN that policies are compared with; `*` for actions that have no resource.
     arn: String,
-    /// How IAM's message names it.
+    /// Its name in error messages of IAM.
     shown: String,
     /// Condition keys.
     context: BTreeMap<String, String>,
 }
 
-/// What the request needs. What is tagged as it is made needs the action of tagging too.
+/// What the request requires; to create a resource with tags, the tagging action, too.
 pub(super) fn needs(account: &Account, query: &Query) -> Vec<Need> {
     let action = query.action();
     let get = |name| query.get(name).unwrap_or_default();
@@ -76,7 +76,7 @@ fn same(arn: String) -> (String, String) {
 }
 
 impl Need {
-    /// The error where no policy allows it, or one forbids it, in IAM's words.
+    /// The error of IAM if no policy allows it or one denies it.
     pub(super) fn refusal(&self, account: &Account, explicit: bool) -> Refusal {
         let (user, action) = (account.arn("", USER), &self.action);
         let reason = if explicit {
@@ -109,8 +109,8 @@ impl Need {
         if allowed { Ok(()) } else { Err(self.refusal(account, false)) }
     }
 
-    /// All operators and all keys must hold, each with one of its values; a key that the request
-    /// lacks holds with none.
+    /// All operators and all keys must match, each with one of its values; a key that the request
+    /// does not have matches none.
     fn fulfills(&self, condition: &Value) -> bool {
         let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
         members(condition).iter().all(|(operator, keys)| {
@@ -125,7 +125,7 @@ impl Need {
     }
 }
 
-/// Fails the test where a policy has what is not understood here, instead of granting too much.
+/// Fails the test if a policy has unsupported elements, instead of granting too much.
 pub(super) fn assert_understood(policy: &Value) {
     assert_eq!(policy["Version"], "2012-10-17", "{policy}");
     for statement in one_or_more(&policy["Statement"]) {
@@ -156,11 +156,11 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
     one_or_more(value).iter().filter_map(Value::as_str)
 }
 
-/// `*` stands for any characters, `?` for one.
+/// `*` matches any characters, `?` matches one.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
-    // reached[n]: the pattern so far can stand for the first n characters.
+    // reached[n]: the pattern so far matches the first n characters.
     let mut reached = vec![false; text.len() + 1];
     reached[0] = true;
     for letter in pattern {

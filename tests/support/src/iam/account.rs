@@ -1,21 +1,21 @@
-//! What an account has, as plain data.
+//! An account as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// An account's IAM. Documents are texts as they were sent.
+/// The IAM resources of an account. Documents are stored as they were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Twelve digits.
     pub id: String,
     /// The second field of every ARN.
     pub partition: String,
-    /// OIDC providers by their ARNs.
+    /// OIDC providers by ARN.
     pub providers: BTreeMap<String, AccountProvider>,
-    /// Roles by their names.
+    /// Roles by name.
     pub roles: BTreeMap<String, AccountRole>,
-    /// The account's own managed policies by their ARNs; those of AWS all exist.
+    /// Customer managed policies by ARN; every AWS managed policy exists.
     pub policies: BTreeMap<String, AccountPolicy>,
     /// The quota of a trust policy, in characters without white space.
     pub acl_size_per_role: usize,
@@ -24,13 +24,13 @@ pub struct Account {
 /// An OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountProvider {
-    /// Without `https://`, as IAM answers it.
+    /// Without `https://`, as IAM returns it.
     pub url: String,
     /// Audiences.
     pub client_ids: Vec<String>,
-    /// Where none was given, the one that IAM retrieved itself.
+    /// If none was given, the one that IAM retrieved itself.
     pub thumbprints: Vec<String>,
-    /// Tags by their keys.
+    /// Tags by key.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -41,34 +41,34 @@ pub struct AccountRole {
     pub path: String,
     /// `AssumeRolePolicyDocument`.
     pub trust: String,
-    /// What people wrote about it.
+    /// The description.
     pub description: Option<String>,
     /// `MaxSessionDuration`, in seconds.
     pub max_session: u32,
     /// ARN of the permissions boundary.
     pub boundary: Option<String>,
-    /// Tags by their keys.
+    /// Tags by key.
     pub tags: BTreeMap<String, String>,
     /// ARNs of the attached policies.
     pub attached: BTreeSet<String>,
-    /// Inline policies by their names.
+    /// Inline policies by name.
     pub inline: BTreeMap<String, String>,
 }
 
-/// A managed policy of the account.
+/// A customer managed policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountPolicy {
-    /// `PolicyName`, unique in the account whatever the path.
+    /// `PolicyName`, unique in the account regardless of the path.
     pub name: String,
     /// `/`, or `/…/`.
     pub path: String,
-    /// Documents by the numbers of their versions: 3 is `v3`.
+    /// Documents by version number: 3 is `v3`.
     pub versions: BTreeMap<u32, String>,
     /// The number of the default version.
     pub default_version: u32,
-    /// The number of the latest version; numbers are not used again.
+    /// The number of the latest version; numbers are not reused.
     pub latest_version: u32,
-    /// Tags by their keys.
+    /// Tags by key.
     pub tags: BTreeMap<String, String>,
     /// Names of users that it is attached to.
     pub users: BTreeSet<String>,
@@ -77,7 +77,7 @@ pub struct AccountPolicy {
 }
 
 impl Account {
-    /// An empty one.
+    /// An empty account.
     pub(super) fn new(partition: &str, id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -94,27 +94,27 @@ impl Account {
         format!("arn:{}:iam::{}:{kind}{path_and_name}", self.partition, self.id)
     }
 
-    /// The ARN of a role; of one that is not there, without a path.
+    /// The ARN of a role; without a path if the role does not exist.
     pub fn role_arn(&self, name: &str) -> String {
         let path = self.roles.get(name).map_or("/", |role| role.path.as_str());
         self.arn("role", &format!("{path}{name}"))
     }
 
-    /// Puts a managed policy there, and gives its ARN.
+    /// Adds a managed policy; returns its ARN.
     pub fn add_policy(&mut self, policy: AccountPolicy) -> String {
         let arn = self.arn("policy", &format!("{}{}", policy.path, policy.name));
         self.policies.insert(arn.clone(), policy);
         arn
     }
 
-    /// Puts a provider there, and gives its ARN.
+    /// Adds a provider; returns its ARN.
     pub fn add_provider(&mut self, provider: AccountProvider) -> String {
         let arn = self.arn("oidc-provider", &format!("/{}", provider.url));
         self.providers.insert(arn.clone(), provider);
         arn
     }
 
-    /// Whether it is the ARN of a policy that AWS itself keeps.
+    /// Whether it is the ARN of an AWS managed policy.
     pub(super) fn is_aws_managed(&self, arn: &str) -> bool {
         let name = arn.strip_prefix(&format!("arn:{}:iam::aws:policy/", self.partition));
         name.is_some_and(|name| !name.is_empty())
@@ -130,7 +130,7 @@ impl Account {
         with.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Names of the roles whose permissions boundary a policy is.
+    /// Names of the roles that have a policy as permissions boundary.
     pub(super) fn roles_within(&self, arn: &str) -> Vec<String> {
         let within = self.roles.iter().filter(|(_, role)| role.boundary.as_deref() == Some(arn));
         within.map(|(name, _)| name.clone()).collect()
@@ -138,7 +138,7 @@ impl Account {
 }
 
 impl AccountProvider {
-    /// One without tags; `url` has no scheme.
+    /// A provider without tags; `url` has no scheme.
     pub fn new(url: &str, client_ids: &[&str]) -> Self {
         Self {
             url: url.to_owned(),
@@ -149,7 +149,7 @@ impl AccountProvider {
 }
 
 impl AccountRole {
-    /// One without anything but its trust policy.
+    /// A role with only a trust policy.
     pub fn new(trust: &Value) -> Self {
         Self {
             path: "/".to_owned(),
@@ -168,7 +168,7 @@ impl AccountRole {
         serde_json::from_str(&self.trust).unwrap()
     }
 
-    /// Adds a statement to its trust policy, as somebody else would.
+    /// Adds an unmanaged statement to its trust policy.
     pub fn add_trust_statement(&mut self, statement: Value) {
         let mut policy = self.trust_policy();
         policy["Statement"].as_array_mut().unwrap().push(statement);
@@ -177,7 +177,7 @@ impl AccountRole {
 }
 
 impl AccountPolicy {
-    /// One with a single version, attached nowhere.
+    /// A policy with a single version that is not attached.
     pub fn new(name: &str, document: &Value) -> Self {
         Self {
             name: name.to_owned(),

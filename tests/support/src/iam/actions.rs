@@ -13,22 +13,22 @@ use super::account::Account;
 use super::query::{Query, Refusal};
 use super::xml::Xml;
 
-/// What an action answers: elements of its result, or nothing.
+/// The result of an action: its elements, or nothing.
 type Answer = Result<Option<Xml>, Refusal>;
 
-/// Tags that a resource has room for.
+/// Quota: tags of a resource.
 const TAGS: usize = 50;
 
-/// One request on an account.
+/// A request on an account.
 pub(super) struct Call<'a> {
     pub(super) account: &'a mut Account,
     pub(super) query: &'a Query,
-    /// Items of a page, where it is fewer than the request asks for.
+    /// Items per page, if fewer than requested.
     pub(super) page_size: Option<usize>,
 }
 
 impl Call<'_> {
-    /// Carries it out, wholly or not at all.
+    /// Executes it, completely or not at all.
     pub(super) fn carry_out(&mut self) -> Answer {
         match self.query.action() {
             "GetCallerIdentity" => Ok(self.caller()),
@@ -80,7 +80,7 @@ impl Call<'_> {
         }))
     }
 
-    /// The page that `Marker` and `MaxItems` ask for, and the marker of the next one.
+    /// The page that `Marker` and `MaxItems` request, and the marker of the next one.
     fn page<T: Clone>(&self, items: &[T]) -> Result<(Vec<T>, Option<String>), Refusal> {
         let number = |name: &str, otherwise: usize| match self.query.get(name) {
             None => Ok(otherwise),
@@ -119,7 +119,7 @@ fn tags(xml: &mut Xml, tags: &BTreeMap<String, String>) {
     });
 }
 
-/// The tags with others added. Keys that differ in letter case alone are the same key.
+/// The tags with others added. Keys that differ only in letter case are the same key.
 fn tagged(
     present: &BTreeMap<String, String>,
     new: BTreeMap<String, String>,
@@ -140,14 +140,14 @@ fn tagged(
     Ok(tags)
 }
 
-/// An id as IAM gives them, the same for the same name.
+/// An ID in the format of IAM, the same for the same name.
 fn id(prefix: &str, name: &str) -> String {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     format!("{prefix}X{:016X}", hasher.finish())
 }
 
-/// `CreateDate`, later with each version of a thing.
+/// `CreateDate`, later for each version.
 fn date(version: u32) -> String {
     format!("2026-01-01T{:02}:{:02}:{:02}Z", version / 3600 % 24, version / 60 % 60, version % 60)
 }

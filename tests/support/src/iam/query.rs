@@ -1,11 +1,11 @@
-//! Requests of the query protocol, and the errors that answer them.
+//! Requests and errors of the query protocol.
 
 use std::collections::BTreeMap;
 
 /// The parameters of a request.
 pub(super) struct Query(BTreeMap<String, String>);
 
-/// An error as IAM answers it.
+/// An error of IAM.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: String,

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::query::Refusal;
 
-/// Elements one after the other.
+/// A sequence of elements.
 #[derive(Default)]
 pub(super) struct Xml(String);
 
@@ -23,7 +23,7 @@ impl Xml {
         self.0 += &format!("<{name}>{text}</{name}>");
     }
 
-    /// An element with others in it.
+    /// An element with child elements.
     pub(super) fn element(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         self.0 += &format!("<{name}>");
         fill(self);
@@ -44,13 +44,13 @@ impl Xml {
         });
     }
 
-    /// The same of texts.
+    /// A list of texts.
     pub(super) fn texts<T: Display>(&mut self, name: &str, items: impl IntoIterator<Item = T>) {
         self.element(name, |xml| items.into_iter().for_each(|item| xml.text("member", item)));
     }
 }
 
-/// A whole answer; actions that answer nothing have no `…Result`.
+/// A complete answer; actions without a result have no `…Result`.
 pub(super) fn answer(
     action: &str,
     namespace: &str,
@@ -65,7 +65,7 @@ pub(super) fn answer(
     format!("<{action}Response xmlns=\"{namespace}\">{}</{action}Response>\n", xml.0)
 }
 
-/// A whole error.
+/// A complete error.
 pub(super) fn error(namespace: &str, request_id: &str, refusal: &Refusal) -> String {
     let of = if refusal.status() < 500 { "Sender" } else { "Receiver" };
     let xml = Xml::of(|xml| {

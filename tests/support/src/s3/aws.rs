@@ -1,4 +1,4 @@
-//! What the server answers: the objects of s3s-fs, and what it does not have.
+//! The S3 implementation: the objects of s3s-fs, and what s3s-fs does not implement.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -6,9 +6,9 @@ use s3s::dto::*;
 use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
-use super::{Intruder, State};
+use super::{ConcurrentPut, State};
 
-/// The objects of s3s-fs, and what it does not have.
+/// The objects of s3s-fs, and what s3s-fs does not implement.
 pub(super) struct Aws {
     pub(super) objects: FileSystem,
     pub(super) state: Arc<Mutex<State>>,
@@ -26,17 +26,18 @@ impl Aws {
 }
 
 impl Aws {
-    /// Somebody else's write, where it is due before one of this object.
-    async fn let_intrude<T>(
+    /// The concurrent write, if it happens before one of this object.
+    async fn put_concurrently<T>(
         &self,
         bucket: &str,
         key: &str,
         request: &S3Request<T>,
     ) -> S3Result<()> {
-        let is_due =
-            |intruder: &mut Intruder| intruder.before.as_ref().is_none_or(|before| before == key);
-        let intruder = self.state(bucket)?.intruder.take_if(is_due);
-        if let Some(Intruder { bucket, key, bytes, .. }) = intruder {
+        let is_due = |concurrent_put: &mut ConcurrentPut| {
+            concurrent_put.before.as_ref().is_none_or(|before| before == key)
+        };
+        let concurrent_put = self.state(bucket)?.concurrent_put.take_if(is_due);
+        if let Some(ConcurrentPut { bucket, key, bytes, .. }) = concurrent_put {
             let input = PutObjectInput::builder()
                 .bucket(bucket)
                 .key(key)
@@ -45,13 +46,13 @@ impl Aws {
                 .cache_control(Some("public, max-age=300".to_owned()))
                 .build()
                 .unwrap();
-            self.objects.put_object(by_somebody_else(input, request)).await?;
+            self.objects.put_object(as_another_writer(input, request)).await?;
         }
         Ok(())
     }
 }
 
-fn by_somebody_else<T, U>(input: T, request: &S3Request<U>) -> S3Request<T> {
+fn as_another_writer<T, U>(input: T, request: &S3Request<U>) -> S3Request<T> {
     S3Request {
         input,
         method: request.method.clone(),
@@ -109,7 +110,7 @@ impl S3 for Aws {
         &self,
         request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
-        self.let_intrude(&request.input.bucket, &request.input.key, &request).await?;
+        self.put_concurrently(&request.input.bucket, &request.input.key, &request).await?;
         {
             let mut state = self.state(&request.input.bucket)?;
             let object = (request.input.bucket.clone(), request.input.key.clone());
@@ -118,7 +119,7 @@ impl S3 for Aws {
                 Some(acl) if acl.as_str() == ObjectCannedACL::PUBLIC_READ => {
                     state.readable.insert(object)
                 }
-                // A new object has no more than its owner's.
+                // A new object has only its owner's grant.
                 _ => state.readable.remove(&object),
             };
         }
@@ -133,7 +134,7 @@ impl S3 for Aws {
         if !state.root.join(&request.input.bucket).join(&request.input.key).is_file() {
             return Err(s3_error!(NoSuchKey, "The specified key does not exist."));
         }
-        let everybody = Grantee {
+        let public = Grantee {
             type_: Type::from_static(Type::GROUP),
             uri: Some("http://acs.amazonaws.com/groups/global/AllUsers".to_owned()),
             display_name: None,
@@ -141,7 +142,7 @@ impl S3 for Aws {
             id: None,
         };
         let read = Permission::from_static(Permission::READ);
-        let grant = Grant { grantee: Some(everybody), permission: Some(read) };
+        let grant = Grant { grantee: Some(public), permission: Some(read) };
         let is_readable = state.readable.contains(&(request.input.bucket, request.input.key));
         let grants = if is_readable { vec![grant] } else { Vec::new() };
         Ok(S3Response::new(GetObjectAclOutput {
@@ -227,7 +228,7 @@ impl S3 for Aws {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.let_intrude(&request.input.bucket, &request.input.key, &request).await?;
+        self.put_concurrently(&request.input.bucket, &request.input.key, &request).await?;
         if let Some(wanted) = &request.input.if_match {
             let input = HeadObjectInput::builder()
                 .bucket(request.input.bucket.clone())
@@ -235,7 +236,7 @@ impl S3 for Aws {
                 .build()
                 .unwrap();
             let there =
-                self.objects.head_object(by_somebody_else(input, &request)).await?.output.e_tag;
+                self.objects.head_object(as_another_writer(input, &request)).await?.output.e_tag;
             let wanted = wanted.as_etag().map(|etag| etag.value().to_owned());
             if there.map(|etag| etag.value().to_owned()) != wanted {
                 return Err(s3_error!(PreconditionFailed));
@@ -257,11 +258,19 @@ impl S3 for Aws {
     ) -> S3Result<S3Response<DeleteBucketOutput>> {
         let input =
             ListObjectsV2Input::builder().bucket(request.input.bucket.clone()).build().unwrap();
-        let listed = self.objects.list_objects_v2(by_somebody_else(input, &request)).await?.output;
+        let listed = self.objects.list_objects_v2(as_another_writer(input, &request)).await?.output;
         if listed.contents.is_some_and(|contents| !contents.is_empty()) {
             return Err(s3_error!(BucketNotEmpty));
         }
-        self.state(&request.input.bucket)?.tags.remove(&request.input.bucket);
+        {
+            // Its settings go with it.
+            let (mut state, bucket) = (self.state(&request.input.bucket)?, &request.input.bucket);
+            state.policies.remove(bucket);
+            state.blocks.remove(bucket);
+            state.ownership.remove(bucket);
+            state.locations.remove(bucket);
+            state.tags.remove(bucket);
+        }
         self.objects.delete_bucket(request).await
     }
 

@@ -1,4 +1,4 @@
-//! What IAM checks of a policy document before it takes it.
+//! What IAM validates in a policy document.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -8,14 +8,14 @@ use crate::iam::query::Refusal;
 /// Everything but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What a document is for.
+/// The purpose of a document.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Trust,
     Permissions,
 }
 
-/// As IAM answers documents.
+/// The encoding of documents in answers of IAM.
 pub(super) fn encoded(document: &str) -> String {
     utf8_percent_encode(document, RESERVED).to_string()
 }
@@ -25,7 +25,7 @@ pub(super) fn size(document: &str) -> usize {
     document.chars().filter(|letter| !letter.is_whitespace()).count()
 }
 
-/// `MalformedPolicyDocument` for what IAM does not take (IAM user guide, "Grammar of the IAM JSON
+/// `MalformedPolicyDocument` for what IAM does not accept (IAM user guide, "Grammar of the IAM JSON
 /// policy language").
 pub(super) fn check(text: &str, kind: Kind) -> Result<(), Refusal> {
     let malformed = |message: &str| Err(Refusal::new("MalformedPolicyDocument", message));

@@ -1,4 +1,4 @@
-//! Managed policies: the account's own, and those of AWS, which nobody changes.
+//! Managed policies: customer managed ones, and those of AWS, which cannot be changed.
 
 use super::documents::{Kind, check, encoded, size};
 use super::providers::quota;
@@ -7,18 +7,18 @@ use crate::iam::account::AccountPolicy;
 use crate::iam::query::Refusal;
 use crate::iam::xml::Xml;
 
-/// Versions that a policy has room for, and characters of its document.
+/// Quotas: versions of a policy, and characters of its document.
 const VERSIONS: usize = 5;
 const SIZE: usize = 6144;
 
-/// Stands for the document of a policy of AWS.
+/// The document of every AWS managed policy.
 const OF_AWS: &str = concat!(
     r#"{"Version":"2012-10-17","Statement":"#,
     r#"[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}"#
 );
 
 impl Call<'_> {
-    /// The policy that is asked for, to be looked at.
+    /// The requested policy, for reading.
     fn there(&self) -> Result<(&str, AccountPolicy), Refusal> {
         let arn = self.query.required("PolicyArn")?;
         if let Some(policy) = self.account.policies.get(arn) {
@@ -33,7 +33,7 @@ impl Call<'_> {
         Ok((arn, policy))
     }
 
-    /// The same to be changed.
+    /// The same for changing.
     fn own(&mut self) -> Result<&mut AccountPolicy, Refusal> {
         let arn = self.query.required("PolicyArn")?;
         self.account.policies.get_mut(arn).ok_or_else(|| not_found(arn))
@@ -57,7 +57,7 @@ impl Call<'_> {
         })))
     }
 
-    /// The newest first, without documents.
+    /// The newest version first, without documents.
     pub(super) fn list_versions(&mut self) -> Answer {
         let (_, policy) = self.there()?;
         let numbers: Vec<u32> = policy.versions.keys().rev().copied().collect();
@@ -68,7 +68,7 @@ impl Call<'_> {
         })))
     }
 
-    /// Users and groups stand on the first page, with the first roles.
+    /// Users and groups are on the first page, with the first roles.
     pub(super) fn list_entities(&mut self) -> Answer {
         let (arn, policy) = self.there()?;
         let mut roles = self.account.roles_with(arn);

@@ -5,11 +5,11 @@ use crate::iam::account::AccountProvider;
 use crate::iam::query::Refusal;
 use crate::iam::xml::Xml;
 
-/// Providers of an account, and client ids of a provider.
+/// Quotas: providers of an account, and client IDs of a provider.
 const PROVIDERS: usize = 100;
 const CLIENT_IDS: usize = 100;
 
-/// Stands for what IAM retrieves from an issuer whose thumbprint was not given.
+/// The thumbprint that IAM retrieves from an issuer if none was given.
 const RETRIEVED: &str = "9e99a48a9960b14926bb7f3b02e22da2b0ab7280";
 
 impl Call<'_> {
@@ -71,7 +71,7 @@ impl Call<'_> {
         Ok(Some(answer))
     }
 
-    /// One that is gone already is no error (IAM API).
+    /// Deleting one that does not exist is not an error (IAM API).
     pub(super) fn delete_provider(&mut self) -> Answer {
         self.account.providers.remove(self.query.required("OpenIDConnectProviderArn")?);
         Ok(None)
@@ -89,7 +89,7 @@ impl Call<'_> {
         Ok(None)
     }
 
-    /// One that is gone already is no error (IAM API).
+    /// Deleting one that does not exist is not an error (IAM API).
     pub(super) fn remove_client_id(&mut self) -> Answer {
         let id = self.query.required("ClientID")?.to_owned();
         self.provider()?.client_ids.retain(|there| *there != id);

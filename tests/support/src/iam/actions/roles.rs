@@ -1,4 +1,4 @@
-//! Roles, their trust policies, and what is within them or attached to them.
+//! Roles with their trust policies, inline policies and attached policies.
 
 use super::documents::{Kind, check, encoded, size};
 use super::providers::quota;
@@ -7,7 +7,7 @@ use crate::iam::account::{Account, AccountRole};
 use crate::iam::query::Refusal;
 use crate::iam::xml::Xml;
 
-/// Policies that a role has room for, and characters of all its inline policies.
+/// Quotas: attached policies of a role, and characters of all its inline policies.
 const ATTACHED: usize = 10;
 const INLINE: usize = 10_240;
 
@@ -36,7 +36,7 @@ impl Call<'_> {
         })))
     }
 
-    /// Without tags, permissions boundary and last use, as IAM lists them.
+    /// Without tags, permissions boundary and last use, as in IAM's lists.
     pub(super) fn list_roles(&mut self) -> Answer {
         let prefix = self.query.get("PathPrefix").unwrap_or("/");
         let roles: Vec<(&String, &AccountRole)> =
@@ -233,7 +233,7 @@ impl Call<'_> {
     }
 }
 
-/// What a list has of a role.
+/// A role in a list.
 fn listed(xml: &mut Xml, account: &Account, name: &str, role: &AccountRole) {
     xml.text("Path", &role.path);
     xml.text("RoleName", name);

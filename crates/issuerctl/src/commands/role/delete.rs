@@ -1,0 +1,57 @@
+//! `issuerctl role delete`
+
+use issuer_change::Describe;
+use issuer_discovery::{IssuerUrl, Ports};
+use issuer_iam::{Documents, Iam, RoleDeletion, policies};
+
+use crate::Outcome;
+use crate::cli::{OutputFormat, RoleDeleteArgs};
+use crate::engine;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, RoleChange};
+use crate::runtime::Runtime;
+use crate::ui::Ui;
+
+pub(crate) fn run(args: &RoleDeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
+    let issuer = args.issuer.as_deref();
+    let issuer = issuer.map(|text| IssuerUrl::parse(text, Ports::Refuse)).transpose()?;
+    if args.aws.print_iam_policy {
+        let make = |iam: Option<&Iam>| policies::delete_role(iam, &args.name);
+        return engine::policy(&args.aws, format, ui, make);
+    }
+    let deletion = Runtime::start()?.block_on(async {
+        let engine = engine::connect(engine::session(&args.aws)?, &[], ui).await?;
+        let (iam, none) = (engine.iam().await.map_err(engine::failed)?, Documents::new());
+        let deletion = iam.plan_role_deletion(&args.name, issuer.as_ref(), &none).await?;
+        if args.dry_run {
+            return Ok(deletion);
+        }
+        ui.plan("", &deletion.changes());
+        let again = |deletion: &RoleDeletion| ui.plan("", &deletion.changes());
+        Ok::<_, Failure>(
+            iam.delete_role(&args.name, issuer.as_ref(), &none, deletion, again).await?,
+        )
+    })?;
+    for arn in &deletion.stayed {
+        ui.warning(&format!("{arn} was not deleted: something else uses it"));
+    }
+    let (set, changed) = (deletion.changes(), deletion.changes_anything());
+    match format {
+        OutputFormat::Text if args.dry_run => {
+            output::coloured(&output::dry_run_text("", &set.changes))?;
+        }
+        OutputFormat::Text if changed => ui.note(engine::SPREADS),
+        OutputFormat::Text => ui.note("nothing to do"),
+        OutputFormat::Json => output::json(&RoleChange {
+            schema_version: output::SCHEMA_VERSION,
+            role: args.name.to_string(),
+            arn: deletion.arn.clone().unwrap_or_default(),
+            dry_run: args.dry_run,
+            changed,
+            changes: set.changes,
+            notices: set.notices,
+            annotate: Vec::new(),
+        })?,
+    }
+    Ok(Exit::Done)
+}

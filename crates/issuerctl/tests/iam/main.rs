@@ -1,0 +1,10 @@
+//! Whole runs of the command on a file, against S3, IAM and STS in the test process: what the
+//! account and the bucket have afterwards, whoever else writes and wherever a run is cut off.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fleet;
+mod interrupted;
+mod lab;
+mod permissions;
+mod runs;
+mod several;

@@ -1,0 +1,96 @@
+//! Several issuers in one file.
+
+use serde_json::{Value, json};
+
+use crate::lab::{BUCKET, Issuer, Lab, SMALL, sids};
+
+const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
+
+fn all<'a>(access: &'a str) -> Vec<Issuer<'a>> {
+    NAMES.map(|name| Issuer::site(name, access)).into()
+}
+
+#[test]
+fn an_issuer_that_fails_does_not_stop_the_others() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    let document = json!({"issuer": "https://other.example.com", "jwks_uri": "https://other.example.com/keys.json"});
+    let theirs = document.to_string();
+    lab.s3.put(BUCKET, "two/.well-known/openid-configuration", theirs.as_bytes());
+    let small = SMALL.replace("name: app", "name: three");
+    let three = Issuer { create: false, access: "none", name: "three", iam: &small };
+    lab.issuers(&[Issuer::site("one", "none"), Issuer::site("two", "none"), three]);
+    let (out, err) = lab.run("apply -f issuer.yaml --no-verify --output json", 4);
+    assert!(err.contains("error: two: ") && err.contains("1 of 3 issuers failed"), "{err}");
+    assert!(err.contains("https://other.example.com"), "{err}");
+    let json: Value = serde_json::from_str(&out).unwrap();
+    let codes: Vec<_> =
+        json["issuers"].as_array().unwrap().iter().map(|i| &i["error"]["exit_code"]).collect();
+    assert_eq!(codes, [&Value::Null, &json!(4), &Value::Null]);
+    assert!(json["issuers"][0]["error"].is_null() && json["issuers"][0]["changed"] == true);
+    assert_eq!(json["issuers"][1]["changed"], false);
+    for name in ["one", "three"] {
+        assert!(lab.s3.get(BUCKET, &format!("{name}/keys.json")).is_some(), "{name}");
+    }
+    assert!(lab.s3.get(BUCKET, "two/keys.json").is_none());
+    let document = lab.s3.get(BUCKET, "two/.well-known/openid-configuration").unwrap();
+    assert_eq!(document, theirs.as_bytes());
+    assert!(lab.iam.account().roles.contains_key("three"));
+}
+
+#[test]
+fn a_warning_about_a_store_is_said_once_for_all_its_issuers() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    lab.s3.unblock(BUCKET);
+    for call in ["PublicAccessBlock", "BucketOwnershipControls"] {
+        for verb in ["Get", "Put"] {
+            lab.s3.refuse(&format!("{verb}{call}"), "NotImplemented");
+        }
+    }
+    lab.issuers(&all("policy"));
+    let warnings = |err: &str| err.matches("no public access block").count();
+    let (_, err) = lab.run("plan -f issuer.yaml", 7);
+    assert_eq!(warnings(&err), 1, "{err}");
+    let (_, err) = lab.apply(0);
+    assert_eq!(warnings(&err), 1, "{err}");
+    assert_eq!(sids(&lab.bucket_policy()).len(), NAMES.len());
+}
+
+/// A bucket policy has no conditional write.
+fn publishes_all(lab: &Lab, issuers: &[Issuer<'_>]) {
+    lab.issuers(issuers);
+    let parallel = issuers.len();
+    lab.run(&format!("apply -f issuer.yaml --no-verify --parallel {parallel}"), 0);
+    let policy = lab.bucket_policy();
+    assert_eq!(sids(&policy).len(), issuers.len(), "{policy:#}");
+    for Issuer { name, .. } in issuers {
+        assert!(policy.to_string().contains(&format!("{BUCKET}/{name}/keys.json")), "{name}");
+        assert!(lab.s3.get(BUCKET, &format!("{name}/keys.json")).is_some(), "{name}");
+    }
+    lab.plan(0);
+}
+
+#[test]
+fn issuers_that_share_a_bucket_do_not_overwrite_each_others_statement() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    lab.s3.delay(std::time::Duration::from_millis(5));
+    publishes_all(&lab, &all("policy"));
+    lab.run("delete -f issuer.yaml", 0);
+    assert!(lab.s3.policy(BUCKET).is_none(), "{:?}", lab.s3.policy(BUCKET));
+}
+
+#[test]
+fn issuers_that_share_a_bucket_make_it_once() {
+    let lab = Lab::new();
+    let issuers: Vec<_> =
+        all("policy").into_iter().map(|issuer| Issuer { create: true, ..issuer }).collect();
+    lab.issuers(&issuers);
+    let text = lab.plan(7);
+    assert!(text.ends_with("\n11 to create, 0 to update, 0 to delete, 0 to keep\n"), "{text}");
+    let before = lab.everything();
+    publishes_all(&lab, &issuers);
+    lab.run("delete -f issuer.yaml", 0);
+    assert_eq!(lab.everything(), before);
+}

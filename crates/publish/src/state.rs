@@ -1,0 +1,59 @@
+//! What a store contains: documents with their versions, and a bucket's settings.
+
+use std::collections::BTreeMap;
+
+use crate::s3::{BucketSpec, BucketState};
+
+/// The version of a document that a plan is based on: an ETag, or the hash of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub(crate) tag: String,
+    /// Whether issuerctl created the document; recorded with every write.
+    pub(crate) ours: bool,
+}
+
+/// Attributes of a document: `content_type`, `cache_control` and `acl` of an object, or whether a
+/// file is `world_readable`.
+pub type Attributes = BTreeMap<&'static str, String>;
+
+/// A published document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The version that a write can be conditional on.
+    pub version: Version,
+    /// Its attributes.
+    pub attributes: Attributes,
+}
+
+/// The condition of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// The document does not exist (`If-None-Match: *`).
+    Absent,
+    /// The document still has this version (`If-Match`).
+    Unchanged(Version),
+}
+
+/// The observed state of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreState {
+    /// `keys.json`.
+    pub keys: Option<Stored>,
+    /// `.well-known/openid-configuration`.
+    pub discovery: Option<Stored>,
+    /// The attributes that a document should have.
+    pub desired: Attributes,
+    /// The bucket, if the store is one.
+    pub bucket: Option<Bucket>,
+}
+
+/// The desired and the observed state of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// The desired state.
+    pub spec: BucketSpec,
+    /// The observed state.
+    pub state: BucketState,
+}
