@@ -1,5 +1,5 @@
-//! Several issuers in one run: each is planned and executed by itself, and one that fails does not
-//! stop the others.
+//! Several issuers in one run: each is planned and executed on its own, and a failure does not stop
+//! the others.
 
 use issuer_change::Describe;
 use issuer_reconcile::{

@@ -1,4 +1,4 @@
-//! The engine of a run: connected by options, and what its failures mean.
+//! Connecting the engine of a run, and its failures.
 
 use issuer_change::Describe;
 use issuer_iam::Iam;
@@ -83,8 +83,8 @@ pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
     Ok(FetchOptions::new(tls.ca_file.as_deref().map(files::read).transpose()?))
 }
 
-/// Plans and applies one target in IAM; the last plan, and whether anything was changed, or would
-/// be.
+/// Plans and applies one target in IAM; returns the last plan, and whether anything was changed, or
+/// would change.
 ///
 /// # Errors
 /// Those of the engine.

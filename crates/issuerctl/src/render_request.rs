@@ -1,4 +1,4 @@
-//! What the `render` commands have in common, whatever they render for.
+//! The common part of the `render` commands.
 
 use issuer_discovery::Partition;
 use issuer_reconcile::{Rendered, Target, read_keys, render_offline};
@@ -16,7 +16,7 @@ pub(crate) struct RenderRequest<'a> {
     pub(crate) aws: &'a AwsArgs,
     /// Connection options, if the documents themselves are rendered.
     pub(crate) kube: Option<&'a KubeArgs>,
-    /// Whether anything but service accounts is rendered.
+    /// Whether AWS resources are rendered, and not only service accounts.
     pub(crate) for_aws: bool,
     pub(crate) import: bool,
 }

@@ -1,4 +1,4 @@
-//! What a store contains: documents with their versions, and a bucket's settings.
+//! The state of a store: documents with their versions, and the settings of the bucket.
 
 use std::collections::BTreeMap;
 

@@ -107,9 +107,9 @@ pub struct RolePlan {
     pub steps: Vec<RoleStep>,
     /// The unmanaged parts of the role, which are kept.
     pub(crate) kept: Vec<Field>,
-    /// ARNs of wanted policies of the account that are as they should be.
+    /// ARNs of desired customer managed policies that are up to date.
     pub(crate) unchanged: Vec<String>,
-    /// What the user has to be told, each with its id.
+    /// Warnings for the user, each with its id.
     pub(crate) notices: Vec<(&'static str, String)>,
     /// ARNs of policies that were not deleted because they are in use; set by the execution.
     pub stayed: Vec<String>,
