@@ -13,6 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
 use issuer_session::Attempts;
 
+pub use self::roles::RoleList;
 use crate::{AccountId, Error, Name, Tags};
 
 /// How often a plan that somebody overtook is made again; IAM is eventually consistent.
