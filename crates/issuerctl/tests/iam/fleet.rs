@@ -67,6 +67,7 @@ fn a_thousand_issuers_need_few_connections_and_little_memory() {
     publish_fleet(1000);
 }
 
+#[expect(clippy::print_stdout, reason = "the figures are what is measured")]
 fn publish_fleet(count: usize) {
     let lab = Lab::new();
     lab.s3.make_bucket(BUCKET);
