@@ -13,6 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
 use issuer_session::Attempts;
 
+pub use self::roles::RoleList;
 use crate::{AccountId, Error, Name, Tags};
 
 /// Maximum re-plan attempts after a conflict; IAM is eventually consistent.

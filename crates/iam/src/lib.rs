@@ -13,7 +13,7 @@ mod trust;
 
 pub use documents::{Documents, check_permissions};
 pub use error::{Error, Name};
-pub use iam::Iam;
+pub use iam::{Iam, RoleList};
 pub use issuer_diagnostic::{Check, Status};
 pub use lint::{LintOptions, LintReport, lint};
 pub use names::{

@@ -162,7 +162,14 @@ impl Reconciler<'_> {
         };
         let provider = async {
             Ok::<_, issuer_iam::Error>(match target.provider.is_some() && scope.keys {
-                true => Some(iam.find_provider(url).await?),
+                true => {
+                    let (state, all) =
+                        tokio::join!(iam.find_provider_alone(url), self.providers(iam));
+                    let mut state = state?;
+                    let others = all?.iter().filter(|arn| **arn != state.arn).cloned();
+                    state.others = others.collect();
+                    Some(state)
+                }
                 // Roles alone need no permissions on providers.
                 false if target.name.is_none() => None,
                 false => Some(iam.find_provider_alone(url).await?),
@@ -223,7 +230,7 @@ impl Reconciler<'_> {
     ) -> Result<Vec<(RoleName, RoleState)>, issuer_iam::Error> {
         let file = target.name.as_deref().unwrap_or_default();
         let in_file = |name: &RoleName| target.roles.iter().any(|role| role.name == *name);
-        let names = iam.roles_of(url).await?.into_iter().filter(|name| !in_file(name));
+        let names = self.roles(iam).await?.of(url)?.into_iter().filter(|name| !in_file(name));
         let none = Documents::new();
         let found = each(names, ROLE_READS, |name| {
             let none = &none;

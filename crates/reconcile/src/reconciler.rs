@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
-use issuer_iam::Iam;
+use issuer_iam::{Iam, RoleList};
 use issuer_publish::{Folder, S3, S3Clients, Store};
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
@@ -28,6 +28,8 @@ pub struct Reconciler<'a> {
     config: SdkConfig,
     s3: S3Clients,
     iam: OnceCell<Iam>,
+    roles: OnceCell<RoleList>,
+    providers: OnceCell<Vec<String>>,
     pub(crate) role_reads: Semaphore,
     pub(crate) role_writes: Semaphore,
     /// Locks for shared resources that only one issuer may change at a time.
@@ -59,6 +61,8 @@ impl<'a> Reconciler<'a> {
             s3: S3Clients::new(config.clone()),
             config,
             iam: OnceCell::new(),
+            roles: OnceCell::new(),
+            providers: OnceCell::new(),
             role_reads: Semaphore::new(ROLE_READS),
             role_writes: Semaphore::new(ROLE_WRITES),
             shared: Mutex::default(),
@@ -77,6 +81,22 @@ impl<'a> Reconciler<'a> {
             Ok::<_, Error>(iam)
         };
         self.iam.get_or_try_init(connect).await
+    }
+
+    /// The account's roles as plans see them, which is a list of thousands: read once in a run.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub(crate) async fn roles(&self, iam: &Iam) -> Result<&RoleList, issuer_iam::Error> {
+        self.roles.get_or_try_init(|| iam.list_roles()).await
+    }
+
+    /// The ARNs of the account's providers as plans see them, read once in a run.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub(crate) async fn providers(&self, iam: &Iam) -> Result<&[String], issuer_iam::Error> {
+        Ok(self.providers.get_or_try_init(|| iam.list_providers()).await?)
     }
 
     /// The store of a target; the default region is that of the bucket.

@@ -105,7 +105,11 @@ impl Iam {
         }
     }
 
-    async fn list_providers(&self) -> Result<Vec<String>, Error> {
+    /// The ARNs of the account's providers.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn list_providers(&self) -> Result<Vec<String>, Error> {
         let answer = self.client.list_open_id_connect_providers().send().await;
         let list = answer.map_err(|error| failed("iam:ListOpenIDConnectProviders", "*", &error))?;
         Ok(list

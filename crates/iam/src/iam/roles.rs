@@ -20,6 +20,22 @@ const VERSIONS: usize = 5;
 /// Computes the trust policy from the one that is read just before it is written.
 type Rewrite<'a> = &'a dyn Fn(TrustPolicy) -> Result<TrustPolicy, Error>;
 
+/// Names and trust policies of an account's roles.
+#[derive(Debug, Clone, Default)]
+pub struct RoleList(Vec<(String, String)>);
+
+impl RoleList {
+    /// Names of the roles whose trust policy has our statement for this issuer.
+    ///
+    /// # Errors
+    /// A name that no role of IAM can have.
+    pub fn of(&self, issuer: &IssuerUrl) -> Result<Vec<RoleName>, Error> {
+        let sid = format!("\"{}\"", trust::sid(issuer));
+        let trusting = self.0.iter().filter(|(_, trust)| trust.contains(&sid));
+        trusting.map(|(name, _)| name.parse()).collect()
+    }
+}
+
 /// How much of a plan was executed.
 #[derive(Default)]
 struct Outcome {
@@ -67,22 +83,26 @@ impl Iam {
         Ok(state)
     }
 
-    /// Names of the roles whose trust policy has our statement for this issuer. A page has up to
-    /// 1,000 roles.
+    /// The roles of the account with their trust policies. A page has up to 1,000 roles.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn roles_of(&self, issuer: &IssuerUrl) -> Result<Vec<RoleName>, Error> {
-        let sid = format!("\"{}\"", trust::sid(issuer));
+    pub async fn list_roles(&self) -> Result<RoleList, Error> {
         let pages = self.client.list_roles().max_items(1000).into_paginator();
         let roles = pages.items().send().collect::<Result<Vec<_>, _>>().await;
         let roles = roles.map_err(|error| failed("iam:ListRoles", "*", &error))?;
-        let trusting = roles.into_iter().filter(|role| {
-            role.assume_role_policy_document
-                .as_deref()
-                .is_some_and(|text| decoded(text).contains(&sid))
+        let listed = roles.into_iter().filter_map(|role| {
+            Some((role.role_name, decoded(role.assume_role_policy_document.as_deref()?)))
         });
-        trusting.map(|role| role.role_name.parse()).collect()
+        Ok(RoleList(listed.collect()))
+    }
+
+    /// Names of the roles whose trust policy has our statement for this issuer.
+    ///
+    /// # Errors
+    /// Those of [`Iam::list_roles`] and [`RoleList::of`].
+    pub async fn roles_of(&self, issuer: &IssuerUrl) -> Result<Vec<RoleName>, Error> {
+        self.list_roles().await?.of(issuer)
     }
 
     /// Reads the role and compares it with the desired one.

@@ -11,7 +11,7 @@ impl Describe for RolePlan {
         for (id, message) in &self.notices {
             into.notice(id, message.clone());
         }
-        let policies = policies(&self.steps);
+        let policies = policies(&self.steps, &self.arn);
         let (created, deleted): (Vec<_>, Vec<_>) =
             policies.into_iter().partition(|policy| policy.action != Action::Delete);
         let unchanged = self.unchanged.iter();
@@ -44,7 +44,7 @@ impl Describe for RoleDeletion {
             change.reason = self.kept.first().copied();
             into.push(change.with_fields(self.kept_fields.iter().cloned()));
         }
-        into.changes.extend(policies(&self.steps));
+        into.changes.extend(policies(&self.steps, ""));
     }
 }
 
@@ -139,13 +139,15 @@ fn of_step(step: &RoleStep, before: Option<&Role>) -> Vec<Field> {
     }
 }
 
-/// Customer managed policies are resources of their own.
-fn policies(steps: &[RoleStep]) -> Vec<Change> {
+/// Customer managed policies are resources of their own. One that is created is in the account of
+/// the role, and has no path.
+fn policies(steps: &[RoleStep], role: &str) -> Vec<Change> {
+    let account = role.split_once(":role/").map_or("", |(account, _)| account);
     let change = |step: &RoleStep| match step {
         RoleStep::CreatePolicy(name, document) => {
             let document = Field::added("policy_document", document.clone());
-            let resource = Resource::new(Kind::ManagedPolicy, name, name);
-            Some(Change::new(resource, Action::Create).with_field(document))
+            let arn = format!("{account}:policy/{name}");
+            Some(Change::new(managed(&arn), Action::Create).with_field(document))
         }
         RoleStep::UpdatePolicy { arn, from, to, .. } => {
             let document = Field::changed("policy_document", from.clone(), to.clone());

@@ -26,7 +26,7 @@ fn fifty_roles_are_read_in_two_round_trips_and_made_in_twelve() {
     let iam = roles("app", 50);
     lab.issuers(&[Issuer { create: false, access: "none", ..Issuer::prod(&iam) }]);
     // Long enough that requests that went out together overlap, however busy the machine is.
-    lab.iam.delay(Duration::from_millis(400));
+    lab.iam.delay(Duration::from_secs(1));
     lab.apply(0);
     let (apply, account) = (lab.iam.sequential_round_trips(), lab.iam.account());
     assert_eq!((account.roles.len(), account.providers.len()), (50, 1));
@@ -57,8 +57,8 @@ fn connections_to_iam_do_not_grow_with_the_issuers() {
 }
 
 #[test]
-fn two_hundred_issuers_need_few_connections_and_little_memory() {
-    publish_fleet(200);
+fn a_hundred_issuers_need_few_connections_and_little_memory() {
+    publish_fleet(100);
 }
 
 #[test]
@@ -67,6 +67,7 @@ fn a_thousand_issuers_need_few_connections_and_little_memory() {
     publish_fleet(1000);
 }
 
+#[expect(clippy::print_stdout, reason = "the figures are what is measured")]
 fn publish_fleet(count: usize) {
     let lab = Lab::new();
     lab.s3.make_bucket(BUCKET);

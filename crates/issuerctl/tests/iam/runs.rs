@@ -62,14 +62,17 @@ fn the_text_of_a_plan_follows_from_its_json_to_the_byte() {
         let rendered = render(&changes, &Plain);
         assert_eq!(text, format!("issuer {name} ({url})\n\n{rendered}\n{summary}\n"));
         assert_eq!(summary, Summary::of(&changes));
-        summary
+        let resources = changes.into_iter().map(|change| change.resource);
+        (summary, resources.collect::<Vec<_>>())
     };
     // A bucket, two documents, a provider, a role and a policy of the account.
-    assert_eq!(compare(7), Summary { create: 6, ..Summary::default() });
+    let (summary, resources) = compare(7);
+    assert_eq!(summary, Summary { create: 6, ..Summary::default() });
     lab.apply(0);
-    assert_eq!(compare(0), Summary { keep: 6, ..Summary::default() });
+    // They are the same ones by the same names afterwards.
+    assert_eq!(compare(0), (Summary { keep: 6, ..Summary::default() }, resources.clone()));
     lab.issuers(&[Issuer::prod(&WHOLE.replace("s3:GetObject", "s3:ListBucket"))]);
-    assert_eq!(compare(7), Summary { update: 1, keep: 5, ..Summary::default() });
+    assert_eq!(compare(7), (Summary { update: 1, keep: 5, ..Summary::default() }, resources));
 }
 
 #[test]

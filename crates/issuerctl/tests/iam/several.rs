@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::{BUCKET, Issuer, Lab, SMALL, sids};
+use crate::lab::{BUCKET, Issuer, Lab, SMALL, WHOLE, sids};
 
 const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
 
@@ -93,4 +93,52 @@ fn issuers_that_share_a_bucket_make_it_once() {
     publishes_all(&lab, &issuers);
     lab.run("delete -f issuer.yaml", 0);
     assert_eq!(lab.everything(), before);
+}
+
+#[test]
+fn issuers_that_share_a_role_each_have_their_statement_in_it() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    let issuers: Vec<_> =
+        NAMES.map(|name| Issuer { iam: WHOLE, ..Issuer::site(name, "none") }).into();
+    lab.issuers(&issuers);
+    let before = lab.everything();
+    let text = lab.plan(7);
+    // Five sites with two documents and a provider each; one role and one policy.
+    assert!(text.ends_with("\n17 to create, 0 to update, 0 to delete, 0 to keep\n"), "{text}");
+    lab.apply(0);
+    let account = lab.iam.account();
+    let role = &account.roles["app"];
+    assert_eq!((sids(&role.trust_policy()).len(), role.attached.len()), (NAMES.len(), 2));
+    assert_eq!((account.providers.len(), account.policies.len()), (NAMES.len(), 1));
+    lab.plan(0);
+
+    // What one of them no longer has stays for the others, and goes with the last.
+    lab.issuers(&issuers[..1]);
+    lab.run("delete -f issuer.yaml", 0);
+    let role = lab.iam.account().roles["app"].clone();
+    assert_eq!((sids(&role.trust_policy()).len(), role.attached.len()), (NAMES.len() - 1, 2));
+    lab.issuers(&issuers[1..]);
+    lab.plan(0);
+    lab.run("delete -f issuer.yaml", 0);
+    assert_eq!(lab.everything(), before);
+}
+
+#[test]
+fn what_is_a_list_of_the_whole_account_is_read_once_for_all_issuers() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    let roles = NAMES.map(|name| SMALL.replace("name: app", &format!("name: {name}")));
+    let issuers = NAMES.iter().zip(&roles);
+    let issuers: Vec<_> =
+        issuers.map(|(name, iam)| Issuer { iam, ..Issuer::site(name, "none") }).collect();
+    lab.issuers(&issuers);
+    lab.apply(0);
+    lab.iam.clear_log();
+    lab.plan(0);
+    for action in ["GetCallerIdentity", "ListRoles", "ListOpenIDConnectProviders"] {
+        let log = lab.iam.log();
+        let count = log.iter().filter(|request| request.action == action).count();
+        assert_eq!(count, 1, "{action}");
+    }
 }
