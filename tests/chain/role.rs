@@ -141,7 +141,7 @@ pub(crate) fn run() {
     assert_eq!(bench.trust("app").len(), 2);
     let kept = bench.role("delete", "app", "--output json").ended(0).report();
     let role = kept.change(Kind::Role, "app");
-    assert_eq!((role.action, role.reason), (Action::Update, Some(Reason::Unmanaged)));
+    assert_eq!((role.action, role.reason), (Action::Update, Some(Reason::InUse)));
     let unmanaged = Field::kept("attached_policy", FOREIGN, Reason::Unmanaged);
     kept.assert_fields(Kind::Role, "app", &[unmanaged]);
     assert_eq!(bench.trust("app").len(), 1);

@@ -34,7 +34,6 @@ pub(crate) fn of_files(
     let defaults = Defaults {
         connection: kube.map(connection).unwrap_or_default(),
         region: aws.region.clone(),
-        endpoint_url: aws.endpoint_url.clone(),
         change_issuer,
     };
     let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();

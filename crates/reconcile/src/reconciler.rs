@@ -26,6 +26,8 @@ pub struct Reconciler<'a> {
     pub(crate) read_file: ReadFile,
     pub(crate) events: &'a dyn Events,
     config: SdkConfig,
+    /// The endpoint of the run, for buckets whose target names none.
+    endpoint_url: Option<String>,
     s3: S3Clients,
     iam: OnceCell<Iam>,
     roles: OnceCell<RoleList>,
@@ -58,6 +60,7 @@ impl<'a> Reconciler<'a> {
             fetch,
             read_file,
             events,
+            endpoint_url: session.endpoint_url.clone(),
             s3: S3Clients::new(config.clone()),
             config,
             iam: OnceCell::new(),
@@ -107,7 +110,9 @@ impl<'a> Reconciler<'a> {
         Ok(match target {
             StoreTarget::Folder(folder) => Store::Folder(Folder::new(folder)),
             StoreTarget::S3(location, options) => {
-                let s3 = S3::connect(&self.s3, location.clone(), options.clone()).await?;
+                let mut options = options.clone();
+                options.endpoint_url = options.endpoint_url.or_else(|| self.endpoint_url.clone());
+                let s3 = S3::connect(&self.s3, location.clone(), options).await?;
                 Store::S3(Box::new(s3))
             }
         })

@@ -110,8 +110,6 @@ pub struct Defaults {
     pub connection: Connection,
     /// Region of a bucket.
     pub region: Option<String>,
-    /// Endpoint of a bucket.
-    pub endpoint_url: Option<String>,
     /// Whether a published document of a different issuer is replaced.
     pub change_issuer: bool,
 }
@@ -343,7 +341,9 @@ fn store_target(store: &StoreSpec, base: &Path, defaults: &Defaults) -> StoreTar
         StoreSpec::S3(s3) => {
             let options = S3Options {
                 region: s3.region.clone().or_else(|| defaults.region.clone()),
-                endpoint_url: s3.endpoint_url.clone().or_else(|| defaults.endpoint_url.clone()),
+                // Only the file says that a bucket is not in AWS; the endpoint of the run is added when
+                // the store is connected.
+                endpoint_url: s3.endpoint_url.clone(),
                 path_style: s3.path_style,
                 expected_bucket_owner: s3.expected_bucket_owner.as_ref().map(ToString::to_string),
                 max_age_secs: s3.max_age,
