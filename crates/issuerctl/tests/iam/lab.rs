@@ -39,9 +39,13 @@ pub(crate) const WHOLE: &str = r#"
     serviceAccounts: [default/app]
     policyArns: [arn:aws:iam::aws:policy/ReadOnlyAccess]
     inlinePolicies:
-      in: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:GetObject", Resource: "*"}]}
+      in:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: "s3:GetObject", Resource: "*"}]
     managedPolicies:
-      app-s3: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:PutObject", Resource: "*"}]}
+      app-s3:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: "s3:PutObject", Resource: "*"}]
     maxSessionDuration: 7200
     tags: {team: platform}
 "#;

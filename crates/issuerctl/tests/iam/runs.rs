@@ -89,7 +89,7 @@ fn somebodys_bucket_policy_keeps_its_statements() {
     assert!(line('~', "bucket my-oidc") && line('~', "bucket policy"), "{text}");
     assert!(line('+', "IssuerctlPublicRead") && line('+', "prod/keys.json"), "{text}");
     // The end of their statement is context, and nothing of it is taken away.
-    assert!(text.contains("arn:aws:s3:::my-oidc/*") || text.contains("Theirs"), "{text}");
+    assert!(text.contains("        \"Resource\": \"arn:aws:s3:::my-oidc/*\"\n"), "{text}");
     assert!(!line('-', "Theirs") && !line('-', "arn:aws"), "{text}");
     assert!(text.contains("2 to create, 1 to update, 0 to delete"), "{text}");
     lab.apply(0);

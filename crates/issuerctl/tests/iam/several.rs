@@ -14,7 +14,8 @@ fn all<'a>(access: &'a str) -> Vec<Issuer<'a>> {
 fn an_issuer_that_fails_does_not_stop_the_others() {
     let lab = Lab::new();
     lab.s3.make_bucket(BUCKET);
-    let document = json!({"issuer": "https://other.example.com", "jwks_uri": "https://other.example.com/keys.json"});
+    let (issuer, keys) = ("https://other.example.com", "https://other.example.com/keys.json");
+    let document = json!({"issuer": issuer, "jwks_uri": keys});
     let theirs = document.to_string();
     lab.s3.put(BUCKET, "two/.well-known/openid-configuration", theirs.as_bytes());
     let small = SMALL.replace("name: app", "name: three");
