@@ -1,6 +1,9 @@
 //! The real servers of the end-to-end tests. Each has its own port and folder, and none is left
 //! running.
-#![expect(missing_debug_implementations, reason = "servers of tests are never printed")]
+#![cfg_attr(
+    feature = "real-servers",
+    expect(missing_debug_implementations, reason = "servers of tests are never printed")
+)]
 #![cfg(feature = "real-servers")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
