@@ -41,7 +41,7 @@ fn a_statement_that_is_overwritten_is_written_again() {
         account.roles.get_mut("app").unwrap().trust = by_hand(&["Theirs", "Late"]).trust;
     });
     let (_, err) = lab.apply(0);
-    assert!(err.contains("changed by somebody else, planned again"), "{err}");
+    assert!(err.contains("changed by another writer, planned again"), "{err}");
     let sids = trust(&lab);
     assert_eq!((&sids[..2], sids.len()), (&["Theirs", "Late"].map(str::to_owned)[..], 3));
     lab.plan(0);
@@ -55,7 +55,7 @@ fn a_role_that_somebody_makes_meanwhile_is_theirs() {
         account.roles.insert("app".to_owned(), by_hand(&["Theirs"]));
     });
     let (_, err) = lab.apply(0);
-    assert!(err.contains("changed by somebody else, planned again"), "{err}");
+    assert!(err.contains("changed by another writer, planned again"), "{err}");
     assert_eq!((trust(&lab)[0].as_str(), trust(&lab).len()), ("Theirs", 2));
     lab.plan(0);
     lab.run("delete -f issuer.yaml", 0);
