@@ -1,6 +1,7 @@
 //! The calls to IAM and STS; everything else in this crate is pure.
 
 mod providers;
+mod role_steps;
 mod roles;
 
 use std::time::Duration;

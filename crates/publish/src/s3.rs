@@ -1,6 +1,7 @@
 //! S3 and S3-compatible stores.
 
 mod bucket;
+mod bucket_removal;
 mod calls;
 mod client;
 mod location;
@@ -15,10 +16,10 @@ use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
 
-pub(crate) use bucket::BucketRemoval;
 pub use bucket::{
     AccessMode, Block, BucketPlan, BucketSpec, BucketState, BucketStep, Existence, Setting,
 };
+pub(crate) use bucket_removal::BucketRemoval;
 pub use client::S3Clients;
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
 
 use super::S3Location;
-use super::policy::{self, Without};
+use super::policy;
 use crate::Error;
 
 /// The tag of a bucket that issuerctl created.
@@ -143,30 +143,6 @@ pub struct BucketPlan {
     access: AccessMode,
     steps: Vec<BucketStep>,
     notices: Vec<(&'static str, String)>,
-}
-
-/// What a deletion does to a bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BucketRemoval {
-    name: String,
-    /// The policy before and after our statement is removed from it.
-    statement: Option<(String, Option<String>)>,
-    fate: Fate,
-    /// Whether the policy could not be read.
-    policy_denied: bool,
-}
-
-/// What happens to the bucket itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
-    /// issuerctl did not create it.
-    Unmanaged,
-    /// Whether issuerctl created it could not be read.
-    Unreadable,
-    /// It is deleted.
-    Deleted,
-    /// issuerctl created it, and it contains this object.
-    NotEmpty(String),
 }
 
 impl Block {
@@ -332,99 +308,6 @@ impl Describe for BucketPlan {
     }
 }
 
-impl BucketRemoval {
-    /// Plans the deletion: of our statement, unless the document `keeps` is kept, and of the bucket
-    /// if issuerctl created it and it is empty afterwards.
-    ///
-    /// # Errors
-    /// [`Error::BadPolicy`].
-    pub(crate) fn new(
-        spec: &BucketSpec,
-        state: &BucketState,
-        keeps: Option<&str>,
-    ) -> Result<Self, Error> {
-        let name = spec.location.bucket.to_string();
-        let statement = match state.policy.present().filter(|_| keeps.is_none()) {
-            Some(text) => match policy::without_ours(&spec.location, text)? {
-                Without::Unchanged => None,
-                Without::Put(to) => Some((text.clone(), Some(to))),
-                Without::Nothing => Some((text.clone(), None)),
-            },
-            None => None,
-        };
-        let other = keeps.map(str::to_owned).or_else(|| state.other_object.present().cloned());
-        let fate = match (&state.tags, other) {
-            (Setting::Denied, _) => Fate::Unreadable,
-            (Setting::Present(tags), None) if tags.contains_key(CREATED) => Fate::Deleted,
-            (Setting::Present(tags), Some(other)) if tags.contains_key(CREATED) => {
-                Fate::NotEmpty(other)
-            }
-            _ => Fate::Unmanaged,
-        };
-        let policy_denied = matches!(state.policy, Setting::Denied);
-        Ok(Self { name, statement, fate, policy_denied })
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn removes_statement(&self) -> bool {
-        self.statement.is_some()
-    }
-
-    pub(crate) fn deletes_bucket(&self) -> bool {
-        self.fate == Fate::Deleted
-    }
-
-    /// Whether issuerctl created the bucket.
-    pub(crate) fn is_ours(&self) -> bool {
-        matches!(self.fate, Fate::Deleted | Fate::NotEmpty(_))
-    }
-
-    /// Whether there is nothing to do and nothing to report.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.statement.is_none() && !self.is_ours()
-    }
-}
-
-impl Describe for BucketRemoval {
-    fn describe(&self, into: &mut ChangeSet) {
-        if self.policy_denied {
-            into.notice(
-                "bucket-policy-not-readable",
-                "s3:GetBucketPolicy is denied, so a statement of issuerctl in the bucket policy \
-                 is not removed",
-            );
-        }
-        if self.fate == Fate::Unreadable {
-            into.notice(
-                "bucket-tags-not-readable",
-                "s3:GetBucketTagging is denied, so the bucket is kept even if issuerctl created it",
-            );
-        }
-        let resource = Resource::new(Kind::Bucket, &self.name, &self.name);
-        let statement = self.statement.iter().map(|(from, to)| {
-            Field::between("bucket_policy", Some(document(from)), to.as_deref().map(document))
-        });
-        match &self.fate {
-            Fate::Deleted => into.push(Change::new(resource, Action::Delete)),
-            Fate::NotEmpty(key) => {
-                let kept = Field::kept("object", key.as_str(), Reason::Unmanaged);
-                let mut change = Change::keep(resource, Reason::NotEmpty).with_field(kept);
-                if self.statement.is_some() {
-                    change.action = Action::Update;
-                }
-                into.push(change.with_fields(statement));
-            }
-            Fate::Unmanaged | Fate::Unreadable if self.statement.is_some() => {
-                into.push(Change::new(resource, Action::Update).with_fields(statement));
-            }
-            Fate::Unmanaged | Fate::Unreadable => {}
-        }
-    }
-}
-
 fn fields(step: &BucketStep, access: AccessMode) -> Vec<Field> {
     match step {
         BucketStep::Create => {
@@ -454,7 +337,7 @@ fn fields(step: &BucketStep, access: AccessMode) -> Vec<Field> {
 }
 
 /// The policy as JSON, if it is a JSON object.
-fn document(text: &str) -> Value {
+pub(super) fn document(text: &str) -> Value {
     match serde_json::from_str(text) {
         Ok(document) => Value::Document(document),
         Err(_) => Value::Text(text.to_owned()),
@@ -539,20 +422,5 @@ mod tests {
         // If anonymous readers can read them already, opening it exposes nothing new.
         let open = BucketState { block: Setting::Present(OPEN), ..state };
         assert!(BucketPlan::new(&spec(), &open).is_ok());
-    }
-
-    #[test]
-    fn a_bucket_with_something_else_in_it_is_kept() {
-        let ours = BTreeMap::from([(CREATED.to_owned(), "true".to_owned())]);
-        let mut state = BucketState { tags: Setting::Present(ours), ..closed() };
-        let removal = |state: &BucketState| BucketRemoval::new(&spec(), state, None).unwrap();
-        assert!(removal(&state).deletes_bucket());
-        state.other_object = Setting::Present("logs/1".to_owned());
-        let text = removal(&state).changes().to_string();
-        assert_eq!(
-            text,
-            "= bucket my-oidc (not empty, kept)\n    = object  logs/1 (not managed \
-             by issuerctl, kept)\n"
-        );
     }
 }
