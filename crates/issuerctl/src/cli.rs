@@ -262,7 +262,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) site: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// Token to check as well: a file, or - for standard input
+    /// Also check this token: a file, or - for standard input
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) token: Option<PathBuf>,
     /// Audience (client ID) of the OIDC provider in IAM (repeatable)
@@ -451,7 +451,6 @@ impl S3Args {
             ("--profile", self.profile.is_some()),
             ("--endpoint-url", self.endpoint_url.is_some()),
             ("--path-style", self.path_style),
-            ("--print-iam-policy", self.print_iam_policy),
             ("--expected-bucket-owner", self.expected_bucket_owner.is_some()),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()

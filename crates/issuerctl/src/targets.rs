@@ -171,9 +171,15 @@ fn folder(args: &PublishArgs, has_issuer: bool, ui: &Ui) -> Result<PathBuf, Fail
         let message = format!("--to {} is neither a folder nor s3://BUCKET[/PREFIX]", args.to);
         return Err(Failure::new(Exit::Usage, message));
     }
-    let without_meaning = args.s3.given();
-    if !without_meaning.is_empty() {
-        ui.warning(&format!("{} has no effect on a folder", without_meaning.join(", ")));
+    match &args.s3.given()[..] {
+        [] => {}
+        [option] => ui.warning(&format!("{option} has no effect on a folder")),
+        options => {
+            ui.warning(&format!(
+                "these options have no effect on a folder: {}",
+                options.join(", ")
+            ));
+        }
     }
     if args.to.is_empty() {
         return Err(Failure::new(Exit::Usage, "--to is empty"));

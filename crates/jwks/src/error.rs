@@ -111,7 +111,7 @@ impl Diagnostic for Error {
         let hint = match self {
             Self::NotAKey { what } | Self::NotAJwkSet { what } => what.hint()?,
             Self::Empty | Self::EmptySet => {
-                "the command that wrote it has probably failed; use the API server's sa.pub"
+                "the command that wrote this file probably failed; use the API server's sa.pub"
             }
             Self::Unrecognized => "use the API server's sa.pub (PEM) or a certificate",
             Self::Truncated { .. } => "copy the whole file again",

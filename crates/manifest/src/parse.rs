@@ -62,7 +62,7 @@ pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
             if let (Some(place), Some(theirs)) = (place(issuer), place(other))
                 && place == theirs
             {
-                return Err(both(format!("are published to the same place, {place}")));
+                return Err(both(format!("publish to the same location, {place}")));
             }
             for (role, theirs) in pairs(issuer, other) {
                 if let Some(what) = difference(role, theirs) {

@@ -227,7 +227,7 @@ fn issuers_that_want_different_things_of_what_they_share_are_refused() {
     assert!(both(&[elsewhere]).is_ok(), "{:?}", both(&[elsewhere]));
     assert!(both(&[elsewhere, ("    policyArns", "    audiences: [x]\n    policyArns")]).is_ok());
     for (edits, reason) in [
-        (&[("https://oidc.example.com/test", "https://oidc.example.com/t")][..], "same place"),
+        (&[("https://oidc.example.com/test", "https://oidc.example.com/t")][..], "same location"),
         (&[elsewhere, ("name: app\n", "name: other\n")], "the policy app-s3"),
         (&[elsewhere, ("data/*", "data2/*")], "the policy app-s3"),
         (

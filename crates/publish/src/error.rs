@@ -295,7 +295,7 @@ impl Diagnostic for Error {
                  put-bucket-acl --acl private"
             }
             Self::OtherIssuer { .. } => {
-                "two clusters must not share one place: give each its own prefix or folder"
+                "two clusters must not publish to the same location: give each its own prefix or folder"
             }
             Self::LostRace { .. } => "find the other writer, and run again",
             Self::NoBucket { .. } => {

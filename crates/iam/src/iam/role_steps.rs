@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{ATTEMPTS, Iam, failed, gone, is_missing, is_policy_missing, to_iam};
+use super::{ATTEMPTS, Iam, failed, gone, is_policy_missing, to_iam};
 use crate::tags::CREATED;
 use crate::{Error, RoleName, RoleStep, Tags, TrustPolicy};
 

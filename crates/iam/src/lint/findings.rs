@@ -69,7 +69,7 @@ impl Findings {
             (Topic::Action, "action", "the action is sts:AssumeRoleWithWebIdentity".to_owned()),
             (Topic::Aud, "aud", "the audience is checked".to_owned()),
             (Topic::Sub, "sub", "the service accounts are checked".to_owned()),
-            (Topic::Deny, "deny", "no statement denies it".to_owned()),
+            (Topic::Deny, "deny", "no Deny statement applies".to_owned()),
             (Topic::Size, "size", "the policy is within IAM's quota".to_owned()),
         ];
         let passes = right

@@ -95,7 +95,7 @@ pub(crate) enum RoleCommand {
 
 /// Check a trust policy: every problem, its consequence and its fix
 ///
-/// Exits with 5 if the policy does not admit the tokens of the issuer, is too permissive, or would
+/// Exits with 5 if the policy does not allow the issuer's tokens, is too permissive, or would
 /// be rejected by IAM. Works offline, without AWS credentials.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -201,7 +201,7 @@ Examples:
 pub(crate) struct RoleDeleteArgs {
     /// Name of the role
     pub(crate) name: RoleName,
-    /// Remove only what admits this issuer
+    /// Remove only the statements that trust this issuer
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: Option<String>,
     /// Show what would change, without changing anything

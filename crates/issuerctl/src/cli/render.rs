@@ -73,7 +73,7 @@ pub(crate) struct KubernetesArgs {
 pub(crate) struct RenderArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
-    /// AWS account ID of the provider and the roles; AWS is not called then [default: that of the
+    /// AWS account ID of the provider and the roles; if set, AWS is not called [default: that of the
     /// credentials]
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,

@@ -15,9 +15,12 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let target = targets::of_publish(args, ui)?;
-    if let (Some((location, options)), true) = (target.s3(), args.s3.print_iam_policy) {
-        let policy = issuer_publish::permissions(location, options, Purpose::Publish);
-        return output::policy(format, &policy);
+    if args.s3.print_iam_policy {
+        let of_bucket = target.s3().map(|(location, options)| {
+            issuer_publish::permissions(location, options, Purpose::Publish)
+        });
+        // A folder needs no permissions: the policy has no statements.
+        return output::policy(format, &issuer_iam::policies::join(of_bucket));
     }
     let session = engine::s3_session(&args.s3, &args.tls)?;
     let targets = [target];

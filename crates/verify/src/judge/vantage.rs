@@ -13,7 +13,7 @@ pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
             return Check::skip(
                 ID,
                 format!(
-                    "read from the folder {}, not fetched: hosting and TLS are not judged",
+                    "read from the folder {}, not fetched: hosting and TLS were not checked",
                     quote(&path.display().to_string())
                 ),
             );
