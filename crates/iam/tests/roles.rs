@@ -111,13 +111,15 @@ async fn a_role_that_somebody_else_makes_meanwhile_is_planned_anew_and_merged_in
     let theirs = TrustPolicy::new(&[trust("test")]).unwrap();
     let both = theirs.clone().with(&trust("prod")).unwrap();
     let answer = |policy: &TrustPolicy| GetRoleOutput::builder().role(role("app", policy)).build();
-    let (before, just_before, after) = (answer(&theirs), answer(&theirs), answer(&both));
+    let (before, just_before) = (answer(&theirs), answer(&theirs));
+    let (after, later) = (answer(&both), answer(&both));
     let get = mock!(Client::get_role)
         .sequence()
         .error(missing_role)
         .output(move || before.clone())
         .output(move || just_before.clone())
         .output(move || after.clone())
+        .output(move || later.clone())
         .build();
     let create = mock!(Client::create_role).then_error(|| {
         CreateRoleError::generic(
@@ -148,7 +150,7 @@ async fn a_role_that_somebody_else_makes_meanwhile_is_planned_anew_and_merged_in
     );
     assert_eq!(
         (create.num_calls(), tag.num_calls(), update.num_calls(), get.num_calls()),
-        (1, 1, 1, 4)
+        (1, 1, 1, 5)
     );
 }
 

@@ -1,10 +1,15 @@
 //! The calls that change a role and its policies (IAM API), one for each step of a plan.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::{ATTEMPTS, Iam, failed, gone, is_policy_missing, to_iam};
 use crate::tags::CREATED;
 use crate::{Error, RoleName, RoleStep, Tags, TrustPolicy};
+
+/// How long another writer may take from its read to its write of a trust policy.
+const SETTLE: Duration = Duration::from_millis(700);
 
 /// Computes the trust policy from the one that is read just before it is written.
 type Rewrite<'a> = &'a dyn Fn(TrustPolicy) -> Result<TrustPolicy, Error>;
@@ -87,16 +92,16 @@ impl Iam {
                     .send()
                     .await
                     .map_err(|error| failed("iam:UpdateAssumeRolePolicy", &arn, &error))?;
-                // A concurrent writer has removed something again.
-                if self.trust_now(name).await?.has_all_of(&wanted) {
-                    Ok(())
-                } else {
-                    Err(Error::Changed {
-                        resource: arn,
-                        code: None,
-                        message: "its trust policy was overwritten".to_owned(),
-                    })
+                // A writer that read before this write overwrites it after the first look, so there
+                // is a second one after a pause.
+                for pause in [Duration::ZERO, SETTLE] {
+                    tokio::time::sleep(pause).await;
+                    if !self.trust_now(name).await?.has_all_of(&wanted) {
+                        let message = "its trust policy was overwritten".to_owned();
+                        return Err(Error::Changed { resource: arn, code: None, message });
+                    }
                 }
+                Ok(())
             }
             RoleStep::SetMaxSession { to, .. } => {
                 let request = client
