@@ -60,19 +60,21 @@ impl<'a> RenderRequest<'a> {
                      --account; IAM retrieves a thumbprint itself",
                 );
             }
-            let in_aws = target.s3().is_some_and(|(_, options)| options.endpoint_url.is_none());
             let keys = match (&target.site, self.kube) {
-                (Some(site), Some(_)) if in_aws => {
+                (Some(site), Some(_)) if target.is_in_aws() => {
                     let (weak, label) = (site.options.weak, target.label());
                     let keys = read_keys(&site.keys, weak, files::read_bytes, &label, ui);
                     Some(keys.await.map_err(engine::failed)?)
                 }
                 _ => None,
             };
-            ui.notices(keys.as_ref().map_or(&[], |keys| &keys.notices));
             let line = self.for_aws.then_some(&publish_command as _);
             let rendering = render_offline(target, keys.as_ref(), account, partition, line);
-            rendered.renderings.push(rendering.map_err(engine::failed)?);
+            let rendering = rendering.map_err(engine::failed)?;
+            if let Some(keys) = &keys {
+                ui.notices(&keys.notices_for(&rendering.issuer));
+            }
+            rendered.renderings.push(rendering);
         }
         Ok(rendered)
     }

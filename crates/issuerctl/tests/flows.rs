@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use issuer_jwks::{KeyKind, generate};
-use issuer_test_support::{ACCESS_KEY, ApiServer, Authority, Reply, S3Server, SECRET_KEY};
+use issuer_test_support::{
+    ACCESS_KEY, ApiServer, Authority, IamServer, Reply, S3Server, SECRET_KEY,
+};
 use p256::ecdsa::signature::Signer;
 
 const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
@@ -414,15 +416,19 @@ fn a_kubeconfig_that_is_missing_beside_another_does_not_matter() {
     assert!(err.contains("namespace"), "{err}");
 }
 
-#[test]
-fn another_issuer_than_the_api_servers_own_is_said() {
+/// An API server whose issuer is the default of `kubeadm`.
+fn other_issuer() -> ApiServer {
     let document = r#"{"issuer":"https://kubernetes.default.svc","jwks_uri":"https://10.0.0.1/openid/v1/jwks"}"#;
     let keys = Reply::ok(golden("cases/rsa2048/jwks.json"));
-    let server = ApiServer::start([
+    ApiServer::start([
         ("GET /openid/v1/jwks", keys),
         ("GET /.well-known/openid-configuration", Reply::ok(document)),
-    ]);
-    let desk = Desk::new();
+    ])
+}
+
+#[test]
+fn another_issuer_than_the_api_servers_own_is_said() {
+    let (server, desk) = (other_issuer(), Desk::new());
     desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
     let line = "--apiserver --kubeconfig kubeconfig --to site --issuer https://oidc.example.com";
     let (_, err) = ended(&desk.run(&format!("publish {line}")), 0);
@@ -432,6 +438,38 @@ fn another_issuer_than_the_api_servers_own_is_said() {
     );
     let (_, err) = ended(&desk.run("jwks --apiserver --kubeconfig kubeconfig"), 0);
     assert!(err.is_empty(), "{err}");
+}
+
+#[test]
+fn render_warns_of_its_keys_as_apply_does_with_aws_and_without() {
+    let (api, aws, desk) = (other_issuer(), IamServer::start(), Desk::new());
+    desk.file("kubeconfig", &api.kubeconfig("{token: a-token}"));
+    desk.file("sa.key", &golden("encodings/p256.sec1.pem"));
+    let file = |store: &str| {
+        format!(
+            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
+             prod}}\nspec:\n  issuer: https://oidc.example.com\n  keys: [{{file: sa.key}}, \
+             {{apiserver: {{}}}}]\n  store: {store}\n"
+        )
+    };
+    desk.file("issuer.yaml", &file("{s3: {bucket: my-oidc, region: us-west-2}}"));
+    let url = aws.url();
+    let env = [("KUBECONFIG", "kubeconfig"), ("AWS_ENDPOINT_URL_STS", url.as_str())];
+    let line = "render terraform -f issuer.yaml --region us-west-2";
+    for account in ["", " --account 111122223333"] {
+        let (out, err) = ended(&desk.run_with(&format!("{line}{account}"), &env), 0);
+        assert!(out.contains("aws_s3_object"), "{out}");
+        assert!(err.contains("sa.key: block 1 is a private key"), "{account}: {err}");
+        assert!(err.contains("issuer of the API server is https://kubernetes"), "{account}: {err}");
+    }
+
+    // No document is rendered for a folder, so its keys are not needed.
+    desk.file("issuer.yaml", &file("{folder: site}"));
+    std::fs::remove_file(desk.path().join("sa.key")).unwrap();
+    for account in ["", " --account 111122223333"] {
+        let (_, err) = ended(&desk.run_with(&format!("{line}{account}"), &env), 0);
+        assert!(err.is_empty(), "{account}: {err}");
+    }
 }
 
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use issuer_publish::{Existence, Plan, Purpose, S3Location, Site, Store, StoreSta
 use issuer_render::{Existing, RenderedDocuments, RenderedSite, Rendering};
 
 use crate::observe::Scope;
-use crate::{Error, Reconciler, SourceKeys, Target};
+use crate::{Error, Event, Reconciler, SourceKeys, Target};
 
 /// Returns the command that publishes the documents of a target with this issuer and region, for
 /// tools that cannot. Without it no bucket and no documents are rendered.
@@ -39,7 +39,7 @@ pub fn render_offline(
         .or_else(|| region.as_deref().map(Partition::of_region))
         .or_else(|| Partition::of_host(url.host()))
         .unwrap_or(Partition::of_region(""));
-    let bucket = line.zip(target.s3().filter(|_| is_in_aws(target)));
+    let bucket = line.zip(target.s3().filter(|_| target.is_in_aws()));
     let site = match (bucket, region) {
         (None, _) => None,
         (Some(_), None) => return Err(Error::NoRegion { name: target.label() }),
@@ -64,18 +64,22 @@ impl Reconciler<'_> {
         line: PublishLine<'_>,
         into: &mut Rendered,
     ) -> Result<(), Error> {
-        let scope = Scope { purpose: Purpose::Import, keys: documents, iam: true, prune: false };
+        let keys = documents && target.is_in_aws();
+        let scope = Scope { purpose: Purpose::Import, keys, iam: true, prune: false };
         let keys = self.read_keys(target, scope).await?;
         let store = match &target.site {
             Some(site) => Some(self.store(&site.store).await?),
             None => None,
         };
         let (url, iam) = (self.url(target, store.as_ref())?, self.iam().await?);
+        for notice in keys.notices_for(&url) {
+            self.event(target, Event::Notice(&notice));
+        }
         let top: Option<Thumbprint> = match target.needs_top_of_chain() && line.is_some() {
             true => Some(issuer_verify::top_of_chain(&url, &self.fetch).await?.parse()?),
             false => None,
         };
-        let bucket = line.zip(target.s3().filter(|_| is_in_aws(target)));
+        let bucket = line.zip(target.s3().filter(|_| target.is_in_aws()));
         let site = match (&store, bucket) {
             (Some(store @ Store::S3(s3)), Some((line, (location, _)))) => {
                 let plan = match (documents, import) {
@@ -146,11 +150,6 @@ impl Reconciler<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the bucket is in AWS: other tools do not support other stores.
-fn is_in_aws(target: &Target) -> bool {
-    target.s3().is_some_and(|(_, options)| options.endpoint_url.is_none())
 }
 
 /// The issuer of the target, or the one derived from its bucket and region.

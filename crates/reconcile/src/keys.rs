@@ -40,14 +40,19 @@ pub struct SourceKeys {
     pub keys: JwkSet,
     /// The issuer of the API server, if it was one of the sources.
     pub issuer: Option<String>,
-    /// Warnings for the user.
+    /// Warnings for the user, whatever the issuer is.
     pub notices: Vec<Notice>,
 }
 
 impl SourceKeys {
-    /// A warning if the API server has a different issuer.
+    /// The warnings for the user if the keys are published at this issuer, including one if the API
+    /// server has a different issuer.
     #[must_use]
-    pub fn other_issuer(&self, issuer: &IssuerUrl) -> Option<Notice> {
+    pub fn notices_for(&self, issuer: &IssuerUrl) -> Vec<Notice> {
+        self.notices.iter().cloned().chain(self.other_issuer(issuer)).collect()
+    }
+
+    fn other_issuer(&self, issuer: &IssuerUrl) -> Option<Notice> {
         let own = self.issuer.as_deref().filter(|own| *own != issuer.as_str())?;
         let message = format!(
             "the issuer of the API server is {own}, not {issuer}: STS accepts its tokens only \

@@ -36,7 +36,7 @@ fn asks_iam(target: &Target, prune: bool) -> bool {
 
 /// Documents are deleted only if no provider in IAM trusts them.
 fn asks_for_trust(target: &Target, purpose: Purpose) -> bool {
-    purpose == Purpose::Remove && target.is_trusted_by_name()
+    purpose == Purpose::Remove && target.is_in_aws()
 }
 
 async fn of_iam(

@@ -86,9 +86,8 @@ impl IssuerPlan {
             provider: None,
             roles: Vec::new(),
             orphaned: Vec::new(),
-            notices: seen.keys.notices.clone(),
+            notices: seen.keys.notices_for(&seen.url),
         };
-        plan.notices.extend(seen.keys.other_issuer(&seen.url));
         plan.plan_site(target, seen)?;
         plan.plan_iam(target, seen, prune)?;
         Ok(plan)

@@ -192,12 +192,12 @@ impl Target {
         self.provider.is_some() || !self.roles.is_empty()
     }
 
-    /// Whether a provider may trust the bucket even if the target has none: whoever gets the bucket
-    /// name could then assume every role.
+    /// Whether the site is in a bucket of AWS, and not in a compatible store or a folder. Other tools
+    /// support no other stores. A provider may trust the bucket even if the target has none: whoever
+    /// gets the bucket name could then assume every role.
     #[must_use]
-    pub fn is_trusted_by_name(&self) -> bool {
-        let store = self.site.as_ref().map(|site| &site.store);
-        matches!(store, Some(StoreTarget::S3(_, options)) if options.endpoint_url.is_none())
+    pub fn is_in_aws(&self) -> bool {
+        self.s3().is_some_and(|(_, options)| options.endpoint_url.is_none())
     }
 
     /// The folder of the site, if it is published to one.

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         }
         ui.begin(targets.len());
         // Documents are deleted only if no provider in IAM trusts them.
-        let scope = |target: &Target| Scope::delete(prune, !force && target.is_trusted_by_name());
+        let scope = |target: &Target| Scope::delete(prune, !force && target.is_in_aws());
         let plan = |target: &_, seen: &_| DeletionPlan::new(target, seen, prune, force);
         let planned = batch::plan_each(&engine, &targets, parallel, scope, plan).await?;
         let issuers = planned.iter().map(|planned| planned.object(batch::deletion_details));

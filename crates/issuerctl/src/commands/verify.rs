@@ -31,7 +31,7 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     }
     let given = if args.keys.is_empty() { None } else { Some(keys::read(&args.keys, ui)?) };
     if let (Some(given), Some(issuer)) = (&given, &issuer) {
-        ui.notices(&given.other_issuer(issuer).into_iter().collect::<Vec<_>>());
+        ui.notices(&given.notices_for(issuer));
     }
     let token = args.token.as_deref().map(files::read).transpose()?;
     let expected = Expected {
