@@ -105,8 +105,17 @@ pub struct ProviderPlan {
     pub kept: Vec<String>,
     /// Warnings for the user, each with its id.
     pub(crate) notices: Vec<(&'static str, String)>,
-    /// Whether an earlier attempt of this run has changed something.
-    pub(crate) interrupted: bool,
+    /// Whether the execution has changed something.
+    pub(crate) wrote: bool,
+}
+
+impl ProviderState {
+    /// The same provider, among all providers of its account.
+    #[must_use]
+    pub fn among(self, all: &[String]) -> Self {
+        let others = all.iter().filter(|arn| **arn != self.arn).cloned().collect();
+        Self { others, ..self }
+    }
 }
 
 impl Thumbprint {
@@ -166,7 +175,7 @@ impl ProviderPlan {
             steps: Vec::new(),
             kept: Vec::new(),
             notices: near(found),
-            interrupted: false,
+            wrote: false,
         };
         match &found.provider {
             None => plan.create(spec, found),
@@ -184,7 +193,13 @@ impl ProviderPlan {
     /// Whether this run changes anything, or has changed something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        self.interrupted || !self.is_empty()
+        self.wrote || !self.is_empty()
+    }
+
+    /// Whether the execution has changed something, also if it failed.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.wrote
     }
 
     fn create(&mut self, spec: &ProviderSpec, found: &ProviderState) {

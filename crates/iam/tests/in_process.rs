@@ -114,17 +114,19 @@ fn by_hand() -> AccountRole {
 }
 
 async fn apply(iam: &Iam, spec: &RoleSpec) -> Result<RolePlan, Error> {
-    iam.apply_role(spec, iam.plan_role(spec).await?, |_| {}).await
+    let mut plan = iam.plan_role(spec).await?;
+    iam.apply_role(spec, &mut plan, |_| {}).await.map(|()| plan)
 }
 
 async fn delete(iam: &Iam) -> Result<RoleDeletion, Error> {
     let (name, none) = (role().name, Documents::new());
-    let plan = iam.plan_role_deletion(&name, Some(&issuer()), &none).await?;
-    iam.delete_role(&name, Some(&issuer()), &none, plan, |_| {}).await
+    let mut plan = iam.plan_role_deletion(&name, Some(&issuer()), &none).await?;
+    iam.delete_role(&name, Some(&issuer()), &none, &mut plan, |_| {}).await.map(|()| plan)
 }
 
 async fn apply_provider(iam: &Iam, spec: &ProviderSpec) -> Result<bool, Error> {
-    let plan = iam.apply_provider(spec, iam.plan_provider(spec).await?, |_| {}).await?;
+    let mut plan = iam.plan_provider(spec).await?;
+    iam.apply_provider(spec, &mut plan, |_| {}).await?;
     Ok(plan.changes_anything())
 }
 
@@ -242,7 +244,7 @@ async fn statements_that_others_write_during_a_run_are_kept() {
     let server = IamServer::start();
     let iam = connect(&server);
     server.change(|account| account.roles.insert("app".to_owned(), by_hand()));
-    let plan = iam.plan_role(&role()).await.unwrap();
+    let mut plan = iam.plan_role(&role()).await.unwrap();
     // After the plan was made, and once more over what was just written.
     let add = |sid: &'static str| {
         move |account: &mut Account| {
@@ -256,7 +258,7 @@ async fn statements_that_others_write_during_a_run_are_kept() {
         account.roles.get_mut("app").unwrap().trust = policy.to_string();
     });
     let mut replanned = 0;
-    iam.apply_role(&role(), plan, |_| replanned += 1).await.unwrap();
+    iam.apply_role(&role(), &mut plan, |_| replanned += 1).await.unwrap();
     let sids = sids(&server.account());
     assert_eq!(
         (replanned, &sids[..3]),

@@ -73,7 +73,8 @@ fn answer(audiences: &[String], ours: bool) -> GetOpenIdConnectProviderOutput {
 }
 
 async fn apply(iam: &Iam, spec: &ProviderSpec) -> Result<ProviderPlan, Error> {
-    iam.apply_provider(spec, iam.plan_provider(spec).await?, |_| {}).await
+    let mut plan = iam.plan_provider(spec).await?;
+    iam.apply_provider(spec, &mut plan, |_| {}).await.map(|()| plan)
 }
 
 #[tokio::test]

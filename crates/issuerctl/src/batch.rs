@@ -3,8 +3,9 @@
 
 use issuer_change::Describe;
 use issuer_reconcile::{
-    DeletionPlan, Error, IssuerPlan, Observed, Outcome as Applied, Reconciler, Scope, Target, each,
+    DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, Scope, Target, each,
 };
+use issuer_verify::Verdict;
 
 use crate::Outcome;
 use crate::advice::Surface;
@@ -53,99 +54,102 @@ pub(crate) async fn plan_each<'t, P>(
     Ok(planned)
 }
 
-impl<P: Describe> Planned<'_, P> {
-    /// Its JSON object, without the members that only an execution sets.
-    pub(crate) fn object(&self, details: impl Fn(&P, &mut output::Issuer)) -> output::Issuer {
-        match &self.result {
-            Ok((seen, plan)) => {
-                let mut issuer = output::Issuer::new(self.target.label(), seen.url.as_str(), plan);
-                details(plan, &mut issuer);
-                issuer
+/// A plan of `apply` or `delete`.
+pub(crate) trait RunPlan: Describe {
+    /// Sets the members of its JSON object that come from the plan, except for its changes.
+    fn details(&self, issuer: &mut output::Issuer);
+
+    /// Whether the execution has changed anything.
+    fn wrote(&self) -> bool;
+}
+
+impl RunPlan for IssuerPlan {
+    fn details(&self, issuer: &mut output::Issuer) {
+        issuer.orphaned_roles = names(&self.orphaned);
+        let roles = self.roles.iter();
+        let annotate =
+            roles.map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn));
+        issuer.annotate = annotate.flatten().collect();
+    }
+
+    fn wrote(&self) -> bool {
+        self.wrote()
+    }
+}
+
+impl RunPlan for DeletionPlan {
+    fn details(&self, issuer: &mut output::Issuer) {
+        issuer.orphaned_roles = names(&self.orphaned);
+    }
+
+    fn wrote(&self) -> bool {
+        self.wrote()
+    }
+}
+
+fn names(orphaned: &[OrphanedRole]) -> Vec<String> {
+    orphaned.iter().map(|role| role.name.to_string()).collect()
+}
+
+fn object(target: &Target, seen: &Observed, plan: &impl RunPlan) -> output::Issuer {
+    let mut issuer = output::Issuer::new(target.label(), seen.url.as_str(), plan);
+    plan.details(&mut issuer);
+    issuer
+}
+
+/// The plans as one JSON object, without the members that only an execution sets. Their warnings
+/// are printed.
+pub(crate) fn show<P: RunPlan>(dry_run: bool, planned: &[Planned<'_, P>], ui: &Ui) -> output::Plan {
+    let issuers = planned.iter().map(|planned| match &planned.result {
+        Ok((seen, plan)) => object(planned.target, seen, plan),
+        Err(failure) => output::Issuer::failed(planned.target.label(), failure),
+    });
+    let plan = output::Plan::new(dry_run, issuers.collect());
+    for issuer in &plan.issuers {
+        ui.notices(&issuer.notices);
+    }
+    plan
+}
+
+/// The failures of a run that only plans, each with the name of its issuer.
+pub(crate) fn failures<P>(planned: Vec<Planned<'_, P>>) -> Vec<(String, Failure)> {
+    let failed = planned.into_iter();
+    let failed = failed.filter_map(|planned| Some((planned.target.label(), planned.result.err()?)));
+    failed.collect()
+}
+
+/// Executes every plan, at most `parallel` at a time; returns the objects of the issuers, and the
+/// failures with the names of theirs.
+pub(crate) async fn execute_each<'t, P: RunPlan>(
+    planned: Vec<Planned<'t, P>>,
+    parallel: usize,
+    execute: impl AsyncFn(&Target, &Observed, &mut P) -> Result<Option<Verdict>, Error>,
+) -> (Vec<output::Issuer>, Vec<(String, Failure)>) {
+    let execute = &execute;
+    let work = |planned: Planned<'t, P>| async move {
+        let Planned { target, result } = planned;
+        let name = target.label();
+        let (seen, mut plan) = match result {
+            Ok(planned) => planned,
+            Err(failure) => {
+                return (output::Issuer::failed(name.clone(), &failure), Some((name, failure)));
             }
-            Err(failure) => output::Issuer::failed(self.target.label(), failure),
-        }
-    }
-}
-
-/// The members of an issuer object that come from the plan, except for its changes.
-pub(crate) fn plan_details(plan: &IssuerPlan, issuer: &mut output::Issuer) {
-    let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
-    issuer.orphaned_roles = orphaned.collect();
-    let roles = plan.roles.iter();
-    let annotate = roles.map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn));
-    issuer.annotate = annotate.flatten().collect();
-}
-
-/// The members of an issuer object that come from the deletion plan, except for its changes.
-pub(crate) fn deletion_details(plan: &DeletionPlan, issuer: &mut output::Issuer) {
-    let orphaned = plan.orphaned.iter().map(|role| role.name.to_string());
-    issuer.orphaned_roles = orphaned.collect();
-}
-
-/// The object of one issuer, and its failure, if any.
-pub(crate) async fn apply_one(
-    engine: &Reconciler<'_>,
-    planned: Planned<'_, IssuerPlan>,
-    verify: bool,
-) -> (output::Issuer, Option<(String, Failure)>) {
-    let mut issuer = planned.object(plan_details);
-    issuer.changed = false;
-    let name = planned.target.label();
-    let (seen, plan) = match planned.result {
-        Ok(planned) => planned,
-        Err(failure) => return (issuer, Some((name, failure))),
+        };
+        let ended = execute(target, &seen, &mut plan).await;
+        let mut issuer = object(target, &seen, &plan);
+        issuer.changed = plan.wrote();
+        let verdict = match &ended {
+            Ok(verdict) => verdict.as_ref(),
+            Err(error) => error.refused().map(|(_, verdict)| verdict),
+        };
+        issuer.verification = verdict.map(Verify::from);
+        let failure = ended.err().map(|error| failed(error).on(Surface::File));
+        issuer.error = failure.as_ref().map(Into::into);
+        (issuer, failure.map(|failure| (name, failure)))
     };
-    match engine.apply(planned.target, &seen, plan, verify).await {
-        Ok(Applied { plan, changed, verdict, .. }) => {
-            issuer = output::Issuer::new(name, seen.url.as_str(), &plan);
-            plan_details(&plan, &mut issuer);
-            issuer.changed = changed;
-            issuer.verification = verdict.as_ref().map(Verify::from);
-            (issuer, None)
-        }
-        Err(error) => {
-            if let Error::NotAccepted { verdict, .. } | Error::NotVerified { verdict, .. } = &error
-            {
-                issuer.verification = Some(Verify::from(&**verdict));
-            }
-            let again = format!("`issuerctl verify --issuer {}` checks it again", seen.url);
-            let refused = issuer.verification.is_some();
-            let failure = failed(error).on(Surface::File).hint(refused.then_some(again));
-            // The documents were published, and then not accepted.
-            issuer.changed |= refused;
-            issuer.error = Some((&failure).into());
-            (issuer, Some((name, failure)))
-        }
-    }
-}
-
-/// The object of one issuer, and its failure, if any.
-pub(crate) async fn delete_one(
-    engine: &Reconciler<'_>,
-    planned: Planned<'_, DeletionPlan>,
-    dry_run: bool,
-    force: bool,
-) -> (output::Issuer, Option<(String, Failure)>) {
-    let mut issuer = planned.object(deletion_details);
-    let name = planned.target.label();
-    let (seen, mut plan) = match planned.result {
-        Ok(_) if dry_run => return (issuer, None),
-        Ok(planned) => planned,
-        Err(failure) => return (issuer, Some((name, failure))),
-    };
-    match engine.delete(planned.target, &seen, &mut plan, force).await {
-        Ok(changed) => {
-            issuer = output::Issuer::new(name, seen.url.as_str(), &plan);
-            deletion_details(&plan, &mut issuer);
-            issuer.changed = changed;
-            (issuer, None)
-        }
-        Err(error) => {
-            let failure = failed(error).on(Surface::File);
-            issuer.error = Some((&failure).into());
-            (issuer, Some((name, failure)))
-        }
-    }
+    let (issuers, failures): (Vec<_>, Vec<_>) =
+        each(planned, parallel, work).await.into_iter().unzip();
+    (issuers, failures.into_iter().flatten().collect())
 }
 
 /// Ends a run: prints every failure and how many issuers failed. The exit code is that of the most

@@ -96,7 +96,7 @@ pub(crate) async fn run(
 ) -> Result<(IssuerPlan, bool), Failure> {
     let applied = async {
         let seen = engine.observe(target, Scope::apply(false)).await?;
-        let plan = IssuerPlan::new(target, &seen, false)?;
+        let mut plan = IssuerPlan::new(target, &seen, false)?;
         let set = plan.changes();
         ui.notices(&set.notices);
         if dry_run {
@@ -104,11 +104,12 @@ pub(crate) async fn run(
             return Ok((plan, changed));
         }
         ui.plan("", &set);
-        let applied = engine.apply(target, &seen, plan, false).await?;
-        if applied.changed {
+        engine.apply(target, &seen, &mut plan, false).await?;
+        let changed = plan.wrote();
+        if changed {
             ui.note(SPREADS);
         }
-        Ok::<_, Error>((applied.plan, applied.changed))
+        Ok::<_, Error>((plan, changed))
     };
     applied.await.map_err(failed)
 }
@@ -138,11 +139,9 @@ pub(crate) fn annotations(
 
 /// A failed reconciliation; a failed verification comes with its report.
 pub(crate) fn failed(error: Error) -> Failure {
-    let report = match &error {
-        Error::NotAccepted { verdict, .. } | Error::NotVerified { verdict, .. } => {
-            Some(output::verdict_text(verdict))
-        }
-        _ => None,
-    };
-    Failure::from(error).after(report)
+    let refused = error.refused();
+    let report = refused.map(|(_, verdict)| output::verdict_text(verdict));
+    let again =
+        refused.map(|(issuer, _)| format!("`issuerctl verify --issuer {issuer}` checks it again"));
+    Failure::from(error).after(report).hint(again)
 }

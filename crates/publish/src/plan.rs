@@ -58,10 +58,10 @@ pub struct Plan {
     issuer: IssuerUrl,
     keys: JwkSet,
     key_changes: Vec<(Jwk, KeyChange)>,
-    /// Whether an earlier attempt of this run has written something.
-    interrupted: bool,
-    bucket: Option<BucketPlan>,
-    documents: [DocumentPlan; 2],
+    /// Whether the execution has written something.
+    pub(crate) wrote: bool,
+    pub(crate) bucket: Option<BucketPlan>,
+    pub(crate) documents: [DocumentPlan; 2],
 }
 
 impl Plan {
@@ -112,22 +112,22 @@ impl Plan {
             issuer: site.issuer.clone(),
             keys: merged.set,
             key_changes: merged.changes,
-            interrupted: false,
+            wrote: false,
             bucket,
             documents,
         })
     }
 
-    /// The same plan, after an earlier attempt of the run has written something.
-    pub(crate) fn after_a_write(mut self) -> Self {
-        self.interrupted = true;
-        self
-    }
-
     /// Whether this run writes anything, or has written something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        self.interrupted || !self.is_empty()
+        self.wrote || !self.is_empty()
+    }
+
+    /// Whether the execution has written something, also if it failed.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.wrote
     }
 
     /// Whether there is nothing to do.

@@ -1,6 +1,5 @@
 //! Reading, planning and writing.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use issuer_change::{Action, Notice};
@@ -39,29 +38,33 @@ pub async fn plan(store: &Store, site: &Site, options: &PlanOptions) -> Result<P
 ///
 /// # Errors
 /// [`Error::Changed`] if another writer changed the store since it was planned; a denied or failed
-/// call. Completed steps are kept, and the next run continues from there.
+/// call. Completed steps are kept ([`Plan::wrote`]), and the next run continues from there.
 pub async fn apply(
     store: &Store,
-    plan: &Plan,
+    plan: &mut Plan,
     mut progress: impl FnMut(Step),
 ) -> Result<(), Error> {
-    if let Some(bucket) = plan.bucket().filter(|bucket| !bucket.is_empty()) {
+    let Plan { bucket, documents, wrote, .. } = plan;
+    if let Some(bucket) = bucket.as_ref().filter(|bucket| !bucket.is_empty()) {
         progress(Step::Bucket);
-        for notice in store.apply_bucket(bucket).await? {
-            progress(Step::Notice(notice));
-        }
+        let done = |notice: Option<Notice>| {
+            *wrote = true;
+            if let Some(notice) = notice {
+                progress(Step::Notice(notice));
+            }
+        };
+        store.apply_bucket(bucket, done).await?;
     }
-    for document in plan.documents() {
-        if document.action != Action::Keep {
-            progress(Step::Document(document.name));
-            store.write(document.name, &document.bytes, &document.condition).await?;
-        }
+    for document in documents.iter().filter(|document| document.action != Action::Keep) {
+        progress(Step::Document(document.name));
+        store.write(document.name, &document.bytes, &document.condition).await?;
+        *wrote = true;
     }
     Ok(())
 }
 
 /// Executes a plan. After a write conflict nothing is overwritten: a new plan is made, and passed to
-/// `approve` before it is executed. Returns the last plan.
+/// `approve` before it replaces `plan` and is executed.
 ///
 /// # Errors
 /// Those of [`plan()`], `approve` and [`apply`]; [`Error::LostRace`] if another writer keeps
@@ -70,39 +73,31 @@ pub async fn publish<E: From<Error>>(
     store: &Store,
     site: &Site,
     options: &PlanOptions,
-    plan: Plan,
+    plan: &mut Plan,
     mut approve: impl FnMut(&Plan) -> Result<(), E>,
     mut progress: impl FnMut(Step),
-) -> Result<Plan, E> {
+) -> Result<(), E> {
     // Only the removals in the first plan were approved.
     let agreed = plan.dropped();
-    let wrote = Cell::new(false);
     let execute = async |plan: &mut Plan| {
-        let mut steps = 0;
-        let applied = apply(store, plan, |step| {
-            steps += 1;
-            progress(step);
-        });
-        applied.await.map_err(|error| match error {
-            Error::Changed { .. } => {
-                // The last step is the one that failed.
-                wrote.set(wrote.get() || steps > 1);
-                Ended::Overtaken
-            }
+        apply(store, plan, &mut progress).await.map_err(|error| match error {
+            Error::Changed { .. } => Ended::Overtaken,
             error => Ended::Failed(error.into()),
         })
     };
-    let again = async |_: Plan| {
-        let plan =
-            self::plan(store, site, options).await.map_err(|error| Ended::Failed(error.into()))?;
-        let plan = if wrote.get() { plan.after_a_write() } else { plan };
-        if let Some(kid) = plan.dropped().iter().find(|kid| !agreed.contains(kid)) {
+    let again = async |plan: &mut Plan| {
+        let now = self::plan(store, site, options).await;
+        let now = now.map_err(|error| Ended::Failed(error.into()))?;
+        if let Some(kid) = now.dropped().iter().find(|kid| !agreed.contains(kid)) {
             let location = store.document_location(KEYS_NAME);
             let error = Error::NewKey { location, kid: kid.to_string() };
             return Err(Ended::Failed(error.into()));
         }
-        approve(&plan).map_err(Ended::Failed)?;
-        Ok(plan)
+        approve(&now).map_err(Ended::Failed)?;
+        let wrote = plan.wrote;
+        *plan = now;
+        plan.wrote = wrote;
+        Ok(())
     };
     let overtaken = |ended: &Ended<E>| matches!(ended, Ended::Overtaken);
     replan(ATTEMPTS, plan, execute, overtaken, again).await.map_err(|ended| match ended {

@@ -20,6 +20,8 @@ pub struct Removal {
     /// Documents that issuerctl did not create.
     kept: Vec<&'static str>,
     bucket: Option<BucketRemoval>,
+    /// Whether the execution has deleted something.
+    wrote: bool,
 }
 
 /// What happened to the bucket.
@@ -81,7 +83,7 @@ impl Removal {
             .as_ref()
             .map(|bucket| BucketRemoval::new(&bucket.spec, &bucket.state, kept.first().copied()));
         let bucket = bucket.transpose()?;
-        Ok(Self { location: location.to_owned(), documents, keys, kept, bucket })
+        Ok(Self { location: location.to_owned(), documents, keys, kept, bucket, wrote: false })
     }
 
     /// Whether there is nothing to delete and nothing to report.
@@ -98,6 +100,12 @@ impl Removal {
         let bucket = self.bucket.as_ref();
         !self.documents.is_empty()
             || bucket.is_some_and(|bucket| bucket.removes_statement() || bucket.deletes_bucket())
+    }
+
+    /// Whether the execution has deleted something, also if it failed.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.wrote
     }
 
     /// Whether the bucket is deleted.
@@ -163,20 +171,24 @@ pub async fn plan_removal(
 ///
 /// # Errors
 /// [`Error::Changed`] if another writer changed the store since it was planned; a denied or failed
-/// call. The next run continues from there.
-pub async fn remove(store: &Store, removal: &Removal) -> Result<BucketEnd, Error> {
-    for (name, version) in &removal.documents {
+/// call. Completed steps are kept ([`Removal::wrote`]), and the next run continues from there.
+pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, Error> {
+    let Removal { documents, bucket, wrote, .. } = removal;
+    for (name, version) in documents {
         store.remove(name, version).await?;
+        *wrote = true;
     }
-    let Some(bucket) = &removal.bucket else { return Ok(BucketEnd::NotOurs) };
+    let Some(bucket) = bucket else { return Ok(BucketEnd::NotOurs) };
     if bucket.removes_statement() {
         store.remove_statement().await?;
+        *wrote = true;
     }
     if !bucket.is_ours() {
         return Ok(BucketEnd::NotOurs);
     }
     let name = bucket.name().to_owned();
     let deleted = store.delete_bucket().await?;
+    *wrote |= deleted;
     Ok(if deleted { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })
 }
 

@@ -42,14 +42,19 @@ impl Store {
         }
     }
 
-    /// Executes the plan for the bucket, and returns warnings for the user.
+    /// Executes the plan for the bucket. Each completed step is passed to `done`, with a warning for
+    /// the user, if any.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub(crate) async fn apply_bucket(&self, plan: &BucketPlan) -> Result<Vec<Notice>, Error> {
+    pub(crate) async fn apply_bucket(
+        &self,
+        plan: &BucketPlan,
+        done: impl FnMut(Option<Notice>),
+    ) -> Result<(), Error> {
         match self {
-            Self::Folder(_) => Ok(Vec::new()),
-            Self::S3(s3) => s3.apply_bucket(plan).await,
+            Self::Folder(_) => Ok(()),
+            Self::S3(s3) => s3.apply_bucket(plan, done).await,
         }
     }
 

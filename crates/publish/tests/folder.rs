@@ -26,8 +26,9 @@ fn store(path: &Path) -> Store {
 
 async fn run(path: &Path, site: &Site) -> Result<Plan, Error> {
     let (store, options) = (store(path), PlanOptions::default());
-    let plan = plan(&store, site, &options).await?;
-    publish(&store, site, &options, plan, |_| Ok::<(), Error>(()), |_| {}).await
+    let mut plan = plan(&store, site, &options).await?;
+    publish(&store, site, &options, &mut plan, |_| Ok::<(), Error>(()), |_| {}).await?;
+    Ok(plan)
 }
 
 #[tokio::test]
@@ -76,9 +77,9 @@ async fn files_that_a_web_server_cannot_read_and_those_of_a_killed_run_are_mende
 async fn a_plan_that_somebody_overtook_writes_nothing() {
     let root = tempfile::tempdir().unwrap();
     let store = store(root.path());
-    let stale = plan(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let mut stale = plan(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     run(root.path(), &site("p256")).await.unwrap();
-    let error = apply(&store, &stale, |_| {}).await.unwrap_err();
+    let error = apply(&store, &mut stale, |_| {}).await.unwrap_err();
     assert!(matches!(error, Error::Changed { .. }), "{error}");
     assert_eq!(fs::read_to_string(root.path().join("keys.json")).unwrap(), keys("p256").to_json());
 }
@@ -123,8 +124,10 @@ async fn the_empty_kid_stays_with_its_key_until_that_key_is_pruned() {
         let (root, options) = (root.path(), options(prune));
         async move {
             let (store, site) = (store(root), site(case));
-            let plan = plan(&store, &site, &options).await.unwrap();
-            publish(&store, &site, &options, plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
+            let mut plan = plan(&store, &site, &options).await.unwrap();
+            publish(&store, &site, &options, &mut plan, |_| Ok::<(), Error>(()), |_| {})
+                .await
+                .unwrap();
             JwkSet::parse(&fs::read(root.join("keys.json")).unwrap(), WeakKeys::Refuse).unwrap()
         }
     };

@@ -26,8 +26,8 @@ async fn published(store: &Store, path: &str) {
     let keys = JwkSet::parse(&fs::read(jwks).unwrap(), WeakKeys::Refuse).unwrap();
     let (site, options) =
         (Site { keys, issuer: issuer(path), shape: Shape::Irsa }, PlanOptions::default());
-    let plan = plan(store, &site, &options).await.unwrap();
-    publish(store, &site, &options, plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
+    let mut plan = plan(store, &site, &options).await.unwrap();
+    publish(store, &site, &options, &mut plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
 }
 
 fn store(server: &S3Server, path: &str) -> Store {
@@ -55,7 +55,7 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     let store = store(&server, "prod");
     published(&store, "prod").await;
     server.take_log();
-    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     insta::assert_snapshot!(removal.changes().to_string(), @r#"
     - document .well-known/openid-configuration (s3://my-oidc/prod/.well-known/openid-configuration)
     - document keys.json (s3://my-oidc/prod/keys.json)
@@ -71,7 +71,10 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     GetObject prod/keys.json
     ListObjectsV2
     "#);
-    assert_eq!(remove(&store, &removal).await.unwrap(), BucketEnd::Deleted("my-oidc".to_owned()));
+    assert_eq!(
+        remove(&store, &mut removal).await.unwrap(),
+        BucketEnd::Deleted("my-oidc".to_owned())
+    );
     insta::assert_snapshot!(server.take_log().join("\n"), @r#"
     DeleteObject prod/.well-known/openid-configuration if-match=…
     DeleteObject prod/keys.json if-match=…
@@ -89,7 +92,7 @@ async fn another_issuer_of_the_bucket_keeps_its_documents_and_the_bucket() {
     let (prod, test) = (store(&server, "prod"), store(&server, "test"));
     published(&prod, "prod").await;
     published(&test, "test").await;
-    let removal = plan_removal(&test, &issuer("test"), false).await.unwrap();
+    let mut removal = plan_removal(&test, &issuer("test"), false).await.unwrap();
     assert!(
         removal
             .changes()
@@ -97,7 +100,7 @@ async fn another_issuer_of_the_bucket_keeps_its_documents_and_the_bucket() {
             .contains("= object         prod/.well-known/openid-configuration"),
         "{removal:?}"
     );
-    assert_eq!(remove(&test, &removal).await.unwrap(), BucketEnd::Stays("my-oidc".to_owned()));
+    assert_eq!(remove(&test, &mut removal).await.unwrap(), BucketEnd::Stays("my-oidc".to_owned()));
     assert!(
         server.get("my-oidc", KEYS).is_some() && server.get("my-oidc", "test/keys.json").is_none()
     );
@@ -117,8 +120,8 @@ async fn a_bucket_and_statements_of_others_stay() {
         "my-oidc",
         &ours.replace("\"Statement\":[", &format!("\"Statement\":[{theirs},")),
     );
-    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
-    remove(&store, &removal).await.unwrap();
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    remove(&store, &mut removal).await.unwrap();
     assert_eq!(
         server.policy("my-oidc").unwrap(),
         format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#)
@@ -133,9 +136,9 @@ async fn documents_of_another_issuer_and_keys_that_came_meanwhile_are_not_remove
     published(&store, "prod").await;
     let error = plan_removal(&store, &issuer("other"), false).await.unwrap_err();
     assert!(matches!(error, Error::OtherIssuer { .. }), "{error}");
-    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     server.put_before_write("my-oidc", KEYS, b"{\"keys\":[]}");
-    let error = remove(&store, &removal).await.unwrap_err();
+    let error = remove(&store, &mut removal).await.unwrap_err();
     assert!(matches!(error, Error::Changed { .. }), "{error}");
     assert_eq!(server.get("my-oidc", KEYS).unwrap(), b"{\"keys\":[]}");
 }
@@ -153,18 +156,18 @@ async fn documents_that_were_there_before_stay_readable_until_forced() {
     // Twice: what is written anew is not taken for one's own.
     published(&store, "prod").await;
     published(&store, "prod").await;
-    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     assert!(
         !removal.changes_anything()
             && removal.changes().to_string().contains("not managed by issuerctl, kept"),
         "{removal:?}"
     );
-    remove(&store, &removal).await.unwrap();
+    remove(&store, &mut removal).await.unwrap();
     assert!(
         server.get("my-oidc", KEYS).is_some() && server.policy("my-oidc").unwrap().contains(KEYS)
     );
-    let removal = plan_removal(&store, &issuer("prod"), true).await.unwrap();
-    remove(&store, &removal).await.unwrap();
+    let mut removal = plan_removal(&store, &issuer("prod"), true).await.unwrap();
+    remove(&store, &mut removal).await.unwrap();
     assert!(server.get("my-oidc", KEYS).is_none() && server.policy("my-oidc").is_none());
 }
 
@@ -175,9 +178,9 @@ async fn what_cannot_be_tagged_is_made_all_the_same_and_stays_later() {
     let store = store(&server, "prod");
     published(&store, "prod").await;
     server.refuse_nothing();
-    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
     assert!(!removal.deletes_bucket(), "{removal:?}");
-    remove(&store, &removal).await.unwrap();
+    remove(&store, &mut removal).await.unwrap();
     assert!(server.block("my-oidc").is_some(), "a bucket that nobody says is ours was deleted");
 }
 
@@ -187,8 +190,8 @@ async fn a_folder_keeps_what_others_put_there() {
     let store = Store::Folder(Folder::new(root.path()));
     published(&store, "prod").await;
     fs::write(root.path().join(".well-known/security.txt"), "theirs").unwrap();
-    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
-    remove(&store, &removal).await.unwrap();
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    remove(&store, &mut removal).await.unwrap();
     assert!(
         !root.path().join("keys.json").exists()
             && root.path().join(".well-known/security.txt").exists()

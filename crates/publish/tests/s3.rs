@@ -61,8 +61,9 @@ fn store(server: &S3Server, options: S3Options) -> Store {
 }
 
 async fn run(store: &Store, site: &Site, options: &PlanOptions) -> Result<Plan, Error> {
-    let plan = plan(store, site, options).await?;
-    publish(store, site, options, plan, |_| Ok::<(), Error>(()), |_| {}).await
+    let mut plan = plan(store, site, options).await?;
+    publish(store, site, options, &mut plan, |_| Ok::<(), Error>(()), |_| {}).await?;
+    Ok(plan)
 }
 
 fn changes(plan: &Plan) -> Vec<KeyChange> {

@@ -3,61 +3,49 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use issuer_change::{ChangeSet, Describe, Notice};
+use futures_util::future::join_all;
+use issuer_change::{Describe, Notice};
 use issuer_discovery::IssuerUrl;
-use issuer_iam::Documents;
+use issuer_iam::{Documents, ProviderPlan, RolePlan};
 use issuer_jwks::Token;
 use issuer_publish::{Plan, Step};
 use issuer_verify::{Expected, Verdict};
 
 use crate::observe::AUDIENCE;
 use crate::plan::approve;
-use crate::reconciler::{ROLE_WRITES, each, within};
 use crate::{Error, Event, IssuerPlan, Observed, PlannedSite, Reconciler, Target};
 
 /// How long a new bucket policy may take to propagate.
 const SPREAD_LIMIT: Duration = Duration::from_secs(20);
 
-/// What was done for one issuer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The last executed plan.
-    pub plan: IssuerPlan,
-    /// Whether anything was changed.
-    pub changed: bool,
-    /// The result of reading the site back.
-    pub verdict: Option<Verdict>,
-}
-
 impl Reconciler<'_> {
-    /// Executes a plan. After a concurrent change a new plan is made, and reported as
-    /// [`Event::Replanned`].
+    /// Executes a plan, and returns the result of reading the site back. After a concurrent change a
+    /// new plan is made, which replaces `plan`, and is reported as [`Event::Replanned`].
     ///
     /// # Errors
-    /// A denied or failed call. Completed steps are kept, and the next run continues from there.
-    /// [`Error::NotAccepted`] and [`Error::NotVerified`]: nothing was changed in IAM.
+    /// A denied or failed call. Completed steps are kept ([`IssuerPlan::wrote`]), and the next run
+    /// continues from there. [`Error::NotAccepted`] and [`Error::NotVerified`]: nothing was changed
+    /// in IAM.
     pub async fn apply(
         &self,
         target: &Target,
         seen: &Observed,
-        plan: IssuerPlan,
+        plan: &mut IssuerPlan,
         verify: bool,
-    ) -> Result<Outcome, Error> {
-        let mut outcome = Outcome { plan, changed: false, verdict: None };
-        self.apply_site(target, seen, verify, &mut outcome).await?;
-        if let Some(verdict) = outcome.verdict.as_ref().filter(|verdict| !verdict.passed()) {
+    ) -> Result<Option<Verdict>, Error> {
+        let verdict = self.apply_site(target, seen, plan, verify).await?;
+        if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.passed()) {
             let (issuer, verdict) = (seen.url.clone(), Box::new(verdict.clone()));
             return Err(Error::NotAccepted { issuer, verdict });
         }
         // The web server may not serve the current contents of the folder yet.
         let unseen = target.folder().is_some() || target.site.is_none();
-        if unseen && outcome.plan.provider.is_some() && verify {
+        if unseen && plan.provider.is_some() && verify {
             self.verify_url(target, &seen.url).await?;
         }
-        self.apply_iam(target, &mut outcome).await?;
+        self.apply_iam(target, plan).await?;
         self.event(target, Event::Finished);
-        Ok(outcome)
+        Ok(verdict)
     }
 
     /// Verifies an issuer the way AWS STS reads it, before a provider trusts it.
@@ -65,11 +53,7 @@ impl Reconciler<'_> {
     /// # Errors
     /// [`Error::NotVerified`].
     pub async fn verify(&self, target: &Target) -> Result<(), Error> {
-        let store = match &target.site {
-            Some(site) => Some(self.store(&site.store).await?),
-            None => None,
-        };
-        self.verify_url(target, &self.url(target, store.as_ref())?).await
+        self.verify_url(target, &self.issuer(target).await?).await
     }
 
     async fn verify_url(&self, target: &Target, url: &IssuerUrl) -> Result<(), Error> {
@@ -89,12 +73,12 @@ impl Reconciler<'_> {
         &self,
         target: &Target,
         seen: &Observed,
+        plan: &mut IssuerPlan,
         verify: bool,
-        outcome: &mut Outcome,
-    ) -> Result<(), Error> {
-        let planned = (&target.site, &seen.site, outcome.plan.site.take());
+    ) -> Result<Option<Verdict>, Error> {
+        let planned = (&target.site, &seen.site, &mut plan.site);
         let (Some(wanted), Some((store, _)), Some(PlannedSite { site, plan })) = planned else {
-            return Ok(());
+            return Ok(None);
         };
         if seen.live.is_some() {
             self.event(target, Event::LiveKeyProved);
@@ -117,17 +101,15 @@ impl Reconciler<'_> {
             None => None,
         };
         let options = &wanted.options;
-        let plan = issuer_publish::publish(store, &site, options, plan, again, progress).await?;
+        issuer_publish::publish(store, site, options, plan, again, progress).await?;
         drop(_turn);
-        outcome.changed |= plan.changes_anything();
-        if verify {
-            let verdict = self.read_back(target, &plan, seen.live.as_ref()).await?;
-            let folder = target.folder().is_some();
-            self.event(target, Event::Verified { verdict: &verdict, folder });
-            outcome.verdict = Some(verdict);
+        if !verify {
+            return Ok(None);
         }
-        outcome.plan.site = Some(PlannedSite { site, plan });
-        Ok(())
+        let verdict = self.read_back(target, plan, seen.live.as_ref()).await?;
+        let folder = target.folder().is_some();
+        self.event(target, Event::Verified { verdict: &verdict, folder });
+        Ok(Some(verdict))
     }
 
     /// Reads a folder from disk, and everything else over https the way AWS STS does.
@@ -156,7 +138,7 @@ impl Reconciler<'_> {
             let observation = issuer_verify::fetch(plan.issuer(), &self.fetch).await?;
             let verdict = issuer_verify::judge(&observation, &expected);
             // Changes of the bucket policy may take some time to propagate.
-            let settles = plan.changes_anything() && start.elapsed() <= SPREAD_LIMIT;
+            let settles = plan.wrote() && start.elapsed() <= SPREAD_LIMIT;
             if verdict.passed() || !settles {
                 self.event(target, Event::Waited);
                 return Ok(verdict);
@@ -165,48 +147,35 @@ impl Reconciler<'_> {
         }
     }
 
-    async fn apply_iam(&self, target: &Target, outcome: &mut Outcome) -> Result<(), Error> {
-        let plan = &mut outcome.plan;
+    async fn apply_iam(&self, target: &Target, plan: &mut IssuerPlan) -> Result<(), Error> {
         if plan.provider.is_none() && plan.roles.is_empty() && plan.orphaned.is_empty() {
             return Ok(());
         }
         let iam = self.iam().await?;
-        let replanned = |set: ChangeSet| self.event(target, Event::Replanned(&set));
         if let Some((spec, plan)) = &mut plan.provider {
             if !plan.is_empty() {
                 self.event(target, Event::Started("provider"));
             }
-            let again = |plan: &issuer_iam::ProviderPlan| replanned(plan.changes());
-            *plan = iam.apply_provider(spec, plan.clone(), again).await?;
-            outcome.changed |= plan.changes_anything();
+            let again = |plan: &ProviderPlan| self.event(target, Event::Replanned(&plan.changes()));
+            iam.apply_provider(spec, plan, again).await?;
         }
-        let roles = each(&mut plan.roles, ROLE_WRITES, |(spec, plan)| async move {
+        let roles = join_all(plan.roles.iter_mut().map(|(spec, plan)| async move {
             if !plan.is_empty() {
                 self.event(target, Event::Started(&format!("role {}", spec.name)));
             }
-            // Role names are not case-sensitive in IAM.
-            let _turn = self.alone(format!("role {}", spec.name).to_lowercase()).await;
-            let again = |plan: &issuer_iam::RolePlan| {
-                self.event(target, Event::Replanned(&plan.changes()));
-            };
-            let applied = iam.apply_role(spec, plan.clone(), again);
-            *plan = within(&self.role_writes, applied).await?;
+            let again = |plan: &RolePlan| self.event(target, Event::Replanned(&plan.changes()));
+            self.change_role(&spec.name, iam.apply_role(spec, plan, again)).await?;
             self.tell_kept_policies(target, &plan.stayed);
-            Ok::<_, Error>(plan.changes_anything())
-        });
-        for changed in roles.await {
-            outcome.changed |= changed?;
-        }
+            Ok::<_, Error>(())
+        }));
+        roles.await.into_iter().collect::<Result<(), _>>()?;
         let (url, none) = (&plan.url, Documents::new());
         let orphaned = plan.orphaned.iter_mut();
         let orphaned = orphaned.filter_map(|role| Some((&role.name, role.deletion.as_mut()?)));
-        let orphaned = each(orphaned, ROLE_WRITES, |(name, deletion)| {
-            self.delete_role(target, name, url, &none, deletion)
-        });
-        for changed in orphaned.await {
-            outcome.changed |= changed?;
-        }
-        Ok(())
+        let deleted = join_all(
+            orphaned.map(|(name, deletion)| self.delete_role(target, name, url, &none, deletion)),
+        );
+        deleted.await.into_iter().collect()
     }
 
     /// Reports policies that were not deleted.

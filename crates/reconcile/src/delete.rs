@@ -1,48 +1,45 @@
 //! Executing a deletion: provider, roles, documents, so that access ends before the keys are
 //! deleted.
 
+use futures_util::future::join_all;
 use issuer_change::{Describe, Notice};
 use issuer_discovery::IssuerUrl;
 use issuer_iam::{Documents, RoleDeletion, RoleName};
 use issuer_publish::BucketEnd;
 
-use crate::reconciler::{ROLE_WRITES, each};
 use crate::{DeletionPlan, Error, Event, Observed, Reconciler, Target};
 
 impl Reconciler<'_> {
-    /// Executes a deletion; returns whether anything was deleted. The roles of `plan` are replaced
-    /// by the executed plans.
+    /// Executes a deletion. The deletions of the roles are replaced by the executed ones.
     ///
     /// # Errors
-    /// A denied or failed call. Completed steps are kept, and the next run continues from there.
+    /// A denied or failed call. Completed steps are kept ([`DeletionPlan::wrote`]), and the next run
+    /// continues from there.
     pub async fn delete(
         &self,
         target: &Target,
         seen: &Observed,
         plan: &mut DeletionPlan,
         force: bool,
-    ) -> Result<bool, Error> {
-        let mut changed = plan.changes_anything();
-        let url = &plan.url;
+    ) -> Result<(), Error> {
         if let Some((provider, None)) = &plan.provider {
             self.event(target, Event::Started("provider"));
             self.iam().await?.delete_provider(provider, force).await?;
+            plan.provider_deleted = true;
         }
-        let none = Documents::new();
+        let (url, none) = (&plan.url, Documents::new());
         let declared = plan.roles.iter_mut();
         let declared = declared.map(|role| (&role.name, &role.managed, &mut role.deletion));
         let orphaned = plan.orphaned.iter_mut();
         let orphaned =
             orphaned.filter_map(|role| Some((&role.name, &none, role.deletion.as_mut()?)));
-        let roles = each(declared.chain(orphaned), ROLE_WRITES, |(name, managed, deletion)| {
+        let deleted = join_all(declared.chain(orphaned).map(|(name, managed, deletion)| {
             self.delete_role(target, name, url, managed, deletion)
-        });
-        for deleted in roles.await {
-            changed |= deleted?;
-        }
+        }));
+        deleted.await.into_iter().collect::<Result<(), _>>()?;
         self.delete_site(target, seen, plan).await?;
         self.event(target, Event::Finished);
-        Ok(changed)
+        Ok(())
     }
 
     /// Deletions are irreversible, so a new plan for each role is made just before.
@@ -53,23 +50,23 @@ impl Reconciler<'_> {
         issuer: &IssuerUrl,
         managed: &Documents,
         deletion: &mut RoleDeletion,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let again =
             |deletion: &RoleDeletion| self.event(target, Event::Replanned(&deletion.changes()));
         let iam = self.iam().await?;
-        let _turn = self.alone(format!("role {name}").to_lowercase()).await;
-        *deletion = iam.delete_role(name, Some(issuer), managed, deletion.clone(), again).await?;
+        let deleted = iam.delete_role(name, Some(issuer), managed, deletion, again);
+        self.change_role(name, deleted).await?;
         self.tell_kept_policies(target, &deletion.stayed);
-        Ok(deletion.changes_anything())
+        Ok(())
     }
 
     async fn delete_site(
         &self,
         target: &Target,
         seen: &Observed,
-        plan: &DeletionPlan,
+        plan: &mut DeletionPlan,
     ) -> Result<(), Error> {
-        let (Some((store, _)), Some(removal)) = (&seen.site, plan.removal()) else {
+        let (Some((store, _)), Some(removal)) = (&seen.site, plan.removal_mut()) else {
             return Ok(());
         };
         // Bucket policies have no conditional writes, so the issuers of a run take turns.

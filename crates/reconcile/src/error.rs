@@ -96,6 +96,19 @@ pub enum Error {
     Verify(#[from] issuer_verify::Error),
 }
 
+impl Error {
+    /// The issuer that AWS STS would not accept, and what was found.
+    #[must_use]
+    pub fn refused(&self) -> Option<(&IssuerUrl, &Verdict)> {
+        match self {
+            Self::NotAccepted { issuer, verdict } | Self::NotVerified { issuer, verdict } => {
+                Some((issuer, verdict))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -131,7 +144,8 @@ impl Diagnostic for Error {
     }
 }
 
-fn name(path: &std::path::Path) -> String {
+/// A file in messages; `-` is standard input.
+pub(crate) fn name(path: &std::path::Path) -> String {
     if path == std::path::Path::new("-") {
         "standard input".to_owned()
     } else {

@@ -67,17 +67,14 @@ impl Reconciler<'_> {
         let keys = documents && target.is_in_aws();
         let scope = Scope { purpose: Purpose::Import, keys, iam: true, prune: false };
         let keys = self.read_keys(target, scope).await?;
-        let store = match &target.site {
-            Some(site) => Some(self.store(&site.store).await?),
-            None => None,
-        };
+        let store = self.store(target).await?;
         let (url, iam) = (self.url(target, store.as_ref())?, self.iam().await?);
         for notice in keys.notices_for(&url) {
             self.event(target, Event::Notice(&notice));
         }
-        let top: Option<Thumbprint> = match target.needs_top_of_chain() && line.is_some() {
-            true => Some(issuer_verify::top_of_chain(&url, &self.fetch).await?.parse()?),
-            false => None,
+        let top = match line {
+            Some(_) => self.top_of_chain(target, &url).await?,
+            None => None,
         };
         let bucket = line.zip(target.s3().filter(|_| target.is_in_aws()));
         let site = match (&store, bucket) {

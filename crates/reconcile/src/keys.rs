@@ -8,7 +8,7 @@ use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, Note, Reading, WeakKeys};
 
-use crate::{Error, Event, Events};
+use crate::{Error, Event, Events, error};
 
 /// Where keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,12 +150,7 @@ fn read_local(
     let bytes = read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
     let reading =
         parse(&bytes, weak).map_err(|source| Error::NoUsableKey { path: path.clone(), source })?;
-    let name = if path == Path::new("-") {
-        "standard input".to_owned()
-    } else {
-        path.display().to_string()
-    };
-    Ok(Some(SourceReading { name, reading, issuer: None }))
+    Ok(Some(SourceReading { name: error::name(path), reading, issuer: None }))
 }
 
 /// `None` if the source is a file.

@@ -12,7 +12,6 @@ mod plan;
 mod reconciler;
 mod target;
 
-pub use apply::Outcome;
 pub use error::Error;
 pub use events::{Event, Events, Silent};
 pub use import::{PublishLine, Rendered, render_offline};

@@ -1,12 +1,12 @@
 //! Reading everything that a plan depends on.
 
+use futures_util::future::join_all;
 use issuer_cluster::Cluster;
 use issuer_discovery::{IssuerUrl, Partition};
 use issuer_iam::{AccountId, Documents, Iam, ProviderState, RoleName, RoleState, Thumbprint};
 use issuer_jwks::Token;
 use issuer_publish::{Purpose, Store, StoreState};
 
-use crate::reconciler::{ROLE_READS, each, within};
 use crate::{Error, Event, Reconciler, SourceKeys, Target, keys};
 
 /// The audience of the tokens that AWS STS accepts.
@@ -84,10 +84,7 @@ impl Reconciler<'_> {
     pub async fn observe(&self, target: &Target, scope: Scope) -> Result<Observed, Error> {
         // Files first: their errors are reported before the network is used.
         let keys = self.read_keys(target, scope).await?;
-        let store = match &target.site {
-            Some(site) => Some(self.store(&site.store).await?),
-            None => None,
-        };
+        let store = self.store(target).await?;
         let url = self.url(target, store.as_ref())?;
         let state = async {
             match &store {
@@ -124,14 +121,6 @@ impl Reconciler<'_> {
         keys::read_keys(&site.keys, weak, self.read_file, &label, self.events).await
     }
 
-    pub(crate) fn url(&self, target: &Target, store: Option<&Store>) -> Result<IssuerUrl, Error> {
-        match (&target.issuer, store) {
-            (Some(url), _) => Ok(url.clone()),
-            (None, Some(Store::S3(s3))) => Ok(IssuerUrl::parse(&s3.issuer_url()?, target.ports)?),
-            (None, _) => Err(Error::NoIssuer { name: target.label() }),
-        }
-    }
-
     async fn live_token(&self, target: &Target, scope: Scope) -> Result<Option<Token>, Error> {
         let live = target.site.as_ref().and_then(|site| site.live.as_ref());
         let Some(live) = live.filter(|_| scope.keys) else { return Ok(None) };
@@ -152,23 +141,17 @@ impl Reconciler<'_> {
     ) -> Result<ObservedIam, Error> {
         let iam = self.iam().await?;
         let top_of_chain = async {
-            match target.needs_top_of_chain() && scope.keys {
-                true => {
-                    let text = issuer_verify::top_of_chain(url, &self.fetch).await?;
-                    Ok::<_, Error>(Some(text.parse::<Thumbprint>()?))
-                }
+            match scope.keys {
+                true => self.top_of_chain(target, url).await,
                 false => Ok(None),
             }
         };
         let provider = async {
             Ok::<_, issuer_iam::Error>(match target.provider.is_some() && scope.keys {
                 true => {
-                    let (state, all) =
+                    let (alone, all) =
                         tokio::join!(iam.find_provider_alone(url), self.providers(iam));
-                    let mut state = state?;
-                    let others = all?.iter().filter(|arn| **arn != state.arn).cloned();
-                    state.others = others.collect();
-                    Some(state)
+                    Some(alone?.among(all?))
                 }
                 // Roles alone need no permissions on providers.
                 false if target.name.is_none() => None,
@@ -176,11 +159,11 @@ impl Reconciler<'_> {
             })
         };
         let none = Documents::new();
-        let roles = each(&target.roles, ROLE_READS, |role| {
+        let roles = join_all(target.roles.iter().map(|role| {
             let inline = role.inline.as_ref().unwrap_or(&none);
             let managed = role.managed.as_ref().unwrap_or(&none);
-            within(&self.role_reads, iam.find_role(&role.name, inline, managed))
-        });
+            self.read_role(iam.find_role(&role.name, inline, managed))
+        }));
         // Only roles of a file can be orphaned.
         let asks = target.name.is_some() && (target.needs_iam() || scope.prune);
         let orphaned = async {
@@ -232,9 +215,9 @@ impl Reconciler<'_> {
         let in_file = |name: &RoleName| target.roles.iter().any(|role| role.name == *name);
         let names = self.roles(iam).await?.of(url)?.into_iter().filter(|name| !in_file(name));
         let none = Documents::new();
-        let found = each(names, ROLE_READS, |name| {
+        let found = join_all(names.map(|name| {
             let none = &none;
-            within(&self.role_reads, async move {
+            self.read_role(async move {
                 let Some(state) = iam.role_from_file(&name, url, file).await? else {
                     return Ok(None);
                 };
@@ -244,7 +227,7 @@ impl Reconciler<'_> {
                 };
                 Ok::<_, issuer_iam::Error>(Some((name, state)))
             })
-        });
+        }));
         let found = found.await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(found.into_iter().flatten().collect())
     }

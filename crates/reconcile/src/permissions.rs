@@ -47,13 +47,7 @@ async fn of_iam(
     prune: bool,
 ) -> Result<Vec<Value>, Error> {
     let asks_iam = asks_iam(target, prune);
-    let url = match (&target.issuer, &target.site) {
-        (Some(url), _) => url.clone(),
-        (None, Some(site)) => {
-            reconciler.url(target, Some(&reconciler.store(&site.store).await?))?
-        }
-        (None, None) => return Err(Error::NoIssuer { name: target.label() }),
-    };
+    let url = reconciler.issuer(target).await?;
     let mut parts = vec![match (&target.provider, purpose) {
         (Some(provider), Purpose::Publish) => {
             policies::apply_provider(iam, &url, &provider.needs())

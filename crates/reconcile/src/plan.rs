@@ -61,6 +61,8 @@ pub struct DeletionPlan {
     pub site: Option<Removal>,
     /// Warnings for the user.
     pub notices: Vec<Notice>,
+    /// Whether the execution has deleted the provider.
+    pub(crate) provider_deleted: bool,
 }
 
 /// A role of the target, and its deletion.
@@ -96,11 +98,19 @@ impl IssuerPlan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let deletions = self.orphaned.iter().filter_map(|role| role.deletion.as_ref());
         self.site.as_ref().is_none_or(|site| site.plan.is_empty())
             && self.provider.as_ref().is_none_or(|(_, plan)| plan.is_empty())
             && self.roles.iter().all(|(_, plan)| plan.is_empty())
-            && deletions.into_iter().all(|deletion| deletion.steps.is_empty())
+            && deletions(&self.orphaned).all(|deletion| deletion.steps.is_empty())
+    }
+
+    /// Whether the execution has changed anything, also if it failed.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.site.as_ref().is_some_and(|site| site.plan.wrote())
+            || self.provider.as_ref().is_some_and(|(_, plan)| plan.wrote())
+            || self.roles.iter().any(|(_, plan)| plan.wrote())
+            || deletions(&self.orphaned).any(RoleDeletion::wrote)
     }
 
     fn plan_site(&mut self, target: &Target, seen: &Observed) -> Result<(), Error> {
@@ -194,23 +204,33 @@ impl DeletionPlan {
             orphaned,
             site,
             notices: notice.into_iter().collect(),
+            provider_deleted: false,
         })
     }
 
-    /// Whether anything is deleted.
+    /// Whether the execution has deleted anything, also if it failed.
     #[must_use]
-    pub fn changes_anything(&self) -> bool {
-        let orphaned = self.orphaned.iter().filter_map(|role| role.deletion.as_ref());
-        let mut deletions = self.roles.iter().map(|role| &role.deletion).chain(orphaned);
-        matches!(self.provider, Some((_, None)))
-            || deletions.any(|deletion| !deletion.steps.is_empty())
-            || self.removal().is_some_and(Removal::changes_anything)
+    pub fn wrote(&self) -> bool {
+        self.provider_deleted
+            || self.roles.iter().any(|role| role.deletion.wrote())
+            || deletions(&self.orphaned).any(RoleDeletion::wrote)
+            || self.site.as_ref().is_some_and(Removal::wrote)
     }
 
     /// Whoever controls the documents of a trusted issuer can assume all its roles, so they are kept
     /// as long as the provider.
-    pub(crate) fn removal(&self) -> Option<&Removal> {
-        self.site.as_ref().filter(|_| !matches!(self.provider, Some((_, Some(_)))))
+    fn removal(&self) -> Option<&Removal> {
+        self.site.as_ref().filter(|_| !self.keeps_provider())
+    }
+
+    /// The same for its execution.
+    pub(crate) fn removal_mut(&mut self) -> Option<&mut Removal> {
+        let keeps = self.keeps_provider();
+        self.site.as_mut().filter(|_| !keeps)
+    }
+
+    fn keeps_provider(&self) -> bool {
+        matches!(self.provider, Some((_, Some(_))))
     }
 }
 
@@ -265,6 +285,10 @@ impl Describe for OrphanedRole {
             }
         }
     }
+}
+
+fn deletions(orphaned: &[OrphanedRole]) -> impl Iterator<Item = &RoleDeletion> {
+    orphaned.iter().filter_map(|role| role.deletion.as_ref())
 }
 
 fn orphaned(seen: &Observed, prune: bool) -> (Vec<OrphanedRole>, Option<Notice>) {

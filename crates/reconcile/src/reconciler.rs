@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
-use issuer_iam::{Iam, RoleList};
+use issuer_discovery::IssuerUrl;
+use issuer_iam::{Iam, RoleList, RoleName, Thumbprint};
 use issuer_publish::{Folder, S3, S3Clients, Store};
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
@@ -14,11 +15,11 @@ use crate::{Error, Event, Events, ReadFile, StoreTarget, Target};
 
 /// Maximum number of roles that are read concurrently, for all issuers of a run; each takes a few
 /// requests.
-pub(crate) const ROLE_READS: usize = 64;
+const ROLE_READS: usize = 64;
 
 /// Maximum number of roles that are changed concurrently, for all issuers of a run: IAM throttles
 /// the writes of an account.
-pub(crate) const ROLE_WRITES: usize = 16;
+const ROLE_WRITES: usize = 16;
 
 /// One AWS session, one client for IAM, and one client for S3 per region, for all issuers of a run.
 pub struct Reconciler<'a> {
@@ -32,8 +33,8 @@ pub struct Reconciler<'a> {
     iam: OnceCell<Iam>,
     roles: OnceCell<RoleList>,
     providers: OnceCell<Vec<String>>,
-    pub(crate) role_reads: Semaphore,
-    pub(crate) role_writes: Semaphore,
+    role_reads: Semaphore,
+    role_writes: Semaphore,
     /// Locks for shared resources that only one issuer may change at a time.
     shared: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
 }
@@ -102,20 +103,71 @@ impl<'a> Reconciler<'a> {
         Ok(self.providers.get_or_try_init(|| iam.list_providers()).await?)
     }
 
-    /// The store of a target; the default region is that of the bucket.
+    /// The store of a target, if it has one; the default region is that of the bucket.
     ///
     /// # Errors
     /// [`Error::Publish`].
-    pub(crate) async fn store(&self, target: &StoreTarget) -> Result<Store, Error> {
-        Ok(match target {
-            StoreTarget::Folder(folder) => Store::Folder(Folder::new(folder)),
-            StoreTarget::S3(location, options) => {
+    pub(crate) async fn store(&self, target: &Target) -> Result<Option<Store>, Error> {
+        Ok(match target.site.as_ref().map(|site| &site.store) {
+            None => None,
+            Some(StoreTarget::Folder(folder)) => Some(Store::Folder(Folder::new(folder))),
+            Some(StoreTarget::S3(location, options)) => {
                 let mut options = options.clone();
                 options.endpoint_url = options.endpoint_url.or_else(|| self.endpoint_url.clone());
                 let s3 = S3::connect(&self.s3, location.clone(), options).await?;
-                Store::S3(Box::new(s3))
+                Some(Store::S3(Box::new(s3)))
             }
         })
+    }
+
+    /// The issuer of a target, which may be derived from its store.
+    ///
+    /// # Errors
+    /// [`Error::NoIssuer`]; an issuer URL that is not valid.
+    pub(crate) fn url(&self, target: &Target, store: Option<&Store>) -> Result<IssuerUrl, Error> {
+        match (&target.issuer, store) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(Store::S3(s3))) => Ok(IssuerUrl::parse(&s3.issuer_url()?, target.ports)?),
+            (None, _) => Err(Error::NoIssuer { name: target.label() }),
+        }
+    }
+
+    /// The same; the store is connected only if the issuer is derived from it.
+    ///
+    /// # Errors
+    /// Those of [`Self::store`] and [`Self::url`].
+    pub(crate) async fn issuer(&self, target: &Target) -> Result<IssuerUrl, Error> {
+        match &target.issuer {
+            Some(url) => Ok(url.clone()),
+            None => self.url(target, self.store(target).await?.as_ref()),
+        }
+    }
+
+    /// The thumbprint of the last certificate of the issuer's chain, if the target needs it.
+    ///
+    /// # Errors
+    /// A chain that cannot be read.
+    pub(crate) async fn top_of_chain(
+        &self,
+        target: &Target,
+        url: &IssuerUrl,
+    ) -> Result<Option<Thumbprint>, Error> {
+        if !target.needs_top_of_chain() {
+            return Ok(None);
+        }
+        Ok(Some(issuer_verify::top_of_chain(url, &self.fetch).await?.parse()?))
+    }
+
+    /// Reads a role within the limit of the run.
+    pub(crate) async fn read_role<R>(&self, work: impl Future<Output = R>) -> R {
+        within(&self.role_reads, work).await
+    }
+
+    /// Changes a role within the limit of the run, and for one issuer at a time.
+    pub(crate) async fn change_role<R>(&self, name: &RoleName, work: impl Future<Output = R>) -> R {
+        // Role names are not case-sensitive in IAM.
+        let _turn = self.alone(format!("role {name}").to_lowercase()).await;
+        within(&self.role_writes, work).await
     }
 
     pub(crate) fn event(&self, target: &Target, event: Event<'_>) {
@@ -133,7 +185,7 @@ impl<'a> Reconciler<'a> {
 }
 
 /// Runs the work within a limit, which is never closed.
-pub(crate) async fn within<R>(limit: &Semaphore, work: impl Future<Output = R>) -> R {
+async fn within<R>(limit: &Semaphore, work: impl Future<Output = R>) -> R {
     let _permit = limit.acquire().await.ok();
     work.await
 }

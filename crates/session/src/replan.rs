@@ -13,29 +13,29 @@ pub struct Attempts {
     pub longest: Duration,
 }
 
-/// Executes a plan. After a concurrent change it waits, makes a new plan, and executes that one.
-/// Returns the executed plan.
+/// Executes a plan. After a concurrent change it waits, replaces the plan with a new one (`again`),
+/// and executes that one. `plan` is the last executed one, also after an error.
 ///
 /// # Errors
 /// Those of `execute` and `again`, including a concurrent change in the last attempt.
 pub async fn replan<P, E>(
     attempts: Attempts,
-    mut plan: P,
+    plan: &mut P,
     mut execute: impl AsyncFnMut(&mut P) -> Result<(), E>,
     overtaken: impl Fn(&E) -> bool,
-    mut again: impl AsyncFnMut(P) -> Result<P, E>,
-) -> Result<P, E> {
+    mut again: impl AsyncFnMut(&mut P) -> Result<(), E>,
+) -> Result<(), E> {
     let mut attempt = 1;
     loop {
-        match execute(&mut plan).await {
-            Ok(()) => return Ok(plan),
+        match execute(plan).await {
+            Ok(()) => return Ok(()),
             Err(error) if overtaken(&error) && attempt < attempts.limit => {
                 tokio::time::sleep(attempts.wait(attempt)).await;
             }
             Err(error) => return Err(error),
         }
         attempt += 1;
-        plan = again(plan).await?;
+        again(plan).await?;
     }
 }
 
@@ -59,19 +59,22 @@ mod tests {
         Attempts { limit: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) };
 
     async fn run(fails: u32) -> (Result<u32, &'static str>, u32) {
-        let mut executed = 0;
+        let (mut executed, mut plan) = (0, 0);
         let ended = replan(
             FAST,
-            0,
+            &mut plan,
             async |_: &mut u32| {
                 executed += 1;
                 if executed <= fails { Err("overtaken") } else { Ok(()) }
             },
             |error| *error == "overtaken",
-            async |plan| Ok(plan + 1),
+            async |plan| {
+                *plan += 1;
+                Ok(())
+            },
         )
         .await;
-        (ended, executed)
+        (ended.map(|()| plan), executed)
     }
 
     #[tokio::test]

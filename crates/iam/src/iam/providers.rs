@@ -15,10 +15,9 @@ impl Iam {
     /// # Errors
     /// [`Error::Port`]; a denied or failed call.
     pub async fn find_provider(&self, issuer: &IssuerUrl) -> Result<ProviderState, Error> {
-        let arn = ProviderArn::new(self.partition, &self.account, issuer)?.as_str().to_owned();
-        let (provider, others) = tokio::join!(self.get_provider(&arn), self.list_providers());
-        let others = others?.into_iter().filter(|other| *other != arn).collect();
-        Ok(ProviderState { provider: provider?, others, arn })
+        let (alone, all) = tokio::join!(self.find_provider_alone(issuer), self.list_providers());
+        let all = all?;
+        Ok(alone?.among(&all))
     }
 
     /// The provider of an issuer, without the other providers in the account.
@@ -38,28 +37,22 @@ impl Iam {
         ProviderPlan::new(spec, &self.find_provider(&spec.issuer).await?)
     }
 
-    /// Executes a plan. After a conflict a new plan is made, and passed to `replanned`. Returns the
-    /// last plan.
+    /// Executes a plan. After a conflict a new plan is made, which replaces `plan`, and is passed to
+    /// `replanned`.
     ///
     /// # Errors
     /// Those of [`Iam::plan_provider`]; a denied or failed call.
     pub async fn apply_provider(
         &self,
         spec: &ProviderSpec,
-        plan: ProviderPlan,
+        plan: &mut ProviderPlan,
         mut replanned: impl FnMut(&ProviderPlan),
-    ) -> Result<ProviderPlan, Error> {
-        let execute = async |plan: &mut ProviderPlan| {
-            let mut done = 0;
-            let ended = self.execute_provider(plan, &mut done).await;
-            plan.interrupted |= done > 0 && ended.is_err();
-            ended
-        };
-        let again = async |before: ProviderPlan| {
-            let interrupted = before.interrupted;
-            let plan = ProviderPlan { interrupted, ..self.plan_provider(spec).await? };
-            replanned(&plan);
-            Ok(plan)
+    ) -> Result<(), Error> {
+        let execute = async |plan: &mut ProviderPlan| self.execute_provider(plan).await;
+        let again = async |plan: &mut ProviderPlan| {
+            *plan = ProviderPlan { wrote: plan.wrote, ..self.plan_provider(spec).await? };
+            replanned(plan);
+            Ok(())
         };
         replan(ATTEMPTS, plan, execute, Error::is_overtaken, again).await
     }
@@ -119,10 +112,10 @@ impl Iam {
             .collect())
     }
 
-    async fn execute_provider(&self, plan: &ProviderPlan, done: &mut usize) -> Result<(), Error> {
+    async fn execute_provider(&self, plan: &mut ProviderPlan) -> Result<(), Error> {
         for step in &plan.steps {
             self.execute_provider_step(&plan.arn, step).await?;
-            *done += 1;
+            plan.wrote = true;
         }
         Ok(())
     }

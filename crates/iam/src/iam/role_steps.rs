@@ -17,7 +17,8 @@ type Rewrite<'a> = &'a dyn Fn(TrustPolicy) -> Result<TrustPolicy, Error>;
 /// How much of a plan was executed.
 #[derive(Default)]
 pub(super) struct Outcome {
-    pub(super) done: usize,
+    /// Whether a step was completed.
+    pub(super) wrote: bool,
     /// Policies that are kept because they are in use.
     pub(super) stayed: Vec<String>,
 }
@@ -42,7 +43,7 @@ impl Iam {
             for (step, ended) in stage.iter().zip(join_all(each).await) {
                 match (step, ended) {
                     (RoleStep::DeletePolicy(arn), Ok(true)) => outcome.stayed.push(arn.clone()),
-                    (_, Ok(_)) => outcome.done += 1,
+                    (_, Ok(_)) => outcome.wrote = true,
                     // The others of the stage are executed all the same.
                     (_, Err(error)) => failed = failed.or(Some(error)),
                 }

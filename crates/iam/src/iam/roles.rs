@@ -103,30 +103,29 @@ impl Iam {
         RolePlan::new(spec, &self.find_spec(spec).await?)
     }
 
-    /// Executes a plan. After a conflict a new plan is made, and passed to `replanned`. Returns the
-    /// last plan.
+    /// Executes a plan. After a conflict a new plan is made, which replaces `plan`, and is passed to
+    /// `replanned`.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role`]; a denied or failed call.
     pub async fn apply_role(
         &self,
         spec: &RoleSpec,
-        plan: RolePlan,
+        plan: &mut RolePlan,
         mut replanned: impl FnMut(&RolePlan),
-    ) -> Result<RolePlan, Error> {
+    ) -> Result<(), Error> {
         let rewrite = |there: TrustPolicy| there.with(&spec.trust);
         let execute = async |plan: &mut RolePlan| {
             let mut outcome = Outcome::default();
             let ended = self.execute_role(&spec.name, &plan.steps, &rewrite, &mut outcome).await;
             plan.stayed = outcome.stayed;
-            plan.interrupted |= outcome.done > 0 && ended.is_err();
+            plan.wrote |= outcome.wrote;
             ended
         };
-        let again = async |before: RolePlan| {
-            let interrupted = before.interrupted;
-            let plan = RolePlan { interrupted, ..self.plan_role(spec).await? };
-            replanned(&plan);
-            Ok(plan)
+        let again = async |plan: &mut RolePlan| {
+            *plan = RolePlan { wrote: plan.wrote, ..self.plan_role(spec).await? };
+            replanned(plan);
+            Ok(())
         };
         replan(ATTEMPTS, plan, execute, Error::is_overtaken, again).await
     }
@@ -162,7 +161,7 @@ impl Iam {
     }
 
     /// Executes a deletion. Deletions are irreversible, so a new plan is made just before, and
-    /// after a conflict; one that differs is passed to `replanned`. Returns the last plan.
+    /// after a conflict; it replaces `deletion`, and is passed to `replanned` if it differs.
     ///
     /// # Errors
     /// Those of [`Iam::plan_role_deletion`]; a denied or failed call.
@@ -171,17 +170,17 @@ impl Iam {
         name: &RoleName,
         issuer: Option<&IssuerUrl>,
         policies: &Documents,
-        deletion: RoleDeletion,
+        deletion: &mut RoleDeletion,
         mut replanned: impl FnMut(&RoleDeletion),
-    ) -> Result<RoleDeletion, Error> {
-        let mut again = async |before: RoleDeletion| {
-            let interrupted = before.interrupted;
+    ) -> Result<(), Error> {
+        let mut again = async |deletion: &mut RoleDeletion| {
             let now = self.plan_role_deletion(name, issuer, policies).await?;
-            let now = RoleDeletion { interrupted, ..now };
-            if now.steps != before.steps || now.kept != before.kept {
-                replanned(&now);
+            let differs = now.steps != deletion.steps || now.kept != deletion.kept;
+            *deletion = RoleDeletion { wrote: deletion.wrote, ..now };
+            if differs {
+                replanned(deletion);
             }
-            Ok(now)
+            Ok(())
         };
         let execute = async |deletion: &mut RoleDeletion| {
             let mut outcome = Outcome::default();
@@ -189,10 +188,10 @@ impl Iam {
             let rewrite = move |there: TrustPolicy| Ok(there.without(&sids));
             let ended = self.execute_role(name, &deletion.steps, &rewrite, &mut outcome).await;
             deletion.stayed = outcome.stayed;
-            deletion.interrupted |= outcome.done > 0 && ended.is_err();
+            deletion.wrote |= outcome.wrote;
             ended
         };
-        let deletion = again(deletion).await?;
+        again(deletion).await?;
         replan(ATTEMPTS, deletion, execute, Error::is_overtaken, again).await
     }
 

@@ -24,8 +24,8 @@ pub struct RoleDeletion {
     pub stayed: Vec<String>,
     /// The `Sid`s of the statements that are removed from its trust policy.
     pub(crate) sids: Vec<String>,
-    /// Whether an earlier attempt of this run has removed something.
-    pub(crate) interrupted: bool,
+    /// Whether the execution has removed something.
+    pub(crate) wrote: bool,
 }
 
 impl RoleDeletion {
@@ -79,7 +79,13 @@ impl RoleDeletion {
     /// Whether this run removes anything, or has removed something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        self.interrupted || !self.steps.is_empty()
+        self.wrote || !self.steps.is_empty()
+    }
+
+    /// Whether the execution has removed something, also if it failed.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.wrote
     }
 
     fn remove_policies(

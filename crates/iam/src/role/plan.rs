@@ -113,8 +113,8 @@ pub struct RolePlan {
     pub(crate) notices: Vec<(&'static str, String)>,
     /// ARNs of policies that were not deleted because they are in use; set by the execution.
     pub stayed: Vec<String>,
-    /// Whether an earlier attempt of this run has changed something.
-    pub(crate) interrupted: bool,
+    /// Whether the execution has changed something.
+    pub(crate) wrote: bool,
 }
 
 impl RolePlan {
@@ -139,7 +139,7 @@ impl RolePlan {
             unchanged: Vec::new(),
             notices: Vec::new(),
             stayed: Vec::new(),
-            interrupted: false,
+            wrote: false,
         };
         match &found.role {
             None => plan.steps.push(RoleStep::Create {
@@ -168,7 +168,13 @@ impl RolePlan {
     /// Whether this run changes anything, or has changed something.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        self.interrupted || !self.is_empty()
+        self.wrote || !self.is_empty()
+    }
+
+    /// Whether the execution has changed something, also if it failed.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.wrote
     }
 
     fn say_size(&mut self) {

@@ -1,7 +1,7 @@
 //! `issuerctl apply`
 
 use issuer_publish::Purpose;
-use issuer_reconcile::{IssuerPlan, Scope, each, permissions};
+use issuer_reconcile::{IssuerPlan, Observed, Scope, Target, permissions};
 
 use crate::Outcome;
 use crate::batch;
@@ -28,22 +28,19 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         let scope = |_: &_| Scope::apply(prune);
         let plan = |target: &_, seen: &_| IssuerPlan::new(target, seen, prune);
         let planned = batch::plan_each(&engine, &targets, parallel, scope, plan).await?;
-        let issuers = planned.iter().map(|planned| planned.object(batch::plan_details));
-        let plan = output::Plan::new(false, issuers.collect());
-        for issuer in &plan.issuers {
-            ui.notices(&issuer.notices);
-        }
+        let plan = batch::show(false, &planned, ui);
         ui.note(plan.text().trim_end());
-        let work = |planned| batch::apply_one(&engine, planned, !args.no_verify);
-        let (issuers, failures): (Vec<_>, Vec<_>) =
-            each(planned, parallel, work).await.into_iter().unzip();
+        let execute = async |target: &Target, seen: &Observed, plan: &mut IssuerPlan| {
+            engine.apply(target, seen, plan, !args.no_verify).await
+        };
+        let (issuers, failures) = batch::execute_each(planned, parallel, execute).await;
         finish(issuers, failures, format, ui)
     })
 }
 
 fn finish(
     issuers: Vec<output::Issuer>,
-    failures: Vec<Option<(String, Failure)>>,
+    failures: Vec<(String, Failure)>,
     format: OutputFormat,
     ui: &Ui,
 ) -> Outcome {
@@ -64,5 +61,5 @@ fn finish(
         }
         OutputFormat::Json => output::json(&applied)?,
     }
-    batch::finish(failures.into_iter().flatten().collect(), count, ui, Exit::Done)
+    batch::finish(failures, count, ui, Exit::Done)
 }

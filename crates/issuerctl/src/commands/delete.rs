@@ -1,7 +1,7 @@
 //! `issuerctl delete`
 
 use issuer_publish::Purpose;
-use issuer_reconcile::{DeletionPlan, Scope, Target, each, permissions};
+use issuer_reconcile::{DeletionPlan, Observed, Scope, Target, permissions};
 
 use crate::Outcome;
 use crate::batch;
@@ -27,28 +27,27 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         let scope = |target: &Target| Scope::delete(prune, !force && target.is_in_aws());
         let plan = |target: &_, seen: &_| DeletionPlan::new(target, seen, prune, force);
         let planned = batch::plan_each(&engine, &targets, parallel, scope, plan).await?;
-        let issuers = planned.iter().map(|planned| planned.object(batch::deletion_details));
-        let plan = output::Plan::new(args.dry_run, issuers.collect());
-        for issuer in &plan.issuers {
-            ui.notices(&issuer.notices);
+        let plan = batch::show(args.dry_run, &planned, ui);
+        if args.dry_run {
+            ui.end();
+            match format {
+                OutputFormat::Text => output::coloured(&plan.text())?,
+                OutputFormat::Json => output::json(&plan)?,
+            }
+            return batch::finish(batch::failures(planned), targets.len(), ui, Exit::Done);
         }
-        match (args.dry_run, format) {
-            (true, OutputFormat::Text) => output::coloured(&plan.text())?,
-            (true, OutputFormat::Json) => {}
-            (false, _) => ui.note(plan.text().trim_end()),
-        }
-        let work = |planned| batch::delete_one(&engine, planned, args.dry_run, force);
-        let (issuers, failures): (Vec<_>, Vec<_>) =
-            each(planned, parallel, work).await.into_iter().unzip();
-        let deleted = output::Plan::new(args.dry_run, issuers);
-        let in_iam = targets.iter().any(Target::needs_iam);
-        if deleted.changed && in_iam && !args.dry_run {
+        ui.note(plan.text().trim_end());
+        let execute = async |target: &Target, seen: &Observed, plan: &mut DeletionPlan| {
+            engine.delete(target, seen, plan, force).await.map(|()| None)
+        };
+        let (issuers, failures) = batch::execute_each(planned, parallel, execute).await;
+        let deleted = output::Plan::new(false, issuers);
+        if deleted.changed && targets.iter().any(Target::needs_iam) {
             ui.note(engine::SPREADS);
         }
         if format == OutputFormat::Json {
             output::json(&deleted)?;
         }
-        let failures: Vec<_> = failures.into_iter().flatten().collect();
         batch::finish(failures, targets.len(), ui, Exit::Done)
     })
 }

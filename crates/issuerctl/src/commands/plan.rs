@@ -4,7 +4,7 @@ use issuer_publish::Purpose;
 use issuer_reconcile::{IssuerPlan, Scope, permissions};
 
 use crate::Outcome;
-use crate::batch::{self, Planned};
+use crate::batch;
 use crate::cli::{OutputFormat, PlanArgs};
 use crate::engine;
 use crate::failure::Exit;
@@ -33,20 +33,13 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             |target, seen| IssuerPlan::new(target, seen, prune),
         )
         .await?;
-        let issuers = planned.iter().map(|planned| planned.object(batch::plan_details));
-        let plan = output::Plan::new(true, issuers.collect());
-        for issuer in &plan.issuers {
-            ui.notices(&issuer.notices);
-        }
+        let plan = batch::show(true, &planned, ui);
         ui.end();
         match format {
             OutputFormat::Text => output::coloured(&plan.text())?,
             OutputFormat::Json => output::json(&plan)?,
         }
-        let failed =
-            |planned: Planned<'_, _>| Some((planned.target.label(), planned.result.err()?));
-        let failures = planned.into_iter().filter_map(failed).collect();
         let done = if plan.changed { Exit::Changes } else { Exit::Done };
-        batch::finish(failures, targets.len(), ui, done)
+        batch::finish(batch::failures(planned), targets.len(), ui, done)
     })
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
             let plan = IssuerPlan::new(target, &seen, false)?;
             Ok((seen, plan))
         };
-        let (seen, plan) = planned.await.map_err(engine::failed)?;
+        let (seen, mut plan) = planned.await.map_err(engine::failed)?;
         let set = plan.changes();
         ui.notices(&set.notices);
         let heading = format!("{} for {}", site(&plan)?.plan.location(), plan.url);
@@ -47,18 +47,16 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
             .map(|()| Exit::Done);
         }
         ui.plan(&heading, &set);
-        let (plan, verdict, failure) =
-            match engine.apply(target, &seen, plan.clone(), !args.no_verify).await {
-                Ok(applied) => (applied.plan, applied.verdict, None),
-                // The documents are published nevertheless, so the issuer URL is printed.
-                Err(Error::NotAccepted { issuer, verdict }) => {
-                    let again = format!("`issuerctl verify --issuer {issuer}` checks it again");
-                    let found = (*verdict).clone();
-                    let failure = engine::failed(Error::NotAccepted { issuer, verdict });
-                    (plan, Some(found), Some(failure.hint(Some(again))))
-                }
-                Err(error) => return Err(engine::failed(error)),
-            };
+        let (verdict, failure) = match engine.apply(target, &seen, &mut plan, !args.no_verify).await
+        {
+            Ok(verdict) => (verdict, None),
+            // The documents are published nevertheless, so the issuer URL is printed.
+            Err(error @ Error::NotAccepted { .. }) => {
+                let verdict = error.refused().map(|(_, verdict)| verdict.clone());
+                (verdict, Some(engine::failed(error)))
+            }
+            Err(error) => return Err(engine::failed(error)),
+        };
         match format {
             OutputFormat::Text => output::line(plan.url.as_str())?,
             OutputFormat::Json => {

@@ -25,6 +25,9 @@ const POLICY_ATTEMPTS: u32 = 3;
 /// How long a relaxed public access block may take to propagate.
 const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 
+const NOT_TAGGED: &str = "the new bucket could not be tagged as created by issuerctl \
+                          (s3:PutBucketTagging), so `issuerctl delete` will keep it";
+
 impl S3 {
     /// Reads the bucket and the settings that this purpose needs, concurrently.
     ///
@@ -44,38 +47,37 @@ impl S3 {
         }
     }
 
-    /// Executes a plan, and returns warnings for the user.
+    /// Executes a plan. Each completed step is passed to `done`, with a warning for the user, if
+    /// any.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub(crate) async fn apply_bucket(&self, plan: &BucketPlan) -> Result<Vec<Notice>, Error> {
-        let mut notices = Vec::new();
-        let mut notice = |id: &'static str, message: &str| {
-            notices.push(Notice { id: id.into(), message: message.to_owned() });
-        };
+    pub(crate) async fn apply_bucket(
+        &self,
+        plan: &BucketPlan,
+        mut done: impl FnMut(Option<Notice>),
+    ) -> Result<(), Error> {
         let creates = plan.steps().contains(&BucketStep::Create);
         let relaxes = plan.steps().iter().any(|step| matches!(step, BucketStep::SetBlock { .. }));
         for step in plan.steps() {
+            let mut notice = None;
             match step {
                 BucketStep::Create => {
                     if self.create_bucket().await? && !self.tag_bucket().await {
-                        notice(
-                            "bucket-not-tagged",
-                            "the new bucket could not be tagged as created by issuerctl \
-                             (s3:PutBucketTagging), so `issuerctl delete` will keep it",
-                        );
+                        notice = Some(("bucket-not-tagged", NOT_TAGGED));
                     }
                 }
                 BucketStep::SetOwnership { .. } => self.put_ownership().await?,
                 BucketStep::SetBlock { to, .. } => {
                     if !self.put_block(*to, creates).await? {
-                        notice(NO_BLOCK, NO_BLOCK_TEXT);
+                        notice = Some((NO_BLOCK, NO_BLOCK_TEXT));
                     }
                 }
                 BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(relaxes).await?,
             }
+            done(notice.map(|(id, message)| Notice { id: id.into(), message: message.to_owned() }));
         }
-        Ok(notices)
+        Ok(())
     }
 
     /// Removes our statement. S3 has no conditional writes of policies, so the policy is read just

@@ -22,15 +22,13 @@ pub(crate) fn run(args: &RoleDeleteArgs, format: OutputFormat, ui: &Ui) -> Outco
     let deletion = Runtime::start()?.block_on(async {
         let engine = engine::connect(engine::session(&args.aws)?, &[], ui).await?;
         let (iam, none) = (engine.iam().await.map_err(engine::failed)?, Documents::new());
-        let deletion = iam.plan_role_deletion(&args.name, issuer.as_ref(), &none).await?;
-        if args.dry_run {
-            return Ok(deletion);
+        let mut deletion = iam.plan_role_deletion(&args.name, issuer.as_ref(), &none).await?;
+        if !args.dry_run {
+            ui.plan("", &deletion.changes());
+            let again = |deletion: &RoleDeletion| ui.plan("", &deletion.changes());
+            iam.delete_role(&args.name, issuer.as_ref(), &none, &mut deletion, again).await?;
         }
-        ui.plan("", &deletion.changes());
-        let again = |deletion: &RoleDeletion| ui.plan("", &deletion.changes());
-        Ok::<_, Failure>(
-            iam.delete_role(&args.name, issuer.as_ref(), &none, deletion, again).await?,
-        )
+        Ok::<_, Failure>(deletion)
     })?;
     for arn in &deletion.stayed {
         ui.warning(&format!("{arn} was not deleted: something else uses it"));
