@@ -5,11 +5,13 @@
 
 mod iam;
 mod kubernetes;
+mod refusal;
 mod s3;
 mod server;
 mod tls;
 
 pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};
 pub use kubernetes::{ApiServer, Reply};
+pub use refusal::Refusal;
 pub use s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 pub use tls::{Authority, ISSUER_HOST};
