@@ -186,11 +186,11 @@ pub fn stray_in_json(text: &str) -> Option<Stray> {
     None
 }
 
-/// What is wrong with a text that is not JSON: what is at a place where JSON has no such thing, or
-/// else what the parser says.
+/// What is wrong with a text that is not JSON: what is at a place where JSON has no such thing,
+/// unless the parser stopped before it, or else what the parser says.
 #[must_use]
-pub fn explain_json(text: &str, error: &dyn fmt::Display) -> String {
-    match stray_in_json(text) {
+pub fn explain_json(text: &str, error: &serde_json::Error) -> String {
+    match stray_in_json(text).filter(|stray| stray.line <= error.line()) {
         Some(stray) => format!("JSON does not allow {stray}"),
         None => error.to_string(),
     }

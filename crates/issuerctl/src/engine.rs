@@ -80,7 +80,11 @@ pub(crate) fn policy(
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
-    Ok(FetchOptions::new(tls.ca_file.as_deref().map(files::read).transpose()?))
+    let Some(path) = &tls.ca_file else { return Ok(FetchOptions::default()) };
+    let pem = issuer_verify::ca_certificates_pem(&files::read(path)?);
+    Ok(FetchOptions::new(Some(pem.map_err(|error| {
+        Failure::because(format!("cannot use {}", files::name_of(path)), &error)
+    })?)))
 }
 
 /// Plans and applies one target in IAM; returns the last plan, and whether anything was changed, or

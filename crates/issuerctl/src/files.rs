@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use issuer_diagnostic::decode;
 use issuer_jwks::MAX_INPUT_BYTES;
 
 use crate::failure::{Exit, Failure};
@@ -18,7 +19,17 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// The same, with an I/O error.
+/// Reads a text in UTF-8 or UTF-16.
+///
+/// # Errors
+/// Those of [`read`]; [`Exit::BadInput`] for what is not text.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let bytes = read(path)?;
+    let text = decode(&bytes).map(|decoded| decoded.text.into_owned());
+    text.map_err(|fault| Failure::because(format!("cannot read {}", name_of(path)), &fault))
+}
+
+/// Reads like [`read`], with an I/O error.
 ///
 /// # Errors
 /// `FileTooLarge` above 1 MiB, and those of the operating system.

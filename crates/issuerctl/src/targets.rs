@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use issuer_cluster::Connection;
+use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_publish::{AccessMode, PlanOptions, S3Location, S3Options};
 use issuer_reconcile::{
@@ -40,10 +41,7 @@ pub(crate) fn of_files(
     for path in &args.file {
         let name = files::name_of(path);
         let refused = format!("{name} is not a valid issuer file");
-        let bytes = files::read(path)?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            Failure::while_doing(Exit::BadInput, refused.clone(), &error.utf8_error())
-        })?;
+        let text = files::read_text(path)?;
         let base = path.parent().filter(|_| !files::is_stdin(path));
         let base = base.map(Path::to_owned).unwrap_or_default();
         let parsed = issuer_manifest::parse(&text);
@@ -220,9 +218,12 @@ fn documents(files: &[NamedFile]) -> Result<Option<issuer_iam::Documents>, Failu
     }
     let read = |named: &NamedFile| {
         let refused = format!("{} is not a valid policy", files::name_of(&named.file));
-        let bytes = files::read(&named.file)?;
-        let document: serde_json::Value = serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::while_doing(Exit::BadInput, refused.clone(), &error))?;
+        let text = files::read_text(&named.file)?;
+        let document: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
+            let mut failure = Failure::new(Exit::BadInput, refused.clone());
+            failure.causes.push(explain_json(&text, &error));
+            failure
+        })?;
         issuer_iam::check_permissions(&document)
             .map_err(|error| Failure::while_doing(Exit::BadInput, refused, &error))?;
         Ok((named.name.to_string(), document))

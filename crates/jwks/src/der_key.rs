@@ -8,7 +8,7 @@ use pkcs8::PrivateKeyInfoRef;
 use rsa::BoxedUint;
 use sec1::EcPrivateKey;
 
-use crate::{Curve, KeyFault, PublicKey, WeakKeys};
+use crate::{Curve, KeyFault, PublicKey, WeakKeys, recognize};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
@@ -41,6 +41,20 @@ pub(crate) fn read(der: &[u8], weak: WeakKeys) -> Result<Found, KeyFault> {
         // RSAPublicKey: INTEGER, INTEGER.
         [n, e] if is(n, Tag::Integer) && is(e, Tag::Integer) => {
             pkcs1_public(der, weak).and_then(public)
+        }
+        // ContentInfo (RFC 5652 section 3): OBJECT IDENTIFIER, [0].
+        [kind, ..] if is_pkcs7(kind) => {
+            Err(recognize::of_label("PKCS7").unwrap_or(KeyFault::NotDer))
+        }
+        // PFX (RFC 7292 section 4): INTEGER 3, ContentInfo, MacData.
+        [version, content, ..]
+            if is(version, Tag::Integer)
+                && children(content).is_some_and(|inner| inner.first().is_some_and(is_pkcs7)) =>
+        {
+            Err(KeyFault::Container {
+                what: "a PKCS#12 file",
+                convert: "extract the certificate: openssl pkcs12 -nokeys -clcerts -in FILE",
+            })
         }
         // EncryptedPrivateKeyInfo: AlgorithmIdentifier, OCTET STRING.
         [algorithm, data] if is(algorithm, Tag::Sequence) && is(data, Tag::OctetString) => {
@@ -105,6 +119,12 @@ fn children<'a>(parent: &AnyRef<'a>) -> Option<Vec<AnyRef<'a>>> {
 
 fn is(field: &AnyRef<'_>, tag: Tag) -> bool {
     field.tag() == tag
+}
+
+/// An OBJECT IDENTIFIER under 1.2.840.113549.1.7 (RFC 5652).
+fn is_pkcs7(field: &AnyRef<'_>) -> bool {
+    const PREFIX: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07];
+    is(field, Tag::ObjectIdentifier) && field.value().starts_with(PREFIX)
 }
 
 fn spki(algorithm: &AnyRef<'_>, key: &AnyRef<'_>, weak: WeakKeys) -> Result<PublicKey, KeyFault> {

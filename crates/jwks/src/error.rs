@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_diagnostic::{Diagnostic, EncodingFault, ErrorKind};
 
 use crate::KeyId;
 
@@ -25,6 +25,24 @@ pub enum Error {
         /// What the bytes are.
         what: Content,
     },
+    /// Bytes that are not text, where text is needed.
+    #[error("{fault}")]
+    Encoding {
+        /// What they are.
+        fault: EncodingFault,
+    },
+    /// The answer of a server, or the output of a command, that failed.
+    #[error("it is {what}")]
+    ErrorAnswer {
+        /// Of what, with the message or code of the server.
+        what: String,
+    },
+    /// A file of another tool with keys, but not with those of the service accounts.
+    #[error("it is {what}")]
+    OtherKey {
+        /// What it is.
+        what: &'static str,
+    },
     /// Nothing that looks like a key at all.
     #[error("it contains no PEM block, DER structure or JWK Set")]
     Unrecognized,
@@ -38,11 +56,11 @@ pub enum Error {
         /// Its label, where that is a known one.
         label: &'static str,
     },
-    /// Blocks, and none of them usable.
-    #[error("none of its blocks is usable: {}", .blocks.join("; "))]
+    /// Several keys, and none of them usable.
+    #[error("none of its keys is usable: {}", .keys.join("; "))]
     NoUsableKey {
-        /// One text for each block: its number, and what it is.
-        blocks: Vec<String>,
+        /// One text for each key: which one, and what is wrong with it.
+        keys: Vec<String>,
         /// Whether one of them is an RSA key that [`crate::WeakKeys::Allow`] accepts.
         weak: bool,
     },
@@ -99,6 +117,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it is an entry with an RSA key that [`crate::WeakKeys::Allow`] accepts.
+    pub(crate) fn is_allowed_weak(&self) -> bool {
+        matches!(self, Self::Entry { fault: JwkFault::Key(fault), .. } if fault.is_allowed_weak())
+    }
+}
+
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -113,6 +138,8 @@ impl Diagnostic for Error {
             Self::Empty | Self::EmptySet => {
                 "the command that wrote this file probably failed; use the API server's sa.pub"
             }
+            Self::Encoding { .. } => "save it as UTF-8",
+            Self::ErrorAnswer { .. } => "the command that wrote this file failed; run it again",
             Self::Unrecognized => "use the API server's sa.pub (PEM) or a certificate",
             Self::Truncated { .. } => "copy the whole file again",
             Self::Key { fault } => fault.hint()?,
@@ -129,14 +156,20 @@ impl Diagnostic for Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// Text in UTF-16.
-    Utf16,
     /// A page, not a file.
     Markup,
     /// A JSON Web Token.
     Token,
     /// One line of `authorized_keys`, or RFC 4716.
     OpenSshPublicKey,
+    /// A PuTTY private key.
+    PuttyKey,
+    /// A keystore of Java (JKS, JCEKS).
+    JavaKeystore,
+    /// gzip or ZIP.
+    Archive,
+    /// Encrypted with Ansible Vault or age.
+    Encrypted,
     /// A Secret, most likely.
     KubernetesObject,
     /// The name of a file in the place of its contents.
@@ -156,10 +189,13 @@ pub enum Content {
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Utf16 => "UTF-16 text",
             Self::Markup => "HTML or XML",
             Self::Token => "a token (JWT)",
             Self::OpenSshPublicKey => "an OpenSSH public key",
+            Self::PuttyKey => "a PuTTY private key",
+            Self::JavaKeystore => "a Java keystore (JKS)",
+            Self::Archive => "a compressed file (gzip or ZIP)",
+            Self::Encrypted => "an encrypted file (Ansible Vault or age)",
             Self::KubernetesObject => "a Kubernetes object",
             Self::Path => "the path of a file",
             Self::SymmetricKey => "a symmetric key, which is a secret",
@@ -174,13 +210,18 @@ impl fmt::Display for Content {
 impl Content {
     fn hint(self) -> Option<&'static str> {
         Some(match self {
-            Self::Utf16 => "save it as UTF-8 or ASCII",
             Self::Markup => "the download returned a page instead; check the URL",
             Self::Token => {
                 "a token is signed with the key and does not contain it; use the API server's \
                  sa.pub"
             }
             Self::OpenSshPublicKey => "convert it with `ssh-keygen -e -m PKCS8 -f FILE`",
+            Self::PuttyKey => "convert it with `puttygen FILE -O private-openssh`, or use sa.pub",
+            Self::JavaKeystore => {
+                "extract the certificate: keytool -exportcert -rfc -keystore FILE -alias NAME"
+            }
+            Self::Archive => "decompress it first",
+            Self::Encrypted => "decrypt it first",
             Self::KubernetesObject => {
                 "extract the key with `kubectl get secret NAME-sa -o \
                  jsonpath='{.data.tls\\.crt}' | base64 -d`"
@@ -243,6 +284,14 @@ pub enum KeyFault {
     /// A private key in OpenSSH's own format.
     #[error("an OpenSSH private key")]
     OpenSshPrivateKey,
+    /// A file of another tool that may contain a key.
+    #[error("{what}, which an API server does not read as a key")]
+    Container {
+        /// What it is.
+        what: &'static str,
+        /// How to get at the key.
+        convert: &'static str,
+    },
     /// Something else that was recognized and cannot be used.
     #[error("{what}")]
     Unsupported {
@@ -283,6 +332,7 @@ impl KeyFault {
             Self::OpenSshPrivateKey => {
                 "convert it to PEM first: ssh-keygen -p -m PEM -f FILE; or use sa.pub"
             }
+            Self::Container { convert, .. } => convert,
             Self::NotDer => "use the API server's sa.pub, complete and unchanged",
             Self::Unsupported { .. } => "use an RSA key, or an EC key on P-256, P-384 or P-521",
         })

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use issuer_diagnostic::explain_json;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::key::Members as Material;
-use crate::{Content, Curve, Error, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key};
+use crate::{
+    Content, Curve, Error, JwkFault, KeyFault, KeyId, PublicKey, WeakKeys, der_key, recognize,
+};
 
 /// One entry of a JWK Set: a public key under a kid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -65,13 +68,20 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
         if error.is_data() {
             return wrong(Content::NoKeys);
         }
-        let instead = match bytes.trim_ascii_start() {
-            [b'<', ..] => "it is HTML or XML; ",
-            [b'-', b'-', ..] => "it is PEM; ",
-            _ => "",
+        let text = String::from_utf8_lossy(bytes);
+        if let Some(what) = recognize::error_answer(&text) {
+            return Error::ErrorAnswer { what };
+        }
+        let reason = match bytes.trim_ascii_start() {
+            [b'<', ..] => "it is HTML or XML".to_owned(),
+            [b'-', b'-', ..] => "it is PEM".to_owned(),
+            _ => explain_json(&text, &error),
         };
-        Error::NotJson { reason: format!("{instead}{error}") }
+        Error::NotJson { reason }
     })?;
+    if let Some(message) = document.status() {
+        return Err(Error::ErrorAnswer { what: recognize::status(message) });
+    }
     if let Some(keys) = document.keys {
         return if document.twice { Err(wrong(Content::DuplicateKeys)) } else { Ok(keys) };
     }
@@ -244,6 +254,16 @@ struct SetDocument {
     keys: Option<Vec<Result<Members, JwkFault>>>,
     twice: bool,
     members: Vec<String>,
+    kind: Option<Value>,
+    message: Option<Value>,
+}
+
+impl SetDocument {
+    /// The message, if it is a Kubernetes `Status`.
+    fn status(&self) -> Option<&str> {
+        let is_status = self.kind.as_ref().and_then(Value::as_str) == Some("Status");
+        self.message.as_ref().filter(|_| is_status).and_then(Value::as_str)
+    }
 }
 
 impl<'de> Deserialize<'de> for SetDocument {
@@ -257,14 +277,24 @@ impl<'de> Deserialize<'de> for SetDocument {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SetDocument, A::Error> {
-                let mut document = SetDocument { keys: None, twice: false, members: Vec::new() };
+                let mut document = SetDocument {
+                    keys: None,
+                    twice: false,
+                    members: Vec::new(),
+                    kind: None,
+                    message: None,
+                };
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "keys" {
                         let entries: Vec<EntryDocument> = map.next_value()?;
                         document.twice |= document.keys.is_some();
                         document.keys = Some(entries.into_iter().map(|entry| entry.0).collect());
                     } else {
-                        map.next_value::<de::IgnoredAny>()?;
+                        match name.as_str() {
+                            "kind" => document.kind = Some(map.next_value()?),
+                            "message" => document.message = Some(map.next_value()?),
+                            _ => drop(map.next_value::<de::IgnoredAny>()?),
+                        }
                         document.members.push(name);
                     }
                 }

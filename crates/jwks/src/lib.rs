@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod containers;
 mod der_key;
 mod error;
 mod generate;
@@ -8,6 +9,7 @@ mod jwt;
 mod key;
 mod pem;
 mod read;
+mod recognize;
 mod set;
 
 pub use error::{Content, Error, JwkFault, KeyFault};
@@ -15,7 +17,7 @@ pub use generate::{GeneratedKey, KeyKind, generate};
 pub use jwk::Jwk;
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};
-pub use read::{Note, Reading, read};
+pub use read::{Note, Reading, read, read_set};
 pub use set::{Entry, JwkSet};
 
 /// The maximum size of a file or response that any reader accepts: 1 MiB.

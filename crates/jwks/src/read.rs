@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
-use base64ct::{Base64, Encoding};
+use base64ct::{Base64, Encoding as _};
+use issuer_diagnostic::{Encoding, Text, decode};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::containers::{self, Part};
+use crate::jwk::LargerHashes;
 use crate::pem::{self, Block, BlockFault};
-use crate::{Content, Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
+use crate::recognize::{self, recognize};
+use crate::{Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
 
 /// The content of a key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct Reading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
+    /// The file is in UTF-16, which no API server and no AWS service reads.
+    Utf16,
     /// The block is a private key; only its public half was kept.
     PrivateKey {
         /// Number of the block, from 1.
@@ -33,10 +39,29 @@ pub enum Note {
         /// What it is, and why it was skipped.
         what: String,
     },
+    /// The entry of a JWK Set was skipped.
+    SkippedEntry {
+        /// [`Error::Entry`].
+        fault: Error,
+    },
+    /// The key in a file of another tool is a private one; only its public half was kept.
+    PrivateKeyWithin {
+        /// The place, and the tool.
+        place: String,
+    },
+    /// A key of such a file was skipped.
+    SkippedWithin {
+        /// The place, and the tool.
+        place: String,
+        /// Why.
+        reason: String,
+    },
 }
 
-/// Reads every key in `bytes`: PEM in one block or many, DER, or a JWK Set. Labels of PEM blocks
-/// are ignored, as kube-apiserver does (client-go `util/keyutil`).
+/// Reads every key in `bytes`: PEM in one block or many, DER, a JWK Set, or a file of another tool
+/// that has the key at a known place: the secrets or the machine configuration of Talos, a kops
+/// Keyset, OpenShift's ConfigMap, the output of `aws kms get-public-key`. Labels of PEM blocks are
+/// ignored, as kube-apiserver does (client-go `util/keyutil`).
 ///
 /// # Errors
 /// If there is no valid key, with what the bytes are instead.
@@ -47,13 +72,49 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     if bytes.starts_with(&[0x30]) && std::str::from_utf8(bytes).is_err() {
         return read_der(bytes, weak);
     }
-    // What is not UTF-8 (text around the blocks, UTF-16) must still be recognized.
-    let text =
-        std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
-    let text =
-        text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    // Comments around the blocks may be in another encoding.
+    let text = decode(bytes).unwrap_or_else(|_| Text {
+        text: String::from_utf8_lossy(bytes),
+        encoding: Encoding::Utf8,
+    });
+    noted(text, |text| read_text(bytes, text, weak))
+}
+
+/// Reads a JWK Set; entries that cannot be used are skipped.
+///
+/// # Errors
+/// If it has no valid key, with what the bytes are instead.
+pub fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
+    if bytes.len() > MAX_INPUT_BYTES {
+        return Err(Error::TooLarge);
+    }
+    let text = decode(bytes).map_err(|fault| Error::Encoding { fault })?;
+    noted(text, |text| read_json(text, weak))
+}
+
+/// Adds the note on the encoding; removes a text that was decoded from memory, since it may be a
+/// private key.
+fn noted(
+    text: Text<'_>,
+    read: impl FnOnce(&str) -> Result<Reading, Error>,
+) -> Result<Reading, Error> {
+    let mut reading = read(&text.text);
+    if let (Ok(reading), Encoding::Utf16) = (&mut reading, text.encoding) {
+        reading.notes.insert(0, Note::Utf16);
+    }
+    if let Cow::Owned(mut decoded) = text.text {
+        decoded.zeroize();
+    }
+    reading
+}
+
+fn read_text(bytes: &[u8], text: &str, weak: WeakKeys) -> Result<Reading, Error> {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
     if text.is_empty() {
         return Err(Error::Empty);
+    }
+    if let Some(parts) = containers::find(text) {
+        return read_parts(parts?, weak);
     }
     // JSON of another kind may contain PEM text (a Secret does), so it is checked first.
     if text.starts_with(['{', '[']) && (!pem::is_in(text) || is_json(text)) {
@@ -63,13 +124,43 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
         return read_pem(text, weak);
     }
     if let Some(inner) = unarmored(text) {
-        let inner = Zeroizing::new(inner);
-        return match std::str::from_utf8(&inner) {
-            Ok(text) if pem::is_in(text) => read_pem(text, weak),
-            _ => read_der(&inner, weak),
-        };
+        return read_inner(&Zeroizing::new(inner), weak);
     }
     Err(recognize(bytes, text))
+}
+
+/// PEM or DER that was in base64.
+fn read_inner(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if pem::is_in(text) => read_pem(text, weak),
+        _ => read_der(bytes, weak),
+    }
+}
+
+/// The keys of a file of another tool.
+fn read_parts(parts: Vec<Part>, weak: WeakKeys) -> Result<Reading, Error> {
+    let mut reading = Reading { set: JwkSet::default(), notes: Vec::new() };
+    let mut unusable = Vec::new();
+    for Part { place, content } in parts {
+        match content.map(|bytes| read_inner(&bytes, weak)) {
+            Ok(Ok(inner)) => {
+                reading.set = reading.set.union(&inner.set)?;
+                if inner.notes.iter().any(|note| matches!(note, Note::PrivateKey { .. })) {
+                    reading.notes.push(Note::PrivateKeyWithin { place });
+                }
+            }
+            Ok(Err(fault)) => unusable.push((place, fault.to_string())),
+            Err(reason) => unusable.push((place, reason.to_owned())),
+        }
+    }
+    if reading.set.is_empty() {
+        let keys = unusable.into_iter().map(|(place, reason)| format!("{place}: {reason}"));
+        return Err(Error::NoUsableKey { keys: keys.collect(), weak: false });
+    }
+    let skipped = unusable.into_iter();
+    let skipped = skipped.map(|(place, reason)| Note::SkippedWithin { place, reason });
+    reading.notes.extend(skipped);
+    Ok(reading)
 }
 
 fn read_der(der: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
@@ -78,9 +169,29 @@ fn read_der(der: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     Ok(Reading { set: JwkSet::from_keys([found.key])?, notes })
 }
 
+/// A JWK Set; one entry that cannot be used does not affect the others.
 fn read_json(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
-    let set = JwkSet::parse(text.as_bytes(), weak)?;
-    if set.is_empty() { Err(Error::EmptySet) } else { Ok(Reading { set, notes: Vec::new() }) }
+    let entries = JwkSet::read_entries(text.as_bytes(), weak, LargerHashes::Refuse)?;
+    let (mut keys, mut faults) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.jwk {
+            Ok(jwk) => keys.push(jwk),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    match (keys.as_slice(), faults.as_mut_slice()) {
+        ([], []) => Err(Error::EmptySet),
+        ([], [_]) => Err(faults.remove(0)),
+        ([], _) => {
+            let weak = faults.iter().any(Error::is_allowed_weak);
+            let keys = shortened(faults.iter().map(Error::to_string).collect());
+            Err(Error::NoUsableKey { keys, weak })
+        }
+        _ => {
+            let notes = faults.into_iter().map(|fault| Note::SkippedEntry { fault }).collect();
+            Ok(Reading { set: JwkSet::from_entries(keys)?, notes })
+        }
+    }
 }
 
 fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
@@ -119,6 +230,7 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
     );
     notes.sort_by_key(|note| match note {
         Note::PrivateKey { block } | Note::Skipped { block, .. } => *block,
+        _ => 0,
     });
     Ok(Reading { set: JwkSet::from_keys(keys)?, notes })
 }
@@ -134,7 +246,7 @@ enum BlockVerdict {
 }
 
 /// Labels that may be shown. After a damaged BEGIN line, the label may be part of a private key.
-const LABELS: [&str; 16] = [
+const LABELS: [&str; 21] = [
     "PUBLIC KEY",
     "RSA PUBLIC KEY",
     "EC PUBLIC KEY",
@@ -151,11 +263,19 @@ const LABELS: [&str; 16] = [
     "X509 CRL",
     "EC PARAMETERS",
     "PKCS7",
+    "CMS",
+    "PGP PUBLIC KEY BLOCK",
+    "PGP PRIVATE KEY BLOCK",
+    "PGP MESSAGE",
+    "AGE ENCRYPTED FILE",
 ];
 const UNUSUAL_LABEL: &str = "an unusual label";
 
 fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockVerdict> {
     let label = LABELS.into_iter().find(|known| *known == block.label).unwrap_or(UNUSUAL_LABEL);
+    if let Some(fault) = recognize::of_label(label) {
+        return Err(BlockVerdict::Unusable { label, fault });
+    }
     let mut der = match block.body {
         Ok(der) => der,
         Err(BlockFault::NotBase64) => {
@@ -184,7 +304,6 @@ fn read_block(block: Block<'_>, weak: WeakKeys) -> Result<der_key::Found, BlockV
 }
 
 fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
-    const SHOWN: usize = 5;
     match unusable {
         [] => Error::Key {
             fault: KeyFault::Unsupported {
@@ -196,14 +315,20 @@ fn none_usable(unusable: &[(usize, &'static str, KeyFault)]) -> Error {
             let texts = unusable
                 .iter()
                 .map(|(n, label, fault)| format!("block {n} is {}", describe(label, fault)));
-            let mut blocks: Vec<String> = texts.take(SHOWN).collect();
-            if unusable.len() > SHOWN {
-                blocks.push(format!("and {} more", unusable.len() - SHOWN));
-            }
             let weak = unusable.iter().any(|(_, _, fault)| fault.is_allowed_weak());
-            Error::NoUsableKey { blocks, weak }
+            Error::NoUsableKey { keys: shortened(texts.collect()), weak }
         }
     }
+}
+
+/// The first few, and how many more there are.
+fn shortened(mut texts: Vec<String>) -> Vec<String> {
+    const SHOWN: usize = 5;
+    if let Some(more) = texts.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        texts.truncate(SHOWN);
+        texts.push(format!("and {more} more"));
+    }
+    texts
 }
 
 fn describe(label: &str, fault: &KeyFault) -> String {
@@ -224,37 +349,4 @@ fn unarmored(text: &str) -> Option<Vec<u8>> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let bytes = Base64::decode_vec(&compact).ok()?;
     (bytes.starts_with(&[0x30]) || bytes.windows(11).any(|w| w == b"-----BEGIN ")).then_some(bytes)
-}
-
-/// What is often given by mistake.
-fn recognize(bytes: &[u8], text: &str) -> Error {
-    let not = |what| Error::NotAKey { what };
-    let start: String = text.chars().take(512).collect::<String>().to_ascii_lowercase();
-    let parts = text.split('.').count();
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return not(Content::Utf16);
-    }
-    if start.starts_with('<') {
-        return not(Content::Markup);
-    }
-    if text.starts_with("eyJ") && (parts == 3 || parts == 5) {
-        return not(Content::Token);
-    }
-    if ["ssh-rsa ", "ssh-ed25519 ", "ssh-dss ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]
-        .iter()
-        .any(|p| text.starts_with(p))
-        || start.contains("begin ssh2 public key")
-    {
-        return not(Content::OpenSshPublicKey);
-    }
-    if start.contains("apiversion:") || start.contains("kind:") {
-        return not(Content::KubernetesObject);
-    }
-    if !text.contains('\n')
-        && text.len() < 4096
-        && (text.starts_with('/') || text.starts_with("./"))
-    {
-        return not(Content::Path);
-    }
-    Error::Unrecognized
 }

@@ -53,7 +53,7 @@ impl JwkSet {
         Self::read_entries(bytes, weak, LargerHashes::Accept)
     }
 
-    fn read_entries(
+    pub(crate) fn read_entries(
         bytes: &[u8],
         weak: WeakKeys,
         larger: LargerHashes,
@@ -162,7 +162,7 @@ impl JwkSet {
         self.keys.iter().map(|jwk| jwk.key.algorithm()).collect()
     }
 
-    fn from_entries(entries: impl IntoIterator<Item = Jwk>) -> Result<Self, Error> {
+    pub(crate) fn from_entries(entries: impl IntoIterator<Item = Jwk>) -> Result<Self, Error> {
         let mut set = Self::default();
         for jwk in entries {
             match set.get(jwk.kid.as_str()) {

@@ -239,9 +239,21 @@ fn a_sec1_key_without_its_public_half_is_completed_and_a_foreign_half_does_not_c
 }
 
 #[test]
+fn a_key_in_utf16_is_read_with_a_note() {
+    let pem = text("encodings/rsa2048.spki.pem");
+    let plain = read(pem.as_bytes(), WeakKeys::Refuse).unwrap();
+    let unit: [fn(u16) -> [u8; 2]; 2] = [u16::to_le_bytes, u16::to_be_bytes];
+    for (mark, unit) in ["", "\u{feff}"].into_iter().flat_map(|mark| unit.map(|unit| (mark, unit)))
+    {
+        let utf16: Vec<u8> = format!("{mark}{pem}").encode_utf16().flat_map(unit).collect();
+        let reading = read(&utf16, WeakKeys::Refuse).unwrap();
+        assert_eq!((reading.set, &reading.notes[..]), (plain.set.clone(), &[Note::Utf16][..]));
+    }
+}
+
+#[test]
 fn people_are_told_what_they_gave() {
     let jwk = r#"{"kty":"EC","kid":"a","crv":"P-256","x":"AA","y":"AA"}"#;
-    let utf16: Vec<u8> = "\u{feff}-----BEGIN".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (bytes, says) in [
         (b"".to_vec(), "empty"),
         (b" \n\t".to_vec(), "empty"),
@@ -257,7 +269,6 @@ fn people_are_told_what_they_gave() {
         (b"{\"keys\":".to_vec(), "not valid JSON"),
         (b"[]".to_vec(), "without an array"),
         (b"hello".to_vec(), "no PEM block"),
-        (utf16, "UTF-16"),
         (vec![b'x'; (1 << 20) + 1], "1 MiB"),
     ] {
         let error = read(&bytes, WeakKeys::Refuse).unwrap_err();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::future::try_join_all;
 use issuer_change::Notice;
 use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
+use issuer_diagnostic::Diagnostic as _;
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, Note, Reading, WeakKeys};
 
@@ -144,7 +145,7 @@ fn read_local(
 ) -> Result<Option<SourceReading>, Error> {
     let (path, parse): (_, Parse) = match source {
         KeySource::File(path) => (path, issuer_jwks::read),
-        KeySource::Jwks(path) => (path, read_set),
+        KeySource::Jwks(path) => (path, issuer_jwks::read_set),
         KeySource::Secret { .. } | KeySource::ApiServer(_) => return Ok(None),
     };
     let bytes = read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
@@ -172,26 +173,29 @@ async fn read_cluster(source: &KeySource, weak: WeakKeys) -> Result<Option<Sourc
     })
 }
 
-fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, issuer_jwks::Error> {
-    // A byte order mark is an error in a published document, but harmless in a local file.
-    let set = JwkSet::parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), weak)?;
-    if set.is_empty() {
-        return Err(issuer_jwks::Error::EmptySet);
-    }
-    Ok(Reading { set, notes: Vec::new() })
-}
-
 fn notice(name: &str, note: &Note) -> Notice {
+    const PUBLIC_HALF: &str =
+        "a private key; only its public half is used (the API server's sa.pub is enough)";
     let (id, message) = match note {
-        Note::PrivateKey { block } => (
-            "private-key",
-            format!(
-                "{name}: block {block} is a private key; only its public half is used (the API \
-                 server's sa.pub is enough)"
-            ),
+        Note::Utf16 => (
+            "utf-16",
+            format!("{name} is UTF-16 text, which other tools may not read; save it as UTF-8"),
         ),
+        Note::PrivateKey { block } => {
+            ("private-key", format!("{name}: block {block} is {PUBLIC_HALF}"))
+        }
         Note::Skipped { block, what } => {
             ("skipped-block", format!("{name}: block {block} is skipped: {what}"))
+        }
+        Note::SkippedEntry { fault } => {
+            let hint = fault.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            ("skipped-key", format!("{name}: skipped {fault}{hint}"))
+        }
+        Note::PrivateKeyWithin { place } => {
+            ("private-key", format!("{name}: {place} is {PUBLIC_HALF}"))
+        }
+        Note::SkippedWithin { place, reason } => {
+            ("skipped-key", format!("{name}: {place} is skipped: {reason}"))
         }
         _ => ("key-note", format!("{name}: {note:?}")),
     };

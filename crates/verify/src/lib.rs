@@ -5,6 +5,7 @@ mod fetch;
 mod folder;
 mod judge;
 mod observation;
+mod roots;
 mod sts;
 mod text;
 mod tls;
@@ -18,4 +19,5 @@ pub use observation::{
     Answer, BodyFault, CertificateFault, Chain, Fetched, Observation, TIME_LIMIT_SECS, Unreached,
     Vantage,
 };
+pub use roots::ca_certificates_pem;
 pub use verdict::{Check, Status, Verdict};

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
@@ -12,7 +11,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::der::oid::ObjectIdentifier;
 
-use crate::{CertificateFault, Chain, Error, Unreached};
+use crate::{CertificateFault, Chain, Error, Unreached, roots};
 
 /// RFC 5280 section 4.2.2.1.
 const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
@@ -47,7 +46,7 @@ impl Served {
 /// trust store.
 pub(crate) fn config(extra_roots_pem: Option<&[u8]>) -> Result<(ClientConfig, Served), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let roots = extra_roots_pem.map_or_else(|| Ok(Vec::new()), read_roots)?;
+    let roots = extra_roots_pem.map_or_else(|| Ok(Vec::new()), roots::certificates)?;
     let served = Served::default();
     let verifier = Recorder { inner: verifier(roots, provider.clone())?, served: served.clone() };
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -105,16 +104,6 @@ fn plain_name(name: &str) -> String {
         .and_then(|(_, rest)| rest.split_once('"'))
         .map_or(name, |(inner, _)| inner)
         .to_owned()
-}
-
-fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let roots: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| Error::ExtraRoots { reason: error.to_string() })?;
-    if roots.is_empty() {
-        return Err(Error::ExtraRoots { reason: "it has no CERTIFICATE block".to_owned() });
-    }
-    Ok(roots)
 }
 
 #[cfg(any(all(unix, not(target_os = "android")), target_os = "windows"))]

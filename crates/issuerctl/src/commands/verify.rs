@@ -1,7 +1,9 @@
 //! `issuerctl verify`
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use issuer_diagnostic::{Encoding, decode};
 use issuer_discovery::IssuerUrl;
 use issuer_verify::Expected;
 
@@ -33,11 +35,11 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     if let (Some(given), Some(issuer)) = (&given, &issuer) {
         ui.notices(&given.notices_for(issuer));
     }
-    let token = args.token.as_deref().map(files::read).transpose()?;
+    let token = args.token.as_deref().map(|path| read_token(path, ui)).transpose()?;
     let expected = Expected {
         issuer: issuer.clone(),
         keys: given.map(|given| given.keys),
-        token: token.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        token,
         audiences: args.audience.clone(),
         now_secs: now_secs(),
         weak: args.keys.weak(),
@@ -59,6 +61,19 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         OutputFormat::Json => output::json(&output::Verify::from(&verdict))?,
     }
     Ok(if verdict.passed() { Exit::Done } else { Exit::Verification })
+}
+
+/// A token. What is not one is a failed check, also if it is not even text.
+fn read_token(path: &Path, ui: &Ui) -> Result<String, Failure> {
+    let bytes = files::read(path)?;
+    let Ok(decoded) = decode(&bytes) else {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    };
+    if decoded.encoding == Encoding::Utf16 {
+        let name = files::name_of(path);
+        ui.warning(&format!("{name} is UTF-16 text, which AWS SDKs do not read as a token file"));
+    }
+    Ok(decoded.text.into_owned())
 }
 
 /// The current time, in seconds since 1970.

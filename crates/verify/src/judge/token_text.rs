@@ -1,5 +1,6 @@
 //! The token as text, and what it is if it is not a JWT.
 
+use issuer_diagnostic::deceptive;
 use issuer_jwks::Token;
 use serde_json::Value;
 
@@ -63,15 +64,18 @@ fn other_text(text: &str) -> Option<Fault> {
             ),
         ));
     }
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return not("it is not UTF-8 text".to_owned(), fresh());
+    }
     if let Some(c) =
         text.chars().find(|c| !c.is_ascii() || (c.is_ascii_control() && !c.is_ascii_whitespace()))
     {
+        let what = match deceptive(c) {
+            Some(name) => format!("U+{:04X} ({name})", u32::from(c)),
+            None => format!("U+{:04X}", u32::from(c)),
+        };
         return not(
-            format!(
-                "it contains the character U+{:04X}, which is not allowed in a token (an invisible \
-                 character from copying?)",
-                u32::from(c)
-            ),
+            format!("it contains the character {what}, which is not allowed in a token"),
             "copy the token as plain ASCII text, or read it from the file".to_owned(),
         );
     }

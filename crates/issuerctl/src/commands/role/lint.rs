@@ -18,7 +18,7 @@ pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
     let unknown =
         |name: &str| Failure::new(Exit::Usage, format!("the partition {name} does not exist"));
     let partition = |name: &String| Partition::named(name).ok_or_else(|| unknown(name));
-    let bytes = files::read(&args.file)?;
+    let text = files::read_text(&args.file)?;
     let options = LintOptions {
         issuer: issuer.clone(),
         service_account: args.service_account.clone(),
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
         partition: args.partition.as_ref().map(partition).transpose()?,
         audiences: args.audience.clone(),
     };
-    let report = issuer_iam::lint(&String::from_utf8_lossy(&bytes), &options)?;
+    let report = issuer_iam::lint(&text, &options)?;
     match format {
         OutputFormat::Text => {
             output::coloured(&output::report(&report.findings, "so", report.passed()))?
