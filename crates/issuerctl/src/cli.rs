@@ -151,6 +151,8 @@ Examples:
 pub(crate) struct ExtractArgs {
     #[command(flatten)]
     pub(crate) keys: RequiredKeyArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// Print the JWK Set (keys.json), byte for byte as kube-apiserver serves it
@@ -168,6 +170,8 @@ pub(crate) struct JwksArgs {
     /// Indent the JSON
     #[arg(long)]
     pub(crate) pretty: bool,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// Print the OpenID Connect discovery document
@@ -190,6 +194,8 @@ pub(crate) struct DiscoveryArgs {
     pub(crate) pretty: bool,
     #[command(flatten)]
     pub(crate) keys: RequiredKeyArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// Publish keys.json and the discovery document, and verify them
@@ -312,8 +318,8 @@ pub(crate) struct KeyArgs {
     /// (repeatable)
     #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) key: Vec<PathBuf>,
-    /// JWK Set file; - for standard input (repeatable)
-    #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    /// JWK Set: a file, an https URL, or - for standard input (repeatable)
+    #[arg(long, value_name = "FILE|URL|-", value_hint = ValueHint::FilePath)]
     pub(crate) jwks: Vec<PathBuf>,
     /// Cluster whose Secret NAME-sa is on the management cluster (EKS Anywhere, Cluster API)
     #[arg(long, value_name = "NAME")]
@@ -467,8 +473,8 @@ pub(crate) enum Access {
 
 #[derive(Debug, Args)]
 pub(crate) struct TlsArgs {
-    /// CA certificates to trust in addition to those of the system
-    #[arg(long, value_name = "PEM", value_hint = ValueHint::FilePath)]
+    /// CA certificates (PEM or DER) to trust in addition to those of the system
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) ca_file: Option<PathBuf>,
 }
 

@@ -2,7 +2,7 @@
 
 use issuer_cluster::Connection;
 use issuer_discovery::{IssuerUrl, Shape};
-use issuer_jwks::WeakKeys;
+use issuer_jwks::{JwksSource, WeakKeys};
 use issuer_publish::AccessMode;
 use issuer_reconcile::{KeySource, Target};
 
@@ -15,8 +15,11 @@ pub(crate) fn publish_command(target: &Target, url: &IssuerUrl, region: &str) ->
     for source in sources {
         match source {
             KeySource::File(path) => files.extend(["--key".to_owned(), path.display().to_string()]),
-            KeySource::Jwks(path) => {
+            KeySource::Jwks(JwksSource::File(path)) => {
                 files.extend(["--jwks".to_owned(), path.display().to_string()])
+            }
+            KeySource::Jwks(JwksSource::Url(url)) => {
+                files.extend(["--jwks".to_owned(), url.to_string()])
             }
             KeySource::Secret { cluster, namespace, connection } => {
                 let given = [

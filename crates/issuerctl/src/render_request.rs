@@ -53,6 +53,7 @@ impl<'a> RenderRequest<'a> {
         let mut rendered = Rendered::default();
         let Some(account) = &self.render.account else { return Ok(rendered) };
         let partition = self.render.partition.as_deref().and_then(Partition::named);
+        let fetch = engine::fetch_options(&self.aws.tls)?;
         for target in targets {
             if self.for_aws && target.needs_top_of_chain() {
                 ui.warning(
@@ -63,7 +64,7 @@ impl<'a> RenderRequest<'a> {
             let keys = match (&target.site, self.kube) {
                 (Some(site), Some(_)) if target.is_in_aws() => {
                     let (weak, label) = (site.options.weak, target.label());
-                    let keys = read_keys(&site.keys, weak, files::read_bytes, &label, ui);
+                    let keys = read_keys(&site.keys, weak, files::read_bytes, &fetch, &label, ui);
                     Some(keys.await.map_err(engine::failed)?)
                 }
                 _ => None,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use issuer_cluster::Connection;
 use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
+use issuer_jwks::JwksSource;
 use issuer_publish::{AccessMode, PlanOptions, S3Location, S3Options};
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
@@ -128,24 +129,25 @@ pub(crate) fn of_role(args: &RoleApplyArgs) -> Result<Target, Failure> {
 /// The key sources of the command line, files first.
 ///
 /// # Errors
-/// `-` given more than once.
+/// `-` given more than once; a URL that is not https.
 pub(crate) fn key_sources(args: &KeyArgs) -> Result<Vec<KeySource>, Failure> {
     let paths = || args.key.iter().chain(&args.jwks);
     if paths().filter(|path| files::is_stdin(path)).count() > 1 {
         return Err(read_twice());
     }
     let files = args.key.iter().cloned().map(KeySource::File);
+    let jwks = args.jwks.iter().map(|path| match path.to_str() {
+        Some(text) => text.parse::<JwksSource>(),
+        None => Ok(JwksSource::File(path.clone())),
+    });
+    let jwks = jwks.collect::<Result<Vec<_>, _>>()?;
     let secret = args.cluster.iter().map(|cluster| KeySource::Secret {
         cluster: cluster.clone(),
         namespace: args.namespace.clone(),
         connection: connection(&args.kube),
     });
     let server = args.apiserver.then(|| KeySource::ApiServer(connection(&args.kube)));
-    Ok(files
-        .chain(args.jwks.iter().cloned().map(KeySource::Jwks))
-        .chain(secret)
-        .chain(server)
-        .collect())
+    Ok(files.chain(jwks.into_iter().map(KeySource::Jwks)).chain(secret).chain(server).collect())
 }
 
 /// The connection to the cluster.

@@ -109,6 +109,12 @@ pub enum Error {
         /// How many there are.
         count: usize,
     },
+    /// Not a URL that a JWK Set is read from; it is not repeated, since it may have a password.
+    #[error("the URL of the JWK Set is not valid: {reason}")]
+    Url {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The operating system had no random numbers, or key generation failed.
     #[error("the key could not be generated: {reason}")]
     Generate {

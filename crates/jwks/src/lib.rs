@@ -11,6 +11,7 @@ mod pem;
 mod read;
 mod recognize;
 mod set;
+mod source;
 
 pub use error::{Content, Error, JwkFault, KeyFault};
 pub use generate::{GeneratedKey, KeyKind, generate};
@@ -19,6 +20,7 @@ pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};
 pub use read::{Note, Reading, read, read_set};
 pub use set::{Entry, JwkSet};
+pub use source::{JwksSource, JwksUrl};
 
 /// The maximum size of a file or response that any reader accepts: 1 MiB.
 pub const MAX_INPUT_BYTES: usize = 1 << 20;

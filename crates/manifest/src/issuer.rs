@@ -11,6 +11,7 @@ use issuer_iam::{
     AccountId, Audience, Documents, PolicyArn, RoleName, RolePath, ServiceAccountPattern, Tags,
     Thumbprint,
 };
+use issuer_jwks::JwksSource;
 use issuer_publish::{AccessMode, BucketName, Prefix, S3Location};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -111,8 +112,10 @@ pub enum KeySource {
     Apiserver(ApiServerSource),
     /// A key file, PEM or DER: public key, certificate or private key.
     File(PathBuf),
-    /// A JWK Set file.
-    Jwks(PathBuf),
+    /// A JWK Set: a file, or an https URL.
+    #[serde(deserialize_with = "text::parsed")]
+    #[schemars(with = "String")]
+    Jwks(JwksSource),
 }
 
 /// The Secret NAME-sa on the management cluster.

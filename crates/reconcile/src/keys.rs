@@ -7,7 +7,8 @@ use issuer_change::Notice;
 use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
 use issuer_diagnostic::Diagnostic as _;
 use issuer_discovery::IssuerUrl;
-use issuer_jwks::{JwkSet, Note, Reading, WeakKeys};
+use issuer_jwks::{JwkSet, JwksSource, Note, Reading, WeakKeys};
+use issuer_verify::FetchOptions;
 
 use crate::{Error, Event, Events, error};
 
@@ -16,8 +17,8 @@ use crate::{Error, Event, Events, error};
 pub enum KeySource {
     /// A file in PEM or DER.
     File(PathBuf),
-    /// A file with a JWK Set.
-    Jwks(PathBuf),
+    /// A JWK Set.
+    Jwks(JwksSource),
     /// A Secret on the management cluster.
     Secret {
         /// The cluster whose keys are in it.
@@ -67,7 +68,7 @@ impl KeySource {
     /// Whether it is a file.
     #[must_use]
     pub fn is_file(&self) -> bool {
-        matches!(self, Self::File(_) | Self::Jwks(_))
+        matches!(self, Self::File(_) | Self::Jwks(JwksSource::File(_)))
     }
 }
 
@@ -94,6 +95,7 @@ pub async fn read_keys(
     sources: &[KeySource],
     weak: WeakKeys,
     read_file: ReadFile,
+    fetch: &FetchOptions,
     label: &str,
     events: &dyn Events,
 ) -> Result<SourceKeys, Error> {
@@ -102,9 +104,9 @@ pub async fn read_keys(
     let local = local.collect::<Result<Vec<_>, _>>()?;
     let asks = sources.iter().any(|source| !source.is_file());
     if asks {
-        events.event(label, Event::Waiting("reading the cluster's keys"));
+        events.event(label, Event::Waiting("reading the keys"));
     }
-    let remote = try_join_all(sources.iter().map(|source| read_cluster(source, weak))).await;
+    let remote = try_join_all(sources.iter().map(|source| read_remote(source, weak, fetch))).await;
     if asks {
         events.event(label, Event::Waited);
     }
@@ -145,8 +147,10 @@ fn read_local(
 ) -> Result<Option<SourceReading>, Error> {
     let (path, parse): (_, Parse) = match source {
         KeySource::File(path) => (path, issuer_jwks::read),
-        KeySource::Jwks(path) => (path, issuer_jwks::read_set),
-        KeySource::Secret { .. } | KeySource::ApiServer(_) => return Ok(None),
+        KeySource::Jwks(JwksSource::File(path)) => (path, issuer_jwks::read_set),
+        KeySource::Jwks(JwksSource::Url(_))
+        | KeySource::Secret { .. }
+        | KeySource::ApiServer(_) => return Ok(None),
     };
     let bytes = read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
     let reading =
@@ -155,9 +159,20 @@ fn read_local(
 }
 
 /// `None` if the source is a file.
-async fn read_cluster(source: &KeySource, weak: WeakKeys) -> Result<Option<SourceReading>, Error> {
+async fn read_remote(
+    source: &KeySource,
+    weak: WeakKeys,
+    fetch: &FetchOptions,
+) -> Result<Option<SourceReading>, Error> {
     Ok(match source {
-        KeySource::File(_) | KeySource::Jwks(_) => None,
+        KeySource::File(_) | KeySource::Jwks(JwksSource::File(_)) => None,
+        KeySource::Jwks(JwksSource::Url(url)) => {
+            let name = url.to_string();
+            let document = issuer_verify::fetch_jwks(url, fetch).await?;
+            let reading = issuer_jwks::read_set(&document, weak)
+                .map_err(|source| Error::NoUsableKey { path: PathBuf::from(&name), source })?;
+            Some(SourceReading { name, reading, issuer: None })
+        }
         KeySource::Secret { cluster, namespace, connection } => {
             let client = Cluster::connect(connection).await?;
             let reading = client.secret_keys(cluster, namespace, weak).await?;

@@ -118,7 +118,7 @@ impl Reconciler<'_> {
             return Ok(SourceKeys::default());
         };
         let (weak, label) = (site.options.weak, target.label());
-        keys::read_keys(&site.keys, weak, self.read_file, &label, self.events).await
+        keys::read_keys(&site.keys, weak, self.read_file, &self.fetch, &label, self.events).await
     }
 
     async fn live_token(&self, target: &Target, scope: Scope) -> Result<Option<Token>, Error> {

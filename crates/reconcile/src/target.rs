@@ -9,7 +9,7 @@ use issuer_iam::{
     AccountId, Audience, Documents, PolicyArn, ProviderSpec, RoleName, RolePath, RoleSpec,
     ServiceAccountPattern, Tags, Thumbprint, Trust,
 };
-use issuer_jwks::WeakKeys;
+use issuer_jwks::{JwksSource, WeakKeys};
 use issuer_manifest::{Issuer, KeySource as FileKeySource, StoreSpec, ThumbprintSource};
 use issuer_publish::{PlanOptions, S3Location, S3Options};
 
@@ -323,7 +323,10 @@ fn key_source(source: &FileKeySource, base: &Path, defaults: &Defaults) -> KeySo
     };
     match source {
         FileKeySource::File(file) => KeySource::File(path(base, file)),
-        FileKeySource::Jwks(file) => KeySource::Jwks(path(base, file)),
+        FileKeySource::Jwks(JwksSource::File(file)) => {
+            KeySource::Jwks(JwksSource::File(path(base, file)))
+        }
+        FileKeySource::Jwks(source) => KeySource::Jwks(source.clone()),
         FileKeySource::Cluster(cluster) => KeySource::Secret {
             cluster: cluster.name.clone(),
             namespace: cluster.namespace.clone(),

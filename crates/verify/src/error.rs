@@ -24,6 +24,14 @@ pub enum Error {
         /// What was asked for.
         url: String,
     },
+    /// A JWK Set that cannot be fetched.
+    #[error("cannot fetch {url}: {reason}")]
+    JwksUrl {
+        /// Its URL, without the query.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
     /// A site that is not a folder, or cannot be read.
     #[error("cannot read the site {}", path.display())]
     Site {
@@ -37,7 +45,7 @@ pub enum Error {
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoChain { .. } => ErrorKind::Other,
+            Self::NoChain { .. } | Self::JwksUrl { .. } => ErrorKind::Other,
             _ => ErrorKind::InvalidInput,
         }
     }

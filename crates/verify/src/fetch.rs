@@ -6,7 +6,8 @@ use std::{fmt, io};
 
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
-use reqwest::{Client, Response, redirect};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tokio::time::{Instant, timeout_at};
@@ -48,7 +49,7 @@ impl fmt::Debug for FetchOptions {
 /// [`Error::ExtraRoots`] and [`Error::Client`]; what is wrong with the issuer is part of the
 /// [`Observation`].
 pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observation, Error> {
-    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref())?;
+    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref(), Policy::none())?;
     let discovery = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
     let (keys, keys_again) = match next(issuer, &discovery) {
         Next::Nothing => (None, None),
@@ -76,7 +77,7 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
 /// # Errors
 /// [`Error::NoChain`] if there is no TLS server; [`Error::ExtraRoots`], [`Error::Client`].
 pub async fn top_of_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<String, Error> {
-    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref())?;
+    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref(), Policy::none())?;
     let fetched = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
     let top = fetcher.served.top().ok_or_else(|| Error::NoChain { url: fetched.location })?;
     Ok(Sha1::digest(&top).iter().map(|byte| format!("{byte:02x}")).collect())
@@ -107,18 +108,18 @@ fn next(issuer: &IssuerUrl, discovery: &Fetched) -> Next {
     }
 }
 
-struct Fetcher {
+pub(crate) struct Fetcher {
     client: Client,
     served: Served,
 }
 
 impl Fetcher {
-    fn new(extra_roots_pem: Option<&[u8]>) -> Result<Self, Error> {
+    pub(crate) fn new(extra_roots_pem: Option<&[u8]>, redirects: Policy) -> Result<Self, Error> {
         let (tls, served) = tls::config(extra_roots_pem)?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
-            .redirect(redirect::Policy::none())
+            .redirect(redirects)
             .referer(false)
             .retry(reqwest::retry::never())
             // A little less than the limit, so that a slow connection is distinguished from a slow
@@ -130,7 +131,7 @@ impl Fetcher {
         Ok(Self { client, served })
     }
 
-    async fn get(&self, url: &str) -> Fetched {
+    pub(crate) async fn get(&self, url: &str) -> Fetched {
         let deadline = Instant::now() + limit();
         let outcome = match timeout_at(deadline, self.client.get(url).send()).await {
             Err(_) => Err(Unreached::AnswerTimedOut),

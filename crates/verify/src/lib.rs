@@ -4,6 +4,7 @@ mod error;
 mod fetch;
 mod folder;
 mod judge;
+mod jwks_url;
 mod observation;
 mod roots;
 mod sts;
@@ -15,6 +16,7 @@ pub use error::Error;
 pub use fetch::{FetchOptions, fetch, top_of_chain};
 pub use folder::read_folder;
 pub use judge::{Expected, judge};
+pub use jwks_url::fetch_jwks;
 pub use observation::{
     Answer, BodyFault, CertificateFault, Chain, Fetched, Observation, TIME_LIMIT_SECS, Unreached,
     Vantage,

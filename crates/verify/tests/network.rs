@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use common::{assert_root, document, failed, keys, with};
 use issuer_discovery::{IssuerUrl, Ports};
+use issuer_jwks::JwksSource;
 use issuer_verify::{
     BodyFault, CertificateFault, Error, Expected, FetchOptions, Observation, Unreached, Verdict,
-    fetch, judge,
+    fetch, fetch_jwks, judge,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -462,4 +463,50 @@ async fn an_untrusted_chain_is_described_by_what_was_sent() {
         (chain.issuer.as_str(), chain.length, chain.names_its_signer),
         ("CN=Test Intermediate", 2, false)
     );
+}
+
+#[tokio::test]
+async fn a_jwk_set_is_read_from_a_url_and_never_over_http() {
+    let pki = Pki::new();
+    let redirect = |to: &str| {
+        Reply::Bytes(format!(
+            "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: \
+             close\r\n\r\n"
+        ))
+    };
+    let server = Server::start(pki.server(|_| {}), move |path, usual| match path {
+        "/demo/moved" => redirect("/demo/keys.json"),
+        "/demo/downgraded" => redirect("http://127.0.0.1:9/keys.json"),
+        "/demo/circle" => redirect("/demo/circle"),
+        "/demo/large" => ok(&"x".repeat((1 << 20) + 1)),
+        "/demo/closed" => Reply::Close,
+        _ => usual,
+    })
+    .await;
+    let read = async |path: &str, options: &FetchOptions| {
+        let source = format!("{}/{path}", server.issuer).parse().unwrap();
+        let JwksSource::Url(url) = source else { unreachable!("a URL") };
+        fetch_jwks(&url, options).await.map_err(|error| error.to_string())
+    };
+    let options = pki.options();
+    for path in ["keys.json", "moved", "keys.json?signature=secret"] {
+        let expected = if path.contains('?') { None } else { Some(keys().to_string()) };
+        let read = read(path, &options).await;
+        match expected {
+            Some(expected) => assert_eq!(read.unwrap(), expected.into_bytes(), "{path}"),
+            None => assert!(!read.unwrap_err().contains("secret")),
+        }
+    }
+    for (path, says) in [
+        ("downgraded", "not https"),
+        ("circle", "redirects more than 5 times"),
+        ("large", "larger than 1 MiB"),
+        ("closed", "closed the connection"),
+        ("missing", "404"),
+    ] {
+        let error = read(path, &options).await.unwrap_err();
+        assert!(error.contains(says), "{path}: {error}");
+    }
+    let untrusted = read("keys.json", &FetchOptions::default()).await.unwrap_err();
+    assert!(untrusted.contains("not issued by a trusted CA"), "{untrusted}");
 }

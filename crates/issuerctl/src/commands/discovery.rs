@@ -10,7 +10,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &DiscoveryArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer, args.document.ports.ports())?;
-    let given = keys::read(&args.keys.keys, ui)?;
+    let given = keys::read(&args.keys.keys, &args.tls, ui)?;
     ui.notices(&given.notices_for(&issuer));
     let set = given.keys;
     let document = Discovery::new(

@@ -9,7 +9,7 @@ use crate::output;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &ExtractArgs, format: OutputFormat, ui: &Ui) -> Outcome {
-    let set = keys::read(&args.keys.keys, ui)?.keys;
+    let set = keys::read(&args.keys.keys, &args.tls, ui)?.keys;
     // A key with two kids (one of them empty, as in the guide) is still one key.
     let mut seen = HashSet::new();
     let pem: String = set

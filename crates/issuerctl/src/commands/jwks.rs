@@ -7,7 +7,7 @@ use crate::output;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &JwksArgs, format: OutputFormat, ui: &Ui) -> Outcome {
-    let mut set = keys::read(&args.keys.keys, ui)?.keys;
+    let mut set = keys::read(&args.keys.keys, &args.tls, ui)?.keys;
     if args.with_empty_kid {
         set = set.with_empty_kid()?;
     }

@@ -31,7 +31,8 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             "standard input can be read only once: the token and a key cannot both be `-`",
         ));
     }
-    let given = if args.keys.is_empty() { None } else { Some(keys::read(&args.keys, ui)?) };
+    let given =
+        if args.keys.is_empty() { None } else { Some(keys::read(&args.keys, &args.tls, ui)?) };
     if let (Some(given), Some(issuer)) = (&given, &issuer) {
         ui.notices(&given.notices_for(issuer));
     }

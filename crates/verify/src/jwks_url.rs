@@ -1,0 +1,79 @@
+//! Reading a JWK Set that is a source of keys.
+
+use issuer_jwks::JwksUrl;
+use reqwest::redirect::{Action, Attempt, Policy};
+
+use crate::fetch::Fetcher;
+use crate::{
+    BodyFault, CertificateFault, Error, FetchOptions, Fetched, TIME_LIMIT_SECS, Unreached,
+};
+
+/// The most redirects that are followed.
+const REDIRECTS: usize = 5;
+
+/// Fetches a document with the limits of [`crate::fetch`]; redirects are followed to https URLs
+/// only.
+///
+/// # Errors
+/// [`Error::JwksUrl`], [`Error::ExtraRoots`], [`Error::Client`].
+pub async fn fetch_jwks(url: &JwksUrl, options: &FetchOptions) -> Result<Vec<u8>, Error> {
+    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref(), Policy::custom(follow))?;
+    let fetched = fetcher.get(url.as_str()).await;
+    match fetched.document() {
+        Some(document) => Ok(document.to_vec()),
+        None => Err(Error::JwksUrl { url: url.to_string(), reason: reason(&fetched) }),
+    }
+}
+
+fn follow(attempt: Attempt<'_>) -> Action {
+    if attempt.url().scheme() == "https" && attempt.previous().len() <= REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+fn reason(fetched: &Fetched) -> String {
+    let answer = match &fetched.outcome {
+        Ok(answer) => answer,
+        Err(unreached) => return why(unreached).to_owned(),
+    };
+    match (answer.status, answer.body_fault) {
+        (200, Some(BodyFault::TooLarge)) => "it is larger than 1 MiB".to_owned(),
+        (200, _) => "the answer is not complete".to_owned(),
+        (300..=399, _) => format!(
+            "the server answered {}: it redirects more than {REDIRECTS} times, or to a URL that is \
+             not https",
+            answer.status
+        ),
+        (status @ (401 | 403), _) => {
+            format!("the server answered {status}: it does not let anonymous readers read it")
+        }
+        (404, _) => "the server answered 404: it does not exist".to_owned(),
+        (status, _) => format!("the server answered {status}"),
+    }
+}
+
+fn why(unreached: &Unreached) -> &'static str {
+    const { assert!(TIME_LIMIT_SECS == 5) };
+    match unreached {
+        Unreached::NameNotFound => "its host name does not resolve (DNS)",
+        Unreached::Refused => "connection refused",
+        Unreached::Unroutable => "there is no route to the host",
+        Unreached::ConnectTimedOut => "no connection within 5 s",
+        Unreached::AnswerTimedOut => "no answer within 5 s",
+        Unreached::Closed => "the server closed the connection without an answer",
+        Unreached::NotTls | Unreached::Handshake(_) => "the server does not speak TLS 1.2 or 1.3",
+        Unreached::Certificate(CertificateFault::Expired { .. }) => {
+            "the server's certificate has expired"
+        }
+        Unreached::Certificate(CertificateFault::WrongName { .. }) => {
+            "the server's certificate is for another host name"
+        }
+        Unreached::Certificate(CertificateFault::Untrusted(_)) => {
+            "the server's certificate was not issued by a trusted CA"
+        }
+        Unreached::Certificate(_) => "the server's certificate is not valid",
+        _ => "the request failed",
+    }
+}
