@@ -115,6 +115,32 @@ fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {
 }
 
 #[test]
+fn strangers_read_what_is_published_to_a_bucket_that_encrypts_with_kms_by_default() {
+    let authority = Authority::new();
+    let server = S3Server::start_https(&authority);
+    server.kms_by_default();
+    let desk = Desk::new();
+    desk.file("ca.pem", authority.pem());
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let line = format!(
+        "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --create-bucket \
+         --endpoint-url {} --path-style --allow-port --ca-file ca.pem",
+        server.endpoint()
+    );
+    ended(&desk.run(&line), 0);
+    // Somebody uploads the same bytes with other tools: what `verify` advises then is true.
+    let keys = server.get("my-oidc", "prod/keys.json").unwrap();
+    server.put("my-oidc", "prod/keys.json", &keys);
+    let verify =
+        format!("verify --issuer {}/my-oidc/prod --allow-port --ca-file ca.pem", server.endpoint());
+    let (out, _) = ended(&desk.run(&verify), 5);
+    assert!(out.contains("KMS") && out.contains("publish"), "{out}");
+    let (_, err) = ended(&desk.run(&line), 0);
+    assert!(err.contains("aws:kms -> AES256"), "{err}");
+    ended(&desk.run(&verify), 0);
+}
+
+#[test]
 fn a_site_that_does_not_verify_ends_with_5_and_says_why() {
     let authority = Authority::new();
     let server = S3Server::start_https(&authority);

@@ -196,6 +196,42 @@ pub enum Error {
         /// Their `Sid`s.
         sids: Vec<String>,
     },
+    /// A store that refuses conditional writes.
+    #[error(
+        "the store of {location} does not support conditional writes (If-None-Match, If-Match), so \
+         two writers could delete each other's keys; no document was written ({message})"
+    )]
+    NoConditionalWrites {
+        /// The store.
+        location: String,
+        /// What it said.
+        message: String,
+    },
+    /// Statements of others that S3 refuses in any policy that is written.
+    #[error(
+        "the policy of the bucket {bucket} has statements with deleted principals, and S3 accepts no \
+         policy with them: {}; nothing was changed",
+        statements.join(", ")
+    )]
+    DeletedPrincipals {
+        /// The bucket.
+        bucket: String,
+        /// Each `Sid`, or number, with the unique IDs.
+        statements: Vec<String>,
+    },
+    /// A bucket policy that is larger than S3 accepts.
+    #[error(
+        "the policy of the bucket {bucket} would have {size} bytes with the statement for this \
+         issuer; S3 accepts {limit}; nothing was changed"
+    )]
+    PolicyTooLarge {
+        /// The bucket.
+        bucket: String,
+        /// Its size in bytes.
+        size: usize,
+        /// The maximum.
+        limit: usize,
+    },
     /// An object without an ETag.
     #[error("{location} has no ETag, so a write could not be protected against other writers")]
     NoEtag {
@@ -239,6 +275,8 @@ impl Diagnostic for Error {
             | Self::OtherKeys { .. }
             | Self::NewKey { .. }
             | Self::WouldExpose { .. }
+            | Self::DeletedPrincipals { .. }
+            | Self::PolicyTooLarge { .. }
             | Self::OtherIssuer { .. }
             | Self::LostRace { .. }
             | Self::Changed { .. }
@@ -254,6 +292,7 @@ impl Diagnostic for Error {
             | Self::OtherRegion { .. }
             | Self::NoAcls { .. }
             | Self::NoPolicies { .. }
+            | Self::NoConditionalWrites { .. }
             | Self::NoEtag { .. }
             | Self::Call { .. } => ErrorKind::Other,
         }
@@ -284,6 +323,12 @@ impl Diagnostic for Error {
             Self::WouldExpose { .. } => {
                 "remove or narrow these statements, or use a separate bucket for the issuer"
             }
+            Self::DeletedPrincipals { .. } => {
+                "remove these principals from the policy, and the statements that have no others: \
+                 the users or roles do not exist any more, and their IDs are never used again (aws \
+                 s3api get-bucket-policy shows the policy)"
+            }
+            Self::PolicyTooLarge { .. } => "use a separate bucket for the issuer",
             Self::Credentials { .. } => {
                 "check AWS_PROFILE and the other AWS_… variables (aws sts get-caller-identity), \
                  and the clock"
@@ -302,6 +347,11 @@ impl Diagnostic for Error {
                 "check the name of the bucket and the account of the credentials"
             }
             Self::OtherOwner { .. } => "bucket names are global; choose a different one",
+            Self::NoConditionalWrites { .. } => {
+                "publish to a folder instead, with the published keys.json as a further source of \
+                 keys so that none is lost, and upload the folder with the tools of the store, one \
+                 writer at a time"
+            }
             Self::NoAcls { .. } => {
                 "new buckets have ACLs disabled since April 2023; use a bucket policy instead"
             }

@@ -10,8 +10,9 @@ mod policy;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission, ServerSideEncryption};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
@@ -32,6 +33,11 @@ use crate::{Condition, Error, StoreState, Stored, Version};
 const CONTENT_TYPE: &str = "content_type";
 const CACHE_CONTROL: &str = "cache_control";
 const ACL: &str = "acl";
+const ENCRYPTION: &str = "server_side_encryption";
+
+/// SSE-S3 (S3 API reference, `x-amz-server-side-encryption`), the only encryption that anonymous
+/// readers get past.
+pub const SSE_S3: &str = "AES256";
 
 /// The canned ACL that allows anonymous reads.
 const PUBLIC_READ: &str = "public-read";
@@ -158,6 +164,7 @@ impl S3 {
         let mut desired = Attributes::from([
             (CONTENT_TYPE, MEDIA_TYPE.to_owned()),
             (CACHE_CONTROL, self.options.cache_control()),
+            (ENCRYPTION, SSE_S3.to_owned()),
         ]);
         if self.options.access == AccessMode::Acl {
             desired.insert(ACL, PUBLIC_READ.to_owned());
@@ -172,11 +179,40 @@ impl S3 {
         condition: &Condition,
     ) -> Result<(), Error> {
         let key = self.location.object_key(name);
+        let encrypted = || {
+            let request = self.put_object(&key, bytes, condition);
+            request.server_side_encryption(ServerSideEncryption::Aes256)
+        };
+        let mut answer = encrypted().send().await;
+        // An S3-compatible store may not implement SSE-S3.
+        if matches!(&answer, Err(error) if self.refuses_encryption(error)) {
+            answer = self.put_object(&key, bytes, condition).send().await;
+        }
+        answer.map(drop).map_err(|error| match code(&error).as_deref() {
+            // 412, 409, or 404 for If-Match on a deleted document.
+            Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
+                Error::Changed { location: format!("{}/{name}", self.location) }
+            }
+            Some("AccessControlListNotSupported") => {
+                Error::NoAcls { bucket: self.location.bucket.to_string() }
+            }
+            _ if self.refuses_conditions(&error) => Error::NoConditionalWrites {
+                location: self.location.to_string(),
+                message: message(&error),
+            },
+            _ if self.options.access == AccessMode::Acl => {
+                self.failed("PutObject", &["s3:PutObject", "s3:PutObjectAcl"], &key, &error)
+            }
+            _ => self.failed("PutObject", &["s3:PutObject"], &key, &error),
+        })
+    }
+
+    fn put_object(&self, key: &str, bytes: &[u8], condition: &Condition) -> PutObjectFluentBuilder {
         let request = self
             .client
             .put_object()
             .bucket(self.location.bucket.as_str())
-            .key(&key)
+            .key(key)
             .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
             .content_type(MEDIA_TYPE)
             .cache_control(self.options.cache_control())
@@ -185,26 +221,43 @@ impl S3 {
                 (self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead),
             )
             .body(ByteStream::from(bytes.to_vec()));
-        let request = match condition {
+        match condition {
             Condition::Absent => request.if_none_match("*").metadata(CREATED, "true"),
             Condition::Unchanged(Version { tag, ours }) => {
                 let request = request.if_match(tag);
                 if *ours { request.metadata(CREATED, "true") } else { request }
             }
+        }
+    }
+
+    /// Whether an S3-compatible store does not implement conditional writes: Storj answers
+    /// NotImplemented, Backblaze B2 also InvalidArgument with the name of the header.
+    fn refuses_conditions<E>(&self, error: &SdkError<E>) -> bool
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let names_header = || {
+            let message = message(error).to_ascii_lowercase();
+            message.contains("if-none-match") || message.contains("if-match")
         };
-        request.send().await.map(|_| ()).map_err(|error| match code(&error).as_deref() {
-            // 412, 409, or 404 for If-Match on a deleted document.
-            Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
-                Error::Changed { location: format!("{}/{name}", self.location) }
+        self.options.endpoint_url.is_some()
+            && match code(error).as_deref() {
+                Some("NotImplemented") => true,
+                Some("InvalidArgument" | "InvalidRequest") => names_header(),
+                _ => status == Some(501),
             }
-            Some("AccessControlListNotSupported") => {
-                Error::NoAcls { bucket: self.location.bucket.to_string() }
-            }
-            _ if self.options.access == AccessMode::Acl => {
-                self.failed("PutObject", &["s3:PutObject", "s3:PutObjectAcl"], &key, &error)
-            }
-            _ => self.failed("PutObject", &["s3:PutObject"], &key, &error),
-        })
+    }
+
+    /// Whether an S3-compatible store refuses a write because of its encryption: MinIO without KMS
+    /// and R2 answer NotImplemented, Ceph InvalidArgument or InvalidEncryptionAlgorithmError.
+    fn refuses_encryption<E: ProvideErrorMetadata>(&self, error: &SdkError<E>) -> bool {
+        const CODES: [&str; 3] =
+            ["InvalidArgument", "InvalidRequest", "InvalidEncryptionAlgorithmError"];
+        let code = code(error);
+        self.is_unsupported(code.as_deref(), error)
+            || (self.options.endpoint_url.is_some()
+                && code.is_some_and(|code| CODES.contains(&code.as_str())))
     }
 
     pub(crate) async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
@@ -284,8 +337,14 @@ impl S3 {
                 ));
             }
         };
-        let headers =
-            [(CONTENT_TYPE, object.content_type()), (CACHE_CONTROL, object.cache_control())];
+        // An object without encryption, from before 2023 or in another store, is as readable.
+        let encryption =
+            object.server_side_encryption().map_or(SSE_S3, |encryption| encryption.as_str());
+        let headers = [
+            (CONTENT_TYPE, object.content_type()),
+            (CACHE_CONTROL, object.cache_control()),
+            (ENCRYPTION, Some(encryption)),
+        ];
         let headers =
             headers.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
         let attributes = headers.collect();

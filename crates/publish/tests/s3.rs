@@ -128,8 +128,8 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
     GetBucketPolicy
     PutBucketPolicy content-type=text/plain
     GetBucketPolicy
-    PutObject prod/keys.json if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
-    PutObject prod/.well-known/openid-configuration if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
+    PutObject prod/keys.json if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
+    PutObject prod/.well-known/openid-configuration if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
     "#);
     insta::assert_snapshot!(server.policy("my-oidc").unwrap(), @r#"
     {"Version":"2012-10-17","Statement":[{"Sid":"IssuerctlPublicReaddf662be7d765","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":["arn:aws:s3:::my-oidc/prod/keys.json","arn:aws:s3:::my-oidc/prod/.well-known/openid-configuration"]}]}
@@ -180,8 +180,8 @@ async fn publish_keeps_a_key_that_is_not_in_the_input_until_it_is_pruned() {
     let writes: Vec<_> =
         server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
     insta::assert_snapshot!(writes.join("\n"), @r#"
-    PutObject prod/keys.json if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
-    PutObject prod/.well-known/openid-configuration if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-checksum-sha256=…
+    PutObject prod/keys.json if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
+    PutObject prod/.well-known/openid-configuration if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
     "#);
 }
 
@@ -618,4 +618,79 @@ async fn an_object_with_other_caching_is_written_again() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn documents_stay_readable_for_strangers_where_the_bucket_encrypts_with_kms_by_default() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    server.kms_by_default();
+    run(&store, &site("p256"), &PlanOptions::default()).await.unwrap();
+    for key in [KEYS, DISCOVERY] {
+        assert_eq!(server.encryption("my-oidc", key).as_deref(), Some("AES256"), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_encrypted_with_kms_is_written_again_with_sse_s3_and_then_left_alone() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let bytes = server.get("my-oidc", KEYS).unwrap();
+    server.kms_by_default();
+    server.put("my-oidc", KEYS, &bytes);
+    assert_eq!(server.encryption("my-oidc", KEYS).as_deref(), Some("aws:kms"));
+    let healed = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let text = healed.changes().to_string();
+    assert!(text.contains("~ server side encryption  aws:kms -> AES256"), "{text}");
+    assert_eq!(server.encryption("my-oidc", KEYS).as_deref(), Some("AES256"));
+    assert!(run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_without_encryption_is_written_without() {
+    let server = S3Server::start();
+    server.without_encryption();
+    let compatible = S3Options { endpoint_url: Some(server.endpoint()), ..options() };
+    let store = store(&server, compatible);
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    assert_eq!(server.encryption("my-oidc", KEYS), None);
+    assert!(run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn aws_itself_is_never_written_without_encryption() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.without_encryption();
+    run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(server.get("my-oidc", KEYS).is_none());
+}
+
+#[tokio::test]
+async fn a_statement_that_s3_would_refuse_is_named_before_anything_is_changed() {
+    let server = S3Server::start_quirky("deleted");
+    let before = server.dump();
+    let error = run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains(r#""Logs" (AROAEXAMPLEEXAMPLE123)"#), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(server.dump(), before);
+    // Where the policy need not be written, it is no obstacle.
+    let none = S3Options { access: AccessMode::None, ..options() };
+    run(&store(&server, none), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_without_conditional_writes_is_an_error_that_says_so() {
+    let server = S3Server::start_quirky("unconditional");
+    let compatible =
+        S3Options { endpoint_url: Some(server.endpoint()), access: AccessMode::None, ..options() };
+    let error = run(&store(&server, compatible), &site("rsa2048"), &PlanOptions::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NoConditionalWrites { .. }), "{error}");
+    assert!(server.get("my-oidc", KEYS).is_none());
 }

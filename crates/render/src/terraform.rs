@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use issuer_publish::{AccessMode, MEDIA_TYPE};
+use issuer_publish::{AccessMode, MEDIA_TYPE, SSE_S3};
 
 use crate::hcl::{Block, comment, quoted};
 use crate::labels::Labels;
@@ -132,7 +132,8 @@ impl Output {
             .text("key", &object.key)
             .text("content", object.content)
             .text("content_type", MEDIA_TYPE)
-            .text("cache_control", &site.site.cache_control);
+            .text("cache_control", &site.site.cache_control)
+            .text("server_side_encryption", SSE_S3);
         if site.site.access == AccessMode::Acl {
             block = block.text("acl", "public-read");
         }

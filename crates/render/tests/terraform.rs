@@ -104,6 +104,8 @@ fn objects_have_the_bytes_of_the_documents_and_policies_their_json() {
         assert_eq!(object["key"].as_str(), Some(key));
         assert_eq!(object["content_type"].as_str(), Some("application/json"));
         assert_eq!(object["cache_control"].as_str(), Some("public, max-age=300"));
+        // Whatever the default of the bucket is: nobody reads KMS objects anonymously.
+        assert_eq!(object["server_side_encryption"].as_str(), Some("AES256"));
     }
     assert_eq!(documents.keys_json, keys_json());
     let role = &document.roles[0];

@@ -13,5 +13,5 @@ mod tls;
 pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};
 pub use kubernetes::{ApiServer, Reply};
 pub use refusal::Refusal;
-pub use s3::{ACCESS_KEY, S3Server, SECRET_KEY};
+pub use s3::{ACCESS_KEY, Quirk, S3Server, SECRET_KEY};
 pub use tls::{Authority, ISSUER_HOST};

@@ -1,6 +1,7 @@
 //! S3 as in AWS since April 2023: new buckets block public access and have ACLs disabled.
 
 mod aws;
+mod quirk;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,6 +15,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
 use self::aws::Aws;
+pub use self::quirk::Quirk;
 use crate::Authority;
 use crate::server::Server;
 
@@ -23,13 +25,14 @@ pub const ACCESS_KEY: &str = "test";
 pub const SECRET_KEY: &str = "test-secret";
 
 /// Request headers that are logged.
-const LOGGED: [&str; 7] = [
+const LOGGED: [&str; 8] = [
     "if-match",
     "if-none-match",
     "content-type",
     "cache-control",
     "x-amz-expected-bucket-owner",
     "x-amz-acl",
+    "x-amz-server-side-encryption",
     "x-amz-checksum-sha256",
 ];
 
@@ -46,6 +49,7 @@ struct State {
     log: Vec<String>,
     /// Error codes by call.
     refused: HashMap<String, S3ErrorCode>,
+    quirk: Option<Quirk>,
     /// The region that every call is redirected to.
     region: Option<String>,
     /// A concurrent write.
@@ -59,6 +63,13 @@ struct State {
     acls: bool,
     /// Objects that are public by an ACL.
     readable: HashSet<(String, String)>,
+    /// How objects are encrypted, if not with the encryption of the bucket that AWS had before 2023:
+    /// none.
+    encryption: HashMap<(String, String), ServerSideEncryption>,
+    /// The default encryption of all buckets.
+    default_encryption: Option<ServerSideEncryption>,
+    /// Whether writes with an encryption are refused.
+    without_encryption: bool,
     /// The policy that another writer puts just after the next PutBucketPolicy.
     overwritten: Option<String>,
     delay: Duration,
@@ -82,6 +93,17 @@ impl S3Server {
     /// Starts one that speaks HTTPS with a certificate of `authority`.
     pub fn start_https(authority: &Authority) -> Self {
         Self::serve(Some(authority))
+    }
+
+    /// Starts one that speaks plain HTTP, has the bucket `my-oidc`, and the quirk of this name. The
+    /// name is an access key ID, too; its secret access key is `x`.
+    pub fn start_quirky(name: &str) -> Self {
+        let server = Self::serve(None);
+        server.make_bucket("my-oidc");
+        let quirk = Quirk::named(name);
+        quirk.prepare(&server);
+        server.state().quirk = Some(quirk);
+        server
     }
 
     /// For `--endpoint-url`.
@@ -154,6 +176,23 @@ impl S3Server {
         self.state().acls = true;
     }
 
+    /// Encrypts objects with KMS unless their write says otherwise, from now on.
+    pub fn kms_by_default(&self) {
+        self.state().default_encryption =
+            Some(ServerSideEncryption::from_static(ServerSideEncryption::AWS_KMS));
+    }
+
+    /// Refuses writes with an encryption, as MinIO without KMS does.
+    pub fn without_encryption(&self) {
+        self.state().without_encryption = true;
+    }
+
+    /// How an object is encrypted.
+    pub fn encryption(&self, bucket: &str, key: &str) -> Option<String> {
+        let object = (bucket.to_owned(), key.to_owned());
+        self.state().encryption.get(&object).map(|encryption| encryption.as_str().to_owned())
+    }
+
     /// Whether an object is public by its ACL.
     pub fn is_readable_by_acl(&self, bucket: &str, key: &str) -> bool {
         self.state().readable.contains(&(bucket.to_owned(), key.to_owned()))
@@ -184,7 +223,9 @@ impl S3Server {
 
     /// Puts an object without a request.
     pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
-        write(&self.state().root, bucket, key, bytes);
+        let mut state = self.state();
+        write(&state.root, bucket, key, bytes);
+        state.encrypt(bucket, key, None);
     }
 
     /// Puts an object just before the next PutObject is executed.
@@ -244,7 +285,11 @@ impl S3Server {
             Arc::new(Mutex::new(State { root: folder.path().to_owned(), ..State::default() }));
         let objects = FileSystem::new(folder.path()).unwrap();
         let mut builder = S3ServiceBuilder::new(Aws { objects, state: state.clone() });
-        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let mut auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        for quirk in Quirk::ALL {
+            auth.register(quirk.name().to_owned(), "x".into());
+        }
+        builder.set_auth(auth);
         builder.set_access(Door { state: state.clone() });
         let server = Server::start(authority.map(Authority::acceptor), builder.build());
         Self { server, https: authority.is_some(), state, _folder: folder }
@@ -272,6 +317,15 @@ impl State {
         if let Some(location) = location {
             self.locations.insert(name.to_owned(), location);
         }
+    }
+
+    /// Records how a written object is encrypted.
+    fn encrypt(&mut self, bucket: &str, key: &str, asked: Option<ServerSideEncryption>) {
+        let object = (bucket.to_owned(), key.to_owned());
+        match asked.or_else(|| self.default_encryption.clone()) {
+            Some(encryption) => self.encryption.insert(object, encryption),
+            None => self.encryption.remove(&object),
+        };
     }
 
     /// Whether the policy makes the object public.
@@ -348,6 +402,9 @@ impl S3Access for Door {
                     .collect(),
             );
             return Err(error);
+        }
+        if let Some(quirk) = state.quirk {
+            quirk.check(&call, cx.headers())?;
         }
         if let Some(code) = state.refused.get(&call) {
             return Err(S3Error::with_message(code.clone(), "as the test wants it"));

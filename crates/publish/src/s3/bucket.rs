@@ -178,7 +178,8 @@ impl BucketPlan {
     /// Compares the observed with the desired state. Unmanaged policy statements are kept.
     ///
     /// # Errors
-    /// [`Error::NoBucket`], [`Error::NoPolicies`], [`Error::BadPolicy`], [`Error::WouldExpose`].
+    /// [`Error::NoBucket`], [`Error::NoPolicies`], [`Error::BadPolicy`], [`Error::WouldExpose`],
+    /// [`Error::DeletedPrincipals`], [`Error::PolicyTooLarge`].
     pub fn new(spec: &BucketSpec, state: &BucketState) -> Result<Self, Error> {
         let name = spec.location.bucket.to_string();
         let mut plan = Self { name, access: spec.access, steps: Vec::new(), notices: Vec::new() };
@@ -242,6 +243,9 @@ impl BucketPlan {
             self.notices.push(("policy-denies-reading", message));
         }
         let to = policy::with_ours(&spec.location, &spec.region, existing.map(String::as_str))?;
+        if let Some(to) = &to {
+            policy::check_accepted(&spec.location, to)?;
+        }
         let from = existing.cloned();
         self.steps.extend(to.map(|to| BucketStep::PutPolicy { from, to }));
         Ok(())

@@ -36,7 +36,7 @@ impl BucketRemoval {
     /// if issuerctl created it and it is empty afterwards.
     ///
     /// # Errors
-    /// [`Error::BadPolicy`].
+    /// [`Error::BadPolicy`], [`Error::DeletedPrincipals`].
     pub(crate) fn new(
         spec: &BucketSpec,
         state: &BucketState,
@@ -46,7 +46,10 @@ impl BucketRemoval {
         let statement = match state.policy.present().filter(|_| keeps.is_none()) {
             Some(text) => match policy::without_ours(&spec.location, text)? {
                 Without::Unchanged => None,
-                Without::Put(to) => Some((text.clone(), Some(to))),
+                Without::Put(to) => {
+                    policy::check_accepted(&spec.location, &to)?;
+                    Some((text.clone(), Some(to)))
+                }
                 Without::Nothing => Some((text.clone(), None)),
             },
             None => None,

@@ -24,6 +24,26 @@ pub fn with_ours(
     }
 }
 
+/// The maximum size of a bucket policy in bytes (S3 user guide, "Bucket policies").
+const MAX_BYTES: usize = 20 * 1024;
+
+/// Checks what S3 would refuse in a policy that is about to be written, so that it is known before
+/// anything is changed.
+///
+/// # Errors
+/// [`Error::DeletedPrincipals`], [`Error::PolicyTooLarge`].
+pub(crate) fn check_accepted(location: &S3Location, text: &str) -> Result<(), Error> {
+    let bucket = location.bucket.to_string();
+    let statements = deleted_principals(text);
+    if !statements.is_empty() {
+        return Err(Error::DeletedPrincipals { bucket, statements });
+    }
+    if text.len() > MAX_BYTES {
+        return Err(Error::PolicyTooLarge { bucket, size: text.len(), limit: MAX_BYTES });
+    }
+    Ok(())
+}
+
 /// The policy of a bucket without our statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Without {
@@ -164,6 +184,32 @@ pub(crate) fn public(existing: &str, objects: &[String]) -> Vec<String> {
     })
 }
 
+/// Statements with principals that do not exist any more, each as `"Sid" (ID)`. AWS replaces the
+/// ARN of a deleted user or role by its unique ID, and accepts no policy with such an ID (IAM user
+/// guide, "AWS JSON policy elements: Principal"; "IAM identifiers", "Unique identifiers").
+fn deleted_principals(text: &str) -> Vec<String> {
+    let Ok(Value::Object(mut policy)) = serde_json::from_str(text) else { return Vec::new() };
+    let Ok(statements) = statements(&mut policy) else { return Vec::new() };
+    let of_statement = |(index, statement): (usize, &Value)| {
+        let principals = ["Principal", "NotPrincipal"]
+            .into_iter()
+            .flat_map(|member| values(statement.get(member).and_then(|p| p.get("AWS"))));
+        let ids: Vec<&str> = principals.filter(|principal| is_unique_id(principal)).collect();
+        let name = sid(statement).map_or(format!("number {}", index + 1), |sid| format!("{sid:?}"));
+        (!ids.is_empty()).then(|| format!("{name} ({})", ids.join(", ")))
+    };
+    statements.iter().enumerate().filter_map(of_statement).collect()
+}
+
+fn is_unique_id(principal: &str) -> bool {
+    const PREFIXES: [&str; 3] = ["AROA", "AIDA", "AGPA"];
+    // An assumed role has its session behind the ID.
+    let id = principal.split(':').next().unwrap_or_default();
+    id.len() >= 16
+        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        && PREFIXES.iter().any(|prefix| id.starts_with(prefix))
+}
+
 fn named(existing: &str, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
     let Ok(Value::Object(mut policy)) = serde_json::from_str(existing) else { return Vec::new() };
     let Ok(statements) = statements(&mut policy) else { return Vec::new() };
@@ -286,6 +332,36 @@ mod tests {
         ] {
             assert_eq!(denies(&policy(statement), &objects()), [""; 0], "{statement}");
         }
+    }
+
+    #[test]
+    fn principals_that_were_deleted_are_named_with_their_statement() {
+        let of = |statement: &str| deleted_principals(&policy(statement));
+        for statement in [
+            r#""Effect":"Allow","Principal":{"AWS":"AROAEXAMPLEEXAMPLE123"}"#,
+            r#""Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::111122223333:root","AROAEXAMPLEEXAMPLE123"]}"#,
+            r#""Effect":"Allow","Principal":{"AWS":["AROAEXAMPLEEXAMPLE123"],"Service":"logging.s3.amazonaws.com"}"#,
+        ] {
+            assert_eq!(of(statement), [r#""S" (AROAEXAMPLEEXAMPLE123)"#], "{statement}");
+        }
+        let session = of(r#""Effect":"Allow","Principal":{"AWS":"AIDAEXAMPLEEXAMPLE123:ci"}"#);
+        assert_eq!(session, [r#""S" (AIDAEXAMPLEEXAMPLE123:ci)"#]);
+        for statement in [
+            r#""Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/AROAEXAMPLEEXAMPLE123"}"#,
+            r#""Effect":"Allow","Principal":{"AWS":"111122223333"}"#,
+            r#""Effect":"Allow","Principal":"*""#,
+            r#""Effect":"Allow","Principal":{"CanonicalUser":"AROAEXAMPLEEXAMPLE123"}"#,
+        ] {
+            assert_eq!(of(statement), [""; 0], "{statement}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_outgrows_s3_is_refused_before_it_is_written() {
+        let location: S3Location = "s3://my-oidc/prod".parse().unwrap();
+        let long = policy(&format!(r#""Effect":"Deny","Principal":"{}""#, "x".repeat(MAX_BYTES)));
+        let refused = check_accepted(&location, &long);
+        assert!(matches!(refused, Err(Error::PolicyTooLarge { limit: 20_480, .. })), "{refused:?}");
     }
 
     #[test]

@@ -78,9 +78,9 @@ pub(super) fn telling(
     let code = source.code.unwrap_or_default();
     let message = source.message.unwrap_or_default().to_ascii_lowercase();
     let told = |cause: &str, fix: &str| Some((cause.to_owned(), fix.to_owned()));
-    const PLAIN_ENCRYPTION: &str = "encrypt both objects with SSE-S3 (AES256) instead: aws s3 cp \
-                                    --sse AES256, or set the bucket's default encryption to AES256 \
-                                    and publish the documents again";
+    const PLAIN_ENCRYPTION: &str = "encrypt both objects with SSE-S3 (AES256) instead: publish the \
+                                    documents again (issuerctl publish does so, whatever the \
+                                    bucket's default encryption is), or aws s3 cp --sse AES256";
     if message.contains("kms:") || message.contains("aws kms") || code.starts_with("KMS.") {
         return told(
             "the object is encrypted with a KMS key, and such objects cannot be read anonymously",

@@ -102,8 +102,19 @@ impl S3 for Aws {
         &self,
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
-        drop(self.state(&request.input.bucket)?);
-        self.objects.get_object(request).await
+        let object = (request.input.bucket.clone(), request.input.key.clone());
+        let encryption = self.state(&object.0)?.encryption.get(&object).cloned();
+        let is_kms = encryption.as_ref().is_some_and(|e| e.as_str().starts_with("aws:kms"));
+        if is_kms && request.credentials.is_none() {
+            return Err(s3_error!(
+                InvalidArgument,
+                "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS \
+                 Signature Version 4."
+            ));
+        }
+        let mut response = self.objects.get_object(request).await?;
+        response.output.server_side_encryption = encryption;
+        Ok(response)
     }
 
     async fn put_object(
@@ -122,6 +133,13 @@ impl S3 for Aws {
                 // A new object has only its owner's grant.
                 _ => state.readable.remove(&object),
             };
+            let asked = request.input.server_side_encryption.clone();
+            if asked.is_some() && state.without_encryption {
+                let message = "Server side encryption specified but KMS is not configured";
+                return Err(S3Error::with_message(S3ErrorCode::NotImplemented, message));
+            }
+            let (bucket, key) = (&request.input.bucket, &request.input.key);
+            state.encrypt(bucket, key, asked);
         }
         self.objects.put_object(request).await
     }
@@ -177,6 +195,13 @@ impl S3 for Aws {
             return Err(s3_error!(
                 AccessDenied,
                 "public policies are blocked by the BlockPublicPolicy setting"
+            ));
+        }
+        // The ID of a principal that does not exist any more.
+        if ["\"AROA", "\"AIDA"].iter().any(|id| request.input.policy.contains(id)) {
+            return Err(S3Error::with_message(
+                S3ErrorCode::MalformedPolicy,
+                "Invalid principal in policy",
             ));
         }
         let policy = state.overwritten.take().unwrap_or(request.input.policy);
