@@ -136,8 +136,7 @@ fn a_bucket_of_somebody_else_is_a_name_and_its_policy_a_warning() {
     );
     let acl = rendered(&SMALL.replace("region: us", "access: acl, region: us"));
     assert!(
-        acl.contains("acl           = \"public-read\"")
-            && !acl.contains("resource \"aws_s3_bucket"),
+        acl.contains("= \"public-read\"\n") && !acl.contains("resource \"aws_s3_bucket"),
         "{acl}"
     );
     let none = rendered(&SMALL.replace("region: us", "access: none, region: us"));
