@@ -3,6 +3,7 @@
 use std::fmt;
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_session::Cause;
 
 /// Why something cannot be created in IAM.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,7 +112,7 @@ pub enum Error {
     #[error(transparent)]
     Session(#[from] issuer_session::Error),
     /// No credentials, or credentials that AWS does not accept.
-    #[error("the credentials do not work: {message}")]
+    #[error("{}{message}", code.as_ref().map_or("", |_| "the credentials do not work: "))]
     Credentials {
         /// The service's error code, if it answered.
         code: Option<String>,
@@ -267,21 +268,19 @@ impl Diagnostic for Error {
             Self::InUse { .. } => {
                 "remove the role from its instance profile, or from whatever uses it, and run again"
             }
-            Self::Denied { explicit: true, .. } => {
-                "a policy denies it explicitly, and no permission overrides that: the policy needs \
-                 an exception"
-            }
-            Self::Denied { action, resource, .. } => {
-                return Some(format!(
-                    r#"this policy statement allows it: {{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#
-                ));
-            }
-            Self::Credentials { .. } => {
-                "check AWS_PROFILE and the other AWS_… variables (aws sts get-caller-identity), \
-                 and the clock"
+            Self::Denied { action, resource, code, message, .. } => {
+                let statement = || {
+                    format!(
+                        r#"this policy statement allows it: {{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#
+                    )
+                };
+                return Some(Cause::of(code.as_deref(), message).hint().unwrap_or_else(statement));
             }
             Self::Call { code: Some(code), .. } if code == "LimitExceeded" => {
                 "a quota of the account is used up; request an increase (Service Quotas)"
+            }
+            Self::Credentials { code, message } | Self::Call { code, message, .. } => {
+                return Cause::of(code.as_deref(), message).hint();
             }
             Self::Changed { .. } => "find the other writer, and run again",
             _ => return None,

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
-use issuer_session::Attempts;
+use issuer_session::{Attempts, Cause, is_web_page};
 
 pub use self::roles::RoleList;
 use crate::{AccountId, Error, Name, Tags};
@@ -93,11 +93,11 @@ where
     let (code, message, resource) =
         (issuer_session::code(error), issuer_session::message(error), resource.to_owned());
     match code.as_deref() {
-        code if issuer_session::is_about_credentials(code, &message) => {
+        code if Cause::of(code, &message).is_about_credentials() => {
             Error::Credentials { code: code.map(str::to_owned), message }
         }
         code if matches!(code, Some("AccessDenied" | "AccessDeniedException"))
-            || (code.is_none() && status == Some(403)) =>
+            || (code.is_none() && status == Some(403) && !is_web_page(error)) =>
         {
             let (refused, on) = refused(&message);
             let (action, resource) =

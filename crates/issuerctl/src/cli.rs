@@ -64,6 +64,10 @@ pub(crate) struct GeneralArgs {
     /// Print more detail
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
+    /// Time limit of the run; each request has its own, too
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 900,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

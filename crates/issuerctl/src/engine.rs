@@ -14,21 +14,14 @@ use crate::output;
 use crate::runtime::Runtime;
 use crate::ui::Ui;
 
-/// Connects with these session options. Without a region the one of the first bucket determines the
-/// partition.
-///
-/// # Errors
-/// Session options that are not valid.
-pub(crate) async fn connect<'a>(
-    session: SessionOptions,
-    targets: &[Target],
-    ui: &'a Ui,
-) -> Result<Reconciler<'a>, Failure> {
+/// An engine with these session options. Without a region the one of the first bucket determines
+/// the partition.
+pub(crate) fn start<'a>(session: SessionOptions, targets: &[Target], ui: &'a Ui) -> Reconciler<'a> {
     let of_bucket = || targets.iter().find_map(|target| target.s3()?.1.region.clone());
     let mut session = session;
     session.region = session.region.or_else(of_bucket);
     let fetch = FetchOptions::new(session.extra_roots_pem.clone());
-    Ok(Reconciler::connect(&session, fetch, files::read_bytes, ui).await?)
+    Reconciler::new(session, fetch, files::read_bytes, ui)
 }
 
 /// The session options of commands that call IAM.
@@ -69,9 +62,13 @@ pub(crate) fn policy(
     make: impl FnOnce(Option<&Iam>) -> serde_json::Value,
 ) -> Outcome {
     let session = session(args)?;
-    Runtime::start()?.block_on(async {
-        let engine = connect(session, &[], ui).await?;
-        output::policy(format, &make(engine.iam().await.ok()))
+    Runtime::start(ui)?.block_on(async {
+        let engine = start(session, &[], ui);
+        let iam = match engine.iam().await {
+            Err(error @ Error::Session(_)) => return Err(failed(error)),
+            iam => iam.ok(),
+        };
+        output::policy(format, &make(iam))
     })
 }
 

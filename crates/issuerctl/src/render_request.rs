@@ -83,7 +83,7 @@ impl<'a> RenderRequest<'a> {
     /// Renders for the account of the credentials, and with what exists if it is to be imported.
     pub(crate) async fn online(&self, targets: &[Target], ui: &Ui) -> Result<Rendered, Failure> {
         ui.wait("reading from AWS");
-        let engine = engine::connect(engine::session(self.aws)?, targets, ui).await?;
+        let engine = engine::start(engine::session(self.aws)?, targets, ui);
         let mut rendered = Rendered::default();
         for target in targets {
             let line = self.for_aws.then_some(&publish_command as _);

@@ -1,23 +1,76 @@
 //! The async runtime, started by the first command that needs one.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::time::Duration;
 
 use crate::failure::{Exit, Failure};
+use crate::ui::Ui;
+
+/// How long an answer may take before the host is named.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A single-threaded runtime; commands that only read files do not start it.
-pub(crate) struct Runtime(tokio::runtime::Runtime);
+pub(crate) struct Runtime<'a> {
+    runtime: tokio::runtime::Runtime,
+    ui: &'a Ui,
+}
 
-impl Runtime {
+impl<'a> Runtime<'a> {
     /// # Errors
     /// The operating system cannot provide an event loop.
-    pub(crate) fn start() -> Result<Self, Failure> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map(Self).map_err(
-            |error| Failure::while_doing(Exit::Failure, "cannot start the async runtime", &error),
-        )
+    pub(crate) fn start(ui: &'a Ui) -> Result<Self, Failure> {
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => Ok(Self { runtime, ui }),
+            Err(error) => {
+                let message = "cannot start the async runtime";
+                Err(Failure::while_doing(Exit::Failure, message, &error))
+            }
+        }
     }
 
-    /// Runs a future to completion.
-    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.block_on(future)
+    /// Runs a future to completion, within the time limit of the run.
+    ///
+    /// # Errors
+    /// That of the future; the time limit.
+    pub(crate) fn block_on<T>(
+        &self,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                ended = future => ended,
+                failure = self.time_limit() => Err(failure),
+                never = self.watch() => match never {},
+            }
+        })
+    }
+
+    /// Names the host that a request is waiting for.
+    async fn watch(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if let Some(host) = issuer_session::waiting_for(PATIENCE) {
+                self.ui.waiting_for(&host);
+            }
+        }
+    }
+
+    /// Made while the request that takes too long is still open.
+    async fn time_limit(&self) -> Failure {
+        let limit = self.ui.time_limit();
+        tokio::time::sleep(limit).await;
+        let limit = limit.as_secs();
+        let waits = issuer_session::waiting_for(Duration::ZERO)
+            .map(|host| format!(": {host} has not answered yet"))
+            .or_else(|| self.ui.step().map(|step| format!(" while {step}")))
+            .unwrap_or_default();
+        Failure::new(Exit::Failure, format!("the run did not end within {limit} s{waits}")).hint(
+            Some(
+                "--timeout SECONDS sets the limit; whatever was done is kept, and the next run \
+                 continues from there",
+            ),
+        )
     }
 }

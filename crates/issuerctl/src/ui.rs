@@ -28,6 +28,11 @@ pub(crate) struct Ui {
     /// Whether lines name their issuer.
     several: std::cell::Cell<bool>,
     bar: RefCell<ProgressBar>,
+    time_limit: Duration,
+    /// What the run is waiting for, if an event said so.
+    step: RefCell<Option<String>>,
+    /// Hosts that were named because their answer took long.
+    slow: RefCell<HashSet<String>>,
 }
 
 impl Default for Ui {
@@ -39,6 +44,9 @@ impl Default for Ui {
             warned: RefCell::default(),
             several: std::cell::Cell::new(false),
             bar: RefCell::new(ProgressBar::hidden()),
+            time_limit: Duration::MAX,
+            step: RefCell::default(),
+            slow: RefCell::default(),
         }
     }
 }
@@ -49,6 +57,7 @@ impl Ui {
             quiet: general.quiet,
             verbose: general.verbose,
             terminal: std::io::stderr().is_terminal(),
+            time_limit: Duration::from_secs(general.timeout.into()),
             ..Self::default()
         }
     }
@@ -119,8 +128,26 @@ impl Ui {
         }
     }
 
+    /// The time limit of the run.
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
+    /// What the run is waiting for, if it is known.
+    pub(crate) fn step(&self) -> Option<String> {
+        self.step.borrow().clone()
+    }
+
+    /// Says, once for each host, that its answer takes long.
+    pub(crate) fn waiting_for(&self, host: &str) {
+        if self.slow.borrow_mut().insert(host.to_owned()) {
+            self.note(&format!("waiting for {host}"));
+        }
+    }
+
     /// Shows a spinner if standard error is a terminal.
     pub(crate) fn wait(&self, text: &str) {
+        self.step.replace(Some(text.to_owned()));
         if self.quiet || !self.terminal || self.several.get() {
             return;
         }
@@ -134,6 +161,7 @@ impl Ui {
 
     /// Removes the spinner.
     pub(crate) fn waited(&self) {
+        self.step.replace(None);
         if !self.several.get() {
             self.end();
         }

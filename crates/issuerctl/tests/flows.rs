@@ -1,8 +1,9 @@
 //! The command itself against servers on loopback: a bucket over https, and a cluster's API server.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod desk;
+
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
@@ -12,68 +13,9 @@ use issuer_test_support::{
 };
 use p256::ecdsa::signature::Signer;
 
+use desk::{Desk, ended, golden};
+
 const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
-
-/// A folder, and the command run in it with nothing of this machine's environment.
-struct Desk {
-    folder: tempfile::TempDir,
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn file(&self, name: &str, contents: &str) -> PathBuf {
-        let path = self.path().join(name);
-        std::fs::write(&path, contents).unwrap();
-        path
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.run_with(line, &[])
-    }
-
-    /// The same with other variables; an empty one is left out.
-    fn run_with(&self, line: &str, env: &[(&str, &str)]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
-        command
-            .args(line.split_whitespace())
-            .current_dir(self.path())
-            .env_clear()
-            .env("HOME", self.path())
-            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        for (name, value) in env {
-            if value.is_empty() {
-                command.env_remove(name)
-            } else {
-                command.env(name, value)
-            };
-        }
-        command.output().unwrap()
-    }
-}
-
-#[track_caller]
-fn ended(output: &Output, code: i32) -> (String, String) {
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    );
-    assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
-    (out, err)
-}
-
-fn golden(path: &str) -> String {
-    std::fs::read_to_string(format!("{}/../../fixtures/golden/{path}", env!("CARGO_MANIFEST_DIR")))
-        .unwrap()
-}
 
 #[test]
 fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {

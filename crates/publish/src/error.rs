@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::DiscoveryError;
+use issuer_session::Cause;
 
 /// Why something could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -239,7 +240,7 @@ pub enum Error {
         location: String,
     },
     /// No credentials, or credentials that AWS does not accept.
-    #[error("the credentials do not work: {message}")]
+    #[error("{}{message}", code.as_ref().map_or("", |_| "the credentials do not work: "))]
     Credentials {
         /// The service's error code, if it answered.
         code: Option<String>,
@@ -313,8 +314,12 @@ impl Diagnostic for Error {
             Self::OtherKeys { published, .. } => {
                 return Some(format!("publish those keys too: curl -sO {published}"));
             }
-            Self::Denied { permissions, call, resource, .. } => {
-                return Some(denied_hint(permissions, call, resource));
+            Self::Denied { permissions, call, resource, code, message, .. } => {
+                return Some(match Cause::of(code.as_deref(), message).hint() {
+                    Some(hint) if *call == "PutObject" => format!("{hint}; {PLAIN_ENCRYPTION}"),
+                    Some(hint) => hint,
+                    None => denied_hint(permissions, call, resource),
+                });
             }
             Self::BadPolicy { .. } => {
                 "fix it (aws s3api get-bucket-policy shows it) and publish again"
@@ -329,10 +334,6 @@ impl Diagnostic for Error {
                  s3api get-bucket-policy shows the policy)"
             }
             Self::PolicyTooLarge { .. } => "use a separate bucket for the issuer",
-            Self::Credentials { .. } => {
-                "check AWS_PROFILE and the other AWS_… variables (aws sts get-caller-identity), \
-                 and the clock"
-            }
             Self::Call { code: Some(code), .. }
                 if code == "InvalidBucketAclWithObjectOwnership" =>
             {
@@ -347,10 +348,17 @@ impl Diagnostic for Error {
                 "check the name of the bucket and the account of the credentials"
             }
             Self::OtherOwner { .. } => "bucket names are global; choose a different one",
+            Self::NoEtag { .. } => {
+                "S3 has an ETag for every object: is there another store, a proxy or a web server at \
+                 the endpoint?"
+            }
             Self::NoConditionalWrites { .. } => {
                 "publish to a folder instead, with the published keys.json as a further source of \
                  keys so that none is lost, and upload the folder with the tools of the store, one \
                  writer at a time"
+            }
+            Self::Credentials { code, message } | Self::Call { code, message, .. } => {
+                return Cause::of(code.as_deref(), message).hint();
             }
             Self::NoAcls { .. } => {
                 "new buckets have ACLs disabled since April 2023; use a bucket policy instead"
@@ -360,6 +368,9 @@ impl Diagnostic for Error {
         Some(hint.to_owned())
     }
 }
+
+const PLAIN_ENCRYPTION: &str = "if it requires encryption with KMS, it must except the two \
+                                documents, which nobody could read anonymously then";
 
 fn denied_hint(permissions: &[&str], call: &str, resource: &str) -> String {
     let rest = match call {

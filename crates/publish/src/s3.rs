@@ -15,7 +15,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission, ServerSideEncryption};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use issuer_jwks::MAX_INPUT_BYTES;
-use issuer_session::message;
+use issuer_session::{Cause, is_web_page, message};
 
 pub use bucket::{
     AccessMode, Block, BucketPlan, BucketSpec, BucketState, BucketStep, Existence, Setting,
@@ -143,8 +143,13 @@ impl S3 {
             self.read_document(DISCOVERY_NAME, purpose),
             self.read_bucket(purpose),
         );
-        // An error about the bucket is more specific than one about an object in it.
-        let bucket = Bucket { state: state?, spec: self.bucket_spec() };
+        // An error about the bucket is more specific than one about an object in it, except for an
+        // answer to HEAD, which has no code.
+        let (keys, state) = match (keys, state) {
+            (Err(error), Err(Error::Call { code: None, .. })) => return Err(error),
+            (keys, state) => (keys, state?),
+        };
+        let bucket = Bucket { state, spec: self.bucket_spec() };
         let desired = self.desired();
         Ok(StoreState { keys: keys?, discovery: discovery?, desired, bucket: Some(bucket) })
     }
@@ -397,7 +402,7 @@ impl S3 {
             Some("NoSuchBucket") => Error::NoBucket { bucket },
             // Two runs are configuring the same bucket.
             Some("OperationAborted") => Error::Changed { location: self.location.to_string() },
-            code if issuer_session::is_about_credentials(code, &message) => {
+            code if Cause::of(code, &message).is_about_credentials() => {
                 Error::Credentials { code: code.map(str::to_owned), message }
             }
             // The response of AWS about the policy of a bucket of another account.
@@ -406,7 +411,7 @@ impl S3 {
                 reason: format!("{call} is not allowed from other accounts"),
             },
             Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => denied(),
-            _ if status == Some(403) => denied(),
+            None if status == Some(403) && !is_web_page(error) => denied(),
             _ => Error::Call { call, resource, code: code.clone(), message },
         }
     }

@@ -21,15 +21,19 @@ const ROLE_READS: usize = 64;
 /// the writes of an account.
 const ROLE_WRITES: usize = 16;
 
+/// The session, created when it is first needed: a folder needs none.
+struct Aws {
+    config: SdkConfig,
+    s3: S3Clients,
+}
+
 /// One AWS session, one client for IAM, and one client for S3 per region, for all issuers of a run.
 pub struct Reconciler<'a> {
     pub(crate) fetch: FetchOptions,
     pub(crate) read_file: ReadFile,
     pub(crate) events: &'a dyn Events,
-    config: SdkConfig,
-    /// The endpoint of the run, for buckets whose target names none.
-    endpoint_url: Option<String>,
-    s3: S3Clients,
+    session: SessionOptions,
+    aws: OnceCell<Aws>,
     iam: OnceCell<Iam>,
     roles: OnceCell<RoleList>,
     providers: OnceCell<Vec<String>>,
@@ -46,40 +50,46 @@ impl std::fmt::Debug for Reconciler<'_> {
 }
 
 impl<'a> Reconciler<'a> {
-    /// Finds credentials and region with the default chain of the SDK; AWS is not called yet.
-    ///
-    /// # Errors
-    /// [`Error::Session`].
-    pub async fn connect(
-        session: &SessionOptions,
+    /// An engine with a session of its own, which is created when a target needs AWS.
+    #[must_use]
+    pub fn new(
+        session: SessionOptions,
         fetch: FetchOptions,
         read_file: ReadFile,
         events: &'a dyn Events,
-    ) -> Result<Self, Error> {
-        let config = issuer_session::load(session).await?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             fetch,
             read_file,
             events,
-            endpoint_url: session.endpoint_url.clone(),
-            s3: S3Clients::new(config.clone()),
-            config,
+            session,
+            aws: OnceCell::new(),
             iam: OnceCell::new(),
             roles: OnceCell::new(),
             providers: OnceCell::new(),
             role_reads: Semaphore::new(ROLE_READS),
             role_writes: Semaphore::new(ROLE_WRITES),
             shared: Mutex::default(),
-        })
+        }
+    }
+
+    /// The session, with credentials and region as the default chain of the SDK finds them.
+    async fn aws(&self) -> Result<&Aws, Error> {
+        let load = || async {
+            let config = issuer_session::load(&self.session).await?;
+            let s3 = S3Clients::new(config.clone());
+            Ok(Aws { config, s3 })
+        };
+        self.aws.get_or_try_init(load).await
     }
 
     /// The IAM of the account, which STS returns once per run.
     ///
     /// # Errors
-    /// [`Error::Iam`].
+    /// [`Error::Session`], [`Error::Iam`].
     pub async fn iam(&self) -> Result<&Iam, Error> {
         let connect = || async {
-            let iam = Iam::connect(&self.config).await?;
+            let iam = Iam::connect(&self.aws().await?.config).await?;
             let detail = format!("account {} ({})", iam.account(), iam.partition().name);
             self.events.event("", Event::Detail(&detail));
             Ok::<_, Error>(iam)
@@ -106,15 +116,16 @@ impl<'a> Reconciler<'a> {
     /// The store of a target, if it has one; the default region is that of the bucket.
     ///
     /// # Errors
-    /// [`Error::Publish`].
+    /// [`Error::Session`], [`Error::Publish`].
     pub(crate) async fn store(&self, target: &Target) -> Result<Option<Store>, Error> {
         Ok(match target.site.as_ref().map(|site| &site.store) {
             None => None,
             Some(StoreTarget::Folder(folder)) => Some(Store::Folder(Folder::new(folder))),
             Some(StoreTarget::S3(location, options)) => {
                 let mut options = options.clone();
-                options.endpoint_url = options.endpoint_url.or_else(|| self.endpoint_url.clone());
-                let s3 = S3::connect(&self.s3, location.clone(), options).await?;
+                options.endpoint_url =
+                    options.endpoint_url.or_else(|| self.session.endpoint_url.clone());
+                let s3 = S3::connect(&self.aws().await?.s3, location.clone(), options).await?;
                 Some(Store::S3(Box::new(s3)))
             }
         })

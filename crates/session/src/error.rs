@@ -1,61 +1,93 @@
-//! Errors of the AWS SDK as one line of text.
+//! Why there is no session.
 
-use std::error::Error;
+use issuer_diagnostic::{Diagnostic, ErrorKind};
 
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use crate::region;
 
-/// The service's error code, such as `AccessDenied`.
-pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<String> {
-    error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned)
+/// Why a session cannot be created. No message quotes a value that can be, or contain, a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A profile that does not exist.
+    #[error("the profile {profile:?}{by} does not exist in the AWS config and credentials files")]
+    NoProfile {
+        /// The name.
+        profile: String,
+        /// What names it, as a subordinate clause; empty if it was given.
+        by: String,
+        /// The profile that was probably meant.
+        nearest: Option<String>,
+    },
+    /// Config or credentials files that cannot be read.
+    #[error("the AWS config and credentials files cannot be used: {reason}")]
+    ProfileFiles {
+        /// The file, the line, and what is wrong.
+        reason: String,
+    },
+    /// An environment variable that cannot be used.
+    #[error("the environment variable {name} {reason}")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What is wrong with its value.
+        reason: &'static str,
+    },
+    /// A name that no region has.
+    #[error("{name:?} is not a valid AWS region: {reason}")]
+    Region {
+        /// The name.
+        name: String,
+        /// The violated rule.
+        reason: &'static str,
+    },
+    /// An endpoint URL that cannot be used; it is not shown.
+    #[error("{setting} is not a valid endpoint URL: {reason}")]
+    Endpoint {
+        /// The environment variable, or what the URL was given as.
+        setting: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Certificates that are not valid.
+    #[error("the CA certificates cannot be used: {reason}")]
+    ExtraRoots {
+        /// What is wrong.
+        reason: String,
+    },
+    /// `AWS_CA_BUNDLE` that cannot be used.
+    #[error("AWS_CA_BUNDLE names {path}, which cannot be used: {reason}")]
+    CaBundle {
+        /// The path.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
-/// The error code and message of the service, or the reason why there was no response.
-pub fn message<E>(error: &SdkError<E, Response>) -> String
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
-    match error.as_service_error() {
-        Some(service) if service.code().is_some() => {
-            let (code, text) =
-                (service.code().unwrap_or_default(), service.message().unwrap_or_default());
-            if text.is_empty() { code.to_owned() } else { format!("{code}: {text}") }
-        }
-        _ => chain(error),
+impl Diagnostic for Error {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
     }
-}
 
-/// Whether the cause is the credentials or the clock, and not a missing permission.
-#[must_use]
-pub fn is_about_credentials(code: Option<&str>, message: &str) -> bool {
-    const CODES: [&str; 11] = [
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "SignatureDoesNotMatch",
-        "IncompleteSignature",
-        "RequestTimeTooSkewed",
-        "RequestExpired",
-        "ExpiredToken",
-        "InvalidToken",
-        "TokenRefreshRequired",
-        "NotSignedUp",
-    ];
-    code.map_or_else(|| message.contains("credentials"), |code| CODES.contains(&code))
-}
-
-/// An error and its sources in one line, without repetitions.
-fn chain(error: &dyn Error) -> String {
-    let mut said: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        let line = text.lines().next().unwrap_or_default();
-        if !said.iter().any(|earlier| earlier.contains(line)) {
-            said.push(line.to_owned());
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoProfile { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean {nearest:?}? `aws configure list-profiles` lists them"))
+            }
+            Self::NoProfile { .. } => Some(
+                "`aws configure list-profiles` lists them; in ~/.aws/config a profile begins with \
+                 [profile NAME]"
+                    .to_owned(),
+            ),
+            Self::Region { name, .. } => {
+                let name = name.trim().to_lowercase().replace([' ', '_'], "-");
+                let near = match region::is_known(&name) {
+                    true => Some(name.as_str()),
+                    false => region::nearest(&name),
+                };
+                near.map(|near| format!("did you mean {near}?"))
+            }
+            _ => None,
         }
-        next = error.source();
     }
-    said.join(": ").trim_end_matches(" Attempted:").to_owned()
 }

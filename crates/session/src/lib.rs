@@ -1,27 +1,51 @@
 #![doc = include_str!("../README.md")]
 
+mod cause;
+mod credentials;
+mod endpoint;
+mod environment;
 mod error;
+mod http;
+mod profile;
+mod region;
 mod replan;
+mod roots;
+mod sdk_error;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_credential_types::Credentials;
 use aws_types::service_config::ServiceConfigKey;
-use issuer_diagnostic::{Diagnostic, ErrorKind};
+
+use crate::credentials::Checked;
+use crate::environment::Environment;
+use crate::profile::Selected;
 
 pub use aws_config::SdkConfig;
-pub use error::{code, is_about_credentials, message};
+pub use cause::Cause;
+pub use error::Error;
+pub use http::waiting_for;
 pub use replan::{Attempts, replan};
+pub use sdk_error::{code, is_web_page, message};
+
+/// The time limit for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The time limit for the first byte of an answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The time limit for a call with all its attempts and the pauses between them.
+const CALL: Duration = Duration::from_secs(60);
+
+/// The time limit for loading credentials: a plugin, or a few requests.
+const CREDENTIALS: Duration = Duration::from_secs(30);
 
 /// Options of a session. `Debug` shows only the length of the PEM: a file of certificates may also
 /// contain a private key.
@@ -34,75 +58,122 @@ pub struct SessionOptions {
     pub profile: Option<String>,
     /// The endpoint URL of all services.
     pub endpoint_url: Option<String>,
-    /// CA certificates (PEM) to trust in addition to those of the system.
+    /// CA certificates (PEM) to trust in addition to those of the system and of `AWS_CA_BUNDLE`.
     pub extra_roots_pem: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { region, profile, endpoint_url, extra_roots_pem } = self;
+        let Self { region, profile, endpoint_url: _, extra_roots_pem } = self;
         f.debug_struct("SessionOptions")
             .field("region", region)
             .field("profile", profile)
-            .field("endpoint_url", endpoint_url)
             .field("extra_roots_pem", &extra_roots_pem.as_ref().map(Vec::len))
-            .finish()
-    }
-}
-
-/// Why a session cannot be created.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A profile that does not exist.
-    #[error("the profile {profile:?} does not exist in ~/.aws/config or ~/.aws/credentials")]
-    NoProfile {
-        /// The name.
-        profile: String,
-    },
-    /// Certificates that are not valid.
-    #[error("the CA certificates cannot be used: {reason}")]
-    ExtraRoots {
-        /// The error of the library.
-        reason: String,
-    },
-}
-
-impl Diagnostic for Error {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::InvalidInput
+            .finish_non_exhaustive()
     }
 }
 
 /// Finds credentials and region with the default chain of the SDK; AWS is not called yet.
 ///
 /// # Errors
-/// [`Error::NoProfile`], [`Error::ExtraRoots`].
+/// A profile that does not exist; variables, files, certificates, a region or an endpoint that
+/// cannot be used.
 pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
-    let http = http_client(options)?;
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
-    if let Some(profile) = &options.profile {
-        // Files that cannot be read are reported when credentials are requested.
-        let profiles =
-            aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
-        if profiles.is_ok_and(|profiles| profiles.get_profile(profile).is_none()) {
-            return Err(Error::NoProfile { profile: profile.clone() });
+    let environment = environment::read(&environment::of_process())?;
+    if let Some(endpoint) = &options.endpoint_url {
+        check_endpoint(endpoint)?;
+    }
+    let selected = selected(options, &environment);
+    let keys = environment.keys.filter(|_| options.profile.is_none());
+    let name = selected.as_ref().map(|selected| selected.name.clone());
+    let mut region = options.region.clone().or(environment.region);
+    match profile::read().await {
+        Ok(profiles) => {
+            if let Some(selected) = &selected {
+                profile::check(&profiles, selected)?;
+            }
+            let first = name.as_deref().unwrap_or("default");
+            if keys.is_none() {
+                profile::check_sources(&profiles, first)?;
+            }
+            let of_profile = || profiles.get_profile(first)?.get("region").map(str::to_owned);
+            region = region.or_else(of_profile).filter(|region| !region.is_empty());
         }
+        // With keys in the environment the files are not needed.
+        Err(error) if selected.is_some() || keys.is_none() => return Err(error),
+        Err(_) => {}
+    }
+    if let Some(region) = &region {
+        check_region(region)?;
+    }
+    let region = region.map(Region::new);
+
+    let http = http::client(roots::all(options, environment.ca_bundle)?)?;
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(ANSWER)
+        .operation_timeout(CALL)
+        .build();
+    let provider = ProviderConfig::default()
+        .with_http_client(http.clone())
+        .with_timeout_config(timeouts.clone())
+        .with_region(region.clone());
+    let credentials = match (&options.profile, keys) {
         // The default chain would prefer credentials in the environment to a profile that was
         // given.
-        let provider = ProfileFileCredentialsProvider::builder()
-            .configure(&ProviderConfig::default().with_http_client(http))
-            .profile_name(profile)
-            .build();
-        loader = loader.profile_name(profile).credentials_provider(provider);
+        (Some(profile), _) => {
+            let of_profile = ProfileFileCredentialsProvider::builder().configure(&provider);
+            Checked::new(of_profile.profile_name(profile).build(), Some(profile.clone()))
+        }
+        (None, Some(keys)) => {
+            let (id, secret) = (keys.access_key_id, keys.secret_access_key);
+            let keys = Credentials::new(id, secret, keys.session_token, None, "environment");
+            Checked::new(keys, None)
+        }
+        (None, None) => {
+            let mut chain = DefaultCredentialsChain::builder().configure(provider);
+            chain.set_region(region.clone());
+            if let Some(name) = &name {
+                chain = chain.profile_name(name);
+            }
+            Checked::new(chain.build().await, None)
+        }
+    };
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
+        .credentials_provider(credentials);
+    if let Some(name) = name {
+        loader = loader.profile_name(name);
     }
-    if let Some(region) = &options.region {
-        loader = loader.region(Region::new(region.clone()));
+    if let Some(region) = region {
+        loader = loader.region(region);
     }
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
     Ok(loader.load().await)
+}
+
+/// Checks the name of a region: whether there can be one, not whether it exists.
+///
+/// # Errors
+/// [`Error::Region`]
+pub fn check_region(name: &str) -> Result<(), Error> {
+    match region::malformed(name) {
+        Some(reason) => Err(Error::Region { name: name.to_owned(), reason }),
+        None => Ok(()),
+    }
+}
+
+/// Checks an endpoint URL; it is not quoted, since people put passwords into it.
+///
+/// # Errors
+/// [`Error::Endpoint`]
+pub fn check_endpoint(url: &str) -> Result<(), Error> {
+    let setting = "the given URL".to_owned();
+    endpoint::check(url).map_err(|reason| Error::Endpoint { setting, reason })
 }
 
 /// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, with the
@@ -119,38 +190,11 @@ pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> 
     for_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// The HTTP client of the SDK, with the proxies of the environment, which it ignores by default, and
-/// additional CA certificates.
-fn http_client(options: &SessionOptions) -> Result<SharedHttpClient, Error> {
-    let mut roots = TrustStore::default();
-    if let Some(pem) = &options.extra_roots_pem {
-        roots.add_pem_certificate(pem.clone());
-    }
-    let tls = TlsContext::builder()
-        .with_trust_store(roots)
-        .build()
-        .map_err(|error| Error::ExtraRoots { reason: error.to_string() })?;
-    // One per set of timeouts: those of the instance metadata service are far too short for
-    // S3.
-    let connectors: Mutex<HashMap<_, SharedHttpConnector>> = Mutex::default();
-    Ok(http_client_fn(move |settings, components| {
-        let make = || {
-            let mut builder = Connector::builder()
-                .connector_settings(settings.clone())
-                .proxy_config(ProxyConfig::from_env());
-            builder.set_sleep_impl(components.sleep_impl());
-            let connector = builder
-                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                .tls_context(tls.clone())
-                .build();
-            SharedHttpConnector::new(connector)
-        };
-        let limits = (settings.connect_timeout(), settings.read_timeout());
-        connectors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(limits)
-            .or_insert_with(make)
-            .clone()
-    }))
+fn selected(options: &SessionOptions, environment: &Environment) -> Option<Selected> {
+    let given = options.profile.clone().map(|name| Selected { name, variable: None });
+    let of_variable = || {
+        let (name, variable) = environment.profile.clone()?;
+        Some(Selected { name, variable: Some(variable) })
+    };
+    given.or_else(of_variable)
 }

@@ -16,8 +16,8 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let (prune, force, parallel) = (args.prune, args.force, args.parallel.into());
     let targets = targets::of_files(&args.file, None, &args.aws, false)?;
-    Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(&args.aws)?, &targets, ui).await?;
+    Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(&args.aws)?, &targets, ui);
         if args.aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Remove, prune).await;
             return output::policy(format, &policy.map_err(engine::failed)?);

@@ -18,8 +18,8 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let (aws, prune) = (&declared.aws, declared.prune);
     let targets =
         targets::of_files(&declared.file, Some(&declared.kube), aws, declared.change_issuer)?;
-    Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(aws)?, &targets, ui).await?;
+    Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(aws)?, &targets, ui);
         if aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Plan, prune).await;
             return output::policy(format, &policy.map_err(engine::failed)?);

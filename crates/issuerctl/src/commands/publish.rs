@@ -25,8 +25,8 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
     let session = engine::s3_session(&args.s3, &args.tls)?;
     let targets = [target];
     let target = &targets[0];
-    Runtime::start()?.block_on(async {
-        let engine = engine::connect(session, &targets, ui).await?;
+    Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(session, &targets, ui);
         let planned = async {
             let seen = engine.observe(target, Scope::apply(false)).await?;
             let plan = IssuerPlan::new(target, &seen, false)?;

@@ -21,15 +21,15 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
     if request.aws.print_iam_policy {
         // sts:GetCallerIdentity needs no permission.
         let targets = if request.import { &targets[..] } else { &[] };
-        return Runtime::start()?.block_on(async {
+        return Runtime::start(ui)?.block_on(async {
             let session = engine::session(request.aws)?;
-            let engine = engine::connect(session, targets, ui).await?;
+            let engine = engine::start(session, targets, ui);
             let policy = permissions(&engine, targets, Purpose::Import, false).await;
             output::policy(format, &policy.map_err(engine::failed)?)
         });
     }
     request.warn_of_other_stores(&targets, ui);
-    let rendered = Runtime::start()?.block_on(async {
+    let rendered = Runtime::start(ui)?.block_on(async {
         match request.render.account {
             Some(_) => request.offline(&targets, ui).await,
             None => request.online(&targets, ui).await,

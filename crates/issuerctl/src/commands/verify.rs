@@ -50,7 +50,8 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         (None, Some(issuer)) => {
             let options = engine::fetch_options(&args.tls)?;
             ui.wait(&format!("fetching {issuer} the way AWS STS does"));
-            let observation = Runtime::start()?.block_on(issuer_verify::fetch(issuer, &options))?;
+            let fetch = async { Ok(issuer_verify::fetch(issuer, &options).await?) };
+            let observation = Runtime::start(ui)?.block_on(fetch)?;
             ui.waited();
             observation
         }

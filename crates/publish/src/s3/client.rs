@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
-use issuer_session::configured_endpoint;
+use issuer_session::{Cause, check_endpoint, check_region, configured_endpoint, message};
 
 use super::{S3Location, S3Options};
 use crate::Error;
@@ -57,6 +57,12 @@ pub(super) async fn connect(
     location: &S3Location,
     options: &S3Options,
 ) -> Result<Connected, Error> {
+    if let Some(region) = &options.region {
+        check_region(region)?;
+    }
+    if let Some(endpoint) = &options.endpoint_url {
+        check_endpoint(endpoint)?;
+    }
     let endpoint_url = options.endpoint_url.clone().or_else(|| clients.endpoint_url.clone());
     let configured = clients.config.region().map(|region| region.as_ref().to_owned());
     let given = options.region.clone().or_else(|| configured.clone());
@@ -68,7 +74,7 @@ pub(super) async fn connect(
         return connected(client, start);
     }
     // The region of the profile is the default for new buckets; S3 reports that of existing ones.
-    match bucket_region(&client, location).await {
+    match bucket_region(&client, location).await? {
         Some(actual) if actual != start => connected(clients.client(options, &actual), actual),
         None if configured.is_none() && options.create_bucket => {
             Err(Error::NoRegion { bucket: location.bucket.to_string() })
@@ -78,12 +84,21 @@ pub(super) async fn connect(
 }
 
 /// Every S3 response about a bucket has its region, even if access is denied.
-async fn bucket_region(client: &Client, location: &S3Location) -> Option<String> {
-    let header = |headers: &aws_smithy_runtime_api::http::Headers| {
-        headers.get("x-amz-bucket-region").map(str::to_owned)
-    };
-    match client.head_bucket().bucket(location.bucket.as_str()).send().await {
-        Ok(output) => output.bucket_region().map(str::to_owned),
-        Err(error) => error.raw_response().and_then(|response| header(response.headers())),
+async fn bucket_region(client: &Client, location: &S3Location) -> Result<Option<String>, Error> {
+    let bucket = location.bucket.as_str();
+    match client.head_bucket().bucket(bucket).send().await {
+        Ok(output) => Ok(output.bucket_region().map(str::to_owned)),
+        Err(error) => match error.raw_response() {
+            Some(answer) => Ok(answer.headers().get("x-amz-bucket-region").map(str::to_owned)),
+            None => Err(unanswered("HeadBucket", bucket, message(&error))),
+        },
+    }
+}
+
+/// The error for a call without an answer.
+fn unanswered(call: &'static str, resource: &str, message: String) -> Error {
+    match Cause::of(None, &message).is_about_credentials() {
+        true => Error::Credentials { code: None, message },
+        false => Error::Call { call, resource: resource.to_owned(), code: None, message },
     }
 }

@@ -21,8 +21,8 @@ pub(crate) fn run(args: &ProviderApplyArgs, format: OutputFormat, ui: &Ui) -> Ou
         let make = |iam: Option<&Iam>| policies::apply_provider(iam, issuer, &provider.needs());
         return engine::policy(&args.aws, format, ui, make);
     }
-    let (plan, changed) = Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(&args.aws)?, &targets, ui).await?;
+    let (plan, changed) = Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(&args.aws)?, &targets, ui);
         if !args.no_verify {
             engine.verify(target).await.map_err(engine::failed)?;
         }

@@ -18,8 +18,8 @@ pub(crate) fn run(args: &ProviderDeleteArgs, format: OutputFormat, ui: &Ui) -> O
         let make = |iam: Option<&Iam>| policies::delete_provider(iam, &issuer);
         return engine::policy(&args.aws, format, ui, make);
     }
-    let deleted = Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(&args.aws)?, &[], ui).await?;
+    let deleted = Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(&args.aws)?, &[], ui);
         let iam = engine.iam().await.map_err(engine::failed)?;
         let Some(provider) = iam.provider(&issuer).await? else { return Ok(None) };
         match args.dry_run {

@@ -17,8 +17,8 @@ pub(crate) fn run(args: &ProviderShowArgs, format: OutputFormat, ui: &Ui) -> Out
         let make = |iam: Option<&Iam>| policies::show_provider(iam, &issuer);
         return engine::policy(&args.aws, format, ui, make);
     }
-    let state = Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(&args.aws)?, &[], ui).await?;
+    let state = Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(&args.aws)?, &[], ui);
         let iam = engine.iam().await.map_err(engine::failed)?;
         Ok::<_, Failure>(iam.find_provider_alone(&issuer).await?)
     })?;

@@ -21,8 +21,8 @@ pub(crate) fn run(args: &RoleApplyArgs, format: OutputFormat, ui: &Ui) -> Outcom
         let make = |iam: Option<&Iam>| policies::apply_role(iam, &role.needs());
         return engine::policy(&args.aws, format, ui, make);
     }
-    Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(&args.aws)?, &targets, ui).await?;
+    Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(&args.aws)?, &targets, ui);
         // Connected first: without a cluster connection nothing is created.
         let cluster = match args.annotate && !args.dry_run {
             true => Some(Cluster::connect(&targets::connection(&args.kube)).await?),

@@ -19,8 +19,8 @@ pub(crate) fn run(args: &RoleDeleteArgs, format: OutputFormat, ui: &Ui) -> Outco
         let make = |iam: Option<&Iam>| policies::delete_role(iam, &args.name);
         return engine::policy(&args.aws, format, ui, make);
     }
-    let deletion = Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(&args.aws)?, &[], ui).await?;
+    let deletion = Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(&args.aws)?, &[], ui);
         let (iam, none) = (engine.iam().await.map_err(engine::failed)?, Documents::new());
         let mut deletion = iam.plan_role_deletion(&args.name, issuer.as_ref(), &none).await?;
         if !args.dry_run {

@@ -15,8 +15,8 @@ pub(crate) fn run(args: &RoleShowArgs, format: OutputFormat, ui: &Ui) -> Outcome
         let make = |iam: Option<&Iam>| policies::show_role(iam, &args.name);
         return engine::policy(&args.aws, format, ui, make);
     }
-    let state = Runtime::start()?.block_on(async {
-        let engine = engine::connect(engine::session(&args.aws)?, &[], ui).await?;
+    let state = Runtime::start(ui)?.block_on(async {
+        let engine = engine::start(engine::session(&args.aws)?, &[], ui);
         let (iam, none) = (engine.iam().await.map_err(engine::failed)?, Documents::new());
         Ok::<_, Failure>(iam.find_role(&args.name, &none, &none).await?)
     })?;

@@ -1,0 +1,236 @@
+//! How the command reaches AWS, and what it says when it does not: environment, profiles, proxies,
+//! time limits, refusals.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod desk;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use issuer_test_support::{ACCESS_KEY, Authority, S3Server, SECRET_KEY};
+
+use desk::{Desk, ended, golden};
+
+const PUBLISH: &str = "publish --key sa.pub --to s3://my-oidc/prod --issuer \
+                       https://oidc.example.com/prod --path-style --no-verify";
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    desk
+}
+
+/// A server that accepts connections and answers each request with this text, or not at all.
+fn server(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if answer.is_empty() {
+                open.push(stream);
+                continue;
+            }
+            let _ = stream.read(&mut [0; 16384]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn white_space_around_the_variables_of_aws_is_no_part_of_them() {
+    let s3 = S3Server::start();
+    s3.make_bucket("my-oidc");
+    let (key, secret) = (format!("{ACCESS_KEY}\n"), format!(" {SECRET_KEY}\r\n"));
+    let env = [
+        ("AWS_ACCESS_KEY_ID", key.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &secret),
+        ("AWS_REGION", "us-west-2\n"),
+        ("AWS_PROFILE", "\n"),
+        ("AWS_ENDPOINT_URL", &s3.endpoint()),
+    ];
+    ended(&desk().run_with(PUBLISH, &env), 0);
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_is_named_and_not_shown() {
+    let desk = desk();
+    for (name, value) in [
+        ("AWS_ACCESS_KEY_ID", "HID\nDEN"),
+        ("AWS_ACCESS_KEY_ID", "\"HIDDEN\""),
+        ("AWS_SECRET_ACCESS_KEY", "HID DEN"),
+        ("AWS_SESSION_TOKEN", "HID\u{2028}DEN"),
+        ("AWS_ENDPOINT_URL_S3", "https://u:HIDDEN@s3.example.com"),
+        ("AWS_ENDPOINT_URL_S3", "HIDDEN"),
+        ("AWS_CA_BUNDLE", "HIDDEN.pem"),
+        ("AWS_CONFIG_FILE", "HIDDEN\n"),
+    ] {
+        let (_, err) = ended(&desk.run_with(PUBLISH, &[(name, value), ("AWS_REGION", "x-1")]), 3);
+        let is_path = name.ends_with("BUNDLE");
+        assert!(err.contains(name) && (is_path || !err.contains("HID")), "{name}: {err}");
+    }
+    let password = format!("{PUBLISH} --endpoint-url https://u:HIDDEN@s3.example.com");
+    for dry in ["", " --dry-run --output json --verbose"] {
+        let (out, err) = ended(&desk.run(&format!("{password}{dry}")), 3);
+        assert!(!err.contains("HIDDEN") && !out.contains("HIDDEN"), "{out}{err}");
+    }
+}
+
+#[test]
+fn a_profile_that_does_not_exist_never_falls_through_to_other_keys() {
+    let s3 = S3Server::start();
+    s3.make_bucket("my-oidc");
+    let desk = desk();
+    std::fs::create_dir(desk.path().join(".aws")).unwrap();
+    let role = "role_arn = arn:aws:iam::111122223333:role/x\nsource_profile = gone\n";
+    let config = format!("[profile prod]\nregion = us-west-2\n[profile chain]\n{role}");
+    desk.file(".aws/config", &config);
+    let endpoint = s3.endpoint();
+    let run = |line: &str, name: &str, value: &str, code: i32| {
+        let env = [(name, value), ("AWS_ENDPOINT_URL", &endpoint), ("AWS_REGION", "us-west-2")];
+        ended(&desk.run_with(line, &env), code).1
+    };
+    for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+        let err = run(PUBLISH, name, "prdo", 3);
+        assert!(err.contains("prdo") && err.contains(name) && err.contains("\"prod\""), "{err}");
+    }
+    let err = run(&format!("{PUBLISH} --profile prdo"), "AWS_PROFILE", "prod", 3);
+    assert!(err.contains("prdo"), "{err}");
+    let err = run(&format!("{PUBLISH} --profile chain"), "AWS_PROFILE", "", 3);
+    assert!(err.contains("gone") && err.contains("chain"), "{err}");
+    assert!(s3.take_log().is_empty(), "other keys were used");
+    // Keys in the environment with a profile that exists, as with the aws CLI.
+    run(PUBLISH, "AWS_PROFILE", "prod", 0);
+    // A folder needs no AWS.
+    let folder = "publish --key sa.pub --to site --issuer https://oidc.example.com/x";
+    run(folder, "AWS_PROFILE", "prdo", 0);
+}
+
+#[test]
+fn a_server_that_never_answers_is_named_and_ends_the_run() {
+    let (url, desk) = (server(""), desk());
+    let host = url.trim_start_matches("http://");
+    let env = [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_REGION", "us-west-2")];
+    let once = [env[0], env[1], ("AWS_MAX_ATTEMPTS", "1")];
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        // The limit of the run.
+        scope.spawn(|| {
+            let (_, err) = ended(&desk.run_with(&format!("{PUBLISH} --timeout 5"), &env), 1);
+            assert!(err.contains(&format!("waiting for {host}")), "{err}");
+            assert!(err.contains("within 5 s") && err.contains("has not answered"), "{err}");
+            assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+        });
+        // The limit of a request, for S3 and for STS.
+        for line in [PUBLISH, "provider show --issuer https://oidc.example.com/prod"] {
+            let (desk, once) = (&desk, &once);
+            scope.spawn(move || {
+                let (_, err) = ended(&desk.run_with(line, once), 1);
+                assert!(err.contains(&format!("{host} did not answer within 10 s")), "{err}");
+                assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+            });
+        }
+    });
+}
+
+#[test]
+fn each_refusal_has_its_own_message_and_hint() {
+    let desk = desk();
+    for (quirk, access, code, says, never) in [
+        ("expired", "none", 6, "ExpiredToken|sign in again", "HeadBucket|allows it"),
+        ("expired", "policy", 6, "ExpiredToken|sign in again", "allows it"),
+        ("scp", "policy", 6, "a service control policy denies it|--access none", "allows it"),
+        ("deleted", "policy", 4, "\"Logs\" (AROAEXAMPLE|remove these principals", "allows it"),
+        ("unconditional", "none", 1, "conditional writes|folder", "header you"),
+    ] {
+        let s3 = S3Server::start_quirky(quirk);
+        let endpoint = s3.endpoint();
+        let env = [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_REGION", "us-west-2"),
+            ("AWS_ACCESS_KEY_ID", quirk),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+        ];
+        let line = format!("{PUBLISH} --access {access}");
+        let (_, err) = ended(&desk.run_with(&line, &env), code);
+        assert!(says.split('|').all(|text| err.contains(text)), "{quirk} {access}: {err}");
+        assert!(!never.split('|').skip(1).any(|text| err.contains(text)), "{quirk}: {err}");
+        assert!(!err.contains("allows it"), "{quirk} {access}: {err}");
+    }
+}
+
+#[test]
+fn the_page_of_a_proxy_is_no_answer_of_aws() {
+    for status in ["403 Forbidden", "503 Service Unavailable", "200 OK"] {
+        let answer: &'static str = Box::leak(
+            format!(
+                "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: \
+                 22\r\nconnection: close\r\n\r\n<html>blocked</html>\r\n"
+            )
+            .into_boxed_str(),
+        );
+        let url = server(answer);
+        let env = [
+            ("AWS_ENDPOINT_URL", url.as_str()),
+            ("AWS_REGION", "us-west-2"),
+            ("AWS_MAX_ATTEMPTS", "1"),
+        ];
+        for line in [PUBLISH, "provider show --issuer https://oidc.example.com/prod"] {
+            let (_, err) = ended(&desk().run_with(line, &env), 1);
+            // An object of S3 may be a page.
+            let is_page = err.contains("HTML page") || (status == "200 OK" && line == PUBLISH);
+            assert!(is_page && err.contains("proxy"), "{status} {line}: {err}");
+            assert!(!err.contains("\"Effect\""), "{status} {line}: {err}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_does_not_answer_is_named_and_hosts_of_no_proxy_are_reached_without_it() {
+    let desk = desk();
+    let proxied = [("HTTPS_PROXY", "127.0.0.2:9"), ("AWS_REGION", "us-west-2")];
+    let (_, err) = ended(&desk.run_with(PUBLISH, &proxied), 1);
+    assert!(err.contains("the proxy http://127.0.0.2:9 (HTTPS_PROXY) refused"), "{err}");
+    let socks = [("HTTPS_PROXY", "socks5://u:HIDDEN@127.0.0.2:9"), ("AWS_REGION", "us-west-2")];
+    let (_, err) = ended(&desk.run_with(PUBLISH, &socks), 1);
+    assert!(err.contains("SOCKS") && err.contains("NO_PROXY") && !err.contains("HIDDEN"), "{err}");
+}
+
+#[test]
+fn the_certificates_of_aws_ca_bundle_are_trusted() {
+    let authority = Authority::new();
+    let s3 = S3Server::start_https(&authority);
+    s3.make_bucket("my-oidc");
+    let desk = desk();
+    desk.file("ca.pem", &format!("\u{feff}{}", authority.pem().replace('\n', "\r\n")));
+    desk.file("no.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let endpoint = s3.endpoint();
+    let env = |bundle| {
+        [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_REGION", "us-west-2"),
+            ("AWS_MAX_ATTEMPTS", "1"),
+            ("AWS_CA_BUNDLE", bundle),
+        ]
+    };
+    let (_, err) = ended(&desk.run_with(PUBLISH, &env("")), 1);
+    assert!(err.contains("certificate") && err.contains("AWS_CA_BUNDLE"), "{err}");
+    ended(&desk.run_with(PUBLISH, &env("ca.pem")), 0);
+    for bundle in ["no.pem", "missing.pem"] {
+        let (_, err) = ended(&desk.run_with(PUBLISH, &env(bundle)), 3);
+        assert!(err.contains("AWS_CA_BUNDLE") && err.contains(bundle), "{err}");
+    }
+}
+
+#[test]
+fn missing_credentials_are_called_so() {
+    let none = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_REGION", "x-1")];
+    for line in [PUBLISH, "provider show --issuer https://oidc.example.com/prod"] {
+        let (_, err) = ended(&desk().run_with(line, &none), 6);
+        assert!(err.contains("no AWS credentials were found"), "{err}");
+        assert!(err.contains("aws sso login") && !err.contains("clock"), "{err}");
+    }
+}

@@ -1,0 +1,170 @@
+//! Credentials of whatever source, checked before they are used, and their errors in plain words.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use tokio::sync::Mutex;
+
+use crate::environment::unusable;
+
+/// What the SDK says of a profile whose error it returned before.
+const TAKEN: &str = "initialization error already taken";
+
+/// Why there are no credentials.
+#[derive(Debug, Clone)]
+pub(crate) struct NoCredentials(String);
+
+/// The credentials of another provider.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    inner: SharedCredentialsProvider,
+    /// The profile, if it is the only source.
+    profile: Option<String>,
+    /// The first error: the SDK keeps it to itself when it is asked again. The lock also lets a
+    /// provider run only once for several clients.
+    failed: Mutex<Option<NoCredentials>>,
+}
+
+impl fmt::Display for NoCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for NoCredentials {}
+
+impl Checked {
+    pub(crate) fn new(inner: impl ProvideCredentials + 'static, profile: Option<String>) -> Self {
+        let failed = Mutex::new(None);
+        Self { inner: SharedCredentialsProvider::new(inner), profile, failed }
+    }
+
+    async fn provide(&self) -> Result<Credentials, CredentialsError> {
+        let mut failed = self.failed.lock().await;
+        let error = match self.inner.provide_credentials().await {
+            Ok(credentials) => match cleaned(credentials) {
+                Ok(credentials) => return Ok(credentials),
+                Err(reason) => reason,
+            },
+            Err(error) => self.describe(&error),
+        };
+        let error = match &*failed {
+            Some(first) if error.ends_with(TAKEN) => first.clone(),
+            _ => NoCredentials(error),
+        };
+        *failed = Some(error.clone());
+        Err(CredentialsError::unhandled(error))
+    }
+
+    fn describe(&self, error: &CredentialsError) -> String {
+        match (error, &self.profile) {
+            (CredentialsError::CredentialsNotLoaded(_), Some(profile)) => {
+                format!("the profile {profile:?} contains no credentials")
+            }
+            (CredentialsError::CredentialsNotLoaded(_), None) => {
+                "no AWS credentials were found in the environment, in ~/.aws, or from a web \
+                 identity token, the container or the instance"
+                    .to_owned()
+            }
+            (CredentialsError::ProviderTimedOut(details), _) => format!(
+                "the credentials could not be loaded within {} s",
+                details.timeout_duration().as_secs()
+            ),
+            (error, _) => {
+                let causes = crate::sdk_error::chain(error.source().unwrap_or(error));
+                format!("the credentials could not be loaded: {causes}")
+            }
+        }
+    }
+}
+
+impl ProvideCredentials for Checked {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.provide())
+    }
+}
+
+/// Credentials without white space around them; the SDK panics on a line break.
+fn cleaned(credentials: Credentials) -> Result<Credentials, String> {
+    let id = credentials.access_key_id().trim();
+    let secret = credentials.secret_access_key().trim();
+    let token = credentials.session_token().map(str::trim).filter(|token| !token.is_empty());
+    let parts = [
+        ("access key ID", Some(id)),
+        ("secret access key", Some(secret)),
+        ("session token", token),
+    ];
+    for (name, value) in parts {
+        let Some(value) = value else { continue };
+        if value.is_empty() {
+            return Err(format!("the {name} of the credentials is empty"));
+        }
+        if let Some(reason) = unusable(value) {
+            return Err(format!("the {name} of the credentials {reason}"));
+        }
+    }
+    let is_clean = id == credentials.access_key_id()
+        && secret == credentials.secret_access_key()
+        && token == credentials.session_token();
+    if is_clean {
+        return Ok(credentials);
+    }
+    let token = token.map(str::to_owned);
+    Ok(Credentials::new(id, secret, token, credentials.expiry(), "cleaned"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(id: &str, secret: &str, token: Option<&str>) -> Credentials {
+        Credentials::new(id, secret, token.map(str::to_owned), None, "test")
+    }
+
+    #[tokio::test]
+    async fn credentials_are_cleaned_or_refused_whatever_their_source() {
+        let checked = Checked::new(keys("AKIA\n", "secret\r\n", Some("\n")), None);
+        let credentials = checked.provide_credentials().await.unwrap();
+        assert_eq!(credentials.access_key_id(), "AKIA");
+        assert_eq!(credentials.secret_access_key(), "secret");
+        assert_eq!(credentials.session_token(), None);
+        for bad in [keys("HID\nDEN", "s", None), keys("A", "s", Some("HID\u{201c}DEN"))] {
+            let checked = Checked::new(bad, None);
+            let refused = checked.provide_credentials().await.unwrap_err();
+            let text = crate::sdk_error::chain(&refused);
+            assert!(text.contains("of the credentials") && !text.contains("HID"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_is_the_same_when_it_is_asked_for_again() {
+        /// As `ProfileFileCredentialsProvider`.
+        #[derive(Debug, Default)]
+        struct Nothing(std::sync::atomic::AtomicBool);
+        impl ProvideCredentials for Nothing {
+            fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+            where
+                Self: 'a,
+            {
+                future::ProvideCredentials::ready(Err(
+                    match self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                        false => CredentialsError::not_loaded_no_source(),
+                        true => CredentialsError::unhandled(format!("profile file {TAKEN}")),
+                    },
+                ))
+            }
+        }
+        let checked = Checked::new(Nothing::default(), Some("prod".to_owned()));
+        for _ in 0..2 {
+            let refused = checked.provide_credentials().await.unwrap_err();
+            let text = crate::sdk_error::chain(&refused);
+            assert!(text.contains("the profile \"prod\" contains no credentials"), "{text}");
+        }
+    }
+}

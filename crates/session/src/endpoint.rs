@@ -1,0 +1,71 @@
+//! Endpoint URLs.
+
+use url::{Host, Url};
+
+/// Checks the endpoint URL of a service; the reason quotes nothing of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check(text: &str) -> Result<(), &'static str> {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("it contains white space or a line break");
+    }
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            return Err("it has no scheme; it begins with https://");
+        }
+        Err(url::ParseError::InvalidPort) => return Err("its port is not a number up to 65535"),
+        Err(_) => return Err("it is not a URL"),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        // `localhost:9000` is a URL with the scheme `localhost`.
+        return Err("its scheme is not https (or http); it begins with https://");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "it contains a user name or a password, which are never sent: AWS requests are \
+                    signed with an access key",
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment");
+    }
+    match url.host() {
+        Some(Host::Domain("")) | None => Err("it has no host"),
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_urls_of_a_host() {
+        for text in [
+            "https://minio.example.com",
+            "http://127.0.0.1:9000",
+            "https://[::1]:9000/",
+            "https://host/path",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+        for (text, says) in [
+            ("minio.example.com", "scheme"),
+            ("localhost:9000", "scheme"),
+            ("s3://bucket", "scheme"),
+            ("https://user:pw@minio", "password"),
+            ("https://user@minio", "user name"),
+            ("https://minio\n", "line break"),
+            ("https://minio:port", "port"),
+            ("https://minio:99999", "port"),
+            ("https://", "not a URL"),
+            ("https://minio?x", "query"),
+            ("", "scheme"),
+        ] {
+            let refused = check(text).unwrap_err();
+            assert!(refused.contains(says), "{text}: {refused}");
+        }
+    }
+}

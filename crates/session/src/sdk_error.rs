@@ -1,0 +1,71 @@
+//! Errors of the AWS SDK as one line of text.
+
+use std::error::Error;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::credentials::NoCredentials;
+use crate::http::NoAnswer;
+
+/// The service's error code, such as `AccessDenied`.
+pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<String> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned)
+}
+
+/// Whether an answer is a page for people, which no service of AWS sends: that of a proxy, or of
+/// another server at the endpoint.
+pub fn is_web_page<E>(error: &SdkError<E, Response>) -> bool {
+    let content_type = error.raw_response().and_then(|r| r.headers().get("content-type"));
+    content_type.is_some_and(|value| value.trim_start().starts_with("text/html"))
+}
+
+/// The error code and message of the service, or the reason why there was no answer of it.
+pub fn message<E>(error: &SdkError<E, Response>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let status = || error.raw_response().map(|response| response.status().as_u16());
+    match (error.as_service_error(), error) {
+        (Some(service), _) if service.code().is_some() => {
+            let (code, text) =
+                (service.code().unwrap_or_default(), service.message().unwrap_or_default());
+            if text.is_empty() { code.to_owned() } else { format!("{code}: {text}") }
+        }
+        (_, SdkError::TimeoutError(_)) => NO_END.to_owned(),
+        _ if is_web_page(error) => format!("HTTP {} {WEB_PAGE}", status().unwrap_or_default()),
+        _ => match status() {
+            Some(status) => format!("HTTP {status} without an error code"),
+            None => chain(error),
+        },
+    }
+}
+
+pub(crate) const WEB_PAGE: &str = "with an HTML page, which is not an answer of AWS";
+
+/// The message about a call with all its attempts.
+pub(crate) const NO_END: &str = "the service did not answer in time";
+
+/// An error and its sources.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// An error and its sources in one line, without repetitions; an error of this crate says it alone.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    if let Some(own) = causes(error).find(|e| e.is::<NoCredentials>() || e.is::<NoAnswer>()) {
+        return own.to_string();
+    }
+    let mut said: Vec<String> = Vec::new();
+    for error in causes(error) {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        if !said.iter().any(|earlier| earlier.contains(line)) {
+            said.push(line.to_owned());
+        }
+    }
+    said.join(": ").trim_end_matches(" Attempted:").to_owned()
+}
