@@ -205,7 +205,7 @@ fn is_unique_id(principal: &str) -> bool {
     const PREFIXES: [&str; 3] = ["AROA", "AIDA", "AGPA"];
     // An assumed role has its session behind the ID.
     let id = principal.split(':').next().unwrap_or_default();
-    id.len() >= 16
+    id.len() >= 8
         && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         && PREFIXES.iter().any(|prefix| id.starts_with(prefix))
 }
