@@ -21,9 +21,8 @@ pub(crate) fn read(args: &KeyArgs, tls: &TlsArgs, ui: &Ui) -> Result<SourceKeys,
         read_files(&sources, weak, files::read_bytes)?
     } else {
         let fetch = engine::fetch_options(tls)?;
-        let read = async {
-            Ok(read_keys(&sources, weak, files::read_bytes, &fetch, "", ui).await?)
-        };
+        let read =
+            async { Ok(read_keys(&sources, weak, files::read_bytes, &fetch, "", ui).await?) };
         Runtime::start(ui)?.block_on(read)?
     };
     ui.notices(&keys.notices);
