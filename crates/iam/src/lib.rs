@@ -6,6 +6,7 @@ mod iam;
 mod lint;
 mod names;
 pub mod policies;
+mod principals;
 mod provider;
 mod role;
 mod tags;

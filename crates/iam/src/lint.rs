@@ -6,6 +6,8 @@
 //! judged, except for what IAM rejects and for anonymous or cross-account access to the role.
 
 mod claims;
+mod context;
+mod difference;
 mod duplicates;
 mod findings;
 mod grammar;
@@ -19,15 +21,20 @@ mod principal;
 mod report;
 mod statement;
 mod subject;
+mod together;
 
 pub use options::LintOptions;
 pub use report::LintReport;
 
 use crate::{Error, MAX_TRUST_POLICY, USUAL_TRUST_POLICY};
+use difference::nearest;
 use findings::{Findings, Topic, list};
 use input::Document;
 use options::Wanted;
 use statement::{Naming, Statement};
+
+/// How many values a message shows.
+const SHOWN: usize = 3;
 
 /// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API returns
 /// it, or part of the output of `aws iam get-role`.
@@ -62,6 +69,7 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
     let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
     for statement in others {
         grammar::judge_statement(statement, &mut findings);
+        grammar::judge_principals(statement, |_, _| false, &mut findings);
         grammar::judge_missing(statement, &mut findings);
         grammar::judge_services(statement, &mut findings);
         judge::public_access(statement, &mut findings);
@@ -115,7 +123,12 @@ fn statement_missing(statements: &[Statement<'_>], wanted: &Wanted, findings: &m
     let message = if others.is_empty() {
         format!("no statement is for {}", wanted.issuer)
     } else {
-        format!("no statement is for {}; there is one for {}", wanted.issuer, list(&others))
+        let message =
+            format!("no statement is for {}; there is one for {}", wanted.issuer, list(&others));
+        match nearest(others.iter().map(|arn| principal::tail(arn)), &wanted.issuer) {
+            Some((_, how)) => format!("{message}, {how}"),
+            None => message,
+        }
     };
     findings.fail(
         Topic::Statement,
@@ -152,7 +165,11 @@ fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut F
         findings.fail(
             Topic::Aud,
             "aud-mismatch",
-            format!("no statement allows the audience {}", list(&no_aud)),
+            format!(
+                "no statement allows the audience {}{}",
+                list(&no_aud),
+                instead("aud", no_aud[0], judged)
+            ),
             "STS returns AccessDenied for tokens with it",
             format!("set {}:aud to {}", wanted.issuer, list(&no_aud)),
         );
@@ -161,10 +178,29 @@ fn coverage(judged: &[(&Statement<'_>, bool)], wanted: &Wanted, findings: &mut F
         findings.fail(
             Topic::Sub,
             "sub-mismatch",
-            format!("no statement allows {subject}"),
+            format!("no statement allows {subject}{}", instead("sub", subject, judged)),
             "STS returns AccessDenied for this service account",
             format!("add \"{subject}\" to the values of {}:sub", wanted.issuer),
         );
+    }
+}
+
+/// What the statements have for a claim instead: the value that is most like the expected one, or
+/// the values.
+fn instead(claim: &str, expected: &str, judged: &[(&Statement<'_>, bool)]) -> String {
+    let mut values: Vec<&str> = Vec::new();
+    for condition in judged.iter().flat_map(|(statement, _)| &statement.conditions) {
+        if condition.operator.positive().is_some() && condition.key.claim() == Some(claim) {
+            values.extend(condition.values.iter().map(String::as_str));
+        }
+    }
+    match nearest(values.iter().copied(), expected) {
+        Some((value, how)) => format!("; the policy has {value:?}, {how}"),
+        None if values.is_empty() => String::new(),
+        None if values.len() > SHOWN => {
+            format!("; the policy has {} and others", list(&values[..SHOWN]))
+        }
+        None => format!("; the policy has {}", list(&values)),
     }
 }
 

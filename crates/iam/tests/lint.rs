@@ -1,14 +1,20 @@
 //! What the lint of trust policies finds.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "lint/context.rs"]
+mod context;
 #[path = "lint/form.rs"]
 mod form;
 #[path = "lint/input.rs"]
 mod input;
+#[path = "lint/nearest.rs"]
+mod nearest;
 #[path = "lint/others.rs"]
 mod others;
 #[path = "lint/partitions.rs"]
 mod partitions;
+#[path = "lint/rejected.rs"]
+mod rejected;
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::{Error, LintOptions, LintReport, Status, Trust, TrustPolicy, lint};
@@ -154,7 +160,7 @@ fn statements_of_others_are_left_alone() {
     let mut tags = with("Action", json!("sts:TagSession"));
     tags["Condition"] = json!({"StringLike": {"aws:RequestTag/team": "*"}});
     assert_faults(&[tags.clone(), good()], &[]);
-    assert_faults(&[tags], &["!action-wrong", "key-other", "!aud-missing", "!sub-missing"]);
+    assert_faults(&[tags], &["!action-wrong", "!key-absent", "!aud-missing", "!sub-missing"]);
     assert_faults(&[ec2, people, other.clone(), copied, good(), denied], &[]);
     // Another cluster at the same host.
     let test = json!({"Federated": PROVIDER.replace("prod", "test")});
@@ -445,7 +451,7 @@ fn subjects() {
             condition(
                 json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP}, "StringNotLike": {SUB: "*:app"}}),
             ),
-            "!sub-mismatch",
+            "!sub-contradiction",
         ),
     ] {
         assert_faults(&[statement], &[expected]);

@@ -306,13 +306,43 @@ fn conditions() -> impl Strategy<Value = Value> {
         2 => (auds, subs).prop_map(|(auds, subs)| [auds, subs].concat()),
         4 => healthy.prop_map(|(aud, sub)| vec![aud, sub]),
     ]
-    .prop_map(|all| {
+    .prop_flat_map(|all| (Just(all), proptest::option::weighted(0.3, context())))
+    .prop_map(|(all, context)| {
         let mut conditions = json!({});
         for (operator, key, values) in all {
             conditions[operator][key] = json!(values);
         }
+        if let Some((operator, key, value)) = context {
+            conditions[operator][key] = json!(value);
+        }
         conditions
     })
+}
+
+/// Conditions on what no request with a service-account token has.
+fn context() -> impl Strategy<Value = (&'static str, &'static str, &'static str)> {
+    let operators = select(vec![
+        "StringEquals",
+        "StringNotEquals",
+        "StringEqualsIfExists",
+        "ForAllValues:StringLike",
+        "ForAnyValue:StringNotLike",
+        "Bool",
+        "BoolIfExists",
+        "Null",
+        "ArnNotLike",
+        "ArnLike",
+    ]);
+    let keys = select(vec![
+        "aws:SourceAccount",
+        "aws:MultiFactorAuthPresent",
+        "AWS:PrincipalOrgID",
+        "aws:PrincipalTag/team",
+        "sts:ExternalId",
+        "oidc.example.com/prod:kubernetes.io/namespace",
+        "oidc.example.com/prod:namespace",
+    ]);
+    (operators, keys, select(vec!["true", "false", "*"]))
 }
 
 fn statement(effect: &'static str) -> impl Strategy<Value = Value> {

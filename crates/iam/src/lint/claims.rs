@@ -1,12 +1,15 @@
 //! The conditions on `aud` and `sub` (IAM user guide, "Create a role for OpenID Connect
 //! federation"; STS requires both claims in every token).
 
+use super::context;
+use super::difference::{difference, invisible};
 use super::findings::{Findings, Topic, list};
 use super::keys::{Astray, Key};
 use super::operator::{Base, How};
 use super::options::Wanted;
 use super::statement::{Condition, Statement};
 use super::subject::{Reach, reach};
+use super::together;
 
 /// Reports what is wrong with the conditions of a statement.
 pub(super) fn judge(statement: &Statement<'_>, wanted: &Wanted, findings: &mut Findings) {
@@ -22,8 +25,12 @@ pub(super) fn judge(statement: &Statement<'_>, wanted: &Wanted, findings: &mut F
         claim.judge_wildcards(wanted, findings);
     }
     others(statement, wanted, &claims, findings);
+    let before = findings.failures();
     audiences(&claims[0], wanted, findings);
     subjects(&claims[1], findings);
+    if findings.failures() == before {
+        claims.iter().for_each(|claim| claim.judge_together(findings));
+    }
 }
 
 /// What a statement requires of one claim.
@@ -67,7 +74,7 @@ impl<'s> Claim<'s> {
                 // Reported by the checks of the grammar.
                 wrong = true;
                 findings.touch(self.topic);
-            } else if operator.base == Base::Other || never {
+            } else if matches!(operator.base, Base::Bool | Base::Other { .. }) || never {
                 wrong = true;
                 findings.fail(
                     self.topic,
@@ -104,6 +111,28 @@ impl<'s> Claim<'s> {
                 format!("{label} has no value for {name}"),
                 "no token is allowed",
                 format!("add the value that {name} must have"),
+            );
+        }
+    }
+
+    fn judge_together(&self, findings: &mut Findings) {
+        let named = |condition: &&Condition<'_>| {
+            format!("{} {}", condition.operator_name, list(&condition.values))
+        };
+        if self.conditions.len() > 1 && self.is_bound() && !together::is_possible(&self.conditions)
+        {
+            let conditions: Vec<String> = self.conditions.iter().map(named).collect();
+            findings.fail(
+                self.topic,
+                if self.name == "aud" { "aud-contradiction" } else { "sub-contradiction" },
+                format!(
+                    "{} has conditions on {} that no value meets together: {}",
+                    self.label,
+                    self.name,
+                    conditions.join(" and ")
+                ),
+                "no token is allowed: all conditions of a statement must be met",
+                "keep one of them, or write a statement for each",
             );
         }
     }
@@ -207,40 +236,48 @@ fn keys(
             } else {
                 "it requires nothing"
             };
-            findings.fail(
-                topic,
-                id,
-                format!("{label} has the condition key {}, {what}", list(&names)),
-                consequence,
-                &*fix,
-            );
+            let mut message = format!("{label} has the condition key {}, {what}", list(&names));
+            if let (Astray::Issuer, [name]) = (fault, &names[..])
+                && let Some(how) = difference_of_key(name, &wanted.issuer)
+            {
+                message = format!("{label} has the condition key {name:?}, {how}");
+            }
+            findings.fail(topic, id, message, consequence, &*fix);
         }
     }
     for condition in &statement.conditions {
         match &condition.key {
-            Key::Ours { claim }
-                if claim != "aud"
-                    && claim != "sub"
-                    && condition.met("", Some("")) == Some(false) =>
-            {
-                findings.fail(
-                    Topic::Statement,
-                    "key-claim",
-                    format!("{label} has a condition on {:?}", condition.key_name),
-                    "no token is allowed: service-account tokens have no such claim that IAM \
-                     evaluates",
-                    "remove it",
-                );
+            Key::Ours { claim } if claim != "aud" && claim != "sub" => {
+                other_claim(label, condition, claim, findings);
             }
-            Key::Context => findings.warn(
-                Topic::Statement,
-                "key-other",
-                format!("{label} has a condition on {:?}", condition.key_name),
-                "whether a token is allowed also depends on the request, which is not judged here",
-                "make sure that the requests of the pods meet it",
-            ),
+            Key::Context => context::judge(label, condition, findings),
             _ => {}
         }
+    }
+}
+
+/// AWS offers few claims as condition keys (IAM user guide, "IAM and AWS STS condition context
+/// keys"), and a service-account token has only aud and sub of them.
+fn other_claim(label: &str, condition: &Condition<'_>, claim: &str, findings: &mut Findings) {
+    let kubernetes = claim.contains("kubernetes")
+        || ["namespace", "serviceaccount", "pod", "node", "groups"].contains(&claim);
+    let message = format!("{label} has a condition on {:?}", condition.key_name);
+    let message = if kubernetes {
+        format!("{message}, but AWS offers no claim of Kubernetes as a condition key")
+    } else {
+        message
+    };
+    let fix = if kubernetes {
+        "remove it, and write namespace and name into sub: system:serviceaccount:NAMESPACE:NAME"
+    } else {
+        "remove it"
+    };
+    if condition.met("", Some("")) == Some(false) {
+        let never = "no token is allowed: service-account tokens have no such claim that IAM \
+                     evaluates";
+        findings.fail(Topic::Statement, "key-claim", message, never, fix);
+    } else {
+        findings.warn(Topic::Statement, "key-claim", message, "it requires nothing", fix);
     }
 }
 
@@ -359,7 +396,10 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
             findings.fail(
                 Topic::Sub,
                 "sub-form",
-                format!("{label} has {} for sub", list(&nobody)),
+                match nobody.iter().find_map(|text| invisible(text)) {
+                    Some(how) => format!("{label} has {} for sub, {how}", list(&nobody)),
+                    None => format!("{label} has {} for sub", list(&nobody)),
+                },
                 "it never matches: no service account has such a subject",
                 "write system:serviceaccount:NAMESPACE:NAME",
             );
@@ -388,6 +428,12 @@ fn reach_of(value: &str, how: How) -> Option<Reach> {
         How::Equals => Some(reach(value)),
         How::EqualsIgnoreCase => Some(reach(&value.to_lowercase())),
     }
+}
+
+/// How a key differs from the one of this issuer for the same claim.
+fn difference_of_key(name: &str, issuer: &str) -> Option<String> {
+    let claim = if name.ends_with("aud") { "aud" } else { "sub" };
+    difference(name, &format!("{issuer}:{claim}"))
 }
 
 fn on<'s>(

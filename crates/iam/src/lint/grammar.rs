@@ -7,7 +7,7 @@ use super::findings::{Findings, Topic, list};
 use super::json::{is_values, members, strings, texts};
 use super::operator::{Base, Operator};
 use super::statement::Statement;
-use crate::TrustPolicy;
+use crate::{TrustPolicy, principals};
 
 const REFUSED: &str = "IAM returns MalformedPolicyDocument";
 
@@ -79,6 +79,29 @@ pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings
         );
     }
     conditions(label, value, findings);
+}
+
+/// Reports principals that IAM rejects, except for those that are `explained` by other findings.
+pub(super) fn judge_principals(
+    statement: &Statement<'_>,
+    explained: impl Fn(&str, &str) -> bool,
+    findings: &mut Findings,
+) {
+    for rejected in principals::rejected(statement.value) {
+        if explained(rejected.kind, rejected.text) {
+            continue;
+        }
+        findings.fail(
+            Topic::Statement,
+            "principal-rejected",
+            format!(
+                "{} has the {} principal {:?}, {}",
+                statement.label, rejected.kind, rejected.text, rejected.reason
+            ),
+            format!("{REFUSED} (Invalid principal in policy), also when another statement changes"),
+            rejected.fix,
+        );
+    }
 }
 
 /// Reports what is missing in a statement that is not for the issuer; for the issuer's own, other

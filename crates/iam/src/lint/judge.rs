@@ -3,6 +3,7 @@
 use super::findings::{Findings, Topic, list};
 use super::json::strings;
 use super::options::Wanted;
+use super::principal::Principal;
 use super::statement::{ACTION, Statement, of_sessions, takes};
 use super::{claims, grammar};
 
@@ -16,6 +17,11 @@ pub(super) fn statement(
 ) -> bool {
     let before = findings.failures();
     grammar::judge_statement(statement, findings);
+    let named = statement.principal.lists(wanted);
+    let explained = |kind: &str, text: &str| {
+        Principal::is_like(text, &wanted.issuer) || (kind == "Federated" && !named)
+    };
+    grammar::judge_principals(statement, explained, findings);
     statement.principal.judge(&statement.label, wanted, findings);
     action(statement, findings);
     claims::judge(statement, wanted, findings);

@@ -27,29 +27,27 @@ impl Key {
     /// Reads a key for `issuer`, given without scheme.
     pub(super) fn read(text: &str, issuer: &str) -> Self {
         let (issuer, text) = (issuer.to_ascii_lowercase(), text.to_ascii_lowercase());
+        if let Some((claim, fault)) = of_issuer(&text, &issuer) {
+            let claim = claim.to_owned();
+            return match fault {
+                None => Self::Ours { claim },
+                Some(fault) => Self::Astray { claim, fault },
+            };
+        }
         let (prefix, claim) = match text.rsplit_once(':') {
             Some((prefix, claim)) if !claim.contains('/') => (prefix, claim),
             // `sub` alone, or an issuer without a claim.
             _ if matches!(text.as_str(), "aud" | "sub") => ("", text.as_str()),
             _ => (text.as_str(), ""),
         };
-        let claim = claim.to_owned();
-        if prefix == issuer {
-            return if claim.is_empty() {
-                Self::Astray { claim, fault: Astray::Issuer }
-            } else {
-                Self::Ours { claim }
-            };
-        }
-        if text.starts_with("aws:") || (!prefix.is_empty() && !prefix.contains(['.', '/'])) {
+        // A name without dots before a claim of a token is a placeholder for the issuer.
+        let is_service = !prefix.is_empty()
+            && !prefix.contains(['.', '/'])
+            && (prefix == "saml" || !matches!(claim, "aud" | "sub"));
+        if text.starts_with("aws:") || is_service {
             return Self::Context;
         }
-        let fault = match without_scheme(prefix) {
-            Some(rest) if rest.trim_end_matches('/') == issuer => Astray::Scheme,
-            _ if prefix.trim_end_matches('/') == issuer => Astray::Slash,
-            _ => Astray::Issuer,
-        };
-        Self::Astray { claim, fault }
+        Self::Astray { claim: claim.to_owned(), fault: Astray::Issuer }
     }
 
     /// The claim, of any issuer.
@@ -68,6 +66,21 @@ impl Key {
             Self::Context => false,
         }
     }
+}
+
+/// The claim after the name of this issuer, and what is wrong with how the name is written. Claims
+/// such as `kubernetes.io/namespace` may contain slashes.
+fn of_issuer<'t>(text: &'t str, issuer: &str) -> Option<(&'t str, Option<Astray>)> {
+    let bare = without_scheme(text);
+    let rest = bare.unwrap_or(text).strip_prefix(issuer)?;
+    let claim = rest.trim_start_matches('/').strip_prefix(':')?;
+    let fault = match (bare, rest.starts_with('/')) {
+        _ if claim.is_empty() => Some(Astray::Issuer),
+        (Some(_), _) => Some(Astray::Scheme),
+        (None, true) => Some(Astray::Slash),
+        (None, false) => None,
+    };
+    Some((claim, fault))
 }
 
 /// What follows `https://` or another scheme.

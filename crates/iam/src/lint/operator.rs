@@ -23,8 +23,11 @@ pub(super) enum Base {
         negated: bool,
     },
     Null,
+    Bool,
     /// One for numbers, dates, ARNs…
-    Other,
+    Other {
+        negated: bool,
+    },
     /// Not an operator of IAM.
     Unknown,
 }
@@ -37,8 +40,8 @@ pub(super) enum How {
     Like,
 }
 
-/// The operators that do not compare strings.
-const OTHERS: [&str; 20] = [
+/// The operators that compare neither strings nor booleans.
+const OTHERS: [&str; 19] = [
     "numericequals",
     "numericnotequals",
     "numericlessthan",
@@ -51,7 +54,6 @@ const OTHERS: [&str; 20] = [
     "datelessthanequals",
     "dategreaterthan",
     "dategreaterthanequals",
-    "bool",
     "binaryequals",
     "ipaddress",
     "notipaddress",
@@ -83,7 +85,8 @@ impl Operator {
             "stringnotlike" => Base::Text { how: How::Like, negated: true },
             // Null itself tests whether the key exists.
             "null" if !if_exists => Base::Null,
-            other if OTHERS.contains(&other) => Base::Other,
+            "bool" => Base::Bool,
+            other if OTHERS.contains(&other) => Base::Other { negated: other.contains("not") },
             _ => Base::Unknown,
         };
         Self { set, base, if_exists }
@@ -97,27 +100,41 @@ impl Operator {
         }
     }
 
-    /// Whether it is met by values that are not equal.
+    /// Whether it compares strings or booleans, or only tests whether the key exists.
+    pub(super) fn compares_words(self) -> bool {
+        matches!(self.base, Base::Text { .. } | Base::Bool | Base::Null)
+    }
+
+    /// Whether it is met by strings that are not equal.
     pub(super) fn is_negated(self) -> bool {
         matches!(self.base, Base::Text { negated: true, .. })
     }
 
-    /// Whether the condition is met by a claim; `None` is a claim that the token does not have.
+    /// Whether the condition is met by a value of the request; `None` is one that the request does
+    /// not have. Numbers, dates and ARNs are not compared.
     pub(super) fn holds(self, values: &[String], claim: Option<&str>) -> bool {
         match (self.base, claim) {
             (Base::Null, claim) => {
                 values.iter().any(|value| value.eq_ignore_ascii_case("true") == claim.is_none())
             }
-            (Base::Other | Base::Unknown, _) => claim.is_none() && self.if_exists,
-            (Base::Text { negated, .. }, None) => match self.set {
+            (Base::Unknown, _) | (Base::Other { .. }, Some(_)) => false,
+            (base, None) => match self.set {
                 Some(set) => set == Set::All,
-                None => negated || self.if_exists,
+                None => base.is_negated() || self.if_exists,
             },
+            (Base::Bool, Some(value)) => values.iter().any(|v| v.eq_ignore_ascii_case(value)),
             // With a single value, `ForAllValues` and `ForAnyValue` are the same.
             (Base::Text { how, negated }, Some(claim)) => {
                 values.iter().any(|value| how.is_met(value, claim)) != negated
             }
         }
+    }
+}
+
+impl Base {
+    /// Whether it is met by values that are not equal.
+    fn is_negated(self) -> bool {
+        matches!(self, Self::Text { negated: true, .. } | Self::Other { negated: true })
     }
 }
 

@@ -4,10 +4,12 @@
 use issuer_discovery::{PARTITIONS, Partition};
 use serde_json::Value;
 
+use super::difference::difference;
 use super::findings::{Findings, Topic};
 use super::json::{members, strings};
 use super::keys::without_scheme;
 use super::options::Wanted;
+use crate::principals::is_account;
 
 /// The principal of a statement.
 #[derive(Debug, Default)]
@@ -28,6 +30,7 @@ enum Fault {
     Arn,
     Partition,
     OtherPartition(Partition),
+    AccountForm,
     Account,
     Type,
     Scheme,
@@ -113,7 +116,7 @@ impl<'a> Principal<'a> {
             return;
         };
         for fault in faults(text, wanted) {
-            let (id, what, consequence) = explain(fault, wanted);
+            let (id, what, consequence) = explain(fault, text, wanted);
             let mut fix = format!("write \"{}\"", arn(Some(text), wanted));
             if wanted.partition_of_host && matches!(fault, Fault::OtherPartition(_)) {
                 fix.push_str(", unless the role is in a different partition than the host");
@@ -154,8 +157,9 @@ fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
         }
         _ => {}
     }
-    let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-    if !digits || wanted.account.as_deref().is_some_and(|wanted| wanted != account) {
+    if !is_account(account) {
+        faults.push(Fault::AccountForm);
+    } else if wanted.account.as_deref().is_some_and(|wanted| wanted != account) {
         faults.push(Fault::Account);
     }
     let mut case = kind != "oidc-provider";
@@ -180,7 +184,7 @@ fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
     faults
 }
 
-fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str) {
+fn explain(fault: Fault, text: &str, wanted: &Wanted) -> (&'static str, String, &'static str) {
     let never = "no token is allowed: it must be exactly the ARN of the provider";
     match fault {
         Fault::Arn => {
@@ -202,6 +206,9 @@ fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str
                 never,
             )
         }
+        Fault::AccountForm => {
+            ("provider-account", account_form(text.split(':').nth(4).unwrap_or_default()), never)
+        }
         Fault::Account => (
             "provider-account",
             "whose account is not that of the role".to_owned(),
@@ -215,7 +222,11 @@ fn explain(fault: Fault, wanted: &Wanted) -> (&'static str, String, &'static str
         Fault::Scheme => ("provider-scheme", "with https:// in it".to_owned(), never),
         Fault::Slash => ("provider-slash", "with a slash at the end".to_owned(), never),
         Fault::Case => ("provider-case", "which differs in case".to_owned(), never),
-        Fault::Issuer => ("provider-issuer", "which is not of this issuer".to_owned(), never),
+        Fault::Issuer => {
+            let how = difference(tail(text), &wanted.issuer);
+            let how = how.unwrap_or_else(|| "which is not of this issuer".to_owned());
+            ("provider-issuer", how, never)
+        }
     }
 }
 
@@ -224,14 +235,27 @@ fn arn(instead_of: Option<&str>, wanted: &Wanted) -> String {
     let mut fields = instead_of.unwrap_or_default().split(':').skip(1);
     let there = fields.next().and_then(Partition::named);
     let partition = wanted.partition.or(there).unwrap_or(PARTITIONS[0]).name;
-    let theirs =
-        fields.nth(2).filter(|text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()));
+    let theirs = fields.nth(2).filter(|text| is_account(text));
     let account = wanted.account.as_deref().or(theirs).unwrap_or("ACCOUNT");
     format!("arn:{partition}:iam::{account}:oidc-provider/{}", wanted.issuer)
 }
 
+/// What is wrong with a text that should be an account ID.
+fn account_form(account: &str) -> String {
+    let count = account.len();
+    if account.is_empty() {
+        "without an account ID".to_owned()
+    } else if account.bytes().all(|b| b.is_ascii_digit()) {
+        format!("whose account ID has {count} digits instead of 12")
+    } else if account.bytes().any(|b| b.is_ascii_digit()) && !account.contains(['{', '<']) {
+        format!("whose account ID {account:?} does not consist of 12 digits")
+    } else {
+        format!("with the placeholder {account:?} instead of an account ID")
+    }
+}
+
 /// The part of a text that should be the issuer.
-fn tail(text: &str) -> &str {
+pub(super) fn tail(text: &str) -> &str {
     if !text.starts_with("arn:") {
         return text;
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::context::{self, Presence};
 use super::json::{is_values, members, strings, texts};
 use super::keys::Key;
 use super::operator::{How, Operator, glob};
@@ -160,7 +161,15 @@ impl Condition<'_> {
     /// Whether a token meets it; `None` if that depends on what is not known.
     pub(super) fn met(&self, audience: &str, subject: Option<&str>) -> Option<bool> {
         let claim = match &self.key {
-            Key::Context => return None,
+            Key::Context => {
+                return match context::presence(self.key_name) {
+                    Presence::Absent(_) => Some(self.operator.holds(&self.values, None)),
+                    Presence::Always(value) if self.operator.compares_words() => {
+                        Some(self.operator.holds(&self.values, Some(value)))
+                    }
+                    Presence::Always(_) | Presence::Varies => None,
+                };
+            }
             Key::Ours { claim } if claim == "aud" => Some(audience),
             Key::Ours { claim } if claim == "sub" => Some(subject?),
             // Service-account tokens have no other claim for which IAM has a condition key.

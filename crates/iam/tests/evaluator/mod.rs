@@ -137,7 +137,9 @@ fn holds(operator: &str, wanted: &[String], actual: Option<&[String]>) -> bool {
         }
         "stringlike" => (false, like),
         "stringnotlike" => (true, like),
-        // A comparison of numbers, dates, ARNs… of texts that are none.
+        // No value of the tests is an ARN or a boolean.
+        "arnlike" | "bool" => (false, |_, _| false),
+        "arnnotlike" => (true, |_, _| false),
         _ => return actual.is_none() && if_exists,
     };
     // A negated operator is a NOR over the values of the policy.

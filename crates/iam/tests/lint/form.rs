@@ -117,10 +117,10 @@ fn an_operator_that_there_is_none_of_does_not_pass() {
     }
     let known = json!({"StringEquals": {AUD: "sts.amazonaws.com", SUB: APP},
         "DateLessThanIfExists": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}, "Bool": {"aws:SecureTransport": true},
-        "NumericLessThan": {"sts:DurationSeconds": 3600}, "ForAnyValue:ArnLike": {"aws:PrincipalArn": "arn:*"}});
+        "NumericLessThan": {"sts:DurationSeconds": 3600}, "ForAllValues:ArnLike": {"aws:PrincipalArn": "arn:*"}});
     assert_refused(
         &policy(|policy| policy["Statement"][0]["Condition"] = known.clone()),
-        &["key-other"; 4],
+        &["key-other", "key-other", "key-absent"],
     );
 }
 

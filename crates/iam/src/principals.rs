@@ -1,0 +1,214 @@
+//! Principals that IAM does not accept in a trust policy (IAM user guide, "AWS JSON policy
+//! elements: Principal", "IAM identifiers").
+
+use issuer_discovery::Partition;
+use serde_json::Value;
+
+/// A principal that IAM rejects with `Invalid principal in policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rejected<'a> {
+    /// The type of principal: `AWS`, `Service` or `Federated`.
+    pub(crate) kind: &'a str,
+    /// The principal.
+    pub(crate) text: &'a str,
+    /// What is wrong with it, after "which" or "whose".
+    pub(crate) reason: &'static str,
+    /// What to do.
+    pub(crate) fix: &'static str,
+}
+
+/// The prefixes of the unique IDs of IAM resources that can be principals, or have been.
+const UNIQUE_IDS: [(&str, &str); 4] = [
+    ("AROA", "which is the unique ID of a role that was deleted"),
+    ("AIDA", "which is the unique ID of a user that was deleted"),
+    ("AGPA", "which is the unique ID of a user group"),
+    ("AIPA", "which is the unique ID of an instance profile"),
+];
+
+/// The identity providers that need no ARN.
+const WEB: [&str; 4] = [
+    "cognito-identity.amazonaws.com",
+    "www.amazon.com",
+    "graph.facebook.com",
+    "accounts.google.com",
+];
+
+/// The principals of a statement that IAM rejects.
+pub(crate) fn rejected(statement: &Value) -> Vec<Rejected<'_>> {
+    let mut rejected = Vec::new();
+    for member in ["Principal", "NotPrincipal"] {
+        for (kind, texts) in statement[member].as_object().into_iter().flatten() {
+            let texts = match texts {
+                Value::Array(texts) => texts.as_slice(),
+                text => std::slice::from_ref(text),
+            };
+            for text in texts.iter().filter_map(Value::as_str) {
+                let faults = fault(kind, text);
+                rejected.extend(faults.map(|(reason, fix)| Rejected { kind, text, reason, fix }));
+            }
+        }
+    }
+    rejected
+}
+
+/// Whether a text is an account ID.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Why a principal is rejected, and what to do.
+fn fault(kind: &str, text: &str) -> Option<(&'static str, &'static str)> {
+    if text == "*" {
+        return None;
+    }
+    match kind {
+        "AWS" => aws(text),
+        "Service" => {
+            let is_host = text.contains('.')
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b));
+            (!is_host).then_some((
+                "which is not a valid service principal",
+                "write it in full and in lower case, such as ec2.amazonaws.com",
+            ))
+        }
+        "Federated" if WEB.contains(&text) => None,
+        "Federated" => federated(text),
+        _ => None,
+    }
+}
+
+fn aws(text: &str) -> Option<(&'static str, &'static str)> {
+    const ARN: &str = "write an account ID, or the ARN of a role, a user or a session";
+    let is_id =
+        text.len() >= 16 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    if let Some((_, what)) = UNIQUE_IDS.iter().find(|(prefix, _)| is_id && text.starts_with(prefix))
+    {
+        return Some((
+            what,
+            "remove it, or the statement if it has no other principal: an ID is never used again",
+        ));
+    }
+    if is_account(text) {
+        return None;
+    }
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(("which is not an account ID: it does not have 12 digits", ARN));
+    }
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    let &["arn", partition, service, "", account, resource] = fields.as_slice() else {
+        return Some(("which is neither an account ID nor the ARN of a role or user", ARN));
+    };
+    if let Some(fault) = place(partition, account) {
+        return Some(fault);
+    }
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    if resource.contains(['*', '?']) {
+        return Some((
+            "which has a wildcard, and a principal cannot match part of a name",
+            "name the principal, or use the account with a condition on aws:PrincipalArn",
+        ));
+    }
+    let is_valid = match (service, kind) {
+        ("iam", "root") => name.is_empty(),
+        ("iam", "role" | "user") | ("sts", "federated-user") => !name.is_empty(),
+        ("sts", "assumed-role") => name.contains('/'),
+        ("sts", "self") => true,
+        ("iam", "oidc-provider" | "saml-provider") => {
+            return Some(("which is an identity provider", "write it under Federated"));
+        }
+        ("iam", "group") => {
+            return Some(("which is a user group, and groups cannot be principals", ARN));
+        }
+        _ => false,
+    };
+    (!is_valid).then_some(("which is not a role, a user or a session", ARN))
+}
+
+fn federated(text: &str) -> Option<(&'static str, &'static str)> {
+    const ARN: &str = "write the ARN of the provider: arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH";
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    let &["arn", partition, "iam", "", account, resource] = fields.as_slice() else {
+        return Some(("which is not the ARN of an identity provider", ARN));
+    };
+    if let Some(fault) = place(partition, account) {
+        return Some(fault);
+    }
+    let is_provider = matches!(
+        resource.split_once('/'),
+        Some(("oidc-provider" | "saml-provider", name)) if !name.is_empty() && !name.contains('*')
+    );
+    (!is_provider).then_some(("which is not the ARN of an identity provider", ARN))
+}
+
+/// What is wrong with the partition or the account of an ARN.
+fn place(partition: &str, account: &str) -> Option<(&'static str, &'static str)> {
+    if Partition::named(partition).is_none() {
+        return Some((
+            "whose partition does not exist",
+            "write aws, aws-us-gov, aws-cn or aws-eusc",
+        ));
+    }
+    (!is_account(account)).then_some((
+        "whose account ID does not have 12 digits",
+        "write the account ID, with its leading zeros",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn is_rejected(kind: &str, text: &str) -> bool {
+        let statement = json!({"Principal": {kind: [text]}});
+        let found = !rejected(&statement).is_empty();
+        assert_eq!(found, !rejected(&json!({"NotPrincipal": {kind: text}})).is_empty());
+        found
+    }
+
+    #[test]
+    fn principals_that_iam_rejects_are_found_and_others_are_not() {
+        for (kind, text) in [
+            ("AWS", "AROAEXAMPLE27HJSWAHEP"),
+            ("AWS", "AIDACKCEVSQ6C2EXAMPLE"),
+            ("AWS", "11112222333"),
+            ("AWS", ""),
+            ("AWS", "app"),
+            ("AWS", "arn:aws:iam::111122223333:role/*"),
+            ("AWS", "arn:aws:iam::111122223333:role/"),
+            ("AWS", "arn:aws:iam::1111:role/app"),
+            ("AWS", "arn:aws:iam::111122223333:group/admins"),
+            ("AWS", "arn:aws:iam::111122223333:oidc-provider/oidc.example.com"),
+            ("AWS", "arn:aws:sts::111122223333:assumed-role/app"),
+            ("AWS", "arn:aws:s3:::bucket"),
+            ("AWS", "arn:moon:iam::111122223333:root"),
+            ("Service", "ec2"),
+            ("Service", "EC2.amazonaws.com"),
+            ("Service", "https://ec2.amazonaws.com"),
+            ("Service", "*.amazonaws.com"),
+            ("Federated", "arn:aws:iam::ACCOUNT:oidc-provider/oidc.example.com"),
+            ("Federated", "oidc.example.com"),
+            ("Federated", "arn:aws:iam::111122223333:oidc-provider/*"),
+        ] {
+            assert!(is_rejected(kind, text), "{kind} {text}");
+        }
+        for (kind, text) in [
+            ("AWS", "*"),
+            ("AWS", "111122223333"),
+            ("AWS", "arn:aws:iam::111122223333:root"),
+            ("AWS", "arn:aws-cn:iam::111122223333:role/path/app"),
+            ("AWS", "arn:aws:iam::111122223333:user/AROAEXAMPLE27HJSWAHEP"),
+            ("AWS", "arn:aws:sts::111122223333:assumed-role/app/session"),
+            ("Service", "states.us-east-1.amazonaws.com"),
+            ("Service", "ec2.amazonaws.com.cn"),
+            ("Federated", "accounts.google.com"),
+            ("Federated", "arn:aws:iam::111122223333:saml-provider/Shibboleth"),
+            ("Federated", "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/x/"),
+            ("CanonicalUser", "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"),
+        ] {
+            assert!(!is_rejected(kind, text), "{kind} {text}");
+        }
+    }
+}
