@@ -16,7 +16,7 @@ pub use documents::{Documents, check_permissions};
 pub use error::{Error, Name};
 pub use iam::{Iam, RoleList};
 pub use issuer_diagnostic::{Check, Status};
-pub use lint::{LintOptions, LintReport, lint};
+pub use lint::{LintOptions, LintReport, RoleReport, lint, lint_roles};
 pub use names::{
     AccountId, Audience, DEFAULT_AUDIENCE, PolicyArn, PolicyName, ProviderArn, RolePath,
     ServiceAccountPattern,

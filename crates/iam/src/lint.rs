@@ -19,9 +19,12 @@ mod operator;
 mod options;
 mod principal;
 mod report;
+mod roles;
 mod statement;
 mod subject;
+mod template;
 mod together;
+mod yaml;
 
 pub use options::LintOptions;
 pub use report::LintReport;
@@ -36,25 +39,56 @@ use statement::{Naming, Statement};
 /// How many values a message shows.
 const SHOWN: usize = 3;
 
-/// Judges the trust policy `text` for one issuer. It may be percent-encoded, as IAM's API returns
-/// it, or part of the output of `aws iam get-role`.
+/// The verdict on one role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoleReport {
+    /// What the text calls the role; `None` for a policy alone.
+    pub role: Option<String>,
+    /// Whether a statement of its trust policy is for the issuer.
+    pub trusts_issuer: bool,
+    /// The findings.
+    pub report: LintReport,
+}
+
+/// Judges every trust policy in `text` for one issuer. The text is a policy in JSON or YAML; a
+/// policy that is percent-encoded, as IAM's API returns it; or roles as the AWS CLI
+/// (`aws iam get-role`, `list-roles`), CloudFormation templates and Terraform (`terraform show
+/// -json`, states and plans in JSON) have them.
 ///
 /// # Errors
-/// [`Error::NotAPolicy`], with line and column if it is not JSON; [`Error::Port`].
-pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
+/// [`Error::NotAPolicy`], with line and column if it is neither JSON nor YAML; [`Error::Port`].
+pub fn lint_roles(text: &str, expected: &LintOptions) -> Result<Vec<RoleReport>, Error> {
     let issuer = &expected.issuer;
     if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
         return Err(Error::Port { issuer: issuer.to_string() });
     }
-    let Document { policy, twice, size: length } = Document::read(text)?;
     let wanted = Wanted::new(expected);
+    let documents = Document::read_all(text, &wanted)?;
+    Ok(documents.into_iter().map(|document| judge(document, &wanted)).collect())
+}
+
+/// Judges the only trust policy in `text` for one issuer.
+///
+/// # Errors
+/// Those of [`lint_roles`]; [`Error::NotAPolicy`] if there are several.
+pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
+    let mut reports = lint_roles(text, expected)?;
+    match (reports.pop(), reports.len()) {
+        (Some(only), 0) => Ok(only.report),
+        (_, others) => Err(Error::NotAPolicy { reason: format!("it has {} policies", others + 1) }),
+    }
+}
+
+fn judge(document: Document, wanted: &Wanted) -> RoleReport {
+    let Document { role, policy, twice, size: length } = document;
     let mut findings = Findings::default();
     for name in &twice {
         duplicate(name, &mut findings);
     }
     let count = policy.statements().len();
     let statements: Vec<Statement<'_>> = (policy.statements().iter().enumerate())
-        .map(|(index, value)| Statement::read(value, index, count, &wanted))
+        .map(|(index, value)| Statement::read(value, index, count, wanted))
         .collect();
     grammar::judge_policy(&policy, &statements, &mut findings);
     let ours = ours(&statements);
@@ -62,10 +96,10 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
         |statement: &&Statement<'_>| !ours.iter().any(|ours| std::ptr::eq(*ours, *statement));
     let others: Vec<&Statement<'_>> = statements.iter().filter(is_other).collect();
     if ours.is_empty() {
-        statement_missing(&statements, &wanted, &mut findings);
+        statement_missing(&statements, wanted, &mut findings);
     }
     let explained: Vec<bool> =
-        ours.iter().map(|statement| judge::statement(statement, &wanted, &mut findings)).collect();
+        ours.iter().map(|statement| judge::statement(statement, wanted, &mut findings)).collect();
     let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
     for statement in others {
         grammar::judge_statement(statement, &mut findings);
@@ -74,12 +108,14 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
         grammar::judge_services(statement, &mut findings);
         judge::public_access(statement, &mut findings);
     }
-    coverage(&judged, &wanted, &mut findings);
+    coverage(&judged, wanted, &mut findings);
     for statement in &statements {
-        judge::deny(statement, &wanted, &mut findings);
+        judge::deny(statement, wanted, &mut findings);
     }
     size(length, &mut findings);
-    Ok(findings.into_report(!judged.is_empty(), &wanted.issuer))
+    let trusts_issuer = !judged.is_empty();
+    let report = findings.into_report(trusts_issuer, &wanted.issuer);
+    RoleReport { role, trusts_issuer, report }
 }
 
 /// The statements that should allow tokens of the issuer.

@@ -17,7 +17,7 @@ use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
 pub(crate) use changes::{Issuer, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text};
-pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role};
+pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role, roles_text};
 
 /// Version of all JSON objects; increased when a member changes its meaning or is removed.
 pub(crate) const SCHEMA_VERSION: u32 = 2;
@@ -79,12 +79,7 @@ pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
     let mut text = String::new();
     let width = checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
     for check in checks {
-        let style = match check.status {
-            Status::Pass => AnsiColor::Green.on_default(),
-            Status::Fail => AnsiColor::Red.on_default().bold(),
-            Status::Warn => AnsiColor::Yellow.on_default(),
-            Status::Skip => Style::new().dimmed(),
-        };
+        let style = status_style(check.status);
         let (status, id, message) = (check.status, &check.id, &check.message);
         let _ = writeln!(text, "  {style}{status}{style:#}  {id:width$}  {message}");
         for (what, more) in [(so, &check.consequence), ("fix", &check.fix)] {
@@ -95,6 +90,15 @@ pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
     }
     let _ = writeln!(text, "{}", if passed { "passed" } else { "FAILED" });
     text
+}
+
+fn status_style(status: Status) -> Style {
+    match status {
+        Status::Pass => AnsiColor::Green.on_default(),
+        Status::Fail => AnsiColor::Red.on_default().bold(),
+        Status::Warn => AnsiColor::Yellow.on_default(),
+        Status::Skip => Style::new().dimmed(),
+    }
 }
 
 /// A verdict as text.

@@ -88,7 +88,7 @@ pub(super) fn judge(label: &str, condition: &Condition<'_>, findings: &mut Findi
     match (presence(condition.key_name), condition.met("", None)) {
         (Presence::Absent(why), met) => {
             let message =
-                format!("{message}, which AssumeRoleWithWebIdentity does not have here: {why}");
+                format!("{message}, which no request with a service-account token has: {why}");
             if met == Some(false) {
                 findings.fail(Topic::Statement, "key-absent", message, never, "remove it");
             } else {

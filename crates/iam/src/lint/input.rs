@@ -3,14 +3,16 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::duplicates;
+use super::options::Wanted;
+use super::roles::{self, Found};
+use super::template::Template;
+use super::{duplicates, yaml};
 use crate::{Error, TrustPolicy};
-
-/// IAM API, type `Role`.
-const DOCUMENT: &str = "AssumeRolePolicyDocument";
 
 /// A policy, and what only its text shows.
 pub(super) struct Document {
+    /// What the text calls the role.
+    pub(super) role: Option<String>,
     pub(super) policy: TrustPolicy,
     /// Members that an object has twice.
     pub(super) twice: Vec<String>,
@@ -19,27 +21,57 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads a policy as it is; percent-encoded, as IAM's API returns it; or within the output of
-    /// `aws iam get-role`.
-    pub(super) fn read(text: &str) -> Result<Self, Error> {
+    /// Reads the policies in a text: a policy alone, in JSON or YAML, or percent-encoded, as IAM's
+    /// API returns it; or the policies of roles in the output of another tool.
+    pub(super) fn read_all(text: &str, wanted: &Wanted) -> Result<Vec<Self>, Error> {
         // Editors on Windows add it, and JSON parsers reject it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if is_encoded(text) {
-            return Self::plain(&decoded(text)?);
+            return Ok(vec![Self::plain(&decoded(text)?)?]);
         }
-        // Text that is not JSON is reported by `TrustPolicy::parse`.
-        match serde_json::from_str(text).ok().and_then(within) {
-            Some(Value::String(inner)) if is_encoded(&inner) => Self::plain(&decoded(&inner)?),
-            Some(Value::String(inner)) => Self::plain(&inner),
-            Some(inner) => {
-                Ok(Self { twice: duplicates::find(text), ..Self::plain(&inner.to_string())? })
+        let documents = if is_json(text) {
+            vec![serde_json::from_str(text).map_err(|error| not_json(text, &error))?]
+        } else {
+            yaml::read(text)?
+        };
+        let mut all = Vec::new();
+        for document in documents {
+            let template = Template::of(&document, wanted);
+            for found in roles::find(document) {
+                all.push(Self::of(found, template.as_ref())?);
             }
-            None => Self::plain(text),
+        }
+        match &mut all[..] {
+            [] => return Err(not("it has no Statement, and no role with a trust policy")),
+            [one] if is_json(text) => one.twice.extend(duplicates::find(text)),
+            _ => {}
+        }
+        Ok(all)
+    }
+
+    fn of(found: Found, template: Option<&Template<'_>>) -> Result<Self, Error> {
+        let role = found.name;
+        let policy = match template {
+            Some(template) => template.resolve(found.policy)?,
+            None => found.policy,
+        };
+        let document = match policy {
+            Value::String(inner) if is_encoded(&inner) => Self::plain(&decoded(&inner)?),
+            Value::String(inner) => Self::plain(&inner),
+            inner => Self::plain(&inner.to_string()),
+        };
+        match (document, &role) {
+            (Ok(document), _) => Ok(Self { role, ..document }),
+            (Err(Error::NotAPolicy { reason }), Some(role)) => {
+                Err(not(&format!("the policy of {role}: {reason}")))
+            }
+            (Err(error), _) => Err(error),
         }
     }
 
     fn plain(text: &str) -> Result<Self, Error> {
         Ok(Self {
+            role: None,
             policy: TrustPolicy::parse(text)?,
             twice: duplicates::find(text),
             size: text.chars().filter(|c| !c.is_whitespace()).count(),
@@ -47,26 +79,25 @@ impl Document {
     }
 }
 
-/// The policy within something else: a role, the response with the role, or a string.
-fn within(value: Value) -> Option<Value> {
-    match value {
-        Value::Object(mut members) if !members.contains_key("Statement") => {
-            let role = members.get_mut("Role").and_then(Value::as_object_mut);
-            role.and_then(|role| role.remove(DOCUMENT)).or_else(|| members.remove(DOCUMENT))
-        }
-        text @ Value::String(_) => Some(text),
-        _ => None,
-    }
+/// YAML can begin like JSON, but it allows what IAM rejects, such as a comma at the end.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[', '"']) || text.trim().is_empty()
 }
 
-/// JSON never begins with a percent sign.
+/// JSON and YAML never begin with a percent sign and two hexadecimal digits.
 fn is_encoded(text: &str) -> bool {
     text.trim_start().starts_with('%')
 }
 
 fn decoded(text: &str) -> Result<String, Error> {
     let text = percent_decode_str(text.trim()).decode_utf8();
-    text.map(String::from).map_err(|_| Error::NotAPolicy {
-        reason: "the percent-encoded text is not UTF-8".to_owned(),
-    })
+    text.map(String::from).map_err(|_| not("the percent-encoded text is not UTF-8"))
+}
+
+fn not_json(_text: &str, error: &serde_json::Error) -> Error {
+    not(&error.to_string())
+}
+
+fn not(reason: &str) -> Error {
+    Error::NotAPolicy { reason: reason.to_owned() }
 }

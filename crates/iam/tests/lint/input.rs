@@ -1,5 +1,7 @@
 //! Policies as people have them at hand.
 
+use issuer_iam::lint_roles;
+
 use super::*;
 
 /// A policy with a fault that shows that it was the one judged.
@@ -73,4 +75,88 @@ fn what_holds_no_policy_is_still_an_error_that_says_where() {
             "{text}: {error}"
         );
     }
+}
+
+#[test]
+fn yaml_is_read_like_json() {
+    let yaml = "Role:\n  RoleName: app\n  AssumeRolePolicyDocument:\n    Version: 2012-10-17\n    Statement:\n    - Effect: Allow\n      \
+        Principal: {Federated: 'arn:aws:iam::111122223333:oidc-provider/oidc.example.com/prod'}\n      \
+        Action: sts:AssumeRoleWithWebIdentity\n      Condition:\n        StringEquals:\n          \
+        oidc.example.com/prod:sub: system:serviceaccount:default:app\n";
+    assert_eq!(faults(&lint(yaml, &options()).unwrap()), ["!aud-missing"]);
+    let zeros = yaml.replace("111122223333", "000000000042");
+    let options = LintOptions { account: Some("000000000042".parse().unwrap()), ..options() };
+    assert_eq!(faults(&lint(&zeros, &options).unwrap()), ["!aud-missing"]);
+    for (text, reason) in [
+        ("Version: x: y", "line 1 column"),
+        ("Statement:\n  a: b\n c: d", "line 3"),
+        ("Statement: []\nStatement: []", "line 2"),
+        ("hello", "neither JSON nor a YAML mapping"),
+        ("resource \"aws_iam_role\" \"app\" {\n}", "terraform show -json"),
+        ("Role:\n  RoleName: app", "no Statement"),
+    ] {
+        let error = lint(text, &options).unwrap_err().to_string();
+        assert!(error.contains(reason) && !error.contains("hello"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn each_role_of_a_list_is_judged_by_itself() {
+    let role = |name: &str, statement: Value| json!({"RoleName": name, "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": statement}});
+    let ec2 = json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"});
+    let text =
+        json!({"Roles": [role("a", good()), role("b", ec2), role("c", condition(json!({})))]})
+            .to_string();
+    let reports = lint_roles(&text, &options()).unwrap();
+    let seen: Vec<(&str, bool, bool)> = reports
+        .iter()
+        .map(|one| (one.role.as_deref().unwrap(), one.trusts_issuer, one.report.passed()))
+        .collect();
+    assert_eq!(seen, [("a", true, true), ("b", false, false), ("c", true, false)]);
+    assert!(matches!(lint(&text, &options()), Err(Error::NotAPolicy { .. })));
+    let broken =
+        json!({"Roles": [role("a", good()), {"RoleName": "b", "AssumeRolePolicyDocument": 1}]});
+    let error = lint_roles(&broken.to_string(), &options()).unwrap_err().to_string();
+    assert!(error.contains("the policy of b"), "{error}");
+}
+
+#[test]
+fn a_template_is_judged_with_the_values_that_it_contains() {
+    let template = |federated: Value, sub: Value| {
+        let mut statement = with("Principal", json!({"Federated": federated}));
+        statement["Condition"]["StringEquals"][SUB] = sub;
+        json!({
+            "Parameters": {"Name": {"Default": "app"}, "Namespace": {"Type": "String"}},
+            "Resources": {
+                "Provider": {"Type": "AWS::IAM::OIDCProvider", "Properties": {"Url": {"Fn::Sub": "https://oidc.example.com/prod"}}},
+                "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}},
+            },
+        })
+        .to_string()
+    };
+    let arn = json!({"Fn::Sub": ["arn:${AWS::Partition}:iam::${AWS::AccountId}:oidc-provider/${Host}/prod", {"Host": "oidc.example.com"}]});
+    for federated in [
+        json!(PROVIDER),
+        json!({"Ref": "Provider"}),
+        json!({"Fn::GetAtt": ["Provider", "Arn"]}),
+        json!({"Fn::GetAtt": "Provider.Arn"}),
+        // `!GetAtt Provider.Arn` in YAML.
+        json!("Provider.Arn"),
+        json!({"Fn::Join": [":", ["arn:aws:iam:", {"Ref": "AWS::AccountId"}, "oidc-provider/oidc.example.com/prod"]]}),
+        arn,
+    ] {
+        for sub in [json!(APP), json!({"Fn::Sub": "system:serviceaccount:default:${Name}"})] {
+            let text = template(federated.clone(), sub);
+            assert_eq!(faults(&lint(&text, &options()).unwrap()), [""; 0], "{text}");
+            let any = LintOptions { account: None, ..options() };
+            assert_eq!(faults(&lint(&text, &any).unwrap()), [""; 0], "{text}");
+        }
+    }
+    for sub in [json!({"Fn::Sub": "x:${Namespace}"}), json!({"Fn::ImportValue": "Namespace"})] {
+        let error = lint(&template(json!(PROVIDER), sub), &options()).unwrap_err().to_string();
+        assert!(error.contains("Namespace") && error.contains("does not contain"), "{error}");
+    }
+    // A variable of the policy language.
+    let text = template(json!(PROVIDER), json!("system:serviceaccount:${aws:username}:app"));
+    assert!(lint(&text, &options()).is_ok());
 }

@@ -96,16 +96,19 @@ pub(crate) enum RoleCommand {
 /// Check a trust policy: every problem, its consequence and its fix
 ///
 /// Exits with 5 if the policy does not allow the issuer's tokens, is too permissive, or would
-/// be rejected by IAM. Works offline, without AWS credentials.
+/// be rejected by IAM. Works offline, without AWS credentials. Several roles are checked at once,
+/// and reported on one line each; --role reports one of them in full.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl role lint trust.json --issuer https://oidc.example.com/prod \\
       --service-account default/app
-  aws iam get-role --role-name app |
-      issuerctl role lint - --issuer https://oidc.example.com/prod")]
+  aws iam list-roles | issuerctl role lint - --issuer https://oidc.example.com/prod
+  terraform show -json |
+      issuerctl role lint - --issuer https://oidc.example.com/prod --role app")]
 pub(crate) struct LintArgs {
-    /// File with the policy, or with the output of `aws iam get-role`; - for standard input
+    /// File with the policy in JSON or YAML, the output of `aws iam get-role` or `list-roles`, a
+    /// CloudFormation template, or the output of `terraform show -json`; - for standard input
     #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     #[command(flatten)]
@@ -113,6 +116,9 @@ pub(crate) struct LintArgs {
     /// Service account that must be able to assume the role
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) service_account: Option<ServiceAccountPattern>,
+    /// Check only this role, if FILE has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) role: Option<String>,
     /// AWS account ID of the role and the provider
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,

@@ -1,10 +1,12 @@
 //! The objects of `provider show`, `role show`, `role lint` and `role trust-policy`.
 
-use issuer_diagnostic::Check;
-use issuer_iam::Provider;
+use std::fmt::Write as _;
+
+use issuer_diagnostic::{Check, Status};
+use issuer_iam::{Provider, RoleReport};
 use serde::Serialize;
 
-use super::{SCHEMA_VERSION, line};
+use super::{SCHEMA_VERSION, line, status_style};
 use crate::failure::Failure;
 
 /// `provider show`.
@@ -66,14 +68,83 @@ pub(crate) struct Lint<'a> {
     pub(crate) schema_version: u32,
     pub(crate) issuer: &'a str,
     pub(crate) passed: bool,
+    /// The findings on the only policy; empty if there are several roles.
+    pub(crate) findings: &'a [Check],
+    /// Several roles, each with its findings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) roles: Vec<LintedRole<'a>>,
+}
+
+/// A role in `Lint`.
+#[derive(Debug, Serialize)]
+pub(crate) struct LintedRole<'a> {
+    pub(crate) role: Option<&'a str>,
+    pub(crate) trusts_issuer: bool,
+    pub(crate) passed: bool,
     pub(crate) findings: &'a [Check],
 }
 
 impl<'a> Lint<'a> {
-    pub(crate) fn new(issuer: &'a str, report: &'a issuer_iam::LintReport) -> Self {
-        let (findings, passed) = (&report.findings, report.passed());
-        Self { schema_version: SCHEMA_VERSION, issuer, passed, findings }
+    pub(crate) fn new(issuer: &'a str, reports: &'a [RoleReport], passed: bool) -> Self {
+        let mut lint = Self {
+            schema_version: SCHEMA_VERSION,
+            issuer,
+            passed,
+            findings: &[],
+            roles: Vec::new(),
+        };
+        match reports {
+            [only] => lint.findings = &only.report.findings,
+            several => lint.roles = several.iter().map(LintedRole::new).collect(),
+        }
+        lint
     }
+}
+
+impl<'a> LintedRole<'a> {
+    fn new(report: &'a RoleReport) -> Self {
+        Self {
+            role: report.role.as_deref(),
+            trusts_issuer: report.trusts_issuer,
+            passed: report.report.passed(),
+            findings: &report.report.findings,
+        }
+    }
+}
+
+/// Several roles, a line each.
+pub(crate) fn roles_text(reports: &[RoleReport], passed: bool) -> String {
+    let mut text = String::new();
+    let name = |report: &RoleReport| report.role.clone().unwrap_or_default();
+    let width = reports.iter().map(|report| name(report).len()).max().unwrap_or_default();
+    for report in reports {
+        let (status, message) = summary(report);
+        let style = status_style(status);
+        let name = name(report);
+        let _ = writeln!(text, "  {style}{status}{style:#}  {name:width$}  {message}");
+    }
+    let _ = writeln!(text, "{}", if passed { "passed" } else { "FAILED" });
+    text
+}
+
+/// The worst finding of a role, and how many more there are.
+fn summary(report: &RoleReport) -> (Status, String) {
+    let findings = &report.report.findings;
+    let all = |status| findings.iter().filter(move |check| check.status == status);
+    if !report.trusts_issuer {
+        let missing = findings.iter().find(|check| check.id == "statement-missing");
+        return (Status::Skip, missing.map(|check| check.message.clone()).unwrap_or_default());
+    }
+    for status in [Status::Fail, Status::Warn] {
+        if let Some(first) = all(status).next() {
+            let more = match all(status).count() {
+                1 => String::new(),
+                count => format!(" ({} more)", count - 1),
+            };
+            return (status, format!("{}: {}{more}", first.id, first.message));
+        }
+    }
+    (Status::Pass, "trusts the issuer".to_owned())
 }
 
 /// `role trust-policy`.

@@ -1,7 +1,7 @@
 //! `issuerctl role lint`
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
-use issuer_iam::LintOptions;
+use issuer_iam::{LintOptions, RoleReport};
 
 use crate::Outcome;
 use crate::cli::{LintArgs, OutputFormat};
@@ -26,12 +26,29 @@ pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
         partition: args.partition.as_ref().map(partition).transpose()?,
         audiences: args.audience.clone(),
     };
-    let report = issuer_iam::lint(&text, &options)?;
-    match format {
-        OutputFormat::Text => {
-            output::coloured(&output::report(&report.findings, "so", report.passed()))?
+    let mut reports = issuer_iam::lint_roles(&text, &options)?;
+    if let Some(name) = &args.role {
+        reports.retain(|report| report.role.as_deref() == Some(name));
+        if reports.is_empty() {
+            let message = format!("{} has no role {name}", files::name_of(&args.file));
+            return Err(Failure::new(Exit::BadInput, message));
         }
-        OutputFormat::Json => output::json(&output::Lint::new(issuer.as_str(), &report))?,
     }
-    Ok(if report.passed() { Exit::Done } else { Exit::Verification })
+    let passed = passed(&reports);
+    match (format, &reports[..]) {
+        (OutputFormat::Text, [only]) => {
+            output::coloured(&output::report(&only.report.findings, "so", passed))?
+        }
+        (OutputFormat::Text, _) => output::coloured(&output::roles_text(&reports, passed))?,
+        (OutputFormat::Json, _) => {
+            output::json(&output::Lint::new(issuer.as_str(), &reports, passed))?
+        }
+    }
+    Ok(if passed { Exit::Done } else { Exit::Verification })
+}
+
+/// Whether some role trusts the issuer, and each role that does passes.
+fn passed(reports: &[RoleReport]) -> bool {
+    let mut trusting = reports.iter().filter(|report| report.trusts_issuer).peekable();
+    trusting.peek().is_some() && trusting.all(|report| report.report.passed())
 }
