@@ -1,5 +1,6 @@
 //! Trust policies: which service accounts of an issuer may assume a role.
 
+use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Partition};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -110,7 +111,8 @@ impl TrustPolicy {
     /// [`Error::NotAPolicy`], with line and column if it is not JSON.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let not = |reason: &str| Error::NotAPolicy { reason: reason.to_owned() };
-        let value: Value = serde_json::from_str(text).map_err(|error| not(&error.to_string()))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| not(&explain_json(text, &error)))?;
         let Value::Object(mut members) = value else { return Err(not("it is not a JSON object")) };
         match members.get_mut("Statement") {
             // A single statement need not be in an array.
@@ -367,7 +369,7 @@ mod tests {
     #[test]
     fn what_is_no_policy_is_named_with_line_and_column() {
         let error = TrustPolicy::parse("{\"Statement\": [],\n}").unwrap_err();
-        assert!(error.to_string().contains("line 2 column 1"), "{error}");
+        assert!(error.to_string().contains("a trailing comma at line 1"), "{error}");
         for text in ["[]", "{}", r#"{"Statement":"x"}"#, r#"{"Statement":[1]}"#, ""] {
             assert!(TrustPolicy::parse(text).is_err(), "{text}");
         }

@@ -537,7 +537,8 @@ fn what_is_no_policy_is_an_error_with_line_and_column() {
     let text = "{\n  \"Statement\": [{\n    \"Effect\": \"Allow\",\n  }]\n}";
     let error = lint(text, &options()).unwrap_err();
     assert!(
-        matches!(error, Error::NotAPolicy { .. }) && error.to_string().contains("line 4 column 3"),
+        matches!(error, Error::NotAPolicy { .. })
+            && error.to_string().contains("a trailing comma at line 3"),
         "{error}"
     );
     assert!(matches!(lint("[]", &options()), Err(Error::NotAPolicy { .. })));

@@ -14,9 +14,11 @@ use crate::failure::{Exit, Failure};
 /// # Errors
 /// [`Exit::BadInput`]: the file does not exist, cannot be read, is not a file, or is too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    read_bytes(path).map_err(|error| {
-        Failure::while_doing(Exit::BadInput, format!("cannot read {}", name_of(path)), &error)
-    })
+    read_bytes(path).map_err(|error| cannot_read(path, &error))
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> Failure {
+    Failure::while_doing(Exit::BadInput, format!("cannot read {}", name_of(path)), error)
 }
 
 /// Reads a text in UTF-8 or UTF-16.
@@ -24,7 +26,21 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// # Errors
 /// Those of [`read`]; [`Exit::BadInput`] for what is not text.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    let bytes = read(path)?;
+    text(path, read(path)?)
+}
+
+/// Reads a text like [`read_text`], up to 64 MiB: the roles of an account or the state of Terraform
+/// are larger than any key or document.
+///
+/// # Errors
+/// Those of [`read_text`].
+pub(crate) fn read_large_text(path: &Path) -> Result<String, Failure> {
+    let limit = 64 << 20;
+    let bytes = read_up_to(path, limit, "it is larger than 64 MiB");
+    text(path, bytes.map_err(|error| cannot_read(path, &error))?)
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
     let text = decode(&bytes).map(|decoded| decoded.text.into_owned());
     text.map_err(|fault| Failure::because(format!("cannot read {}", name_of(path)), &fault))
 }
@@ -34,15 +50,19 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 /// # Errors
 /// `FileTooLarge` above 1 MiB, and those of the operating system.
 pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let message = "it is larger than 1 MiB, so it is neither a key nor a document";
+    read_up_to(path, MAX_INPUT_BYTES, message)
+}
+
+fn read_up_to(path: &Path, limit: usize, message: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let limit = MAX_INPUT_BYTES as u64 + 1;
+    let enough = limit as u64 + 1;
     if is_stdin(path) {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
+        io::stdin().lock().take(enough).read_to_end(&mut bytes)?;
     } else {
-        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+        File::open(path)?.take(enough).read_to_end(&mut bytes)?;
     }
-    if bytes.len() > MAX_INPUT_BYTES {
-        let message = "it is larger than 1 MiB, so it is neither a key nor a document";
+    if bytes.len() > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)

@@ -1,5 +1,7 @@
 //! How a text of a policy differs from the one that is expected, in words.
 
+use issuer_diagnostic::deceptive;
+
 /// The text that is most like the expected one, and how it differs; `None` if none is alike.
 pub(super) fn nearest<'t>(
     texts: impl IntoIterator<Item = &'t str>,
@@ -61,17 +63,19 @@ fn shown(text: &str) -> String {
 }
 
 fn point(c: char) -> String {
-    format!("U+{:04X}", u32::from(c))
+    match deceptive(c) {
+        Some(name) => format!("U+{:04X} ({name})", u32::from(c)),
+        None => format!("U+{:04X}", u32::from(c)),
+    }
 }
 
-/// White space, control and format characters (Unicode, categories Z, Cc and Cf), and variation
-/// selectors.
+/// White space, and what [`deceptive`] knows except for look-alikes of quotation marks and dashes.
 fn is_invisible(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{e0000}'..='\u{e01ef}')
+    c.is_whitespace() || c.is_control() || deceptive(c).is_some_and(|name| !is_look_alike(name))
+}
+
+fn is_look_alike(name: &str) -> bool {
+    ["quotation", "apostrophe", "dash", "full-width"].iter().any(|kind| name.contains(kind))
 }
 
 #[cfg(test)]
@@ -82,8 +86,14 @@ mod tests {
     fn what_cannot_be_seen_is_named_by_its_code_point() {
         for (text, how) in [
             ("sts.amazonaws.com ", "which has the invisible character U+0020"),
-            ("\u{feff}sts.amazonaws.com", "which has the invisible character U+FEFF"),
-            ("sts\u{200b}.amazonaws.com", "which has the invisible character U+200B"),
+            (
+                "\u{feff}sts.amazonaws.com",
+                "which has the invisible character U+FEFF (byte order mark)",
+            ),
+            (
+                "sts\u{200b}.amazonaws.com",
+                "which has the invisible character U+200B (zero width space)",
+            ),
             ("sts.amazonaws.com\n", "which has the invisible character U+000A"),
             ("sts.\u{430}mazonaws.com", "which has \"\u{430}\" (U+0430) instead of \"a\""),
             ("STS.amazonaws.com", "which differs in letter case"),

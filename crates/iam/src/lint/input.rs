@@ -1,5 +1,6 @@
 //! Trust policies in the forms in which they are available.
 
+use issuer_diagnostic::explain_json;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ impl Document {
             return Ok(vec![Self::plain(&decoded(text)?)?]);
         }
         let documents = if is_json(text) {
-            vec![serde_json::from_str(text).map_err(|error| not_json(text, &error))?]
+            vec![serde_json::from_str(text).map_err(|error| not(&explain_json(text, &error)))?]
         } else {
             yaml::read(text)?
         };
@@ -92,10 +93,6 @@ fn is_encoded(text: &str) -> bool {
 fn decoded(text: &str) -> Result<String, Error> {
     let text = percent_decode_str(text.trim()).decode_utf8();
     text.map(String::from).map_err(|_| not("the percent-encoded text is not UTF-8"))
-}
-
-fn not_json(_text: &str, error: &serde_json::Error) -> Error {
-    not(&error.to_string())
 }
 
 fn not(reason: &str) -> Error {

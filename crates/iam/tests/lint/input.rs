@@ -61,9 +61,9 @@ fn members_twice_are_found_within_a_role_too() {
 #[test]
 fn what_holds_no_policy_is_still_an_error_that_says_where() {
     for (text, reason) in [
-        ("{\"Role\": {\n  \"AssumeRolePolicyDocument\": {,}\n}}", "line 2 column 32"),
+        ("{\"Role\": {\n  \"AssumeRolePolicyDocument\": {,}\n}}", "line 2"),
         ("\u{feff}{\n}", "no Statement"),
-        ("%7B%22Statement%22%3A%5B%2C", "line 1 column 15"),
+        ("%7B%22Statement%22%3A%5B%2C", "line 1"),
         ("%ff", "not UTF-8"),
         ("\"\"", "line 1"),
         ("{\"Role\": {\"RoleName\": \"app\"}}", "no Statement"),
@@ -159,4 +159,21 @@ fn a_template_is_judged_with_the_values_that_it_contains() {
     // A variable of the policy language.
     let text = template(json!(PROVIDER), json!("system:serviceaccount:${aws:username}:app"));
     assert!(lint(&text, &options()).is_ok());
+}
+
+#[test]
+fn what_json_does_not_have_is_named_with_its_place() {
+    let json = json!({"Version": "2012-10-17", "Statement": [good()]}).to_string();
+    for (from, to, said) in [
+        ("\"Statement\"", "// ours\n\"Statement\"", "a comment (//) at line 1"),
+        ("\"Statement\"", "/* ours */ \"Statement\"", "a comment (/*)"),
+        ("\"Statement\"", "# ours\n\"Statement\"", "a comment (#)"),
+        ("\"Statement\"", "\u{2028}\"Statement\"", "U+2028"),
+        ("\"Statement\"", "\u{a0}\"Statement\"", "U+00A0"),
+        ("\"Statement\"", "\u{201c}Statement\u{201d}", "U+201C"),
+        ("\"Statement\"", "'Statement'", "apostrophe"),
+    ] {
+        let error = lint(&json.replace(from, to), &options()).unwrap_err().to_string();
+        assert!(error.contains(said), "{to}: {error}");
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
     let unknown =
         |name: &str| Failure::new(Exit::Usage, format!("the partition {name} does not exist"));
     let partition = |name: &String| Partition::named(name).ok_or_else(|| unknown(name));
-    let text = files::read_text(&args.file)?;
+    let text = files::read_large_text(&args.file)?;
     let options = LintOptions {
         issuer: issuer.clone(),
         service_account: args.service_account.clone(),
