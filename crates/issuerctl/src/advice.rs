@@ -230,6 +230,12 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
         E::WouldExpose { .. } => {
             format!("if something else serves the bucket, use {}", no_access())
         }
+        E::WouldHide { .. } => {
+            format!(
+                "{} keeps the ACLs, and makes the two documents public by them",
+                setting(Setting::Access("acl"))
+            )
+        }
         E::NoBucket { .. } => format!("{} creates the bucket", setting(Setting::CreateBucket)),
         E::NoRegion { .. } => format!("set {}", setting(Setting::Region("REGION"))),
         E::OtherRegion { actual, .. } => format!("set {}", setting(Setting::Region(actual))),
@@ -254,7 +260,7 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
             setting(Setting::ExpectedBucketOwner)
         ),
         E::Denied { .. } => format!(
-            "{} must name the bucket's account; {PROFILE}",
+            "{} must name the bucket's account; {PROFILE}; {ALL}",
             setting(Setting::ExpectedBucketOwner)
         ),
         _ => return None,
@@ -269,6 +275,8 @@ fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> Option<String
         _ => Some("`issuerctl jwks` writes a JWK Set from the keys".to_owned()),
     }
 }
+
+const ALL: &str = "--print-iam-policy prints all permissions that this run needs";
 
 const PROFILE: &str = "--profile NAME selects other credentials";
 
@@ -324,6 +332,7 @@ fn iam(error: &issuer_iam::Error, surface: Surface) -> Option<String> {
             format!("or attach it unchanged with {}", surface.setting(Setting::PolicyArn(arn)))
         }
         E::Credentials { .. } => PROFILE.to_owned(),
+        E::Denied { explicit: false, .. } => ALL.to_owned(),
         _ => return None,
     })
 }

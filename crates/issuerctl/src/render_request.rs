@@ -2,6 +2,7 @@
 
 use issuer_discovery::Partition;
 use issuer_reconcile::{Rendered, Target, read_keys, render_offline};
+use issuer_session::shown_endpoint;
 
 use crate::cli::{AwsArgs, KubeArgs, RenderArgs, RenderCommand};
 use crate::engine;
@@ -39,6 +40,7 @@ impl<'a> RenderRequest<'a> {
             if let Some((location, options)) = target.s3()
                 && let Some(endpoint) = &options.endpoint_url
             {
+                let endpoint = shown_endpoint(endpoint);
                 ui.warning(&format!(
                     "{}: the bucket {} is at {endpoint} and not in AWS: skipped",
                     target.label(),

@@ -233,6 +233,18 @@ pub enum Error {
         /// The maximum.
         limit: usize,
     },
+    /// Other objects would not be public any more.
+    #[error(
+        "other objects in the bucket {bucket} are public by their ACLs, which would no longer have \
+         any effect: {}; nothing was changed",
+        objects.join(", ")
+    )]
+    WouldHide {
+        /// The bucket.
+        bucket: String,
+        /// Their keys.
+        objects: Vec<String>,
+    },
     /// An object without an ETag.
     #[error("{location} has no ETag, so a write could not be protected against other writers")]
     NoEtag {
@@ -278,6 +290,7 @@ impl Diagnostic for Error {
             | Self::WouldExpose { .. }
             | Self::DeletedPrincipals { .. }
             | Self::PolicyTooLarge { .. }
+            | Self::WouldHide { .. }
             | Self::OtherIssuer { .. }
             | Self::LostRace { .. }
             | Self::Changed { .. }
@@ -332,6 +345,14 @@ impl Diagnostic for Error {
                 "remove these principals from the policy, and the statements that have no others: \
                  the users or roles do not exist any more, and their IDs are never used again (aws \
                  s3api get-bucket-policy shows the policy)"
+            }
+            Self::WouldHide { bucket, .. } => {
+                return Some(format!(
+                    "allow s3:GetObject on them in the bucket policy first; or, if nobody needs \
+                     them, disable the ACLs yourself: aws s3api put-bucket-ownership-controls \
+                     --bucket {bucket} --ownership-controls \
+                     'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"
+                ));
             }
             Self::PolicyTooLarge { .. } => "use a separate bucket for the issuer",
             Self::Call { code: Some(code), .. }

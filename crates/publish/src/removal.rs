@@ -166,13 +166,15 @@ pub async fn plan_removal(
     Removal::new(&store.location(), issuer, &store.read(Purpose::Remove).await?, force)
 }
 
-/// Executes a deletion. Deleting a bucket that issuerctl created is always attempted: another issuer
-/// of the same run may have emptied it in the meantime.
+/// Executes a deletion. Unless there is nothing to delete, deleting a bucket that issuerctl created is
+/// attempted even if it was not empty: another issuer of the same run may have emptied it in the
+/// meantime.
 ///
 /// # Errors
 /// [`Error::Changed`] if another writer changed the store since it was planned; a denied or failed
 /// call. Completed steps are kept ([`Removal::wrote`]), and the next run continues from there.
 pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, Error> {
+    let idle = !removal.changes_anything();
     let Removal { documents, bucket, wrote, .. } = removal;
     for (name, version) in documents {
         store.remove(name, version).await?;
@@ -187,6 +189,9 @@ pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, E
         return Ok(BucketEnd::NotOurs);
     }
     let name = bucket.name().to_owned();
+    if idle {
+        return Ok(BucketEnd::Stays(name));
+    }
     let deleted = store.delete_bucket().await?;
     *wrote |= deleted;
     Ok(if deleted { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })

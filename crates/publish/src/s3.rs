@@ -292,28 +292,29 @@ impl S3 {
         if self.options.access != AccessMode::Acl || purpose == Purpose::Remove {
             return self.get_document(name, &key).await;
         }
-        let (stored, public) = tokio::join!(self.get_document(name, &key), self.is_public(&key));
+        let (stored, public) = tokio::join!(self.get_document(name, &key), self.read_acl(&key));
         let Some(mut stored) = stored? else { return Ok(None) };
-        if public? {
+        // An ACL that the store does not have needs no repair.
+        if !matches!(public?, Setting::Present(false)) {
             stored.attributes.insert(ACL, PUBLIC_READ.to_owned());
         }
         Ok(Some(stored))
     }
 
-    /// Whether the ACL of the object allows anonymous reads.
-    async fn is_public(&self, key: &str) -> Result<bool, Error> {
+    /// Whether the ACL of an object allows anonymous reads.
+    pub(crate) async fn read_acl(&self, key: &str) -> Result<Setting<bool>, Error> {
         let request = self.client.get_object_acl().bucket(self.location.bucket.as_str()).key(key);
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
-            Ok(output) => Ok(output.grants().iter().any(|grant| {
+            Ok(output) => Ok(Setting::Present(output.grants().iter().any(|grant| {
                 let anonymous =
                     grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
                 let reads = [Permission::Read, Permission::FullControl];
                 anonymous && grant.permission().is_some_and(|permission| reads.contains(permission))
-            })),
+            }))),
             Err(error) => match code(&error).as_deref() {
-                Some("NoSuchKey" | "NoSuchBucket") => Ok(true),
-                code if self.is_unsupported(code, &error) => Ok(true),
+                Some("NoSuchKey" | "NoSuchBucket") => Ok(Setting::Absent),
+                code if self.is_unsupported(code, &error) => Ok(Setting::Unsupported),
                 _ => Err(self.failed("GetObjectAcl", &["s3:GetObjectAcl"], key, &error)),
             },
         }

@@ -50,6 +50,22 @@ fn store(server: &S3Server, path: &str) -> Store {
 }
 
 #[tokio::test]
+async fn a_deletion_without_anything_to_delete_sends_nothing_but_reads() {
+    let server = S3Server::start();
+    for path in ["prod", "test"] {
+        published(&store(&server, path), path).await;
+    }
+    let store = store(&server, "prod");
+    for _ in 0..2 {
+        let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+        server.take_log();
+        let end = remove(&store, &mut removal).await.unwrap();
+        assert_eq!(end, BucketEnd::Stays("my-oidc".to_owned()));
+    }
+    assert_eq!(server.take_log(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys() {
     let server = S3Server::start();
     let store = store(&server, "prod");

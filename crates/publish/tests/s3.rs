@@ -694,3 +694,61 @@ async fn a_store_without_conditional_writes_is_an_error_that_says_so() {
     assert!(matches!(error, Error::NoConditionalWrites { .. }), "{error}");
     assert!(server.get("my-oidc", KEYS).is_none());
 }
+
+#[tokio::test]
+async fn other_objects_that_are_public_by_their_acl_keep_it_until_somebody_decides() {
+    const OTHER: &str = "other/keys.json";
+    let server = S3Server::start();
+    server.make_old_bucket("my-oidc");
+    server.put("my-oidc", OTHER, b"{}");
+    server.put("my-oidc", "private/notes", b"-");
+    server.make_readable_by_acl("my-oidc", OTHER);
+    let before = server.dump();
+    let publish =
+        async || run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await;
+    let error = publish().await.unwrap_err();
+    assert!(matches!(&error, Error::WouldHide { objects, .. } if objects == &[OTHER]), "{error}");
+    assert_eq!((error.kind(), server.dump()), (ErrorKind::Conflict, before));
+    // Without the permission to read its ACL, another issuer is not risked either.
+    server.refuse("GetObjectAcl", "AccessDenied");
+    assert!(matches!(publish().await.unwrap_err(), Error::WouldHide { .. }));
+    server.refuse_nothing();
+    // What the hint says.
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Other","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::my-oidc/other/*"}]}"#;
+    server.set_policy("my-oidc", policy);
+    publish().await.unwrap();
+}
+
+#[tokio::test]
+async fn acls_are_kept_with_access_by_acl() {
+    let server = S3Server::start();
+    server.make_old_bucket("my-oidc");
+    server.put("my-oidc", "other/keys.json", b"{}");
+    server.make_readable_by_acl("my-oidc", "other/keys.json");
+    let by_acl = S3Options { access: AccessMode::Acl, ..options() };
+    run(&store(&server, by_acl), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    assert!(server.is_readable_by_acl("my-oidc", KEYS));
+}
+
+#[tokio::test]
+async fn documents_that_are_public_by_their_acl_are_public_by_the_policy_before_acls_end() {
+    let server = S3Server::start();
+    for block in [None, Some(false), Some(true)] {
+        let bucket = format!("my-oidc-{}", block.map_or("none".to_owned(), |on| on.to_string()));
+        server.make_old_bucket(&bucket);
+        if let Some(on) = block {
+            server.set_block(&bucket, on);
+        }
+        server.take_log();
+        let store = store_at(&server, &format!("s3://{bucket}/prod"), options());
+        run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+        let log = server.take_log();
+        let at = |call: &str| log.iter().position(|line| line.starts_with(call)).unwrap();
+        let ends_acls = log.iter().rposition(|line| line.starts_with("PutPublicAccessBlock"));
+        assert!(at("PutBucketPolicy") < at("PutBucketOwnershipControls"), "{log:?}");
+        if block != Some(true) {
+            assert!(Some(at("PutBucketOwnershipControls")) < ends_acls, "{log:?}");
+        }
+        assert_eq!(server.block(&bucket), Some([true, true, false, false]));
+    }
+}

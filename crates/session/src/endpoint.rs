@@ -37,9 +37,29 @@ pub(crate) fn check(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// An endpoint URL in messages: scheme, host and port, since people put passwords into URLs.
+#[must_use]
+pub fn shown_endpoint(text: &str) -> String {
+    match Url::parse(text.trim()) {
+        Ok(url) => format!("{}://{}", url.scheme(), crate::http::host_of(&url)),
+        Err(_) => "its endpoint".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_is_shown_without_a_password() {
+        for (text, shown) in [
+            ("http://127.0.0.1:9000/", "http://127.0.0.1:9000"),
+            ("https://user:HIDDEN@minio.example.com/x?HIDDEN", "https://minio.example.com"),
+            ("HIDDEN", "its endpoint"),
+        ] {
+            assert_eq!(shown_endpoint(text), shown);
+        }
+    }
 
     #[test]
     fn endpoints_are_urls_of_a_host() {

@@ -30,6 +30,7 @@ use crate::profile::Selected;
 
 pub use aws_config::SdkConfig;
 pub use cause::Cause;
+pub use endpoint::shown_endpoint;
 pub use error::Error;
 pub use http::waiting_for;
 pub use replan::{Attempts, replan};

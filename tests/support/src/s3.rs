@@ -221,6 +221,20 @@ impl S3Server {
         state.new_bucket(name, None);
     }
 
+    /// Creates a bucket as AWS did before April 2023: without a public access block, and with ACLs.
+    pub fn make_old_bucket(&self, name: &str) {
+        self.make_bucket(name);
+        let mut state = self.state();
+        state.acls = true;
+        state.blocks.remove(name);
+        state.ownership.remove(name);
+    }
+
+    /// Makes an object public by its ACL, without a request.
+    pub fn make_readable_by_acl(&self, bucket: &str, key: &str) {
+        self.state().readable.insert((bucket.to_owned(), key.to_owned()));
+    }
+
     /// Puts an object without a request.
     pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
         let mut state = self.state();

@@ -1,11 +1,14 @@
 //! The settings of a bucket: observed state, desired state, and the steps in between.
 //!
-//! Public access as in AWS since April 2023: object ownership, public access block, bucket policy,
-//! in this order.
+//! Public access as in AWS since April 2023: bucket policy, object ownership, public access block.
+//! The policy comes before ACLs lose their effect, so that the documents are readable all the time; a
+//! public access block that forbids the policy is relaxed just before, and no more than that.
 
 use std::collections::BTreeMap;
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
+
+use issuer_discovery::Partition;
 
 use super::S3Location;
 use super::policy;
@@ -15,7 +18,7 @@ use crate::Error;
 pub(crate) const CREATED: &str = "issuerctl.dev/created";
 
 /// The object ownership setting that disables ACLs.
-const ENFORCED: &str = "BucketOwnerEnforced";
+pub(super) const ENFORCED: &str = "BucketOwnerEnforced";
 
 /// The public access block that allows public bucket policies, but no public ACLs.
 const OPEN: Block = Block {
@@ -106,6 +109,8 @@ pub struct BucketState {
     pub tags: Setting<BTreeMap<String, String>>,
     /// The key of an object in it that is neither of the two documents.
     pub other_object: Setting<String>,
+    /// The keys of such objects that are public by their ACL, if ACLs have an effect.
+    pub public_by_acl: Setting<Vec<String>>,
 }
 
 /// One call that changes a bucket.
@@ -179,7 +184,7 @@ impl BucketPlan {
     ///
     /// # Errors
     /// [`Error::NoBucket`], [`Error::NoPolicies`], [`Error::BadPolicy`], [`Error::WouldExpose`],
-    /// [`Error::DeletedPrincipals`], [`Error::PolicyTooLarge`].
+    /// [`Error::DeletedPrincipals`], [`Error::PolicyTooLarge`], [`Error::WouldHide`].
     pub fn new(spec: &BucketSpec, state: &BucketState) -> Result<Self, Error> {
         let name = spec.location.bucket.to_string();
         let mut plan = Self { name, access: spec.access, steps: Vec::new(), notices: Vec::new() };
@@ -226,8 +231,6 @@ impl BucketPlan {
             }
             setting => setting.present(),
         };
-        self.set_ownership(&state.ownership);
-        self.set_block(&state.block);
         let text = existing.map(String::as_str).unwrap_or_default();
         let restricted = state.block.present().is_some_and(|block| block.restrict_public_buckets);
         if restricted {
@@ -247,32 +250,62 @@ impl BucketPlan {
             policy::check_accepted(&spec.location, to)?;
         }
         let from = existing.cloned();
+        let block = self.relax_block(&state.block);
         self.steps.extend(to.map(|to| BucketStep::PutPolicy { from, to }));
+        self.set_ownership(spec, state)?;
+        self.set_block(&state.block, block);
         Ok(())
     }
 
-    fn set_ownership(&mut self, setting: &Setting<String>) {
-        let from = match setting {
-            Setting::Present(ownership) if ownership == ENFORCED => return,
-            Setting::Unsupported => return self.without_block(),
-            setting => setting.present().cloned(),
-        };
-        // Without ownership controls ACLs are in effect (buckets created before April 2023).
-        self.notices.push((
-            "acls-disabled",
-            "the ACLs of all objects in this bucket will no longer have any effect".to_owned(),
-        ));
-        self.steps.push(BucketStep::SetOwnership { from });
+    /// Allows public policies; returns the block as it is then.
+    fn relax_block(&mut self, setting: &Setting<Block>) -> Option<Block> {
+        let from = setting.present().copied()?;
+        let to = Block { block_public_policy: false, restrict_public_buckets: false, ..from };
+        if to != from {
+            self.steps.push(BucketStep::SetBlock { from: Some(from), to });
+        }
+        Some(to)
     }
 
-    fn set_block(&mut self, setting: &Setting<Block>) {
-        match setting {
-            Setting::Present(block) if *block == OPEN => {}
-            Setting::Unsupported => self.without_block(),
-            setting => {
-                let from = setting.present().copied();
-                self.steps.push(BucketStep::SetBlock { from, to: OPEN });
+    fn set_ownership(&mut self, spec: &BucketSpec, state: &BucketState) -> Result<(), Error> {
+        let from = match &state.ownership {
+            Setting::Present(ownership) if ownership == ENFORCED => return Ok(()),
+            Setting::Unsupported => {
+                self.without_block();
+                return Ok(());
             }
+            setting => setting.present().cloned(),
+        };
+        let text = state.policy.present().map(String::as_str).unwrap_or_default();
+        let exposed = match &state.public_by_acl {
+            Setting::Present(keys) => {
+                let partition = Partition::of_region(&spec.region).name;
+                policy::not_public(&spec.location, partition, text, keys)
+            }
+            _ => Vec::new(),
+        };
+        if !exposed.is_empty() {
+            return Err(Error::WouldHide { bucket: self.name.clone(), objects: exposed });
+        }
+        // Without ownership controls ACLs are in effect (buckets created before April 2023).
+        let message = match &state.public_by_acl {
+            Setting::Denied => {
+                "the ACLs of all objects in this bucket will no longer have any effect; whether \
+                 other objects are public by their ACLs is not known (s3:GetObjectAcl is denied)"
+            }
+            _ => "the ACLs of all objects in this bucket will no longer have any effect",
+        };
+        self.notices.push(("acls-disabled", message.to_owned()));
+        self.steps.push(BucketStep::SetOwnership { from });
+        Ok(())
+    }
+
+    /// `from` is the block after [`Self::relax_block`].
+    fn set_block(&mut self, setting: &Setting<Block>, from: Option<Block>) {
+        match setting {
+            Setting::Unsupported => self.without_block(),
+            _ if from == Some(OPEN) => {}
+            _ => self.steps.push(BucketStep::SetBlock { from, to: OPEN }),
         }
     }
 

@@ -8,11 +8,12 @@ use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
     OwnershipControlsRule, PublicAccessBlockConfiguration, Tag, Tagging,
 };
+use futures_util::future::join_all;
 use issuer_change::Notice;
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 
 use super::bucket::{
-    AccessMode, Block, BucketPlan, BucketState, BucketStep, CREATED, Existence, NO_BLOCK,
+    AccessMode, Block, BucketPlan, BucketState, BucketStep, CREATED, ENFORCED, Existence, NO_BLOCK,
     NO_BLOCK_TEXT, Setting,
 };
 use super::policy::{self, Without};
@@ -21,6 +22,9 @@ use crate::Error;
 
 /// Maximum attempts to write a policy with concurrent writers.
 const POLICY_ATTEMPTS: u32 = 3;
+
+/// The maximum number of objects whose ACLs are read.
+const ACLS: usize = 50;
 
 /// How long a relaxed public access block may take to propagate.
 const SPREAD_LIMIT: Duration = Duration::from_secs(10);
@@ -58,7 +62,7 @@ impl S3 {
         mut done: impl FnMut(Option<Notice>),
     ) -> Result<(), Error> {
         let creates = plan.steps().contains(&BucketStep::Create);
-        let relaxes = plan.steps().iter().any(|step| matches!(step, BucketStep::SetBlock { .. }));
+        let mut relaxes = false;
         for step in plan.steps() {
             let mut notice = None;
             match step {
@@ -72,6 +76,7 @@ impl S3 {
                     if !self.put_block(*to, creates).await? {
                         notice = Some((NO_BLOCK, NO_BLOCK_TEXT));
                     }
+                    relaxes = true;
                 }
                 BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(relaxes).await?,
             }
@@ -148,13 +153,52 @@ impl S3 {
             (Err(Error::NoBucket { .. }), ..)
             | (Ok(_), Err(Error::NoBucket { .. }), _)
             | (Ok(_), Ok(_), Err(Error::NoBucket { .. })) => Ok(missing()),
-            (ownership, block, policy) => Ok(BucketState {
-                ownership: ownership?,
-                block: block?,
-                policy: policy?,
-                ..BucketState::default()
-            }),
+            (ownership, block, policy) => {
+                let (ownership, block) = (ownership?, block?);
+                let policy = policy?;
+                let public_by_acl = match acls_have_effect(&ownership, &block) {
+                    true => self.public_by_acl().await?,
+                    false => Setting::NotRead,
+                };
+                let state = BucketState { ownership, block, policy, ..BucketState::default() };
+                Ok(BucketState { public_by_acl, ..state })
+            }
         }
+    }
+
+    /// The other objects whose ACL makes them public, of the first page of objects; documents of
+    /// other issuers first, since a cluster depends on them.
+    async fn public_by_acl(&self) -> Result<Setting<Vec<String>>, Error> {
+        let request = self.client.list_objects_v2().bucket(self.location.bucket.as_str());
+        let owner = self.options.expected_bucket_owner.clone();
+        let listed = match request.set_expected_bucket_owner(owner).send().await {
+            Ok(listed) => listed,
+            Err(error) => {
+                let setting =
+                    self.setting(&error, "NoSuchBucket", "ListObjectsV2", &["s3:ListBucket"]);
+                return or_denied(setting);
+            }
+        };
+        let ours = [KEYS_NAME, DISCOVERY_NAME].map(|name| self.location.object_key(name));
+        let others = listed.contents().iter().filter_map(|object| object.key());
+        let mut keys: Vec<&str> = others.filter(|key| !ours.iter().any(|own| own == key)).collect();
+        let is_site = |key: &&str| key.ends_with(KEYS_NAME) || key.ends_with(DISCOVERY_NAME);
+        keys.sort_by_key(|key| !is_site(key));
+        let asked = join_all(keys.iter().take(ACLS).map(|key| self.read_acl(key))).await;
+        let mut public = Vec::new();
+        let mut denied = false;
+        for (key, answer) in keys.iter().zip(asked) {
+            match answer {
+                Ok(Setting::Present(true)) => public.push((*key).to_owned()),
+                Ok(_) => {}
+                // Better a question too many than a cluster without its issuer.
+                Err(Error::Denied { .. }) if is_site(key) => public.push((*key).to_owned()),
+                Err(Error::Denied { .. }) => denied = true,
+                Err(error) => return Err(error),
+            }
+        }
+        let unknown = denied && public.is_empty();
+        Ok(if unknown { Setting::Denied } else { Setting::Present(public) })
     }
 
     async fn read_for_removal(&self) -> Result<BucketState, Error> {
@@ -431,6 +475,14 @@ impl S3 {
         let (bucket, message) = (self.location.bucket.to_string(), message.to_owned());
         Error::NoPolicies { bucket, message }
     }
+}
+
+/// Whether objects can be public by their ACLs (S3 user guide, "Controlling ownership of objects" and
+/// "Blocking public access", `IgnorePublicAcls`).
+fn acls_have_effect(ownership: &Setting<String>, block: &Setting<Block>) -> bool {
+    let enforced = ownership.present().is_some_and(|ownership| ownership == ENFORCED);
+    let ignored = block.present().is_some_and(|block| block.ignore_public_acls);
+    !enforced && !ignored && *ownership != Setting::Unsupported
 }
 
 fn missing() -> BucketState {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
+use issuer_session::shown_endpoint;
 
 use crate::Error;
 
@@ -147,6 +148,7 @@ impl S3Location {
                 }
             }
             Some(endpoint) => {
+                let endpoint = shown_endpoint(endpoint);
                 let reason =
                     format!("the endpoint {endpoint} is not https, which an issuer must be");
                 return Err(Error::NoIssuer { location: self.to_string(), reason });

@@ -210,6 +210,29 @@ fn is_unique_id(principal: &str) -> bool {
         && PREFIXES.iter().any(|prefix| id.starts_with(prefix))
 }
 
+/// Those of the objects that no statement makes public.
+pub(crate) fn not_public(
+    location: &S3Location,
+    partition: &str,
+    existing: &str,
+    keys: &[String],
+) -> Vec<String> {
+    let is_public = |key: &str| {
+        let object = [format!("arn:{partition}:s3:::{}/{key}", location.bucket)];
+        let reads = |statement: &Value| {
+            has(statement, "Effect", "Allow")
+                && is_for_everyone(statement)
+                && statement.get("Condition").is_none()
+                && statement.get("Resource").is_some()
+                && covers(statement, &object)
+                && values(statement.get("Action"))
+                    .any(|action| matches(&action.to_ascii_lowercase(), "s3:getobject"))
+        };
+        !named(existing, reads).is_empty()
+    };
+    keys.iter().filter(|key| !is_public(key)).cloned().collect()
+}
+
 fn named(existing: &str, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
     let Ok(Value::Object(mut policy)) = serde_json::from_str(existing) else { return Vec::new() };
     let Ok(statements) = statements(&mut policy) else { return Vec::new() };
