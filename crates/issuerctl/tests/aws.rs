@@ -234,3 +234,45 @@ fn missing_credentials_are_called_so() {
         assert!(err.contains("aws sso login") && !err.contains("clock"), "{err}");
     }
 }
+
+#[test]
+fn a_credentials_file_that_cannot_be_used_is_named_and_not_quoted() {
+    let desk = desk();
+    std::fs::create_dir(desk.path().join(".aws")).unwrap();
+    let utf16: Vec<u8> =
+        "\u{feff}[default]\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let keys = "aws_access_key_id = AKIA\naws_secret_access_key = HIDDEN\n";
+    let file = |text: &str| format!("[default]\n{text}").into_bytes();
+    let process = |command: &str| file(&format!("credential_process = {command}\n"));
+    for (bytes, code, says) in [
+        (utf16, 3, "UTF-16"),
+        (format!("\u{feff}[default]\n{keys}").into_bytes(), 3, "byte order mark"),
+        (file("HIDDEN\n"), 3, "on line 2"),
+        (file(&format!("{keys}endpoint_url = https://u:HIDDEN@h\n")), 3, "endpoint_url"),
+        (file(&format!("{keys}endpoint_url = HIDDEN:9\n")), 3, "endpoint_url"),
+        (file(&keys.replace("AKIA", "AK\u{a0}IA")), 6, "access key ID"),
+        (file(&keys.replace("HIDDEN", "HID DEN")), 6, "secret access key"),
+        (process("echo HIDDEN"), 6, "external process"),
+        (process("printf {\\\"HIDDEN\\\":\\\"HIDDEN\\\"}"), 6, "external process"),
+        (process("/no/such --password HIDDEN"), 6, "not found"),
+        (
+            file(
+                "sso_start_url = https://x\nsso_region = us-west-2\nsso_account_id = \
+               111122223333\nsso_role_name = x\n",
+            ),
+            6,
+            "aws sso login",
+        ),
+    ] {
+        std::fs::write(desk.path().join(".aws/config"), bytes).unwrap();
+        let env = [
+            ("AWS_ACCESS_KEY_ID", ""),
+            ("AWS_SECRET_ACCESS_KEY", ""),
+            ("AWS_REGION", "us-west-2"),
+            ("PATH", "/usr/bin:/bin"),
+        ];
+        let (out, err) = ended(&desk.run_with(&format!("{PUBLISH} --verbose"), &env), code);
+        assert!(err.contains(says), "{says}: {err}");
+        assert!(!err.contains("HID") && !out.contains("HID"), "{says}: {err}");
+    }
+}

@@ -146,7 +146,7 @@ impl Cause {
             || message.contains("contains no credentials")
         {
             Self::NoCredentials
-        } else if message.contains("SSO") {
+        } else if message.contains("SSO") || message.contains("/sso/cache/") {
             Self::SignIn
         } else if message.contains(WEB_PAGE) {
             Self::NotAws
@@ -366,6 +366,11 @@ mod tests {
             ("the profile \"x\" contains no credentials", Cause::NoCredentials),
             (
                 "the credentials could not be loaded: the SSO token has expired and cannot be refreshed",
+                Cause::SignIn,
+            ),
+            (
+                "the credentials could not be loaded: failed to read `/h/.aws/sso/cache/0.json`: No \
+                 such file or directory",
                 Cause::SignIn,
             ),
             ("the credentials could not be loaded within 5 s", Cause::Credentials),

@@ -9,6 +9,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tokio::sync::Mutex;
 
 use crate::environment::unusable;
+use crate::http::Waiting;
 
 /// What the SDK says of a profile whose error it returned before.
 const TAKEN: &str = "initialization error already taken";
@@ -44,6 +45,7 @@ impl Checked {
 
     async fn provide(&self) -> Result<Credentials, CredentialsError> {
         let mut failed = self.failed.lock().await;
+        let _waiting = Waiting::new("the credentials provider".to_owned());
         let error = match self.inner.provide_credentials().await {
             Ok(credentials) => match cleaned(credentials) {
                 Ok(credentials) => return Ok(credentials),
@@ -74,8 +76,11 @@ impl Checked {
                 details.timeout_duration().as_secs()
             ),
             (error, _) => {
-                let causes = crate::sdk_error::chain(error.source().unwrap_or(error));
-                format!("the credentials could not be loaded: {causes}")
+                // Those of the SDK's own chain say nothing by themselves.
+                let mut causes = crate::sdk_error::causes(error);
+                let cause = causes.find(|cause| !cause.is::<CredentialsError>());
+                let cause = crate::sdk_error::chain(cause.unwrap_or(error));
+                format!("the credentials could not be loaded: {cause}")
             }
         }
     }

@@ -29,10 +29,11 @@ pub(crate) struct NoAnswer {
     text: String,
 }
 
-/// The requests that are waiting for an answer, by the time they were sent.
+/// Whom the run is waiting for, by the time it began to.
 static WAITING: Mutex<BTreeMap<(Instant, u64), String>> = Mutex::new(BTreeMap::new());
 
-/// The host that a request has been waiting for the longest, if that is longer than `at_least`.
+/// The host, or the provider of credentials, that the run has been waiting for the longest, if that is
+/// longer than `at_least`.
 #[must_use]
 pub fn waiting_for(at_least: Duration) -> Option<String> {
     let waiting = locked(&WAITING);
@@ -141,10 +142,10 @@ impl HttpConnector for Connectors {
 }
 
 /// An entry of [`WAITING`].
-struct Waiting((Instant, u64));
+pub(crate) struct Waiting((Instant, u64));
 
 impl Waiting {
-    fn new(host: String) -> Self {
+    pub(crate) fn new(host: String) -> Self {
         let mut waiting = locked(&WAITING);
         let last = waiting.last_key_value().map_or(0, |((_, number), _)| number + 1);
         let key = (Instant::now(), last);

@@ -154,7 +154,15 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
-    Ok(loader.load().await)
+    let config = loader.load().await;
+    // Those of the environment were checked before.
+    for service in ["S3", "IAM", "STS"] {
+        if let Some(endpoint) = configured_endpoint(&config, service) {
+            let setting = "endpoint_url of the profile".to_owned();
+            endpoint::check(&endpoint).map_err(|reason| Error::Endpoint { setting, reason })?;
+        }
+    }
+    Ok(config)
 }
 
 /// Checks the name of a region: whether there can be one, not whether it exists.

@@ -1,9 +1,13 @@
 //! The selected profile: it must exist, and so must those that it refers to.
 
 use std::error::Error as _;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use aws_config::profile::{ProfileFileLoadError, ProfileSet, load};
 use aws_types::os_shim_internal::{Env, Fs};
+
+use issuer_diagnostic::{Encoding, decode};
 
 use crate::Error;
 
@@ -21,7 +25,42 @@ pub(crate) struct Selected {
 /// # Errors
 /// [`Error::ProfileFiles`]
 pub(crate) async fn read() -> Result<ProfileSet, Error> {
+    for path in files(|name| std::env::var_os(name)) {
+        // Files that do not exist are none.
+        if let Ok(bytes) = std::fs::read(&path) {
+            check_encoding(&bytes).map_err(|reason| Error::ProfileFiles {
+                reason: format!("{} {reason}", path.display()),
+            })?;
+        }
+    }
     load(&Fs::real(), &Env::real(), &Default::default(), None).await.map_err(|error| unread(&error))
+}
+
+/// The two files (AWS SDKs and tools reference guide, "Location of the shared config and credentials
+/// files").
+fn files(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let home = || variable("HOME").or_else(|| variable("USERPROFILE"));
+    [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")]
+        .into_iter()
+        .filter_map(|(name, usual)| {
+            let named = variable(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+            named.or_else(|| Some(PathBuf::from(home()?).join(".aws").join(usual)))
+        })
+        .collect()
+}
+
+/// The SDK takes a file that is not UTF-8 for an empty one, and a byte order mark for a property.
+fn check_encoding(bytes: &[u8]) -> Result<(), String> {
+    match decode(bytes) {
+        Ok(text) if text.encoding == Encoding::Utf8 && !bytes.starts_with(b"\xef\xbb\xbf") => {
+            Ok(())
+        }
+        Ok(text) if text.encoding == Encoding::Utf8 => {
+            Err("begins with a byte order mark (U+FEFF): save it as UTF-8 without one".to_owned())
+        }
+        Ok(_) => Err("is UTF-16: save it as UTF-8".to_owned()),
+        Err(fault) => Err(format!("is not a text in UTF-8: {fault}")),
+    }
 }
 
 /// The message names file and line, and quotes nothing.
@@ -123,6 +162,23 @@ mod tests {
         for first in ["c", "d", "nobody"] {
             assert_eq!(check_sources(&profiles, first), Ok(()), "{first}");
         }
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_not_taken_for_an_empty_one() {
+        let utf16: Vec<u8> =
+            "\u{feff}[default]".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, says) in [
+            (&b"\xef\xbb\xbf[default]\n"[..], "byte order mark"),
+            (&utf16, "UTF-16"),
+            (&utf16[2..], "UTF-16"),
+            (&b"[default]\nregion = \xff\n"[..], "UTF-8"),
+        ] {
+            let refused = check_encoding(bytes).unwrap_err();
+            assert!(refused.contains(says), "{refused}");
+        }
+        assert_eq!(check_encoding("[default]\r\n# für".as_bytes()), Ok(()));
+        assert_eq!(check_encoding(b""), Ok(()));
     }
 
     #[tokio::test]
