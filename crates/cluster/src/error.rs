@@ -140,6 +140,7 @@ impl Diagnostic for Error {
             | Self::NoConfiguration { .. }
             | Self::NoCertificate { .. }
             | Self::Keys { .. } => ErrorKind::InvalidInput,
+            Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::NotPermitted,
             _ => ErrorKind::Other,
         }
@@ -155,7 +156,7 @@ impl Diagnostic for Error {
             }
             Self::Forbidden { verb, resource, .. } => {
                 return Some(format!(
-                    "let this user {verb} {resource}; docs/rbac.md has a Role that is sufficient"
+                    "let this user {verb} {resource}; https://github.com/issuerctl/issuerctl/blob/main/docs/rbac.md has a Role that is sufficient"
                 ));
             }
             Self::NotFound { object: Object::Secret, .. } => {

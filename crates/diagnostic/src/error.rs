@@ -10,6 +10,9 @@ pub enum ErrorKind {
     /// A value, file, key or document that was given cannot be used. Trying again does not help;
     /// the input has to change.
     InvalidInput,
+    /// Something that was named does not exist: a bucket, a Secret, a ServiceAccount. Trying again
+    /// does not help; the name has to change, or somebody has to create it.
+    NotFound,
     /// What exists already contradicts what was to be written, or somebody else changed it in the
     /// meantime. Somebody has to decide which of the two is right.
     Conflict,

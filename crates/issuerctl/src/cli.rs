@@ -17,7 +17,7 @@ pub(crate) use iam::{
     ProviderShowArgs, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
 };
 
-pub(crate) use file::{ApplyArgs, DeleteArgs, FileArgs, PlanArgs};
+pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
 pub(crate) use render::{RenderArgs, RenderCommand};
 
 const STYLES: Styles = Styles::styled()
@@ -41,12 +41,13 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "\
+/// One line per exit code (`docs/usage.md`).
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  success, or nothing to do
   1  failure (network, disk or server error)
   2  invalid command line
-  3  invalid input (file, key, document or URL)
+  3  invalid input (file, key, document or URL), or it names what does not exist
   4  conflict with existing state
   5  verification failed
   6  permission denied, or the bucket belongs to another account
@@ -56,7 +57,7 @@ Exit codes:
 #[command(next_help_heading = "General options")]
 pub(crate) struct GeneralArgs {
     /// Output format: plain data, or one JSON object with schema_version
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(long, short, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: OutputFormat,
     /// Print only warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
@@ -94,8 +95,11 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     #[command(subcommand)]
     Render(RenderCommand),
+    Schema(SchemaArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    /// Print the version
+    Version,
 }
 
 /// Generate a signing key pair: sa.key (private, mode 0600) and sa.pub
@@ -183,7 +187,8 @@ pub(crate) struct JwksArgs {
 #[command(after_help = "\
 Examples:
   issuerctl discovery --issuer https://oidc.example.com/prod --key sa.pub
-  issuerctl discovery --issuer https://oidc.example.com/prod --apiserver --shape kubernetes")]
+  issuerctl discovery --issuer https://oidc.example.com/prod --apiserver \\
+      --shape kubernetes")]
 pub(crate) struct DiscoveryArgs {
     /// Issuer URL, as in the cluster's --service-account-issuer
     #[arg(long, value_name = "URL")]
@@ -211,8 +216,10 @@ pub(crate) struct DiscoveryArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl publish --cluster prod --to s3://my-oidc/prod --region us-west-2 --create-bucket
-  issuerctl publish --key sa.pub --to ./site --issuer https://oidc.example.com/prod
+  issuerctl publish --cluster prod --to s3://my-oidc/prod \\
+      --region us-west-2 --create-bucket
+  issuerctl publish --key sa.pub --to ./site \\
+      --issuer https://oidc.example.com/prod
   ISSUER=$(issuerctl publish --key sa.pub --to s3://my-oidc/prod --quiet)
   issuerctl publish --key new-sa.pub --to s3://my-oidc/prod --dry-run")]
 pub(crate) struct PublishArgs {
@@ -282,6 +289,30 @@ pub(crate) struct VerifyArgs {
     pub(crate) ports: PortArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+}
+
+/// Print the JSON Schema of the issuer file, or of the objects of --output json
+///
+/// With the first line `# yaml-language-server: $schema=issuer.schema.json`, editors complete and
+/// check an issuer file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl schema > issuer.schema.json
+  issuerctl schema output > output.schema.json")]
+pub(crate) struct SchemaArgs {
+    /// Whose schema
+    #[arg(value_enum, default_value_t)]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The file of plan, apply, delete and render
+    #[default]
+    Issuer,
+    /// The objects of --output json
+    Output,
 }
 
 /// Print a shell completion script
@@ -489,5 +520,20 @@ mod tests {
     #[test]
     fn the_definitions_are_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn examples_can_be_pasted_from_a_terminal_of_80_columns() {
+        let mut commands = vec![super::Cli::command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = help.lines().collect();
+            for (line, next) in lines.iter().zip(lines.iter().skip(1).chain([&""])) {
+                assert!(line.chars().count() <= 79, "{line}");
+                let goes_on = line.ends_with(['\\', '|']);
+                assert_eq!(goes_on, next.starts_with("      "), "{line}");
+            }
+        }
     }
 }

@@ -13,11 +13,14 @@ mod provider;
 mod publish;
 mod render;
 mod role;
+mod schema;
 mod verify;
+mod version;
 
 use crate::Outcome;
 use crate::advice::Surface;
 use crate::cli::{Cli, Command, ProviderCommand, RoleCommand};
+use crate::failure::Exit;
 use crate::ui::Ui;
 
 /// Runs the given command.
@@ -41,10 +44,13 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Role(RoleCommand::Delete(args)) => role::delete::run(args, format, ui),
         Command::Role(RoleCommand::TrustPolicy(args)) => role::trust_policy::run(args, format, ui),
         Command::Role(RoleCommand::Lint(args)) => role::lint::run(args, format),
-        Command::Plan(args) => plan::run(args, format, ui),
+        Command::Plan(args) => plan::run(&args.declared, format, ui, Exit::Changes),
+        Command::Apply(args) if args.dry_run => plan::run(&args.declared, format, ui, Exit::Done),
         Command::Apply(args) => apply::run(args, format, ui),
         Command::Delete(args) => delete::run(args, format, ui),
         Command::Render(command) => render::run(command, format, ui),
+        Command::Schema(args) => schema::run(args, format),
+        Command::Version => version::run(format),
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, ui),
     };

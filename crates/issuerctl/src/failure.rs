@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Failure = 1,
     /// The command line is not valid (the code that clap uses).
     Usage = 2,
-    /// A given file, document, key or URL is not valid.
+    /// A given file, document, key or URL is not valid, or what it names does not exist.
     BadInput = 3,
     /// Existing state conflicts with what was to be written.
     Conflict = 4,
@@ -48,7 +48,7 @@ impl Exit {
 impl From<ErrorKind> for Exit {
     fn from(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::InvalidInput => Self::BadInput,
+            ErrorKind::InvalidInput | ErrorKind::NotFound => Self::BadInput,
             ErrorKind::Conflict => Self::Conflict,
             ErrorKind::NotPermitted => Self::NotPermitted,
             ErrorKind::Refused => Self::Verification,

@@ -9,6 +9,7 @@ mod engine;
 mod failure;
 mod files;
 mod keys;
+mod man_page;
 mod output;
 mod publish_command;
 mod render_request;
@@ -38,15 +39,48 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version go to standard output and end with 0; a usage error ends with 2.
-        Err(error) => error.exit(),
+        Err(error) => {
+            let _ = error.print();
+            if let Some(option) = option_for(&error) {
+                Ui::default().hint(&format!("give it with an option: {option}"));
+            }
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
     };
     let ui = Ui::new(&cli.general);
     match commands::run(&cli, &ui) {
         Ok(exit) => exit.into(),
         Err(failure) => {
+            output::failed(cli.general.output, &failure);
             ui.failure(&failure);
             failure.exit.into()
         }
+    }
+}
+
+/// The option for a value that was given without one.
+fn option_for(error: &clap::Error) -> Option<&'static str> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
+        return None;
+    }
+    let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand];
+    match given.into_iter().find_map(|kind| error.get(kind))? {
+        ContextValue::String(value) if value.starts_with("https://") => Some("--issuer URL"),
+        ContextValue::String(value) if value.starts_with("s3://") => {
+            Some("--to s3://BUCKET/PREFIX")
+        }
+        ContextValue::String(value)
+            if [".yaml", ".yml", ".json"].iter().any(|end| value.ends_with(end)) =>
+        {
+            Some("-f FILE")
+        }
+        ContextValue::String(value)
+            if [".pub", ".pem", ".key", ".crt"].iter().any(|end| value.ends_with(end)) =>
+        {
+            Some("--key FILE")
+        }
+        _ => None,
     }
 }
 

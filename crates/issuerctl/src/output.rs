@@ -5,6 +5,7 @@ mod state;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use issuer_diagnostic::{Check, Status};
@@ -16,7 +17,9 @@ use crate::Outcome;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
-pub(crate) use changes::{Issuer, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text};
+pub(crate) use changes::{
+    Issuer, IssuerError, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text, schema,
+};
 pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role, roles_text};
 
 /// Version of all JSON objects; increased when a member changes its meaning or is removed.
@@ -59,11 +62,25 @@ pub(crate) struct Document {
     pub(crate) keys: Vec<Key>,
 }
 
-/// `completions`, `render`, and `--print-iam-policy`.
+/// `completions`, `render`, `schema`, and `--print-iam-policy`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Script {
     pub(crate) schema_version: u32,
     pub(crate) document: String,
+}
+
+/// `version`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Version {
+    pub(crate) schema_version: u32,
+    pub(crate) version: String,
+}
+
+/// Any command that failed before it printed another object.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Failed {
+    pub(crate) schema_version: u32,
+    pub(crate) error: IssuerError,
 }
 
 /// `man`.
@@ -147,7 +164,7 @@ pub(crate) fn policy(format: OutputFormat, policy: &serde_json::Value) -> Outcom
     Ok(Exit::Done)
 }
 
-/// Ends `render`: the plain document, or the JSON object.
+/// Ends `render` and `schema`: the plain document, or the JSON object.
 ///
 /// # Errors
 /// Standard output cannot be written to.
@@ -167,6 +184,17 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     write(text, "\n")
 }
 
+/// Whether anything was written.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes the object of a command that failed, unless the command has written one.
+pub(crate) fn failed(format: OutputFormat, failure: &Failure) {
+    if format == OutputFormat::Json && !WRITTEN.load(Ordering::Relaxed) {
+        // The failure itself is more important than that standard output cannot be written to.
+        let _ = json(&Failed { schema_version: SCHEMA_VERSION, error: failure.into() });
+    }
+}
+
 /// Writes an object as JSON.
 ///
 /// # Errors
@@ -183,18 +211,24 @@ pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
 /// # Errors
 /// Standard output cannot be written to.
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
-    anstream::stdout().write_all(text.as_bytes()).map_err(|error| refused(&error))
+    WRITTEN.store(true, Ordering::Relaxed);
+    anstream::stdout().write_all(text.as_bytes()).or_else(closed)
 }
 
 fn write(text: &str, end: &str) -> Result<(), Failure> {
+    WRITTEN.store(true, Ordering::Relaxed);
     let mut out = io::stdout().lock();
     [text, end]
         .iter()
         .try_for_each(|part| out.write_all(part.as_bytes()))
         .and_then(|()| out.flush())
-        .map_err(|error| refused(&error))
+        .or_else(closed)
 }
 
-fn refused(error: &io::Error) -> Failure {
-    Failure::while_doing(Exit::Failure, "cannot write to standard output", error)
+/// A reader that has read enough (`head`) is not a failure.
+fn closed(error: io::Error) -> Result<(), Failure> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(());
+    }
+    Err(Failure::while_doing(Exit::Failure, "cannot write to standard output", &error))
 }

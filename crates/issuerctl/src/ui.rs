@@ -89,8 +89,13 @@ impl Ui {
             self.line(ERROR, "caused by", cause);
         }
         for hint in &failure.hints {
-            self.line(NOTE, "hint", hint);
+            self.hint(hint);
         }
+    }
+
+    /// Prints a hint.
+    pub(crate) fn hint(&self, text: &str) {
+        self.line(NOTE, "hint", text);
     }
 
     /// Prints a warning, also with `--quiet`; each text only once.

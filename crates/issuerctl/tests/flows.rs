@@ -112,7 +112,7 @@ fn refusals_of_the_store_have_their_exit_codes() {
          --issuer https://oidc.example.com --no-verify",
         server.endpoint()
     );
-    let (_, err) = ended(&desk.run(&line), 1);
+    let (_, err) = ended(&desk.run(&line), 3);
     assert!(err.contains("does not exist") && err.contains("--create-bucket"), "{err}");
     server.refuse("CreateBucket", "BucketAlreadyExists");
     let (_, err) = ended(&desk.run(&format!("{line} --create-bucket")), 6);
@@ -514,7 +514,7 @@ fn man_pages_and_completions_come_from_the_definitions() {
     let desk = Desk::new();
     ended(&desk.run("man --out-dir man"), 0);
     let page = std::fs::read_to_string(desk.path().join("man/issuerctl-publish.1")).unwrap();
-    assert!(page.contains("check\\-live") && page.contains("Examples"), "{page}");
+    assert!(page.contains("check\\-live") && page.contains(".SH EXAMPLES"), "{page}");
     for shell in ["bash", "zsh", "fish"] {
         let (out, _) = ended(&desk.run(&format!("completions {shell}")), 0);
         assert!(out.contains("check-live"), "{shell}");
@@ -531,4 +531,37 @@ fn the_policy_of_a_folder_is_printed_and_nothing_is_published() {
     let policy: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(policy["Statement"], serde_json::json!([]));
     assert!(!sandbox.path().join("site").exists(), "it was published");
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let desk = Desk::new();
+    let key = desk.file("sa.pub", &generate(KeyKind::P256).unwrap().public.to_spki_pem());
+    let key = key.display().to_string();
+    let lines = [
+        vec!["jwks", "--key", &key],
+        vec!["jwks", "--key", &key, "--output", "json"],
+        vec!["completions", "bash"],
+        vec!["schema"],
+    ];
+    for line in lines {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
+        let child = command.args(&line).stdout(writer).stderr(std::process::Stdio::piped());
+        let ended = child.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{line:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{line:?}");
+    }
+}
+
+#[test]
+fn the_schema_that_the_command_prints_is_the_one_in_the_docs() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    for (line, file) in [("schema", "issuer.schema.json"), ("schema output", "output.schema.json")]
+    {
+        let printed = Desk::new().run(line);
+        let documented = std::fs::read_to_string(docs.join(file)).unwrap();
+        assert_eq!(String::from_utf8_lossy(&printed.stdout), documented, "{line}");
+    }
 }

@@ -63,7 +63,9 @@ impl Diagnostic for Error {
             Self::Disagree { .. } => {
                 "configure a shared resource the same way in both, or give each issuer its own"
             }
-            Self::Empty => "docs/examples/ has files to start from",
+            Self::Empty => {
+                "examples: https://github.com/issuerctl/issuerctl/tree/main/docs/examples"
+            }
             _ => return None,
         };
         Some(hint.to_owned())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use issuer_diagnostic::deceptive_in;
 use serde_saphyr::{Error as YamlError, Options};
 
 use crate::{Error, Issuer, Role, StoreSpec};
@@ -32,7 +33,7 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     options.leading_zero_numbers_as_strings = true;
     options.strict_booleans = true;
     let issuers: Vec<Issuer> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| unreadable(&error))?;
+        .map_err(|error| unreadable(&error, text))?;
     if issuers.is_empty() {
         return Err(Error::Empty);
     }
@@ -164,13 +165,13 @@ fn unfit(issuer: &Issuer, reason: &str) -> Error {
     Error::Unfit { name: issuer.name().to_owned(), reason: reason.to_owned() }
 }
 
-fn unreadable(error: &YamlError) -> Error {
+fn unreadable(error: &YamlError, text: &str) -> Error {
     let error = error.without_snippet();
     let (line, column) =
         error.location().map_or((1, 1), |location| (location.line(), location.column()));
     let (reason, near) = match error {
         YamlError::SerdeUnknownField { field, expected, .. } => (
-            format!("unknown field {field:?}; the fields here are {}", expected.join(", ")),
+            format!("unknown field{}; the fields here are {}", name(field), expected.join(", ")),
             nearest(field, expected),
         ),
         YamlError::SerdeUnknownVariant { variant, expected, .. }
@@ -179,14 +180,21 @@ fn unreadable(error: &YamlError) -> Error {
             (format!("the kind {OLD_KIND} is now called {KIND}"), None)
         }
         YamlError::SerdeUnknownVariant { variant, expected, .. } => (
-            format!("unknown value {variant:?}; the values here are {}", expected.join(", ")),
+            format!("unknown value{}; the values here are {}", name(variant), expected.join(", ")),
             nearest(variant, expected),
         ),
         YamlError::SerdeMissingField { field, .. } => {
             (format!("the field {field:?} is missing"), None)
         }
         YamlError::DuplicateMappingKey { key, .. } => {
-            (format!("the field {:?} is set twice", key.as_deref().unwrap_or_default()), None)
+            let key = key.as_deref().unwrap_or_default();
+            let documents = match key {
+                "apiVersion" | "kind" | "metadata" | "spec" => {
+                    "; put --- on a line of its own between two issuers"
+                }
+                _ => "",
+            };
+            (format!("the field{} is set twice{documents}", name(key)), None)
         }
         other => {
             let text = other.to_string();
@@ -195,13 +203,25 @@ fn unreadable(error: &YamlError) -> Error {
             (plainly(text).unwrap_or(text).to_owned(), None)
         }
     };
+    let reason = match deceptive_in(text).find(|stray| stray.line as u64 == line) {
+        Some(stray) => format!("{reason}; the line has {} in column {}", stray.what, stray.column),
+        None => reason,
+    };
     Error::Text { line, column, reason, near }
+}
+
+/// A name or value as it is in the file, unless it has the form of something that could be secret.
+fn name(text: &str) -> String {
+    let is_plain = text.len() <= 40 && !text.chars().any(|c| "+/=".contains(c) || c.is_control());
+    if is_plain { format!(" {text:?}") } else { String::new() }
 }
 
 /// Common messages of the library, reworded for users.
 fn plainly(text: &str) -> Option<&'static str> {
     let words = [
         ("expected sequence start", "this must be a list"),
+        ("expected string scalar", "this must be a string"),
+        ("tabs disallowed", "YAML does not allow a tab for indentation; use spaces"),
         ("expected mapping start", "this must be a mapping, such as kind: ServiceAccountIssuer"),
         (
             "expected end of mapping after enum variant value",

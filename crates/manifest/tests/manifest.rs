@@ -288,3 +288,29 @@ proptest! {
         let _ = parse(&format!("{}{text}{}", &WHOLE[..at], &WHOLE[at..]));
     }
 }
+
+#[test]
+fn what_cannot_be_seen_is_named_and_what_could_be_secret_is_not() {
+    let file = |spec: &str| {
+        format!(
+            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: prod}}\nspec:\n{spec}"
+        )
+    };
+    let twice = file("  issuer: https://oidc.example.com\n").repeat(2);
+    let secret = "NOT/FOR+ANY/LOG=";
+    for (text, says) in [
+        (
+            file("  issuer: https://oidc.example.com\n\u{a0}\u{a0}roles: []\n"),
+            "U+00A0 (no-break space)",
+        ),
+        (file("  issuer: \u{201c}https://oidc.example.com\u{201d}\n"), "U+201C"),
+        (file("\tissuer: https://oidc.example.com\n"), "tab"),
+        (file("  issuer: {a: b}\n"), "this must be a string"),
+        (twice, "put --- on a line"),
+        (file(&format!("  keys: [{secret}]\n")), "unknown value; "),
+        (file(&format!("  {secret}: x\n")), "unknown field; "),
+    ] {
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.contains(says) && !error.contains(secret), "{error}");
+    }
+}

@@ -295,6 +295,7 @@ impl Diagnostic for Error {
             | Self::LostRace { .. }
             | Self::Changed { .. }
             | Self::NotADocument { .. } => ErrorKind::Conflict,
+            Self::NoBucket { .. } => ErrorKind::NotFound,
             Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => {
                 ErrorKind::NotPermitted
             }
@@ -302,7 +303,6 @@ impl Diagnostic for Error {
                 ErrorKind::NotPermitted
             }
             Self::Io { .. }
-            | Self::NoBucket { .. }
             | Self::OtherRegion { .. }
             | Self::NoAcls { .. }
             | Self::NoPolicies { .. }

@@ -9,7 +9,7 @@ use super::{AwsArgs, KubeArgs};
 /// Show what `apply` would change; exits with 7 if anything would
 ///
 /// The file declares which keys are published where, and the provider and roles in IAM; its format
-/// is described in docs/issuer.schema.json. There is no state file: the current state is read from
+/// is described by `issuerctl schema`. There is no state file: the current state is read from
 /// the store and from IAM.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -39,6 +39,9 @@ pub(crate) struct ApplyArgs {
     /// Skip verifying the issuer before IAM is changed
     #[arg(long)]
     pub(crate) no_verify: bool,
+    /// Show what would change, without changing anything; like `plan`, but exits with 0
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Delete what `apply` created: provider, roles, documents
@@ -94,6 +97,6 @@ pub(crate) struct DeclaredArgs {
 pub(crate) struct FileArgs {
     /// File with one or more issuers, or - for standard input (repeatable); paths in the file are
     /// relative to its folder
-    #[arg(long, short, value_name = "FILE|-", required = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, short, alias = "filename", value_name = "FILE|-", required = true, value_hint = ValueHint::FilePath)]
     pub(crate) file: Vec<PathBuf>,
 }

@@ -25,8 +25,10 @@ pub(crate) enum ProviderCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl provider apply --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod
-  issuerctl provider apply --issuer https://oidc.example.com/prod --tag team=platform --dry-run")]
+  issuerctl provider apply \\
+      --issuer https://my-oidc.s3.us-west-2.amazonaws.com/prod
+  issuerctl provider apply --issuer https://oidc.example.com/prod \\
+      --tag team=platform --dry-run")]
 pub(crate) struct ProviderApplyArgs {
     #[command(flatten)]
     pub(crate) issuer: IssuerArg,
@@ -103,7 +105,8 @@ pub(crate) enum RoleCommand {
 Examples:
   issuerctl role lint trust.json --issuer https://oidc.example.com/prod \\
       --service-account default/app
-  aws iam list-roles | issuerctl role lint - --issuer https://oidc.example.com/prod
+  aws iam list-roles |
+      issuerctl role lint - --issuer https://oidc.example.com/prod
   terraform show -json |
       issuerctl role lint - --issuer https://oidc.example.com/prod --role app")]
 pub(crate) struct LintArgs {

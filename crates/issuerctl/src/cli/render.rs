@@ -44,7 +44,8 @@ pub(crate) struct TerraformArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl render cloudformation -f issuer.yaml --account 111122223333 > issuer.json
+  issuerctl render cloudformation -f issuer.yaml --account 111122223333 \\
+      > issuer.json
   aws cloudformation deploy --stack-name issuer --template-file issuer.json \\
       --capabilities CAPABILITY_NAMED_IAM")]
 pub(crate) struct CloudformationArgs {
@@ -60,7 +61,8 @@ pub(crate) struct CloudformationArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl render kubernetes -f issuer.yaml --account 111122223333 | kubectl apply -f -")]
+  issuerctl render kubernetes -f issuer.yaml --account 111122223333 |
+      kubectl apply -f -")]
 pub(crate) struct KubernetesArgs {
     #[command(flatten)]
     pub(crate) render: RenderArgs,

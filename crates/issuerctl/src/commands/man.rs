@@ -5,6 +5,7 @@ use clap::CommandFactory;
 use crate::Outcome;
 use crate::cli::{Cli, ManArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
+use crate::man_page;
 use crate::output::{self, SCHEMA_VERSION};
 use crate::ui::Ui;
 
@@ -17,12 +18,11 @@ pub(crate) fn run(args: &ManArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         )
     };
     std::fs::create_dir_all(&args.out_dir).map_err(refuse)?;
-    clap_mangen::generate_to(Cli::command(), &args.out_dir).map_err(refuse)?;
-    let entries = std::fs::read_dir(&args.out_dir).map_err(refuse)?;
-    let mut files: Vec<String> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .collect();
-    files.retain(|name| name.starts_with("issuerctl") && name.ends_with(".1"));
+    let mut files = Vec::new();
+    for (name, page) in man_page::pages(Cli::command()).map_err(refuse)? {
+        std::fs::write(args.out_dir.join(&name), page).map_err(refuse)?;
+        files.push(name);
+    }
     files.sort();
     ui.note(&format!("wrote {} man pages to {}", files.len(), args.out_dir.display()));
     if format == OutputFormat::Json {

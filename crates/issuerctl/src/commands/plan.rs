@@ -1,11 +1,11 @@
-//! `issuerctl plan`
+//! `issuerctl plan`, and `apply --dry-run`
 
 use issuer_publish::Purpose;
 use issuer_reconcile::{IssuerPlan, Scope, permissions};
 
 use crate::Outcome;
 use crate::batch;
-use crate::cli::{OutputFormat, PlanArgs};
+use crate::cli::{DeclaredArgs, OutputFormat};
 use crate::engine;
 use crate::failure::Exit;
 use crate::output;
@@ -13,8 +13,13 @@ use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
 
-pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
-    let declared = &args.declared;
+/// Ends with `changes` if anything would change.
+pub(crate) fn run(
+    declared: &DeclaredArgs,
+    format: OutputFormat,
+    ui: &Ui,
+    changes: Exit,
+) -> Outcome {
     let (aws, prune) = (&declared.aws, declared.prune);
     let targets =
         targets::of_files(&declared.file, Some(&declared.kube), aws, declared.change_issuer)?;
@@ -39,7 +44,7 @@ pub(crate) fn run(args: &PlanArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             OutputFormat::Text => output::coloured(&plan.text())?,
             OutputFormat::Json => output::json(&plan)?,
         }
-        let done = if plan.changed { Exit::Changes } else { Exit::Done };
+        let done = if plan.changed { changes } else { Exit::Done };
         batch::finish(batch::failures(planned), targets.len(), ui, done)
     })
 }

@@ -48,7 +48,7 @@ pub(crate) struct Issuer {
     pub(crate) error: Option<IssuerError>,
 }
 
-/// Why an issuer failed.
+/// Why a command or an issuer failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct IssuerError {
     /// The exit code of this failure alone.
@@ -299,8 +299,7 @@ pub(crate) fn dry_run_text(heading: &str, changes: &[Change]) -> String {
 }
 
 /// The JSON Schema (draft 2020-12) of all objects of this module.
-#[cfg(test)]
-fn schema() -> serde_json::Value {
+pub(crate) fn schema() -> serde_json::Value {
     #[derive(JsonSchema)]
     #[schemars(untagged, title = "issuerctl --output json")]
     #[expect(dead_code, reason = "only its schema is used")]
@@ -315,6 +314,8 @@ fn schema() -> serde_json::Value {
         Role(RoleChange),
         /// `verify`
         Verify(Verify),
+        /// Any command that failed before it printed another object
+        Failed(super::Failed),
     }
     schemars::schema_for!(Output).to_value()
 }
