@@ -120,6 +120,10 @@ fn any(error: &(dyn Error + 'static), surface: Surface) -> Option<String> {
 fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String> {
     use issuer_reconcile::Error as E;
     match error {
+        E::ReadFile { path, .. } if path.to_string_lossy().contains("://") => Some(format!(
+            "{} reads a JWK Set from an https URL",
+            surface.setting(Setting::Jwks("URL"))
+        )),
         E::NoUsableKey { source, .. } | E::Join { source } => jwks(source, surface),
         E::NotLive { source } => live(source, surface),
         E::Cluster(error) => cluster(error, surface),
