@@ -68,6 +68,19 @@ pub enum Error {
         /// The policy's name.
         policy: String,
     },
+    /// A trust policy with a principal that was deleted, which IAM does not accept again.
+    #[error(
+        "{statement} in the trust policy of the role {role} has the principal {principal}, which \
+         was deleted: IAM rejects every change of the policy"
+    )]
+    DeletedPrincipal {
+        /// The role's name.
+        role: String,
+        /// Its `Sid` or number.
+        statement: String,
+        /// The unique ID.
+        principal: String,
+    },
     /// A policy that does not exist or is not attachable.
     #[error("the policy {arn} cannot be attached: {message}")]
     NoPolicy {
@@ -236,6 +249,7 @@ impl Diagnostic for Error {
             | Self::ForeignPolicy { .. }
             | Self::ForeignInline { .. }
             | Self::PolicyElsewhere { .. }
+            | Self::DeletedPrincipal { .. }
             | Self::InUse { .. }
             | Self::Changed { .. } => ErrorKind::Conflict,
             Self::Denied { .. } | Self::Credentials { .. } => ErrorKind::NotPermitted,
@@ -264,6 +278,14 @@ impl Diagnostic for Error {
             Self::PolicyElsewhere { .. } => {
                 "policy names are unique within an account: use a different name for yours, or \
                  attach the existing policy by its ARN"
+            }
+            Self::DeletedPrincipal { .. } => {
+                "remove the principal, or its statement, from the trust policy (aws iam \
+                 update-assume-role-policy): an ID is never used again"
+            }
+            Self::Malformed { message, .. } if message.contains("Invalid principal") => {
+                "a statement names a principal that does not exist, or was deleted (AROA…, AIDA…): \
+                 remove it from the policy (`aws iam get-role` shows it)"
             }
             Self::InUse { .. } => {
                 "remove the role from its instance profile, or from whatever uses it, and run again"

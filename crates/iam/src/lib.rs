@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod difference;
 mod documents;
 mod error;
 mod iam;
+mod json;
 mod lint;
 mod names;
 pub mod policies;
@@ -11,6 +13,7 @@ mod provider;
 mod role;
 mod tags;
 mod trust;
+mod trusting;
 
 pub use documents::{Documents, check_permissions};
 pub use error::{Error, Name};
@@ -26,4 +29,5 @@ pub use role::{
     ManagedPolicy, Role, RoleDeletion, RoleName, RolePlan, RoleSpec, RoleState, RoleStep,
 };
 pub use tags::{Tag, Tags};
-pub use trust::{MAX_TRUST_POLICY, Trust, TrustPolicy, USUAL_TRUST_POLICY};
+pub use trust::{APPROVED_TRUST_POLICY, MAX_TRUST_POLICY, Trust, TrustPolicy, USUAL_TRUST_POLICY};
+pub use trusting::TrustingRole;

@@ -7,12 +7,10 @@
 
 mod claims;
 mod context;
-mod difference;
 mod duplicates;
 mod findings;
 mod grammar;
 mod input;
-mod json;
 mod judge;
 mod keys;
 mod operator;
@@ -29,8 +27,8 @@ mod yaml;
 pub use options::LintOptions;
 pub use report::LintReport;
 
-use crate::{Error, MAX_TRUST_POLICY, USUAL_TRUST_POLICY};
-use difference::nearest;
+use crate::difference::nearest;
+use crate::{APPROVED_TRUST_POLICY, Error, MAX_TRUST_POLICY, USUAL_TRUST_POLICY};
 use findings::{Findings, Topic, list};
 use input::Document;
 use options::Wanted;
@@ -246,13 +244,14 @@ fn size(size: usize, findings: &mut Findings) {
     let fix = "match the service accounts of one namespace with a wildcard, or use several roles";
     if size > MAX_TRUST_POLICY {
         let consequence = format!(
-            "IAM rejects it; the quota is {USUAL_TRUST_POLICY}, or {MAX_TRUST_POLICY} on request"
+            "IAM rejects it; the quota is {USUAL_TRUST_POLICY}, and {APPROVED_TRUST_POLICY} or \
+             {MAX_TRUST_POLICY} on request"
         );
         findings.fail(Topic::Size, "size", message, consequence, fix);
     } else if size > USUAL_TRUST_POLICY {
         let consequence = format!(
             "IAM rejects it unless the account's quota \"Role trust policy length\" was raised \
-             above {USUAL_TRUST_POLICY}"
+             above {USUAL_TRUST_POLICY} (to {APPROVED_TRUST_POLICY} or {MAX_TRUST_POLICY})"
         );
         findings.warn(Topic::Size, "size", message, consequence, fix);
     }

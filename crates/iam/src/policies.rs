@@ -1,10 +1,12 @@
 //! The IAM policies that commands need (Service Authorization Reference, "AWS Identity and Access
 //! Management").
 
+use std::collections::BTreeSet;
+
 use issuer_discovery::IssuerUrl;
 use serde_json::{Value, json};
 
-use crate::{Documents, Iam, ProviderArn, RoleName};
+use crate::{Documents, Iam, PolicyArn, ProviderArn, RoleName};
 
 /// What is requested of a provider.
 #[derive(Debug, Clone, Copy)]
@@ -48,12 +50,16 @@ pub fn delete_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
 pub struct RoleNeeds<'a> {
     /// The role.
     pub name: &'a RoleName,
-    /// Whether inline policies may be created or deleted.
-    pub inline: bool,
-    /// Whether policies may be attached or detached.
-    pub attached: bool,
-    /// The customer managed policies; an empty list may delete those that were created earlier.
+    /// The inline policies, if they are managed.
+    pub inline: Option<&'a Documents>,
+    /// The policies to attach, if they are managed.
+    pub attached: Option<&'a [PolicyArn]>,
+    /// The customer managed policies, if they are managed.
     pub managed: Option<&'a Documents>,
+    /// Names of the customer managed policies that issuerctl created for the role earlier.
+    pub made: &'a [String],
+    /// Whether what was requested earlier is kept.
+    pub add: bool,
     /// Whether a permissions boundary is given.
     pub boundary: bool,
     /// Whether a maximum session duration is given.
@@ -62,44 +68,43 @@ pub struct RoleNeeds<'a> {
     pub tags: bool,
 }
 
-/// The policy for creating or updating a role.
+/// The policy for creating or updating a role. Only the requested policies can be attached.
 pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
+    let managed: Vec<&str> = needs.managed.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
+    let is_unwanted = |name: &&str| needs.managed.is_some() && !managed.contains(name);
+    let made = needs.made.iter().map(String::as_str);
+    let unwanted: Vec<&str> = made.clone().filter(is_unwanted).filter(|_| !needs.add).collect();
     let mut actions = vec!["CreateRole", "UpdateAssumeRolePolicy", "TagRole"];
-    if needs.tags || needs.managed.is_some() {
+    if needs.tags || !unwanted.is_empty() {
         actions.push("UntagRole");
     }
     if needs.session {
         actions.push("UpdateRole");
     }
-    if needs.attached || needs.managed.is_some() {
-        actions.extend(["AttachRolePolicy", "DetachRolePolicy"]);
+    if (needs.attached.is_some() || needs.managed.is_some()) && !needs.add {
+        actions.push("DetachRolePolicy");
     }
-    if needs.inline {
-        actions.extend(["PutRolePolicy", "DeleteRolePolicy"]);
+    if let Some(inline) = needs.inline {
+        actions.extend((!inline.is_empty()).then_some("PutRolePolicy"));
+        actions.extend((!needs.add).then_some("DeleteRolePolicy"));
     }
     if needs.boundary {
         actions.push("PutRolePermissionsBoundary");
     }
-    let mut statements = vec![
-        read_role(iam, needs.name),
-        allow(&actions, &role(iam, needs.name)),
-        read_policies(iam),
-    ];
+    let mut statements = vec![read_role(iam, needs.name), allow(&actions, &role(iam, needs.name))];
+    statements.extend(attach(iam, needs, &managed));
+    let read: BTreeSet<&str> = managed.iter().copied().chain(made).collect();
+    statements.extend(policy_statement(iam, &READ_POLICY, read));
     let change = ["CreatePolicy", "TagPolicy", "CreatePolicyVersion", "DeletePolicyVersion"];
-    statements.extend(
-        needs
-            .managed
-            .into_iter()
-            .flat_map(Documents::keys)
-            .map(|name| allow(&change, &json!(arn_in_account(iam, "policy", name)))),
-    );
-    if needs.managed.is_some() {
-        statements.push(allow(
-            &["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"],
-            &json!(arn_in_account(iam, "policy", "*")),
-        ));
-    }
+    statements.extend(policy_statement(iam, &change, managed));
+    statements.extend(policy_statement(iam, &DELETE_POLICY, unwanted));
     document(statements)
+}
+
+/// The policy for listing the account's roles.
+#[must_use]
+pub fn list_all_roles() -> Value {
+    document(vec![allow(&["ListRoles"], &json!("*"))])
 }
 
 /// The policy for finding the roles of an issuer: all roles are listed, and the tags of those that
@@ -129,12 +134,21 @@ pub fn join(policies: impl IntoIterator<Item = Value>) -> Value {
 /// The policy for reading a role.
 #[must_use]
 pub fn show_role(iam: Option<&Iam>, name: &RoleName) -> Value {
-    document(vec![read_role(iam, name), read_policies(iam)])
+    let policies = policy_statement(iam, &READ_POLICY, ["*"]);
+    document([Some(read_role(iam, name)), policies].into_iter().flatten().collect())
 }
 
-/// The policy for removing what issuerctl added.
+/// The policy for listing the account's providers; list operations support no resource-level
+/// permissions.
 #[must_use]
-pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
+pub fn list_providers() -> Value {
+    document(vec![allow(&["ListOpenIDConnectProviders"], &json!("*"))])
+}
+
+/// The policy for removing what issuerctl added. `made` are the names of the customer managed
+/// policies that it created for the role, if they are known.
+#[must_use]
+pub fn delete_role(iam: Option<&Iam>, name: &RoleName, made: Option<&[String]>) -> Value {
     let actions = [
         "UpdateAssumeRolePolicy",
         "DeleteRolePolicy",
@@ -143,13 +157,12 @@ pub fn delete_role(iam: Option<&Iam>, name: &RoleName) -> Value {
         "TagRole",
         "UntagRole",
     ];
-    let policies = ["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"];
-    document(vec![
-        read_role(iam, name),
-        allow(&actions, &role(iam, name)),
-        read_policies(iam),
-        allow(&policies, &json!(arn_in_account(iam, "policy", "*"))),
-    ])
+    let made: Vec<&str> =
+        made.map_or_else(|| vec!["*"], |made| made.iter().map(String::as_str).collect());
+    let mut statements = vec![read_role(iam, name), allow(&actions, &role(iam, name))];
+    statements.extend(policy_statement(iam, &READ_POLICY, made.iter().copied()));
+    statements.extend(policy_statement(iam, &DELETE_POLICY, made));
+    document(statements)
 }
 
 fn read_role(iam: Option<&Iam>, name: &RoleName) -> Value {
@@ -160,11 +173,31 @@ fn read_role(iam: Option<&Iam>, name: &RoleName) -> Value {
 }
 
 /// The tags of a managed policy record whether issuerctl created it.
-fn read_policies(iam: Option<&Iam>) -> Value {
-    allow(
-        &["GetPolicy", "GetPolicyVersion", "ListPolicyVersions"],
-        &json!(arn_in_account(iam, "policy", "*")),
-    )
+const READ_POLICY: [&str; 3] = ["GetPolicy", "GetPolicyVersion", "ListPolicyVersions"];
+
+const DELETE_POLICY: [&str; 3] = ["DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy"];
+
+/// Allows actions on customer managed policies, if there are any.
+fn policy_statement<'n>(
+    iam: Option<&Iam>,
+    actions: &[&str],
+    names: impl IntoIterator<Item = &'n str>,
+) -> Option<Value> {
+    let arns: Vec<String> =
+        names.into_iter().map(|name| arn_in_account(iam, "policy", name)).collect();
+    (!arns.is_empty()).then(|| allow(actions, &json!(arns)))
+}
+
+/// Whoever may attach any policy to a role that they can assume may do everything.
+fn attach(iam: Option<&Iam>, needs: &RoleNeeds<'_>, managed: &[&str]) -> Option<Value> {
+    let given = needs.attached.into_iter().flatten().map(PolicyArn::to_string);
+    let managed = managed.iter().map(|name| arn_in_account(iam, "policy", name));
+    let arns: Vec<String> = given.chain(managed).collect();
+    (!arns.is_empty()).then(|| {
+        let mut statement = allow(&["AttachRolePolicy"], &role(iam, needs.name));
+        statement["Condition"] = json!({"ArnLike": {"iam:PolicyARN": arns}});
+        statement
+    })
 }
 
 fn allow(actions: &[&str], resource: &Value) -> Value {

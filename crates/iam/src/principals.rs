@@ -51,6 +51,12 @@ pub(crate) fn rejected(statement: &Value) -> Vec<Rejected<'_>> {
     rejected
 }
 
+/// The unique ID of a deleted principal in a statement.
+pub(crate) fn deleted(statement: &Value) -> Option<&str> {
+    let mut rejected = rejected(statement).into_iter();
+    rejected.find(|one| one.kind == "AWS" && unique_id(one.text).is_some()).map(|one| one.text)
+}
+
 /// Whether a text is an account ID.
 pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
@@ -79,12 +85,17 @@ fn fault(kind: &str, text: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn aws(text: &str) -> Option<(&'static str, &'static str)> {
-    const ARN: &str = "write an account ID, or the ARN of a role, a user or a session";
+/// What kind of unique ID a text is.
+fn unique_id(text: &str) -> Option<&'static str> {
     let is_id =
         text.len() >= 16 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    if let Some((_, what)) = UNIQUE_IDS.iter().find(|(prefix, _)| is_id && text.starts_with(prefix))
-    {
+    let mut kinds = UNIQUE_IDS.iter().filter(|(prefix, _)| is_id && text.starts_with(prefix));
+    kinds.next().map(|(_, what)| *what)
+}
+
+fn aws(text: &str) -> Option<(&'static str, &'static str)> {
+    const ARN: &str = "write an account ID, or the ARN of a role, a user or a session";
+    if let Some(what) = unique_id(text) {
         return Some((
             what,
             "remove it, or the statement if it has no other principal: an ID is never used again",

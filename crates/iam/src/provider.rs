@@ -7,7 +7,7 @@ use issuer_discovery::IssuerUrl;
 
 use crate::role::tag_fields;
 use crate::tags::{self, CREATED, Tags};
-use crate::{Audience, Error, Name};
+use crate::{Audience, Error, Name, difference};
 
 /// The default quota of providers in an account (IAM quotas).
 const QUOTA: usize = 100;
@@ -115,6 +115,12 @@ impl ProviderState {
     pub fn among(self, all: &[String]) -> Self {
         let others = all.iter().filter(|arn| **arn != self.arn).cloned().collect();
         Self { others, ..self }
+    }
+
+    /// The other provider whose ARN is most like that of this one, and how it differs.
+    #[must_use]
+    pub fn nearest(&self) -> Option<(&str, String)> {
+        difference::nearest(self.others.iter().map(String::as_str), &self.arn)
     }
 }
 

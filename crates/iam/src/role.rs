@@ -44,6 +44,8 @@ pub struct RoleSpec {
     pub max_session_secs: Option<u32>,
     /// Tags to set; unmanaged tags are kept.
     pub tags: Option<Tags>,
+    /// Whether everything that was requested earlier is kept, and this is only added.
+    pub add: bool,
     /// The name of the issuer in the file, recorded in the tags of the role, so that roles that are
     /// removed from the file can be found.
     pub file: Option<String>,
@@ -127,6 +129,14 @@ impl RoleSpec {
     pub fn arn(&self) -> String {
         let path = self.path.as_ref().map_or("/", RolePath::as_str);
         iam_arn(self.trust.partition, &self.trust.account, "role", &format!("{path}{}", self.name))
+    }
+
+    /// The desired trust policy, from the one that the role has.
+    ///
+    /// # Errors
+    /// Those of [`TrustPolicy::with`].
+    pub fn trust_policy(&self, there: TrustPolicy) -> Result<TrustPolicy, Error> {
+        if self.add { there.adding(&self.trust) } else { there.with(&self.trust) }
     }
 
     /// The ARN of a customer managed policy.

@@ -5,17 +5,21 @@ use issuer_discovery::{IssuerUrl, Partition};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{AccountId, Audience, Error, ProviderArn, ServiceAccountPattern};
+use crate::json::strings;
+use crate::{AccountId, Audience, Error, ProviderArn, ServiceAccountPattern, principals};
 
 /// The default quota for the length of a role's trust policy, in characters without white space
 /// (IAM quotas).
 pub const USUAL_TRUST_POLICY: usize = 2048;
 
 /// The same quota, raised to the maximum that AWS approves automatically.
-pub const MAX_TRUST_POLICY: usize = 4096;
+pub const APPROVED_TRUST_POLICY: usize = 4096;
+
+/// The same quota, raised to the maximum that any account can have.
+pub const MAX_TRUST_POLICY: usize = 8192;
 
 /// The prefix of the `Sid` of every statement that issuerctl manages; the issuer's part follows.
-const SID: &str = "IssuerctlTrust";
+pub(crate) const SID: &str = "IssuerctlTrust";
 
 /// The `Sid` of the only statement in the policy of a role that no principal may assume any more.
 pub(crate) const NOBODY: &str = "IssuerctlTrustNobody";
@@ -40,6 +44,13 @@ pub struct Trust {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustPolicy(Map<String, Value>);
 
+/// The values of a statement's conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Claims {
+    pub(crate) audiences: Vec<String>,
+    pub(crate) subjects: Vec<String>,
+}
+
 impl Trust {
     /// The `Sid` of the statement, derived from the issuer, so that each issuer has its own
     /// statement.
@@ -55,16 +66,24 @@ impl Trust {
     /// # Errors
     /// [`Error::Nothing`], [`Error::Port`].
     pub fn statement(&self) -> Result<Value, Error> {
+        self.statement_for(&Claims::default())
+    }
+
+    /// The same, with more audiences and subjects.
+    fn statement_for(&self, more: &Claims) -> Result<Value, Error> {
         let provider = ProviderArn::new(self.partition, &self.account, &self.issuer)?;
-        let audiences = texts(self.audiences.iter().map(Audience::to_string))
-            .ok_or(Error::Nothing { what: "audience" })?;
-        let subjects = texts(self.service_accounts.iter().map(ServiceAccountPattern::subject))
-            .ok_or(Error::Nothing { what: "service account" })?;
+        let audiences = self.audiences.iter().map(Audience::to_string);
+        let audiences: Vec<String> = more.audiences.iter().cloned().chain(audiences).collect();
+        let subjects = self.service_accounts.iter().map(ServiceAccountPattern::subject);
+        let subjects: Vec<String> = more.subjects.iter().cloned().chain(subjects).collect();
+        let is_literal = !subjects.iter().any(|subject| subject.contains(['*', '?']));
+        let audiences = texts(audiences).ok_or(Error::Nothing { what: "audience" })?;
+        let subjects = texts(subjects).ok_or(Error::Nothing { what: "service account" })?;
         let (aud, sub) = (
             format!("{}:aud", self.issuer.without_scheme()),
             format!("{}:sub", self.issuer.without_scheme()),
         );
-        let condition = if self.service_accounts.iter().all(ServiceAccountPattern::is_literal) {
+        let condition = if is_literal {
             json!({"StringEquals": {aud: audiences, sub: subjects}})
         } else {
             json!({"StringEquals": {aud: audiences}, "StringLike": {sub: subjects}})
@@ -98,11 +117,34 @@ impl TrustPolicy {
             return Err(Error::Nothing { what: "issuer" });
         }
         let policy = trusts.iter().try_fold(Self::default(), |policy, trust| policy.with(trust))?;
-        let size = policy.size();
-        if size > MAX_TRUST_POLICY {
-            return Err(Error::TooLarge { size, limit: MAX_TRUST_POLICY });
-        }
+        policy.check_size()?;
         Ok(policy)
+    }
+
+    /// Checks that some account can have a policy of this size.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn check_size(&self) -> Result<(), Error> {
+        match self.size() {
+            size if size > MAX_TRUST_POLICY => {
+                Err(Error::TooLarge { size, limit: MAX_TRUST_POLICY })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A warning if only accounts with a raised quota can have a policy of this size.
+    #[must_use]
+    pub fn size_warning(&self) -> Option<String> {
+        let size = self.size();
+        (size > USUAL_TRUST_POLICY).then(|| {
+            format!(
+                "{size} characters without white space; the quota \"Role trust policy length\" is \
+                 {USUAL_TRUST_POLICY} by default, and {APPROVED_TRUST_POLICY} or \
+                 {MAX_TRUST_POLICY} on request"
+            )
+        })
     }
 
     /// Reads a policy as it is in IAM or in a file.
@@ -129,20 +171,46 @@ impl TrustPolicy {
     }
 
     /// The same with the statement of `trust` in place of the one for its issuer, or as the last
-    /// one. IAM checks the size: the quota of an account may have been raised.
+    /// one.
     ///
     /// # Errors
     /// [`Error::Nothing`], [`Error::Port`].
-    pub fn with(mut self, trust: &Trust) -> Result<Self, Error> {
-        let (sid, ours) = (trust.sid(), trust.statement()?);
+    pub fn with(self, trust: &Trust) -> Result<Self, Error> {
+        let ours = trust.statement()?;
+        Ok(self.with_statement(&trust.sid(), ours))
+    }
+
+    /// The same, but the service accounts and audiences of the existing statement are kept.
+    ///
+    /// # Errors
+    /// [`Error::Nothing`], [`Error::Port`].
+    pub fn adding(self, trust: &Trust) -> Result<Self, Error> {
+        let ours = trust.statement_for(&self.claims(trust))?;
+        Ok(self.with_statement(&trust.sid(), ours))
+    }
+
+    /// What the statement for the issuer allows now.
+    pub(crate) fn claims(&self, trust: &Trust) -> Claims {
+        let sid = trust.sid();
+        let ours = self.statements().iter().find(|statement| statement["Sid"] == sid.as_str());
+        let of = |claim: &str| -> Vec<String> {
+            let key = format!("{}:{claim}", trust.issuer.without_scheme());
+            let operators = ours.and_then(|ours| ours["Condition"].as_object()).into_iter();
+            let values = operators.flat_map(Map::values).filter_map(|keys| keys.get(&key));
+            values.flat_map(strings).map(str::to_owned).collect()
+        };
+        Claims { audiences: of("aud"), subjects: of("sub") }
+    }
+
+    fn with_statement(mut self, sid: &str, ours: Value) -> Self {
         let statements = self.statements_mut();
         statements.retain(|statement| statement["Sid"] != NOBODY);
-        match statements.iter_mut().find(|statement| statement["Sid"] == sid.as_str()) {
+        match statements.iter_mut().find(|statement| statement["Sid"] == sid) {
             Some(statement) if says_the_same(statement, &ours) => {}
             Some(statement) => *statement = ours,
             None => statements.push(ours),
         }
-        Ok(self)
+        self
     }
 
     /// The same without the statements of these `Sid`s.
@@ -163,6 +231,19 @@ impl TrustPolicy {
     pub(crate) fn has_others_than(&self, sids: &[String]) -> bool {
         let among = |sid: &str| sid == NOBODY || sids.iter().any(|known| known == sid);
         self.statements().iter().any(|statement| !statement["Sid"].as_str().is_some_and(among))
+    }
+
+    /// A statement, by its `Sid` or number, with a principal that no longer exists: IAM shows it as
+    /// its unique ID, and rejects every policy that contains it.
+    pub(crate) fn deleted_principal(&self) -> Option<(String, String)> {
+        self.statements().iter().enumerate().find_map(|(index, statement)| {
+            let principal = principals::deleted(statement)?.to_owned();
+            let label = match statement["Sid"].as_str().filter(|sid| !sid.is_empty()) {
+                Some(sid) => format!("statement {sid}"),
+                None => format!("statement {}", index + 1),
+            };
+            Some((label, principal))
+        })
     }
 
     /// Whether it contains every statement of another policy.
@@ -241,7 +322,7 @@ pub(crate) fn sid(issuer: &IssuerUrl) -> String {
 }
 
 /// One text as a string, several as an array, each once.
-fn texts(values: impl Iterator<Item = String>) -> Option<Value> {
+fn texts(values: impl IntoIterator<Item = String>) -> Option<Value> {
     let mut each: Vec<String> = Vec::new();
     for value in values {
         if !each.contains(&value) {
@@ -352,7 +433,7 @@ mod tests {
     #[test]
     fn a_policy_beyond_every_quota_is_refused_with_a_way_out() {
         let many: Vec<String> =
-            (0..90).map(|n| format!("namespace-{n}/service-account-{n}")).collect();
+            (0..180).map(|n| format!("namespace-{n}/service-account-{n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let error = TrustPolicy::new(&[trust("https://h.example", &many)]).unwrap_err();
         assert!(

@@ -511,7 +511,8 @@ fn sizes() {
     };
     assert_faults(&[sized(40)], &[]);
     assert_faults(&[sized(60)], &["size"]);
-    assert_faults(&[sized(120)], &["!size"]);
+    assert_faults(&[sized(120)], &["size"]);
+    assert_faults(&[sized(240)], &["!size"]);
     let report = judge(&[sized(60)], &options());
     let consequence = report
         .findings

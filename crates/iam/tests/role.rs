@@ -33,6 +33,7 @@ fn spec() -> RoleSpec {
         path: None,
         max_session_secs: None,
         tags: None,
+        add: false,
         file: None,
     }
 }
@@ -349,4 +350,69 @@ fn a_path_cannot_change_and_a_policy_of_others_is_not_overwritten() {
     };
     let found = RoleState { role: None, managed: [("app-s3".to_owned(), theirs)].into() };
     assert!(matches!(RolePlan::new(&everything(), &found), Err(Error::ForeignPolicy { .. })));
+}
+
+#[test]
+fn what_a_role_loses_is_said_in_words_and_adding_loses_nothing() {
+    let arn = |name: &str| format!("arn:aws:iam::aws:policy/{name}").parse().unwrap();
+    let first = RoleSpec { policy_arns: Some(vec![arn("A")]), ..spec() };
+    let steps = RolePlan::new(&first, &RoleState::default()).unwrap().steps;
+    let made = after(RoleState::default(), &steps);
+    let trust = Trust { service_accounts: vec!["default/app2".parse().unwrap()], ..spec().trust };
+    let second = RoleSpec { policy_arns: Some(vec![arn("B")]), trust, ..spec() };
+    let said = |spec: &RoleSpec| -> Vec<String> {
+        let mut set = issuer_change::ChangeSet::default();
+        issuer_change::Describe::describe(&RolePlan::new(spec, &made).unwrap(), &mut set);
+        set.notices.into_iter().map(|notice| notice.message).collect()
+    };
+    let messages = said(&second).join("\n");
+    assert!(messages.contains("default/app can no longer assume the role app"), "{messages}");
+    assert!(messages.contains("loses the permissions of the policy arn:aws:iam::aws:policy/A"));
+    let more = RoleSpec { add: true, ..second.clone() };
+    assert_eq!(said(&more), [""; 0]);
+    let both = after(made.clone(), &RolePlan::new(&more, &made).unwrap().steps);
+    let role = both.role.as_ref().unwrap();
+    let trust = role.trust.to_json();
+    assert!(trust.contains(":default:app\"") && trust.contains(":default:app2\""), "{trust}");
+    assert_eq!(role.attached.len(), 2);
+    assert!(RolePlan::new(&more, &both).unwrap().is_empty(), "a second run changes nothing");
+    assert!(RolePlan::new(&RoleSpec { add: true, ..first }, &both).unwrap().is_empty());
+    // Only a policy is added.
+    let trust = Trust { service_accounts: Vec::new(), ..spec().trust };
+    let policy = RoleSpec { trust, policy_arns: Some(vec![arn("C")]), add: true, ..spec() };
+    let steps = RolePlan::new(&policy, &both).unwrap().steps;
+    assert!(!steps.iter().any(|step| matches!(step, RoleStep::UpdateTrust { .. })), "{steps:?}");
+    assert!(matches!(RolePlan::new(&policy, &RoleState::default()), Err(Error::Nothing { .. })));
+}
+
+#[test]
+fn a_deleted_principal_is_named_before_anything_changes() {
+    let deleted = |sid: &str| {
+        let policy = EC2
+            .replace("\"Service\":\"ec2.amazonaws.com\"", "\"AWS\":\"AROAEXAMPLE27HJSWAHEP\"")
+            .replace("\"Effect\"", &format!("\"Sid\":\"{sid}\",\"Effect\""));
+        let role = Role { trust: TrustPolicy::parse(&policy).unwrap(), ..by_hand() };
+        RolePlan::new(&spec(), &RoleState { role: Some(role), ..RoleState::default() })
+    };
+    for (sid, said) in [("Logs", "statement Logs"), ("", "statement 1")] {
+        let error = deleted(sid).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::DeletedPrincipal { .. }));
+        assert!(text.contains(said) && text.contains("AROAEXAMPLE27HJSWAHEP"), "{text}");
+    }
+}
+
+#[test]
+fn a_trust_policy_that_no_account_can_have_is_refused_and_a_large_one_is_a_warning() {
+    let with = |count: usize| {
+        let accounts = (0..count).map(|n| format!("namespace-{n}/service-account-{n}"));
+        let service_accounts = accounts.map(|text| text.parse().unwrap()).collect();
+        let spec = RoleSpec { trust: Trust { service_accounts, ..spec().trust }, ..spec() };
+        RolePlan::new(&spec, &RoleState::default())
+    };
+    let mut set = issuer_change::ChangeSet::default();
+    issuer_change::Describe::describe(&with(100).unwrap(), &mut set);
+    let said = &set.notices[0].message;
+    assert!(["2048", "4096", "8192"].iter().all(|limit| said.contains(limit)), "{said}");
+    assert!(matches!(with(200), Err(Error::TooLarge { .. })));
 }

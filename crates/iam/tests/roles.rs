@@ -53,6 +53,7 @@ fn spec() -> RoleSpec {
         path: None,
         max_session_secs: None,
         tags: None,
+        add: false,
         file: Some("prod".to_owned()),
     }
 }

@@ -14,7 +14,8 @@ use issuer_jwks::{KeyKind, WeakKeys};
 
 pub(crate) use iam::{
     AwsArgs, LintArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs,
-    ProviderShowArgs, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleShowArgs, TrustPolicyArgs,
+    ProviderListArgs, ProviderShowArgs, RoleApplyArgs, RoleCommand, RoleDeleteArgs, RoleListArgs,
+    RoleShowArgs, TrustPolicyArgs,
 };
 
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};

@@ -59,7 +59,7 @@ pub(crate) fn policy(
     args: &AwsArgs,
     format: OutputFormat,
     ui: &Ui,
-    make: impl FnOnce(Option<&Iam>) -> serde_json::Value,
+    make: impl AsyncFnOnce(Option<&Iam>) -> serde_json::Value,
 ) -> Outcome {
     let session = session(args)?;
     Runtime::start(ui)?.block_on(async {
@@ -68,7 +68,7 @@ pub(crate) fn policy(
             Err(error @ Error::Session(_)) => return Err(failed(error)),
             iam => iam.ok(),
         };
-        output::policy(format, &make(iam))
+        output::policy(format, &make(iam).await)
     })
 }
 

@@ -1,6 +1,7 @@
 //! Standard output: documents, and the versioned objects of `--output json`.
 
 mod changes;
+mod lists;
 mod state;
 
 use std::fmt::Write as _;
@@ -20,6 +21,7 @@ use crate::failure::{Exit, Failure};
 pub(crate) use changes::{
     Issuer, IssuerError, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text, schema,
 };
+pub(crate) use lists::{ProviderList, RoleList};
 pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role, roles_text};
 
 /// Version of all JSON objects; increased when a member changes its meaning or is removed.

@@ -121,6 +121,7 @@ pub(crate) fn of_role(args: &RoleApplyArgs) -> Result<Target, Failure> {
         path: args.path.clone(),
         max_session_secs: args.max_session_duration,
         tags: (!args.tag.is_empty()).then(|| tags(&args.tag)),
+        add: args.add,
     };
     let target = Target::of(IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?);
     Ok(Target { roles: vec![role], ..target })

@@ -17,7 +17,7 @@ pub use events::{Event, Events, Silent};
 pub use import::{PublishLine, Rendered, render_offline};
 pub use keys::{KeySource, ReadFile, SourceKeys, read_files, read_keys};
 pub use observe::{Observed, Scope};
-pub use permissions::permissions;
+pub use permissions::{made, permissions};
 pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};
 pub use reconciler::{Reconciler, each};
 pub use target::{

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use issuer_cluster::Cluster;
 use issuer_discovery::{IssuerUrl, Partition};
-use issuer_iam::{AccountId, Documents, Iam, ProviderState, RoleName, RoleState, Thumbprint};
+use issuer_iam::{
+    AccountId, Documents, Iam, ProviderArn, ProviderState, RoleName, RoleState, Thumbprint,
+};
 use issuer_jwks::Token;
 use issuer_publish::{Purpose, Store, StoreState};
 
@@ -56,6 +58,8 @@ pub struct ObservedIam {
     pub roles: Vec<RoleState>,
     /// Roles that were removed from the file.
     pub orphaned: Vec<(RoleName, RoleState)>,
+    /// Names of all roles in the account that trust the issuer; read for a deletion.
+    pub trusting: Vec<String>,
     /// Why orphaned roles could not be listed.
     pub orphaned_denied: Option<String>,
     /// The thumbprint of the last certificate of the chain, if it is requested.
@@ -153,8 +157,7 @@ impl Reconciler<'_> {
                         tokio::join!(iam.find_provider_alone(url), self.providers(iam));
                     Some(alone?.among(all?))
                 }
-                // Roles alone need no permissions on providers.
-                false if target.name.is_none() => None,
+                false if target.name.is_none() => self.missing_provider(iam, target, url).await?,
                 false => Some(iam.find_provider_alone(url).await?),
             })
         };
@@ -172,8 +175,14 @@ impl Reconciler<'_> {
                 false => Ok((Vec::new(), None)),
             }
         };
-        let (top_of_chain, provider, roles, orphaned) =
-            tokio::join!(top_of_chain, provider, roles, orphaned);
+        let trusting = async {
+            match asks && !scope.keys {
+                true => self.trusting(iam, url).await,
+                false => Vec::new(),
+            }
+        };
+        let (top_of_chain, provider, roles, orphaned, trusting) =
+            tokio::join!(top_of_chain, provider, roles, orphaned, trusting);
         let (orphaned, orphaned_denied) = orphaned?;
         Ok(ObservedIam {
             account: iam.account().clone(),
@@ -181,9 +190,47 @@ impl Reconciler<'_> {
             provider: provider?,
             roles: roles.into_iter().collect::<Result<_, _>>()?,
             orphaned,
+            trusting,
             orphaned_denied,
             top_of_chain: top_of_chain?,
         })
+    }
+
+    /// Names of the roles that trust the issuer. That they cannot be listed is said of the orphaned
+    /// roles, which are in the same list.
+    async fn trusting(&self, iam: &Iam, url: &IssuerUrl) -> Vec<String> {
+        let arn = ProviderArn::new(iam.partition(), iam.account(), url).ok();
+        match (self.roles(iam).await, arn) {
+            (Ok(roles), Some(arn)) => {
+                roles.trusting(Some(&arn)).into_iter().map(|role| role.name).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The state if the account has no provider for the issuer of the roles, and the providers that
+    /// it has. Roles alone need no permissions on providers, so a denied call is only reported.
+    async fn missing_provider(
+        &self,
+        iam: &Iam,
+        target: &Target,
+        url: &IssuerUrl,
+    ) -> Result<Option<ProviderState>, issuer_iam::Error> {
+        if target.roles.is_empty() {
+            return Ok(None);
+        }
+        let arn = ProviderArn::new(iam.partition(), iam.account(), url)?.to_string();
+        match self.providers(iam).await {
+            Ok(all) if all.contains(&arn) => Ok(None),
+            Ok(all) => Ok(Some(ProviderState { arn, provider: None, others: all.to_vec() })),
+            Err(issuer_iam::Error::Denied { action, .. }) => {
+                let detail =
+                    format!("{action} is denied, so the OIDC provider of {url} was not looked up");
+                self.event(target, Event::Detail(&detail));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Roles that were removed from the file, according to their tags. Without `prune` a denied

@@ -1,6 +1,6 @@
 //! The IAM policy that a run needs.
 
-use issuer_iam::{Iam, policies};
+use issuer_iam::{Iam, RoleName, policies};
 use issuer_publish::Purpose;
 use serde_json::Value;
 
@@ -28,6 +28,11 @@ pub async fn permissions(
         }
     }
     Ok(policies::join(parts))
+}
+
+/// The customer managed policies that earlier runs created for a role; `None` if that is not known.
+pub async fn made(iam: Option<&Iam>, name: &RoleName) -> Option<Vec<String>> {
+    iam?.policies_made_for(name).await.ok()
 }
 
 fn asks_iam(target: &Target, prune: bool) -> bool {
@@ -61,14 +66,21 @@ async fn of_iam(
     for role in &target.roles {
         parts.push(match purpose {
             Purpose::Plan | Purpose::Import => policies::show_role(iam, &role.name),
-            Purpose::Publish => policies::apply_role(iam, &role.needs()),
-            Purpose::Remove => policies::delete_role(iam, &role.name),
+            Purpose::Publish => {
+                let made = made(iam, &role.name).await.unwrap_or_default();
+                policies::apply_role(iam, &role.needs(&made))
+            }
+            Purpose::Remove => {
+                policies::delete_role(iam, &role.name, made(iam, &role.name).await.as_deref())
+            }
         });
     }
     if let (true, Some(iam)) = (prune, iam) {
         let (orphaned, _) = reconciler.orphaned(iam, target, &url, false).await?;
-        let names = orphaned.iter().map(|(name, _)| name);
-        parts.extend(names.map(|name| policies::delete_role(Some(iam), name)));
+        for (name, _) in &orphaned {
+            let made = made(Some(iam), name).await;
+            parts.push(policies::delete_role(Some(iam), name, made.as_deref()));
+        }
     }
     Ok(parts)
 }

@@ -134,10 +134,13 @@ impl IssuerPlan {
                 self.provider = Some((spec, plan));
             }
             (None, Some(state)) if state.provider.is_none() && !target.roles.is_empty() => {
+                let near = state
+                    .nearest()
+                    .map_or_else(String::new, |(arn, how)| format!("; there is {arn}, {how}"));
                 let message = format!(
-                    "the account has no OIDC provider for {} and none is requested: no token can \
-                     assume the roles",
-                    seen.url
+                    "the account {} has no OIDC provider for {} and none is requested: no token \
+                     can assume the roles{near}",
+                    iam.account, seen.url
                 );
                 self.notices.push(Notice { id: "no-provider".into(), message });
             }
@@ -194,6 +197,7 @@ impl DeletionPlan {
             deletion: RoleDeletion::new(state, Some(&seen.url)),
         });
         let (orphaned, notice) = orphaned(seen, prune);
+        let notices = notice.into_iter().chain(staying(target, seen)).collect();
         Ok(Self {
             url: seen.url.clone(),
             provider: provider.map(|provider| {
@@ -203,7 +207,7 @@ impl DeletionPlan {
             roles: roles.collect(),
             orphaned,
             site,
-            notices: notice.into_iter().collect(),
+            notices,
             provider_deleted: false,
         })
     }
@@ -285,6 +289,25 @@ impl Describe for OrphanedRole {
             }
         }
     }
+}
+
+/// Roles that trust the issuer and are not in the file, now or earlier: their statement for it stays.
+fn staying(target: &Target, seen: &Observed) -> Option<Notice> {
+    let iam = seen.iam.as_ref()?;
+    let is_known = |name: &&String| {
+        target.roles.iter().any(|role| role.name.as_str() == name.as_str())
+            || iam.orphaned.iter().any(|(role, _)| role.as_str() == name.as_str())
+    };
+    let names: Vec<&str> =
+        iam.trusting.iter().filter(|name| !is_known(name)).map(String::as_str).collect();
+    (!names.is_empty()).then(|| Notice {
+        id: "roles-still-trusting".into(),
+        message: format!(
+            "roles that are not in the file trust {} too, and are kept: {}",
+            seen.url,
+            names.join(", ")
+        ),
+    })
 }
 
 fn deletions(orphaned: &[OrphanedRole]) -> impl Iterator<Item = &RoleDeletion> {

@@ -101,6 +101,8 @@ pub struct RoleTarget {
     pub max_session_secs: Option<u32>,
     /// Tags to set.
     pub tags: Option<Tags>,
+    /// Whether what was requested earlier is kept, and this is only added.
+    pub add: bool,
 }
 
 /// Defaults for settings that a file omits.
@@ -154,6 +156,7 @@ impl Target {
             path: role.path.clone(),
             max_session_secs: role.max_session_duration,
             tags: Some(role.tags.clone()),
+            add: false,
         };
         Self {
             name: Some(issuer.name().to_owned()),
@@ -271,6 +274,7 @@ impl Target {
             path: role.path.clone(),
             max_session_secs: role.max_session_secs,
             tags: role.tags.clone(),
+            add: role.add,
             file: self.name.clone(),
         };
         self.roles.iter().map(spec).collect()
@@ -286,14 +290,17 @@ impl ProviderTarget {
 }
 
 impl RoleTarget {
-    /// The permissions that a run needs. A list that is empty now may have had entries earlier.
+    /// The permissions that a run needs; `made` are the customer managed policies that earlier runs
+    /// created for the role.
     #[must_use]
-    pub fn needs(&self) -> RoleNeeds<'_> {
+    pub fn needs<'a>(&'a self, made: &'a [String]) -> RoleNeeds<'a> {
         RoleNeeds {
             name: &self.name,
-            inline: self.inline.is_some(),
-            attached: self.policy_arns.is_some(),
+            inline: self.inline.as_ref(),
+            attached: self.policy_arns.as_deref(),
             managed: self.managed.as_ref(),
+            made,
+            add: self.add,
             boundary: self.boundary.is_some(),
             session: self.max_session_secs.is_some(),
             tags: self.tags.is_some(),

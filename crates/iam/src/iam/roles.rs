@@ -11,16 +11,23 @@ use super::{ATTEMPTS, Iam, failed, from_iam, is_missing};
 use crate::names::iam_arn;
 use crate::tags::CREATED;
 use crate::{
-    Documents, Error, ManagedPolicy, Role, RoleDeletion, RoleName, RolePlan, RoleSpec, RoleState,
-    TrustPolicy, trust,
+    Documents, Error, ManagedPolicy, ProviderArn, Role, RoleDeletion, RoleName, RolePlan, RoleSpec,
+    RoleState, TrustPolicy, TrustingRole, trust, trusting,
 };
 
 /// Maximum number of versions of a managed policy.
 const VERSIONS: usize = 5;
 
-/// Names and trust policies of an account's roles.
+/// An account's roles with their trust policies.
 #[derive(Debug, Clone, Default)]
-pub struct RoleList(Vec<(String, String)>);
+pub struct RoleList(Vec<Listed>);
+
+#[derive(Debug, Clone)]
+struct Listed {
+    name: String,
+    arn: String,
+    trust: String,
+}
 
 impl RoleList {
     /// Names of the roles whose trust policy has our statement for this issuer.
@@ -29,8 +36,21 @@ impl RoleList {
     /// A name that no role of IAM can have.
     pub fn of(&self, issuer: &IssuerUrl) -> Result<Vec<RoleName>, Error> {
         let sid = format!("\"{}\"", trust::sid(issuer));
-        let trusting = self.0.iter().filter(|(_, trust)| trust.contains(&sid));
-        trusting.map(|(name, _)| name.parse()).collect()
+        let trusting = self.0.iter().filter(|role| role.trust.contains(&sid));
+        trusting.map(|role| role.name.parse()).collect()
+    }
+
+    /// The roles that trust the provider of an issuer, or of any issuer; one entry for each issuer
+    /// that a role trusts.
+    #[must_use]
+    pub fn trusting(&self, provider: Option<&ProviderArn>) -> Vec<TrustingRole> {
+        let named = |role: &&Listed| role.trust.contains("oidc-provider/");
+        let parsed = self.0.iter().filter(named).filter_map(|role| {
+            Some(trusting::trusted(&role.name, &role.arn, &TrustPolicy::parse(&role.trust).ok()?))
+        });
+        let is_wanted =
+            |role: &TrustingRole| provider.is_none_or(|arn| arn.as_str() == role.provider);
+        parsed.flatten().filter(is_wanted).collect()
     }
 }
 
@@ -82,7 +102,8 @@ impl Iam {
         let roles = pages.items().send().collect::<Result<Vec<_>, _>>().await;
         let roles = roles.map_err(|error| failed("iam:ListRoles", "*", &error))?;
         let listed = roles.into_iter().filter_map(|role| {
-            Some((role.role_name, decoded(role.assume_role_policy_document.as_deref()?)))
+            let trust = decoded(role.assume_role_policy_document.as_deref()?);
+            Some(Listed { name: role.role_name, arn: role.arn, trust })
         });
         Ok(RoleList(listed.collect()))
     }
@@ -114,7 +135,7 @@ impl Iam {
         plan: &mut RolePlan,
         mut replanned: impl FnMut(&RolePlan),
     ) -> Result<(), Error> {
-        let rewrite = |there: TrustPolicy| there.with(&spec.trust);
+        let rewrite = |there: TrustPolicy| spec.trust_policy(there);
         let execute = async |plan: &mut RolePlan| {
             let mut outcome = Outcome::default();
             let ended = self.execute_role(&spec.name, &plan.steps, &rewrite, &mut outcome).await;
@@ -143,6 +164,15 @@ impl Iam {
         let role = self.get_role(name).await?;
         let role = role.filter(|role| role.is_from_file(issuer, file));
         Ok(role.map(|role| RoleState { role: Some(role), ..RoleState::default() }))
+    }
+
+    /// Names of the customer managed policies that issuerctl created for a role.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn policies_made_for(&self, name: &RoleName) -> Result<Vec<String>, Error> {
+        let role = self.get_role(name).await?;
+        Ok(role.iter().flat_map(Role::made_policies).map(str::to_owned).collect())
     }
 
     /// Reads the role and the customer managed policies with these names, and plans their deletion

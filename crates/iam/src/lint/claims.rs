@@ -2,7 +2,6 @@
 //! federation"; STS requires both claims in every token).
 
 use super::context;
-use super::difference::{difference, invisible};
 use super::findings::{Findings, Topic, list};
 use super::keys::{Astray, Key};
 use super::operator::{Base, How};
@@ -10,6 +9,7 @@ use super::options::Wanted;
 use super::statement::{Condition, Statement};
 use super::subject::{Reach, reach};
 use super::together;
+use crate::difference::{difference, invisible};
 
 /// Reports what is wrong with the conditions of a statement.
 pub(super) fn judge(statement: &Statement<'_>, wanted: &Wanted, findings: &mut Findings) {

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::findings::{Findings, Topic, list};
-use super::json::{is_values, members, strings, texts};
 use super::operator::{Base, Operator};
 use super::statement::Statement;
+use crate::json::{is_values, members, strings, texts};
 use crate::{TrustPolicy, principals};
 
 const REFUSED: &str = "IAM returns MalformedPolicyDocument";

@@ -1,11 +1,11 @@
 //! The findings on a statement: as one for the issuer, as an unrelated one, and as a `Deny`.
 
 use super::findings::{Findings, Topic, list};
-use super::json::strings;
 use super::options::Wanted;
 use super::principal::Principal;
 use super::statement::{ACTION, Statement, of_sessions, takes};
 use super::{claims, grammar};
+use crate::json::strings;
 
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 

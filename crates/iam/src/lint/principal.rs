@@ -4,11 +4,11 @@
 use issuer_discovery::{PARTITIONS, Partition};
 use serde_json::Value;
 
-use super::difference::difference;
 use super::findings::{Findings, Topic};
-use super::json::{members, strings};
 use super::keys::without_scheme;
 use super::options::Wanted;
+use crate::difference::difference;
+use crate::json::{members, strings};
 use crate::principals::is_account;
 
 /// The principal of a statement.

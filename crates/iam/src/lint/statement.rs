@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::context::{self, Presence};
-use super::json::{is_values, members, strings, texts};
 use super::keys::Key;
 use super::operator::{How, Operator, glob};
 use super::options::Wanted;
 use super::principal::Principal;
 use super::subject::{Reach, reach};
+use crate::json::{is_values, members, strings, texts};
 
 /// The action that exchanges a token for credentials.
 pub(super) const ACTION: &str = "sts:AssumeRoleWithWebIdentity";

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Role, RoleName, RoleSpec, RoleState};
 use crate::names::iam_arn;
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
-use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy, USUAL_TRUST_POLICY};
+use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy};
 
 /// One call that changes the role or its policies.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,7 +122,8 @@ impl RolePlan {
     /// requested is removed; unmanaged parts are kept.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::ForeignPolicy`]; those of [`TrustPolicy::with`].
+    /// [`Error::Path`], [`Error::ForeignPolicy`], [`Error::DeletedPrincipal`], [`Error::TooLarge`];
+    /// those of [`TrustPolicy::with`].
     pub fn new(spec: &RoleSpec, found: &RoleState) -> Result<Self, Error> {
         let path = found
             .role
@@ -143,7 +144,7 @@ impl RolePlan {
         };
         match &found.role {
             None => plan.steps.push(RoleStep::Create {
-                trust: TrustPolicy::default().with(&spec.trust)?,
+                trust: spec.trust_policy(TrustPolicy::default())?,
                 tags: Tags::new(),
                 path: spec.path.clone(),
                 max_session_secs: spec.max_session_secs,
@@ -151,10 +152,11 @@ impl RolePlan {
             }),
             Some(role) => plan.reconcile_role(spec, role)?,
         }
-        plan.say_size();
+        plan.check_size()?;
         let role = found.role.as_ref();
         let inline = plan.inline(spec, role)?;
         let attached = plan.attachments(spec, found)?;
+        plan.say_removed_policies();
         plan.tags(spec, role, [(Record::INLINE, inline), (Record::ATTACHED, attached)]);
         Ok(plan)
     }
@@ -177,20 +179,18 @@ impl RolePlan {
         self.wrote
     }
 
-    fn say_size(&mut self) {
-        let size = self.steps.iter().find_map(|step| match step {
-            RoleStep::Create { trust, .. } | RoleStep::UpdateTrust { to: trust, .. } => {
-                Some(trust.size())
-            }
+    fn check_size(&mut self) -> Result<(), Error> {
+        let trust = self.steps.iter().find_map(|step| match step {
+            RoleStep::Create { trust, .. } | RoleStep::UpdateTrust { to: trust, .. } => Some(trust),
             _ => None,
         });
-        if let Some(size) = size.filter(|size| *size > USUAL_TRUST_POLICY) {
-            let message = format!(
-                "the trust policy will have {size} characters; the default quota is \
-                 {USUAL_TRUST_POLICY}"
-            );
+        let Some(trust) = trust else { return Ok(()) };
+        trust.check_size()?;
+        if let Some(warning) = trust.size_warning() {
+            let message = format!("the trust policy of {} will have {warning}", self.name);
             self.notices.push(("trust-policy-size", message));
         }
+        Ok(())
     }
 
     fn reconcile_role(&mut self, spec: &RoleSpec, role: &Role) -> Result<(), Error> {
@@ -202,8 +202,13 @@ impl RolePlan {
             let message = "issuerctl did not create the role; only what is requested is changed";
             self.notices.push(("unmanaged-role", message.to_owned()));
         }
-        let trust = role.trust.clone().with(&spec.trust)?;
+        let trust = spec.trust_policy(role.trust.clone())?;
         if trust != role.trust {
+            if let Some((statement, principal)) = trust.deleted_principal() {
+                let role = role.name.to_string();
+                return Err(Error::DeletedPrincipal { role, statement, principal });
+            }
+            self.say_removed_claims(spec, role, &trust);
             self.steps.push(RoleStep::UpdateTrust { from: role.trust.clone(), to: trust });
         }
         if let Some(secs) = spec.max_session_secs.filter(|secs| *secs != role.max_session_secs) {
@@ -216,6 +221,45 @@ impl RolePlan {
             self.steps.push(RoleStep::SetBoundary { from: role.boundary.clone(), to: to.clone() });
         }
         Ok(())
+    }
+
+    /// A service account that is not requested any more is only a line of a JSON document.
+    fn say_removed_claims(&mut self, spec: &RoleSpec, role: &Role, trust: &TrustPolicy) {
+        let (before, after) = (role.trust.claims(&spec.trust), trust.claims(&spec.trust));
+        for subject in before.subjects.iter().filter(|one| !after.subjects.contains(one)) {
+            let name = subject.strip_prefix("system:serviceaccount:").unwrap_or(subject);
+            let message = format!(
+                "{} can no longer assume the role {}: it was requested earlier, and is not now",
+                name.replacen(':', "/", 1),
+                self.name
+            );
+            self.notices.push(("service-account-removed", message));
+        }
+        for audience in before.audiences.iter().filter(|one| !after.audiences.contains(one)) {
+            let message = format!(
+                "tokens for the audience {audience} can no longer assume the role {}",
+                self.name
+            );
+            self.notices.push(("audience-removed", message));
+        }
+    }
+
+    /// Says which permissions the role loses.
+    fn say_removed_policies(&mut self) {
+        let removed = self.steps.iter().filter_map(|step| match step {
+            RoleStep::Detach(arn) => Some(arn),
+            RoleStep::DeleteInline(name) => Some(name),
+            _ => None,
+        });
+        let said = removed.map(|policy| {
+            let message = format!(
+                "the role {} loses the permissions of the policy {policy}: it was requested \
+                 earlier, and is not now",
+                self.name
+            );
+            ("policy-removed", message)
+        });
+        self.notices.extend(said.collect::<Vec<_>>());
     }
 
     /// Returns the record of those that issuerctl manages for this issuer afterwards.
@@ -242,7 +286,7 @@ impl RolePlan {
             }
         }
         for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
-            if own.has(name) {
+            if own.has(name) && !spec.add {
                 own = own.without(name);
                 if !others.has(name) {
                     self.steps.push(RoleStep::DeleteInline(name.clone()));
@@ -275,7 +319,7 @@ impl RolePlan {
             let is_made = made.iter().any(|(_, of_account)| of_account == arn);
             let is_spoken_of =
                 if is_made { spec.managed.is_some() } else { spec.policy_arns.is_some() };
-            if own.has(arn) && is_spoken_of {
+            if own.has(arn) && is_spoken_of && !spec.add {
                 own = own.without(arn);
                 if !others.has(arn) {
                     self.steps.push(RoleStep::Detach(arn.clone()));
@@ -287,7 +331,7 @@ impl RolePlan {
             role.map(|role| role.recorded(Record::ATTACHED, |of| of != sid)).unwrap_or_default();
         let unwanted =
             made.into_iter().filter(|(_, arn)| !wanted.contains(arn) && !others.has(arn));
-        for (name, arn) in unwanted.filter(|_| spec.managed.is_some()) {
+        for (name, arn) in unwanted.filter(|_| spec.managed.is_some() && !spec.add) {
             if found.managed.get(name).is_some_and(|policy| policy.is_ours) {
                 self.steps.push(RoleStep::DeletePolicy(arn));
             }
@@ -339,7 +383,7 @@ impl RolePlan {
             for key in
                 present.keys().filter(|key| !key.starts_with(OWN) && !wanted.contains_key(*key))
             {
-                if keys.has(key) {
+                if keys.has(key) && !spec.add {
                     keys = keys.without(key);
                     untag.extend((!others.has(key)).then(|| key.clone()));
                 }

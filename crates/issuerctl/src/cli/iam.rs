@@ -14,6 +14,7 @@ use super::{KubeArgs, TlsArgs};
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProviderCommand {
     Apply(ProviderApplyArgs),
+    List(ProviderListArgs),
     Show(ProviderShowArgs),
     Delete(ProviderDeleteArgs),
 }
@@ -55,6 +56,13 @@ pub(crate) struct ProviderApplyArgs {
     pub(crate) aws: AwsArgs,
 }
 
+/// List the issuers of all OIDC providers in the account
+#[derive(Debug, Args)]
+pub(crate) struct ProviderListArgs {
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
 /// Show the OIDC provider; exits with 1 if it does not exist
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -89,6 +97,7 @@ pub(crate) struct ProviderDeleteArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
     Apply(Box<RoleApplyArgs>),
+    List(RoleListArgs),
     Show(RoleShowArgs),
     Delete(RoleDeleteArgs),
     TrustPolicy(TrustPolicyArgs),
@@ -137,14 +146,17 @@ pub(crate) struct LintArgs {
 /// Create the role, or update the existing one
 ///
 /// Statements of an existing trust policy that issuerctl does not manage, including those of other
-/// issuers, are kept. Settings that are not given are left unchanged; what issuerctl added earlier
-/// and is no longer given is removed. Prints the command that annotates each service account.
+/// issuers, are kept. An option that is not given leaves its setting unchanged; an option that is
+/// given replaces what issuerctl added for this issuer earlier, and a warning names what is removed;
+/// with --add nothing is removed. Prints the command that annotates each service account.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl role apply app --issuer https://oidc.example.com/prod \\
       --service-account default/app \\
       --policy-arn arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+  issuerctl role apply app --issuer https://oidc.example.com/prod \\
+      --service-account default/worker --add
   issuerctl role apply app --issuer https://oidc.example.com/prod \\
       --service-account 'jobs/*' --inline-policy extra=extra.json")]
 pub(crate) struct RoleApplyArgs {
@@ -154,8 +166,11 @@ pub(crate) struct RoleApplyArgs {
     pub(crate) issuer: IssuerArg,
     /// Service account that may assume the role; the wildcards * and ? are allowed in the
     /// namespace or the name (repeatable)
-    #[arg(long, value_name = "NS/NAME", required = true)]
+    #[arg(long, value_name = "NS/NAME", required_unless_present = "add")]
     pub(crate) service_account: Vec<ServiceAccountPattern>,
+    /// Add to what was requested earlier, and remove nothing
+    #[arg(long)]
+    pub(crate) add: bool,
     /// Audience that tokens must have (repeatable)
     #[arg(long, value_name = "AUD", default_value = issuer_iam::DEFAULT_AUDIENCE)]
     pub(crate) audience: Vec<Audience>,
@@ -188,6 +203,19 @@ pub(crate) struct RoleApplyArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) kube: KubeArgs,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// List the roles that trust an issuer, and the service accounts that may assume them
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl role list --issuer https://oidc.example.com/prod")]
+pub(crate) struct RoleListArgs {
+    /// Only roles that trust this issuer [default: any issuer]
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 }

@@ -2,4 +2,5 @@
 
 pub(super) mod apply;
 pub(super) mod delete;
+pub(super) mod list;
 pub(super) mod show;

@@ -1,6 +1,6 @@
 //! `issuerctl render`
 
-use issuer_iam::{TrustPolicy, USUAL_TRUST_POLICY};
+use issuer_iam::TrustPolicy;
 use issuer_publish::Purpose;
 use issuer_reconcile::{Rendered, permissions};
 use issuer_render::Rendering;
@@ -59,13 +59,10 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
 /// Other tools do not check the size of trust policies.
 fn warn_of_sizes(renderings: &[Rendering], ui: &Ui) -> Result<(), Failure> {
     for role in renderings.iter().flat_map(|rendering| &rendering.roles) {
-        let size = TrustPolicy::default().with(&role.trust)?.size();
-        if size > USUAL_TRUST_POLICY {
-            ui.warning(&format!(
-                "the trust policy of {} will have {size} characters; the default quota is \
-                 {USUAL_TRUST_POLICY}",
-                role.name
-            ));
+        let policy = TrustPolicy::default().with(&role.trust)?;
+        policy.check_size()?;
+        if let Some(warning) = policy.size_warning() {
+            ui.warning(&format!("the trust policy of {} will have {warning}", role.name));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use issuer_diagnostic::{Check, Status};
-use issuer_iam::{Provider, RoleReport};
+use issuer_iam::{Provider, RoleReport, Tag};
 use serde::Serialize;
 
 use super::{SCHEMA_VERSION, line, status_style};
@@ -182,10 +182,16 @@ pub(crate) fn provider(provider: &Provider) -> Result<(), Failure> {
         thumbprints => thumbprints.join(", "),
     };
     line(&format!("arn         {}", provider.arn))?;
+    line(&format!("created by  {}", creator(provider.is_ours())))?;
     line(&format!("audiences   {}", provider.audiences.join(", ")))?;
     line(&format!("thumbprints {thumbprints}"))?;
-    let mut tags = provider.tags.iter();
+    let mut tags = provider.tags.iter().filter(|(key, _)| !Tag::is_own(key));
     tags.try_for_each(|(key, value)| line(&format!("tag         {key}={value}")))
+}
+
+/// Who created a resource; the tags that say so are not shown.
+fn creator(ours: bool) -> &'static str {
+    if ours { "issuerctl" } else { "others" }
 }
 
 /// A role as text.
@@ -194,13 +200,14 @@ pub(crate) fn provider(provider: &Provider) -> Result<(), Failure> {
 /// Standard output cannot be written to.
 pub(crate) fn role(state: &RoleState<'_>) -> Result<(), Failure> {
     line(&format!("arn         {}", state.arn))?;
+    line(&format!("created by  {}", creator(state.ours)))?;
     state.attached.iter().try_for_each(|arn| line(&format!("attached    {arn}")))?;
     state.inline.iter().try_for_each(|name| line(&format!("inline      {name}")))?;
     if let Some(boundary) = state.permissions_boundary {
         line(&format!("boundary    {boundary}"))?;
     }
     line(&format!("session     at most {} s", state.max_session_secs))?;
-    let mut tags = state.tags.iter();
+    let mut tags = state.tags.iter().filter(|(key, _)| !Tag::is_own(key));
     tags.try_for_each(|(key, value)| line(&format!("tag         {key}={value}")))?;
     line(&state.trust_policy)
 }

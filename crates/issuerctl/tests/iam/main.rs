@@ -6,5 +6,6 @@ mod fleet;
 mod interrupted;
 mod lab;
 mod permissions;
+mod roles;
 mod runs;
 mod several;

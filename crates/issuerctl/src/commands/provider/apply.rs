@@ -18,7 +18,8 @@ pub(crate) fn run(args: &ProviderApplyArgs, format: OutputFormat, ui: &Ui) -> Ou
     if let (true, Some(issuer), Some(provider)) =
         (args.aws.print_iam_policy, &target.issuer, &target.provider)
     {
-        let make = |iam: Option<&Iam>| policies::apply_provider(iam, issuer, &provider.needs());
+        let make =
+            async |iam: Option<&Iam>| policies::apply_provider(iam, issuer, &provider.needs());
         return engine::policy(&args.aws, format, ui, make);
     }
     let (plan, changed) = Runtime::start(ui)?.block_on(async {

@@ -15,7 +15,7 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &ProviderDeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.aws.print_iam_policy {
-        let make = |iam: Option<&Iam>| policies::delete_provider(iam, &issuer);
+        let make = async |iam: Option<&Iam>| policies::delete_provider(iam, &issuer);
         return engine::policy(&args.aws, format, ui, make);
     }
     let deleted = Runtime::start(ui)?.block_on(async {

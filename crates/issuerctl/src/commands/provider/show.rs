@@ -14,7 +14,7 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &ProviderShowArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.aws.print_iam_policy {
-        let make = |iam: Option<&Iam>| policies::show_provider(iam, &issuer);
+        let make = async |iam: Option<&Iam>| policies::show_provider(iam, &issuer);
         return engine::policy(&args.aws, format, ui, make);
     }
     let state = Runtime::start(ui)?.block_on(async {

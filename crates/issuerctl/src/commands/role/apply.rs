@@ -3,7 +3,7 @@
 use issuer_change::Describe;
 use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_iam::{Iam, policies};
-use issuer_reconcile::IssuerPlan;
+use issuer_reconcile::{IssuerPlan, made};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, RoleApplyArgs};
@@ -18,7 +18,11 @@ pub(crate) fn run(args: &RoleApplyArgs, format: OutputFormat, ui: &Ui) -> Outcom
     let targets = [targets::of_role(args)?];
     let target = &targets[0];
     if let (true, [role]) = (args.aws.print_iam_policy, &target.roles[..]) {
-        let make = |iam: Option<&Iam>| policies::apply_role(iam, &role.needs());
+        let make = async |iam: Option<&Iam>| {
+            let made = made(iam, &role.name).await.unwrap_or_default();
+            let needs = role.needs(&made);
+            policies::join([policies::apply_role(iam, &needs), policies::list_providers()])
+        };
         return engine::policy(&args.aws, format, ui, make);
     }
     Runtime::start(ui)?.block_on(async {

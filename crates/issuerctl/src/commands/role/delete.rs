@@ -3,6 +3,7 @@
 use issuer_change::Describe;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_iam::{Documents, Iam, RoleDeletion, policies};
+use issuer_reconcile::made;
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, RoleDeleteArgs};
@@ -16,7 +17,9 @@ pub(crate) fn run(args: &RoleDeleteArgs, format: OutputFormat, ui: &Ui) -> Outco
     let issuer = args.issuer.as_deref();
     let issuer = issuer.map(|text| IssuerUrl::parse(text, Ports::Refuse)).transpose()?;
     if args.aws.print_iam_policy {
-        let make = |iam: Option<&Iam>| policies::delete_role(iam, &args.name);
+        let make = async |iam: Option<&Iam>| {
+            policies::delete_role(iam, &args.name, made(iam, &args.name).await.as_deref())
+        };
         return engine::policy(&args.aws, format, ui, make);
     }
     let deletion = Runtime::start(ui)?.block_on(async {

@@ -12,7 +12,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &RoleShowArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     if args.aws.print_iam_policy {
-        let make = |iam: Option<&Iam>| policies::show_role(iam, &args.name);
+        let make = async |iam: Option<&Iam>| policies::show_role(iam, &args.name);
         return engine::policy(&args.aws, format, ui, make);
     }
     let state = Runtime::start(ui)?.block_on(async {

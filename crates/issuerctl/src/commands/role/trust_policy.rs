@@ -1,7 +1,7 @@
 //! `issuerctl role trust-policy`
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
-use issuer_iam::{Trust, TrustPolicy, USUAL_TRUST_POLICY};
+use issuer_iam::{Trust, TrustPolicy};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, TrustPolicyArgs};
@@ -27,12 +27,8 @@ pub(crate) fn run(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> Outc
         })
         .collect();
     let policy = TrustPolicy::new(&trusts?)?;
-    let size = policy.size();
-    if size > USUAL_TRUST_POLICY {
-        ui.warning(&format!(
-            "the policy has {size} characters without white space; the default quota \"Role trust \
-             policy length\" is {USUAL_TRUST_POLICY}"
-        ));
+    if let Some(warning) = policy.size_warning() {
+        ui.warning(&format!("the policy has {warning}"));
     }
     match format {
         OutputFormat::Text => output::line(&policy.to_json_pretty())?,
@@ -40,7 +36,7 @@ pub(crate) fn run(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> Outc
             output::json(&output::Trust {
                 schema_version: output::SCHEMA_VERSION,
                 document: policy.to_json_pretty(),
-                size,
+                size: policy.size(),
             })?;
         }
     }

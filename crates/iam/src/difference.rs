@@ -3,7 +3,7 @@
 use issuer_diagnostic::deceptive;
 
 /// The text that is most like the expected one, and how it differs; `None` if none is alike.
-pub(super) fn nearest<'t>(
+pub(crate) fn nearest<'t>(
     texts: impl IntoIterator<Item = &'t str>,
     wanted: &str,
 ) -> Option<(&'t str, String)> {
@@ -13,12 +13,12 @@ pub(super) fn nearest<'t>(
 }
 
 /// How one text differs; `None` if they are equal, or not alike.
-pub(super) fn difference(text: &str, wanted: &str) -> Option<String> {
+pub(crate) fn difference(text: &str, wanted: &str) -> Option<String> {
     nearest([text], wanted).map(|(_, how)| how)
 }
 
 /// The characters of a text that cannot be seen, as code points.
-pub(super) fn invisible(text: &str) -> Option<String> {
+pub(crate) fn invisible(text: &str) -> Option<String> {
     let mut points: Vec<String> = text.chars().filter(|c| is_invisible(*c)).map(point).collect();
     points.dedup();
     (!points.is_empty()).then(|| format!("which has the invisible character {}", points.join(", ")))

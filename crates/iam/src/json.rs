@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// One string, or the strings of an array.
-pub(super) fn strings(value: &Value) -> Vec<&str> {
+pub(crate) fn strings(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
@@ -12,12 +12,12 @@ pub(super) fn strings(value: &Value) -> Vec<&str> {
 }
 
 /// The members of an object.
-pub(super) fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+pub(crate) fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
 
 /// Values as strings: IAM reads `true` as `"true"` and 1 as `"1"`.
-pub(super) fn texts(values: &Value) -> Vec<String> {
+pub(crate) fn texts(values: &Value) -> Vec<String> {
     match values {
         Value::Array(values) => values.iter().flat_map(texts).collect(),
         Value::String(text) => vec![text.clone()],
@@ -27,7 +27,7 @@ pub(super) fn texts(values: &Value) -> Vec<String> {
 }
 
 /// Whether it is valid as the values of a condition.
-pub(super) fn is_values(value: &Value) -> bool {
+pub(crate) fn is_values(value: &Value) -> bool {
     let one = |value: &Value| matches!(value, Value::String(_) | Value::Bool(_) | Value::Number(_));
     one(value) || value.as_array().is_some_and(|values| values.iter().all(one))
 }

@@ -1,0 +1,89 @@
+//! Roles by the command line: what is added, what goes, and what is listed.
+
+use issuer_test_support::{AccountProvider, AccountRole};
+use serde_json::{Value, json};
+
+use crate::lab::{Issuer, Lab, PROVIDER, SMALL, theirs};
+
+const URL: &str = "https://oidc.example.com/prod";
+
+fn apply(lab: &Lab, options: &str) -> (String, String) {
+    lab.run(&format!("role apply app --issuer {URL} {options}"), 0)
+}
+
+fn provider(lab: &Lab, path: &str) {
+    let url = format!("oidc.example.com/{path}");
+    lab.iam
+        .change(|account| account.add_provider(AccountProvider::new(&url, &["sts.amazonaws.com"])));
+}
+
+#[test]
+fn a_second_service_account_replaces_the_first_with_a_warning_and_add_keeps_it() {
+    let lab = Lab::new();
+    provider(&lab, "prod");
+    apply(
+        &lab,
+        "--service-account default/app --policy-arn arn:aws:iam::aws:policy/ReadOnlyAccess",
+    );
+    let (_, err) = apply(&lab, "--service-account default/app2 --dry-run");
+    assert!(err.contains("warning: default/app can no longer assume the role app"), "{err}");
+    let (_, err) = apply(&lab, "--service-account default/app2 --add");
+    assert!(!err.contains("no longer"), "{err}");
+    apply(&lab, "--add --policy-arn arn:aws:iam::aws:policy/SecurityAudit");
+    let role = lab.iam.account().roles["app"].clone();
+    let trust = role.trust_policy().to_string();
+    assert!(trust.contains(":default:app\"") && trust.contains(":default:app2\""), "{trust}");
+    assert_eq!(role.attached.len(), 2);
+    let (_, err) = apply(&lab, "--add");
+    assert!(err.contains("nothing to do") || err.contains("no changes"), "{err}");
+    // Without --add a service account is required.
+    lab.run(&format!("role apply app --issuer {URL}"), 2);
+}
+
+#[test]
+fn a_role_for_an_issuer_without_provider_is_a_warning_with_the_nearest_one() {
+    let lab = Lab::new();
+    provider(&lab, "prod");
+    provider(&lab, "test");
+    let typo = "role apply app --issuer https://oidc.example.com/prd --service-account default/app";
+    let (_, err) = lab.run(&format!("{typo} --dry-run"), 0);
+    assert!(err.contains("has no OIDC provider for https://oidc.example.com/prd"), "{err}");
+    assert!(err.contains(PROVIDER) && err.contains("an additional \"o\""), "{err}");
+    let (_, err) = apply(&lab, "--service-account default/app");
+    assert!(!err.contains("has no OIDC provider"), "{err}");
+    // Whoever may not list the providers can still make the role, with the printed policy even so.
+    lab.iam.deny("ListOpenIDConnectProviders");
+    let (_, err) = lab.run(&format!("{typo} --verbose"), 0);
+    assert!(err.contains("was not looked up") && !err.contains("has no OIDC provider"), "{err}");
+}
+
+#[test]
+fn roles_and_providers_are_listed_and_a_deletion_names_the_roles_that_stay() {
+    let lab = Lab::new();
+    lab.issuers(&[Issuer::prod(SMALL)]);
+    lab.apply(0);
+    apply(&lab, "--service-account default/app2 --add");
+    lab.run(&format!("role apply other --issuer {URL} --service-account jobs/*"), 0);
+    let ec2 = json!({"Version": "2012-10-17", "Statement": [theirs("Theirs")]});
+    lab.iam.change(|account| {
+        account.roles.insert("nodes".to_owned(), AccountRole::new(&ec2));
+    });
+    let (out, _) = lab.run("provider list --output text", 0);
+    assert_eq!(out, format!("{URL}\n"));
+    let (out, _) = lab.run(&format!("role list --issuer {URL} --output text"), 0);
+    assert_eq!(out, format!("app    {URL}  default/app default/app2\nother  {URL}  jobs/*\n"));
+    let (out, _) = lab.run("role list --output json", 0);
+    let list: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(list["roles"][1]["role"], "other");
+    assert_eq!(list["roles"][1]["ours"], true);
+    let (out, _) = lab.run("role list --issuer https://oidc.example.com/x --output text", 0);
+    assert_eq!(out, "");
+    for line in ["role list", "provider list"] {
+        let (out, _) = lab.run(&format!("{line} --print-iam-policy --output text"), 0);
+        lab.iam.allow_only(serde_json::from_str(&out).unwrap());
+        lab.run(line, 0);
+        lab.iam.allow_everything();
+    }
+    let (_, err) = lab.run("delete -f issuer.yaml --dry-run", 0);
+    assert!(err.contains("are kept: other"), "{err}");
+}
