@@ -19,8 +19,8 @@ pub struct AccountId(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Audience(String);
 
-/// `NAMESPACE/NAME` of service accounts; `*` matches any characters and `?` one, in one of the two
-/// parts. Wildcards in both parts would allow whole clusters, so they are rejected.
+/// `NAMESPACE/NAME` of service accounts; `*` matches any characters and `?` one. With wildcards in
+/// both parts, each must begin with other characters: else whole clusters would be allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceAccountPattern {
     namespace: String,
@@ -71,6 +71,17 @@ impl ServiceAccountPattern {
     #[must_use]
     pub fn is_literal(&self) -> bool {
         !has_wildcard(&self.namespace) && !has_wildcard(&self.name)
+    }
+
+    /// What follows from wildcards in both parts.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        (has_wildcard(&self.namespace) && has_wildcard(&self.name)).then(|| {
+            format!(
+                "{self} has wildcards in namespace and name: whoever can create such a namespace \
+                 can use the role"
+            )
+        })
     }
 
     /// The namespace, or a pattern of namespaces.
@@ -180,24 +191,20 @@ impl FromStr for ServiceAccountPattern {
         let Some((namespace, name)) = text.split_once('/') else {
             return refuse("it is not NAMESPACE/NAME");
         };
-        let allowed = |part: &str, more: &str| {
-            !part.is_empty()
-                && part.bytes().all(|b| {
-                    b.is_ascii_lowercase() || b.is_ascii_digit() || more.as_bytes().contains(&b)
-                })
-        };
-        if !allowed(namespace, "-*?") || !allowed(name, "-.*?") {
+        if !is_label(namespace) || !is_subdomain(name) {
             return refuse(
-                "names in Kubernetes consist of lower-case letters, digits and hyphens; * and ? \
-                 are wildcards",
+                "names in Kubernetes consist of lower-case letters, digits and hyphens, and begin \
+                 and end with a letter or digit; * and ? are wildcards",
             );
         }
         if namespace.len() > 63 || name.len() > 253 {
             return refuse("a namespace has at most 63 characters, a name at most 253");
         }
-        if has_wildcard(namespace) && has_wildcard(name) {
+        let open = [namespace, name].iter().any(|part| part.starts_with(['*', '?']));
+        if has_wildcard(namespace) && has_wildcard(name) && open {
             return refuse(
-                "wildcards in both namespace and name would allow nearly the whole cluster",
+                "with wildcards in both namespace and name, each must begin with a part of the \
+                 name (team-*/app-*); otherwise nearly the whole cluster would be allowed",
             );
         }
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
@@ -294,6 +301,18 @@ impl fmt::Display for ProviderArn {
     }
 }
 
+/// Whether it is the name of a namespace, or a pattern of names (Kubernetes, "Object Names and IDs":
+/// RFC 1123 label).
+pub(crate) fn is_label(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*?".contains(&b);
+    !text.is_empty() && !text.starts_with('-') && !text.ends_with('-') && text.bytes().all(allowed)
+}
+
+/// The same for the name of a service account (RFC 1123 subdomain).
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(is_label)
+}
+
 /// The ARN of an IAM resource, which has no region; `path_and_name` begins with a slash.
 pub(crate) fn iam_arn(
     partition: Partition,
@@ -330,7 +349,15 @@ mod tests {
             "a/b c",
             "a:b/c",
             "*/*",
-            "a*/b?",
+            "*a/b?",
+            "a*/?b",
+            "default/app-",
+            "default/-app",
+            "-x/app",
+            "x-/app",
+            "default/.a",
+            "default/a..b",
+            "default/a.-b",
             "default/app\n",
             "a.b/c",
         ] {
@@ -341,9 +368,12 @@ mod tests {
             ("jobs/*", false),
             ("team-?/app", false),
             ("kube-system/a.b", true),
+            ("default/app-*", false),
+            ("team-*/app-*", false),
         ] {
             let pattern: ServiceAccountPattern = text.parse().unwrap();
             assert_eq!((pattern.to_string().as_str(), pattern.is_literal()), (text, literal));
+            assert_eq!(pattern.warning().is_some(), text == "team-*/app-*");
         }
     }
 

@@ -177,8 +177,14 @@ fn token() -> impl Strategy<Value = Token> {
 
 fn pattern() -> impl Strategy<Value = ServiceAccountPattern> {
     let (namespaces, names) = ("[ab*?]{1,3}", "[ab.*?-]{1,3}");
-    let some = prop_oneof![("[ab]{1,3}", names), (namespaces, "[ab]{1,2}")];
-    some.prop_map(|(namespace, name)| format!("{namespace}/{name}").parse().unwrap())
+    let some = prop_oneof![
+        ("[ab]{1,3}", names),
+        (namespaces, "[ab]{1,2}"),
+        ("[ab][ab*?]{1,2}", "[ab][ab*?]{1,2}"),
+    ];
+    some.prop_filter_map("names that Kubernetes does not have", |(namespace, name)| {
+        format!("{namespace}/{name}").parse().ok()
+    })
 }
 
 fn trusts() -> impl Strategy<Value = Vec<Trust>> {

@@ -67,18 +67,25 @@ impl Block {
     }
 
     /// Adds tags, if any.
-    pub(crate) fn tags(mut self, tags: &Tags) -> Self {
+    pub(crate) fn tags(self, tags: &Tags) -> Self {
         if tags.is_empty() {
             return self;
         }
-        let keys: Vec<String> = tags.keys().map(|key| quoted_key(key)).collect();
-        let width = keys.iter().map(|key| key.chars().count()).max().unwrap_or_default();
-        let pairs = keys
-            .iter()
-            .zip(tags.values())
-            .map(|(key, value)| format!("    {key:width$} = {}\n", quoted(value)));
+        self.map("tags", tags.iter().map(|(key, value)| (key.as_str(), quoted(value))))
+    }
+
+    /// Adds an object of expressions.
+    pub(crate) fn map<'k>(
+        mut self,
+        name: &str,
+        pairs: impl IntoIterator<Item = (&'k str, String)>,
+    ) -> Self {
+        let pairs: Vec<(String, String)> =
+            pairs.into_iter().map(|(key, value)| (quoted_key(key), value)).collect();
+        let width = pairs.iter().map(|(key, _)| key.chars().count()).max().unwrap_or_default();
+        let lines = pairs.iter().map(|(key, value)| format!("    {key:width$} = {value}\n"));
         self.members
-            .push(Member::Lines(format!("  tags = {{\n{}  }}\n", pairs.collect::<String>())));
+            .push(Member::Lines(format!("  {name} = {{\n{}  }}\n", lines.collect::<String>())));
         self
     }
 

@@ -43,6 +43,7 @@ pub fn terraform(documents: &[Rendering], existing: &Existing) -> Result<String,
     for role in &merged.roles {
         out.role(role);
     }
+    out.outputs(documents);
     let core = if out.imports { IMPORTS } else { "" };
     Ok(format!("{}\nterraform {{\n{core}{PROVIDER}}}\n{}", header(documents, &merged), out.text))
 }
@@ -57,6 +58,10 @@ struct Output {
     access: BTreeMap<String, String>,
     /// Addresses of the discovery documents, by issuer.
     discovery: BTreeMap<String, String>,
+    /// Addresses of the providers, by issuer.
+    providers: BTreeMap<String, String>,
+    /// Addresses of the roles, by name.
+    roles: BTreeMap<String, String>,
     note: String,
     imports: bool,
 }
@@ -161,6 +166,7 @@ impl Output {
             block = block.expression("depends_on", format!("[{discovery}]"));
         }
         let arn = document.provider_arn()?;
+        self.providers.insert(document.issuer.to_string(), block.address());
         self.put(&block.tags(&provider.tags), provider.existing.map(|_| arn));
         Ok(())
     }
@@ -179,6 +185,7 @@ impl Output {
             block = block.text("permissions_boundary", boundary);
         }
         let block = block.policy("assume_role_policy", &role.trust.to_value()).tags(&role.tags());
+        self.roles.insert(name.to_owned(), block.address());
         self.put(&block, there.map(|_| name.to_owned()));
         let reference = format!("aws_iam_role.{label}.name");
         for (policy, document) in &role.inline {
@@ -222,6 +229,33 @@ impl Output {
         let there =
             role.role().is_some_and(|there| there.attached.iter().any(|attached| attached == arn));
         self.put(&block, there.then(|| format!("{name}/{arn}")));
+    }
+
+    /// What a module that calls this one needs.
+    fn outputs(&mut self, documents: &[Rendering]) {
+        let issuers: BTreeMap<String, String> = documents
+            .iter()
+            .map(|document| (document.name.clone(), quoted(document.issuer.as_str())))
+            .collect();
+        let arns = |addresses: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+            let arn =
+                |(name, address): (&String, &String)| (name.clone(), format!("{address}.arn"));
+            addresses.iter().map(arn).collect()
+        };
+        let (providers, roles) = (arns(&self.providers), arns(&self.roles));
+        for (name, about, values) in [
+            ("issuers", "URLs of the issuers", issuers),
+            ("provider_arns", "ARNs of the OIDC providers, by issuer", providers),
+            ("role_arns", "ARNs of the roles, by name", roles),
+        ] {
+            if !values.is_empty() {
+                let pairs = values.iter().map(|(key, value)| (key.as_str(), value.clone()));
+                let block = Block::new(format!("output \"{name}\""))
+                    .text("description", about)
+                    .map("value", pairs);
+                self.put(&block, None);
+            }
+        }
     }
 
     fn put(&mut self, block: &Block, import: Option<String>) {

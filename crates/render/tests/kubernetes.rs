@@ -71,7 +71,7 @@ proptest! {
     #[test]
     fn any_name_is_read_back_as_a_text(
         namespace in "(y|no|on|null|true|1e3|0x1f|0o17|1-2|[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?)",
-        name in "(y|no|off|null|1\\.5|12e3|2024-01-01|\\.|-|[a-z0-9.-]{1,10})",
+        name in "(y|no|off|null|1\\.5|12e3|2024-01-01|[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?(\\.[a-z0-9]{1,3})?)",
         role in "[A-Za-z0-9+=,.@_-]{1,12}",
         path in "/([!-~]{0,8}/)?",
         audience in "[!-~]{1,12}",

@@ -368,7 +368,8 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
                 .filter(|value| reach_of(value, how).is_some_and(|reach| wanted.contains(&reach)))
                 .collect()
         };
-        let (wide, some) = (that(&[Reach::Wide]), that(&[Reach::Names, Reach::Namespaces]));
+        let (wide, some) =
+            (that(&[Reach::Wide]), that(&[Reach::Names, Reach::Namespaces, Reach::Both]));
         let (nobody, case) = (that(&[Reach::Nobody]), that(&[Reach::NobodyForCase]));
         if !wide.is_empty() && !is_narrow {
             findings.fail(

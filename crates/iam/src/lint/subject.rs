@@ -1,5 +1,7 @@
 //! Which service accounts a value of `sub` matches.
 
+use crate::names::{is_label, is_subdomain};
+
 /// Kubernetes, `pkg/serviceaccount`: the prefix of the subject of every service account.
 const PREFIX: &str = "system:serviceaccount:";
 
@@ -16,6 +18,8 @@ pub(super) enum Reach {
     Names,
     /// One name in several namespaces.
     Namespaces,
+    /// Several names in several namespaces, both with a common beginning.
+    Both,
     /// Several names in several namespaces.
     Wide,
 }
@@ -31,7 +35,10 @@ pub(super) fn reach(pattern: &str) -> Reach {
     let mut most = None;
     for (namespace, name) in readings(pattern) {
         let this = match (wild(&namespace), wild(&name)) {
-            (true, true) => return Reach::Wide,
+            (true, true) if [&namespace, &name].iter().any(|part| part.starts_with(['*', '?'])) => {
+                return Reach::Wide;
+            }
+            (true, true) => Reach::Both,
             (true, false) => Reach::Namespaces,
             (false, true) => Reach::Names,
             (false, false) => Reach::One,
@@ -42,6 +49,7 @@ pub(super) fn reach(pattern: &str) -> Reach {
             (Some(Reach::Names), Reach::Namespaces) | (Some(Reach::Namespaces), Reach::Names) => {
                 return Reach::Wide;
             }
+            (Some(Reach::Both), _) | (Some(_), Reach::Both) => Some(Reach::Both),
             (Some(most), Reach::One) => Some(most),
             (_, this) => Some(this),
         };
@@ -68,7 +76,7 @@ fn readings(pattern: &str) -> Vec<(String, String)> {
             };
             let (namespace, name) = (text(&pattern[start..end]), text(&pattern[next..]));
             let reading = (namespace, name);
-            if is_name(&reading.0, "-") && is_name(&reading.1, "-.") && !all.contains(&reading) {
+            if is_label(&reading.0) && is_subdomain(&reading.1) && !all.contains(&reading) {
                 all.push(reading);
             }
         }
@@ -108,16 +116,6 @@ fn with_empty_stars(at: &[usize], pattern: &[char]) -> Vec<usize> {
     all
 }
 
-fn is_name(text: &str, more: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| {
-            b.is_ascii_lowercase()
-                || b.is_ascii_digit()
-                || b"*?".contains(&b)
-                || more.as_bytes().contains(&b)
-        })
-}
-
 fn wild(text: &str) -> bool {
     text.contains(['*', '?'])
 }
@@ -151,7 +149,11 @@ mod tests {
             ("*:jobs:*", Reach::Names),
             ("*:run", Reach::Namespaces),
             ("system:serviceaccount:*:*", Reach::Wide),
-            ("system:serviceaccount:j?:r?", Reach::Wide),
+            ("system:serviceaccount:j?:r?", Reach::Both),
+            ("system:serviceaccount:team-*:app-*", Reach::Both),
+            ("system:serviceaccount:team-*:*", Reach::Wide),
+            ("system:serviceaccount:default:app-", Reach::Nobody),
+            ("system:serviceaccount:-x:app", Reach::Nobody),
             ("system:serviceaccount:*", Reach::Wide),
             ("system:serviceaccount:jobs*", Reach::Wide),
             ("system:serviceaccount:*run", Reach::Wide),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Role, RoleName, RoleSpec, RoleState};
 use crate::names::iam_arn;
 use crate::tags::{self, CREATED, MADE_POLICY, OWN, Record, TRUST, Tags};
-use crate::{Documents, Error, PolicyArn, RolePath, TrustPolicy};
+use crate::{Documents, Error, PolicyArn, RolePath, ServiceAccountPattern, TrustPolicy};
 
 /// One call that changes the role or its policies.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,6 +152,9 @@ impl RolePlan {
             }),
             Some(role) => plan.reconcile_role(spec, role)?,
         }
+        let accounts = spec.trust.service_accounts.iter();
+        let wide = accounts.filter_map(ServiceAccountPattern::warning);
+        plan.notices.extend(wide.map(|message| ("service-accounts-wide", message)));
         plan.check_size()?;
         let role = found.role.as_ref();
         let inline = plan.inline(spec, role)?;

@@ -40,6 +40,15 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
         warn_of_sizes(&renderings, ui)?;
     }
     let text = match command {
+        RenderCommand::Terraform(_) if !request.import => {
+            if renderings.iter().any(|rendering| rendering.site.is_some()) {
+                ui.warning(
+                    "keys that are published and are not in the file are lost when this is \
+                     applied: --import keeps them",
+                );
+            }
+            issuer_render::terraform(&renderings, &existing)?
+        }
         RenderCommand::Terraform(_) => issuer_render::terraform(&renderings, &existing)?,
         RenderCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
         RenderCommand::Kubernetes(_) => {
@@ -59,6 +68,9 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
 /// Other tools do not check the size of trust policies.
 fn warn_of_sizes(renderings: &[Rendering], ui: &Ui) -> Result<(), Failure> {
     for role in renderings.iter().flat_map(|rendering| &rendering.roles) {
+        for warning in role.trust.service_accounts.iter().filter_map(|one| one.warning()) {
+            ui.warning(&warning);
+        }
         let policy = TrustPolicy::default().with(&role.trust)?;
         policy.check_size()?;
         if let Some(warning) = policy.size_warning() {

@@ -1,8 +1,12 @@
 //! Changes that were made or planned: one form for `publish`, `provider`, `role`, `plan`, `apply`
 //! and `delete`. The text is rendered from these objects, so it never says more than the JSON.
 
+use std::collections::BTreeMap;
+
 use anstyle::{AnsiColor, Style};
-use issuer_change::{Action, Change, ChangeSet, Describe, Kind, Notice, Painter, Reason, Summary};
+use issuer_change::{
+    Action, Change, ChangeSet, Describe, Kind, Notice, Painter, Reason, Resource, Summary,
+};
 use issuer_publish::KeyChange;
 use issuer_verify::Verdict;
 use schemars::JsonSchema;
@@ -32,6 +36,12 @@ pub(crate) struct Issuer {
     pub(crate) name: String,
     /// The issuer URL; empty if it could not be determined.
     pub(crate) issuer: String,
+    /// The AWS account of the provider and the roles, if there are any.
+    pub(crate) account: Option<String>,
+    /// The ARN of the provider, if there is one.
+    pub(crate) provider_arn: Option<String>,
+    /// The ARNs of the roles by name.
+    pub(crate) role_arns: BTreeMap<String, String>,
     /// Whether anything was changed, or would change.
     pub(crate) changed: bool,
     /// What happens to each resource, including those that are kept.
@@ -46,6 +56,18 @@ pub(crate) struct Issuer {
     pub(crate) verification: Option<Verify>,
     /// Why this issuer failed, if it did.
     pub(crate) error: Option<IssuerError>,
+}
+
+/// The resources in IAM, with their ARNs.
+fn arns(changes: &[Change]) -> impl Iterator<Item = (&Resource, &str)> {
+    let resources = changes.iter().map(|change| &change.resource);
+    let in_iam = resources.filter(|one| matches!(one.kind, Kind::OidcProvider | Kind::Role));
+    in_iam.map(|resource| (resource, resource.locator.as_str()))
+}
+
+/// The account in an ARN.
+fn account_of(arn: &str) -> Option<String> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned)
 }
 
 /// Why a command or an issuer failed.
@@ -191,9 +213,20 @@ impl Issuer {
     /// An issuer with its planned changes.
     pub(crate) fn new(name: String, url: &str, plan: &impl Describe) -> Self {
         let ChangeSet { changes, notices } = plan.changes();
+        let account = arns(&changes).find_map(|(_, arn)| account_of(arn));
+        let provider_arn = arns(&changes)
+            .find(|(resource, _)| resource.kind == Kind::OidcProvider)
+            .map(|(_, arn)| arn.to_owned());
+        let role_arns = arns(&changes)
+            .filter(|(resource, _)| resource.kind == Kind::Role)
+            .map(|(resource, arn)| (resource.name.clone(), arn.to_owned()))
+            .collect();
         Self {
             name,
             issuer: url.to_owned(),
+            account,
+            provider_arn,
+            role_arns,
             changed: changes.iter().any(|change| change.action != Action::Keep),
             changes,
             orphaned_roles: Vec::new(),

@@ -1,7 +1,7 @@
 //! `issuerctl role trust-policy`
 
 use issuer_discovery::{IssuerUrl, Partition, Ports};
-use issuer_iam::{Trust, TrustPolicy};
+use issuer_iam::{ServiceAccountPattern, Trust, TrustPolicy};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, TrustPolicyArgs};
@@ -27,6 +27,9 @@ pub(crate) fn run(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> Outc
         })
         .collect();
     let policy = TrustPolicy::new(&trusts?)?;
+    for warning in args.service_account.iter().filter_map(ServiceAccountPattern::warning) {
+        ui.warning(&warning);
+    }
     if let Some(warning) = policy.size_warning() {
         ui.warning(&format!("the policy has {warning}"));
     }
