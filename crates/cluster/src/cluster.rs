@@ -118,6 +118,12 @@ impl Cluster {
         Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
     }
 
+    /// The URL of the API server.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
     /// A fresh token for a service account (TokenRequest, authentication.k8s.io/v1), valid for ten
     /// minutes.
     ///

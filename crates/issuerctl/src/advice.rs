@@ -8,6 +8,7 @@ use std::error::Error;
 use issuer_cluster::{LiveFault, Object};
 use issuer_discovery::IssuerUrlError;
 use issuer_jwks::{Content, JwkFault, KeyFault};
+use issuer_publish::DestinationFault;
 
 /// Where a setting is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +133,20 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
         E::Iam(error) => iam(error, surface),
         E::Session(error) => any(error, surface),
         E::Verify(error) => any(error, surface),
+        E::OtherCluster { .. } => match surface {
+            Surface::Flags => Some(
+                "--kubeconfig and --context select another cluster; if this is the right one, \
+                 `issuerctl jwks --apiserver > jwks.json`, and give --jwks jwks.json instead of \
+                 --apiserver"
+                    .to_owned(),
+            ),
+            Surface::File => Some(
+                "apiserver: {kubeconfig: FILE, context: NAME} selects another cluster; if this is \
+                 the right one, `issuerctl jwks --apiserver > jwks.json`, and write jwks: \
+                 jwks.json instead of apiserver"
+                    .to_owned(),
+            ),
+        },
         E::NotVerified { .. } => {
             Some("fix the issuer first; --no-verify skips the check".to_owned())
         }
@@ -218,6 +233,18 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
     Some(match error {
         E::Merge { source, .. } => jwks(source, surface)?,
         E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface)?,
+        E::Destination { fault: DestinationFault::WebUrl, .. } => format!(
+            "the URL at which the documents are served is set with {}",
+            setting(Setting::Issuer)
+        ),
+        E::Destination { fault: DestinationFault::OtherUrl, .. } => "a bucket of an S3-compatible \
+            store is s3://BUCKET[/PREFIX] with --endpoint-url"
+            .to_owned(),
+        E::PruneWithNewKey { .. } => {
+            "run once without --prune; or add --check-live NS/NAME, which \
+                                      proves that the API server signs with one of these keys"
+                .to_owned()
+        }
         E::OtherKeys { .. } => format!(
             "add them with {}, and replace the document with --change-issuer",
             setting(Setting::Jwks("FILE"))

@@ -478,9 +478,9 @@ pub(crate) struct S3Args {
     /// Print the IAM policy that this command needs, and exit
     #[arg(long)]
     pub(crate) print_iam_policy: bool,
-    /// Cache lifetime of the documents (Cache-Control: max-age)
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    pub(crate) max_age: u32,
+    /// Cache lifetime of the documents (Cache-Control: max-age) [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_age: Option<u32>,
 }
 
 impl S3Args {
@@ -494,6 +494,7 @@ impl S3Args {
             ("--endpoint-url", self.endpoint_url.is_some()),
             ("--path-style", self.path_style),
             ("--expected-bucket-owner", self.expected_bucket_owner.is_some()),
+            ("--max-age", self.max_age.is_some()),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }

@@ -6,7 +6,7 @@ use issuer_cluster::Connection;
 use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::JwksSource;
-use issuer_publish::{AccessMode, PlanOptions, S3Location, S3Options};
+use issuer_publish::{AccessMode, Destination, Error, PlanOptions, S3Location, S3Options};
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
 };
@@ -17,7 +17,6 @@ use crate::cli::{
 };
 use crate::failure::{Exit, Failure};
 use crate::files;
-use crate::ui::Ui;
 
 /// The issuers of all given files, in order.
 ///
@@ -61,13 +60,23 @@ pub(crate) fn of_files(
 /// The target of `publish`.
 ///
 /// # Errors
-/// A destination that is neither a folder nor a bucket; a folder without an issuer.
-pub(crate) fn of_publish(args: &PublishArgs, ui: &Ui) -> Result<Target, Failure> {
+/// A destination that is neither a folder nor a bucket; a folder without an issuer, or with options
+/// that only a bucket has.
+pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
     let ports = args.document.ports.ports();
     let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
-    let store = match args.to.starts_with("s3:") {
-        true => StoreTarget::S3(args.to.parse::<S3Location>()?, s3_options(args)),
-        false => StoreTarget::Folder(folder(args, issuer.is_some(), ui)?),
+    let store = match args.to.parse() {
+        Ok(Destination::S3(location)) => StoreTarget::S3(location, s3_options(args)),
+        Ok(Destination::Folder(folder)) => {
+            check_folder(args, issuer.as_ref())?;
+            StoreTarget::Folder(folder)
+        }
+        Err(error @ Error::Destination { .. }) => {
+            let mut failure = Failure::from(error);
+            failure.exit = Exit::Usage;
+            return Err(failure);
+        }
+        Err(error) => return Err(error.into()),
     };
     let live = &args.live;
     let site = SiteTarget {
@@ -76,6 +85,7 @@ pub(crate) fn of_publish(args: &PublishArgs, ui: &Ui) -> Result<Target, Failure>
         shape: args.document.shape.into(),
         options: PlanOptions {
             prune: args.prune,
+            live_check: live.check_live.is_some(),
             with_empty_kid: args.with_empty_kid,
             change_issuer: args.change_issuer,
             weak: args.keys.keys.weak(),
@@ -167,31 +177,32 @@ fn live_connection(args: &PublishArgs) -> Connection {
     }
 }
 
-fn folder(args: &PublishArgs, has_issuer: bool, ui: &Ui) -> Result<PathBuf, Failure> {
-    if args.to.contains("://") {
-        let message = format!("--to {} is neither a folder nor s3://BUCKET[/PREFIX]", args.to);
-        return Err(Failure::new(Exit::Usage, message));
+/// A bucket without `s3://` would be taken as a folder, and the run would end well.
+fn check_folder(args: &PublishArgs, issuer: Option<&IssuerUrl>) -> Result<(), Failure> {
+    let bucket = format!("s3://{}", args.to).parse::<S3Location>().ok();
+    let meant = bucket.as_ref().map(|bucket| format!("did you mean --to {bucket}?"));
+    let refuse = |message: &str| Failure::new(Exit::Usage, message);
+    if let [first, ..] = args.s3.given()[..] {
+        let message = format!("{first} is for a bucket, and --to names a folder");
+        return Err(refuse(&message).hint(meant));
     }
-    match &args.s3.given()[..] {
-        [] => {}
-        [option] => ui.warning(&format!("{option} has no effect on a folder")),
-        options => {
-            ui.warning(&format!(
-                "these options have no effect on a folder: {}",
-                options.join(", ")
-            ));
-        }
-    }
-    if args.to.is_empty() {
-        return Err(Failure::new(Exit::Usage, "--to is empty"));
-    }
-    if !has_issuer {
+    let Some(issuer) = issuer else {
         let message = "a folder does not determine the issuer URL; --issuer is required";
-        return Err(Failure::new(Exit::Usage, message)
-            .hint(Some("give --issuer https://…, as in the cluster's --service-account-issuer")));
+        return Err(refuse(message)
+            .hint(Some("give --issuer https://…, as in the cluster's --service-account-issuer"))
+            .hint(meant));
+    };
+    if bucket.is_some() && bucket == S3Location::of_url(issuer.as_str()) {
+        let message = "--to names a folder, and the issuer is the bucket of the same name";
+        return Err(refuse(message)
+            .hint(meant)
+            .hint(Some(format!("for a folder of this name, give --to ./{}", args.to))));
     }
-    Ok(PathBuf::from(&args.to))
+    Ok(())
 }
+
+/// Default of `--max-age`.
+const MAX_AGE_SECS: u32 = 300;
 
 fn s3_options(args: &PublishArgs) -> S3Options {
     let s3 = &args.s3;
@@ -200,7 +211,7 @@ fn s3_options(args: &PublishArgs) -> S3Options {
         endpoint_url: s3.endpoint_url.clone(),
         path_style: s3.path_style,
         expected_bucket_owner: s3.expected_bucket_owner.clone(),
-        max_age_secs: s3.max_age,
+        max_age_secs: s3.max_age.unwrap_or(MAX_AGE_SECS),
         access: match s3.access {
             Access::Policy => AccessMode::Policy,
             Access::Acl => AccessMode::Acl,

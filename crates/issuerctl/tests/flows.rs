@@ -409,6 +409,28 @@ fn another_issuer_than_the_api_servers_own_is_said() {
 }
 
 #[test]
+fn the_keys_of_a_cluster_of_another_issuer_are_not_added_to_the_keys_of_this_one() {
+    let (server, desk) = (other_issuer(), Desk::new());
+    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+    desk.file("theirs.json", &golden("cases/p256/jwks.json"));
+    let place = "--to site --issuer https://oidc.example.com";
+    let cluster = "--apiserver --kubeconfig kubeconfig";
+    ended(&desk.run(&format!("publish --jwks theirs.json {place}")), 0);
+    let published = std::fs::read_to_string(desk.path().join("site/keys.json")).unwrap();
+    let (_, err) = ended(&desk.run(&format!("publish {cluster} {place}")), 4);
+    assert!(err.contains(server.url().trim_end_matches('/')), "{err}");
+    assert!(err.contains("kubernetes.default.svc") && err.contains("--context"), "{err}");
+    assert_eq!(std::fs::read_to_string(desk.path().join("site/keys.json")).unwrap(), published);
+
+    // What the hint says, for a new key of the right cluster.
+    let (keys, _) = ended(&desk.run(&format!("jwks {cluster}")), 0);
+    desk.file("jwks.json", &keys);
+    ended(&desk.run(&format!("publish --jwks jwks.json {place}")), 0);
+    // From then on it is known.
+    ended(&desk.run(&format!("publish {cluster} {place}")), 0);
+}
+
+#[test]
 fn render_warns_of_its_keys_as_apply_does_with_aws_and_without() {
     let (api, aws, desk) = (other_issuer(), IamServer::start(), Desk::new());
     desk.file("kubeconfig", &api.kubeconfig("{token: a-token}"));

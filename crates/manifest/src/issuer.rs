@@ -157,7 +157,11 @@ pub enum StoreSpec {
     /// A bucket in S3 or an S3-compatible store.
     S3(Box<S3Store>),
     /// A folder that a web server serves at the issuer URL.
-    Folder(PathBuf),
+    Folder(
+        #[serde(deserialize_with = "text::folder")]
+        #[schemars(with = "String")]
+        PathBuf,
+    ),
 }
 
 /// A bucket, and how public read access is granted.

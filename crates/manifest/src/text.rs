@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_iam::{Documents, PolicyName, Tag, Tags};
-use issuer_publish::AccessMode;
+use issuer_publish::{AccessMode, Destination, Error as Fault};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
@@ -16,6 +17,23 @@ pub(crate) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Parsed::deserialize(deserializer)?.0)
+}
+
+/// A folder; the address of a bucket would otherwise be a folder of that name.
+pub(crate) fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let wrong = |error: &dyn Display, meant: &str| {
+        D::Error::custom(format!("{error}; for {meant}, write s3: {{bucket: …}} instead of folder"))
+    };
+    match String::deserialize(deserializer)?.parse() {
+        Ok(Destination::Folder(folder)) => Ok(folder),
+        Ok(Destination::S3(location)) => {
+            Err(wrong(&format!("{location} is a bucket, not a folder"), &location.to_string()))
+        }
+        Err(Fault::Destination { fault, meant: Some(meant) }) if meant.starts_with("s3://") => {
+            Err(wrong(&format!("the folder {fault}"), &meant))
+        }
+        Err(error) => Err(D::Error::custom(error)),
+    }
 }
 
 /// The same, for a field that may be missing.

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::DiscoveryError;
+use issuer_jwks::KeyId;
 use issuer_session::Cause;
+
+use crate::DestinationFault;
 
 /// Why something could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,20 @@ pub enum Error {
         location: String,
         /// The conflicting kid, or the number of keys.
         source: issuer_jwks::Error,
+    },
+    /// A key is added in the same run that removes others.
+    #[error(
+        "the key {:?} is not published in {location} yet, so the run that adds it must not \
+         remove {}: the API server may still sign with a removed key, and pods hold tokens of it",
+        added.as_str(), quoted(removed)
+    )]
+    PruneWithNewKey {
+        /// The document.
+        location: String,
+        /// The first key that is added.
+        added: KeyId,
+        /// The keys that would be removed.
+        removed: Vec<KeyId>,
     },
     /// The discovery document cannot be written.
     #[error("the discovery document cannot be created")]
@@ -107,6 +124,15 @@ pub enum Error {
         location: String,
         /// What it is instead.
         what: &'static str,
+    },
+    /// Neither a folder nor `s3://BUCKET[/PREFIX]`. The text is not repeated: it may contain a
+    /// password or a signature.
+    #[error("the destination {fault}; it must be a folder or s3://BUCKET[/PREFIX]")]
+    Destination {
+        /// The form.
+        fault: DestinationFault,
+        /// The destination that was probably meant.
+        meant: Option<String>,
     },
     /// An `s3://` URL that is not valid.
     #[error("{text:?} is not a valid S3 location: {reason}")]
@@ -280,9 +306,11 @@ impl Diagnostic for Error {
             Self::Discovery(error) => error.kind(),
             Self::NoKeys
             | Self::Location { .. }
+            | Self::Destination { .. }
             | Self::NoIssuer { .. }
             | Self::NoRegion { .. } => ErrorKind::InvalidInput,
             Self::Merge { .. }
+            | Self::PruneWithNewKey { .. }
             | Self::Unreadable { .. }
             | Self::BadPolicy { .. }
             | Self::OtherKeys { .. }
@@ -324,6 +352,9 @@ impl Diagnostic for Error {
                 );
                 return Some(keys.as_ref().and_then(Diagnostic::hint).unwrap_or(inspect));
             }
+            Self::Destination { meant, .. } => {
+                return meant.as_ref().map(|meant| format!("did you mean {meant}?"));
+            }
             Self::OtherKeys { published, .. } => {
                 return Some(format!("publish those keys too: curl -sO {published}"));
             }
@@ -336,6 +367,11 @@ impl Diagnostic for Error {
             }
             Self::BadPolicy { .. } => {
                 "fix it (aws s3api get-bucket-policy shows it) and publish again"
+            }
+            Self::PruneWithNewKey { .. } => {
+                "publish the new key in addition to the others first, and remove them once the API \
+                 server signs with it and the last token of the old key has expired (24 h by \
+                 default)"
             }
             Self::NewKey { .. } => "check the keys that are published now, and run again",
             Self::WouldExpose { .. } => {
@@ -392,6 +428,12 @@ impl Diagnostic for Error {
 
 const PLAIN_ENCRYPTION: &str = "if it requires encryption with KMS, it must except the two \
                                 documents, which nobody could read anonymously then";
+
+/// `"a", "b"`.
+fn quoted(kids: &[KeyId]) -> String {
+    let kids = kids.iter().map(|kid| format!("{:?}", kid.as_str()));
+    kids.collect::<Vec<_>>().join(", ")
+}
 
 fn denied_hint(permissions: &[&str], call: &str, resource: &str) -> String {
     let rest = match call {

@@ -1,15 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod destination;
 mod error;
 mod folder;
 mod merge;
 mod plan;
+mod prune;
 mod publish;
 mod removal;
 mod s3;
 mod state;
 mod store;
 
+pub use destination::{Destination, DestinationFault};
 pub use error::Error;
 pub use folder::Folder;
 pub use merge::{KeyChange, Merged, merge};

@@ -1,13 +1,15 @@
 //! Planning a publish: the plan is shown, and then executed unchanged.
 
-use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
+use issuer_change::{
+    Action, Change, ChangeSet, Describe, Field, Kind, Notice, Reason, Resource, Value,
+};
 use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
 use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
 use serde::Deserialize;
 
 use crate::s3::BucketPlan;
 use crate::state::Attributes;
-use crate::{Condition, Error, KeyChange, StoreState, Stored, merge};
+use crate::{Condition, Error, KeyChange, StoreState, Stored, merge, prune};
 
 /// The members of a discovery document that depend on the issuer.
 const OWN_MEMBERS: [&str; 3] = ["issuer", "jwks_uri", "id_token_signing_alg_values_supported"];
@@ -28,6 +30,9 @@ pub struct Site {
 pub struct PlanOptions {
     /// Remove published keys that are not given.
     pub prune: bool,
+    /// Whether the caller proves with a fresh token which key the cluster signs with, so that keys
+    /// may be added and removed in one run.
+    pub live_check: bool,
     /// Repeat the first key with an empty kid.
     pub with_empty_kid: bool,
     /// Replace a document of a different issuer.
@@ -58,6 +63,7 @@ pub struct Plan {
     issuer: IssuerUrl,
     keys: JwkSet,
     key_changes: Vec<(Jwk, KeyChange)>,
+    notices: Vec<Notice>,
     /// Whether the execution has written something.
     pub(crate) wrote: bool,
     pub(crate) bucket: Option<BucketPlan>,
@@ -68,8 +74,8 @@ impl Plan {
     /// Compares the desired site with the store.
     ///
     /// # Errors
-    /// [`Error::NoKeys`], [`Error::Unreadable`], [`Error::Merge`], [`Error::OtherIssuer`],
-    /// [`Error::Discovery`]; those of [`BucketPlan::new`].
+    /// [`Error::NoKeys`], [`Error::Unreadable`], [`Error::Merge`], [`Error::PruneWithNewKey`],
+    /// [`Error::OtherIssuer`], [`Error::Discovery`]; those of [`BucketPlan::new`].
     pub fn new(
         location: &str,
         site: &Site,
@@ -101,6 +107,9 @@ impl Plan {
             site.keys.clone()
         };
         let merged = merge(&given, &published_keys, options.prune).map_err(conflict)?;
+        if !options.live_check {
+            prune::check(&merged.changes, &place(KEYS_NAME))?;
+        }
         let discovery =
             Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
         let documents = [
@@ -111,6 +120,7 @@ impl Plan {
             location: location.to_owned(),
             issuer: site.issuer.clone(),
             keys: merged.set,
+            notices: prune::notices(&merged.changes).collect(),
             key_changes: merged.changes,
             wrote: false,
             bucket,
@@ -163,8 +173,7 @@ impl Plan {
 
     /// The keys that are removed.
     pub(crate) fn dropped(&self) -> Vec<KeyId> {
-        let pruned = self.key_changes.iter().filter(|(_, change)| *change == KeyChange::Pruned);
-        pruned.map(|(jwk, _)| jwk.kid.clone()).collect()
+        prune::removed(&self.key_changes)
     }
 
     /// The plan for the bucket, if the store is one; executed first.
@@ -210,6 +219,7 @@ impl Describe for Plan {
             }
             into.push(change.with_fields(document.fields.iter().cloned()));
         }
+        into.notices.extend(self.notices.iter().cloned());
     }
 }
 

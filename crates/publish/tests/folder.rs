@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use issuer_change::Describe;
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
@@ -138,6 +139,38 @@ async fn the_empty_kid_stays_with_its_key_until_that_key_is_pruned() {
     let pruned = published("rsa4096", true).await;
     assert_eq!(&pruned.get("").unwrap().key, new);
     assert_eq!(pruned.keys().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_is_not_added_and_another_removed_in_one_run_unless_a_live_check_holds() {
+    let root = tempfile::tempdir().unwrap();
+    let store = store(root.path());
+    let prune = PlanOptions { prune: true, ..PlanOptions::default() };
+    let live = PlanOptions { live_check: true, ..prune };
+    let run = async |case: &str, options: &PlanOptions| -> Result<Plan, Error> {
+        let site = site(case);
+        let mut plan = plan(&store, &site, options).await?;
+        publish(&store, &site, options, &mut plan, |_| Ok::<(), Error>(()), |_| {}).await?;
+        Ok(plan)
+    };
+    run("rsa2048", &prune).await.unwrap();
+    let before = fs::read(root.path().join("keys.json")).unwrap();
+    let error = run("p256", &prune).await.unwrap_err();
+    assert!(matches!(error, Error::PruneWithNewKey { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    // Some of the given keys are published already, and another one is not.
+    let error = run("multi-all-six", &prune).await.map(|_| ());
+    assert!(error.is_ok(), "nothing is removed: {error:?}");
+    fs::write(root.path().join("keys.json"), &before).unwrap();
+    // What the hint says: first without removing, then removing.
+    run("p256", &PlanOptions::default()).await.unwrap();
+    let plan = run("p256", &prune).await.unwrap();
+    let notices = plan.changes().notices;
+    let kid = keys("rsa2048").keys()[0].kid.to_string();
+    assert!(notices.iter().any(|notice| notice.message.contains(&kid)), "{notices:?}");
+    run("rsa4096", &live).await.unwrap();
+    let now = JwkSet::parse(&fs::read(root.path().join("keys.json")).unwrap(), WeakKeys::Refuse);
+    assert_eq!(now.unwrap(), keys("rsa4096"));
 }
 
 #[cfg(unix)]

@@ -546,7 +546,8 @@ async fn prune_drops_no_key_that_came_after_the_plan() {
     let server = S3Server::start();
     let store = store(&server, options());
     run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
-    let theirs = keys("rsa2048").union(&keys("p384")).unwrap();
+    run(&store, &site("p256"), &PlanOptions::default()).await.unwrap();
+    let theirs = keys("p256").union(&keys("rsa2048")).unwrap().union(&keys("p384")).unwrap();
     server.put_before_next_write("my-oidc", KEYS, theirs.to_json().as_bytes());
     let prune = PlanOptions { prune: true, ..PlanOptions::default() };
     let error = run(&store, &site("p256"), &prune).await.unwrap_err();

@@ -54,6 +54,20 @@ pub enum Error {
         /// The issuer.
         issuer: IssuerUrl,
     },
+    /// Keys of a cluster that has another issuer, while keys of a different cluster are published.
+    #[error(
+        "the API server {server} has the issuer {issuer:?}, and none of its keys is among those \
+         that are published in {location}: it is probably a different cluster, which could then \
+         issue tokens for the roles of this one"
+    )]
+    OtherCluster {
+        /// The store.
+        location: String,
+        /// The API server, and the context of the kubeconfig if one was named.
+        server: String,
+        /// Its issuer.
+        issuer: String,
+    },
     /// A live check that failed.
     #[error("{source}; nothing was written")]
     NotLive {
@@ -118,6 +132,7 @@ impl Diagnostic for Error {
             | Self::NoIssuer { .. }
             | Self::NoRegion { .. }
             | Self::SameIssuer { .. } => ErrorKind::InvalidInput,
+            Self::OtherCluster { .. } => ErrorKind::Conflict,
             Self::NotLive { .. } | Self::NotAccepted { .. } | Self::NotVerified { .. } => {
                 ErrorKind::Refused
             }
@@ -133,6 +148,9 @@ impl Diagnostic for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoUsableKey { source, .. } | Self::Join { source } => Diagnostic::hint(source),
+            Self::OtherCluster { .. } => Some(
+                "check that this is the right cluster: kubectl config current-context".to_owned(),
+            ),
             Self::Cluster(error) => Diagnostic::hint(error),
             Self::Issuer(error) => Diagnostic::hint(error),
             Self::Publish(error) => Diagnostic::hint(error),

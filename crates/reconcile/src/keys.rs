@@ -40,10 +40,21 @@ pub type ReadFile = fn(&Path) -> std::io::Result<Vec<u8>>;
 pub struct SourceKeys {
     /// Their keys, in the order of the sources and without duplicates.
     pub keys: JwkSet,
-    /// The issuer of the API server, if it was one of the sources.
-    pub issuer: Option<String>,
+    /// The API server, if it was one of the sources.
+    pub server: Option<ApiServerKeys>,
     /// Warnings for the user, whatever the issuer is.
     pub notices: Vec<Notice>,
+}
+
+/// What an API server publishes about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiServerKeys {
+    /// Its URL, and the context of the kubeconfig if one was named.
+    pub place: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// Its keys.
+    pub keys: JwkSet,
 }
 
 impl SourceKeys {
@@ -54,8 +65,13 @@ impl SourceKeys {
         self.notices.iter().cloned().chain(self.other_issuer(issuer)).collect()
     }
 
+    /// The API server, if its issuer is not this one.
+    pub(crate) fn server_of_another_issuer(&self, issuer: &IssuerUrl) -> Option<&ApiServerKeys> {
+        self.server.as_ref().filter(|server| server.issuer != issuer.as_str())
+    }
+
     fn other_issuer(&self, issuer: &IssuerUrl) -> Option<Notice> {
-        let own = self.issuer.as_deref().filter(|own| *own != issuer.as_str())?;
+        let own = &self.server_of_another_issuer(issuer)?.issuer;
         let message = format!(
             "the issuer of the API server is {own}, not {issuer}: STS accepts its tokens only \
              after its first --service-account-issuer is {issuer}"
@@ -123,16 +139,16 @@ struct SourceReading {
     /// Its name in messages.
     name: String,
     reading: Reading,
-    /// The issuer of an API server.
-    issuer: Option<String>,
+    /// The API server, if it is one.
+    server: Option<ApiServerKeys>,
 }
 
 fn combine(readings: Vec<SourceReading>) -> Result<SourceKeys, Error> {
     let mut all = SourceKeys::default();
-    for SourceReading { name, reading, issuer } in readings {
+    for SourceReading { name, reading, server } in readings {
         all.notices.extend(reading.notes.iter().map(|note| notice(&name, note)));
         all.keys = all.keys.union(&reading.set).map_err(|source| Error::Join { source })?;
-        all.issuer = issuer.or(all.issuer);
+        all.server = server.or(all.server);
     }
     Ok(all)
 }
@@ -155,7 +171,7 @@ fn read_local(
     let bytes = read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
     let reading =
         parse(&bytes, weak).map_err(|source| Error::NoUsableKey { path: path.clone(), source })?;
-    Ok(Some(SourceReading { name: error::name(path), reading, issuer: None }))
+    Ok(Some(SourceReading { name: error::name(path), reading, server: None }))
 }
 
 /// `None` if the source is a file.
@@ -171,21 +187,33 @@ async fn read_remote(
             let document = issuer_verify::fetch_jwks(url, fetch).await?;
             let reading = issuer_jwks::read_set(&document, weak)
                 .map_err(|source| Error::NoUsableKey { path: PathBuf::from(&name), source })?;
-            Some(SourceReading { name, reading, issuer: None })
+            Some(SourceReading { name, reading, server: None })
         }
         KeySource::Secret { cluster, namespace, connection } => {
             let client = Cluster::connect(connection).await?;
             let reading = client.secret_keys(cluster, namespace, weak).await?;
             let name = format!("Secret {namespace}/{cluster}-sa");
-            Some(SourceReading { name, reading, issuer: None })
+            Some(SourceReading { name, reading, server: None })
         }
         KeySource::ApiServer(connection) => {
-            let served = Cluster::connect(connection).await?.served(weak).await?;
-            let reading = Reading { set: served.keys, notes: Vec::new() };
-            let (name, issuer) = ("the API server".to_owned(), Some(served.issuer));
-            Some(SourceReading { name, reading, issuer })
+            let client = Cluster::connect(connection).await?;
+            let served = client.served(weak).await?;
+            let reading = Reading { set: served.keys.clone(), notes: Vec::new() };
+            let (issuer, keys) = (served.issuer, served.keys);
+            let server = ApiServerKeys { place: place(&client, connection), issuer, keys };
+            let name = "the API server".to_owned();
+            Some(SourceReading { name, reading, server: Some(server) })
         }
     })
+}
+
+/// Which cluster this is, for a person who uses several.
+fn place(client: &Cluster, connection: &Connection) -> String {
+    let server = client.server().trim_end_matches('/');
+    match &connection.context {
+        Some(context) => format!("{server} (context {context})"),
+        None => server.to_owned(),
+    }
 }
 
 fn notice(name: &str, note: &Note) -> Notice {

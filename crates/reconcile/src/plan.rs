@@ -5,7 +5,8 @@ use issuer_discovery::IssuerUrl;
 use issuer_iam::{
     Documents, Provider, ProviderPlan, ProviderSpec, RoleDeletion, RoleName, RolePlan, RoleSpec,
 };
-use issuer_publish::{Plan, Removal, Site};
+use issuer_jwks::PublicKey;
+use issuer_publish::{KeyChange, Plan, Removal, Site};
 
 use crate::{Error, Observed, Target};
 
@@ -80,7 +81,8 @@ impl IssuerPlan {
     /// Compares the target with the observed state. `prune` deletes orphaned roles.
     ///
     /// # Errors
-    /// An existing state that conflicts with the target; a fresh token of an unknown key.
+    /// An existing state that conflicts with the target; keys of another cluster; a fresh token of an
+    /// unknown key.
     pub fn new(target: &Target, seen: &Observed, prune: bool) -> Result<Self, Error> {
         let mut plan = Self {
             url: seen.url.clone(),
@@ -120,6 +122,7 @@ impl IssuerPlan {
         let keys = seen.keys.keys.clone();
         let site = Site { keys, issuer: seen.url.clone(), shape: wanted.shape };
         let plan = Plan::new(&store.location(), &site, state, &wanted.options)?;
+        refuse_other_cluster(&plan, seen)?;
         approve(&plan, seen)?;
         self.site = Some(PlannedSite { site, plan });
         Ok(())
@@ -156,6 +159,25 @@ impl IssuerPlan {
         self.notices.extend(notice);
         Ok(())
     }
+}
+
+/// A cluster with another issuer, none of whose keys is published among others, is most probably the
+/// wrong one: whoever controls it could sign tokens for every role of this issuer.
+///
+/// # Errors
+/// [`Error::OtherCluster`].
+fn refuse_other_cluster(plan: &Plan, seen: &Observed) -> Result<(), Error> {
+    let Some(server) = seen.keys.server_of_another_issuer(&seen.url) else { return Ok(()) };
+    let published = || plan.key_changes().iter().filter(|(_, change)| *change != KeyChange::Added);
+    let knows = |key: &PublicKey| published().any(|(jwk, _)| jwk.key == *key);
+    if published().next().is_none() || server.keys.keys().iter().any(|jwk| knows(&jwk.key)) {
+        return Ok(());
+    }
+    Err(Error::OtherCluster {
+        location: plan.location().to_owned(),
+        server: server.place.clone(),
+        issuer: server.issuer.clone(),
+    })
 }
 
 /// Checks that the fresh token of the cluster is signed by one of the keys of the plan.

@@ -14,7 +14,7 @@ use crate::targets;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome {
-    let target = targets::of_publish(args, ui)?;
+    let target = targets::of_publish(args)?;
     if args.s3.print_iam_policy {
         let of_bucket = target.s3().map(|(location, options)| {
             issuer_publish::permissions(location, options, Purpose::Publish)

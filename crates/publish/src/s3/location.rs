@@ -103,6 +103,13 @@ impl FromStr for S3Location {
                 reason: "it does not begin with s3://".to_owned(),
             });
         };
+        if let Some((_, tail)) = rest.rsplit_once('@') {
+            let reason = "it has user information; credentials are not a part of a location";
+            return Err(Error::Location {
+                text: format!("s3://***@{tail}"),
+                reason: reason.to_owned(),
+            });
+        }
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         Ok(Self { bucket: bucket.parse()?, prefix: prefix.parse()? })
     }
