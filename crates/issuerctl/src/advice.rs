@@ -7,6 +7,7 @@ use std::error::Error;
 
 use issuer_cluster::{LiveFault, Object};
 use issuer_discovery::IssuerUrlError;
+use issuer_verify::Verdict;
 use issuer_jwks::{Content, JwkFault, KeyFault};
 use issuer_publish::DestinationFault;
 
@@ -231,8 +232,12 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
     let setting = |setting| surface.setting(setting);
     let no_access = || surface.setting(Setting::Access("none"));
     Some(match error {
+        E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface),
+        E::Unreadable { keys: None, .. } => REPLACE.to_owned(),
+        E::Merge { source: issuer_jwks::Error::KidConflict { .. }, .. } => {
+            "--replace-unreadable replaces the published key of this kid by the given one".to_owned()
+        }
         E::Merge { source, .. } => jwks(source, surface)?,
-        E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface)?,
         E::Destination { fault: DestinationFault::WebUrl, .. } => format!(
             "the URL at which the documents are served is set with {}",
             setting(Setting::Issuer)
@@ -298,16 +303,41 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
     })
 }
 
+/// A verdict whose fixes also name the options that publishing again needs: without them it refuses
+/// to overwrite what it cannot read, and what belongs to another issuer.
+pub(crate) fn with_options(mut verdict: Verdict) -> Verdict {
+    for check in &mut verdict.checks {
+        let option = match check.id {
+            "discovery-json" | "required-members" | "keys-json" | "keys-usable" | "keys-expected"
+            | "token-kid" | "token-signature" => {
+                "--replace-unreadable replaces a document that cannot be read, or a wrong key under \
+                 the same kid, and keeps every key that can be found in it"
+            }
+            "issuer-match" | "jwks-uri" => "--change-issuer replaces the document",
+            _ => continue,
+        };
+        if let Some(fix) = check.fix.as_mut().filter(|fix| fix.contains("issuerctl publish")) {
+            fix.push_str("; ");
+            fix.push_str(option);
+        }
+    }
+    verdict
+}
+
 /// Advice for a published JWK Set that is not valid.
-fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> Option<String> {
-    use issuer_jwks::Error as E;
+fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> String {
     match error {
-        E::Entry { fault: JwkFault::Key(fault), .. } => key_fault(fault, surface),
-        _ => Some("`issuerctl jwks` writes a JWK Set from the keys".to_owned()),
+        issuer_jwks::Error::Entry { fault: JwkFault::Key(fault), .. } if fault.is_allowed_weak() => {
+            format!("{} accepts it; {REPLACE}", surface.setting(Setting::AllowWeakKeys))
+        }
+        _ => REPLACE.to_owned(),
     }
 }
 
 const ALL: &str = "--print-iam-policy prints all permissions that this run needs";
+
+const REPLACE: &str = "--replace-unreadable replaces the document, and keeps every key that can be \
+                       found in it";
 
 const PROFILE: &str = "--profile NAME selects other credentials";
 

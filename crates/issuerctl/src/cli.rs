@@ -235,9 +235,8 @@ pub(crate) struct PublishArgs {
     /// Remove published keys that are not given
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Replace a published discovery document that names a different issuer or jwks_uri
-    #[arg(long)]
-    pub(crate) change_issuer: bool,
+    #[command(flatten)]
+    pub(crate) replacing: Replacing,
     /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -255,6 +254,17 @@ pub(crate) struct PublishArgs {
     pub(crate) s3: S3Args,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+}
+
+/// Which published documents are replaced, whatever they say.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Replacing {
+    /// Replace a published discovery document that names a different issuer or jwks_uri
+    #[arg(long)]
+    pub(crate) change_issuer: bool,
+    /// Replace published documents that cannot be read; keys that can be found in them are kept
+    #[arg(long)]
+    pub(crate) replace_unreadable: bool,
 }
 
 /// Check an issuer, and optionally a token, the way AWS STS does

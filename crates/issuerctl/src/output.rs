@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
+use crate::advice;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
 
@@ -126,6 +127,7 @@ pub(crate) fn verdict_text(verdict: &issuer_verify::Verdict) -> String {
         "" => String::new(),
         issuer => format!("{issuer}\n"),
     };
+    let verdict = advice::with_options(verdict.clone());
     issuer + &report(&verdict.checks, "STS says", verdict.passed())
 }
 

@@ -12,6 +12,7 @@ use issuer_reconcile::{
 };
 
 use crate::cli::{
+    Replacing,
     Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, ProviderApplyArgs, PublishArgs,
     RoleApplyArgs,
 };
@@ -27,7 +28,7 @@ pub(crate) fn of_files(
     args: &FileArgs,
     kube: Option<&KubeArgs>,
     aws: &AwsArgs,
-    change_issuer: bool,
+    replacing: Replacing,
 ) -> Result<Vec<Target>, Failure> {
     if args.file.iter().filter(|path| files::is_stdin(path)).count() > 1 {
         return Err(read_twice());
@@ -35,7 +36,8 @@ pub(crate) fn of_files(
     let defaults = Defaults {
         connection: kube.map(connection).unwrap_or_default(),
         region: aws.region.clone(),
-        change_issuer,
+        change_issuer: replacing.change_issuer,
+        replace_unreadable: replacing.replace_unreadable,
     };
     let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
     for path in &args.file {
@@ -87,7 +89,8 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             prune: args.prune,
             live_check: live.check_live.is_some(),
             with_empty_kid: args.with_empty_kid,
-            change_issuer: args.change_issuer,
+            replace_unreadable: args.replacing.replace_unreadable,
+            change_issuer: args.replacing.change_issuer,
             weak: args.keys.keys.weak(),
         },
         live: live.check_live.as_ref().map(|account| LiveCheck {

@@ -10,6 +10,7 @@ mod key;
 mod pem;
 mod read;
 mod recognize;
+mod salvage;
 mod set;
 mod source;
 
@@ -19,6 +20,7 @@ pub use jwk::Jwk;
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};
 pub use read::{Note, Reading, read, read_set};
+pub use salvage::{LostKey, Salvage, salvage};
 pub use set::{Entry, JwkSet};
 pub use source::{JwksSource, JwksUrl};
 

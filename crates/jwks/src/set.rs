@@ -53,6 +53,11 @@ impl JwkSet {
         Self::read_entries(bytes, weak, LargerHashes::Accept)
     }
 
+    /// A set of one entry.
+    pub(crate) fn single(jwk: Jwk) -> Self {
+        Self { keys: vec![jwk] }
+    }
+
     pub(crate) fn read_entries(
         bytes: &[u8],
         weak: WeakKeys,
@@ -146,6 +151,12 @@ impl JwkSet {
         }
         check_count(&self.keys)?;
         Ok(self)
+    }
+
+    /// The entries that fulfil a condition.
+    #[must_use]
+    pub fn filtered(&self, condition: impl Fn(&Jwk) -> bool) -> Self {
+        Self { keys: self.keys.iter().filter(|jwk| condition(jwk)).cloned().collect() }
     }
 
     /// The set without the entry that [`JwkSet::with_empty_kid`] adds.

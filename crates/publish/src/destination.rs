@@ -185,9 +185,9 @@ fn of_url(url: &str) -> Option<S3Location> {
         return of_console(path, query);
     }
     let labels: Vec<&str> = host.split('.').collect();
-    let is_service = |label: &&str| *label == "s3" || label.starts_with("s3-");
+    let is_service = |label: &str| label == "s3" || label.starts_with("s3-");
     // What precedes the service is a bucket, whatever it looks like.
-    let service = labels.iter().rposition(|label| is_service(&label))?;
+    let service = labels.iter().rposition(|label| is_service(label))?;
     let in_aws = Partition::of_host(&host).is_some();
     if !in_aws {
         return None;

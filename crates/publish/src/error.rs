@@ -345,12 +345,11 @@ impl Diagnostic for Error {
             Self::Session(error) => return error.hint(),
             Self::Discovery(error) => return error.hint(),
             Self::Merge { source, .. } => return source.hint(),
-            Self::Unreadable { location, keys, .. } => {
-                let inspect = format!(
+            Self::Unreadable { location, .. } => {
+                return Some(format!(
                     "check {location}; if no valid token needs it any more, delete it and publish \
                      again"
-                );
-                return Some(keys.as_ref().and_then(Diagnostic::hint).unwrap_or(inspect));
+                ));
             }
             Self::Destination { meant, .. } => {
                 return meant.as_ref().map(|meant| format!("did you mean {meant}?"));

@@ -7,6 +7,7 @@ mod merge;
 mod plan;
 mod prune;
 mod publish;
+mod published;
 mod removal;
 mod s3;
 mod state;

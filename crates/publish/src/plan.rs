@@ -5,11 +5,10 @@ use issuer_change::{
 };
 use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
 use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
-use serde::Deserialize;
 
 use crate::s3::BucketPlan;
 use crate::state::Attributes;
-use crate::{Condition, Error, KeyChange, StoreState, Stored, merge, prune};
+use crate::{Condition, Error, KeyChange, StoreState, Stored, merge, prune, published};
 
 /// The members of a discovery document that depend on the issuer.
 const OWN_MEMBERS: [&str; 3] = ["issuer", "jwks_uri", "id_token_signing_alg_values_supported"];
@@ -35,6 +34,8 @@ pub struct PlanOptions {
     pub live_check: bool,
     /// Repeat the first key with an empty kid.
     pub with_empty_kid: bool,
+    /// Replace published documents that cannot be read; keys that can be found in them are kept.
+    pub replace_unreadable: bool,
     /// Replace a document of a different issuer.
     pub change_issuer: bool,
     /// Whether weak keys in the published set are accepted.
@@ -89,16 +90,8 @@ impl Plan {
             return Err(Error::NoKeys);
         }
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
-        let published_keys = match &state.keys {
-            None => JwkSet::default(),
-            Some(stored) => {
-                JwkSet::parse(&stored.bytes, options.weak).map_err(|error| Error::Unreadable {
-                    location: place(KEYS_NAME),
-                    reason: error.to_string(),
-                    keys: Some(error),
-                })?
-            }
-        };
+        let published = published::keys(state.keys.as_ref(), site, &place(KEYS_NAME), options)?;
+        let published_keys = published.keys;
         refuse_other_documents(site, state, &place(DISCOVERY_NAME), options)?;
         let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
         let given = if options.with_empty_kid {
@@ -112,15 +105,18 @@ impl Plan {
         }
         let discovery =
             Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
-        let documents = [
+        let mut documents = [
             document(KEYS_NAME, merged.set.to_json(), state.keys.as_ref(), &state.desired),
             document(DISCOVERY_NAME, discovery.to_json(), state.discovery.as_ref(), &state.desired),
         ];
+        if let Some(format) = rewritten(&documents[0], &merged.changes, published.damaged) {
+            documents[0].fields.push(format);
+        }
         Ok(Self {
             location: location.to_owned(),
             issuer: site.issuer.clone(),
             keys: merged.set,
-            notices: prune::notices(&merged.changes).collect(),
+            notices: published.notices.into_iter().chain(prune::notices(&merged.changes)).collect(),
             key_changes: merged.changes,
             wrote: false,
             bucket,
@@ -274,6 +270,22 @@ fn document(
     DocumentPlan { name, bytes, action, condition, fields }
 }
 
+/// Why the JWK Set is written although it has the same keys, which have their own fields.
+fn rewritten(
+    document: &DocumentPlan,
+    changes: &[(Jwk, KeyChange)],
+    damaged: bool,
+) -> Option<Field> {
+    let same_keys = !changes
+        .iter()
+        .any(|(_, change)| matches!(change, KeyChange::Added | KeyChange::Pruned));
+    let unexplained = document.action == Action::Update && document.fields.is_empty();
+    (unexplained && (same_keys || damaged)).then(|| {
+        let before = if damaged { "not readable" } else { "same keys with other members" };
+        Field::changed("format", before, "canonical")
+    })
+}
+
 /// The members that differ in two JSON objects; invalid JSON has none.
 fn member_fields(before: &[u8], after: &[u8]) -> Vec<Field> {
     let (before, after) = (members(before), members(after));
@@ -306,18 +318,9 @@ fn refuse_other_documents(
     location: &str,
     options: &PlanOptions,
 ) -> Result<(), Error> {
-    #[derive(Deserialize)]
-    struct Named {
-        issuer: String,
-        jwks_uri: Option<String>,
-    }
-    let Some(stored) = &state.discovery else { return Ok(()) };
-    let named: Named =
-        serde_json::from_slice(&stored.bytes).map_err(|error| Error::Unreadable {
-            location: location.to_owned(),
-            reason: format!("not a discovery document: {error}"),
-            keys: None,
-        })?;
+    let Some(named) = published::discovery(state.discovery.as_ref(), location, options)? else {
+        return Ok(());
+    };
     if options.change_issuer {
         return Ok(());
     }

@@ -123,6 +123,7 @@ impl Reconciler<'_> {
         let expected = Expected {
             issuer: Some(plan.issuer().clone()),
             keys: Some(plan.keys().clone()),
+            source: None,
             token: live.map(Token::compact),
             audiences: vec![AUDIENCE.to_owned()],
             now_secs: now_secs(),

@@ -114,6 +114,8 @@ pub struct Defaults {
     pub region: Option<String>,
     /// Whether a published document of a different issuer is replaced.
     pub change_issuer: bool,
+    /// Whether published documents that cannot be read are replaced.
+    pub replace_unreadable: bool,
 }
 
 impl Target {
@@ -132,6 +134,7 @@ impl Target {
             shape: spec.shape,
             options: PlanOptions {
                 change_issuer: defaults.change_issuer,
+                replace_unreadable: defaults.replace_unreadable,
                 weak,
                 ..PlanOptions::default()
             },

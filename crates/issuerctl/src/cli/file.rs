@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{AwsArgs, KubeArgs};
+use super::{AwsArgs, KubeArgs, Replacing};
 
 /// Show what `apply` would change; exits with 7 if anything would
 ///
@@ -84,9 +84,8 @@ pub(crate) struct DeclaredArgs {
     /// Maximum number of issuers to process at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
-    /// Replace a published discovery document that names a different issuer or jwks_uri
-    #[arg(long)]
-    pub(crate) change_issuer: bool,
+    #[command(flatten)]
+    pub(crate) replacing: Replacing,
     #[command(flatten)]
     pub(crate) kube: KubeArgs,
     #[command(flatten)]

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let declared = &args.declared;
     let (aws, prune, parallel) = (&declared.aws, declared.prune, declared.parallel.into());
     let targets =
-        targets::of_files(&declared.file, Some(&declared.kube), aws, declared.change_issuer)?;
+        targets::of_files(&declared.file, Some(&declared.kube), aws, declared.replacing)?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
         if aws.print_iam_policy {

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Key, SCHEMA_VERSION};
+use crate::advice;
 use crate::failure::Failure;
 
 /// `plan`, `apply` and `delete`.
@@ -300,7 +301,7 @@ impl From<&Verdict> for Verify {
             schema_version: SCHEMA_VERSION,
             issuer: verdict.issuer.clone(),
             passed: verdict.passed(),
-            checks: verdict.checks.iter().map(check).collect(),
+            checks: advice::with_options(verdict.clone()).checks.iter().map(check).collect(),
         }
     }
 }

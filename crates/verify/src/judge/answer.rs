@@ -260,7 +260,7 @@ fn body_fault(fault: BodyFault, answer: &Answer, fetched: &Fetched, document: Do
         ),
         BodyFault::TooLarge => Fault::new(
             format!("{cannot}: it is larger than 1 MiB, far more than such a document needs"),
-            "publish the correct document there (issuerctl publish)",
+            "delete it, and publish the correct document there (issuerctl publish)",
         ),
         BodyFault::Truncated => {
             let (announced, wrong) = match answer.header("content-length") {

@@ -177,11 +177,9 @@ fn curve_of_width(x: Option<&Value>, y: Option<&Value>) -> Option<&'static str> 
     }
 }
 
-/// Not with `issuerctl publish`, which merges and does not overwrite a set that it cannot read.
+/// The fix that most faults share.
 pub(super) fn rewrite() -> String {
-    "write the set again from the cluster's keys (issuerctl jwks) and upload it in place of this \
-     one"
-    .to_owned()
+    "publish the set again from the cluster's keys (issuerctl publish)".to_owned()
 }
 
 fn what_is_not_base64url(value: Option<&Value>) -> String {

@@ -12,6 +12,8 @@ pub struct Expected {
     pub issuer: Option<IssuerUrl>,
     /// Keys that must be published.
     pub keys: Option<JwkSet>,
+    /// The cluster that these keys come from, for messages.
+    pub source: Option<String>,
     /// The text of a token, not parsed or validated yet.
     pub token: Option<String>,
     /// The audiences that the token may have, the provider's client IDs; if empty,
@@ -25,10 +27,11 @@ pub struct Expected {
 
 impl fmt::Debug for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { issuer, keys, token, audiences, now_secs, weak } = self;
+        let Self { issuer, keys, source, token, audiences, now_secs, weak } = self;
         f.debug_struct("Expected")
             .field("issuer", issuer)
             .field("keys", keys)
+            .field("source", source)
             .field("token", &token.as_ref().map(|_| "[redacted]"))
             .field("audiences", audiences)
             .field("now_secs", now_secs)

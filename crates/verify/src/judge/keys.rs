@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use issuer_jwks::{Entry, Error, Jwk, JwkFault, JwkSet, MAX_KEYS_PER_TYPE, WeakKeys};
+use issuer_jwks::{Entry, Error, Jwk, JwkFault, JwkSet, MAX_KEYS_PER_TYPE, Token, WeakKeys};
 use serde_json::Value;
 
 use crate::judge::document::{Judged, content_encoding, content_type};
@@ -18,6 +18,8 @@ use crate::{Check, Fetched, Observation, Vantage, sts};
 pub(super) struct Published {
     /// The valid keys.
     pub(super) keys: Vec<Jwk>,
+    /// The `alg` of those that have one, by their kid.
+    pub(super) declared: BTreeMap<String, String>,
     /// The failed check because of which not all keys are known, if there is one.
     pub(super) failed_check: Option<&'static str>,
     /// Kids of expected keys that are not published; already reported.
@@ -108,7 +110,7 @@ fn parse(
         return Err(fault);
     }
     let name = Document::Keys.name();
-    let rewrite = "write the set again (issuerctl jwks) and upload it in place of this one";
+    let rewrite = entry::rewrite();
     let raw = match object.get("keys") {
         Some(Value::Array(items)) => items.clone(),
         Some(other) => {
@@ -143,9 +145,13 @@ fn judge_set(
     document: &Judged,
     checks: &mut Vec<Check>,
 ) -> Published {
-    let usable = usable(&entries, raw);
-    let used = algorithms(&entries, raw);
+    let token = expected.token.as_deref().and_then(|text| Token::parse(text.trim()).ok());
+    let alg = token.as_ref().and_then(Token::alg);
+    let declared = declared(&entries, raw);
+    let usable = usable(&entries, raw, &declared, alg);
+    let used = algorithms(&entries, &declared, alg);
     let mut published = Published {
+        declared,
         keys: entries.into_iter().filter_map(|entry| entry.jwk.ok()).collect(),
         failed_check: usable.failed().then_some("keys-usable"),
         ..Published::default()
@@ -154,7 +160,7 @@ fn judge_set(
     let expected_keys = expected.keys.as_ref();
     checks.push(expected_keys.map_or_else(
         || Check::skip("keys-expected", "no keys were given to compare with the published ones"),
-        |wanted| keys_expected(wanted, &mut published),
+        |wanted| keys_expected(wanted, expected.source.as_deref(), &mut published),
     ));
     checks.push(stable(observation, expected.weak, &published.keys));
     checks.extend(algorithms_listed(document, &used));
@@ -163,7 +169,12 @@ fn judge_set(
 
 /// Every rule for the set and its entries. The first fault is reported first, since one fix at a
 /// time is enough; a private key comes before all others.
-fn usable(entries: &[Entry], raw: &[Value]) -> Check {
+fn usable(
+    entries: &[Entry],
+    raw: &[Value],
+    declared: &BTreeMap<String, String>,
+    token_alg: Option<&str>,
+) -> Check {
     const ID: &str = "keys-usable";
     if entries.is_empty() {
         let fault = Fault::new(
@@ -200,6 +211,19 @@ fn usable(entries: &[Entry], raw: &[Value]) -> Check {
             ID,
             format!("{}; the other {} valid", fault.cause, are(good.len())),
             fault.fix,
+        );
+    }
+    if let Some((jwk, alg)) = other_algorithm(&good, declared, token_alg) {
+        return Check::warn(
+            ID,
+            format!(
+                "the key with the kid {} says alg {}, and kube-apiserver signs with {}: strict \
+                 clients do not use it for such tokens",
+                quote(jwk.kid.as_str()),
+                quote(alg),
+                jwk.key.algorithm()
+            ),
+            format!("set alg to {} or remove it; {}", jwk.key.algorithm(), entry::rewrite()),
         );
     }
     if let Some(kid) = repeated(&good) {
@@ -279,8 +303,11 @@ fn conflict(keys: &[&Jwk]) -> Option<Fault> {
             quote(kid),
             right.join(" and ")
         ),
-        "give each key its own kid or remove the wrong one: issuerctl jwks writes a set with the \
-         kids that the API server uses",
+        format!(
+            "give each key the kid that the API server uses, the one in the header of its tokens: \
+             {}",
+            entry::rewrite()
+        ),
     ))
 }
 
@@ -289,7 +316,7 @@ fn repeated<'a>(keys: &[&'a Jwk]) -> Option<&'a str> {
     keys.iter().map(|jwk| jwk.kid.as_str()).find(|kid| !seen.insert(*kid))
 }
 
-fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
+fn keys_expected(wanted: &JwkSet, source: Option<&str>, published: &mut Published) -> Check {
     const ID: &str = "keys-expected";
     let missing: Vec<&Jwk> = wanted
         .keys()
@@ -328,8 +355,12 @@ fn keys_expected(wanted: &JwkSet, published: &mut Published) -> Check {
                 first.key.describe(),
                 kids(&published.keys)
             ),
-            "publish it in addition to the present keys, from the key source that was given here \
-             (issuerctl publish)",
+            format!(
+                "first check that {} the cluster of this issuer; if so, publish the key in \
+                 addition to the present ones, from the key source that was given here (issuerctl \
+                 publish)",
+                source.map_or("the key is that of".to_owned(), |source| format!("{source} is"))
+            ),
         );
         return Check::fail(ID, sts::NO_KEY, fault);
     }
@@ -406,22 +437,48 @@ fn stable(observation: &Observation, weak: WeakKeys, keys: &[Jwk]) -> Check {
     Check::fail(ID, sts::NO_KEY, fault)
 }
 
-/// The algorithms of the valid keys: their `alg` if they have one, since that of an RSA key may be
-/// RS512.
-fn algorithms<'a>(entries: &[Entry], raw: &'a [Value]) -> BTreeSet<&'a str> {
+/// The `alg` of the valid keys that have one, by their kid.
+fn declared(entries: &[Entry], raw: &[Value]) -> BTreeMap<String, String> {
     let of = |entry: &Entry| {
         let jwk = entry.jwk.as_ref().ok()?;
-        let said = raw.get(entry.number.wrapping_sub(1))?.get("alg").and_then(Value::as_str);
-        Some(said.unwrap_or(jwk.key.algorithm().as_str()))
+        let alg = raw.get(entry.number.wrapping_sub(1))?.get("alg").and_then(Value::as_str)?;
+        Some((jwk.kid.as_str().to_owned(), alg.to_owned()))
     };
     entries.iter().filter_map(of).collect()
 }
 
-fn algorithms_listed(document: &Judged, used: &BTreeSet<&str>) -> Option<Check> {
+/// A key whose `alg` is not the one that kube-apiserver signs with (RS384 or RS512), unless the
+/// token is signed with it.
+fn other_algorithm<'a>(
+    keys: &[&'a Jwk],
+    declared: &'a BTreeMap<String, String>,
+    token_alg: Option<&str>,
+) -> Option<(&'a Jwk, &'a str)> {
+    let of = |jwk: &&'a Jwk| Some((*jwk, declared.get(jwk.kid.as_str())?.as_str()));
+    keys.iter()
+        .filter_map(of)
+        .find(|(jwk, alg)| *alg != jwk.key.algorithm().as_str() && Some(*alg) != token_alg)
+}
+
+/// The algorithms that the valid keys sign with.
+fn algorithms<'a>(
+    entries: &'a [Entry],
+    declared: &'a BTreeMap<String, String>,
+    token_alg: Option<&str>,
+) -> BTreeSet<String> {
+    let of = |entry: &'a Entry| {
+        let jwk = entry.jwk.as_ref().ok()?;
+        let said = declared.get(jwk.kid.as_str()).filter(|alg| Some(alg.as_str()) == token_alg);
+        Some(said.cloned().unwrap_or_else(|| jwk.key.algorithm().as_str().to_owned()))
+    };
+    entries.iter().filter_map(of).collect()
+}
+
+fn algorithms_listed(document: &Judged, used: &BTreeSet<String>) -> Option<Check> {
     // An empty list is a fault of the document, already reported.
     let listed = document.algorithms.as_ref().filter(|listed| !listed.is_empty())?;
     let missing: Vec<_> =
-        used.iter().copied().filter(|alg| !listed.iter().any(|l| l == alg)).collect();
+        used.iter().map(String::as_str).filter(|alg| !listed.iter().any(|l| l == alg)).collect();
     if missing.is_empty() {
         return None;
     }

@@ -94,6 +94,19 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
         None => "the empty kid (the token has none)".to_owned(),
     };
     if token.is_signed_by(&jwk.key) {
+        let declared = published.declared.get(jwk.kid.as_str()).map(String::as_str);
+        if let (Some(declared), Some(alg)) = (declared, token.alg())
+            && declared != alg
+        {
+            let cause = format!(
+                "the token is signed with {}, but the key published under {named} says alg {}: it \
+                 must not be used for this token (RFC 7517 section 4.4)",
+                quote(alg),
+                quote(declared)
+            );
+            let fix = format!("set alg to {} or remove it; {}", quote(alg), entry::rewrite());
+            return Check::fail(SIGNATURE, sts::NO_KEY, Fault::new(cause, fix));
+        }
         return Check::pass(
             SIGNATURE,
             format!("the signature was made with the key {}", quote(jwk.kid.as_str())),

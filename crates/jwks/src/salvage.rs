@@ -1,0 +1,255 @@
+//! The keys of a damaged document, for a document that replaces it.
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use issuer_diagnostic::decode;
+use serde_json::{Map, Value, json};
+
+use crate::{Curve, Error, Jwk, JwkSet, MAX_KEYS_PER_TYPE, WeakKeys, read};
+
+/// What a damaged document still holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Salvage {
+    /// The keys that can be read, each under one kid.
+    pub set: JwkSet,
+    /// What else looks like a key, in the order of the document.
+    pub lost: Vec<LostKey>,
+}
+
+/// A key that is not in [`Salvage::set`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LostKey {
+    /// Its kid, if it has one that is a string.
+    pub kid: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Finds every JWK in `bytes`, at any depth and also in text that is not JSON as a whole; if there
+/// is none, the keys that [`read()`] finds. Only the members that make up a public key are used, so
+/// that a wrong `use` or `alg`, or a private member, does not cost the key; without a valid kid, it
+/// gets the one that kube-apiserver uses.
+#[must_use]
+pub fn salvage(bytes: &[u8], weak: WeakKeys) -> Salvage {
+    let text = decode(bytes)
+        .map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), |text| text.text.into_owned());
+    let mut objects = objects(&text);
+    if objects.is_empty() {
+        objects = inner(&text).map(|inner| self::objects(&inner)).unwrap_or_default();
+    }
+    if objects.is_empty() {
+        let set = read(bytes, weak).map(|reading| reading.set).unwrap_or_default();
+        return Salvage { set, lost: Vec::new() };
+    }
+    let mut found: Vec<Jwk> = Vec::new();
+    let mut lost = Vec::new();
+    for object in objects {
+        let kid = object.get("kid").and_then(Value::as_str).map(str::to_owned);
+        match key(&object, weak) {
+            Ok(jwk) => found.push(jwk),
+            Err(error) => lost.push(LostKey { kid, reason: reason(&error) }),
+        }
+    }
+    let mut salvage = Salvage { set: JwkSet::default(), lost };
+    for jwk in &found {
+        salvage.keep(jwk, &found);
+    }
+    salvage
+}
+
+impl Salvage {
+    /// Of several keys under one kid, the one that the kid is the hash of is right; otherwise the
+    /// last, which AWS STS uses.
+    fn keep(&mut self, jwk: &Jwk, all: &[Jwk]) {
+        let kid = jwk.kid.as_str();
+        let mut rivals = all.iter().filter(|other| other.kid == jwk.kid);
+        let right = rivals.clone().find(|other| other.key.kid().as_str() == kid);
+        let right = right.or_else(|| rivals.next_back());
+        if right.is_some_and(|right| right.key != jwk.key) {
+            let reason = "another key has the same kid".to_owned();
+            return self.lost.push(LostKey { kid: Some(kid.to_owned()), reason });
+        }
+        let one = JwkSet::single(jwk.clone());
+        match self.set.union(&one) {
+            Ok(set) => self.set = set,
+            Err(_) => self.lost.push(LostKey {
+                kid: Some(kid.to_owned()),
+                reason: format!("there are more than {MAX_KEYS_PER_TYPE} keys of its type"),
+            }),
+        }
+    }
+}
+
+/// Every JSON object with a `kty`, the outermost ones first.
+fn objects(text: &str) -> Vec<Map<String, Value>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = text[at..].find('{') {
+        at += next;
+        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+        match values.next() {
+            Some(Ok(value)) => {
+                collect(value, &mut found);
+                at += values.byte_offset();
+            }
+            _ => at += 1,
+        }
+    }
+    found
+}
+
+fn collect(value: Value, into: &mut Vec<Map<String, Value>>) {
+    match value {
+        Value::Object(object) if object.contains_key("kty") => into.push(object),
+        Value::Object(object) => object.into_iter().for_each(|(_, value)| collect(value, into)),
+        Value::Array(items) => items.into_iter().for_each(|value| collect(value, into)),
+        // JSON that was encoded twice.
+        Value::String(text) if text.contains('{') => into.extend(objects(&text)),
+        _ => {}
+    }
+}
+
+/// What a text encodes: base64, or a JSON string.
+fn inner(text: &str) -> Option<String> {
+    if let Ok(inner) = serde_json::from_str::<String>(text) {
+        return Some(inner);
+    }
+    let bytes = Base64UrlUnpadded::decode_vec(&url_alphabet(text)).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// The public key of an entry.
+fn key(object: &Map<String, Value>, weak: WeakKeys) -> Result<Jwk, Error> {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let mut public = Map::new();
+    public.insert("kty".into(), json!(text("kty").unwrap_or_default().to_ascii_uppercase()));
+    for name in ["n", "e", "x", "y"] {
+        if let Some(value) = text(name) {
+            public.insert(name.into(), json!(url_alphabet(value)));
+        }
+    }
+    let width = |name: &str| {
+        let value = public.get(name).and_then(Value::as_str)?;
+        Base64UrlUnpadded::decode_vec(value).ok().map(|bytes| bytes.len())
+    };
+    let of_width = |curve: &Curve| width("x") == Some(curve.width()) && width("y") == width("x");
+    let curve = [Curve::P256, Curve::P384, Curve::P521].into_iter().find(of_width);
+    if let Some(curve) = curve.map(Curve::as_str).or(text("crv")) {
+        public.insert("crv".into(), json!(curve));
+    }
+    let kid = object.get("kid").filter(|kid| kid.is_string());
+    public.insert("kid".into(), kid.cloned().unwrap_or_else(|| json!("none")));
+    let document = json!({"keys": [public]}).to_string();
+    let mut jwk = match JwkSet::entries(document.as_bytes(), weak)?.pop() {
+        Some(entry) => entry.jwk?,
+        None => return Err(Error::EmptySet),
+    };
+    if kid.is_none() {
+        jwk.kid = jwk.key.kid();
+    }
+    Ok(jwk)
+}
+
+/// Standard base64 as base64url without padding and white space.
+fn url_alphabet(text: &str) -> String {
+    let kept = text.chars().filter(|c| !c.is_whitespace() && *c != '=');
+    kept.map(|c| match c {
+        '+' => '-',
+        '/' => '_',
+        c => c,
+    })
+    .collect()
+}
+
+/// Without the number of the entry, which is always 1.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Entry { fault, .. } => fault.to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../../../fixtures/golden/cases/multi-all-six/jwks.json");
+
+    fn set() -> JwkSet {
+        JwkSet::parse(GOLDEN.as_bytes(), WeakKeys::Refuse).unwrap()
+    }
+
+    fn with(change: impl Fn(&mut Value)) -> String {
+        let mut document: Value = serde_json::from_str(GOLDEN).unwrap();
+        document["keys"].as_array_mut().unwrap().iter_mut().for_each(change);
+        document.to_string()
+    }
+
+    #[test]
+    fn whatever_is_around_a_key_the_key_is_found() {
+        let bare = serde_json::from_str::<Value>(GOLDEN).unwrap()["keys"].to_string();
+        let utf16: Vec<u8> = GOLDEN.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let base64 = base64ct::Base64::encode_string(GOLDEN.as_bytes());
+        let marked = format!("<<<<<<< a\n{GOLDEN}\n=======\n{GOLDEN}\n>>>>>>> b\n");
+        for bytes in [
+            GOLDEN.as_bytes().to_vec(),
+            format!("\u{feff}{GOLDEN}").into_bytes(),
+            utf16,
+            bare.into_bytes(),
+            json!(GOLDEN).to_string().into_bytes(),
+            base64.into_bytes(),
+            marked.into_bytes(),
+            format!("{GOLDEN},").into_bytes(),
+            GOLDEN.trim_end_matches(['}', ']']).to_owned().into_bytes(),
+            json!({"data": {"keys.json": GOLDEN}}).to_string().into_bytes(),
+            with(|key| key["use"] = json!("enc")).into_bytes(),
+            with(|key| key["alg"] = json!("RS512")).into_bytes(),
+            with(|key| key["d"] = json!("AA")).into_bytes(),
+            with(|key| key["key_ops"] = json!(["verify"])).into_bytes(),
+            with(|key| key["kid"] = json!(7)).into_bytes(),
+            with(|key| key["crv"] = json!("prime256v1")).into_bytes(),
+            with(|key| key["kty"] = json!(key["kty"].as_str().unwrap().to_lowercase())).into_bytes(),
+        ] {
+            let found = salvage(&bytes, WeakKeys::Refuse);
+            assert!(found.lost.is_empty(), "{found:?}");
+            let expected = match bytes.ends_with(GOLDEN.trim_end_matches(['}', ']']).as_bytes()) {
+                // The last entry has lost its end.
+                true => set().keys()[..5].to_vec(),
+                false => set().keys().to_vec(),
+            };
+            assert_eq!(found.set.keys(), expected, "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[test]
+    fn pem_in_the_place_of_the_set_is_read_and_other_text_holds_nothing() {
+        let pem = include_bytes!("../../../fixtures/golden/encodings/rsa2048.spki.pem");
+        assert_eq!(salvage(pem, WeakKeys::Refuse).set.keys().len(), 1);
+        for text in ["", "<html></html>", "open sa.pub: no such file", "{}", "{\"keys\":["] {
+            assert_eq!(salvage(text.as_bytes(), WeakKeys::Refuse), Salvage::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_named() {
+        let mut document: Value = serde_json::from_str(GOLDEN).unwrap();
+        document["keys"][1]["kid"] = document["keys"][0]["kid"].clone();
+        document["keys"][2] = json!({"kty": "OKP", "kid": "ed", "crv": "Ed25519", "x": "AA"});
+        let found = salvage(document.to_string().as_bytes(), WeakKeys::Refuse);
+        let kids: Vec<_> = found.lost.iter().filter_map(|lost| lost.kid.as_deref()).collect();
+        assert_eq!(kids, ["ed", set().keys()[0].kid.as_str()]);
+        assert_eq!(found.set.keys().len(), 4);
+        assert_eq!(found.set.get(kids[1]), Some(&set().keys()[0]), "the key of the hash is right");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[{}\\[\\]\":,ktyRSA x]{0,80}") {
+            salvage(&bytes, WeakKeys::Refuse);
+            salvage(text.as_bytes(), WeakKeys::Refuse);
+        }
+    }
+}

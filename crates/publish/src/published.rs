@@ -1,0 +1,127 @@
+//! The published documents as a plan reads them, also if they are damaged.
+
+use issuer_change::Notice;
+use issuer_jwks::{JwkSet, LostKey, salvage};
+use serde::Deserialize;
+
+use crate::{Error, PlanOptions, Site, Stored};
+
+/// The published keys.
+#[derive(Debug, Default)]
+pub(crate) struct PublishedKeys {
+    pub(crate) keys: JwkSet,
+    /// Whether the document could not be read as it is.
+    pub(crate) damaged: bool,
+    /// What the user must know of it.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// Reads the published keys. An empty document holds no key that could be lost. With
+/// `replace_unreadable`, a damaged document is searched for keys, and given keys win over published
+/// ones of the same kid.
+///
+/// # Errors
+/// [`Error::Unreadable`].
+pub(crate) fn keys(
+    stored: Option<&Stored>,
+    site: &Site,
+    location: &str,
+    options: &PlanOptions,
+) -> Result<PublishedKeys, Error> {
+    let Some(stored) = stored.filter(|stored| !is_blank(&stored.bytes)) else {
+        return Ok(PublishedKeys::default());
+    };
+    let (published, error) = match JwkSet::parse(&stored.bytes, options.weak) {
+        Ok(keys) => (PublishedKeys { keys, ..PublishedKeys::default() }, None),
+        Err(error) if options.replace_unreadable => {
+            let salvaged = salvage(&stored.bytes, options.weak);
+            let mut notices = vec![replaced(location, &error, &salvaged.set)];
+            notices.extend(salvaged.lost.iter().map(|lost| lost_key(location, lost)));
+            (PublishedKeys { keys: salvaged.set, damaged: true, notices }, Some(error))
+        }
+        Err(error) => (PublishedKeys::default(), Some(error)),
+    };
+    match error {
+        Some(error) if !options.replace_unreadable => {
+            let (location, reason) = (location.to_owned(), error.to_string());
+            Err(Error::Unreadable { location, reason, keys: Some(error) })
+        }
+        _ if options.replace_unreadable => Ok(published.without_rivals(&site.keys, location)),
+        _ => Ok(published),
+    }
+}
+
+impl PublishedKeys {
+    /// Without the keys that are published under the kid of another, given key.
+    fn without_rivals(mut self, given: &JwkSet, location: &str) -> Self {
+        let is_rival = |jwk: &&issuer_jwks::Jwk| {
+            let kid = jwk.kid.as_str();
+            !kid.is_empty() && given.get(kid).is_some_and(|other| other.key != jwk.key)
+        };
+        for rival in self.keys.keys().iter().filter(is_rival) {
+            self.notices.push(Notice {
+                id: "key-replaced".into(),
+                message: format!(
+                    "the key that {location} has under the kid {:?} is not the given one, and is \
+                     replaced by it",
+                    rival.kid.as_str()
+                ),
+            });
+        }
+        self.keys = self.keys.filtered(|jwk| !is_rival(&jwk));
+        self
+    }
+}
+
+/// A published discovery document, or `None` if it may be replaced whatever it says.
+///
+/// # Errors
+/// [`Error::Unreadable`].
+pub(crate) fn discovery(
+    stored: Option<&Stored>,
+    location: &str,
+    options: &PlanOptions,
+) -> Result<Option<Named>, Error> {
+    let Some(stored) = stored.filter(|stored| !is_blank(&stored.bytes)) else { return Ok(None) };
+    match serde_json::from_slice(&stored.bytes) {
+        Ok(named) => Ok(Some(named)),
+        Err(_) if options.replace_unreadable => Ok(None),
+        Err(error) => Err(Error::Unreadable {
+            location: location.to_owned(),
+            reason: format!("not a discovery document: {error}"),
+            keys: None,
+        }),
+    }
+}
+
+/// What a published discovery document says of its issuer.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) issuer: String,
+    pub(crate) jwks_uri: Option<String>,
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(u8::is_ascii_whitespace)
+}
+
+fn replaced(location: &str, error: &issuer_jwks::Error, kept: &JwkSet) -> Notice {
+    let kids: Vec<String> =
+        kept.keys().iter().map(|jwk| format!("{:?}", jwk.kid.as_str())).collect();
+    let kept = match kids.len() {
+        0 => "no key could be found in it".to_owned(),
+        _ => format!("the keys that could be found in it are kept: {}", kids.join(", ")),
+    };
+    let message = format!("{location} cannot be read ({error}) and is replaced; {kept}");
+    Notice { id: "unreadable-replaced".into(), message }
+}
+
+fn lost_key(location: &str, lost: &LostKey) -> Notice {
+    let kid = lost.kid.as_ref().map(|kid| format!(" with the kid {kid:?}")).unwrap_or_default();
+    let message = format!(
+        "a key{kid} in {location} cannot be used and is not kept ({}); tokens signed with it will \
+         be rejected",
+        lost.reason
+    );
+    Notice { id: "key-lost".into(), message }
+}
