@@ -45,10 +45,39 @@ pub enum IssuerUrlError {
     },
     /// White space or a control character anywhere.
     #[error(
-        "the issuer {url:?} contains white space; kube-apiserver would put it into tokens \
-         unchanged, and no provider in IAM matches it"
+        "the issuer {url:?} contains {}; kube-apiserver would put it into tokens unchanged, and no \
+         provider in IAM matches it",
+        white(*character)
     )]
     WhiteSpace {
+        /// As given.
+        url: String,
+        /// The first such character.
+        character: char,
+    },
+    /// `https://https://…`.
+    #[error("the issuer {url:?} has its scheme twice")]
+    SchemeTwice {
+        /// As given.
+        url: String,
+    },
+    /// In quotes.
+    #[error("the issuer {url:?} is in quotes, which are not a part of a URL")]
+    Quotes {
+        /// As given.
+        url: String,
+    },
+    /// The URL of a bucket or the ARN of a provider.
+    #[error("the issuer {url:?} is {what}, not the https URL that is the iss of the tokens")]
+    OtherName {
+        /// As given.
+        url: String,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A port that is not a number from 1 to 65535.
+    #[error("the issuer {url:?} has a port that is not a number from 1 to 65535")]
+    InvalidPort {
         /// As given.
         url: String,
     },
@@ -193,7 +222,15 @@ impl Diagnostic for IssuerUrlError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Port { url } if url.contains(":443") => "remove :443, the default",
             Self::Port { .. } => "serve it on port 443",
+            Self::SchemeTwice { .. } => {
+                "the variable in it probably has https:// already: write it once"
+            }
+            Self::WhiteSpace { url, .. } => return meant(url),
+            Self::NotHttps { url } | Self::Quotes { url } | Self::OtherName { url, .. } => {
+                return meant(url);
+            }
             Self::TrailingSlash { .. } => {
                 "remove the slash here, in kube-apiserver's --service-account-issuer and in IAM"
             }
@@ -225,8 +262,20 @@ impl IssuerUrl {
         if length > 255 {
             return Err(E::TooLong { length });
         }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(E::WhiteSpace { url: url() });
+        if let Some(character) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
+            return Err(E::WhiteSpace { url: url(), character });
+        }
+        if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
+            return Err(E::Quotes { url: url() });
+        }
+        if let Some((_, rest)) = text.split_once(':')
+            && scheme_of(text).is_some()
+            && scheme_of(rest.trim_start_matches('/')).is_some()
+        {
+            return Err(E::SchemeTwice { url: url() });
+        }
+        if let Some(what) = other_name(text) {
+            return Err(E::OtherName { url: url(), what });
         }
         let Some(rest) = text.strip_prefix("https://") else {
             return Err(E::NotHttps { url: url() });
@@ -262,11 +311,16 @@ impl IssuerUrl {
         }
         if let Some(digits) = port {
             // Readers omit the default port, and the texts would differ.
+            if !digits.bytes().all(|b| b.is_ascii_digit())
+                || !digits.parse::<u16>().is_ok_and(|port| port > 0)
+            {
+                return Err(E::InvalidPort { url: url() });
+            }
             if ports == Ports::Refuse || digits.trim_start_matches('0') == "443" {
                 return Err(E::Port { url: url() });
             }
             if !is_port(digits) {
-                return Err(E::Host { url: url() });
+                return Err(E::InvalidPort { url: url() });
             }
         }
         // The URL parser of browsers and of our HTTP client must find the same host.
@@ -324,6 +378,52 @@ impl fmt::Display for IssuerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+const QUOTES: [char; 3] = ['"', '\'', '`'];
+
+fn white(character: char) -> String {
+    match character {
+        '\n' | '\r' => "a line break".to_owned(),
+        ' ' => "a space".to_owned(),
+        '\t' => "a tab".to_owned(),
+        other => format!("the character U+{:04X}, which is not visible", u32::from(other)),
+    }
+}
+
+/// `http` or `https` with a colon and a slash, in any letter case.
+fn scheme_of(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    (is_web && rest.starts_with('/')).then_some(rest)
+}
+
+/// What else names an issuer or its bucket.
+fn other_name(text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("arn:") {
+        return Some(if lower.contains(":oidc-provider/") {
+            "the ARN of a provider"
+        } else {
+            "an ARN"
+        });
+    }
+    lower.starts_with("s3:").then_some("the location of a bucket")
+}
+
+/// The issuer that was probably meant.
+fn meant(url: &str) -> Option<String> {
+    let text = url.trim().trim_matches(QUOTES);
+    let rest = match text.split_once(":oidc-provider/") {
+        Some((_, rest)) => rest,
+        None => scheme_of(text).unwrap_or(text).trim_start_matches('/'),
+    };
+    let issuer =
+        IssuerUrl::parse(&format!("https://{}", rest.trim_end_matches('/')), Ports::Refuse);
+    issuer
+        .ok()
+        .filter(|issuer| issuer.host().contains('.'))
+        .map(|issuer| format!("did you mean {issuer}?"))
 }
 
 /// Placeholders of shells, Make, Terraform and Helm. A path may contain a `$`: Azure has a
@@ -416,6 +516,20 @@ mod tests {
             ("example.com/demo", "NotHttps"),
             ("kubernetes/serviceaccount", "NotHttps"),
             ("https://user:pw@example.com/demo", "UserInfo"),
+            ("https://https://example.com", "SchemeTwice"),
+            ("https://http://example.com", "SchemeTwice"),
+            ("https://HTTPS:/example.com", "SchemeTwice"),
+            ("http://https://example.com", "SchemeTwice"),
+            ("https:https://example.com", "NotHttps"),
+            ("\"https://example.com\"", "Quotes"),
+            ("'https://example.com", "Quotes"),
+            ("https:/example.com", "NotHttps"),
+            ("s3://my-oidc/prod", "OtherName"),
+            ("arn:aws:iam::111122223333:oidc-provider/example.com", "OtherName"),
+            ("https://example.com:", "InvalidPort"),
+            ("https://example.com:http/demo", "InvalidPort"),
+            ("https://example.com:70000", "InvalidPort"),
+            ("https://example.com:0", "InvalidPort"),
             ("https://", "Host"),
             ("https:///demo", "Host"),
             ("https://exa[mple.com", "Host"),
@@ -476,7 +590,28 @@ mod tests {
             );
         }
         for text in ["https://h:09", "https://h:", "https://h:x", "https://h:70000"] {
-            assert!(matches!(parse(text), Err(IssuerUrlError::Host { .. })), "{text}");
+            assert!(matches!(parse(text), Err(IssuerUrlError::InvalidPort { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_that_was_meant_is_named() {
+        for (text, meant) in [
+            ("https://example.com/demo\n", Some("https://example.com/demo")),
+            ("http://example.com/demo/", Some("https://example.com/demo")),
+            ("https:/example.com/demo", Some("https://example.com/demo")),
+            ("example.com/demo", Some("https://example.com/demo")),
+            ("\"https://example.com\"", Some("https://example.com")),
+            (
+                "arn:aws:iam::111122223333:oidc-provider/example.com/demo",
+                Some("https://example.com/demo"),
+            ),
+            ("s3://my-oidc/prod", None),
+            ("kubernetes/serviceaccount", None),
+            ("https://example.com\nhttps://b.example", None),
+        ] {
+            let hint = IssuerUrl::parse(text, Ports::Refuse).unwrap_err().hint();
+            assert_eq!(hint, meant.map(|meant| format!("did you mean {meant}?")), "{text:?}");
         }
     }
 

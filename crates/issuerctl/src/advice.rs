@@ -7,9 +7,9 @@ use std::error::Error;
 
 use issuer_cluster::{LiveFault, Object};
 use issuer_discovery::IssuerUrlError;
-use issuer_verify::Verdict;
 use issuer_jwks::{Content, JwkFault, KeyFault};
 use issuer_publish::DestinationFault;
+use issuer_verify::Verdict;
 
 /// Where a setting is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,7 +235,9 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
         E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface),
         E::Unreadable { keys: None, .. } => REPLACE.to_owned(),
         E::Merge { source: issuer_jwks::Error::KidConflict { .. }, .. } => {
-            "--replace-unreadable replaces the published key of this kid by the given one".to_owned()
+            "--replace-unreadable publishes the given key under this kid, and the other one under its \
+             own"
+                .to_owned()
         }
         E::Merge { source, .. } => jwks(source, surface)?,
         E::Destination { fault: DestinationFault::WebUrl, .. } => format!(
@@ -308,15 +310,18 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
 pub(crate) fn with_options(mut verdict: Verdict) -> Verdict {
     for check in &mut verdict.checks {
         let option = match check.id {
-            "discovery-json" | "required-members" | "keys-json" | "keys-usable" | "keys-expected"
-            | "token-kid" | "token-signature" => {
-                "--replace-unreadable replaces a document that cannot be read, or a wrong key under \
-                 the same kid, and keeps every key that can be found in it"
+            "discovery-json" | "required-members" | "keys-json" | "keys-usable"
+            | "keys-expected" | "token-kid" | "token-signature" => {
+                "--replace-unreadable also replaces a document that cannot be read, and a kid that \
+                 another key has, and keeps every key that can be found"
             }
             "issuer-match" | "jwks-uri" => "--change-issuer replaces the document",
             _ => continue,
         };
-        if let Some(fix) = check.fix.as_mut().filter(|fix| fix.contains("issuerctl publish")) {
+        if let Some(fix) = check.fix.as_mut().filter(|fix| {
+            // What is only added needs no option.
+            fix.contains("issuerctl publish") && !fix.contains("in addition to the present")
+        }) {
             fix.push_str("; ");
             fix.push_str(option);
         }
@@ -327,7 +332,9 @@ pub(crate) fn with_options(mut verdict: Verdict) -> Verdict {
 /// Advice for a published JWK Set that is not valid.
 fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> String {
     match error {
-        issuer_jwks::Error::Entry { fault: JwkFault::Key(fault), .. } if fault.is_allowed_weak() => {
+        issuer_jwks::Error::Entry { fault: JwkFault::Key(fault), .. }
+            if fault.is_allowed_weak() =>
+        {
             format!("{} accepts it; {REPLACE}", surface.setting(Setting::AllowWeakKeys))
         }
         _ => REPLACE.to_owned(),

@@ -12,9 +12,8 @@ use issuer_reconcile::{
 };
 
 use crate::cli::{
-    Replacing,
     Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, ProviderApplyArgs, PublishArgs,
-    RoleApplyArgs,
+    Replacing, RoleApplyArgs,
 };
 use crate::failure::{Exit, Failure};
 use crate::files;

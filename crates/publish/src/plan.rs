@@ -276,9 +276,8 @@ fn rewritten(
     changes: &[(Jwk, KeyChange)],
     damaged: bool,
 ) -> Option<Field> {
-    let same_keys = !changes
-        .iter()
-        .any(|(_, change)| matches!(change, KeyChange::Added | KeyChange::Pruned));
+    let same_keys =
+        !changes.iter().any(|(_, change)| matches!(change, KeyChange::Added | KeyChange::Pruned));
     let unexplained = document.action == Action::Update && document.fields.is_empty();
     (unexplained && (same_keys || damaged)).then(|| {
         let before = if damaged { "not readable" } else { "same keys with other members" };

@@ -1,7 +1,7 @@
 //! The published documents as a plan reads them, also if they are damaged.
 
 use issuer_change::Notice;
-use issuer_jwks::{JwkSet, LostKey, salvage};
+use issuer_jwks::{Jwk, JwkSet, LostKey, salvage};
 use serde::Deserialize;
 
 use crate::{Error, PlanOptions, Site, Stored};
@@ -52,23 +52,34 @@ pub(crate) fn keys(
 }
 
 impl PublishedKeys {
-    /// Without the keys that are published under the kid of another, given key.
+    /// A key that is published under the kid of another, given key gets the kid that kube-apiserver
+    /// uses for it.
     fn without_rivals(mut self, given: &JwkSet, location: &str) -> Self {
-        let is_rival = |jwk: &&issuer_jwks::Jwk| {
+        let is_rival = |jwk: &Jwk| {
             let kid = jwk.kid.as_str();
             !kid.is_empty() && given.get(kid).is_some_and(|other| other.key != jwk.key)
         };
-        for rival in self.keys.keys().iter().filter(is_rival) {
+        let rivals = self.keys.filtered(is_rival);
+        for rival in rivals.keys() {
             self.notices.push(Notice {
                 id: "key-replaced".into(),
                 message: format!(
-                    "the key that {location} has under the kid {:?} is not the given one, and is \
-                     replaced by it",
-                    rival.kid.as_str()
+                    "{location} has another key under the kid {:?} than the one that was given; it \
+                     is now published under its own kid, {:?}",
+                    rival.kid.as_str(),
+                    rival.key.kid().as_str()
                 ),
             });
         }
-        self.keys = self.keys.filtered(|jwk| !is_rival(&jwk));
+        let renamed = JwkSet::from_keys(rivals.keys().iter().map(|rival| rival.key.clone()));
+        let renamed = renamed.unwrap_or_default();
+        // Of two keys whose kids were swapped, the other one is a given key.
+        let is_given = |jwk: &Jwk| given.keys().iter().any(|other| other.key == jwk.key);
+        let stays = |jwk: &Jwk| {
+            !(is_rival(jwk) || is_given(jwk) && renamed.get(jwk.kid.as_str()).is_some())
+        };
+        let staying = self.keys.filtered(stays);
+        self.keys = staying.union(&renamed).unwrap_or(staying);
         self
     }
 }

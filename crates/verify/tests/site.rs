@@ -300,7 +300,7 @@ fn broken_keys_are_named_by_their_fault() {
             "n is zero",
             other_key("n", json!("AAAA")),
             "keys-usable",
-            &["n of 0 bits", "write the set again"],
+            &["n of 0 bits", "publish the set again"],
         ),
         (
             "ed25519",
@@ -429,7 +429,7 @@ fn a_coordinate_that_is_too_long_is_not_to_be_padded() {
         &observation(document().to_string(), first_key("x", json!("A".repeat(87)))),
         &expected(),
     );
-    assert_root("point", &verdict, "keys-usable", &["65 bytes", "write the set again"]);
+    assert_root("point", &verdict, "keys-usable", &["65 bytes", "publish the set again"]);
     assert!(!failed(&verdict)[0].fix.as_deref().unwrap().contains("pad"), "{verdict:#?}");
 }
 
@@ -439,6 +439,19 @@ fn the_algorithms_are_those_that_the_keys_say() {
     let verdict =
         judge(&observation(document.to_string(), other_key("alg", json!("RS512"))), &expected());
     assert!(verdict.checks.iter().all(|check| check.id != "algorithms-listed"), "{verdict:#?}");
+}
+
+#[test]
+fn a_key_that_says_an_algorithm_no_cluster_signs_with_is_a_warning_and_never_to_be_listed() {
+    for alg in ["RS384", "RS512"] {
+        let document = with(document(), "id_token_signing_alg_values_supported", json!(["RS256"]));
+        let keys = other_key("alg", json!(alg));
+        let verdict = judge(&observation(document.to_string(), keys), &expected());
+        let warned = verdict.checks.iter().filter(|check| check.status == Status::Warn);
+        let warned: Vec<_> = warned.map(|check| (check.id, check.message.contains(alg))).collect();
+        assert_eq!(warned, [("keys-usable", true)], "{verdict:#?}");
+        assert!(verdict.passed());
+    }
 }
 
 #[test]

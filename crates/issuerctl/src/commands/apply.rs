@@ -16,8 +16,7 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let declared = &args.declared;
     let (aws, prune, parallel) = (&declared.aws, declared.prune, declared.parallel.into());
-    let targets =
-        targets::of_files(&declared.file, Some(&declared.kube), aws, declared.replacing)?;
+    let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.replacing)?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
         if aws.print_iam_policy {

@@ -5,7 +5,7 @@ use issuer_reconcile::{DeletionPlan, Observed, Scope, Target, permissions};
 
 use crate::Outcome;
 use crate::batch;
-use crate::cli::{Replacing, DeleteArgs, OutputFormat};
+use crate::cli::{DeleteArgs, OutputFormat, Replacing};
 use crate::engine;
 use crate::failure::Exit;
 use crate::output;

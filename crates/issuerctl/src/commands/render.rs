@@ -6,7 +6,7 @@ use issuer_reconcile::{Rendered, permissions};
 use issuer_render::Rendering;
 
 use crate::Outcome;
-use crate::cli::{Replacing, OutputFormat, RenderCommand};
+use crate::cli::{OutputFormat, RenderCommand, Replacing};
 use crate::engine;
 use crate::failure::Failure;
 use crate::output;
@@ -17,7 +17,8 @@ use crate::ui::Ui;
 
 pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Outcome {
     let request = RenderRequest::of(command);
-    let targets = targets::of_files(&request.render.file, request.kube, request.aws, Replacing::default())?;
+    let targets =
+        targets::of_files(&request.render.file, request.kube, request.aws, Replacing::default())?;
     if request.aws.print_iam_policy {
         // sts:GetCallerIdentity needs no permission.
         let targets = if request.import { &targets[..] } else { &[] };

@@ -62,8 +62,8 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
                 quote(kty),
                 member("crv").map(|crv| format!(" (crv {})", show(crv))).unwrap_or_default()
             ),
-            "sign with an RSA or EC key (issuerctl keygen generates one), publish it, and remove \
-             this entry",
+            "sign with an RSA or EC key (issuerctl keygen generates one), and publish it in place \
+             of this one (issuerctl publish)",
         ),
         JwkFault::Member { member: name } => Fault::new(
             match member(name) {
@@ -131,7 +131,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
                     quote(crv)
                 ),
                 "sign with a key on P-256, P-384 or P-521, or RSA (issuerctl keygen generates \
-                 one), and publish it",
+                 one), and publish it (issuerctl publish)",
             ),
         },
         // No tool generates such keys: the value is damaged, and the key itself may be fine.
@@ -147,7 +147,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
                 "{who} is an RSA key of {bits} bits, which is too weak; the minimum is 2048 bits"
             ),
             "generate a new signing key of at least 2048 bits (issuerctl keygen), rotate to it and \
-             publish it",
+             publish it (issuerctl publish)",
         ),
         other => Fault::new(format!("{who} is not valid: {other}"), rewrite()),
     }

@@ -9,8 +9,8 @@ use crate::text::{kind, quote, shorten, show};
 use crate::verdict::Fault;
 
 const AGAIN: &str = "publish the documents again (issuerctl publish)";
-const OWN_STATUS: &str = "publish the document at this URL, and configure the server to return \
-                          errors with their own status";
+const OWN_STATUS: &str = "publish the document at this URL (issuerctl publish), and configure the \
+                          server to return errors with their own status";
 
 /// Content codings that change the body; other values of Content-Encoding, such as utf-8, have no
 /// effect.

@@ -460,7 +460,7 @@ fn other_algorithm<'a>(
         .find(|(jwk, alg)| *alg != jwk.key.algorithm().as_str() && Some(*alg) != token_alg)
 }
 
-/// The algorithms that the valid keys sign with.
+/// The algorithms that the valid keys sign with; without those of [`other_algorithm`].
 fn algorithms<'a>(
     entries: &'a [Entry],
     declared: &'a BTreeMap<String, String>,
@@ -468,8 +468,9 @@ fn algorithms<'a>(
 ) -> BTreeSet<String> {
     let of = |entry: &'a Entry| {
         let jwk = entry.jwk.as_ref().ok()?;
-        let said = declared.get(jwk.kid.as_str()).filter(|alg| Some(alg.as_str()) == token_alg);
-        Some(said.cloned().unwrap_or_else(|| jwk.key.algorithm().as_str().to_owned()))
+        let own = jwk.key.algorithm().as_str();
+        let said = declared.get(jwk.kid.as_str()).map_or(own, String::as_str);
+        (said == own || Some(said) == token_alg).then(|| said.to_owned())
     };
     entries.iter().filter_map(of).collect()
 }

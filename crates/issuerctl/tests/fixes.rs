@@ -1,0 +1,225 @@
+//! Every fix that `verify` prints for a broken site is true: what it says is done, and the check
+//! passes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://oidc.example.com/demo";
+const KEYS: &str = include_str!("../../../fixtures/golden/cases/rsa2048/jwks.json");
+const OTHER_KEYS: &str = include_str!("../../../fixtures/golden/cases/p256/jwks.json");
+const PEM: &str = include_str!("../../../fixtures/golden/encodings/rsa2048.spki.pem");
+
+fn run(folder: &Path, line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_issuerctl"))
+        .args(line.split_whitespace())
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .output()
+        .unwrap()
+}
+
+/// Id and fix of the first failed check of the site, or of the first warning.
+fn first_fault(folder: &Path) -> Option<(String, String)> {
+    let line = format!("verify --site site --issuer {ISSUER} --key sa.pub --output json");
+    let output = run(folder, &line);
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = verdict["checks"].as_array().unwrap();
+    let of = |status: &str| checks.iter().find(|check| check["status"] == status);
+    let failed = of("fail").or_else(|| of("warn"))?;
+    let text = |name: &str| failed[name].as_str().unwrap().to_owned();
+    Some((text("id"), text("fix")))
+}
+
+/// Does what the fix says, as far as it is about the two documents.
+fn follow(folder: &Path, fix: &str) -> Output {
+    if fix.contains("delete it") {
+        std::fs::remove_file(folder.join("site/keys.json")).unwrap();
+    }
+    let mut line = format!("publish --key sa.pub --to site --issuer {ISSUER}");
+    for option in ["--replace-unreadable", "--change-issuer"] {
+        if fix.contains(option) {
+            line = format!("{line} {option}");
+        }
+    }
+    assert!(fix.contains("issuerctl publish"), "the fix names no command: {fix}");
+    run(folder, &line)
+}
+
+fn document() -> Value {
+    json!({
+        "issuer": ISSUER,
+        "jwks_uri": format!("{ISSUER}/keys.json"),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    })
+}
+
+fn with(mut object: Value, name: &str, value: Value) -> Value {
+    object[name] = value;
+    object
+}
+
+fn without(mut object: Value, name: &str) -> String {
+    object.as_object_mut().unwrap().remove(name);
+    object.to_string()
+}
+
+/// Discovery documents, each broken in one way.
+fn documents() -> Vec<(&'static str, Vec<u8>)> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    let utf16 = || document().to_string().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let set = |name, value| with(document(), name, value).to_string().into_bytes();
+    vec![
+        ("empty", text("")),
+        ("blank", text(" \n")),
+        ("bom", format!("\u{feff}{}", document()).into_bytes()),
+        ("utf-16", utf16()),
+        ("xml", text("<?xml version=\"1.0\"?><Error/>")),
+        ("truncated", document().to_string().as_bytes()[..40].to_vec()),
+        ("array", text("[]")),
+        ("string", json!(document().to_string()).to_string().into_bytes()),
+        ("swapped", text(KEYS)),
+        ("object of Kubernetes", text(r#"{"kind":"Status","apiVersion":"v1"}"#)),
+        ("merge conflict", text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> x\n")),
+        ("pem", text(PEM)),
+        ("other text", text("open: no such file")),
+        ("no issuer", without(document(), "issuer").into_bytes()),
+        ("issuer null", set("issuer", Value::Null)),
+        ("no jwks_uri", without(document(), "jwks_uri").into_bytes()),
+        ("jwks_uri a number", set("jwks_uri", json!(1))),
+        ("no types", without(document(), "response_types_supported").into_bytes()),
+        ("wrong types", set("response_types_supported", json!(["code"]))),
+        ("no algorithms", set("id_token_signing_alg_values_supported", json!([]))),
+        ("other issuer", set("issuer", json!("https://oidc.example.com/other"))),
+        ("issuer with a slash", set("issuer", json!(format!("{ISSUER}/")))),
+        ("jwks_uri http", set("jwks_uri", json!("http://oidc.example.com/demo/keys.json"))),
+        ("jwks_uri relative", set("jwks_uri", json!("/keys.json"))),
+        ("jwks_uri of the cluster", set("jwks_uri", json!("https://10.0.0.1/openid/v1/jwks"))),
+    ]
+}
+
+/// JWK Sets, each broken in one way, of another key beside the given one; whether that other key can
+/// be read in it.
+fn sets() -> Vec<(&'static str, Vec<u8>, bool)> {
+    let both = || {
+        let mut set: Value = serde_json::from_str(KEYS).unwrap();
+        let other: Value = serde_json::from_str(OTHER_KEYS).unwrap();
+        set["keys"].as_array_mut().unwrap().push(other["keys"][0].clone());
+        set
+    };
+    let each = |name: &'static str, value: Value| {
+        let mut set = both();
+        for key in set["keys"].as_array_mut().unwrap() {
+            key[name] = value.clone();
+        }
+        set.to_string().into_bytes()
+    };
+    let text = |text: &str| text.as_bytes().to_vec();
+    let utf16 = || both().to_string().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let private_pem = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n";
+    let mut swapped = both();
+    let kids = [swapped["keys"][0]["kid"].clone(), swapped["keys"][1]["kid"].clone()];
+    swapped["keys"][0]["kid"] = kids[1].clone();
+    swapped["keys"][1]["kid"] = kids[0].clone();
+    let shared = |kid: &Value| {
+        let mut set = both();
+        set["keys"][0]["kid"] = kid.clone();
+        set["keys"][1]["kid"] = kid.clone();
+        set.to_string().into_bytes()
+    };
+    vec![
+        ("empty", text(""), false),
+        ("no keys", text(r#"{"keys":[]}"#), false),
+        ("html", text("<!doctype html><html></html>"), false),
+        ("other text", text("open sa.pub: no such file"), false),
+        ("pem", text(PEM), false),
+        ("private pem", text(private_pem), false),
+        ("ed25519", text(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"e","x":"AA"}]}"#), false),
+        ("discovery", document().to_string().into_bytes(), false),
+        ("larger than 1 MiB", vec![b' '; (1 << 20) + 1], false),
+        ("bom", format!("\u{feff}{}", both()).into_bytes(), true),
+        ("utf-16", utf16(), true),
+        ("array", both()["keys"].to_string().into_bytes(), true),
+        ("twice encoded", json!(both().to_string()).to_string().into_bytes(), true),
+        ("truncated", both().to_string().trim_end_matches(['}', ']']).as_bytes().to_vec(), false),
+        ("trailing text", format!("{}\n]", both()).into_bytes(), true),
+        ("merge conflict", format!("<<<<<<< a\n{0}\n=======\n{0}\n>>>>>>> b", both()).into(), true),
+        ("private", each("d", json!("AA")), true),
+        ("enc", each("use", json!("enc")), true),
+        ("key_ops", each("key_ops", json!(["verify"])), true),
+        ("alg", each("alg", json!("PS256")), true),
+        ("kid a number", each("kid", json!(1)), true),
+        ("kid missing", each("kid", Value::Null), true),
+        ("swapped kids", swapped.to_string().into_bytes(), true),
+        ("one kid for two keys", shared(&kids[0]), true),
+        ("the other kid for two keys", shared(&kids[1]), true),
+        ("no key of this cluster", text(OTHER_KEYS), true),
+    ]
+}
+
+#[track_caller]
+fn fixed(name: &str, discovery: &[u8], keys: &[u8]) -> String {
+    let desk = tempfile::tempdir().unwrap();
+    let folder = desk.path();
+    std::fs::create_dir_all(folder.join("site/.well-known")).unwrap();
+    std::fs::write(folder.join("sa.pub"), PEM).unwrap();
+    std::fs::write(folder.join("site/.well-known/openid-configuration"), discovery).unwrap();
+    std::fs::write(folder.join("site/keys.json"), keys).unwrap();
+    let (id, fix) = first_fault(folder).unwrap();
+    let output = follow(folder, &fix);
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{name}, {id}: {fix}\n{err}");
+    assert_eq!(first_fault(folder), None, "{name}, {id}: {fix}\n{err}");
+    std::fs::read_to_string(folder.join("site/keys.json")).unwrap()
+}
+
+#[test]
+fn the_fix_of_every_broken_discovery_document_is_true() {
+    for (name, discovery) in documents() {
+        let published = fixed(name, &discovery, KEYS.as_bytes());
+        assert_eq!(published, KEYS, "{name}");
+    }
+}
+
+#[test]
+fn the_fix_of_every_broken_set_is_true_and_keeps_what_can_be_read() {
+    let other: Value = serde_json::from_str(OTHER_KEYS).unwrap();
+    for (name, keys, kept) in sets() {
+        let published = fixed(name, document().to_string().as_bytes(), &keys);
+        let x = other["keys"][0]["x"].as_str().unwrap();
+        assert_eq!(published.contains(x), kept, "{name}: {published}");
+    }
+}
+
+#[test]
+fn without_the_option_nothing_is_replaced() {
+    for (name, keys, _) in sets() {
+        let desk = tempfile::tempdir().unwrap();
+        let folder = desk.path();
+        std::fs::create_dir_all(folder.join("site")).unwrap();
+        std::fs::write(folder.join("sa.pub"), PEM).unwrap();
+        std::fs::write(folder.join("site/keys.json"), &keys).unwrap();
+        let output = run(folder, &format!("publish --key sa.pub --to site --issuer {ISSUER}"));
+        let after = std::fs::read(folder.join("site/keys.json")).unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        match output.status.code() {
+            Some(0) => assert!(
+                matches!(name, "empty" | "no keys" | "no key of this cluster"),
+                "{name}: {err}"
+            ),
+            Some(4) => {
+                assert!(after == keys, "{name}");
+                assert!(
+                    err.contains("--replace-unreadable") || err.contains("1 MiB"),
+                    "{name}: {err}"
+                );
+            }
+            code => panic!("{name}: {code:?} {err}"),
+        }
+    }
+}
