@@ -1,23 +1,33 @@
 //! Requests to an API server.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
-use http::{Method, Request, header};
+use http::{Method, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use issuer_jwks::{JwkSet, MAX_INPUT_BYTES, Reading, Token, WeakKeys};
-use kube::Client;
-use kube::client::Body;
-use kube::config::{Config, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use issuer_redact::redact;
 use serde::Deserialize;
+use tokio::sync::RwLock;
 use zeroize::Zeroizing;
 
+use crate::configuration::Configuration;
+use crate::link::Link;
 use crate::secret::Secret;
 use crate::{ClusterName, Error, Namespace, Object, ServiceAccountRef};
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// For one request and its whole response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a server that is busy is asked again.
+const BUSY_LIMIT: Duration = Duration::from_secs(20);
+
+/// Requests to a server that says when to ask again; client-go's limit.
+const MAX_BUSY: u32 = 10;
+
+/// Requests to a server that does not.
+const MAX_UNAVAILABLE: u32 = 4;
 
 /// How to connect to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,8 +40,10 @@ pub struct Connection {
 
 /// A connection to an API server.
 pub struct Cluster {
-    client: Client,
+    configuration: Configuration,
     server: String,
+    /// Replaced when credentials have expired.
+    link: RwLock<Link>,
 }
 
 /// What an API server publishes about itself.
@@ -52,18 +64,18 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Reads the configuration; no request is sent yet.
+    /// Reads the configuration and runs the exec plugin, if any; no request is sent yet.
     ///
     /// # Errors
-    /// [`Error::Kubeconfig`], [`Error::NoContext`], [`Error::NoConfiguration`], [`Error::Client`].
+    /// A kubeconfig that cannot be read or used: [`Error::ReadKubeconfig`], [`Error::Kubeconfig`],
+    /// [`Error::NoCurrentContext`], [`Error::NoContext`], [`Error::NoConfiguration`],
+    /// [`Error::Entry`], [`Error::File`], [`Error::AuthProvider`], [`Error::ProxySetting`];
+    /// [`Error::Plugin`].
     pub async fn connect(connection: &Connection) -> Result<Self, Error> {
-        let mut config = configuration(connection).await?;
-        config.connect_timeout = Some(CONNECT_LIMIT);
-        config.read_timeout = Some(ANSWER_LIMIT);
-        let server = config.cluster_url.to_string();
-        let client = Client::try_from(config)
-            .map_err(|error| Error::Client { server: server.clone(), source: Box::new(error) })?;
-        Ok(Self { client, server })
+        let configuration = Configuration::load(connection)?;
+        let link = Link::new(&configuration).await?;
+        let server = link.server().to_owned();
+        Ok(Self { configuration, server, link: RwLock::new(link) })
     }
 
     /// The public keys in Secret `<cluster>-sa` (Cluster API `util/secret`): every PEM block of its
@@ -198,17 +210,13 @@ impl Cluster {
         (object, resource): (Object, &str),
         body: Option<String>,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let timeout =
-            || Error::Timeout { server: self.server.clone(), limit_secs: ANSWER_LIMIT.as_secs() };
-        let (status, body) =
-            tokio::time::timeout(ANSWER_LIMIT, self.exchange(method, path, resource, body))
-                .await
-                .map_err(|_| timeout())??;
-        if (200..300).contains(&status) {
-            return Ok(body);
+        let answer = self.answer(&method, path, (verb, resource), body.as_deref()).await?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer.body);
         }
-        let (server, resource, message) =
-            (self.server.clone(), resource.to_owned(), status_message(&body));
+        let (server, resource) = (self.server.clone(), resource.to_owned());
+        let Answer { status, body, .. } = answer;
+        let message = status_message(&body);
         Err(match status {
             401 => Error::Unauthorized { server, message },
             403 => Error::Forbidden { server, verb, resource, message },
@@ -217,112 +225,101 @@ impl Cluster {
         })
     }
 
+    /// One answer. A server that is busy is asked again, and new credentials are tried once after a
+    /// 401, as client-go does.
+    async fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        (verb, resource): (&'static str, &str),
+        body: Option<&str>,
+    ) -> Result<Answer, Error> {
+        let begun = Instant::now();
+        let (mut attempts, mut renewed) = (0, false);
+        loop {
+            attempts += 1;
+            let answer = self.exchange(method, path, (verb, resource), body).await?;
+            if answer.status == 401 && !renewed && self.link.read().await.renewable {
+                renewed = true;
+                *self.link.write().await = Link::new(&self.configuration).await?;
+                continue;
+            }
+            if !matches!(answer.status, 429 | 503 | 504) {
+                return Ok(answer);
+            }
+            let wait = answer.retry_after.unwrap_or_else(|| backoff(attempts));
+            let most = if answer.retry_after.is_some() { MAX_BUSY } else { MAX_UNAVAILABLE };
+            if attempts >= most || begun.elapsed() + wait > BUSY_LIMIT {
+                return Err(Error::Busy {
+                    server: self.server.clone(),
+                    verb,
+                    resource: resource.to_owned(),
+                    status: answer.status,
+                    attempts,
+                    retry_after_secs: answer.retry_after.map(|wait| wait.as_secs()),
+                    message: status_message(&answer.body),
+                });
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     async fn exchange(
         &self,
-        method: Method,
+        method: &Method,
         path: &str,
-        resource: &str,
-        body: Option<String>,
-    ) -> Result<(u16, Zeroizing<Vec<u8>>), Error> {
-        let unreachable = |source: kube::Error| Error::Unreachable {
-            server: self.server.clone(),
-            source: Box::new(source),
+        (verb, resource): (&'static str, &str),
+        body: Option<&str>,
+    ) -> Result<Answer, Error> {
+        let link = self.link.read().await;
+        let whole = async {
+            let response = link.send(method.clone(), path, body).await?;
+            let status = response.status().as_u16();
+            let retry_after = response.headers().get(header::RETRY_AFTER);
+            let retry_after = retry_after
+                .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+                .map(Duration::from_secs);
+            match Limited::new(response.into_body(), MAX_INPUT_BYTES).collect().await {
+                Ok(collected) => {
+                    let body = Zeroizing::new(collected.to_bytes().to_vec());
+                    Ok(Answer { status, retry_after, body })
+                }
+                Err(error) if error.is::<LengthLimitError>() => Err(Error::Answer {
+                    resource: resource.to_owned(),
+                    what: "larger than 1 MiB".to_owned(),
+                }),
+                Err(error) => Err(link.unreachable(&*error)),
+            }
         };
-        let content_type = if method == Method::PATCH {
-            "application/merge-patch+json"
-        } else {
-            "application/json"
-        };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            // The JWK Set has its own media type; kube-apiserver returns 406 to clients that
-            // do not accept it.
-            .header(header::ACCEPT, "application/json, application/jwk-set+json")
-            .header(header::CONTENT_TYPE, content_type)
-            .body(Body::from(body.unwrap_or_default().into_bytes()))
-            .map_err(|error| unreachable(kube::Error::HttpError(error)))?;
-        let response = self.client.send(request).await.map_err(unreachable)?;
-        let status = response.status().as_u16();
-        match Limited::new(response.into_body(), MAX_INPUT_BYTES).collect().await {
-            Ok(collected) => Ok((status, Zeroizing::new(collected.to_bytes().to_vec()))),
-            Err(error) if error.is::<LengthLimitError>() => Err(Error::Answer {
+        tokio::time::timeout(ANSWER_LIMIT, whole).await.unwrap_or_else(|_| {
+            Err(Error::Timeout {
+                server: format!("{}{}", link.server(), link.route()),
+                verb,
                 resource: resource.to_owned(),
-                what: "larger than 1 MiB".to_owned(),
-            }),
-            Err(error) => Err(unreachable(kube::Error::Service(error))),
-        }
+                limit_secs: ANSWER_LIMIT.as_secs(),
+            })
+        })
     }
 }
 
-async fn configuration(connection: &Connection) -> Result<Config, Error> {
-    let options =
-        KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
-    let files = match &connection.kubeconfig {
-        Some(path) => vec![path.clone()],
-        None => default_files(),
-    };
-    let Some(path) = files.first().cloned() else {
-        return match &connection.context {
-            // The service account of a pod belongs to its own cluster, not to a context.
-            Some(context) => Err(Error::NoContext { context: context.clone(), known: Vec::new() }),
-            None => Config::incluster().map_err(|error| Error::NoConfiguration {
-                reason: format!("neither KUBECONFIG nor ~/.kube/config exists; {error}"),
-            }),
-        };
-    };
-    let mut kubeconfig = read(files)?;
-    if let Some(context) = &connection.context
-        && !kubeconfig.contexts.iter().any(|named| named.name == *context)
-    {
-        let known = kubeconfig.contexts.iter().map(|named| named.name.clone()).collect();
-        return Err(Error::NoContext { context: context.clone(), known });
-    }
-    for named in &mut kubeconfig.auth_infos {
-        if let Some(exec) = named.auth_info.as_mut().and_then(|info| info.exec.as_mut()) {
-            // Never prompt: standard input may be a key file.
-            exec.interactive_mode = Some(ExecInteractiveMode::Never);
-        }
-    }
-    Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|error| Error::Kubeconfig { path, source: Box::new(error) })
+/// A response, read to its end.
+struct Answer {
+    status: u16,
+    retry_after: Option<Duration>,
+    body: Zeroizing<Vec<u8>>,
 }
 
-/// Merges several files as kubectl does: the first definition of a name wins.
-fn read(files: Vec<PathBuf>) -> Result<Kubeconfig, Error> {
-    let mut whole = Kubeconfig::default();
-    for path in files {
-        let refuse = |error: KubeconfigError| Error::Kubeconfig {
-            path: path.clone(),
-            source: Box::new(error),
-        };
-        let next = Kubeconfig::read_from(&path).map_err(refuse)?;
-        whole = whole.merge(next).map_err(refuse)?;
-    }
-    Ok(whole)
-}
-
-/// The files of `KUBECONFIG` that exist (all of them if none does: then the first is the error), or
-/// `~/.kube/config`.
-fn default_files() -> Vec<PathBuf> {
-    if let Some(value) = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
-        let named: Vec<PathBuf> =
-            std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect();
-        let there: Vec<PathBuf> = named.iter().filter(|path| path.exists()).cloned().collect();
-        return if there.is_empty() { named } else { there };
-    }
-    let home = std::env::home_dir().map(|home| home.join(".kube/config"));
-    home.filter(|path| path.exists()).into_iter().collect()
+/// Half a second, doubled for each attempt.
+fn backoff(attempts: u32) -> Duration {
+    Duration::from_millis(250).saturating_mul(2_u32.saturating_pow(attempts))
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| {
-        let html = body.trim_ascii_start().starts_with(b"<");
         // The message of the JSON parser may quote a value, which may be secret.
         let place =
             format!("not the expected JSON (line {} column {})", error.line(), error.column());
-        let what = if html {
+        let what = if is_html(body) {
             "HTML, so something other than the API server has responded".to_owned()
         } else {
             place
@@ -331,14 +328,21 @@ fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T,
     })
 }
 
-/// The message of a metav1.Status, or the beginning of any other response.
+/// The message of a metav1.Status, or the beginning of any other text.
 fn status_message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Status {
         message: String,
     }
-    serde_json::from_slice::<Status>(body).map_or_else(
-        |_| String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned(),
-        |status| status.message,
-    )
+    if let Ok(status) = serde_json::from_slice::<Status>(body) {
+        return redact(&status.message);
+    }
+    if is_html(body) {
+        return "an HTML page, so something other than the API server has responded".to_owned();
+    }
+    redact(String::from_utf8_lossy(&body[..body.len().min(200)]).trim())
+}
+
+fn is_html(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
 }

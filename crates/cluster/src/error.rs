@@ -4,55 +4,174 @@ use std::path::PathBuf;
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 
+use crate::PluginFault;
+
 /// Why a request to a cluster failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The kubeconfig cannot be used.
-    #[error("the kubeconfig {} cannot be used", path.display())]
+    /// The kubeconfig cannot be read.
+    #[error("cannot read the kubeconfig {}", path.display())]
+    ReadKubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// The file is not a kubeconfig. Its text, which has credentials, is never repeated.
+    #[error(
+        "{} is not a valid kubeconfig: line {line}, column {column} is not valid YAML, or has a \
+         value of another type",
+        path.display()
+    )]
     Kubeconfig {
         /// The file.
         path: PathBuf,
-        /// The error of the library.
-        source: Box<kube::config::KubeconfigError>,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+    },
+    /// The file is text in an encoding that YAML does not have.
+    #[error("{} is not a valid kubeconfig", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        source: issuer_diagnostic::EncodingFault,
+    },
+    /// No context is selected.
+    #[error("the kubeconfig {} has no current-context; its contexts are {}", path.display(), list(known))]
+    NoCurrentContext {
+        /// The (first) file.
+        path: PathBuf,
+        /// The contexts that exist.
+        known: Vec<String>,
     },
     /// A context that does not exist.
-    #[error("the context {context:?} does not exist in the kubeconfig; it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    #[error(
+        "the context {context:?} does not exist in the kubeconfig{}; it has {}",
+        path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default(),
+        list(known)
+    )]
     NoContext {
+        /// The (first) file, if there is one.
+        path: Option<PathBuf>,
         /// The context.
         context: String,
         /// The contexts that exist.
         known: Vec<String>,
     },
     /// Neither a kubeconfig nor a pod's service account.
-    #[error("no kubeconfig was found, and this is not a pod with a service account: {reason}")]
-    NoConfiguration {
-        /// What was looked for.
+    #[error("no kubeconfig was found (KUBECONFIG, ~/.kube/config), and this does not run in a pod")]
+    NoConfiguration,
+    /// An entry of the kubeconfig that cannot be used.
+    #[error("{entry} in the kubeconfig cannot be used: {reason}")]
+    Entry {
+        /// `cluster "prod"`.
+        entry: String,
+        /// What is wrong with it.
         reason: String,
     },
-    /// The client cannot be created.
-    #[error("the connection to {server} cannot be set up")]
-    Client {
+    /// A file that the kubeconfig names cannot be read.
+    #[error("cannot read {}, the {field} of {entry} in the kubeconfig", path.display())]
+    File {
+        /// `user "admin"`.
+        entry: String,
+        /// The field.
+        field: String,
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// Credentials that only an auth-provider has, which client-go no longer has either.
+    #[error("{user} in the kubeconfig has the auth-provider {provider:?}, which is not supported")]
+    AuthProvider {
+        /// `user "admin"`.
+        user: String,
+        /// Its name.
+        provider: String,
+    },
+    /// An exec plugin that gives no credentials.
+    #[error(
+        "the exec plugin {command:?} of {user} in the kubeconfig gives no credentials: {fault}"
+    )]
+    Plugin {
+        /// The program.
+        command: String,
+        /// `user "admin"`.
+        user: String,
+        /// What is wrong.
+        fault: PluginFault,
+        /// The kubeconfig's text about its installation.
+        install_hint: Option<String>,
+    },
+    /// A proxy that cannot be used.
+    #[error("the proxy of the API server cannot be used")]
+    ProxySetting(#[from] issuer_proxy::Error),
+    /// The proxy gives no connection.
+    #[error("the proxy {proxy} gives no connection to {server}: {reason}")]
+    Proxy {
+        /// Its URL, and the variable or field that names it.
+        proxy: String,
         /// The API server.
         server: String,
-        /// The error of the library.
-        source: Box<kube::Error>,
+        /// The network error.
+        reason: String,
+    },
+    /// No TLS connection.
+    #[error("no secure connection to {server}: {reason}")]
+    Tls {
+        /// The API server.
+        server: String,
+        /// What is wrong.
+        reason: String,
+        /// Whether the certificate of the server is not accepted.
+        is_trust: bool,
     },
     /// No response.
-    #[error("{server} does not respond")]
+    #[error("{server} does not respond: {reason}")]
     Unreachable {
         /// The API server.
         server: String,
         /// The network error.
-        source: Box<kube::Error>,
+        reason: String,
     },
     /// No response in time.
-    #[error("{server} does not respond within {limit_secs} s")]
+    #[error("{server} does not respond within {limit_secs} s ({verb} on {resource})")]
     Timeout {
-        /// The API server.
+        /// The API server, and the proxy, if any.
         server: String,
+        /// The RBAC verb.
+        verb: &'static str,
+        /// The resource with its name and namespace, if any.
+        resource: String,
         /// The limit.
         limit_secs: u64,
+    },
+    /// 429, 503 or 504, again and again.
+    #[error(
+        "{server} is busy: it answered {verb} on {resource} with {} {}{}: {message}",
+        status_text(*status),
+        times(*attempts),
+        after(*retry_after_secs)
+    )]
+    Busy {
+        /// The API server.
+        server: String,
+        /// The RBAC verb.
+        verb: &'static str,
+        /// The resource with its name and namespace, if any.
+        resource: String,
+        /// The HTTP status.
+        status: u16,
+        /// How many requests were sent.
+        attempts: u32,
+        /// `Retry-After` of the last response.
+        retry_after_secs: Option<u64>,
+        /// Its message.
+        message: String,
     },
     /// 401.
     #[error("{server} does not accept the credentials (401): {message}")]
@@ -135,9 +254,16 @@ pub enum Error {
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Kubeconfig { .. }
+            Self::ReadKubeconfig { .. }
+            | Self::Kubeconfig { .. }
+            | Self::Encoding { .. }
+            | Self::NoCurrentContext { .. }
             | Self::NoContext { .. }
-            | Self::NoConfiguration { .. }
+            | Self::NoConfiguration
+            | Self::Entry { .. }
+            | Self::File { .. }
+            | Self::AuthProvider { .. }
+            | Self::ProxySetting(_)
             | Self::NoCertificate { .. }
             | Self::Keys { .. } => ErrorKind::InvalidInput,
             Self::NotFound { .. } => ErrorKind::NotFound,
@@ -148,8 +274,36 @@ impl Diagnostic for Error {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Kubeconfig { .. } | Self::NoConfiguration { .. } => {
-                "set KUBECONFIG to a kubeconfig file"
+            Self::NoConfiguration => "set KUBECONFIG to a kubeconfig file",
+            Self::Kubeconfig { .. } => "`kubectl config view` reports what is wrong in that line",
+            Self::NoCurrentContext { .. } => "`kubectl config use-context NAME` sets it",
+            Self::AuthProvider { .. } => {
+                "use an exec plugin instead, such as kubelogin or gke-gcloud-auth-plugin"
+            }
+            Self::Plugin { install_hint: Some(hint), fault: PluginFault::NotInstalled, .. } => {
+                return Some(hint.clone());
+            }
+            Self::Plugin { fault: PluginFault::NotInstalled, .. } => {
+                "install it, or use a kubeconfig with a token or a client certificate"
+            }
+            Self::Plugin { .. } => {
+                "run the plugin in a terminal (`kubectl get --raw /version` does), and log in again \
+                 if it asks for it"
+            }
+            Self::ProxySetting(error) => return error.hint(),
+            Self::Proxy { .. } => {
+                "check the proxy; NO_PROXY names hosts that are reached without one"
+            }
+            Self::Tls { is_trust: true, .. } => {
+                "check server, certificate-authority-data and tls-server-name of the kubeconfig; a \
+                 proxy that decrypts TLS has the same effect"
+            }
+            Self::Busy { .. } => {
+                "try again later; the API server, or what is in front of it, limits requests"
+            }
+            Self::Forbidden { message, .. } if message.contains("system:anonymous") => {
+                "the request was anonymous: the user of the kubeconfig has no credentials, or none \
+                 that the server knows"
             }
             Self::Unauthorized { .. } => {
                 "check the user of the kubeconfig; its token or certificate may have expired"
@@ -191,4 +345,21 @@ pub enum Object {
     ServiceAccount,
     /// A path that the API server serves.
     Endpoint,
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn status_text(status: u16) -> String {
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
+    format!("{status} {}", reason.unwrap_or_default()).trim_end().to_owned()
+}
+
+fn times(attempts: u32) -> String {
+    if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") }
+}
+
+fn after(seconds: Option<u64>) -> String {
+    seconds.map(|seconds| format!(" (Retry-After: {seconds} s)")).unwrap_or_default()
 }

@@ -1,12 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 mod cluster;
+mod configuration;
+mod credentials;
 mod error;
+mod kubeconfig;
+mod link;
 mod live;
 mod names;
+mod plugin;
 mod secret;
+mod tls;
 
 pub use cluster::{Cluster, Connection, Served};
 pub use error::{Error, Object};
 pub use live::{LiveFault, check_live};
 pub use names::{ClusterName, Namespace, ServiceAccountRef};
+pub use plugin::PluginFault;

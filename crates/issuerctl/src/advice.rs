@@ -352,10 +352,12 @@ fn cluster(error: &issuer_cluster::Error, surface: Surface) -> Option<String> {
     use issuer_cluster::Error as E;
     let setting = |setting| surface.setting(setting);
     Some(match error {
-        E::Kubeconfig { .. } | E::NoConfiguration { .. } => {
+        E::ReadKubeconfig { .. } | E::Kubeconfig { .. } | E::NoConfiguration => {
             "--kubeconfig FILE names a kubeconfig file".to_owned()
         }
-        E::NoContext { .. } => "name an existing context with --context".to_owned(),
+        E::NoContext { .. } | E::NoCurrentContext { .. } => {
+            "name an existing context with --context".to_owned()
+        }
         E::NotFound { object: Object::Secret, .. } => format!(
             "the namespace is set with {}; {} reads the keys from the API server instead",
             setting(Setting::Namespace),

@@ -11,9 +11,11 @@ mod files;
 mod keys;
 mod man_page;
 mod output;
+mod panics;
 mod publish_command;
 mod render_request;
 mod runtime;
+mod secrets;
 mod targets;
 mod ui;
 
@@ -25,8 +27,15 @@ use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
+    secrets::register();
+    panics::report();
+    // The panic was reported by the hook.
+    std::panic::catch_unwind(run).unwrap_or_else(|_| Exit::Failure.into())
+}
+
+fn run() -> ExitCode {
     // A usage error quotes the argument, so a key or token given by mistake would end up in a log.
-    if std::env::args_os().any(|argument| holds_a_secret(&argument.to_string_lossy())) {
+    if std::env::args_os().any(|argument| secrets::is_secret(&argument.to_string_lossy())) {
         Ui::default().failure(
             &Failure::new(
                 Exit::Usage,
@@ -38,13 +47,18 @@ fn main() -> ExitCode {
     }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        // Help and version go to standard output and end with 0; a usage error ends with 2.
+        Err(error) if error.use_stderr() => {
+            let ui = Ui::default();
+            ui.usage(&error.render().ansi().to_string());
+            if let Some(option) = option_for(&error) {
+                ui.hint(&format!("give it with an option: {option}"));
+            }
+            return Exit::Usage.into();
+        }
+        // Help and version go to standard output.
         Err(error) => {
             let _ = error.print();
-            if let Some(option) = option_for(&error) {
-                Ui::default().hint(&format!("give it with an option: {option}"));
-            }
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+            return Exit::Done.into();
         }
     };
     let ui = Ui::new(&cli.general);
@@ -82,15 +96,6 @@ fn option_for(error: &clap::Error) -> Option<&'static str> {
         }
         _ => None,
     }
-}
-
-/// Whether it is PEM, a JWT or JSON, which is not a valid argument of any command.
-fn holds_a_secret(argument: &str) -> bool {
-    argument.contains("-----BEGIN")
-        || argument.starts_with(['{', '['])
-        || (argument.starts_with("eyJ") && argument.len() > 60)
-        // An issuer URL with a line break gets its own error message.
-        || (argument.contains('\n') && !argument.starts_with("http"))
 }
 
 /// The result of a command.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstyle::{AnsiColor, Style};
 use issuer_diagnostic::{Check, Status};
 use issuer_jwks::JwkSet;
+use issuer_redact::redact;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -210,13 +211,13 @@ pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
     write(&text, "\n")
 }
 
-/// Writes text with colours, unless standard output is not a terminal or `NO_COLOR` is set.
+/// Writes text for people, without secrets and with colours, unless standard output is not a terminal or `NO_COLOR` is set.
 ///
 /// # Errors
 /// Standard output cannot be written to.
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
     WRITTEN.store(true, Ordering::Relaxed);
-    anstream::stdout().write_all(text.as_bytes()).or_else(closed)
+    anstream::stdout().write_all(redact(text).as_bytes()).or_else(closed)
 }
 
 fn write(text: &str, end: &str) -> Result<(), Failure> {

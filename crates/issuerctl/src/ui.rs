@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use issuer_change::{ChangeSet, Notice};
 use issuer_reconcile::{Event, Events};
+use issuer_redact::redact;
 
 use crate::cli::GeneralArgs;
 use crate::failure::Failure;
@@ -156,7 +157,7 @@ impl Ui {
         if self.quiet || !self.terminal || self.several.get() {
             return;
         }
-        let bar = ProgressBar::new_spinner().with_message(text.to_owned());
+        let bar = ProgressBar::new_spinner().with_message(redact(text));
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
@@ -172,11 +173,18 @@ impl Ui {
         }
     }
 
+    /// Prints an error of the command line.
+    pub(crate) fn usage(&self, text: &str) {
+        self.plain(text.trim_end());
+    }
+
     fn line(&self, style: Style, word: &str, text: &str) {
         self.plain(&format!("{style}{word}:{style:#} {text}"));
     }
 
+    /// All text on standard error leaves the process here.
     fn plain(&self, text: &str) {
+        let text = redact(text);
         // A closed standard error must not fail the command.
         self.bar.borrow().suspend(|| {
             let _ = writeln!(anstream::stderr(), "{text}");

@@ -8,6 +8,7 @@ use issuer_change::{
     Action, Change, ChangeSet, Describe, Kind, Notice, Painter, Reason, Resource, Summary,
 };
 use issuer_publish::KeyChange;
+use issuer_redact::redact;
 use issuer_verify::Verdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -292,10 +293,11 @@ impl From<&Verdict> for Verify {
         let check = |check: &issuer_diagnostic::Check| CheckResult {
             id: check.id.to_owned(),
             status: check.status.as_str().to_owned(),
-            message: check.message.clone(),
-            consequence: check.consequence.clone(),
-            sts_error: check.consequence.clone(),
-            fix: check.fix.clone(),
+            // A check may repeat what a server answered.
+            message: redact(&check.message),
+            consequence: check.consequence.as_deref().map(redact),
+            sts_error: check.consequence.as_deref().map(redact),
+            fix: check.fix.as_deref().map(redact),
         };
         Self {
             schema_version: SCHEMA_VERSION,
@@ -310,9 +312,9 @@ impl From<&Failure> for IssuerError {
     fn from(failure: &Failure) -> Self {
         Self {
             exit_code: failure.exit as u8,
-            message: failure.message.clone(),
-            causes: failure.causes.clone(),
-            hints: failure.hints.clone(),
+            message: redact(&failure.message),
+            causes: failure.causes.iter().map(|cause| redact(cause)).collect(),
+            hints: failure.hints.iter().map(|hint| redact(hint)).collect(),
         }
     }
 }

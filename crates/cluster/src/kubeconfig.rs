@@ -1,0 +1,358 @@
+//! The kubeconfig format (client-go `tools/clientcmd/api/v1`), and which of its entries are used.
+//!
+//! Nothing here implements `Debug`: the entries are credentials.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+/// A kubeconfig file, or several merged ones.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Kubeconfig {
+    #[serde(default)]
+    current_context: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    clusters: Vec<NamedCluster>,
+    #[serde(default, deserialize_with = "or_default")]
+    contexts: Vec<NamedContext>,
+    #[serde(default, deserialize_with = "or_default")]
+    users: Vec<NamedUser>,
+}
+
+#[derive(Deserialize)]
+struct NamedCluster {
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    cluster: Server,
+}
+
+#[derive(Deserialize)]
+struct NamedContext {
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    context: Context,
+}
+
+#[derive(Deserialize)]
+struct NamedUser {
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    user: User,
+}
+
+#[derive(Default, Clone, Deserialize)]
+struct Context {
+    #[serde(default, deserialize_with = "or_default")]
+    cluster: String,
+    #[serde(default)]
+    user: Option<String>,
+}
+
+/// An API server.
+#[derive(Default, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Server {
+    #[serde(default)]
+    pub(crate) server: Option<String>,
+    #[serde(default)]
+    pub(crate) tls_server_name: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) insecure_skip_tls_verify: bool,
+    #[serde(default)]
+    pub(crate) certificate_authority: Option<String>,
+    #[serde(default)]
+    pub(crate) certificate_authority_data: Option<String>,
+    #[serde(default)]
+    pub(crate) proxy_url: Option<String>,
+}
+
+/// Credentials.
+#[derive(Default, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct User {
+    #[serde(default)]
+    pub(crate) token: Option<Zeroizing<String>>,
+    #[serde(default, rename = "tokenFile")]
+    pub(crate) token_file: Option<String>,
+    #[serde(default)]
+    pub(crate) username: Option<String>,
+    #[serde(default)]
+    pub(crate) password: Option<Zeroizing<String>>,
+    #[serde(default)]
+    pub(crate) client_certificate: Option<String>,
+    #[serde(default)]
+    pub(crate) client_certificate_data: Option<String>,
+    #[serde(default)]
+    pub(crate) client_key: Option<String>,
+    #[serde(default)]
+    pub(crate) client_key_data: Option<Zeroizing<String>>,
+    #[serde(default, rename = "as")]
+    pub(crate) impersonate: Option<String>,
+    #[serde(default, rename = "as-uid")]
+    pub(crate) impersonate_uid: Option<String>,
+    #[serde(default, rename = "as-groups", deserialize_with = "or_default")]
+    pub(crate) impersonate_groups: Vec<String>,
+    #[serde(default, rename = "as-user-extra", deserialize_with = "or_default")]
+    pub(crate) impersonate_extra: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(crate) auth_provider: Option<AuthProvider>,
+    #[serde(default)]
+    pub(crate) exec: Option<Exec>,
+}
+
+/// Credentials of a provider that client-go had built in.
+#[derive(Clone, Deserialize)]
+pub(crate) struct AuthProvider {
+    pub(crate) name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) config: BTreeMap<String, String>,
+}
+
+/// An exec plugin.
+#[derive(Default, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Exec {
+    #[serde(default)]
+    pub(crate) api_version: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) command: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) args: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) env: Vec<Variable>,
+    #[serde(default)]
+    pub(crate) install_hint: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) provide_cluster_info: bool,
+}
+
+/// A variable of an exec plugin's environment.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) value: String,
+}
+
+/// The entries of one context.
+pub(crate) struct Selection {
+    pub(crate) cluster: String,
+    pub(crate) server: Server,
+    /// `None` for anonymous requests.
+    pub(crate) user: Option<(String, User)>,
+}
+
+/// Why no entries can be selected.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SelectFault {
+    /// There is no current context, and none was named.
+    NoCurrentContext { known: Vec<String> },
+    /// The context does not exist.
+    NoContext { context: String, known: Vec<String> },
+    /// The cluster of the context does not exist.
+    NoCluster { context: String, cluster: String },
+}
+
+/// Where a text is not a kubeconfig. The text itself is never repeated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ParseFault {
+    pub(crate) line: u64,
+    pub(crate) column: u64,
+}
+
+/// Parses the YAML documents of a file and merges them.
+pub(crate) fn parse(text: &str) -> Result<Kubeconfig, ParseFault> {
+    let mut options = serde_saphyr::Options::default();
+    options.with_snippet = false;
+    // As in kubectl, whose JSON decoder takes the last of two values.
+    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::LastWins;
+    let documents: Vec<Kubeconfig> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| {
+            // Its message may quote a value.
+            let location = error.location();
+            let (line, column) = location.map_or((1, 1), |place| (place.line(), place.column()));
+            ParseFault { line, column }
+        })?;
+    Ok(documents.into_iter().fold(Kubeconfig::default(), Kubeconfig::merge))
+}
+
+impl Kubeconfig {
+    /// Merges as kubectl does: the first definition of a name wins.
+    pub(crate) fn merge(mut self, next: Self) -> Self {
+        self.current_context =
+            self.current_context.filter(|name| !name.is_empty()).or(next.current_context);
+        append(&mut self.clusters, next.clusters, |one| &one.name);
+        append(&mut self.contexts, next.contexts, |one| &one.name);
+        append(&mut self.users, next.users, |one| &one.name);
+        self
+    }
+
+    /// Makes the paths of a file relative to its folder.
+    pub(crate) fn relative_to(&mut self, folder: &Path) {
+        let anchor = |path: &mut Option<String>| {
+            if let Some(path) = path.as_mut().filter(|path| !path.is_empty()) {
+                *path = folder.join(&path).to_string_lossy().into_owned();
+            }
+        };
+        for NamedCluster { cluster, .. } in &mut self.clusters {
+            anchor(&mut cluster.certificate_authority);
+        }
+        for NamedUser { user, .. } in &mut self.users {
+            anchor(&mut user.client_certificate);
+            anchor(&mut user.client_key);
+            anchor(&mut user.token_file);
+            // A command without a separator is looked up in PATH.
+            if let Some(exec) =
+                user.exec.as_mut().filter(|exec| exec.command.contains(std::path::is_separator))
+            {
+                exec.command = folder.join(&exec.command).to_string_lossy().into_owned();
+            }
+        }
+    }
+
+    /// The entries of a context, by default of the current one.
+    pub(crate) fn select(self, context: Option<&str>) -> Result<Selection, SelectFault> {
+        let known = || self.contexts.iter().map(|named| named.name.clone()).collect();
+        let current = self.current_context.as_deref().filter(|name| !name.is_empty());
+        let Some(name) = context.or(current) else {
+            return Err(SelectFault::NoCurrentContext { known: known() });
+        };
+        let Some(found) = self.contexts.iter().find(|named| named.name == name) else {
+            return Err(SelectFault::NoContext { context: name.to_owned(), known: known() });
+        };
+        let context = found.context.clone();
+        let cluster = self.clusters.into_iter().find(|named| named.name == context.cluster);
+        let Some(NamedCluster { name: cluster, cluster: server }) = cluster else {
+            return Err(SelectFault::NoCluster {
+                context: name.to_owned(),
+                cluster: context.cluster,
+            });
+        };
+        // client-go accepts a context whose user does not exist; its requests are anonymous.
+        let user = self.users.into_iter().find(|named| Some(&named.name) == context.user.as_ref());
+        Ok(Selection { cluster, server, user: user.map(|named| (named.name, named.user)) })
+    }
+}
+
+fn append<T>(list: &mut Vec<T>, next: Vec<T>, name: impl Fn(&T) -> &String) {
+    for one in next {
+        if !list.iter().any(|known| name(known) == name(&one)) {
+            list.push(one);
+        }
+    }
+}
+
+/// A member that is `null` counts as absent.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WHOLE: &str = "\
+apiVersion: v1
+kind: Config
+preferences: {}
+current-context: c
+clusters:
+- name: k
+  cluster: {server: 'https://10.0.0.1:6443', certificate-authority: ca.pem, extensions: [{name: x, extension: {}}]}
+contexts:
+- name: c
+  context: {cluster: k, user: u, namespace: default}
+- name: lost
+  context: {cluster: gone, user: u}
+- name: anonymous
+  context: {cluster: k, user: ''}
+users:
+- name: u
+  user: {tokenFile: token, exec: {command: ./plugin, args: null, env: [{name: A, value: b}], interactiveMode: IfAvailable}}
+";
+
+    fn selected(text: &str, context: Option<&str>) -> Result<Selection, SelectFault> {
+        parse(text).map_err(|fault| format!("{fault:?}")).unwrap().select(context)
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_and_plain_commands_are_looked_up() {
+        let mut kubeconfig = parse(WHOLE).map_err(|_| ()).unwrap();
+        kubeconfig.relative_to(Path::new("/etc/k"));
+        let Ok(selection) = kubeconfig.select(None) else { panic!() };
+        let (_, user) = selection.user.unwrap();
+        assert_eq!(selection.server.certificate_authority.as_deref(), Some("/etc/k/ca.pem"));
+        assert_eq!(user.token_file.as_deref(), Some("/etc/k/token"));
+        assert_eq!(user.exec.unwrap().command, "/etc/k/./plugin");
+    }
+
+    #[test]
+    fn a_context_without_its_entries_is_named() {
+        let fault = |text: &str, context| selected(text, context).err().unwrap();
+        let known = || vec!["c".to_owned(), "lost".to_owned(), "anonymous".to_owned()];
+        assert_eq!(
+            fault(WHOLE, Some("prod")),
+            SelectFault::NoContext { context: "prod".into(), known: known() }
+        );
+        assert_eq!(
+            fault(WHOLE, Some("lost")),
+            SelectFault::NoCluster { context: "lost".into(), cluster: "gone".into() }
+        );
+        for none in ["current-context: ''", "current-context: null", "current-context:", ""] {
+            assert_eq!(
+                fault(&WHOLE.replace("current-context: c", none), None),
+                SelectFault::NoCurrentContext { known: known() }
+            );
+        }
+        assert!(selected(WHOLE, Some("anonymous")).is_ok_and(|found| found.user.is_none()));
+    }
+
+    #[test]
+    fn members_that_are_null_or_unknown_are_accepted_and_the_first_definition_wins() {
+        let nulls = "clusters: null\ncontexts:\nusers: null\nsomething: else\n";
+        assert_eq!(
+            selected(nulls, None).err(),
+            Some(SelectFault::NoCurrentContext { known: Vec::new() })
+        );
+        let other =
+            "current-context: other\nclusters: [{name: k, cluster: {server: 'https://later'}}]\n";
+        let merged = [WHOLE, other].map(|text| parse(text).unwrap_or_default());
+        let [one, two] = merged;
+        let Ok(selection) = one.merge(two).select(None) else { panic!() };
+        assert_eq!(selection.server.server.as_deref(), Some("https://10.0.0.1:6443"));
+        assert!(selected(&format!("{nulls}---\n{WHOLE}"), None).is_ok());
+    }
+
+    #[test]
+    fn a_fault_has_a_line_and_nothing_of_the_text() {
+        let indented =
+            WHOLE.replace("  user: {tokenFile", "  user:\n    token: hidden\n     x: {tokenFile");
+        for (text, line) in [
+            (indented.as_str(), 19),
+            ("clusters: hidden", 1),
+            ("users:\n- name: u\n  user: {token: [hidden]}", 3),
+            ("hidden", 1),
+        ] {
+            let fault = parse(text).err().unwrap();
+            assert_eq!(fault.line, line, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".*", cut in 0..WHOLE.len(), byte in "[\\x00-\\x7f]") {
+            let _ = parse(&text);
+            let _ = parse(&WHOLE[..cut]);
+            if let Ok(kubeconfig) = parse(&format!("{}{byte}{}", &WHOLE[..cut], &WHOLE[cut..])) {
+                let _ = kubeconfig.select(None);
+            }
+        }
+    }
+}

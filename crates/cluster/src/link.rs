@@ -1,0 +1,248 @@
+//! HTTP to one API server: TLS, proxy and time limits, and what a failure means.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http_body_util::Full;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::TokioExecutor;
+use issuer_proxy::Proxy;
+use issuer_redact::register;
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::ServerName;
+
+use crate::configuration::Configuration;
+use crate::credentials::Credentials;
+use crate::{Error, tls};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) type Body = hyper::body::Incoming;
+
+/// A client for one API server.
+pub(crate) struct Link {
+    client: Connected,
+    headers: HeaderMap,
+    /// Its URL, without user and password and without a final `/`.
+    server: String,
+    proxy: Option<Proxy>,
+    /// Whether new credentials may help after a 401.
+    pub(crate) renewable: bool,
+}
+
+enum Connected {
+    Directly(Client<HttpsConnector<HttpConnector>, Full<hyper::body::Bytes>>),
+    Through(
+        Client<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, Full<hyper::body::Bytes>>,
+    ),
+}
+
+impl Link {
+    /// Reads the credentials; no request is sent yet.
+    pub(crate) async fn new(configuration: &Configuration) -> Result<Self, Error> {
+        let Credentials { headers, identity, renewable } = Credentials::of(configuration).await?;
+        let unusable = |reason: String| Error::Entry { entry: configuration.entry(), reason };
+        let tls = tls::client_config(configuration.trust()?, identity).map_err(|reason| {
+            unusable(format!("its certificate authority cannot be used: {reason}"))
+        })?;
+        let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        if let Some(name) = &configuration.server_name {
+            let name = ServerName::try_from(name.clone())
+                .map_err(|_| unusable("its tls-server-name is not a host name".to_owned()))?;
+            builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
+        }
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(CONNECT_LIMIT));
+        let client = match &configuration.proxy {
+            None => Connected::Directly(pool().build(builder.enable_http1().wrap_connector(tcp))),
+            Some(proxy) => {
+                let tunnel = tunnel(proxy, tcp).map_err(unusable)?;
+                Connected::Through(pool().build(builder.enable_http1().wrap_connector(tunnel)))
+            }
+        };
+        Ok(Self {
+            client,
+            headers,
+            server: base(configuration),
+            proxy: configuration.proxy.clone(),
+            renewable,
+        })
+    }
+
+    /// Sends a request; `path` begins with `/`.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Response<Body>, Error> {
+        let content_type = match method {
+            Method::PATCH => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.server))
+            // The JWK Set has its own media type; kube-apiserver returns 406 to clients that
+            // do not accept it.
+            .header(header::ACCEPT, "application/json, application/jwk-set+json")
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::USER_AGENT, concat!("issuerctl/", env!("CARGO_PKG_VERSION")))
+            .body(Full::from(body.unwrap_or_default().to_owned()))
+            .map_err(|error| self.unreachable(&error))?;
+        request.headers_mut().extend(self.headers.clone());
+        let sent = match &self.client {
+            Connected::Directly(client) => client.request(request).await,
+            Connected::Through(client) => client.request(request).await,
+        };
+        sent.map_err(|error| self.failed(&error))
+    }
+
+    /// A failure while a response is read.
+    pub(crate) fn unreachable(&self, error: &(dyn StdError + 'static)) -> Error {
+        Error::Unreachable { server: self.server.clone(), reason: reason(error) }
+    }
+
+    /// The URL without user and password.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// For messages about a server that does not respond: ` through the proxy …`.
+    pub(crate) fn route(&self) -> String {
+        self.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
+    }
+
+    fn failed(&self, error: &legacy::Error) -> Error {
+        let server = self.server.clone();
+        if let Some(fault) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+            return Error::Tls { server, reason: tls_reason(fault), is_trust: is_trust(fault) };
+        }
+        match &self.proxy {
+            Some(proxy) if error.is_connect() => {
+                Error::Proxy { proxy: proxy.to_string(), server, reason: proxy_reason(error) }
+            }
+            _ => self.unreachable(error),
+        }
+    }
+}
+
+fn pool() -> legacy::Builder {
+    legacy::Builder::new(TokioExecutor::new())
+}
+
+fn tunnel(
+    proxy: &Proxy,
+    tcp: HttpConnector,
+) -> Result<Tunnel<HttpsConnector<HttpConnector>>, String> {
+    let tls = tls::client_config(tls::Trust::System, None)?;
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    let mut url = proxy.url().clone();
+    let authorization = authorization(&url);
+    // The user and the password go into a header.
+    let _ = (url.set_username(""), url.set_password(None));
+    let uri: Uri = url.as_str().parse().map_err(|_| format!("{proxy} is not a valid URL"))?;
+    let tunnel = Tunnel::new(uri, connector);
+    Ok(match authorization.and_then(|value| header::HeaderValue::try_from(value).ok()) {
+        Some(value) => tunnel.with_auth(value),
+        None => tunnel,
+    })
+}
+
+fn authorization(url: &url::Url) -> Option<String> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let password = decode(url.password().unwrap_or_default());
+    register(&password);
+    (!url.username().is_empty() || !password.is_empty()).then(|| {
+        let pair = format!("{}:{password}", decode(url.username()));
+        format!("Basic {}", Base64::encode_string(pair.as_bytes()))
+    })
+}
+
+/// What the paths of requests are appended to.
+fn base(configuration: &Configuration) -> String {
+    let mut url = configuration.server.clone();
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(None);
+    url.set_fragment(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn is_trust(fault: &rustls::Error) -> bool {
+    matches!(fault, rustls::Error::InvalidCertificate(_))
+}
+
+fn tls_reason(fault: &rustls::Error) -> String {
+    use rustls::{AlertDescription as A, CertificateError as C, Error as E};
+    match fault {
+        E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
+            "its certificate is not signed by the certificate authority of the kubeconfig"
+                .to_owned()
+        }
+        E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
+            "its certificate has expired".to_owned()
+        }
+        E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
+            "its certificate is not valid yet; check the clock".to_owned()
+        }
+        E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
+            "its certificate is for another host name".to_owned()
+        }
+        E::InvalidMessage(_) => "it does not speak TLS".to_owned(),
+        E::AlertReceived(
+            A::CertificateRequired
+            | A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA,
+        ) => format!("it does not accept the client certificate ({fault})"),
+        other => other.to_string(),
+    }
+}
+
+/// hyper-util's error of a tunnel has no public type.
+fn proxy_reason(error: &legacy::Error) -> String {
+    let said = |what: &str| causes(error).any(|cause| cause.to_string() == what);
+    if said("tunnel error: proxy authorization required") {
+        return "it requires a user and a password (407)".to_owned();
+    }
+    if said("tunnel error: unsuccessful") {
+        return "it refuses to connect to the server".to_owned();
+    }
+    reason(error)
+}
+
+/// The innermost cause; the outer ones only say which layer reports it.
+fn reason(error: &(dyn StdError + 'static)) -> String {
+    let text = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
+    match text.as_str() {
+        "failed to lookup address information: Name or service not known"
+        | "failed to lookup address information: nodename nor servname provided, or not known" => {
+            "the host name does not exist".to_owned()
+        }
+        _ => text,
+    }
+}
+
+/// An error and its causes, including what I/O errors wrap, which their `source` skips.
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&cause| {
+        match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+            None => cause.source(),
+        }
+    })
+}

@@ -1,0 +1,180 @@
+//! Exec plugins (client-go credential plugins, `client.authentication.k8s.io`).
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use issuer_jwks::MAX_INPUT_BYTES;
+use issuer_redact::redact_values;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use zeroize::Zeroizing;
+
+use crate::kubeconfig::Exec;
+
+/// A plugin that waits for somebody would wait for ever in a job.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// Shorter words are those of any command line: `eks`, `-c`.
+const SHORTEST_VALUE: usize = 3;
+
+/// Credentials from a plugin: `status` of an ExecCredential.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status {
+    #[serde(default)]
+    pub(crate) token: Option<Zeroizing<String>>,
+    #[serde(default)]
+    pub(crate) client_certificate_data: Option<String>,
+    #[serde(default)]
+    pub(crate) client_key_data: Option<Zeroizing<String>>,
+}
+
+/// Why a plugin gives no credentials. It has nothing of the plugin's standard output, arguments and
+/// variables.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PluginFault {
+    /// The program does not exist.
+    #[error("it is not installed")]
+    NotInstalled,
+    /// The operating system does not start it.
+    #[error("it cannot be started: {0}")]
+    Start(std::io::ErrorKind),
+    /// It does not end.
+    #[error("it did not end within {limit_secs} s{}", quote(.said))]
+    TimedOut {
+        /// The limit.
+        limit_secs: u64,
+        /// The end of its standard error.
+        said: String,
+    },
+    /// It reports a failure.
+    #[error("{how}{}", quote(.said))]
+    Failed {
+        /// `exit code 1`, or the signal.
+        how: String,
+        /// The end of its standard error.
+        said: String,
+    },
+    /// Its standard output is not an ExecCredential.
+    #[error("it printed something other than an ExecCredential{}", quote(.said))]
+    NotACredential {
+        /// The end of its standard error.
+        said: String,
+    },
+    /// An ExecCredential without a token and without a certificate.
+    #[error("its ExecCredential has neither a token nor a client certificate{}", quote(.said))]
+    NoCredential {
+        /// The end of its standard error.
+        said: String,
+    },
+}
+
+/// Runs a plugin without a terminal: it cannot ask for anything.
+pub(crate) async fn run(
+    exec: &Exec,
+    cluster: Option<Value>,
+    limit: Duration,
+) -> Result<Status, PluginFault> {
+    let mut child = command(exec, cluster).spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => PluginFault::NotInstalled,
+        kind => PluginFault::Start(kind),
+    })?;
+    let (mut out, mut err) = (Zeroizing::new(Vec::new()), Vec::new());
+    let ended = {
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let whole = async {
+            let (_, _, status) =
+                tokio::join!(fill(stdout, &mut out), fill(stderr, &mut err), child.wait());
+            status
+        };
+        tokio::time::timeout(limit, whole).await
+    };
+    let said = said_by(&err, exec, &out);
+    match ended {
+        Err(_) => Err(PluginFault::TimedOut { limit_secs: limit.as_secs(), said }),
+        Ok(Err(error)) => Err(PluginFault::Start(error.kind())),
+        Ok(Ok(status)) if !status.success() => Err(PluginFault::Failed { how: how(status), said }),
+        Ok(Ok(_)) => parse(&out, said),
+    }
+}
+
+fn command(exec: &Exec, cluster: Option<Value>) -> Command {
+    let version = exec.api_version.as_deref().unwrap_or("client.authentication.k8s.io/v1");
+    let mut spec = json!({"interactive": false});
+    if let Some(cluster) = cluster {
+        spec["cluster"] = cluster;
+    }
+    let info = json!({"kind": "ExecCredential", "apiVersion": version, "spec": spec});
+    let mut command = Command::new(&exec.command);
+    command
+        .args(&exec.args)
+        .envs(exec.env.iter().map(|variable| (&variable.name, &variable.value)))
+        .env("KUBERNETES_EXEC_INFO", info.to_string())
+        // Standard input may be a key file.
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+async fn fill(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
+    if let Some(from) = from {
+        // What cannot be read is missing in the text, which is then not valid.
+        let _ = from.take(MAX_INPUT_BYTES as u64).read_to_end(into).await;
+    }
+}
+
+/// client-go decodes JSON and YAML.
+fn parse(out: &[u8], said: String) -> Result<Status, PluginFault> {
+    #[derive(Deserialize)]
+    struct Credential {
+        #[serde(default)]
+        status: Option<Status>,
+    }
+    let Ok(credential) = serde_saphyr::from_slice::<Credential>(out) else {
+        return Err(PluginFault::NotACredential { said });
+    };
+    let status = credential.status.filter(|status| {
+        status.token.as_ref().is_some_and(|token| !token.trim().is_empty())
+            || (status.client_certificate_data.is_some() && status.client_key_data.is_some())
+    });
+    status.ok_or(PluginFault::NoCredential { said })
+}
+
+fn how(status: ExitStatus) -> String {
+    status
+        .code()
+        .map_or_else(|| status.to_string(), |code| format!("it failed with exit code {code}"))
+}
+
+/// The last lines of the plugin's standard error without the values that it was given and the words
+/// that it printed as credentials.
+fn said_by(err: &[u8], exec: &Exec, out: &[u8]) -> String {
+    let err = String::from_utf8_lossy(&err[err.len().saturating_sub(4096)..]).into_owned();
+    let out = String::from_utf8_lossy(out);
+    let arguments = exec.args.iter().filter_map(|argument| match argument.split_once('=') {
+        Some((_, value)) => Some(value),
+        None => (!argument.starts_with('-')).then_some(argument.as_str()),
+    });
+    let printed = out.split(|c: char| c.is_whitespace() || "\"',".contains(c));
+    let values = arguments
+        .chain(exec.env.iter().map(|variable| variable.value.as_str()))
+        .chain(printed)
+        .flat_map(|value| std::iter::once(value).chain(value.lines()))
+        .filter(|value| value.len() >= SHORTEST_VALUE);
+    let text = redact_values(&err, values);
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| line.chars().filter(|c| !c.is_control()).take(200).collect::<String>())
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
+fn quote(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(", and says: {text}") }
+}

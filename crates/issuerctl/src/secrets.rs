@@ -1,0 +1,72 @@
+//! The secrets of the command line and the environment.
+
+use issuer_redact::register as register_value;
+
+/// Variables that are secrets.
+const VARIABLES: [&str; 3] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
+
+/// Registers the secrets of this process, so that no output repeats them.
+pub(crate) fn register() {
+    for name in VARIABLES {
+        register_value(&std::env::var(name).unwrap_or_default());
+    }
+    let variables = std::env::vars_os().map(|(_, value)| value);
+    for text in std::env::args_os().chain(variables) {
+        for password in passwords(&text.to_string_lossy()) {
+            register_value(password);
+        }
+    }
+}
+
+/// Whether an argument is a key, a token or JSON, by itself or as the value of an option. No
+/// command has such an argument.
+pub(crate) fn is_secret(argument: &str) -> bool {
+    let value = argument.split_once('=').map_or("", |(_, value)| value);
+    let is_json = |text: &str| text.trim_start().starts_with(['{', '[']);
+    issuer_redact::is_secret(argument)
+        || is_json(argument)
+        || is_json(value)
+        // An issuer URL with a line break gets its own error message.
+        || (argument.trim_end().contains('\n') && !argument.contains("http"))
+}
+
+/// The passwords of the URLs in a text.
+fn passwords(text: &str) -> impl Iterator<Item = &str> {
+    text.split("://").skip(1).filter_map(|rest| {
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let (user, _) = authority.rsplit_once('@')?;
+        Some(user.split_once(':').map_or(user, |(_, password)| password))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_urls_are_found() {
+        let found = |text| passwords(text).collect::<Vec<_>>();
+        assert_eq!(found("https://user:p@ss@host:1/x@y"), ["p@ss"]);
+        assert_eq!(found("--proxy=http://token@host,http://u:two@h"), ["token", "two"]);
+        assert!(found("https://host/a@b mail@example.com s3://b").is_empty());
+    }
+
+    #[test]
+    fn an_argument_that_is_a_document_is_recognized_also_behind_an_equals_sign() {
+        for argument in [
+            "{\"keys\": []}",
+            "--jwks={\"keys\": []}",
+            "--jwks= [1]",
+            "--token=eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.c2ln",
+            "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.c2ln",
+            "two\nlines",
+        ] {
+            assert!(is_secret(argument), "{argument}");
+        }
+        for argument in
+            ["--tag=team=platform", "--key=sa.pub", "https://a\nb", "--issuer=https://a\nb", "x\n"]
+        {
+            assert!(!is_secret(argument), "{argument}");
+        }
+    }
+}
