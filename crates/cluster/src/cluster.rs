@@ -256,7 +256,9 @@ impl Cluster {
                     resource: resource.to_owned(),
                     status: answer.status,
                     attempts,
-                    retry_after_secs: answer.retry_after.map(|wait| wait.as_secs()),
+                    retry_after_secs: answer
+                        .retry_after
+                        .and_then(|wait| wait.as_secs().try_into().ok()),
                     message: status_message(&answer.body),
                 });
             }

@@ -53,13 +53,13 @@ impl Configuration {
         }
         let selection =
             whole.select(connection.context.as_deref()).map_err(|fault| match fault {
-                SelectFault::NoCurrentContext { known } => {
+                SelectFault::Current { known } => {
                     Error::NoCurrentContext { path: path.clone(), known }
                 }
-                SelectFault::NoContext { context, known } => {
+                SelectFault::Context { context, known } => {
                     Error::NoContext { path: Some(path.clone()), context, known }
                 }
-                SelectFault::NoCluster { context, cluster } => Error::Entry {
+                SelectFault::Cluster { context, cluster } => Error::Entry {
                     entry: format!("context {context:?}"),
                     reason: format!("its cluster {cluster:?} does not exist in the kubeconfig"),
                 },

@@ -74,7 +74,7 @@ impl Credentials {
             plugin::run(exec, cluster, plugin::LIMIT).await.map_err(|fault| Error::Plugin {
                 command: exec.command.clone(),
                 user: entry.clone(),
-                fault,
+                fault: Box::new(fault),
                 install_hint: exec.install_hint.clone().filter(|hint| !hint.trim().is_empty()),
             })?;
         if let (Some(chain), Some(key)) = (&status.client_certificate_data, &status.client_key_data)

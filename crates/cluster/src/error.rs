@@ -103,7 +103,7 @@ pub enum Error {
         /// `user "admin"`.
         user: String,
         /// What is wrong.
-        fault: PluginFault,
+        fault: Box<PluginFault>,
         /// The kubeconfig's text about its installation.
         install_hint: Option<String>,
     },
@@ -169,7 +169,7 @@ pub enum Error {
         /// How many requests were sent.
         attempts: u32,
         /// `Retry-After` of the last response.
-        retry_after_secs: Option<u64>,
+        retry_after_secs: Option<u32>,
         /// Its message.
         message: String,
     },
@@ -280,11 +280,10 @@ impl Diagnostic for Error {
             Self::AuthProvider { .. } => {
                 "use an exec plugin instead, such as kubelogin or gke-gcloud-auth-plugin"
             }
-            Self::Plugin { install_hint: Some(hint), fault: PluginFault::NotInstalled, .. } => {
-                return Some(hint.clone());
-            }
-            Self::Plugin { fault: PluginFault::NotInstalled, .. } => {
-                "install it, or use a kubeconfig with a token or a client certificate"
+            Self::Plugin { install_hint, fault, .. } if **fault == PluginFault::NotInstalled => {
+                let unknown =
+                    "install it, or use a kubeconfig with a token or a client certificate";
+                return Some(install_hint.as_deref().unwrap_or(unknown).to_owned());
             }
             Self::Plugin { .. } => {
                 "run the plugin in a terminal (`kubectl get --raw /version` does), and log in again \
@@ -360,6 +359,6 @@ fn times(attempts: u32) -> String {
     if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") }
 }
 
-fn after(seconds: Option<u64>) -> String {
+fn after(seconds: Option<u32>) -> String {
     seconds.map(|seconds| format!(" (Retry-After: {seconds} s)")).unwrap_or_default()
 }

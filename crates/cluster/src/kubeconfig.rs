@@ -149,11 +149,11 @@ pub(crate) struct Selection {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SelectFault {
     /// There is no current context, and none was named.
-    NoCurrentContext { known: Vec<String> },
+    Current { known: Vec<String> },
     /// The context does not exist.
-    NoContext { context: String, known: Vec<String> },
+    Context { context: String, known: Vec<String> },
     /// The cluster of the context does not exist.
-    NoCluster { context: String, cluster: String },
+    Cluster { context: String, cluster: String },
 }
 
 /// Where a text is not a kubeconfig. The text itself is never repeated.
@@ -218,15 +218,15 @@ impl Kubeconfig {
         let known = || self.contexts.iter().map(|named| named.name.clone()).collect();
         let current = self.current_context.as_deref().filter(|name| !name.is_empty());
         let Some(name) = context.or(current) else {
-            return Err(SelectFault::NoCurrentContext { known: known() });
+            return Err(SelectFault::Current { known: known() });
         };
         let Some(found) = self.contexts.iter().find(|named| named.name == name) else {
-            return Err(SelectFault::NoContext { context: name.to_owned(), known: known() });
+            return Err(SelectFault::Context { context: name.to_owned(), known: known() });
         };
         let context = found.context.clone();
         let cluster = self.clusters.into_iter().find(|named| named.name == context.cluster);
         let Some(NamedCluster { name: cluster, cluster: server }) = cluster else {
-            return Err(SelectFault::NoCluster {
+            return Err(SelectFault::Cluster {
                 context: name.to_owned(),
                 cluster: context.cluster,
             });
@@ -299,16 +299,16 @@ users:
         let known = || vec!["c".to_owned(), "lost".to_owned(), "anonymous".to_owned()];
         assert_eq!(
             fault(WHOLE, Some("prod")),
-            SelectFault::NoContext { context: "prod".into(), known: known() }
+            SelectFault::Context { context: "prod".into(), known: known() }
         );
         assert_eq!(
             fault(WHOLE, Some("lost")),
-            SelectFault::NoCluster { context: "lost".into(), cluster: "gone".into() }
+            SelectFault::Cluster { context: "lost".into(), cluster: "gone".into() }
         );
         for none in ["current-context: ''", "current-context: null", "current-context:", ""] {
             assert_eq!(
                 fault(&WHOLE.replace("current-context: c", none), None),
-                SelectFault::NoCurrentContext { known: known() }
+                SelectFault::Current { known: known() }
             );
         }
         assert!(selected(WHOLE, Some("anonymous")).is_ok_and(|found| found.user.is_none()));
@@ -317,10 +317,7 @@ users:
     #[test]
     fn members_that_are_null_or_unknown_are_accepted_and_the_first_definition_wins() {
         let nulls = "clusters: null\ncontexts:\nusers: null\nsomething: else\n";
-        assert_eq!(
-            selected(nulls, None).err(),
-            Some(SelectFault::NoCurrentContext { known: Vec::new() })
-        );
+        assert_eq!(selected(nulls, None).err(), Some(SelectFault::Current { known: Vec::new() }));
         let other =
             "current-context: other\nclusters: [{name: k, cluster: {server: 'https://later'}}]\n";
         let merged = [WHOLE, other].map(|text| parse(text).unwrap_or_default());

@@ -36,11 +36,11 @@ pub(crate) struct Link {
 }
 
 enum Connected {
-    Directly(Client<HttpsConnector<HttpConnector>, Full<hyper::body::Bytes>>),
-    Through(
-        Client<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, Full<hyper::body::Bytes>>,
-    ),
+    Directly(Box<Pool<HttpConnector>>),
+    Through(Box<Pool<Tunnel<HttpsConnector<HttpConnector>>>>),
 }
+
+type Pool<C> = Client<HttpsConnector<C>, Full<hyper::body::Bytes>>;
 
 impl Link {
     /// Reads the credentials; no request is sent yet.
@@ -60,10 +60,14 @@ impl Link {
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_LIMIT));
         let client = match &configuration.proxy {
-            None => Connected::Directly(pool().build(builder.enable_http1().wrap_connector(tcp))),
+            None => Connected::Directly(Box::new(
+                pool().build(builder.enable_http1().wrap_connector(tcp)),
+            )),
             Some(proxy) => {
                 let tunnel = tunnel(proxy, tcp).map_err(unusable)?;
-                Connected::Through(pool().build(builder.enable_http1().wrap_connector(tunnel)))
+                Connected::Through(Box::new(
+                    pool().build(builder.enable_http1().wrap_connector(tunnel)),
+                ))
             }
         };
         Ok(Self {

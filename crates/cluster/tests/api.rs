@@ -262,6 +262,75 @@ async fn a_server_that_is_not_there_is_named() {
     );
 }
 
+#[tokio::test]
+async fn a_server_that_is_busy_is_asked_again_and_its_page_is_not_quoted() {
+    let page = Reply { status: 503, ..Reply::ok("<html>token: hidden</html>") };
+    let test = Test::new([(SECRET, page)]);
+    let error = test.secret_keys().await.unwrap_err();
+    assert!(matches!(&error, Error::Busy { status: 503, attempts: 4, .. }), "{error}");
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("503 Service Unavailable") && text.contains("HTML"), "{text}");
+    assert!(!text.contains("hidden"), "{text}");
+    assert_eq!(test.server.log().len(), 4);
+}
+
+#[tokio::test]
+async fn credentials_of_a_file_are_read_again_once_after_a_401() {
+    let test = Test::new([(SECRET, Reply::status(401, "Unauthorized"))]);
+    let token = test.folder.path().join("token");
+    std::fs::write(&token, "one\n").unwrap();
+    let connection =
+        Connection { kubeconfig: Some(test.kubeconfig("{tokenFile: token}")), context: None };
+    let cluster = Cluster::connect(&connection).await.unwrap();
+    std::fs::write(&token, "two\n").unwrap();
+    let error = cluster
+        .secret_keys(&"prod".parse().unwrap(), &"eksa-system".parse().unwrap(), WeakKeys::Refuse)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotPermitted);
+    assert_eq!(test.server.log(), [format!("{SECRET} Bearer one"), format!("{SECRET} Bearer two")]);
+}
+
+#[tokio::test]
+async fn a_server_that_the_kubeconfig_does_not_trust_is_not_said_to_be_silent() {
+    let (test, other) = (Test::new([]), Test::new([]));
+    let path = test.kubeconfig("{token: x}");
+    let (right, wrong) = (test.server.kubeconfig(""), other.server.kubeconfig(""));
+    let authority = |text: &str| {
+        let (_, rest) = text.split_once("certificate-authority-data: ").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    };
+    let text = std::fs::read_to_string(&path).unwrap();
+    let named = |name: &str| {
+        let server = format!("    tls-server-name: {name}\n    server:");
+        text.replace("localhost", "127.0.0.1").replace("    server:", &server)
+    };
+    for (kubeconfig, says) in [
+        (text.replace(&authority(&right), &authority(&wrong)), "certificate authority"),
+        (named("other.example.com"), "another host name"),
+    ] {
+        std::fs::write(&path, kubeconfig).unwrap();
+        let connection = Connection { kubeconfig: Some(path.clone()), context: None };
+        let cluster = Cluster::connect(&connection).await.unwrap();
+        let error = cluster.served(WeakKeys::Refuse).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.hint().unwrap().contains("tls-server-name"));
+    }
+    for kubeconfig in [
+        named("localhost"),
+        text.replace(
+            &format!("certificate-authority-data: {}", authority(&right)),
+            "insecure-skip-tls-verify: true",
+        ),
+    ] {
+        std::fs::write(&path, kubeconfig).unwrap();
+        let connection = Connection { kubeconfig: Some(path.clone()), context: None };
+        let cluster = Cluster::connect(&connection).await.unwrap();
+        let error = cluster.served(WeakKeys::Refuse).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    }
+}
+
 fn case(name: &str) -> (Token, JwkSet) {
     let set =
         JwkSet::parse(golden(&format!("cases/{name}/jwks.json")).as_bytes(), WeakKeys::Refuse)

@@ -30,12 +30,16 @@ pub(crate) fn is_secret(argument: &str) -> bool {
         || (argument.trim_end().contains('\n') && !argument.contains("http"))
 }
 
-/// The passwords of the URLs in a text.
+/// The passwords of the URLs in a text, also of those that lack a slash or the scheme; without a
+/// colon, what is before the `@` of a URL.
 fn passwords(text: &str) -> impl Iterator<Item = &str> {
-    text.split("://").skip(1).filter_map(|rest| {
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let (user, _) = authority.rsplit_once('@')?;
-        Some(user.split_once(':').map_or(user, |(_, password)| password))
+    text.match_indices('@').filter_map(|(at, _)| {
+        let before = &text[..at];
+        let start = before.rfind(['/', ',', ' ', '=']).map_or(0, |slash| slash + 1);
+        match before[start..].split_once(':') {
+            Some((_, password)) => Some(password),
+            None => before[..start].ends_with("://").then_some(&before[start..]),
+        }
     })
 }
 
@@ -46,7 +50,8 @@ mod tests {
     #[test]
     fn passwords_of_urls_are_found() {
         let found = |text| passwords(text).collect::<Vec<_>>();
-        assert_eq!(found("https://user:p@ss@host:1/x@y"), ["p@ss"]);
+        assert_eq!(found("https://user:p@ss@host:1/x@y"), ["p", "p@ss"]);
+        assert_eq!(found("s3:/user:pass@bucket user:other@host"), ["pass", "other"]);
         assert_eq!(found("--proxy=http://token@host,http://u:two@h"), ["token", "two"]);
         assert!(found("https://host/a@b mail@example.com s3://b").is_empty());
     }

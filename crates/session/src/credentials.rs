@@ -6,6 +6,7 @@ use std::fmt;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use issuer_redact::{redact_values, register};
 use tokio::sync::Mutex;
 
 use crate::environment::unusable;
@@ -27,6 +28,8 @@ pub(crate) struct Checked {
     /// The first error: the SDK keeps it to itself when it is asked again. The lock also lets a
     /// provider run only once for several clients.
     failed: Mutex<Option<NoCredentials>>,
+    /// Arguments of credential processes, whose errors the SDK repeats.
+    arguments: Vec<String>,
 }
 
 impl fmt::Display for NoCredentials {
@@ -40,7 +43,17 @@ impl StdError for NoCredentials {}
 impl Checked {
     pub(crate) fn new(inner: impl ProvideCredentials + 'static, profile: Option<String>) -> Self {
         let failed = Mutex::new(None);
-        Self { inner: SharedCredentialsProvider::new(inner), profile, failed }
+        Self {
+            inner: SharedCredentialsProvider::new(inner),
+            profile,
+            failed,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// The same, with errors that do not repeat these values.
+    pub(crate) fn hiding(self, arguments: Vec<String>) -> Self {
+        Self { arguments, ..self }
     }
 
     async fn provide(&self) -> Result<Credentials, CredentialsError> {
@@ -48,7 +61,11 @@ impl Checked {
         let _waiting = Waiting::new("the credentials provider".to_owned());
         let error = match self.inner.provide_credentials().await {
             Ok(credentials) => match cleaned(credentials) {
-                Ok(credentials) => return Ok(credentials),
+                Ok(credentials) => {
+                    register(credentials.secret_access_key());
+                    register(credentials.session_token().unwrap_or_default());
+                    return Ok(credentials);
+                }
                 Err(reason) => reason,
             },
             Err(error) => self.describe(&error),
@@ -80,6 +97,7 @@ impl Checked {
                 let mut causes = crate::sdk_error::causes(error);
                 let cause = causes.find(|cause| !cause.is::<CredentialsError>());
                 let cause = crate::sdk_error::chain(cause.unwrap_or(error));
+                let cause = redact_values(&cause, self.arguments.iter().map(String::as_str));
                 format!("the credentials could not be loaded: {cause}")
             }
         }

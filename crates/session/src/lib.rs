@@ -88,8 +88,11 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     let keys = environment.keys.filter(|_| options.profile.is_none());
     let name = selected.as_ref().map(|selected| selected.name.clone());
     let mut region = options.region.clone().or(environment.region);
+    let mut arguments = Vec::new();
     match profile::read().await {
         Ok(profiles) => {
+            profile::register_secrets(&profiles);
+            arguments = profile::process_arguments(&profiles);
             if let Some(selected) = &selected {
                 profile::check(&profiles, selected)?;
             }
@@ -144,7 +147,7 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
         .http_client(http)
         .timeout_config(timeouts)
         .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
-        .credentials_provider(credentials);
+        .credentials_provider(credentials.hiding(arguments));
     if let Some(name) = name {
         loader = loader.profile_name(name);
     }

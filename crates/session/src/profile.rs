@@ -73,6 +73,28 @@ fn unread(error: &ProfileFileLoadError) -> Error {
     Error::ProfileFiles { reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") }
 }
 
+/// Registers the secrets of all profiles.
+pub(crate) fn register_secrets(profiles: &ProfileSet) {
+    for profile in profiles.profiles().filter_map(|name| profiles.get_profile(name)) {
+        for name in ["aws_secret_access_key", "aws_session_token"] {
+            issuer_redact::register(profile.get(name).unwrap_or_default());
+        }
+    }
+}
+
+/// The values among the arguments of each `credential_process`.
+pub(crate) fn process_arguments(profiles: &ProfileSet) -> Vec<String> {
+    let profiles = profiles.profiles().filter_map(|name| profiles.get_profile(name));
+    let commands = profiles.filter_map(|profile| profile.get("credential_process"));
+    commands
+        .flat_map(|command| command.split_whitespace().skip(1))
+        .map(|argument| argument.split_once('=').map_or(argument, |(_, value)| value))
+        .map(|value| value.trim_matches(['"', '\'']))
+        .filter(|value| value.len() > 2 && !value.starts_with('-'))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Checks that the selected profile exists.
 ///
 /// # Errors
