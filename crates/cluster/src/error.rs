@@ -318,7 +318,8 @@ impl Diagnostic for Error {
                  Cluster API: the namespace of the cluster)"
             }
             Self::NotFound { object: Object::ServiceAccount, .. } => {
-                "use one that exists; `kubectl get serviceaccounts -A` lists them"
+                "create it with `kubectl create serviceaccount NAME --namespace NAMESPACE`, in the \
+                 cluster whose pods use it; `kubectl get serviceaccounts -A` lists those that exist"
             }
             Self::NotFound { object: Object::Endpoint, .. } => {
                 "the API server publishes its keys only if --service-account-issuer is an https \

@@ -2,7 +2,7 @@
 
 use issuer_change::Describe;
 use issuer_iam::Iam;
-use issuer_reconcile::{Error, IssuerPlan, Reconciler, Scope, Target};
+use issuer_reconcile::{Error, IssuerPlan, KeySource, Reconciler, Scope, Target};
 use issuer_session::SessionOptions;
 use issuer_verify::FetchOptions;
 
@@ -136,6 +136,21 @@ pub(crate) fn annotations(
         )
     };
     literal.map(command).collect()
+}
+
+/// Warns that service accounts are not in the cluster that the keys were read from.
+pub(crate) fn warn_of_management_cluster(targets: &[Target], ui: &Ui) {
+    let of_secret = |target: &&Target| {
+        let mut keys = target.site.iter().flat_map(|site| &site.keys);
+        !target.roles.is_empty() && keys.any(|source| matches!(source, KeySource::Secret { .. }))
+    };
+    for target in targets.iter().filter(of_secret) {
+        ui.warning(&format!(
+            "{}: its keys are read from a management cluster; its service accounts are in the \
+             workload cluster: give kubectl the kubeconfig of that one",
+            target.name.as_deref().unwrap_or("the issuer")
+        ));
+    }
 }
 
 /// A failed reconciliation; a failed verification comes with its report.

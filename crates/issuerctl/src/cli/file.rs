@@ -31,7 +31,7 @@ pub(crate) struct PlanArgs {
 #[command(after_help = "\
 Examples:
   issuerctl apply -f issuer.yaml
-  issuerctl apply -f issuer.yaml --quiet | sh
+  issuerctl apply -f issuer.yaml --quiet | KUBECONFIG=workload.kubeconfig sh
   generate | issuerctl apply -f - --output json")]
 pub(crate) struct ApplyArgs {
     #[command(flatten)]

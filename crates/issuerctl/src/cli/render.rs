@@ -62,7 +62,7 @@ pub(crate) struct CloudformationArgs {
 #[command(after_help = "\
 Examples:
   issuerctl render kubernetes -f issuer.yaml --account 111122223333 |
-      kubectl apply -f -")]
+      kubectl --kubeconfig workload.kubeconfig apply -f -")]
 pub(crate) struct KubernetesArgs {
     #[command(flatten)]
     pub(crate) render: RenderArgs,

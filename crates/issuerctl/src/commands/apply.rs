@@ -33,6 +33,9 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             engine.apply(target, seen, plan, !args.no_verify).await
         };
         let (issuers, failures) = batch::execute_each(planned, parallel, execute).await;
+        if issuers.iter().any(|issuer| issuer.error.is_none() && !issuer.annotate.is_empty()) {
+            engine::warn_of_management_cluster(&targets, ui);
+        }
         finish(issuers, failures, format, ui)
     })
 }

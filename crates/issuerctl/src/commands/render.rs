@@ -57,6 +57,7 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
             if rendered.count == 0 {
                 ui.warning("no role has a service account without wildcards; nothing to render");
             }
+            engine::warn_of_management_cluster(&targets, ui);
             for pattern in &rendered.left_out {
                 ui.warning(&format!("{pattern} has wildcards: skipped"));
             }
