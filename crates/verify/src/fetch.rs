@@ -6,14 +6,18 @@ use std::{fmt, io};
 
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
+use issuer_proxy::Settings;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, Url};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tokio::time::{Instant, timeout_at};
 
 use crate::tls::{self, Served};
-use crate::{Answer, BodyFault, Error, Fetched, Observation, TIME_LIMIT_SECS, Unreached, Vantage};
+use crate::proxy;
+use crate::{
+    Answer, BodyFault, Error, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached, Vantage,
+};
 
 /// Options of [`fetch`] and [`top_of_chain`]. `Debug` has the PEM's length alone: a file of
 /// certificates may hold a private key too.
@@ -22,22 +26,26 @@ use crate::{Answer, BodyFault, Error, Fetched, Observation, TIME_LIMIT_SECS, Unr
 pub struct FetchOptions {
     /// Root certificates in PEM that are trusted in addition to the system's.
     pub extra_roots_pem: Option<Vec<u8>>,
+    /// The proxies.
+    pub proxies: Settings,
 }
 
 impl FetchOptions {
-    /// Options that trust these certificate authorities (PEM) beside the system's.
+    /// Options that trust these certificate authorities (PEM) beside the system's, with the proxies of
+    /// the environment.
     #[must_use]
     pub fn new(extra_roots_pem: Option<Vec<u8>>) -> Self {
-        Self { extra_roots_pem }
+        Self { extra_roots_pem, proxies: Settings::from_env() }
     }
 }
 
 impl fmt::Debug for FetchOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { extra_roots_pem } = self;
+        let Self { extra_roots_pem, proxies } = self;
         let length = extra_roots_pem.as_ref().map(Vec::len);
         f.debug_struct("FetchOptions")
             .field("extra_roots_pem", &length.map(|length| format!("[{length} bytes]")))
+            .field("proxies", proxies)
             .finish()
     }
 }
@@ -49,7 +57,7 @@ impl fmt::Debug for FetchOptions {
 /// [`Error::ExtraRoots`] and [`Error::Client`]; what is wrong with the issuer is part of the
 /// [`Observation`].
 pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observation, Error> {
-    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref(), Policy::none())?;
+    let fetcher = Fetcher::new(options, Policy::none())?;
     let discovery = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
     let (keys, keys_again) = match next(issuer, &discovery) {
         Next::Nothing => (None, None),
@@ -59,8 +67,10 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
             (Some(once), Some(again))
         }
     };
-    let vantage =
-        Vantage::Network { proxy: is_proxy_set(), extra_roots: options.extra_roots_pem.is_some() };
+    let vantage = Vantage::Network {
+        proxy: discovery.proxy.is_some(),
+        extra_roots: options.extra_roots_pem.is_some(),
+    };
     Ok(Observation {
         issuer: Some(issuer.as_str().to_owned()),
         vantage,
@@ -77,9 +87,14 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
 /// # Errors
 /// [`Error::NoChain`] if there is no TLS server; [`Error::ExtraRoots`], [`Error::Client`].
 pub async fn top_of_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<String, Error> {
-    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref(), Policy::none())?;
+    let fetcher = Fetcher::new(options, Policy::none())?;
     let fetched = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
-    let top = fetcher.served.top().ok_or_else(|| Error::NoChain { url: fetched.location })?;
+    let top = fetcher.served.top().ok_or_else(|| Error::NoChain {
+        url: match &fetched.proxy {
+            Some(proxy) => format!("{} through the proxy {proxy}", fetched.location),
+            None => fetched.location,
+        },
+    })?;
     Ok(Sha1::digest(&top).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -111,14 +126,19 @@ fn next(issuer: &IssuerUrl, discovery: &Fetched) -> Next {
 pub(crate) struct Fetcher {
     client: Client,
     served: Served,
+    proxies: Settings,
 }
 
 impl Fetcher {
-    pub(crate) fn new(extra_roots_pem: Option<&[u8]>, redirects: Policy) -> Result<Self, Error> {
-        let (tls, served) = tls::config(extra_roots_pem)?;
+    pub(crate) fn new(options: &FetchOptions, redirects: Policy) -> Result<Self, Error> {
+        let (tls, served) = tls::config(options.extra_roots_pem.as_deref())?;
+        let proxies = options.proxies.clone();
+        let of_url = move |url: &Url| Some(proxies.proxy_for(url).ok()??.url().clone());
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
+            .no_proxy()
+            .proxy(reqwest::Proxy::custom(of_url))
             .redirect(redirects)
             .referer(false)
             .retry(reqwest::retry::never())
@@ -128,17 +148,31 @@ impl Fetcher {
             .user_agent(concat!("issuerctl/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Error::Client(error.into()))?;
-        Ok(Self { client, served })
+        Ok(Self { client, served, proxies: options.proxies.clone() })
     }
 
     pub(crate) async fn get(&self, url: &str) -> Fetched {
         let deadline = Instant::now() + limit();
+        let location = url.to_owned();
+        let proxy = match Url::parse(url).map(|url| self.proxies.proxy_for(&url)) {
+            Ok(Ok(proxy)) => proxy.map(|proxy| proxy.to_string()),
+            Ok(Err(error)) => {
+                let fault = ProxyFault::Setting(error.to_string());
+                return Fetched { location, outcome: Err(Unreached::Proxy(fault)), proxy: None };
+            }
+            // The request fails in the same way.
+            Err(_) => None,
+        };
         let outcome = match timeout_at(deadline, self.client.get(url).send()).await {
             Err(_) => Err(Unreached::AnswerTimedOut),
-            Ok(Err(error)) => Err(classify(&error, &self.served)),
+            Ok(Err(error)) => {
+                let unreached = classify(&error, &self.served);
+                let texts = causes(&error).map(|cause| cause.to_string().into());
+                Err(if proxy.is_some() { proxy::through(unreached, texts) } else { unreached })
+            }
             Ok(Ok(response)) => Ok(read(response, deadline).await),
         };
-        Fetched { location: url.to_owned(), outcome }
+        Fetched { location, outcome, proxy }
     }
 }
 
@@ -169,11 +203,6 @@ async fn read(mut response: Response, deadline: Instant) -> Answer {
 
 fn limit() -> Duration {
     Duration::from_secs(TIME_LIMIT_SECS)
-}
-
-fn is_proxy_set() -> bool {
-    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 fn classify(error: &reqwest::Error, served: &Served) -> Unreached {

@@ -38,5 +38,5 @@ fn read_file(path: &Path) -> Fetched {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Unreached::NoSuchFile),
         Err(error) => Err(Unreached::Other(error.to_string())),
     };
-    Fetched { location: path.display().to_string(), outcome }
+    Fetched { location: path.display().to_string(), outcome, proxy: None }
 }

@@ -5,7 +5,7 @@ use reqwest::redirect::{Action, Attempt, Policy};
 
 use crate::fetch::Fetcher;
 use crate::{
-    BodyFault, CertificateFault, Error, FetchOptions, Fetched, TIME_LIMIT_SECS, Unreached,
+    BodyFault, CertificateFault, Error, FetchOptions, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached,
 };
 
 /// The most redirects that are followed.
@@ -17,7 +17,7 @@ const REDIRECTS: usize = 5;
 /// # Errors
 /// [`Error::JwksUrl`], [`Error::ExtraRoots`], [`Error::Client`].
 pub async fn fetch_jwks(url: &JwksUrl, options: &FetchOptions) -> Result<Vec<u8>, Error> {
-    let fetcher = Fetcher::new(options.extra_roots_pem.as_deref(), Policy::custom(follow))?;
+    let fetcher = Fetcher::new(options, Policy::custom(follow))?;
     let fetched = fetcher.get(url.as_str()).await;
     match fetched.document() {
         Some(document) => Ok(document.to_vec()),
@@ -36,7 +36,12 @@ fn follow(attempt: Attempt<'_>) -> Action {
 fn reason(fetched: &Fetched) -> String {
     let answer = match &fetched.outcome {
         Ok(answer) => answer,
-        Err(unreached) => return why(unreached).to_owned(),
+        Err(unreached) => {
+            return match &fetched.proxy {
+                Some(proxy) => format!("{} (requested through the proxy {proxy})", why(unreached)),
+                None => why(unreached).to_owned(),
+            };
+        }
     };
     match (answer.status, answer.body_fault) {
         (200, Some(BodyFault::TooLarge)) => "it is larger than 1 MiB".to_owned(),
@@ -73,6 +78,11 @@ fn why(unreached: &Unreached) -> &'static str {
         Unreached::Certificate(CertificateFault::Untrusted(_)) => {
             "the server's certificate was not issued by a trusted CA"
         }
+        Unreached::Proxy(ProxyFault::Setting(_)) => {
+            "the proxy that the environment names cannot be used"
+        }
+        Unreached::Proxy(ProxyFault::NotReached(_)) => "the proxy cannot be reached",
+        Unreached::Proxy(_) => "the proxy does not connect to the host",
         Unreached::Certificate(_) => "the server's certificate is not valid",
         _ => "the request failed",
     }

@@ -6,6 +6,7 @@ mod folder;
 mod judge;
 mod jwks_url;
 mod observation;
+mod proxy;
 mod roots;
 mod sts;
 mod text;
@@ -18,7 +19,7 @@ pub use folder::read_folder;
 pub use judge::{Expected, judge};
 pub use jwks_url::fetch_jwks;
 pub use observation::{
-    Answer, BodyFault, CertificateFault, Chain, Fetched, Observation, TIME_LIMIT_SECS, Unreached,
+    Answer, BodyFault, CertificateFault, Chain, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached,
     Vantage,
 };
 pub use roots::ca_certificates_pem;

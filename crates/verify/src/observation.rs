@@ -31,7 +31,7 @@ pub struct Observation {
 pub enum Vantage {
     /// Over the network, from this machine.
     Network {
-        /// Whether the environment names a proxy for https.
+        /// Whether the discovery document was requested through a proxy.
         proxy: bool,
         /// Whether root certificates were trusted that the system does not trust.
         extra_roots: bool,
@@ -47,6 +47,8 @@ pub struct Fetched {
     pub location: String,
     /// The response, or why there is none.
     pub outcome: Result<Answer, Unreached>,
+    /// The proxy that it was requested through, and the variable that names it.
+    pub proxy: Option<String>,
 }
 
 /// An HTTP response, or a file as a response with status 200.
@@ -102,10 +104,29 @@ pub enum Unreached {
     Certificate(CertificateFault),
     /// The response is not valid HTTP.
     NotHttp(String),
+    /// The proxy; nothing is known of the host.
+    Proxy(ProxyFault),
     /// The file does not exist (folder only).
     NoSuchFile,
     /// Anything else, as the library reports it.
     Other(String),
+}
+
+/// What is wrong with a proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyFault {
+    /// The variable of the environment names a proxy that cannot be used; a clause without the
+    /// value.
+    Setting(String),
+    /// It cannot be reached; a clause.
+    NotReached(&'static str),
+    /// It refused to connect to the host.
+    Refused,
+    /// It requires credentials, or other ones.
+    Credentials,
+    /// It closed the connection.
+    Closed,
 }
 
 /// What is wrong with a server's certificate.

@@ -6,6 +6,9 @@ pub(crate) const NO_KEY: &str = "InvalidIdentityToken: Couldn't retrieve verific
                                  your identity provider,  please reference \
                                  AssumeRoleWithWebIdentity documentation for requirements";
 
+/// Not an error of STS: nothing was received from the issuer.
+pub(crate) const NOT_ASKED: &str = "nothing that is known here: STS does not use this proxy";
+
 /// AWS does not trust the certificate, and no thumbprint of the provider matches.
 pub(crate) const THUMBPRINT: &str = "InvalidIdentityToken: OpenIDConnect provider's HTTPS \
                                      certificate doesn't match configured thumbprint";

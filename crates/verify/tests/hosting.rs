@@ -309,7 +309,7 @@ fn a_dotted_bucket_gets_its_own_mend() {
         names: vec!["*.s3.eu-west-1.amazonaws.com".into()],
     });
     let seen = Observation {
-        discovery: Fetched { location: url, outcome: Err(fault) },
+        discovery: Fetched { location: url, outcome: Err(fault), proxy: None },
         ..no_discovery(Err(Unreached::Refused))
     };
     assert_root(

@@ -5,7 +5,9 @@ use crate::judge::subject::Document;
 use crate::judge::url::{host, internal};
 use crate::text::{PUBLISH, date, quote, shorten};
 use crate::verdict::Fault;
-use crate::{Answer, BodyFault, CertificateFault, Chain, Fetched, TIME_LIMIT_SECS, Unreached, sts};
+use crate::{
+    Answer, BodyFault, CertificateFault, Chain, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached, sts,
+};
 
 /// What is wrong with a response, and the error that STS returns; `None` for a complete response
 /// with status 200.
@@ -14,7 +16,10 @@ pub(super) fn fault(
     document: Document,
     extra_roots: bool,
 ) -> Option<(Fault, &'static str)> {
-    match &fetched.outcome {
+    let found = match &fetched.outcome {
+        Err(Unreached::Proxy(fault)) => {
+            return Some((proxy_fault(fault, fetched, document), sts::NOT_ASKED));
+        }
         Err(unreached) => Some(unreached_fault(unreached, fetched, document, extra_roots)),
         Ok(answer) if answer.status != 200 => {
             Some((status::fault(answer, fetched, document), sts::NO_KEY))
@@ -22,7 +27,41 @@ pub(super) fn fault(
         Ok(answer) => answer
             .body_fault
             .map(|fault| (body_fault(fault, answer, fetched, document), sts::NO_KEY)),
-    }
+    };
+    found.map(|(mut fault, consequence)| {
+        if let Some(proxy) = &fetched.proxy {
+            let through = format!(" (requested through the proxy {proxy}, which STS does not use)");
+            fault.cause.push_str(&through);
+        }
+        (fault, consequence)
+    })
+}
+
+fn proxy_fault(fault: &ProxyFault, fetched: &Fetched, document: Document) -> Fault {
+    let cannot = format!("{} cannot be fetched from {}", document.name(), quote(&fetched.location));
+    let proxy = fetched.proxy.as_deref().unwrap_or_default();
+    let what = match fault {
+        ProxyFault::Setting(what) => what.clone(),
+        ProxyFault::NotReached(why) => format!("the proxy {proxy} cannot be reached: {why}"),
+        ProxyFault::Refused => {
+            format!("the proxy {proxy} refuses to connect to {}", quote(host(&fetched.location)))
+        }
+        ProxyFault::Credentials => format!("the proxy {proxy} requires credentials, or other ones"),
+        ProxyFault::Closed => format!("the proxy {proxy} closed the connection"),
+    };
+    let name = host(&fetched.location);
+    let allow = match fault {
+        ProxyFault::Credentials => "add user and password to the URL of the proxy".to_owned(),
+        ProxyFault::Refused => format!("allow {} in the proxy", quote(name)),
+        _ => "correct the URL of the proxy".to_owned(),
+    };
+    Fault::new(
+        format!("{cannot}: {what}; nothing is known of the issuer"),
+        format!(
+            "{allow}; or set NO_PROXY={name} if the host can be reached without a proxy, or verify \
+             from another machine"
+        ),
+    )
 }
 
 fn unreached_fault(
@@ -99,6 +138,7 @@ fn unreached_fault(
             format!("{cannot}: the response is not valid HTTP ({})", shorten(why)),
             format!("serve {host} with a web server that sends complete and valid HTTP headers"),
         ),
+        Unreached::Proxy(fault) => proxy_fault(fault, fetched, document),
         Unreached::NoSuchFile => Fault::new(
             format!("{name} is missing: the file {url} does not exist"),
             "write both documents to the folder (issuerctl publish)",

@@ -20,7 +20,7 @@ pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
         }
         Vantage::Network { proxy, extra_roots } => (*proxy, *extra_roots),
     };
-    let from = if proxy { "from this machine (a proxy is set)" } else { "from this machine" };
+    let from = if proxy { "from this machine (through a proxy)" } else { "from this machine" };
     let host = host(issuer.unwrap_or_default());
     let hidden = internal(host)
         .map(|why| format!("the issuer's host {} is {why}", quote(host)))

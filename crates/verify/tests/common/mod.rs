@@ -54,7 +54,7 @@ pub(crate) fn status(status: u16, server: &str, body: &str) -> Answer {
 }
 
 pub(crate) fn at(url: String, answer: Answer) -> Fetched {
-    Fetched { location: url, outcome: Ok(answer) }
+    Fetched { location: url, outcome: Ok(answer), proxy: None }
 }
 
 pub(crate) fn observation(document: impl Into<Vec<u8>>, keys: impl Into<Vec<u8>>) -> Observation {
@@ -71,7 +71,7 @@ pub(crate) fn observation(document: impl Into<Vec<u8>>, keys: impl Into<Vec<u8>>
 /// Where the discovery document cannot be had.
 pub(crate) fn no_discovery(outcome: Result<Answer, Unreached>) -> Observation {
     let location = format!("{ISSUER}/.well-known/openid-configuration");
-    Observation { discovery: Fetched { location, outcome }, keys: None, keys_again: None, ..well() }
+    Observation { discovery: Fetched { location, outcome, proxy: None }, keys: None, keys_again: None, ..well() }
 }
 
 pub(crate) fn well() -> Observation {
