@@ -77,7 +77,7 @@ pub(crate) fn policy(
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
-    let Some(path) = &tls.ca_file else { return Ok(FetchOptions::default()) };
+    let Some(path) = &tls.ca_file else { return Ok(FetchOptions::new(None)) };
     let pem = issuer_verify::ca_certificates_pem(&files::read(path)?);
     Ok(FetchOptions::new(Some(pem.map_err(|error| {
         Failure::because(format!("cannot use {}", files::name_of(path)), &error)

@@ -13,15 +13,15 @@ use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tokio::time::{Instant, timeout_at};
 
-use crate::tls::{self, Served};
 use crate::proxy;
+use crate::tls::{self, Served};
 use crate::{
     Answer, BodyFault, Error, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached, Vantage,
 };
 
 /// Options of [`fetch`] and [`top_of_chain`]. `Debug` has the PEM's length alone: a file of
 /// certificates may hold a private key too.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct FetchOptions {
     /// Root certificates in PEM that are trusted in addition to the system's.
@@ -115,7 +115,7 @@ fn next(issuer: &IssuerUrl, discovery: &Fetched) -> Next {
         return Next::Nothing;
     }
     let document = discovery.document().and_then(|body| serde_json::from_slice::<Value>(body).ok());
-    let is_https = |uri: &str| reqwest::Url::parse(uri).is_ok_and(|url| url.scheme() == "https");
+    let is_https = |uri: &str| Url::parse(uri).is_ok_and(|url| url.scheme() == "https");
     match document.as_ref().and_then(|document| document.get("jwks_uri")).and_then(Value::as_str) {
         Some(uri) if is_https(uri) => Next::Keys(uri.to_owned()),
         Some(_) => Next::Nothing,

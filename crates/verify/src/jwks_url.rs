@@ -5,7 +5,8 @@ use reqwest::redirect::{Action, Attempt, Policy};
 
 use crate::fetch::Fetcher;
 use crate::{
-    BodyFault, CertificateFault, Error, FetchOptions, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached,
+    BodyFault, CertificateFault, Error, FetchOptions, Fetched, ProxyFault, TIME_LIMIT_SECS,
+    Unreached,
 };
 
 /// The most redirects that are followed.

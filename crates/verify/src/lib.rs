@@ -19,8 +19,8 @@ pub use folder::read_folder;
 pub use judge::{Expected, judge};
 pub use jwks_url::fetch_jwks;
 pub use observation::{
-    Answer, BodyFault, CertificateFault, Chain, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached,
-    Vantage,
+    Answer, BodyFault, CertificateFault, Chain, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS,
+    Unreached, Vantage,
 };
 pub use roots::ca_certificates_pem;
 pub use verdict::{Check, Status, Verdict};

@@ -6,7 +6,8 @@ use crate::judge::url::{host, internal};
 use crate::text::{PUBLISH, date, quote, shorten};
 use crate::verdict::Fault;
 use crate::{
-    Answer, BodyFault, CertificateFault, Chain, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached, sts,
+    Answer, BodyFault, CertificateFault, Chain, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached,
+    sts,
 };
 
 /// What is wrong with a response, and the error that STS returns; `None` for a complete response

@@ -71,7 +71,12 @@ pub(crate) fn observation(document: impl Into<Vec<u8>>, keys: impl Into<Vec<u8>>
 /// Where the discovery document cannot be had.
 pub(crate) fn no_discovery(outcome: Result<Answer, Unreached>) -> Observation {
     let location = format!("{ISSUER}/.well-known/openid-configuration");
-    Observation { discovery: Fetched { location, outcome, proxy: None }, keys: None, keys_again: None, ..well() }
+    Observation {
+        discovery: Fetched { location, outcome, proxy: None },
+        keys: None,
+        keys_again: None,
+        ..well()
+    }
 }
 
 pub(crate) fn well() -> Observation {
