@@ -68,7 +68,7 @@ pub(crate) fn policy(
             Err(error @ Error::Session(_)) => return Err(failed(error)),
             iam => iam.ok(),
         };
-        output::policy(format, &make(iam).await)
+        output::policy(format, &make(iam).await, ui)
     })
 }
 

@@ -19,6 +19,7 @@ use crate::Outcome;
 use crate::advice;
 use crate::cli::OutputFormat;
 use crate::failure::{Exit, Failure};
+use crate::ui::Ui;
 
 pub(crate) use changes::{
     Issuer, IssuerError, Plan, ProviderChange, Publish, RoleChange, Verify, dry_run_text, schema,
@@ -156,13 +157,18 @@ pub(crate) fn keys_document(format: OutputFormat, document: String, set: &JwkSet
     Ok(Exit::Done)
 }
 
-/// Writes an IAM policy, plain or in a JSON object.
+/// Writes an IAM policy, plain or in a JSON object; nothing if no permission is needed.
 ///
 /// # Errors
 /// Standard output cannot be written to.
-pub(crate) fn policy(format: OutputFormat, policy: &serde_json::Value) -> Outcome {
-    let document = format!("{policy:#}");
+pub(crate) fn policy(format: OutputFormat, policy: &serde_json::Value, ui: &Ui) -> Outcome {
+    let is_empty = policy["Statement"].as_array().is_some_and(Vec::is_empty);
+    if is_empty {
+        ui.note("no AWS permissions are needed; IAM has no policy without a statement");
+    }
+    let document = if is_empty { String::new() } else { format!("{policy:#}") };
     match format {
+        OutputFormat::Text if is_empty => {}
         OutputFormat::Text => line(&document)?,
         OutputFormat::Json => json(&Script { schema_version: SCHEMA_VERSION, document })?,
     }

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
         if aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Publish, prune).await;
-            return output::policy(format, &policy.map_err(engine::failed)?);
+            return output::policy(format, &policy.map_err(engine::failed)?, ui);
         }
         ui.begin(targets.len());
         let scope = |_: &_| Scope::apply(prune);

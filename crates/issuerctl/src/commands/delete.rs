@@ -20,7 +20,7 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         let engine = engine::start(engine::session(&args.aws)?, &targets, ui);
         if args.aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Remove, prune).await;
-            return output::policy(format, &policy.map_err(engine::failed)?);
+            return output::policy(format, &policy.map_err(engine::failed)?, ui);
         }
         ui.begin(targets.len());
         // Documents are deleted only if no provider in IAM trusts them.

@@ -26,7 +26,7 @@ pub(crate) fn run(
         let engine = engine::start(engine::session(aws)?, &targets, ui);
         if aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Plan, prune).await;
-            return output::policy(format, &policy.map_err(engine::failed)?);
+            return output::policy(format, &policy.map_err(engine::failed)?, ui);
         }
         ui.begin(targets.len());
         let planned = batch::plan_each(

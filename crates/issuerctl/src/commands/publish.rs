@@ -20,7 +20,7 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
             issuer_publish::permissions(location, options, Purpose::Publish)
         });
         // A folder needs no permissions: the policy has no statements.
-        return output::policy(format, &issuer_iam::policies::join(of_bucket));
+        return output::policy(format, &issuer_iam::policies::join(of_bucket), ui);
     }
     let session = engine::s3_session(&args.s3, &args.tls)?;
     let targets = [target];

@@ -26,7 +26,7 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
             let session = engine::session(request.aws)?;
             let engine = engine::start(session, targets, ui);
             let policy = permissions(&engine, targets, Purpose::Import, false).await;
-            output::policy(format, &policy.map_err(engine::failed)?)
+            output::policy(format, &policy.map_err(engine::failed)?, ui)
         });
     }
     request.warn_of_other_stores(&targets, ui);
