@@ -131,6 +131,25 @@ pub fn join(policies: impl IntoIterator<Item = Value>) -> Value {
     document(statements)
 }
 
+/// What of a policy only reads: the actions whose names begin with `Get` or `List`.
+#[must_use]
+pub fn reading(mut policy: Value) -> Value {
+    let reads = |action: &Value| {
+        let name = action.as_str().and_then(|action| action.strip_prefix("iam:"));
+        name.is_some_and(|name| name.starts_with("Get") || name.starts_with("List"))
+    };
+    if let Some(statements) = policy["Statement"].as_array_mut() {
+        statements.retain_mut(|statement| match &mut statement["Action"] {
+            Value::Array(actions) => {
+                actions.retain(reads);
+                !actions.is_empty()
+            }
+            action => reads(action),
+        });
+    }
+    policy
+}
+
 /// The policy for reading a role.
 #[must_use]
 pub fn show_role(iam: Option<&Iam>, name: &RoleName) -> Value {

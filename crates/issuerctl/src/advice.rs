@@ -363,6 +363,11 @@ fn cluster(error: &issuer_cluster::Error, surface: Surface) -> Option<String> {
             setting(Setting::Namespace),
             setting(Setting::ApiServer)
         ),
+        E::NotFound { object: Object::ServiceAccount, .. } if surface == Surface::Flags => {
+            "for --check-live, --live-kubeconfig and --live-context name the workload cluster: \
+             --cluster reads the keys from the management cluster"
+                .to_owned()
+        }
         E::NotFound { object: Object::Endpoint, .. } => format!(
             "use {} or {} instead",
             setting(Setting::Key("FILE")),

@@ -176,6 +176,8 @@ pub enum Content {
     Archive,
     /// Encrypted with Ansible Vault or age.
     Encrypted,
+    /// Sections with `name = value`, as in `~/.aws/credentials`.
+    Ini,
     /// A Secret, most likely.
     KubernetesObject,
     /// The name of a file in the place of its contents.
@@ -202,6 +204,7 @@ impl fmt::Display for Content {
             Self::JavaKeystore => "a Java keystore (JKS)",
             Self::Archive => "a compressed file (gzip or ZIP)",
             Self::Encrypted => "an encrypted file (Ansible Vault or age)",
+            Self::Ini => "an INI file, such as ~/.aws/credentials",
             Self::KubernetesObject => "a Kubernetes object",
             Self::Path => "the path of a file",
             Self::SymmetricKey => "a symmetric key, which is a secret",

@@ -117,7 +117,8 @@ fn read_text(bytes: &[u8], text: &str, weak: WeakKeys) -> Result<Reading, Error>
         return read_parts(parts?, weak);
     }
     // JSON of another kind may contain PEM text (a Secret does), so it is checked first.
-    if text.starts_with(['{', '[']) && (!pem::is_in(text) || is_json(text)) {
+    let is_json_like = text.starts_with(['{', '[']) && !recognize::is_ini(text);
+    if is_json_like && (!pem::is_in(text) || is_json(text)) {
         return read_json(text, weak);
     }
     if pem::is_in(text) {

@@ -17,6 +17,9 @@ pub(crate) fn recognize(bytes: &[u8], text: &str) -> Error {
     if let Some(what) = error_answer(text) {
         return Error::ErrorAnswer { what };
     }
+    if is_ini(text) {
+        return not(Content::Ini);
+    }
     if start.starts_with('<') {
         return not(Content::Markup);
     }
@@ -46,6 +49,16 @@ pub(crate) fn recognize(bytes: &[u8], text: &str) -> Error {
         return not(Content::Path);
     }
     Error::Unrecognized
+}
+
+/// Whether a text begins with a section, `[name]` on a line of its own, and has `name = value` in
+/// the next lines.
+pub(crate) fn is_ini(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let section = lines.next().and_then(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    let of_name = |c: char| c.is_ascii_alphanumeric() || "-_.: /".contains(c);
+    section.is_some_and(|name| !name.is_empty() && name.chars().all(of_name))
+        && lines.next().is_some_and(|line| line.contains('=') || line.starts_with('['))
 }
 
 /// What a PEM block is that is never a key, by its label.

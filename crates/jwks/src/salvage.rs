@@ -4,7 +4,10 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use issuer_diagnostic::decode;
 use serde_json::{Map, Value, json};
 
-use crate::{Curve, Error, Jwk, JwkSet, WeakKeys, read};
+use crate::{Curve, Error, Jwk, JwkSet, KeyId, Note, WeakKeys, read};
+
+/// The members of a private key (RFC 7518 sections 6.2.2 and 6.3.2).
+const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// What a damaged document still holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +17,8 @@ pub struct Salvage {
     pub set: JwkSet,
     /// What else looks like a key, in the order of the document.
     pub lost: Vec<LostKey>,
+    /// The kids of the keys in [`Salvage::set`] whose private part is in the document, too.
+    pub exposed: Vec<KeyId>,
 }
 
 /// A key that is not in [`Salvage::set`].
@@ -41,22 +46,37 @@ pub fn salvage(bytes: &[u8], weak: WeakKeys) -> Salvage {
         objects = inner(&text).map(|inner| self::objects(&inner)).unwrap_or_default();
     }
     if objects.is_empty() {
-        let set = read(bytes, weak).map(|reading| reading.set).unwrap_or_default();
-        return Salvage { set, lost: Vec::new() };
+        let Ok(reading) = read(bytes, weak) else { return Salvage::default() };
+        let private =
+            |note: &Note| matches!(note, Note::PrivateKey { .. } | Note::PrivateKeyWithin { .. });
+        // Which of several blocks is private is not known here; then all of them are suspect.
+        let exposed = match reading.notes.iter().any(private) {
+            true => reading.set.keys().iter().map(|jwk| jwk.kid.clone()).collect(),
+            false => Vec::new(),
+        };
+        return Salvage { set: reading.set, lost: Vec::new(), exposed };
     }
     let mut found: Vec<Jwk> = Vec::new();
-    let mut lost = Vec::new();
+    let (mut lost, mut private) = (Vec::new(), Vec::new());
     for object in objects {
         let kid = object.get("kid").and_then(Value::as_str).map(str::to_owned);
         match key(&object, weak) {
-            Ok(jwk) => found.push(jwk),
+            Ok(jwk) => {
+                if PRIVATE.iter().any(|name| object.contains_key(*name)) {
+                    private.push(jwk.key.clone());
+                }
+                found.push(jwk);
+            }
             Err(error) => lost.push(LostKey { kid, reason: reason(&error) }),
         }
     }
-    let mut salvage = Salvage { set: JwkSet::default(), lost };
+    let mut salvage = Salvage { set: JwkSet::default(), lost, exposed: Vec::new() };
     for jwk in &found {
         salvage.keep(jwk, &found);
     }
+    let is_exposed = |jwk: &&Jwk| private.contains(&jwk.key);
+    salvage.exposed =
+        salvage.set.keys().iter().filter(is_exposed).map(|jwk| jwk.kid.clone()).collect();
     salvage
 }
 
@@ -223,6 +243,20 @@ mod tests {
             };
             assert_eq!(found.set.keys(), expected, "{}", String::from_utf8_lossy(&bytes));
         }
+    }
+
+    #[test]
+    fn a_key_whose_private_part_is_published_is_named() {
+        let first = set().keys()[0].kid.clone();
+        let document = with(|key| {
+            if key["kid"] == json!(first.as_str()) {
+                key["d"] = json!("AA");
+            }
+        });
+        assert_eq!(salvage(document.as_bytes(), WeakKeys::Refuse).exposed, [first]);
+        let pem = include_bytes!("../../../fixtures/golden/encodings/rsa2048.pkcs8.pem");
+        let found = salvage(pem, WeakKeys::Refuse);
+        assert_eq!(found.exposed, [found.set.keys()[0].kid.clone()]);
     }
 
     #[test]

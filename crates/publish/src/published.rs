@@ -1,7 +1,7 @@
 //! The published documents as a plan reads them, also if they are damaged.
 
 use issuer_change::Notice;
-use issuer_jwks::{Jwk, JwkSet, LostKey, salvage};
+use issuer_jwks::{Jwk, JwkSet, KeyId, LostKey, salvage};
 use serde::Deserialize;
 
 use crate::{Error, PlanOptions, Site, Stored};
@@ -37,6 +37,7 @@ pub(crate) fn keys(
             let salvaged = salvage(&stored.bytes, options.weak);
             let mut notices = vec![replaced(location, &error, &salvaged.set)];
             notices.extend(salvaged.lost.iter().map(|lost| lost_key(location, lost)));
+            notices.extend(salvaged.exposed.iter().map(|kid| exposed_key(location, kid)));
             (PublishedKeys { keys: salvaged.set, damaged: true, notices }, Some(error))
         }
         Err(error) => (PublishedKeys::default(), Some(error)),
@@ -114,6 +115,20 @@ pub(crate) struct Named {
 
 fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(u8::is_ascii_whitespace)
+}
+
+/// The key stays: without it, the tokens of a cluster that still signs with it fail.
+fn exposed_key(location: &str, kid: &KeyId) -> Notice {
+    let kid = kid.as_str();
+    Notice {
+        id: "key-compromised".into(),
+        message: format!(
+            "the private part of the key {kid:?} was published in {location}: anyone who has read \
+             it can sign tokens for every role of this cluster. The key stays published until it \
+             is removed: let every API server sign with a new key, and publish the new key alone \
+             then, so that this one is pruned"
+        ),
+    }
 }
 
 fn replaced(location: &str, error: &issuer_jwks::Error, kept: &JwkSet) -> Notice {

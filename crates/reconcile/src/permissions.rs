@@ -65,10 +65,11 @@ async fn of_iam(
     }
     for role in &target.roles {
         parts.push(match purpose {
-            Purpose::Plan | Purpose::Import => policies::show_role(iam, &role.name),
-            Purpose::Publish => {
+            Purpose::Import => policies::show_role(iam, &role.name),
+            Purpose::Plan | Purpose::Publish => {
                 let made = made(iam, &role.name).await.unwrap_or_default();
-                policies::apply_role(iam, &role.needs(&made))
+                let policy = policies::apply_role(iam, &role.needs(&made));
+                if purpose == Purpose::Plan { policies::reading(policy) } else { policy }
             }
             Purpose::Remove => {
                 policies::delete_role(iam, &role.name, made(iam, &role.name).await.as_deref())

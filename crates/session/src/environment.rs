@@ -108,7 +108,10 @@ impl Variables<'_> {
             if value.trim() != value && !CLEANED.contains(&name.as_str()) {
                 return Err(refuse(name, "begins or ends with white space or a line break"));
             }
-            if name.starts_with("AWS_ENDPOINT_URL") && !value.is_empty() {
+            if name.starts_with("AWS_ENDPOINT_URL") {
+                if value.is_empty() {
+                    return Err(refuse(name, "is empty: unset it, or set a URL"));
+                }
                 crate::endpoint::check(value)
                     .map_err(|reason| Error::Endpoint { setting: name.clone(), reason })?;
             }
@@ -179,7 +182,6 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "\n"),
             ("AWS_REGION", " "),
             ("AWS_PROFILE", ""),
-            ("AWS_ENDPOINT_URL", ""),
         ]);
         assert_eq!(empty.unwrap(), Environment::default());
         let older = of(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-1")]).unwrap();
@@ -200,6 +202,8 @@ mod tests {
             (pair("AKIAHIDDEN", "\n"), "AWS_SECRET_ACCESS_KEY"),
             ([("AWS_ENDPOINT_URL_S3", "http://HIDDEN\n"), ("A", "")], "AWS_ENDPOINT_URL_S3"),
             ([("AWS_ENDPOINT_URL", "https://u:HIDDEN@s3"), ("A", "")], "AWS_ENDPOINT_URL"),
+            // The SDK takes it for an endpoint.
+            ([("AWS_ENDPOINT_URL", ""), ("A", "")], "AWS_ENDPOINT_URL"),
             ([("AWS_CONFIG_FILE", "HIDDEN\n"), ("A", "")], "AWS_CONFIG_FILE"),
             ([("AWS_PROFILE", "HID\nDEN"), ("A", "")], "AWS_PROFILE"),
         ] {

@@ -69,7 +69,10 @@ fn taken(path: &Path) -> Failure {
         Exit::Conflict,
         format!("{} already exists; signing keys are never overwritten", path.display()),
     )
-    .hint(Some("give another --out-dir, or move the old pair away first"))
+    .hint(Some(
+        "publish the key that exists: `issuerctl publish --key FILE` with its public half, sa.pub; \
+         or give another --out-dir",
+    ))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -9,9 +9,10 @@ use crate::judge::subject::Document;
 use crate::verdict::Fault;
 
 /// The fix for a private key that was published.
-const ROTATE: &str = "the key is compromised: rotate to a new signing key now (issuerctl keygen), \
-                      remove this key from the published files and from every API server, and \
-                      publish public keys only (issuerctl publish)";
+const ROTATE: &str = "the key is compromised: create a new signing key now (issuerctl keygen), \
+                      publish its public key beside this one (issuerctl publish), let every API \
+                      server sign with the new key only, and remove this key from the published \
+                      files then (issuerctl publish --prune with the new public key)";
 
 /// RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
