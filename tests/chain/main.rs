@@ -11,6 +11,7 @@
 
 mod admin;
 mod bootstrap;
+mod distribution;
 mod examples;
 mod figures;
 mod least_privilege;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         add("operator_applies_one_file_and_a_pod_reads_an_object", one_command::run);
         add("admin_starts_the_api_server_with_several_keys_at_once", admin::several_keys);
         add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
+        add("kubeadm_passes_on_the_issuers_and_a_kept_token_is_accepted", distribution::run);
         add("rotation_keeps_every_live_token_working", rotation::run);
         add("api_server_reads_the_published_issuer_as_a_relying_party", readers::api_server);
         add("roles_in_the_docs_are_sufficient_and_each_rule_is_required", least_privilege::run);

@@ -202,7 +202,7 @@ impl Cluster {
         .map(drop)
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -316,7 +316,7 @@ fn backoff(attempts: u32) -> Duration {
     Duration::from_millis(250).saturating_mul(2_u32.saturating_pow(attempts))
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T, Error> {
+pub(crate) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| {
         // The message of the JSON parser may quote a value, which may be secret.
         let place =

@@ -321,6 +321,10 @@ impl Diagnostic for Error {
                 "create it with `kubectl create serviceaccount NAME --namespace NAMESPACE`, in the \
                  cluster whose pods use it; `kubectl get serviceaccounts -A` lists those that exist"
             }
+            Self::NotFound { object: Object::ControlPlane, .. } => {
+                "kubeadm's ConfigMap is in the cluster itself; the objects of EKS Anywhere and \
+                 Cluster API are on the management cluster, in the namespace of the cluster"
+            }
             Self::NotFound { object: Object::Endpoint, .. } => {
                 "the API server publishes its keys only if --service-account-issuer is an https \
                  URL"
@@ -345,6 +349,8 @@ pub enum Object {
     ServiceAccount,
     /// A path that the API server serves.
     Endpoint,
+    /// An object with the configuration of an API server.
+    ControlPlane,
 }
 
 fn list(names: &[String]) -> String {

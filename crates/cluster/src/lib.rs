@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configuration;
+mod control_plane;
 mod credentials;
 mod error;
 mod kubeconfig;
@@ -13,6 +14,7 @@ mod secret;
 mod tls;
 
 pub use cluster::{Cluster, Connection, Served};
+pub use control_plane::ControlPlane;
 pub use error::{Error, Object};
 pub use live::{LiveFault, check_live};
 pub use names::{ClusterName, Namespace, ServiceAccountRef};

@@ -113,6 +113,8 @@ fn any(error: &(dyn Error + 'static), surface: Surface) -> Option<String> {
         render(error, surface)
     } else if let Some(error) = error.downcast_ref() {
         reconcile(error, surface)
+    } else if let Some(error) = error.downcast_ref() {
+        distribution(error)
     } else {
         None
     }
@@ -408,6 +410,18 @@ fn iam(error: &issuer_iam::Error, surface: Surface) -> Option<String> {
         }
         E::Credentials { .. } => PROFILE.to_owned(),
         E::Denied { explicit: false, .. } => ALL.to_owned(),
+        _ => return None,
+    })
+}
+
+fn distribution(error: &issuer_distribution::Error) -> Option<String> {
+    use issuer_distribution::Error as E;
+    Some(match error {
+        E::Lost { issuer } => format!(
+            "keep it with --keep-issuer {issuer}, or give it up with --drop-issuer {issuer}"
+        ),
+        E::Several { .. } | E::NoSuchName { .. } => "--name NAME selects a cluster".to_owned(),
+        E::Unsupported => "without --into the lines are printed alone".to_owned(),
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! The command line. Man pages and completions are generated from these definitions.
 
+mod distribution;
 mod file;
 mod iam;
 mod render;
@@ -18,8 +19,9 @@ pub(crate) use iam::{
     RoleShowArgs, TrustPolicyArgs,
 };
 
+pub(crate) use distribution::{DistributionArgs, DistributionCommand, FromClusterArgs};
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
-pub(crate) use render::{RenderArgs, RenderCommand};
+pub(crate) use render::{RenderArgs, RenderCommand, ResourceCommand};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -518,7 +520,7 @@ pub(crate) enum Access {
     None,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct TlsArgs {
     /// CA certificates (PEM or DER) to trust in addition to those of the system
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

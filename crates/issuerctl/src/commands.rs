@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod delete;
 mod discovery;
+mod distribution;
 mod extract;
 mod jwks;
 mod keygen;

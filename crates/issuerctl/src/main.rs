@@ -5,6 +5,7 @@ mod advice;
 mod batch;
 mod cli;
 mod commands;
+mod edit;
 mod engine;
 mod failure;
 mod files;

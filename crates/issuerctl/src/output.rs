@@ -88,6 +88,26 @@ pub(crate) struct Failed {
     pub(crate) error: IssuerError,
 }
 
+/// `render` of a distribution's configuration.
+#[derive(Debug, Serialize)]
+pub(crate) struct Configuration {
+    pub(crate) schema_version: u32,
+    /// The whole file, or the lines alone.
+    pub(crate) document: String,
+    /// Whether it differs from the file.
+    pub(crate) changed: bool,
+    /// The accepted issuers; the first signs.
+    pub(crate) issuers: Vec<String>,
+    /// `accept`, `sign`, `drop`, `at-once` or `unchanged`.
+    pub(crate) step: &'static str,
+    /// The commands of this step, in order.
+    pub(crate) rollout: Vec<String>,
+    /// The command of the step that follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
 /// `man`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Files {

@@ -91,7 +91,7 @@ fn reached(connection: &Connection) -> impl Iterator<Item = String> {
 }
 
 /// A word, quoted for a POSIX shell if necessary.
-fn for_a_shell(word: &str) -> String {
+pub(crate) fn for_a_shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

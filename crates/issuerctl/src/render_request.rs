@@ -4,7 +4,7 @@ use issuer_discovery::Partition;
 use issuer_reconcile::{Rendered, Target, read_keys, render_offline};
 use issuer_session::shown_endpoint;
 
-use crate::cli::{AwsArgs, KubeArgs, RenderArgs, RenderCommand};
+use crate::cli::{AwsArgs, KubeArgs, RenderArgs, ResourceCommand};
 use crate::engine;
 use crate::failure::Failure;
 use crate::files;
@@ -23,15 +23,15 @@ pub(crate) struct RenderRequest<'a> {
 }
 
 impl<'a> RenderRequest<'a> {
-    pub(crate) fn of(command: &'a RenderCommand) -> Self {
+    pub(crate) fn of(command: &'a ResourceCommand) -> Self {
         let (render, aws, kube, import) = match command {
-            RenderCommand::Terraform(args) => {
+            ResourceCommand::Terraform(args) => {
                 (&args.render, &args.aws, Some(&args.kube), args.import)
             }
-            RenderCommand::Cloudformation(args) => (&args.render, &args.aws, None, false),
-            RenderCommand::Kubernetes(args) => (&args.render, &args.aws, None, false),
+            ResourceCommand::Cloudformation(args) => (&args.render, &args.aws, None, false),
+            ResourceCommand::Kubernetes(args) => (&args.render, &args.aws, None, false),
         };
-        let for_aws = !matches!(command, RenderCommand::Kubernetes(_));
+        let for_aws = !matches!(command, ResourceCommand::Kubernetes(_));
         Self { render, aws, kube, for_aws, import }
     }
 

@@ -149,8 +149,11 @@ impl Reconciler<'_> {
     }
 }
 
-/// The issuer of the target, or the one derived from its bucket and region.
-fn offline_url(target: &Target) -> Result<IssuerUrl, Error> {
+/// The issuer of the target, or the one derived from its bucket and region, without calling AWS.
+///
+/// # Errors
+/// [`Error::NoRegion`], and a derived issuer that is not valid.
+pub fn offline_url(target: &Target) -> Result<IssuerUrl, Error> {
     if let Some(url) = &target.issuer {
         return Ok(url.clone());
     }

@@ -14,7 +14,7 @@ mod target;
 
 pub use error::Error;
 pub use events::{Event, Events, Silent};
-pub use import::{PublishLine, Rendered, render_offline};
+pub use import::{PublishLine, Rendered, offline_url, render_offline};
 pub use keys::{ApiServerKeys, KeySource, ReadFile, SourceKeys, read_files, read_keys};
 pub use observe::{Observed, Scope};
 pub use permissions::{made, permissions};

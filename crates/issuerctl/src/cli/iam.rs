@@ -305,7 +305,7 @@ pub(crate) struct IssuerArg {
     pub(crate) issuer: String,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub(crate) struct AwsArgs {
     /// Region, which also determines the partition [default: that of the profile]

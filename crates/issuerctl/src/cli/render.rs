@@ -3,14 +3,23 @@
 use clap::{Args, Subcommand};
 use issuer_iam::AccountId;
 
-use super::{AwsArgs, FileArgs, KubeArgs};
+use super::{AwsArgs, DistributionCommand, FileArgs, KubeArgs};
 
-/// Convert the file to Terraform, CloudFormation or Kubernetes manifests
+/// Convert the file to Terraform, CloudFormation, Kubernetes or API server configuration
 ///
-/// For teams that change AWS only through one of these tools. Nothing is changed, and the output
-/// has no secrets.
+/// For teams that change AWS only through one of these tools, and for the API server, which has to
+/// be told its issuer. Nothing is changed without --write.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenderCommand {
+    #[command(flatten)]
+    Resources(ResourceCommand),
+    #[command(flatten)]
+    Distribution(DistributionCommand),
+}
+
+/// What an issuer needs in AWS and in the cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResourceCommand {
     Terraform(TerraformArgs),
     Cloudformation(CloudformationArgs),
     Kubernetes(KubernetesArgs),

@@ -5,8 +5,9 @@ use issuer_publish::Purpose;
 use issuer_reconcile::{Rendered, permissions};
 use issuer_render::Rendering;
 
+use super::distribution;
 use crate::Outcome;
-use crate::cli::{OutputFormat, RenderCommand, Replacing};
+use crate::cli::{OutputFormat, RenderCommand, Replacing, ResourceCommand};
 use crate::engine;
 use crate::failure::Failure;
 use crate::output;
@@ -16,6 +17,13 @@ use crate::targets;
 use crate::ui::Ui;
 
 pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Outcome {
+    match command {
+        RenderCommand::Resources(command) => resources(command, format, ui),
+        RenderCommand::Distribution(command) => distribution::run(command, format, ui),
+    }
+}
+
+fn resources(command: &ResourceCommand, format: OutputFormat, ui: &Ui) -> Outcome {
     let request = RenderRequest::of(command);
     let targets =
         targets::of_files(&request.render.file, request.kube, request.aws, Replacing::default())?;
@@ -41,7 +49,7 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
         warn_of_sizes(&renderings, ui)?;
     }
     let text = match command {
-        RenderCommand::Terraform(_) if !request.import => {
+        ResourceCommand::Terraform(_) if !request.import => {
             if renderings.iter().any(|rendering| rendering.site.is_some()) {
                 ui.warning(
                     "keys that are published and are not in the file are lost when this is \
@@ -50,9 +58,9 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
             }
             issuer_render::terraform(&renderings, &existing)?
         }
-        RenderCommand::Terraform(_) => issuer_render::terraform(&renderings, &existing)?,
-        RenderCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
-        RenderCommand::Kubernetes(_) => {
+        ResourceCommand::Terraform(_) => issuer_render::terraform(&renderings, &existing)?,
+        ResourceCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
+        ResourceCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
             if rendered.count == 0 {
                 ui.warning("no role has a service account without wildcards; nothing to render");
