@@ -1,0 +1,364 @@
+//! `inject` on manifests as people write them.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use issuer_pods::{Accounts, Annotations, Injected, Outcome, Settings, inject};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/app";
+
+#[test]
+fn comments_order_quotes_and_blank_lines_stay() {
+    let text = "\
+# the app
+kind: Deployment   # kind first
+apiVersion: \"apps/v1\"
+metadata: {name: 'app', namespace: demo}
+
+spec:
+    template:
+        spec:
+            containers:
+                # the main one
+                - image: registry.example/app:1
+                  name: main
+
+                  env:
+                      # of the app
+                      - {name: A, value: \"1\"} # one
+                  # a comment on nothing
+
+                - {name: side, image: x}
+            serviceAccountName: app # its account
+# the end
+";
+    let done = run(text);
+    assert_eq!(
+        done.text,
+        "\
+# the app
+kind: Deployment   # kind first
+apiVersion: \"apps/v1\"
+metadata: {name: 'app', namespace: demo}
+
+spec:
+    template:
+        spec:
+            containers:
+                # the main one
+                - image: registry.example/app:1
+                  name: main
+
+                  env:
+                      # of the app
+                      - {name: A, value: \"1\"} # one
+                      - name: AWS_ROLE_ARN
+                        value: arn:aws:iam::111122223333:role/app
+                      - name: AWS_WEB_IDENTITY_TOKEN_FILE
+                        value: /var/run/secrets/eks.amazonaws.com/serviceaccount/token
+                  volumeMounts:
+                      - name: aws-iam-token
+                        readOnly: true
+                        mountPath: /var/run/secrets/eks.amazonaws.com/serviceaccount
+                  # a comment on nothing
+
+                - {name: side, image: x, env: [{name: AWS_ROLE_ARN, value: arn:aws:iam::111122223333:role/app}, {name: AWS_WEB_IDENTITY_TOKEN_FILE, value: /var/run/secrets/eks.amazonaws.com/serviceaccount/token}], volumeMounts: [{name: aws-iam-token, readOnly: true, mountPath: /var/run/secrets/eks.amazonaws.com/serviceaccount}]}
+            serviceAccountName: app # its account
+            volumes:
+                - name: aws-iam-token
+                  projected:
+                    sources:
+                        - serviceAccountToken:
+                            audience: sts.amazonaws.com
+                            expirationSeconds: 86400
+                            path: token
+# the end
+"
+    );
+    assert_eq!(run(&done.text).text, done.text);
+}
+
+#[test]
+fn every_kind_of_workload_gets_its_role() {
+    let pod = json!({"spec": {"serviceAccountName": "app", "containers": [{"name": "main"}]}});
+    let metadata = json!({"name": "x", "namespace": "demo"});
+    let template = json!({"template": pod});
+    let mut documents = Vec::new();
+    for kind in ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"] {
+        documents.push((kind, "apps/v1", json!({"spec": template})));
+    }
+    documents.push(("ReplicationController", "v1", json!({"spec": template})));
+    documents.push(("Job", "batch/v1", json!({"spec": template})));
+    documents.push(("CronJob", "batch/v1", json!({"spec": {"jobTemplate": {"spec": template}}})));
+    documents.push(("PodTemplate", "v1", template.clone()));
+    documents.push(("Pod", "v1", pod.clone()));
+    let whole = |(kind, version, rest): &(&str, &str, Value)| {
+        let mut object = json!({"apiVersion": version, "kind": kind, "metadata": metadata});
+        object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        object
+    };
+    let objects: Vec<Value> = documents.iter().map(whole).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let krm = json!({"apiVersion": "config.kubernetes.io/v1", "kind": "ResourceList",
+                     "functionConfig": {"kind": "Inject"}, "items": objects});
+    let yaml = |value: &Value| serde_saphyr::to_string(value).unwrap();
+    let several: String = objects.iter().map(|object| format!("---\n{}", yaml(object))).collect();
+    for text in [several, yaml(&list), yaml(&krm), list.to_string()] {
+        let done = run(&text);
+        assert_eq!(injected(&done), documents.len(), "{}", done.text);
+        assert_eq!(run(&done.text).text, done.text);
+    }
+}
+
+#[test]
+fn items_of_a_typed_list_need_no_kind() {
+    let pod = json!({"metadata": {"name": "x", "namespace": "demo"},
+                     "spec": {"serviceAccountName": "app", "containers": [{"name": "main"}]}});
+    let list = json!({"apiVersion": "v1", "kind": "PodList", "items": [pod]});
+    assert_eq!(injected(&run(&list.to_string())), 1);
+}
+
+#[test]
+fn what_only_looks_like_a_workload_stays() {
+    for text in [
+        // Another group has a kind of the same name.
+        "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {namespace: demo}\nspec:\n  \
+         template: {spec: {serviceAccountName: app, containers: [{name: a}]}}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: demo}\ndata:\n  pod: |\n    \
+         kind: Pod\n    spec: {serviceAccountName: app}\n",
+        "kind: Pod\nmetadata: {namespace: demo}\nspec: {serviceAccountName: app, containers: []}\n",
+        "# nothing\n",
+        "",
+        "---\n---\n",
+        "[]\n",
+        "a\n",
+        "!Ref x\n",
+    ] {
+        assert_eq!(run(text).text, text);
+    }
+}
+
+#[test]
+fn windows_line_breaks_and_a_missing_last_one_stay() {
+    let text = pod("    image: x\n").replace('\n', "\r\n");
+    let done = run(text.trim_end()).text;
+    assert!(!done.replace("\r\n", "").contains('\n'), "{done:?}");
+    assert!(!done.ends_with('\n'));
+    assert_eq!(done.matches("\r\n").count(), done.lines().count() - 1);
+}
+
+#[test]
+fn lists_that_are_there_and_empty_are_filled() {
+    for list in [
+        "    env: []\n",
+        "    env: [] # none\n",
+        "    env:\n",
+        "    env: # none\n",
+        "    env: null\n",
+        "    env: ~\n",
+        "    env: [\n    ]\n",
+        "    env: [ ]\n    volumeMounts: []\n",
+        "    env: &none []\n",
+        "    \"env\" : []\n",
+        "    env: [{name: A, value: b},]\n",
+        "    env: [{name: A, value: b}\n      ]\n",
+        "    env: [\n      {name: A, value: b},\n      {name: B, value: b}\n    ]\n",
+        "    env:\n    - name: A\n      value: |\n        a\n        b\n\n\n",
+        "    env:\n    - name: A\n      value: |+\n        a\n\n",
+        "    env:\n    - name: A\n      value: >-\n        a\n        b\n    # end\n",
+        "    env:\n    - name: A\n      value: \"a\n        b\"\n",
+        "    env:\n    -\n      name: A\n    -   name: B\n",
+        "    env:\n    # first\n    - name: A\n",
+    ] {
+        let text = pod(list);
+        let done = run(&text);
+        assert_eq!(injected(&done), 1, "{text}");
+        assert_eq!(run(&done.text).text, done.text);
+        for comment in ["# none", "# end", "# first"] {
+            assert_eq!(text.contains(comment), done.text.contains(comment), "{}", done.text);
+        }
+    }
+}
+
+#[test]
+fn shared_parts_are_written_out_where_they_have_to_differ() {
+    let text = "\
+apiVersion: v1
+kind: List
+x: &defaults
+  image: x
+  env: &env
+  - {name: A, value: \"1\"}
+items:
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: one, namespace: demo}
+  spec: &spec
+    serviceAccountName: app
+    containers:
+    - name: main
+      <<: *defaults
+    - name: side
+      env: *env
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: two, namespace: demo}
+  spec:
+    containers:
+    - name: main
+      env: *env
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: three, namespace: demo}
+  spec: *spec
+";
+    let done = run(text);
+    assert_eq!(injected(&done), 2, "{}", done.text);
+    let value: Value = serde_saphyr::from_str(&done.text).unwrap();
+    let names = |pod: usize, container: usize| {
+        let env = &value["items"][pod]["spec"]["containers"][container]["env"];
+        env.as_array().unwrap().iter().map(|e| e["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all: Vec<String> = ["A", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"].map(str::to_owned).into();
+    assert_eq!(names(0, 0), all);
+    assert_eq!(names(0, 1), all);
+    assert_eq!(names(1, 0), vec!["A".to_owned()], "another pod shares the list");
+    assert_eq!(names(2, 0), all);
+    assert_eq!(run(&done.text).text, done.text);
+}
+
+#[test]
+fn roles_come_from_the_same_input_first() {
+    let account = |role: &str| {
+        format!(
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: app\n  namespace: demo\n  \
+             annotations: {{eks.amazonaws.com/role-arn: {role}}}\n---\n"
+        )
+    };
+    let other = "arn:aws:iam::111122223333:role/other";
+    let done = run(&format!("{}{}", account(other), pod("")));
+    assert!(done.text.contains(&format!("value: {other}")));
+    // Behind the pod, and without a namespace.
+    let text = format!("{}---\n{}", pod(""), account(other)).replace("  namespace: demo\n", "");
+    assert!(run(&text).text.contains(&format!("value: {other}")));
+}
+
+#[test]
+fn an_account_that_is_not_known_is_told_from_one_without_a_role() {
+    let named = pod("").replace("serviceAccountName: app", "serviceAccountName: other");
+    assert_eq!(run(&named).pods[0].outcome, Outcome::UnknownAccount);
+    let default = pod("").replace("  serviceAccountName: app\n", "");
+    assert_eq!(run(&default).pods[0].outcome, Outcome::NoRole);
+}
+
+#[test]
+fn a_text_that_is_not_yaml_is_refused_with_its_place_and_not_quoted() {
+    let text = "a: b\nkind: {{ .Values.kind }}\npassword: hunter2: x\n";
+    let error = inject(text, &Accounts::default(), "demo", &Settings::default(), false).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("line "), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn what_may_not_be_intended_is_said() {
+    let warn = |annotations: &[(&str, &str)], pod: &str| {
+        let mut all = Annotations::from([("eks.amazonaws.com/role-arn".into(), ROLE.into())]);
+        for (name, value) in annotations {
+            all.insert(format!("eks.amazonaws.com/{name}"), (*value).to_owned());
+        }
+        let mut accounts = Accounts::default();
+        accounts.add("demo", "app", all);
+        let done = inject(pod, &accounts, "demo", &Settings::default(), false).unwrap();
+        done.pods[0].warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let annotated = |value: &str| {
+        pod("").replace("namespace: demo", &format!("namespace: demo\n  annotations: {{{value}}}"))
+    };
+    assert_eq!(warn(&[], &pod("")), "");
+    for (annotation, says) in [
+        (("audience", ""), "audience is empty"),
+        (("role-arn", "app"), "not the ARN of an IAM role"),
+        (("role-arn", "arn:aws:iam::111122223333:role/app "), "not the ARN of an IAM role"),
+        (("token-expiration", "1h"), "token-expiration of the ServiceAccount is \"1h\""),
+        (("token-expiration", "4294967297"), "the API server refuses"),
+        (("sts-regional-endpoints", "yes"), "neither true nor false"),
+    ] {
+        let said = warn(&[annotation], &pod(""));
+        assert!(said.contains(says), "{annotation:?}: {said}");
+    }
+    for (value, says) in [
+        ("eks.amazonaws.com/skip-containers: 'log'", "names \"log\""),
+        ("eks.amazonaws.com/skip-containers: 'main, log'", "names \" log\""),
+        ("eks.amazonaws.com/skip-containers: '\"a'", "not valid CSV"),
+        ("eks.amazonaws.com/token-expiration: '1h'", "of the pod is \"1h\""),
+    ] {
+        let said = warn(&[], &annotated(value));
+        assert!(said.contains(says), "{value}: {said}");
+    }
+    let mount = "    volumeMounts: [{name: own, mountPath: \
+                 /var/run/secrets/eks.amazonaws.com/serviceaccount}]\n";
+    assert!(warn(&[], &pod(mount)).contains("the container main already mounts"));
+    let volume = format!("{}  volumes: [{{name: aws-iam-token, emptyDir: {{}}}}]\n", pod(""));
+    assert!(warn(&[], &volume).contains("not a projected service account token"));
+}
+
+proptest! {
+    /// Whatever the text is: no panic, and what is not a pod with a role stays to the byte.
+    #[test]
+    fn any_text_is_refused_or_kept(text in "[-a:{}\\[\\]#'\"&*|> ,\\n\\t!?%@`~0-9é]{0,60}") {
+        if let Ok(done) = inject(&text, &known(), "demo", &Settings::default(), false) {
+            prop_assert_eq!(done.text, text);
+        }
+    }
+
+    /// A pod in any mixture of block and flow style, indented in any way.
+    #[test]
+    fn any_layout_is_edited(indent in 0..4_usize, flow in any::<[bool; 4]>(), end in any::<bool>()) {
+        let pad = " ".repeat(indent);
+        let env = if flow[0] { "[{name: A, value: '1'}]".to_owned() } else {
+            format!("\n    {pad}- name: A\n    {pad}  value: '1' # one")
+        };
+        let mounts = if flow[1] { "[]".to_owned() } else {
+            format!("\n    {pad}- {{name: x, mountPath: /x}}")
+        };
+        let containers = if flow[2] {
+            format!(" [{{name: main, image: x, env: {}}}]", if flow[0] { "[]" } else { "[ {name: B} ]" })
+        } else {
+            format!("\n  - name: main\n    env: {env}\n    volumeMounts: {mounts}\n    image: x")
+        };
+        let volumes = if flow[3] { "[ {name: x, emptyDir: {}} ]" } else { "\n  # x\n  - name: x\n    emptyDir: {}" };
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: x, namespace: demo}}\nspec:\n  \
+             serviceAccountName: app\n  volumes: {volumes}\n  containers:{containers}{}",
+            if end { "\n" } else { "" }
+        );
+        let done = run(&text);
+        prop_assert_eq!(injected(&done), 1);
+        prop_assert_eq!(&run(&done.text).text, &done.text);
+        prop_assert!(done.text.contains("# x") == text.contains("# x"));
+    }
+}
+
+fn run(text: &str) -> Injected {
+    inject(text, &known(), "demo", &Settings::default(), false).unwrap()
+}
+
+fn known() -> Accounts {
+    let mut accounts = Accounts::default();
+    let role = ("eks.amazonaws.com/role-arn".to_owned(), ROLE.to_owned());
+    accounts.add("demo", "app", Annotations::from([role]));
+    accounts
+}
+
+fn injected(done: &Injected) -> usize {
+    done.pods.iter().filter(|pod| matches!(pod.outcome, Outcome::Injected { .. })).count()
+}
+
+fn pod(more: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: app\n  namespace: demo\nspec:\n  \
+         serviceAccountName: app\n  containers:\n  - name: main\n{more}"
+    )
+}

@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod edit;
+mod error;
+mod layout;
+mod node;
+mod parse;
+mod scalar;
+
+pub use edit::Editor;
+pub use error::Error;
+pub use node::{Entry, Kind, Node};
+pub use parse::{Document, parse};
