@@ -15,13 +15,45 @@ pub enum Error {
         /// Its first line, from 1.
         line: usize,
     },
+    /// It is not a label selector.
+    #[error("{text:?} is not a valid label selector")]
+    Selector {
+        /// What was given.
+        text: String,
+    },
+    /// It is not a version of Kubernetes.
+    #[error("{text:?} is not a valid Kubernetes version")]
+    Version {
+        /// What was given.
+        text: String,
+    },
+    /// It has no MutatingAdmissionPolicy.
+    #[error("Kubernetes {version} does not serve MutatingAdmissionPolicy")]
+    NoPolicies {
+        /// The version.
+        version: String,
+    },
+    /// A ServiceAccount with two roles.
+    #[error("the ServiceAccount {account} has two roles: {one} and {other}")]
+    TwoRoles {
+        /// Its namespace and name.
+        account: String,
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// A role that fits into no expression.
+    #[error("the role of the ServiceAccount {account} is too long for a policy")]
+    LongRole {
+        /// Its namespace and name.
+        account: String,
+    },
 }
 
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Yaml(_) | Self::Layout { .. } => ErrorKind::InvalidInput,
-        }
+        ErrorKind::InvalidInput
     }
 
     fn hint(&self) -> Option<String> {
@@ -32,6 +64,14 @@ impl Diagnostic for Error {
             Self::Layout { .. } => {
                 "write the pod's spec in block style or as JSON, without anchors and merge keys"
             }
+            Self::Selector { .. } => "for example: team=a,tier in (web,api),!legacy",
+            Self::Version { .. } => "for example: 1.36",
+            Self::NoPolicies { .. } => {
+                "it is v1 since 1.36, and v1beta1 in 1.34 and 1.35 (feature gate and API are off by \
+                 default); use the pod identity webhook, or add the roles to the manifests"
+            }
+            Self::TwoRoles { .. } => "a pod can use one role only: remove one of the two",
+            Self::LongRole { .. } => return None,
         };
         Some(hint.to_owned())
     }

@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn a_role_arn_is_told_from_its_neighbors() {
-        for role in ["arn:aws:iam::111122223333:role/app", "arn:aws-cn:iam::111122223333:role/a/b@c"] {
+        for role in
+            ["arn:aws:iam::111122223333:role/app", "arn:aws-cn:iam::111122223333:role/a/b@c"]
+        {
             assert!(is_role_arn(role), "{role}");
         }
         for other in [

@@ -1,19 +1,31 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod cel;
 mod error;
 mod identity;
 mod inject;
+mod literals;
 mod mutation;
+mod policy;
+mod selector;
 mod settings;
 mod skip;
 mod warning;
+mod webhook;
 mod workload;
 
 pub use accounts::Accounts;
 pub use error::Error;
 pub use identity::{Annotations, Identity};
 pub use inject::{Injected, Outcome, Pod, inject};
+pub use literals::Literal;
 pub use mutation::{ContainerMutation, Mutation};
+pub use policy::{PolicyApi, PolicyOptions, Roles, policy};
+pub use selector::Selector;
 pub use settings::{Composed, Settings};
 pub use warning::Warning;
+pub use webhook::{
+    FailurePolicy, ServingCertificate, WEBHOOK, WEBHOOK_IMAGE, WebhookOptions, webhook,
+    webhook_names,
+};

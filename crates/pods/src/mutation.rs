@@ -127,8 +127,7 @@ fn additions(
     settings: &Settings,
 ) -> (Vec<Value>, Option<Value>) {
     let has = |name: &&str| named(container, "env", name).is_some();
-    let (role, region, sts) =
-        (IDENTITY.iter().any(has), REGION.iter().any(has), has(&STS));
+    let (role, region, sts) = (IDENTITY.iter().any(has), REGION.iter().any(has), has(&STS));
     if role && region && sts {
         return (Vec::new(), None);
     }

@@ -76,7 +76,9 @@ impl std::fmt::Display for Warning {
                 "skip-containers names {name:?}, which is not a container of the pod (spaces belong \
                  to the name)"
             ),
-            Self::SkipList => f.write_str("skip-containers is not valid CSV: no container is skipped"),
+            Self::SkipList => {
+                f.write_str("skip-containers is not valid CSV: no container is skipped")
+            }
             Self::ForeignVolume => write!(
                 f,
                 "the volume {VOLUME} exists already and is not a projected service account token"

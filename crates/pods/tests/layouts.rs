@@ -218,9 +218,14 @@ items:
     let value: Value = serde_saphyr::from_str(&done.text).unwrap();
     let names = |pod: usize, container: usize| {
         let env = &value["items"][pod]["spec"]["containers"][container]["env"];
-        env.as_array().unwrap().iter().map(|e| e["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        env.as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
-    let all: Vec<String> = ["A", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"].map(str::to_owned).into();
+    let all: Vec<String> =
+        ["A", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"].map(str::to_owned).into();
     assert_eq!(names(0, 0), all);
     assert_eq!(names(0, 1), all);
     assert_eq!(names(1, 0), vec!["A".to_owned()], "another pod shares the list");
@@ -255,7 +260,8 @@ fn an_account_that_is_not_known_is_told_from_one_without_a_role() {
 #[test]
 fn a_text_that_is_not_yaml_is_refused_with_its_place_and_not_quoted() {
     let text = "a: b\nkind: {{ .Values.kind }}\npassword: hunter2: x\n";
-    let error = inject(text, &Accounts::default(), "demo", &Settings::default(), false).unwrap_err();
+    let error =
+        inject(text, &Accounts::default(), "demo", &Settings::default(), false).unwrap_err();
     let message = error.to_string();
     assert!(message.contains("line "), "{message}");
     assert!(!message.contains("hunter2"), "{message}");

@@ -193,9 +193,9 @@ impl<'a> Editor<'a> {
     /// Adds lines behind the line that the offset is on.
     fn lines_after(&mut self, offset: usize, lines: Vec<String>, depth: usize) {
         let rest = self.text.get(offset..).unwrap_or_default();
-        let end = rest.find('\n').map_or(rest.len(), |end| {
-            if rest[..end].ends_with('\r') { end - 1 } else { end }
-        });
+        let end = rest
+            .find('\n')
+            .map_or(rest.len(), |end| if rest[..end].ends_with('\r') { end - 1 } else { end });
         let text = lines.iter().map(|line| format!("{}{line}", self.style.newline)).collect();
         self.edits.push(Edit { span: offset + end..offset + end, text, depth });
     }

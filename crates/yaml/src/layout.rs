@@ -4,6 +4,28 @@ use serde_json::Value;
 
 use crate::scalar;
 
+/// New documents as YAML, each but the first behind its `---`. Texts that would need quotes in
+/// every line, such as expressions, are literal blocks.
+#[must_use]
+pub fn to_yaml<'a>(documents: impl IntoIterator<Item = &'a Value>) -> String {
+    let style = Style { newline: "\n", dash: 0, json: false, spaced: true };
+    let mut out = String::new();
+    for document in documents {
+        if !out.is_empty() {
+            out.push_str("---\n");
+        }
+        let lines = match document {
+            Value::Object(map) if !map.is_empty() => {
+                map.iter().flat_map(|(key, value)| style.entry(key, value, 0)).collect()
+            }
+            Value::Array(items) if !items.is_empty() => style.items(items, 0),
+            other => vec![style.flow(other)],
+        };
+        lines.iter().for_each(|line| out.extend([line.as_str(), "\n"]));
+    }
+    out
+}
+
 /// How a document is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
@@ -37,6 +59,13 @@ impl Style {
                 lines.extend(map.iter().flat_map(|(k, v)| self.entry(k, v, column + 2)));
                 lines
             }
+            Value::String(text) if is_block(text) => {
+                let pad = " ".repeat(column + 2);
+                let header = if text.ends_with('\n') { "|" } else { "|-" };
+                let mut lines = vec![format!("{key} {header}")];
+                lines.extend(text.lines().map(|line| format!("{pad}{line}")));
+                lines
+            }
             _ => vec![format!("{key} {}", self.flow(value))],
         }
     }
@@ -50,8 +79,10 @@ impl Style {
                 format!("[{}]", items.join(comma))
             }
             Value::Object(map) => {
-                let entries: Vec<String> =
-                    map.iter().map(|(k, v)| format!("{}{colon}{}", self.word(k), self.flow(v))).collect();
+                let entries: Vec<String> = map
+                    .iter()
+                    .map(|(k, v)| format!("{}{colon}{}", self.word(k), self.flow(v)))
+                    .collect();
                 format!("{{{}}}", entries.join(comma))
             }
             Value::String(text) => self.word(text),
@@ -103,4 +134,19 @@ impl Style {
     fn word(self, text: &str) -> String {
         if self.json { Value::from(text).to_string() } else { scalar::text(text) }
     }
+}
+
+/// Whether a text is better written as a literal block, and can be.
+fn is_block(text: &str) -> bool {
+    let fits = |line: &str| {
+        !line.is_empty()
+            && !line.starts_with(' ')
+            && !line.ends_with(' ')
+            && line.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+    };
+    let mut lines = text.lines();
+    text.contains(['\'', '"', '\n'])
+        && text.trim_end_matches('\n').len() + 1 >= text.len()
+        && lines.next().is_some_and(fits)
+        && lines.all(|line| fits(line.trim_start_matches(' ')))
 }

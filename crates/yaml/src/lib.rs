@@ -9,5 +9,6 @@ mod scalar;
 
 pub use edit::Editor;
 pub use error::Error;
+pub use layout::to_yaml;
 pub use node::{Entry, Kind, Node};
 pub use parse::{Document, parse};

@@ -103,9 +103,9 @@ impl<'a> Reader<'a> {
                     }
                     entries.push(Entry { key, value, flow });
                 };
-                let last = entries.last().map_or(start.end, |entry| {
-                    entry.value.span.end.max(entry.key.span.end)
-                });
+                let last = entries
+                    .last()
+                    .map_or(start.end, |entry| entry.value.span.end.max(entry.key.span.end));
                 (Kind::Mapping { flow, entries }, if flow { close } else { last }, anchor)
             }
             Event::Alias(id) => {
