@@ -10,6 +10,7 @@ mod link;
 mod live;
 mod names;
 mod plugin;
+mod pods;
 mod secret;
 mod tls;
 

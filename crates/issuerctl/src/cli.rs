@@ -3,6 +3,7 @@
 mod distribution;
 mod file;
 mod iam;
+mod pods;
 mod render;
 
 use std::path::PathBuf;
@@ -22,6 +23,10 @@ pub(crate) use iam::{
 pub(crate) use distribution::{DistributionArgs, DistributionCommand, FromClusterArgs};
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
 pub(crate) use render::{RenderArgs, RenderCommand, ResourceCommand};
+pub(crate) use pods::{
+    InjectArgs, OnFailure, PolicyArgs, PolicyCheckArgs, PolicyCommand, RolesFrom, WebhookArgs,
+};
+pub(crate) use render::{RenderArgs, RenderCommand, RenderFileCommand};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -98,6 +103,9 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     #[command(subcommand)]
     Render(RenderCommand),
+    Inject(Box<InjectArgs>),
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     Schema(SchemaArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -6,13 +6,17 @@ mod delete;
 mod discovery;
 mod distribution;
 mod extract;
+mod inject;
 mod jwks;
 mod keygen;
 mod man;
 mod plan;
+mod policy_check;
 mod provider;
 mod publish;
 mod render;
+mod render_policy;
+mod render_webhook;
 mod role;
 mod schema;
 mod verify;
@@ -20,7 +24,7 @@ mod version;
 
 use crate::Outcome;
 use crate::advice::Surface;
-use crate::cli::{Cli, Command, ProviderCommand, RoleCommand};
+use crate::cli::{Cli, Command, PolicyCommand, ProviderCommand, RenderCommand, RoleCommand};
 use crate::failure::Exit;
 use crate::ui::Ui;
 
@@ -51,7 +55,11 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Apply(args) if args.dry_run => plan::run(&args.declared, format, ui, Exit::Done),
         Command::Apply(args) => apply::run(args, format, ui),
         Command::Delete(args) => delete::run(args, format, ui),
-        Command::Render(command) => render::run(command, format, ui),
+        Command::Render(RenderCommand::Policy(args)) => render_policy::run(args, format, ui),
+        Command::Render(RenderCommand::Webhook(args)) => render_webhook::run(args, format, ui),
+        Command::Inject(args) => inject::run(args, format, ui),
+        Command::Policy(PolicyCommand::Check(args)) => policy_check::run(args, format, ui),
+        Command::Render(RenderCommand::File(command)) => render::run(command, format, ui),
         Command::Schema(args) => schema::run(args, format),
         Command::Version => version::run(format),
         Command::Completions(args) => completions::run(args, format),

@@ -3,6 +3,7 @@
 
 mod advice;
 mod batch;
+mod certificate;
 mod cli;
 mod commands;
 mod edit;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod cel;
+mod check;
 mod error;
 mod identity;
 mod inject;
@@ -16,6 +17,7 @@ mod webhook;
 mod workload;
 
 pub use accounts::Accounts;
+pub use check::{Dispenser, dispensers, dispensers_check, probe, verdict};
 pub use error::Error;
 pub use identity::{Annotations, Identity};
 pub use inject::{Injected, Outcome, Pod, inject};

@@ -4,6 +4,8 @@ use clap::{Args, Subcommand};
 use issuer_iam::AccountId;
 
 use super::{AwsArgs, DistributionCommand, FileArgs, KubeArgs};
+use super::pods::{PolicyArgs, WebhookArgs};
+use super::{AwsArgs, FileArgs, KubeArgs};
 
 /// Convert the file to Terraform, CloudFormation, Kubernetes or API server configuration
 ///
@@ -20,6 +22,14 @@ pub(crate) enum RenderCommand {
 /// What an issuer needs in AWS and in the cluster.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ResourceCommand {
+    File(RenderFileCommand),
+    Policy(Box<PolicyArgs>),
+    Webhook(WebhookArgs),
+}
+
+/// What the file is converted to.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RenderFileCommand {
     Terraform(TerraformArgs),
     Cloudformation(CloudformationArgs),
     Kubernetes(KubernetesArgs),
