@@ -17,6 +17,7 @@ mod figures;
 mod least_privilege;
 mod one_command;
 mod operator;
+mod pods;
 mod provider;
 mod readers;
 mod render;
@@ -47,6 +48,8 @@ fn main() -> ExitCode {
         add("rotation_keeps_every_live_token_working", rotation::run);
         add("api_server_reads_the_published_issuer_as_a_relying_party", readers::api_server);
         add("roles_in_the_docs_are_sufficient_and_each_rule_is_required", least_privilege::run);
+        add("policy_mutates_every_pod_as_the_webhook_does", pods::policy);
+        add("policy_with_literals_mutates_pods_as_the_webhook_does", pods::literals);
         for algorithm in admin::ALGORITHMS {
             let name = format!(
                 "kubernetes {version}: admin_starts_the_api_server_with_a_new_{algorithm}_key"
@@ -76,6 +79,8 @@ fn main() -> ExitCode {
         render::run,
     ));
     trials.push(trial("bucket_is_configured_as_the_docs_describe".to_owned(), readers::bucket));
+    trials.push(trial("printed_webhook_runs_with_its_own_certificate".to_owned(), pods::webhook));
+    trials.push(trial("policy_is_as_fast_as_the_webhook".to_owned(), pods::latency));
     if !listing {
         build_issuerctl();
     }

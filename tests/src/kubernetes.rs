@@ -3,10 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 
 use issuer_test_support::Authority;
+use serde_json::Value;
 
 use crate::process::{Process, free_port};
 use crate::programs::run;
@@ -53,6 +55,36 @@ pub struct Flags<'a> {
     pub public_keys: &'a [&'a Path],
     /// Any other flags, name and value.
     pub others: &'a [(&'a str, &'a str)],
+}
+
+/// Requests to an API server, without a process for each.
+pub struct Client {
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    /// Sends a request with a body of this media type; returns status and answer.
+    pub fn send(&self, method: &str, path: &str, media_type: &str, body: &Value) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth("admin-token")
+            .header("content-type", media_type)
+            .body(body.to_string());
+        self.runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
+        })
+    }
+
+    /// Creates an object; returns status and answer.
+    pub fn create(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.send("POST", path, "application/json", body)
+    }
 }
 
 /// A kube-apiserver with RBAC and two bearer tokens: `admin-token`, and `stranger-token` without
@@ -103,7 +135,9 @@ impl ApiServer {
         flag("service-cluster-ip-range", &"10.0.0.0/24");
         flag("endpoint-reconciler-type", &"none");
         // There is no controller manager that would create `default` service accounts.
-        flag("disable-admission-plugins", &"ServiceAccount");
+        if !flags.others.iter().any(|(name, _)| *name == "enable-admission-plugins") {
+            flag("disable-admission-plugins", &"ServiceAccount");
+        }
         flag("service-account-signing-key-file", &flags.signing_key);
         for issuer in flags.issuers {
             flag("service-account-issuer", issuer);
@@ -173,6 +207,19 @@ impl ApiServer {
         self.kubectl(&format!("apply -f {}", file.display()));
     }
 
+    /// Its requests as admin, on one connection.
+    pub fn client(&self) -> Client {
+        let certificate = reqwest::Certificate::from_pem(self.authority_pem.as_bytes()).unwrap();
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .no_proxy()
+            .tls_certs_merge([certificate])
+            .build()
+            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Client { runtime, client, url: self.url.clone() }
+    }
+
     /// Creates a service account, `NAMESPACE/NAME`, and its namespace if they do not exist.
     pub fn create_account(&self, account: &str) {
         let (namespace, name) = account.split_once('/').unwrap();
@@ -206,7 +253,7 @@ impl ApiServer {
     }
 
     /// The status of a TokenReview.
-    pub fn review(&self, token: &str, audience: &str) -> serde_json::Value {
+    pub fn review(&self, token: &str, audience: &str) -> Value {
         let review = serde_json::json!({
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
@@ -215,6 +262,6 @@ impl ApiServer {
         let file = self.folder.path().join("review.json");
         std::fs::write(&file, review.to_string()).unwrap();
         let answer = self.kubectl(&format!("create -o json -f {}", file.display()));
-        serde_json::from_str::<serde_json::Value>(&answer).unwrap()["status"].clone()
+        serde_json::from_str::<Value>(&answer).unwrap()["status"].clone()
     }
 }

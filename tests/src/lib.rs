@@ -18,9 +18,10 @@ mod publisher;
 mod report;
 mod servers;
 mod sts;
+mod webhook;
 
 pub use http::get;
-pub use kubernetes::{ApiServer, Etcd, Flags};
+pub use kubernetes::{ApiServer, Client, Etcd, Flags};
 pub use minio::{AwsAccount, BucketHost, PASSWORD, USER};
 pub use moto::Moto;
 pub use programs::{Ran, Sandbox, build_issuerctl, program};
@@ -29,3 +30,4 @@ pub use publisher::{BUCKET, Publisher};
 pub use report::Report;
 pub use servers::{NEWEST, OLDEST, installed, repository};
 pub use sts::{Pod, exchange};
+pub use webhook::PodIdentityWebhook;
