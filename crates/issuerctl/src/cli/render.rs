@@ -11,6 +11,9 @@ use super::{AwsArgs, FileArgs, KubeArgs};
 ///
 /// For teams that change AWS only through one of these tools, and for the API server, which has to
 /// be told its issuer. Nothing is changed without --write.
+/// Convert the file to Terraform, CloudFormation or Kubernetes manifests; print what gives pods roles
+///
+/// Nothing is changed. Only the output of `render webhook` has a secret, the key of its certificate.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenderCommand {
     #[command(flatten)]
