@@ -17,6 +17,7 @@ mod figures;
 mod least_privilege;
 mod one_command;
 mod operator;
+mod packagers;
 mod pods;
 mod provider;
 mod readers;
@@ -80,6 +81,8 @@ fn main() -> ExitCode {
     ));
     trials.push(trial("bucket_is_configured_as_the_docs_describe".to_owned(), readers::bucket));
     trials.push(trial("printed_webhook_runs_with_its_own_certificate".to_owned(), pods::webhook));
+    trials.push(trial("inject_runs_within_kustomize".to_owned(), packagers::kustomize));
+    trials.push(trial("inject_runs_within_helm".to_owned(), packagers::helm));
     trials.push(trial("policy_is_as_fast_as_the_webhook".to_owned(), pods::latency));
     if !listing {
         build_issuerctl();

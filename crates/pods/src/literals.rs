@@ -66,10 +66,11 @@ impl<'a> Part<'a> {
         map(self.roles.iter().map(|role| (key(role), quoted(&role.role))))
     }
 
-    /// Those with an audience of their own.
-    pub(crate) fn audiences(&self) -> Option<String> {
+    /// Those with another audience than this one.
+    pub(crate) fn audiences(&self, usual: &str) -> Option<String> {
         let own = self.roles.iter().filter_map(|role| {
-            role.audience.as_ref().map(|audience| (key(role), quoted(audience)))
+            let audience = role.audience.as_deref().filter(|audience| *audience != usual)?;
+            Some((key(role), quoted(audience)))
         });
         let own: Vec<(String, String)> = own.collect();
         (!own.is_empty()).then(|| map(own.into_iter()))

@@ -182,7 +182,7 @@ fn of_literals(options: &PolicyOptions, part: &literals::Part, index: usize) -> 
         {"name": "service-account-has-a-role", "expression": format!("({key}) in {}", part.keys())},
     ]);
     let audience = quoted(&settings.audience);
-    let audience = match part.audiences() {
+    let audience = match part.audiences(&settings.audience) {
         Some(audiences) => format!("{audiences}[?variables.key].orValue({audience})"),
         None => audience,
     };

@@ -13,6 +13,9 @@ pub const WEBHOOK_IMAGE: &str = "public.ecr.aws/eks/amazon-eks-pod-identity-webh
 /// The namespace of the webhook, and the name of all of its objects.
 pub const WEBHOOK: &str = "pod-identity-webhook";
 
+/// The name of the authority that cert-manager signs its certificate with.
+const AUTHORITY: &str = "pod-identity-webhook-ca";
+
 /// The port in the pod: below 1024 needs a capability.
 const PORT: u16 = 8443;
 
@@ -165,18 +168,35 @@ fn certificate(options: &WebhookOptions) -> Vec<Value> {
             vec![namespaced(options, "v1", "Secret", &rest)]
         }
         ServingCertificate::CertManager => {
-            let group = "cert-manager.io/v1";
-            let certificate = json!({
+            let key = json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"});
+            // The authority stays when the serving certificate is renewed, so that the API server
+            // accepts both the old one and the new one meanwhile.
+            let authority = json!({
+                "isCA": true,
+                "commonName": AUTHORITY,
+                "secretName": AUTHORITY,
+                "duration": "87600h",
+                "privateKey": key,
+                "issuerRef": {"kind": "Issuer", "name": AUTHORITY},
+            });
+            let serving = json!({
                 "secretName": WEBHOOK,
                 "dnsNames": webhook_names(&options.namespace),
                 "duration": "2160h",
                 "renewBefore": "720h",
-                "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+                "privateKey": key,
                 "issuerRef": {"kind": "Issuer", "name": WEBHOOK},
             });
+            let object = |kind, name: &str, spec| {
+                let mut object = namespaced(options, "cert-manager.io/v1", kind, &[("spec", spec)]);
+                object["metadata"]["name"] = name.into();
+                object
+            };
             vec![
-                namespaced(options, group, "Issuer", &[("spec", json!({"selfSigned": {}}))]),
-                namespaced(options, group, "Certificate", &[("spec", certificate)]),
+                object("Issuer", AUTHORITY, json!({"selfSigned": {}})),
+                object("Certificate", AUTHORITY, authority),
+                object("Issuer", WEBHOOK, json!({"ca": {"secretName": AUTHORITY}})),
+                object("Certificate", WEBHOOK, serving),
             ]
         }
     }
