@@ -22,11 +22,10 @@ pub(crate) use iam::{
 
 pub(crate) use distribution::{DistributionArgs, DistributionCommand, FromClusterArgs};
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
-pub(crate) use render::{RenderArgs, RenderCommand, ResourceCommand};
 pub(crate) use pods::{
     InjectArgs, OnFailure, PolicyArgs, PolicyCheckArgs, PolicyCommand, RolesFrom, WebhookArgs,
 };
-pub(crate) use render::{RenderArgs, RenderCommand, RenderFileCommand};
+pub(crate) use render::{RenderArgs, RenderCommand, ResourceCommand};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

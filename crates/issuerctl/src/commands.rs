@@ -24,7 +24,7 @@ mod version;
 
 use crate::Outcome;
 use crate::advice::Surface;
-use crate::cli::{Cli, Command, PolicyCommand, ProviderCommand, RenderCommand, RoleCommand};
+use crate::cli::{Cli, Command, PolicyCommand, ProviderCommand, RoleCommand};
 use crate::failure::Exit;
 use crate::ui::Ui;
 
@@ -55,11 +55,9 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Apply(args) if args.dry_run => plan::run(&args.declared, format, ui, Exit::Done),
         Command::Apply(args) => apply::run(args, format, ui),
         Command::Delete(args) => delete::run(args, format, ui),
-        Command::Render(RenderCommand::Policy(args)) => render_policy::run(args, format, ui),
-        Command::Render(RenderCommand::Webhook(args)) => render_webhook::run(args, format, ui),
         Command::Inject(args) => inject::run(args, format, ui),
         Command::Policy(PolicyCommand::Check(args)) => policy_check::run(args, format, ui),
-        Command::Render(RenderCommand::File(command)) => render::run(command, format, ui),
+        Command::Render(command) => render::run(command, format, ui),
         Command::Schema(args) => schema::run(args, format),
         Command::Version => version::run(format),
         Command::Completions(args) => completions::run(args, format),

@@ -5,7 +5,6 @@ use issuer_reconcile::{Rendered, Target, read_keys, render_offline};
 use issuer_session::shown_endpoint;
 
 use crate::cli::{AwsArgs, KubeArgs, RenderArgs, ResourceCommand};
-use crate::cli::{AwsArgs, KubeArgs, RenderArgs, RenderFileCommand};
 use crate::engine;
 use crate::failure::Failure;
 use crate::files;
@@ -33,15 +32,6 @@ impl<'a> RenderRequest<'a> {
             ResourceCommand::Kubernetes(args) => (&args.render, &args.aws, None, false),
         };
         let for_aws = !matches!(command, ResourceCommand::Kubernetes(_));
-    pub(crate) fn of(command: &'a RenderFileCommand) -> Self {
-        let (render, aws, kube, import) = match command {
-            RenderFileCommand::Terraform(args) => {
-                (&args.render, &args.aws, Some(&args.kube), args.import)
-            }
-            RenderFileCommand::Cloudformation(args) => (&args.render, &args.aws, None, false),
-            RenderFileCommand::Kubernetes(args) => (&args.render, &args.aws, None, false),
-        };
-        let for_aws = !matches!(command, RenderFileCommand::Kubernetes(_));
         Self { render, aws, kube, for_aws, import }
     }
 

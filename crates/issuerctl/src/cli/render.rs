@@ -3,36 +3,27 @@
 use clap::{Args, Subcommand};
 use issuer_iam::AccountId;
 
-use super::{AwsArgs, DistributionCommand, FileArgs, KubeArgs};
 use super::pods::{PolicyArgs, WebhookArgs};
-use super::{AwsArgs, FileArgs, KubeArgs};
+use super::{AwsArgs, DistributionCommand, FileArgs, KubeArgs};
 
-/// Convert the file to Terraform, CloudFormation, Kubernetes or API server configuration
+/// Print Terraform, CloudFormation, manifests, or what API server and pods need
 ///
-/// For teams that change AWS only through one of these tools, and for the API server, which has to
-/// be told its issuer. Nothing is changed without --write.
-/// Convert the file to Terraform, CloudFormation or Kubernetes manifests; print what gives pods roles
-///
-/// Nothing is changed. Only the output of `render webhook` has a secret, the key of its certificate.
+/// For teams that change AWS only through one of these tools, for the API server, which has to be
+/// told its issuer, and for what gives pods their roles. Nothing is changed without --write. Only
+/// the output of `render webhook` has a secret, the key of its certificate.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenderCommand {
     #[command(flatten)]
     Resources(ResourceCommand),
     #[command(flatten)]
     Distribution(DistributionCommand),
+    Policy(Box<PolicyArgs>),
+    Webhook(WebhookArgs),
 }
 
 /// What an issuer needs in AWS and in the cluster.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ResourceCommand {
-    File(RenderFileCommand),
-    Policy(Box<PolicyArgs>),
-    Webhook(WebhookArgs),
-}
-
-/// What the file is converted to.
-#[derive(Debug, Subcommand)]
-pub(crate) enum RenderFileCommand {
     Terraform(TerraformArgs),
     Cloudformation(CloudformationArgs),
     Kubernetes(KubernetesArgs),

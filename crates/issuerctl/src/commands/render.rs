@@ -5,10 +5,9 @@ use issuer_publish::Purpose;
 use issuer_reconcile::{Rendered, permissions};
 use issuer_render::Rendering;
 
-use super::distribution;
+use super::{distribution, render_policy, render_webhook};
 use crate::Outcome;
 use crate::cli::{OutputFormat, RenderCommand, Replacing, ResourceCommand};
-use crate::cli::{OutputFormat, RenderFileCommand, Replacing};
 use crate::engine;
 use crate::failure::Failure;
 use crate::output;
@@ -21,11 +20,12 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
     match command {
         RenderCommand::Resources(command) => resources(command, format, ui),
         RenderCommand::Distribution(command) => distribution::run(command, format, ui),
+        RenderCommand::Policy(args) => render_policy::run(args, format, ui),
+        RenderCommand::Webhook(args) => render_webhook::run(args, format, ui),
     }
 }
 
 fn resources(command: &ResourceCommand, format: OutputFormat, ui: &Ui) -> Outcome {
-pub(crate) fn run(command: &RenderFileCommand, format: OutputFormat, ui: &Ui) -> Outcome {
     let request = RenderRequest::of(command);
     let targets =
         targets::of_files(&request.render.file, request.kube, request.aws, Replacing::default())?;
@@ -52,7 +52,6 @@ pub(crate) fn run(command: &RenderFileCommand, format: OutputFormat, ui: &Ui) ->
     }
     let text = match command {
         ResourceCommand::Terraform(_) if !request.import => {
-        RenderFileCommand::Terraform(_) if !request.import => {
             if renderings.iter().any(|rendering| rendering.site.is_some()) {
                 ui.warning(
                     "keys that are published and are not in the file are lost when this is \
@@ -64,9 +63,6 @@ pub(crate) fn run(command: &RenderFileCommand, format: OutputFormat, ui: &Ui) ->
         ResourceCommand::Terraform(_) => issuer_render::terraform(&renderings, &existing)?,
         ResourceCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
         ResourceCommand::Kubernetes(_) => {
-        RenderFileCommand::Terraform(_) => issuer_render::terraform(&renderings, &existing)?,
-        RenderFileCommand::Cloudformation(_) => issuer_render::cloudformation(&renderings)?,
-        RenderFileCommand::Kubernetes(_) => {
             let rendered = issuer_render::kubernetes(&renderings)?;
             if rendered.count == 0 {
                 ui.warning("no role has a service account without wildcards; nothing to render");
