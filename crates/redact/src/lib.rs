@@ -1,8 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod base64;
+mod der;
 mod shape;
+mod view;
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+
+use crate::view::View;
 
 /// What is shown instead of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -13,44 +19,73 @@ const SHORTEST: usize = 8;
 /// The secrets of this process, the longest first.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Registers a secret that this process uses. Each line of it counts by itself, and lines of less
-/// than 8 bytes are ignored: they could be words of any message.
+/// Registers a secret that this process uses, with the base64 of it. Each line and each word of it
+/// counts by itself, and those of less than 8 bytes are ignored: they could be words of any message.
 pub fn register(secret: &str) {
     let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-    for line in secret.lines().map(str::trim) {
-        if line.len() >= SHORTEST
-            && !line.starts_with("-----")
-            && !in_use.iter().any(|known| known == line)
+    let mut add = |value: &str| {
+        // A part of the replacement would be replaced for ever.
+        if value.len() >= SHORTEST
+            && !REDACTED.contains(value)
+            && !in_use.iter().any(|known| known == value)
         {
-            in_use.push(line.to_owned());
+            in_use.push(value.to_owned());
         }
+    };
+    for line in secret.lines().map(str::trim).filter(|line| !line.starts_with("-----")) {
+        add(line);
+        line.split_whitespace().for_each(&mut add);
+        // A form has `+` for a space; `%20` is found without being registered.
+        add(&line.replace(' ', "+"));
+        if line.len() >= SHORTEST {
+            base64::forms(line.as_bytes()).iter().for_each(|form| add(form));
+        }
+    }
+    let whole = secret.trim();
+    if whole.contains('\n') && whole.len() >= SHORTEST {
+        base64::forms(whole.as_bytes()).iter().for_each(|form| add(form));
     }
     in_use.sort_by_key(|known| std::cmp::Reverse(known.len()));
 }
 
-/// The text without registered secrets and without anything that has the form of one.
+/// The text without registered secrets and without anything that has the form of one, also if it is
+/// percent-encoded, or an escape sequence or a line break is in the middle of it. Colors stay.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    let mut text = text.to_owned();
-    for secret in IN_USE.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        if text.contains(secret.as_str()) {
-            text = text.replace(secret.as_str(), REDACTED);
-        }
-    }
-    shape::redact(&text)
+    redact_values(text, [])
 }
 
-/// The text without `values` of any length, then [`redact`]ed. A value that is part of a longer word
-/// stays.
+/// The text without `values` of any length, then [`redact`]ed. A short value that is part of a longer
+/// word stays, and so does one that is a word or a number itself, unless it is quoted or behind `=`:
+/// `exit` would be in many messages.
 #[must_use]
 pub fn redact_values<'a>(text: &str, values: impl IntoIterator<Item = &'a str>) -> String {
-    let mut text = text.to_owned();
-    let mut values: Vec<&str> = values.into_iter().filter(|value| !value.is_empty()).collect();
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    for value in values {
-        text = replace_word(&text, value);
+    let values: Vec<&str> = values.into_iter().filter(|value| !value.is_empty()).collect();
+    let mut found = Vec::new();
+    let written = View::of(text);
+    let visible = written.visible();
+    let spaced = written.spaced();
+    for view in std::iter::once(&written).chain(&visible).chain(&spaced) {
+        let text = view.text();
+        let shapes = shape::find(&text).into_iter();
+        let short = values
+            .iter()
+            .filter(|value| value.len() < SHORTEST)
+            .flat_map(|value| find_word(&text, value));
+        found.extend(shapes.chain(short).map(|range| view.place(range)));
     }
-    redact(&text)
+    let seen = visible.as_ref().unwrap_or(&written);
+    let joined = seen.joined();
+    let decoded = joined.as_ref().unwrap_or(seen).decoded();
+    let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    let long = values.iter().copied().filter(|value| value.len() >= SHORTEST);
+    for value in long.chain(in_use.iter().map(String::as_str)) {
+        for view in std::iter::once(&written).chain(&visible).chain(&joined).chain(&decoded) {
+            view.find(value, &mut found);
+        }
+    }
+    drop(in_use);
+    replace(text, found)
 }
 
 /// Whether the whole text is, or contains, a key, a token or a document that is made of them. A
@@ -60,20 +95,39 @@ pub fn is_secret(text: &str) -> bool {
     shape::is_secret(text)
 }
 
-fn replace_word(text: &str, value: &str) -> String {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+/// Replaces what is in one or more of the ranges, each connected part of the text once.
+fn replace(text: &str, mut found: Vec<Range<usize>>) -> String {
+    found.sort_by_key(|range| range.start);
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(value) {
-        let (before, after) = (&rest[..at], &rest[at + value.len()..]);
-        let joined = value.len() < SHORTEST
-            && (before.ends_with(is_word) && value.starts_with(is_word)
-                || after.starts_with(is_word) && value.ends_with(is_word));
-        out.push_str(before);
-        out.push_str(if joined { value } else { REDACTED });
-        rest = after;
+    let mut shown = 0;
+    let mut found = found.into_iter().peekable();
+    while let Some(mut range) = found.next() {
+        while let Some(next) = found.next_if(|next| next.start <= range.end) {
+            range.end = range.end.max(next.end);
+        }
+        let start = text.floor_char_boundary(range.start);
+        let end = text.ceil_char_boundary(range.end);
+        out.push_str(&text[shown..start]);
+        out.push_str(REDACTED);
+        out.push_str(&view::colors(&text[start..end]));
+        shown = end;
     }
-    out + rest
+    out + &text[shown..]
+}
+
+fn find_word(text: &str, value: &str) -> Vec<Range<usize>> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_common =
+        value.chars().all(char::is_alphabetic) || value.bytes().all(|b| b.is_ascii_digit());
+    let places = text.match_indices(value).map(|(at, _)| at..at + value.len());
+    places
+        .filter(|place| {
+            let (before, after) = (&text[..place.start], &text[place.end..]);
+            let joined = before.ends_with(is_word) && value.starts_with(is_word)
+                || after.starts_with(is_word) && value.ends_with(is_word);
+            !joined && (!is_common || before.ends_with(['=', '"', '\'', '`']))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -101,16 +155,97 @@ mod tests {
     #[test]
     fn short_values_are_replaced_as_words_only() {
         assert_eq!(
-            redact_values("cannot eat cat, cat.", ["cat", ""]),
-            "cannot eat [redacted], [redacted]."
+            redact_values("cannot eat c4t, c4t, c4ts.", ["c4t", ""]),
+            "cannot eat [redacted], [redacted], c4ts."
         );
+        assert_eq!(redact_values("--with=long-value!", ["long-value"]), "--with=[redacted]!");
+    }
+
+    #[test]
+    fn a_short_argument_that_is_a_word_does_not_garble_our_own_sentences() {
+        let text = "external process exited with code exit status: 127";
+        assert_eq!(redact_values(text, ["exit", "127"]), text);
         assert_eq!(
-            redact_values("--password=long-value!", ["long-value"]),
-            "--password=[redacted]!"
+            redact_values("no user 'exit' with --pin=127", ["exit", "127"]),
+            "no user '[redacted]' with --pin=[redacted]"
         );
     }
 
+    #[test]
+    fn a_word_of_a_registered_passphrase_is_not_shown_alone() {
+        register("tr0ub4dor-one of tr0ub4dor-two");
+        assert_eq!(
+            redact("tr0ub4dor-two of it; tr0ub4dor-one+of+tr0ub4dor-two"),
+            "[redacted] of it; [redacted]"
+        );
+    }
+
+    #[test]
+    fn a_registered_secret_is_found_across_escape_sequences_and_line_breaks() {
+        register("split-by-a-color");
+        for (text, shown) in [
+            ("a split-\x1b[31mby-a\x1b[0m-color b", "a [redacted]\x1b[31m\x1b[0m b"),
+            ("a split-\x1b]8;;x\x07by-a-color b", "a [redacted] b"),
+            ("a split-\x01by-a-color b", "a [redacted] b"),
+            ("a split-\r\n    by-a-color\nb", "a [redacted]\nb"),
+            ("a split\n%2Dby%2da-color b", "a [redacted] b"),
+            ("\x1b[1merror:\x1b[0m split-by-a-color", "\x1b[1merror:\x1b[0m [redacted]"),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_token_with_a_color_in_it_is_found_and_colors_without_a_secret_stay() {
+        assert_eq!(
+            redact("x \x1b[1meyJhbGciOiJSUzI1NiIs\x1b[0mImtpZCI6IngifQ.eyJz.c2ln"),
+            "x \x1b[1m[redacted]\x1b[0m"
+        );
+        assert_eq!(
+            redact("x\x1b[1meyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ\x1b[0mx"),
+            "x\x1b[1m[redacted]\x1b[0mx"
+        );
+        let text = "\x1b[1m\x1b[31merror:\x1b[0m a\n\x1b[32m+ b\x1b[0m \x1b]8;;c";
+        assert_eq!(redact(text), text);
+    }
+
+    #[test]
+    fn the_base64_of_a_registered_secret_is_not_shown() {
+        register("~~~?secret-value?");
+        for text in [
+            "fn5-P3NlY3JldC12YWx1ZT8=",
+            "fn5+P3NlY3JldC12YWx1ZT8=",
+            "fn5%2BP3NlY3JldC12YWx1ZT8%3D",
+            "fn5-P3NlY3JldC12YWx1ZT8",
+            "fn5+P3NlY3JldC12YWx1ZT8",
+        ] {
+            assert_eq!(redact(text), REDACTED, "{text}");
+        }
+    }
+
     proptest! {
+        // Each secret stays registered, so each case is slower than the one before.
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_registered_secret_is_in_no_text_percent_encoded(
+            secret in "[!-~é]{8,40}",
+            upper in any::<bool>(),
+            all in any::<bool>(),
+        ) {
+            prop_assume!(!REDACTED.contains(&secret));
+            register(&secret);
+            let encoded: String = secret
+                .bytes()
+                .map(|b| match b {
+                    b if b.is_ascii_alphanumeric() && !all => char::from(b).to_string(),
+                    b if upper => format!("%{b:02X}"),
+                    b => format!("%{b:02x}"),
+                })
+                .collect();
+            prop_assert_eq!(redact(&format!("a {encoded} b")), "a [redacted] b");
+        }
+
         #[test]
         fn a_registered_secret_is_in_no_text(secret in "[!-~]{8,40}", before in ".{0,20}", after in ".{0,20}") {
             prop_assume!(!REDACTED.contains(&secret));

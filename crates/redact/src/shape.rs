@@ -1,10 +1,11 @@
 //! What has the form of a secret.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex_lite::{Captures, Regex};
+use regex_lite::Regex;
 
-use crate::REDACTED;
+use crate::der;
 
 /// Tokens, keys and documents that are made of them: no argument of a command is one of these.
 static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -24,8 +25,6 @@ static LABELED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         // RFC 6750, RFC 7617. A value of small letters only is a word: `bearer token`.
         r#"(\b(?i:bearer|basic)[ :]+)[A-Za-z0-9+/_\-.~=]*[A-Z0-9+/_\-.~=][A-Za-z0-9+/_\-.~=]{7,}"#,
         r#"(\b(?i:bearer|basic)[ :]+)[A-Za-z0-9+/_\-.~=]{7,}[A-Z0-9+/_\-.~=][A-Za-z0-9+/_\-.~=]*"#,
-        // RFC 3986, section 3.2.1.
-        r#"(\b[A-Za-z][A-Za-z0-9+.\-]*://)[^\s/?#"'<>@]+@"#,
         // Private members of a JWK (RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1).
         r#"(["'](?:d|p|q|dp|dq|qi|k)["']\s*:\s*["'])[A-Za-z0-9_\-+/=]{16,}"#,
         // Members of kubeconfig files, AWS files and OAuth answers.
@@ -33,30 +32,93 @@ static LABELED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     ])
 });
 
-pub(crate) fn redact(text: &str) -> String {
-    let mut text = text.to_owned();
+/// A user and password without a scheme (the first group is shown): a password can have `/`, `:` and
+/// `@` in it.
+static LOGIN: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    compile(&[
+        r#"((?:^|[\s"'`=(\[{,;<>|&])([A-Za-z0-9._%+\-]+):)([^\s"'`<>]+)@(?:sha(?:256|512):|[A-Za-z0-9\[])"#,
+    ])
+});
+
+/// Names before a colon that are no users: what is after them can be an e-mail address.
+const NO_USERS: [&str; 4] = ["arn", "system", "mailto", "acct"];
+
+/// Where the secrets are, in no order.
+pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
+    let mut found = der::find(text);
     for shape in SECRETS.iter() {
-        text = shape.replace_all(&text, REDACTED).into_owned();
+        found.extend(shape.find_iter(text).map(|secret| secret.range()));
     }
     for shape in LABELED.iter() {
-        text = shape
-            .replace_all(&text, |found: &Captures<'_>| {
-                let secret = &found[0][found[1].len()..];
-                // `token: expired` is a message.
-                if found[1].starts_with("token") && secret.bytes().all(|b| b.is_ascii_lowercase()) {
-                    return found[0].to_owned();
-                }
-                let at = if secret.ends_with('@') { "@" } else { "" };
-                format!("{}{REDACTED}{at}", &found[1])
-            })
-            .into_owned();
+        for captures in shape.captures_iter(text) {
+            let (Some(all), Some(label)) = (captures.get(0), captures.get(1)) else { continue };
+            let secret = &text[label.end()..all.end()];
+            // `token: expired` is a message.
+            let is_word = secret.bytes().all(|b| b.is_ascii_lowercase());
+            if !(label.as_str().starts_with("token") && is_word) {
+                found.push(label.end()..all.end());
+            }
+        }
     }
-    text
+    user_info(text, &mut found);
+    for shape in LOGIN.iter() {
+        for captures in shape.captures_iter(text) {
+            let (Some(all), Some(user), Some(password)) =
+                (captures.get(0), captures.get(2), captures.get(3))
+            else {
+                continue;
+            };
+            // The ID of a role is before the name of a session, which often is an address.
+            let is_name = NO_USERS.contains(&user.as_str()) || user.as_str().starts_with("AROA");
+            // `registry/image:tag@sha256:...`
+            let is_digest = all.as_str().ends_with(':');
+            // A URL has its own rule.
+            if !is_name
+                && !is_digest
+                && !password.as_str().contains("://")
+                && !password.as_str().starts_with("//")
+            {
+                found.push(password.range());
+            }
+        }
+    }
+    found
+}
+
+/// The user and password of URLs (RFC 3986, section 3.2.1). A password with a slash in it that is
+/// not encoded is no valid one, but it is a password: the last `@` ends it.
+fn user_info(text: &str, found: &mut Vec<Range<usize>>) {
+    let mut schemes = text.match_indices("://").map(|(at, _)| at).peekable();
+    while let Some(scheme) = schemes.next() {
+        if !text[..scheme].ends_with(|c: char| c.is_ascii_alphanumeric() || "+.-".contains(c)) {
+            continue;
+        }
+        let start = scheme + 3;
+        // Another URL can follow without white space: `http://a@h,http://b@h`.
+        let limit = schemes.peek().copied().unwrap_or(text.len()).max(start);
+        let url = &text[start..limit];
+        let url = &url
+            [..url.find(|c: char| c.is_whitespace() || "\"'<>".contains(c)).unwrap_or(url.len())];
+        let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
+        let has_user = authority.contains('@')
+            || authority.split_once(':').is_some_and(|(name, port)| !is_host(name, port));
+        if let Some(end) = url.rfind('@').filter(|end| has_user && *end > 0) {
+            found.push(start..start + end);
+        }
+    }
+}
+
+/// Whether this is a host with a port and not a user with the beginning of a password.
+fn is_host(name: &str, port: &str) -> bool {
+    let is_port = port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
+    name.starts_with('[') || is_port && (name.contains('.') || name == "localhost")
 }
 
 pub(crate) fn is_secret(text: &str) -> bool {
     // A certificate or a public key is no secret, but it is no name of a file either.
-    text.contains("-----BEGIN") || SECRETS.iter().any(|shape| shape.is_match(text))
+    text.contains("-----BEGIN")
+        || SECRETS.iter().any(|shape| shape.is_match(text))
+        || !der::find(text).is_empty()
 }
 
 fn compile(patterns: &[&str]) -> Vec<Regex> {
@@ -77,6 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::redact;
 
     const JWT: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJzdWIiOiJ4In0.c2ln_-bmF0dXJl";
 
@@ -101,6 +164,15 @@ mod tests {
                 r#"{"kty":"RSA","d":"aaaaaaaaaaaaaaaaaaaaaaaa","n":"AQAB"}"#.into(),
                 r#"{"kty":"RSA","d":"[redacted]","n":"AQAB"}"#,
             ),
+            ("https://u:p/MARKER@host".into(), "https://[redacted]@host"),
+            ("https://u:1/MARKER@host/x".into(), "https://[redacted]@host/x"),
+            ("\"https://u:p@x/MARKER?#@host\"".into(), "\"https://[redacted]@host\""),
+            (
+                "http://one@h,http://u:two@h x@y".into(),
+                "http://[redacted]@h,http://[redacted]@h x@y",
+            ),
+            ("proxy=user:pa/ss:w@rd@host:1".into(), "proxy=user:[redacted]@host:1"),
+            ("s3:/user:pass@bucket".into(), "s3:[redacted]@bucket"),
             ("password: hunter22hunter22".into(), "password: [redacted]"),
             (
                 "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG".into(),
@@ -132,6 +204,11 @@ mod tests {
             "kid zDfnUpPbHHMbBGsDCzvTyNJpSRsbnHGqrHFUGdGzLJE",
             "s3://my-oidc/prod arn:aws:iam::111122223333:role/app",
             "-----BEGIN PUBLIC KEY-----",
+            "system:serviceaccount:ns:name and system:serviceaccount:ns:name@cluster and a:b",
+            "arn:aws:sts::111122223333:assumed-role/app/me@example.com",
+            "AROAIOSFODNN7EXAMPLE:me@example.com mailto:me@example.com (me@example.com)",
+            "https://host/a@b https://host.example.com:6443/a@b http://[::1]:80/a@b",
+            "registry.example.com/app:v1@sha256:0a1b2c",
             r#"{"n":"aaaaaaaaaaaaaaaaaaaaaaaa","e":"AQAB","kid":"x"}"#,
         ] {
             assert_eq!(redact(text), text);
