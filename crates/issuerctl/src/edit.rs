@@ -69,7 +69,8 @@ mod tests {
         let before = "token: hunter2\n{token: hunter2, kube-apiserver-arg: [a]}\nx: 1\n";
         let after = "token: hunter2\n{token: hunter2, kube-apiserver-arg: [a, b]}\nx: 2\n";
         let diff = diff("config.yaml", before, after);
-        assert!(diff.contains("-x: 1\n+x: 2") && !diff.contains("hunter2"), "{diff}");
+        assert!(diff.contains("\n-x: 1") && diff.contains("\n+x: 2"), "{diff}");
+        assert!(!diff.contains("hunter2"), "{diff}");
     }
 
     #[cfg(unix)]

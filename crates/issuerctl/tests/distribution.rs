@@ -287,7 +287,7 @@ fn the_change_of_an_object_is_printed_and_nothing_is_written_to_the_cluster() {
         "{err}"
     );
 
-    let (_, err) = ended(&desk.run(&capi.replace("--name cp", "--name other")), 1);
+    let (_, err) = ended(&desk.run(&capi.replace("--name cp", "--name other")), 3);
     assert!(
         err.contains("KubeadmControlPlane other") && err.contains("management cluster"),
         "{err}"

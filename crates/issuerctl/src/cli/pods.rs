@@ -19,7 +19,8 @@ use super::{AwsArgs, KubeArgs};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  issuerctl inject -f app.yaml --service-accounts accounts.yaml | kubectl apply -f -
+  issuerctl inject -f app.yaml --service-accounts accounts.yaml |
+      kubectl apply -f -
   kustomize build . | issuerctl inject -f - | kubectl apply -f -
   helm template app ./chart | issuerctl inject -f - --from-cluster > app.yaml")]
 pub(crate) struct InjectArgs {

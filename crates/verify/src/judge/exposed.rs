@@ -9,7 +9,7 @@ use crate::judge::subject::Document;
 use crate::verdict::Fault;
 
 /// The fix for a private key that was published.
-const ROTATE: &str = "the key is compromised: create a new signing key now (issuerctl keygen), \
+const ROTATE: &str = "the key is compromised; rotate now: create a new signing key (issuerctl keygen), \
                       publish its public key beside this one (issuerctl publish), let every API \
                       server sign with the new key only, and remove this key from the published \
                       files then (issuerctl publish --prune with the new public key)";
