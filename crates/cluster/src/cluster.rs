@@ -130,10 +130,14 @@ impl Cluster {
         Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
     }
 
-    /// The URL of the API server.
+    /// Which cluster this is: the URL of its API server, and the context of the kubeconfig.
     #[must_use]
-    pub fn server(&self) -> &str {
-        &self.server
+    pub fn place(&self) -> String {
+        let server = self.server.trim_end_matches('/');
+        match &self.configuration.context {
+            Some(context) => format!("{server} (context {context})"),
+            None => server.to_owned(),
+        }
     }
 
     /// A fresh token for a service account (TokenRequest, authentication.k8s.io/v1), valid for ten

@@ -20,6 +20,8 @@ const POD_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// How an API server is reached, and by whom.
 pub(crate) struct Configuration {
     pub(crate) server: Url,
+    /// The context of the kubeconfig.
+    pub(crate) context: Option<String>,
     pub(crate) server_name: Option<String>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) user: User,
@@ -68,7 +70,7 @@ impl Configuration {
     }
 
     fn of_kubeconfig(selection: Selection) -> Result<Self, Error> {
-        let Selection { cluster, server: entry, user } = selection;
+        let Selection { name, cluster, server: entry, user } = selection;
         let server = server_url(&cluster, entry.server.as_deref())?;
         let proxy = match entry.proxy_url.as_deref().filter(|url| !url.trim().is_empty()) {
             // As in client-go, NO_PROXY does not apply to it.
@@ -81,6 +83,7 @@ impl Configuration {
         };
         Ok(Self {
             server,
+            context: Some(name),
             server_name: entry.tls_server_name.clone().filter(|name| !name.is_empty()),
             proxy,
             user,
@@ -109,6 +112,7 @@ impl Configuration {
         let file = |name: &str| Some(format!("{POD_FOLDER}/{name}"));
         Ok(Self {
             server,
+            context: None,
             server_name: None,
             proxy: None,
             user: User { token_file: file("token"), ..User::default() },

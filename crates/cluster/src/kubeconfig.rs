@@ -139,6 +139,8 @@ pub(crate) struct Variable {
 
 /// The entries of one context.
 pub(crate) struct Selection {
+    /// The name of the context.
+    pub(crate) name: String,
     pub(crate) cluster: String,
     pub(crate) server: Server,
     /// `None` for anonymous requests.
@@ -223,17 +225,14 @@ impl Kubeconfig {
         let Some(found) = self.contexts.iter().find(|named| named.name == name) else {
             return Err(SelectFault::Context { context: name.to_owned(), known: known() });
         };
-        let context = found.context.clone();
+        let (name, context) = (found.name.clone(), found.context.clone());
         let cluster = self.clusters.into_iter().find(|named| named.name == context.cluster);
         let Some(NamedCluster { name: cluster, cluster: server }) = cluster else {
-            return Err(SelectFault::Cluster {
-                context: name.to_owned(),
-                cluster: context.cluster,
-            });
+            return Err(SelectFault::Cluster { context: name, cluster: context.cluster });
         };
         // client-go accepts a context whose user does not exist; its requests are anonymous.
         let user = self.users.into_iter().find(|named| Some(&named.name) == context.user.as_ref());
-        Ok(Selection { cluster, server, user: user.map(|named| (named.name, named.user)) })
+        Ok(Selection { name, cluster, server, user: user.map(|named| (named.name, named.user)) })
     }
 }
 

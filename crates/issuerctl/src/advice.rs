@@ -311,6 +311,10 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
 /// to overwrite what it cannot read, and what belongs to another issuer.
 pub(crate) fn with_options(mut verdict: Verdict) -> Verdict {
     for check in &mut verdict.checks {
+        if let Some(fix) = check.fix.as_mut().filter(|fix| fix.contains("thumbprint")) {
+            let command = format!("issuerctl provider apply --issuer {}", verdict.issuer);
+            fix.push_str(&format!("; `{command} --thumbprint auto` adds it"));
+        }
         let option = match check.id {
             "discovery-json" | "required-members" | "keys-json" | "keys-usable"
             | "keys-expected" | "token-kid" | "token-signature" => {

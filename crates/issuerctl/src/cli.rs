@@ -92,6 +92,7 @@ pub(crate) enum Command {
     Jwks(JwksArgs),
     Discovery(DiscoveryArgs),
     Publish(Box<PublishArgs>),
+    Url(UrlArgs),
     Verify(VerifyArgs),
     #[command(subcommand)]
     Provider(ProviderCommand),
@@ -274,6 +275,58 @@ pub(crate) struct Replacing {
     /// Replace published documents that cannot be read; keys that can be found in them are kept
     #[arg(long)]
     pub(crate) replace_unreadable: bool,
+}
+
+/// Print the issuer URL that a store has, before anything exists
+///
+/// The URL follows from the bucket, its region and the prefix. EKS Anywhere needs it in
+/// podIamConfig.serviceAccountIssuer before the cluster is created. With --region, AWS is not
+/// called; without it, the region of an existing bucket is looked up.
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("place").required(true).args(["to", "file"]),
+    after_help = "\
+Examples:
+  issuerctl url --to s3://my-oidc/prod --region us-west-2
+  issuerctl url -f issuer.yaml"
+)]
+pub(crate) struct UrlArgs {
+    /// Bucket and prefix: s3://BUCKET[/PREFIX]
+    #[arg(long, value_name = "s3://BUCKET[/PREFIX]")]
+    pub(crate) to: Option<String>,
+    /// File with one or more issuers, or - for standard input (repeatable)
+    #[arg(long, short, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    file: Vec<PathBuf>,
+    /// Use path-style URLs: the bucket name in the path, not in the host name
+    #[arg(long, requires = "to")]
+    pub(crate) path_style: bool,
+    /// Region of the bucket [default: that of the existing bucket, or of the profile for a new one]
+    #[arg(long, value_name = "R")]
+    region: Option<String>,
+    /// Named profile from the AWS config and credentials files
+    #[arg(long, value_name = "P")]
+    profile: Option<String>,
+    /// Endpoint URL of an S3-compatible store
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+impl UrlArgs {
+    pub(crate) fn file(&self) -> FileArgs {
+        FileArgs { file: self.file.clone() }
+    }
+
+    pub(crate) fn aws(&self) -> AwsArgs {
+        AwsArgs {
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            print_iam_policy: false,
+            tls: self.tls.clone(),
+        }
+    }
 }
 
 /// Check an issuer, and optionally a token, the way AWS STS does
@@ -527,7 +580,7 @@ pub(crate) enum Access {
     None,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TlsArgs {
     /// CA certificates (PEM or DER) to trust in addition to those of the system
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

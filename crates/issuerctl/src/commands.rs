@@ -19,6 +19,7 @@ mod render_policy;
 mod render_webhook;
 mod role;
 mod schema;
+mod url;
 mod verify;
 mod version;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Jwks(args) => jwks::run(args, format, ui),
         Command::Discovery(args) => discovery::run(args, format, ui),
         Command::Publish(args) => publish::run(args, format, ui),
+        Command::Url(args) => url::run(args, format, ui),
         Command::Verify(args) => verify::run(args, format, ui),
         Command::Provider(ProviderCommand::Apply(args)) => provider::apply::run(args, format, ui),
         Command::Provider(ProviderCommand::List(args)) => provider::list::run(args, format, ui),

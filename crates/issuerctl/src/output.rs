@@ -108,6 +108,21 @@ pub(crate) struct Configuration {
     pub(crate) warnings: Vec<String>,
 }
 
+/// `url`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Urls {
+    pub(crate) schema_version: u32,
+    pub(crate) issuers: Vec<IssuerUrl>,
+}
+
+/// One issuer of `url`.
+#[derive(Debug, Serialize)]
+pub(crate) struct IssuerUrl {
+    /// Its name in the file, or null.
+    pub(crate) name: Option<String>,
+    pub(crate) issuer: String,
+}
+
 /// `man`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Files {
@@ -130,7 +145,13 @@ pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
             }
         }
     }
-    let _ = writeln!(text, "{}", if passed { "passed" } else { "FAILED" });
+    let failed = checks.iter().find(|check| check.failed()).filter(|_| !passed);
+    let (style, result) = match failed {
+        Some(check) => (status_style(Status::Fail), format!("FAILED at {}", check.id)),
+        None if passed => (status_style(Status::Pass), "passed".to_owned()),
+        None => (status_style(Status::Fail), "FAILED".to_owned()),
+    };
+    let _ = writeln!(text, "{style}{result}{style:#}");
     text
 }
 

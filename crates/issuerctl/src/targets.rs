@@ -72,12 +72,7 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             check_folder(args, issuer.as_ref())?;
             StoreTarget::Folder(folder)
         }
-        Err(error @ Error::Destination { .. }) => {
-            let mut failure = Failure::from(error);
-            failure.exit = Exit::Usage;
-            return Err(failure);
-        }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(destination_failure(error)),
     };
     let live = &args.live;
     let site = SiteTarget {
@@ -99,6 +94,16 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
     };
     let (name, provider, roles) = (None, None, Vec::new());
     Ok(Target { name, issuer, ports, site: Some(site), provider, roles })
+}
+
+/// A destination in a form that is not valid is a fault of the command line.
+pub(crate) fn destination_failure(error: Error) -> Failure {
+    let is_form = matches!(error, Error::Destination { .. });
+    let mut failure = Failure::from(error);
+    if is_form {
+        failure.exit = Exit::Usage;
+    }
+    failure
 }
 
 /// The target of `provider apply`.

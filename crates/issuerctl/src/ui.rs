@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use issuer_change::{ChangeSet, Notice};
 use issuer_reconcile::{Event, Events};
 use issuer_redact::redact;
+use issuer_verify::Status;
 
 use crate::cli::GeneralArgs;
 use crate::failure::Failure;
@@ -78,6 +79,11 @@ impl Ui {
     /// Removes the progress bar.
     pub(crate) fn end(&self) {
         self.bar.replace(ProgressBar::hidden()).finish_and_clear();
+    }
+
+    /// Whether only warnings and errors are printed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Prints an error, also with `--quiet`.
@@ -210,14 +216,25 @@ impl Events for Ui {
             Event::LiveKeyProved => self.note(&about(
                 "a fresh token of the cluster is signed by one of these keys and has this issuer",
             )),
+            Event::Using(text) if self.warned.borrow_mut().insert(text.to_owned()) => {
+                self.note(text);
+            }
             Event::Verified { verdict, folder } if verdict.passed() => {
-                self.note(&about(match folder {
-                    true => {
+                let doubt = verdict
+                    .checks
+                    .iter()
+                    .find(|check| check.id == "vantage" && check.status == Status::Warn);
+                self.note(&about(match (folder, doubt) {
+                    (true, _) => {
                         "verified: AWS STS can use these documents; now serve the folder at the \
                          issuer URL"
                     }
-                    false => "verified: AWS STS can read this issuer",
+                    (false, None) => "verified: AWS STS can read this issuer",
+                    (false, Some(_)) => "verified from this machine: the documents are correct",
                 }));
+                if let Some(doubt) = doubt {
+                    self.warning(&about(&doubt.message));
+                }
                 self.detail(&output::verdict_text(verdict));
             }
             Event::Notice(notice) => self.warning(&notice.message),

@@ -132,7 +132,9 @@ impl S3 {
         )
     }
 
-    pub(crate) fn location(&self) -> String {
+    /// `s3://BUCKET[/PREFIX]`.
+    #[must_use]
+    pub fn location(&self) -> String {
         self.location.to_string()
     }
 

@@ -63,7 +63,7 @@ pub enum Error {
     OtherCluster {
         /// The store.
         location: String,
-        /// The API server, and the context of the kubeconfig if one was named.
+        /// The API server, and the context of the kubeconfig.
         server: String,
         /// Its issuer.
         issuer: String,

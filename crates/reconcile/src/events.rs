@@ -28,7 +28,9 @@ pub enum Event<'a> {
     },
     /// A warning for the user.
     Notice(&'a Notice),
-    /// A detail, such as the keys or the account.
+    /// What the run works with: a cluster and its context; an account, region and profile.
+    Using(&'a str),
+    /// A detail, such as the keys.
     Detail(&'a str),
 }
 

@@ -49,7 +49,7 @@ pub struct SourceKeys {
 /// What an API server publishes about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiServerKeys {
-    /// Its URL, and the context of the kubeconfig if one was named.
+    /// Its URL, and the context of the kubeconfig.
     pub place: String,
     /// Its issuer.
     pub issuer: String,
@@ -122,7 +122,9 @@ pub async fn read_keys(
     if asks {
         events.event(label, Event::Waiting("reading the keys"));
     }
-    let remote = try_join_all(sources.iter().map(|source| read_remote(source, weak, fetch))).await;
+    let using = &|text: &str| events.event(label, Event::Using(text));
+    let remote =
+        try_join_all(sources.iter().map(|source| read_remote(source, weak, fetch, using))).await;
     if asks {
         events.event(label, Event::Waited);
     }
@@ -179,6 +181,7 @@ async fn read_remote(
     source: &KeySource,
     weak: WeakKeys,
     fetch: &FetchOptions,
+    using: &impl Fn(&str),
 ) -> Result<Option<SourceReading>, Error> {
     Ok(match source {
         KeySource::File(_) | KeySource::Jwks(JwksSource::File(_)) => None,
@@ -191,29 +194,22 @@ async fn read_remote(
         }
         KeySource::Secret { cluster, namespace, connection } => {
             let client = Cluster::connect(connection).await?;
-            let reading = client.secret_keys(cluster, namespace, weak).await?;
             let name = format!("Secret {namespace}/{cluster}-sa");
+            using(&format!("keys: {name} at {}", client.place()));
+            let reading = client.secret_keys(cluster, namespace, weak).await?;
             Some(SourceReading { name, reading, server: None })
         }
         KeySource::ApiServer(connection) => {
             let client = Cluster::connect(connection).await?;
+            using(&format!("keys: the API server {}", client.place()));
             let served = client.served(weak).await?;
             let reading = Reading { set: served.keys.clone(), notes: Vec::new() };
             let (issuer, keys) = (served.issuer, served.keys);
-            let server = ApiServerKeys { place: place(&client, connection), issuer, keys };
+            let server = ApiServerKeys { place: client.place(), issuer, keys };
             let name = "the API server".to_owned();
             Some(SourceReading { name, reading, server: Some(server) })
         }
     })
-}
-
-/// Which cluster this is, for a person who uses several.
-fn place(client: &Cluster, connection: &Connection) -> String {
-    let server = client.server().trim_end_matches('/');
-    match &connection.context {
-        Some(context) => format!("{server} (context {context})"),
-        None => server.to_owned(),
-    }
 }
 
 fn notice(name: &str, note: &Note) -> Notice {

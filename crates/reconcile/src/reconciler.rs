@@ -90,11 +90,18 @@ impl<'a> Reconciler<'a> {
     pub async fn iam(&self) -> Result<&Iam, Error> {
         let connect = || async {
             let iam = Iam::connect(&self.aws().await?.config).await?;
-            let detail = format!("account {} ({})", iam.account(), iam.partition().name);
-            self.events.event("", Event::Detail(&detail));
+            let (account, partition) = (iam.account(), iam.partition().name);
+            let text = format!("AWS: account {account} ({partition}){}", self.profile());
+            self.events.event("", Event::Using(&text));
             Ok::<_, Error>(iam)
         };
         self.iam.get_or_try_init(connect).await
+    }
+
+    /// The profile of the run, as an addition to a message.
+    pub(crate) fn profile(&self) -> String {
+        let profile = self.session.profile.as_ref();
+        profile.map(|profile| format!(", profile {profile}")).unwrap_or_default()
     }
 
     /// The account's roles as plans see them, which is a list of thousands: read once in a run.
@@ -147,7 +154,7 @@ impl<'a> Reconciler<'a> {
     ///
     /// # Errors
     /// Those of [`Self::store`] and [`Self::url`].
-    pub(crate) async fn issuer(&self, target: &Target) -> Result<IssuerUrl, Error> {
+    pub async fn issuer(&self, target: &Target) -> Result<IssuerUrl, Error> {
         match &target.issuer {
             Some(url) => Ok(url.clone()),
             None => self.url(target, self.store(target).await?.as_ref()),

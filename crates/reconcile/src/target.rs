@@ -284,6 +284,15 @@ impl Target {
     }
 }
 
+impl SiteTarget {
+    /// A site of which only the store is known.
+    #[must_use]
+    pub fn of(store: StoreTarget) -> Self {
+        let (keys, shape, options) = (Vec::new(), Shape::default(), PlanOptions::default());
+        Self { keys, store, shape, options, live: None }
+    }
+}
+
 impl ProviderTarget {
     /// The permissions that a run needs.
     #[must_use]

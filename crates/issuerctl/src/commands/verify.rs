@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use issuer_diagnostic::{Encoding, decode};
 use issuer_discovery::IssuerUrl;
-use issuer_verify::Expected;
+use issuer_verify::{Expected, Status};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, VerifyArgs};
@@ -60,6 +60,11 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     };
     let verdict = issuer_verify::judge(&observation, &expected);
     match format {
+        OutputFormat::Text if ui.is_quiet() => {
+            let mut faults = verdict.clone();
+            faults.checks.retain(|check| matches!(check.status, Status::Fail | Status::Warn));
+            output::coloured(&output::verdict_text(&faults))?;
+        }
         OutputFormat::Text => output::coloured(&output::verdict_text(&verdict))?,
         OutputFormat::Json => output::json(&output::Verify::from(&verdict))?,
     }

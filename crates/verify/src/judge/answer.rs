@@ -234,8 +234,7 @@ fn wrong_name_fix(host: &str) -> String {
 
 fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool) -> Fault {
     let private = "use a certificate from a public CA; for a private CA, add its root to the CA \
-                   file that is used here and its thumbprint to the IAM provider (aws iam \
-                   update-open-id-connect-provider-thumbprint)";
+                   file that is used here and its thumbprint to the IAM provider";
     let Some(chain) = chain else {
         return Fault::new(
             format!("{cannot}: its TLS certificate is signed by a CA that is not trusted"),

@@ -40,8 +40,7 @@ pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
         return Check::warn(
             ID,
             format!("read {from}, trusting additional root certificates, which STS does not have"),
-            "if the issuer's CA is private, the IAM provider needs its thumbprint: aws iam \
-             update-open-id-connect-provider-thumbprint",
+            "if the issuer's CA is private, the IAM provider needs its thumbprint",
         );
     }
     Check::pass(
