@@ -227,7 +227,7 @@ fn broken_keys_are_named_by_their_fault() {
             "private pem",
             text("-----BEGIN RSA PRIVATE KEY-----\n"),
             "keys-json",
-            &["PRIVATE", "rotate"],
+            &["PRIVATE", "compromised"],
         ),
         (
             "ssh",
@@ -272,7 +272,7 @@ fn broken_keys_are_named_by_their_fault() {
         ("enc", first_key("use", json!("enc")), "keys-usable", &["use \"enc\""]),
         ("key_ops", first_key("key_ops", json!(["verify"])), "keys-usable", &["key_ops"]),
         ("alg", first_key("alg", json!("RS256")), "keys-usable", &["alg \"RS256\"", "ES256"]),
-        ("private", first_key("d", json!("AA")), "keys-usable", &["private", "rotate"]),
+        ("private", first_key("d", json!("AA")), "keys-usable", &["private", "compromised"]),
         ("padding", first_key("x", json!("AAA=")), "keys-usable", &["padding"]),
         ("no y", first_key("y", Value::Null), "keys-usable", &["no y"]),
         ("off the curve", first_key("y", json!("A".repeat(43))), "keys-usable", &["point"]),
@@ -354,11 +354,11 @@ fn a_private_key_leads_before_every_other_fault() {
         ),
     ] {
         let verdict = judge(&observation(document().to_string(), body), &expected());
-        assert_root(name, &verdict, id, &[words, &["compromised", "rotate"]].concat());
+        assert_root(name, &verdict, id, &[words, &["compromised", "keygen"]].concat());
     }
     for body in [pem.to_owned(), with(document(), "jwks", json!({"keys": [one]})).to_string()] {
         let verdict = judge(&observation(body, keys().to_string()), &expected());
-        assert_root("discovery", &verdict, "discovery-json", &["private", "rotate"]);
+        assert_root("discovery", &verdict, "discovery-json", &["private", "compromised"]);
     }
 }
 
