@@ -15,8 +15,8 @@ pub(crate) enum DistributionCommand {
     #[command(after_help = "\
 Examples:
   issuerctl render kubeadm --issuer https://oidc.example.com/prod
-  issuerctl render kubeadm -f issuer.yaml --keep-issuer https://kubernetes.default.svc.cluster.local \\
-      --into kubeadm.yaml --write
+  issuerctl render kubeadm -f issuer.yaml --into kubeadm.yaml --write \\
+      --keep-issuer https://kubernetes.default.svc.cluster.local
   issuerctl render kubeadm -f issuer.yaml --from-cluster > patch.yaml")]
     Kubeadm(ClusterDistributionArgs),
     /// Print the lines of the EKS Anywhere Cluster that set the issuer
@@ -25,7 +25,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   issuerctl render eks-anywhere -f issuer.yaml --into prod.yaml
-  issuerctl render eks-anywhere -f issuer.yaml --from-cluster --name prod > patch.yaml")]
+  issuerctl render eks-anywhere -f issuer.yaml --from-cluster --name prod \\
+      > patch.yaml")]
     EksAnywhere(ClusterDistributionArgs),
     /// Print the lines of Cluster API's KubeadmControlPlane that set the issuer
     #[command(after_help = "\
@@ -35,22 +36,26 @@ Examples:
     /// Print the lines of a Talos machine configuration that set the issuer
     #[command(after_help = "\
 Examples:
-  issuerctl render talos -f issuer.yaml --keep-issuer https://10.1.2.3:6443 --into controlplane.yaml")]
+  issuerctl render talos -f issuer.yaml --into controlplane.yaml \\
+      --keep-issuer https://10.1.2.3:6443")]
     Talos(DistributionArgs),
     /// Print the lines of k3s's config.yaml that set the issuer
     #[command(after_help = "\
 Examples:
-  issuerctl render k3s -f issuer.yaml --into /etc/rancher/k3s/config.yaml --write")]
+  issuerctl render k3s -f issuer.yaml \\
+      --into /etc/rancher/k3s/config.yaml --write")]
     K3s(DistributionArgs),
     /// Print the lines of RKE2's config.yaml that set the issuer
     #[command(after_help = "\
 Examples:
-  issuerctl render rke2 -f issuer.yaml --into /etc/rancher/rke2/config.yaml --write")]
+  issuerctl render rke2 -f issuer.yaml \\
+      --into /etc/rancher/rke2/config.yaml --write")]
     Rke2(DistributionArgs),
     /// Print the lines of the kops Cluster that set the issuer
     #[command(after_help = "\
 Examples:
-  kops get -o yaml | issuerctl render kops -f issuer.yaml --into - > cluster.yaml")]
+  kops get -o yaml |
+      issuerctl render kops -f issuer.yaml --into - > cluster.yaml")]
     Kops(DistributionArgs),
     /// Print the lines of k0s's ClusterConfig that set the issuer
     #[command(after_help = "\
