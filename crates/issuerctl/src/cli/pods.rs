@@ -112,8 +112,10 @@ impl WebhookFlags {
 #[command(after_help = "\
 Examples:
   issuerctl render policy | kubectl apply -f -
-  issuerctl render policy --kubernetes-version 1.36 --select-labelled --guard > policy.yaml
-  issuerctl render policy --roles-from file -f issuer.yaml --account 111122223333 \\
+  issuerctl render policy --kubernetes-version 1.36 --select-labelled \\
+      --guard > policy.yaml
+  issuerctl render policy --roles-from file -f issuer.yaml \\
+      --account 111122223333 \\
       --kubernetes-version 1.36 > policy.yaml")]
 pub(crate) struct PolicyArgs {
     /// Where the roles are: in the annotations of ServiceAccounts, which the policy reads, or in the
@@ -168,7 +170,8 @@ pub(crate) enum RolesFrom {
 #[command(after_help = "\
 Examples:
   issuerctl render webhook | kubectl apply -f -
-  issuerctl render webhook --cert-manager --failure-policy Fail > webhook.yaml")]
+  issuerctl render webhook --cert-manager --failure-policy Fail \\
+      > webhook.yaml")]
 pub(crate) struct WebhookArgs {
     /// Image of the webhook, by version or digest
     #[arg(long, value_name = "IMAGE", default_value = WEBHOOK_IMAGE)]
