@@ -153,7 +153,7 @@ impl<'a> Reconciler<'a> {
     /// The same; the store is connected only if the issuer is derived from it.
     ///
     /// # Errors
-    /// Those of [`Self::store`] and [`Self::url`].
+    /// The region of the bucket cannot be read; the URL of the bucket is not a valid issuer.
     pub async fn issuer(&self, target: &Target) -> Result<IssuerUrl, Error> {
         match &target.issuer {
             Some(url) => Ok(url.clone()),
