@@ -71,11 +71,14 @@ pub struct RoleNeeds<'a> {
 /// The policy for creating or updating a role. Only the requested policies can be attached.
 pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
     let managed: Vec<&str> = needs.managed.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
-    let is_unwanted = |name: &&str| needs.managed.is_some() && !managed.contains(name);
     let made = needs.made.iter().map(String::as_str);
-    let unwanted: Vec<&str> = made.clone().filter(is_unwanted).filter(|_| !needs.add).collect();
+    // Also those that are requested now: removing one from the file must need no other policy.
+    let deletable: BTreeSet<&str> = match needs.managed {
+        Some(_) if !needs.add => made.clone().chain(managed.iter().copied()).collect(),
+        _ => BTreeSet::new(),
+    };
     let mut actions = vec!["CreateRole", "UpdateAssumeRolePolicy", "TagRole"];
-    if needs.tags || !unwanted.is_empty() {
+    if needs.tags || !deletable.is_empty() {
         actions.push("UntagRole");
     }
     if needs.session {
@@ -97,7 +100,7 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
     statements.extend(policy_statement(iam, &READ_POLICY, read));
     let change = ["CreatePolicy", "TagPolicy", "CreatePolicyVersion", "DeletePolicyVersion"];
     statements.extend(policy_statement(iam, &change, managed));
-    statements.extend(policy_statement(iam, &DELETE_POLICY, unwanted));
+    statements.extend(policy_statement(iam, &DELETE_POLICY, deletable));
     document(statements)
 }
 
