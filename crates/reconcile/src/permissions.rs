@@ -72,7 +72,15 @@ async fn of_iam(
                 if purpose == Purpose::Plan { policies::reading(policy) } else { policy }
             }
             Purpose::Remove => {
-                policies::delete_role(iam, &role.name, made(iam, &role.name).await.as_deref())
+                // Those of the file are deleted, too, if a run creates them before this one.
+                let of_file = role.managed.iter().flatten().map(|(name, _)| name.to_string());
+                let made = made(iam, &role.name).await.map(|mut made| {
+                    made.extend(of_file);
+                    made.sort();
+                    made.dedup();
+                    made
+                });
+                policies::delete_role(iam, &role.name, made.as_deref())
             }
         });
     }
