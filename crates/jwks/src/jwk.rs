@@ -22,8 +22,9 @@ pub struct Jwk {
     pub key: PublicKey,
 }
 
-/// Members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
-const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// The members of a JWK that hold the private part of an EC or RSA key (RFC 7518 sections 6.2.2
+/// and 6.3.2).
+pub const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// RS384 and RS512: AWS STS accepts them with an RSA key, and kube-apiserver never uses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +105,7 @@ pub(crate) fn read(
     weak: WeakKeys,
     larger: LargerHashes,
 ) -> Result<Jwk, JwkFault> {
-    if let Some(member) =
-        PRIVATE.into_iter().find(|name| *name != "k" && members.get(name).is_some())
-    {
+    if let Some(member) = PRIVATE_MEMBERS.into_iter().find(|name| members.get(name).is_some()) {
         return Err(JwkFault::PrivateMember { member });
     }
     if members.text("kty") == Some("oct") {

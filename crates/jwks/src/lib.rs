@@ -16,7 +16,7 @@ mod source;
 
 pub use error::{Content, Error, JwkFault, KeyFault};
 pub use generate::{GeneratedKey, KeyKind, generate};
-pub use jwk::Jwk;
+pub use jwk::{Jwk, PRIVATE_MEMBERS};
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};
 pub use read::{Note, Reading, read, read_set};

@@ -4,10 +4,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use issuer_diagnostic::decode;
 use serde_json::{Map, Value, json};
 
-use crate::{Curve, Error, Jwk, JwkSet, KeyId, Note, WeakKeys, read};
-
-/// The members of a private key (RFC 7518 sections 6.2.2 and 6.3.2).
-const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+use crate::{Curve, Error, Jwk, JwkSet, KeyId, Note, PRIVATE_MEMBERS, WeakKeys, read};
 
 /// What a damaged document still holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,7 +59,7 @@ pub fn salvage(bytes: &[u8], weak: WeakKeys) -> Salvage {
         let kid = object.get("kid").and_then(Value::as_str).map(str::to_owned);
         match key(&object, weak) {
             Ok(jwk) => {
-                if PRIVATE.iter().any(|name| object.contains_key(*name)) {
+                if PRIVATE_MEMBERS.iter().any(|name| object.contains_key(*name)) {
                     private.push(jwk.key.clone());
                 }
                 found.push(jwk);

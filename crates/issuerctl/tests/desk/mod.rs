@@ -29,8 +29,8 @@ impl Desk {
         self.run_with(line, &[])
     }
 
-    /// The same with other variables; an empty one is left out.
-    pub(crate) fn run_with(&self, line: &str, env: &[(&str, &str)]) -> Output {
+    /// The command with arguments that have no spaces.
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
         command
             .args(line.split_whitespace())
@@ -40,6 +40,12 @@ impl Desk {
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+    }
+
+    /// The same with other variables; an empty one is left out.
+    pub(crate) fn run_with(&self, line: &str, env: &[(&str, &str)]) -> Output {
+        let mut command = self.command(line);
         for (name, value) in env {
             if value.is_empty() {
                 command.env_remove(name)

@@ -1,11 +1,13 @@
 //! A folder, the two servers, and the command run in it.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::Command;
 
-use issuer_test_support::{ACCESS_KEY, Account, IamServer, S3Server, SECRET_KEY};
+use issuer_test_support::{Account, IamServer, S3Server};
 use serde_json::{Value, json};
+
+use crate::desk::{Desk, ended, golden};
 
 /// The bucket of every file.
 pub(crate) const BUCKET: &str = "my-oidc";
@@ -15,7 +17,7 @@ pub(crate) const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.
 
 /// A folder, and servers that nothing of this machine's environment leads past.
 pub(crate) struct Lab {
-    folder: tempfile::TempDir,
+    desk: Desk,
     pub(crate) s3: S3Server,
     pub(crate) iam: IamServer,
 }
@@ -74,21 +76,13 @@ impl<'a> Issuer<'a> {
 impl Lab {
     /// Servers without anything, and a key.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden/encodings");
-        let key = std::fs::read(format!("{golden}/rsa2048.spki.pem")).unwrap();
-        std::fs::write(folder.path().join("sa.pub"), key).unwrap();
-        Self { folder, s3: S3Server::start(), iam: IamServer::start() }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        let desk = Desk::new();
+        desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+        Self { desk, s3: S3Server::start(), iam: IamServer::start() }
     }
 
     pub(crate) fn file(&self, name: &str, contents: &str) -> PathBuf {
-        let path = self.path().join(name);
-        std::fs::write(&path, contents).unwrap();
-        path
+        self.desk.file(name, contents)
     }
 
     /// Writes `issuer.yaml`. The bucket is on the server of plain http, so nothing is read back.
@@ -111,16 +105,9 @@ impl Lab {
 
     /// The command with arguments that have no spaces.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
+        let mut command = self.desk.command(line);
         command
-            .args(line.split_whitespace())
-            .current_dir(self.path())
-            .env_clear()
-            .env("HOME", self.path())
-            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .env("AWS_REGION", "us-west-2")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
             // A connection that is cut is not tried again, as by a run that is killed.
             .env("AWS_MAX_ATTEMPTS", "1")
             .env("AWS_ENDPOINT_URL_IAM", self.iam.url())
@@ -151,16 +138,6 @@ impl Lab {
     pub(crate) fn everything(&self) -> (std::collections::BTreeMap<String, String>, Account) {
         (self.s3.dump(), self.iam.account())
     }
-}
-
-#[track_caller]
-pub(crate) fn ended(output: &Output, code: i32) -> (String, String) {
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    );
-    assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
-    (out, err)
 }
 
 /// A statement of a trust policy that somebody else writes.

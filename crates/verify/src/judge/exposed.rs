@@ -1,7 +1,7 @@
 //! A private key in a published document. It is reported before every other fault: a document can
 //! be fixed, a key that others have read cannot.
 
-use issuer_jwks::{Error, JwkFault};
+use issuer_jwks::{Error, JwkFault, PRIVATE_MEMBERS};
 use serde_json::Value;
 
 use crate::judge::json;
@@ -13,9 +13,6 @@ const ROTATE: &str = "the key is compromised; rotate now: create a new signing k
                       publish its public key beside this one (issuerctl publish), let every API \
                       server sign with the new key only, and remove this key from the published \
                       files then (issuerctl publish --prune with the new public key)";
-
-/// RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1.
-const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The private key in a document, in any form, base64 included.
 pub(super) fn in_document(body: &[u8], document: Document) -> Option<Fault> {
@@ -47,7 +44,9 @@ fn fault(what: &str) -> Fault {
 }
 
 fn members(jwk: &Value) -> String {
-    PRIVATE.into_iter().filter(|name| jwk.get(*name).is_some()).collect::<Vec<_>>().join(", ")
+    // With the one of a symmetric key, RFC 7518 section 6.4.1.
+    let secret = PRIVATE_MEMBERS.into_iter().chain(["k"]);
+    secret.filter(|name| jwk.get(*name).is_some()).collect::<Vec<_>>().join(", ")
 }
 
 /// The form in which a text holds a private key.
