@@ -69,7 +69,7 @@ impl Cluster {
     /// # Errors
     /// A kubeconfig that cannot be read or used: [`Error::ReadKubeconfig`], [`Error::Kubeconfig`],
     /// [`Error::NoCurrentContext`], [`Error::NoContext`], [`Error::NoConfiguration`],
-    /// [`Error::Entry`], [`Error::File`], [`Error::AuthProvider`], [`Error::ProxySetting`];
+    /// [`Error::Entry`], [`Error::File`], [`Error::Authority`], [`Error::AuthProvider`], [`Error::ProxySetting`];
     /// [`Error::Plugin`].
     pub async fn connect(connection: &Connection) -> Result<Self, Error> {
         let configuration = Configuration::load(connection)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use base64ct::{Base64, Encoding};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_proxy::{Proxy, Settings};
+use issuer_trust::Authorities;
 use serde_json::{Value, json};
 use url::Url;
 use zeroize::Zeroizing;
@@ -128,13 +129,22 @@ impl Configuration {
         if entry.insecure_skip_tls_verify {
             return Ok(Trust::Any);
         }
-        let pem = self.pem(
-            &self.entry(),
-            "certificate-authority",
+        let (data, path) = (
             entry.certificate_authority_data.as_deref(),
-            entry.certificate_authority.as_deref(),
-        )?;
-        Ok(pem.map_or(Trust::System, |pem| Trust::Authorities(pem.to_vec())))
+            entry.certificate_authority.as_deref().filter(|path| !path.is_empty()),
+        );
+        let Some(bytes) = self.pem(&self.entry(), "certificate-authority", data, path)? else {
+            return Ok(Trust::System);
+        };
+        let authorities = Authorities::parse_usable(&bytes).map_err(|source| {
+            let in_data = data.is_some_and(|data| !data.trim().is_empty());
+            let place = match path.filter(|_| !in_data) {
+                Some(path) => format!("{path}, the certificate-authority of {}", self.entry()),
+                None => format!("the certificate-authority-data of {}", self.entry()),
+            };
+            Error::Authority { place, source }
+        })?;
+        Ok(Trust::Authorities(authorities))
     }
 
     /// A PEM text that is in the kubeconfig in base64, or in a file.
@@ -148,9 +158,15 @@ impl Configuration {
         if let Some(data) = data.filter(|data| !data.trim().is_empty()) {
             let compact: Zeroizing<String> = Zeroizing::new(data.split_whitespace().collect());
             return Base64::decode_vec(&compact).map(|pem| Some(Zeroizing::new(pem))).map_err(
-                |_| Error::Entry {
-                    entry: entry.to_owned(),
-                    reason: format!("{field}-data is not valid base64"),
+                |_| {
+                    let reason = match compact.starts_with("-----BEGIN") {
+                        true => format!(
+                            "{field}-data is PEM text; it must be the base64 of that, or {field} \
+                             the name of the file"
+                        ),
+                        false => format!("{field}-data is not valid base64"),
+                    };
+                    Error::Entry { entry: entry.to_owned(), reason }
                 },
             );
         }
@@ -172,8 +188,10 @@ impl Configuration {
         }
         match self.trust()? {
             Trust::Any => cluster["insecure-skip-tls-verify"] = json!(true),
-            Trust::Authorities(pem) => {
-                cluster["certificate-authority-data"] = json!(Base64::encode_string(&pem));
+            Trust::Authorities(authorities) => {
+                let pem = authorities.to_pem();
+                cluster["certificate-authority-data"] =
+                    json!(Base64::encode_string(pem.as_bytes()));
             }
             Trust::System => {}
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_trust::{AuthoritiesFault, CertificateFault};
 
 use crate::PluginFault;
 
@@ -120,6 +121,22 @@ pub enum Error {
         /// The network error.
         reason: String,
     },
+    /// Certificates of the API server's authority that cannot be used.
+    #[error("{place} in the kubeconfig cannot be used")]
+    Authority {
+        /// `certificate-authority-data of cluster "prod"`.
+        place: String,
+        /// What is wrong with them.
+        source: AuthoritiesFault,
+    },
+    /// The certificate of the API server is not accepted.
+    #[error("no secure connection to {server}: {fault}")]
+    Certificate {
+        /// The API server.
+        server: String,
+        /// What is wrong with it.
+        fault: CertificateFault,
+    },
     /// No TLS connection.
     #[error("no secure connection to {server}: {reason}")]
     Tls {
@@ -127,8 +144,6 @@ pub enum Error {
         server: String,
         /// What is wrong.
         reason: String,
-        /// Whether the certificate of the server is not accepted.
-        is_trust: bool,
     },
     /// No response.
     #[error("{server} does not respond: {reason}")]
@@ -263,6 +278,7 @@ impl Diagnostic for Error {
             | Self::Entry { .. }
             | Self::File { .. }
             | Self::AuthProvider { .. }
+            | Self::Authority { .. }
             | Self::ProxySetting(_)
             | Self::NoCertificate { .. }
             | Self::Keys { .. } => ErrorKind::InvalidInput,
@@ -293,10 +309,26 @@ impl Diagnostic for Error {
             Self::Proxy { .. } => {
                 "check the proxy; NO_PROXY names hosts that are reached without one"
             }
-            Self::Tls { is_trust: true, .. } => {
-                "check server, certificate-authority-data and tls-server-name of the kubeconfig; a \
-                 proxy that decrypts TLS has the same effect"
-            }
+            Self::Authority { source, .. } => return source.hint(),
+            Self::Certificate { fault, .. } => match fault {
+                CertificateFault::Expired { .. } => {
+                    "renew the certificate of the API server and restart it (kubeadm certs renew \
+                     apiserver), or correct the clock of this machine"
+                }
+                CertificateFault::NotYetValid { .. } => {
+                    "correct the clock of this machine, or issue the certificate of the API server \
+                     anew"
+                }
+                CertificateFault::WrongName { .. } => {
+                    "set the server of the kubeconfig, or its tls-server-name, to a name that the \
+                     certificate has"
+                }
+                CertificateFault::Untrusted(_) => {
+                    "set certificate-authority-data of the kubeconfig to the CA of this API server; \
+                     a wrong server, and a proxy that decrypts TLS, have the same effect"
+                }
+                _ => "issue the certificate of the API server anew, as one for servers",
+            },
             Self::Busy { .. } => {
                 "try again later; the API server, or what is in front of it, limits requests"
             }

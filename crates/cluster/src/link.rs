@@ -11,8 +11,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::TokioExecutor;
+use issuer_diagnostic::causes;
 use issuer_proxy::Proxy;
 use issuer_redact::register;
+use issuer_trust::{CertificateFault, Served, handshake_fault};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 
@@ -31,6 +33,7 @@ pub(crate) struct Link {
     /// Its URL, without user and password and without a final `/`.
     server: String,
     proxy: Option<Proxy>,
+    served: Served,
     /// Whether new credentials may help after a 401.
     pub(crate) renewable: bool,
 }
@@ -47,9 +50,8 @@ impl Link {
     pub(crate) async fn new(configuration: &Configuration) -> Result<Self, Error> {
         let Credentials { headers, identity, renewable } = Credentials::of(configuration).await?;
         let unusable = |reason: String| Error::Entry { entry: configuration.entry(), reason };
-        let tls = tls::client_config(configuration.trust()?, identity).map_err(|reason| {
-            unusable(format!("its certificate authority cannot be used: {reason}"))
-        })?;
+        let (tls, served) =
+            tls::client_config(configuration.trust()?, identity).map_err(unusable)?;
         let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         if let Some(name) = &configuration.server_name {
             let name = ServerName::try_from(name.clone())
@@ -75,6 +77,7 @@ impl Link {
             headers,
             server: base(configuration),
             proxy: configuration.proxy.clone(),
+            served,
             renewable,
         })
     }
@@ -125,8 +128,23 @@ impl Link {
 
     fn failed(&self, error: &legacy::Error) -> Error {
         let server = self.server.clone();
-        if let Some(fault) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-            return Error::Tls { server, reason: tls_reason(fault), is_trust: is_trust(fault) };
+        let fault = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
+        match (&self.proxy, fault) {
+            (Some(proxy), Some(fault)) if is_of_proxy(error) => {
+                let reason = match fault {
+                    rustls::Error::InvalidCertificate(fault) => {
+                        CertificateFault::of(fault, None).to_string()
+                    }
+                    other => handshake_fault(other),
+                };
+                return Error::Proxy { proxy: proxy.to_string(), server, reason };
+            }
+            (_, Some(rustls::Error::InvalidCertificate(fault))) => {
+                let fault = CertificateFault::of(fault, self.served.chain());
+                return Error::Certificate { server, fault };
+            }
+            (_, Some(fault)) => return Error::Tls { server, reason: handshake_fault(fault) },
+            (_, None) => {}
         }
         match &self.proxy {
             Some(proxy) if error.is_connect() => {
@@ -145,7 +163,7 @@ fn tunnel(
     proxy: &Proxy,
     tcp: HttpConnector,
 ) -> Result<Tunnel<HttpsConnector<HttpConnector>>, String> {
-    let tls = tls::client_config(tls::Trust::System, None)?;
+    let (tls, _) = tls::client_config(tls::Trust::System, None)?;
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
@@ -182,37 +200,10 @@ fn base(configuration: &Configuration) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-fn is_trust(fault: &rustls::Error) -> bool {
-    matches!(fault, rustls::Error::InvalidCertificate(_))
-}
-
-fn tls_reason(fault: &rustls::Error) -> String {
-    use rustls::{AlertDescription as A, CertificateError as C, Error as E};
-    match fault {
-        E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
-            "its certificate is not signed by the certificate authority of the kubeconfig"
-                .to_owned()
-        }
-        E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
-            "its certificate has expired".to_owned()
-        }
-        E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
-            "its certificate is not valid yet; check the clock".to_owned()
-        }
-        E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            "its certificate is for another host name".to_owned()
-        }
-        E::InvalidMessage(_) => "it does not speak TLS".to_owned(),
-        E::AlertReceived(
-            A::CertificateRequired
-            | A::BadCertificate
-            | A::UnsupportedCertificate
-            | A::CertificateExpired
-            | A::CertificateUnknown
-            | A::UnknownCA,
-        ) => format!("it does not accept the client certificate ({fault})"),
-        other => other.to_string(),
-    }
+/// Whether the connection to the proxy itself failed.
+fn is_of_proxy(error: &legacy::Error) -> bool {
+    causes(error)
+        .any(|cause| cause.to_string() == "tunnel error: failed to create underlying connection")
 }
 
 /// hyper-util's error of a tunnel has no public type.
@@ -237,16 +228,4 @@ fn reason(error: &(dyn StdError + 'static)) -> String {
         }
         _ => text,
     }
-}
-
-/// An error and its causes, including what I/O errors wrap, which their `source` skips.
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&cause| {
-        match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
-            None => cause.source(),
-        }
-    })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use issuer_trust::{Authorities, Recorder, Served};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -15,8 +16,8 @@ use rustls_platform_verifier::Verifier;
 pub(crate) enum Trust {
     /// Those that the system trusts.
     System,
-    /// Those below these certificates (PEM).
-    Authorities(Vec<u8>),
+    /// Those below these certificates.
+    Authorities(Authorities),
     /// Any (`insecure-skip-tls-verify`).
     Any,
 }
@@ -53,50 +54,44 @@ impl Identity {
     }
 }
 
-/// The configuration of a connection.
+/// The configuration of a connection, and the certificates that the server sends.
 ///
 /// # Errors
-/// What is wrong with the certificates of the authorities.
+/// The system has no trust store.
 pub(crate) fn client_config(
     trust: Trust,
     identity: Option<Identity>,
-) -> Result<ClientConfig, String> {
+) -> Result<(ClientConfig, Served), String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Any => Arc::new(Anyone(provider.clone())),
+    let (recorder, served) = match trust {
+        Trust::Any => Recorder::new(Arc::new(Anyone(provider.clone()))),
         Trust::System => {
-            Arc::new(Verifier::new(provider.clone()).map_err(|error| error.to_string())?)
+            let verifier = Verifier::new(provider.clone()).map_err(|error| error.to_string())?;
+            Recorder::new(Arc::new(verifier))
         }
-        Trust::Authorities(pem) => {
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pem)?), provider.clone())
-                .build()
-                .map_err(|error| error.to_string())?
+        Trust::Authorities(authorities) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(authorities.certificates().iter().cloned());
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                    .build()
+                    .map_err(|error| error.to_string())?;
+            let (recorder, served) = Recorder::new(verifier);
+            (recorder.accepting(authorities), served)
         }
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(verifier);
-    Ok(match identity {
+        .with_custom_certificate_verifier(Arc::new(recorder));
+    let config = match identity {
         None => builder.with_no_client_auth(),
         Some(Identity(pair)) => {
             builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
         }
-    })
-}
-
-fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| "it is not valid PEM")?;
-    let mut store = RootCertStore::empty();
-    let (added, ignored) = store.add_parsable_certificates(certificates);
-    match (added, ignored) {
-        (0, 0) => Err("it has no CERTIFICATE block".to_owned()),
-        (0, _) => Err("it has no valid certificate".to_owned()),
-        _ => Ok(store),
-    }
+    };
+    Ok((config, served))
 }
 
 /// Accepts every certificate.

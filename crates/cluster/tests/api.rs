@@ -306,15 +306,18 @@ async fn a_server_that_the_kubeconfig_does_not_trust_is_not_said_to_be_silent() 
         text.replace("localhost", "127.0.0.1").replace("    server:", &server)
     };
     for (kubeconfig, says) in [
-        (text.replace(&authority(&right), &authority(&wrong)), "certificate authority"),
-        (named("other.example.com"), "another host name"),
+        (text.replace(&authority(&right), &authority(&wrong)), "not trusted"),
+        (
+            named("other.example.com"),
+            "not for the name \"other.example.com\" but for \"localhost\"",
+        ),
     ] {
         std::fs::write(&path, kubeconfig).unwrap();
         let connection = Connection { kubeconfig: Some(path.clone()), context: None };
         let cluster = Cluster::connect(&connection).await.unwrap();
         let error = cluster.served(WeakKeys::Refuse).await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
-        assert!(error.hint().unwrap().contains("tls-server-name"));
+        assert!(error.hint().unwrap().contains("of the kubeconfig"));
     }
     for kubeconfig in [
         named("localhost"),

@@ -26,6 +26,19 @@ pub enum ErrorKind {
     Other,
 }
 
+/// An error and its causes, including what I/O errors wrap, which their `source` skips: TLS errors are
+/// wrapped in them, once or twice.
+pub fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| {
+        match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => cause.source(),
+        }
+    })
+}
+
 /// An error with a kind and, where one is known, a remedy.
 pub trait Diagnostic: Error {
     /// What kind of failure it is.

@@ -4,7 +4,7 @@ use issuer_change::Describe;
 use issuer_iam::Iam;
 use issuer_reconcile::{Error, IssuerPlan, KeySource, Reconciler, Scope, Target};
 use issuer_session::SessionOptions;
-use issuer_verify::FetchOptions;
+use issuer_verify::{Authorities, FetchOptions};
 
 use crate::Outcome;
 use crate::cli::{AwsArgs, OutputFormat, S3Args, TlsArgs};
@@ -20,7 +20,7 @@ pub(crate) fn start<'a>(session: SessionOptions, targets: &[Target], ui: &'a Ui)
     let of_bucket = || targets.iter().find_map(|target| target.s3()?.1.region.clone());
     let mut session = session;
     session.region = session.region.or_else(of_bucket);
-    let fetch = FetchOptions::new(session.extra_roots_pem.clone());
+    let fetch = FetchOptions::new(session.authorities.clone());
     Reconciler::new(session, fetch, files::read_bytes, ui)
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn session(args: &AwsArgs) -> Result<SessionOptions, Failure> {
     session.region.clone_from(&args.region);
     session.profile.clone_from(&args.profile);
     session.endpoint_url.clone_from(&args.endpoint_url);
-    session.extra_roots_pem = fetch_options(&args.tls)?.extra_roots_pem;
+    session.authorities = fetch_options(&args.tls)?.authorities;
     Ok(session)
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn s3_session(args: &S3Args, tls: &TlsArgs) -> Result<SessionOptions,
     session.region.clone_from(&args.region);
     session.profile.clone_from(&args.profile);
     session.endpoint_url.clone_from(&args.endpoint_url);
-    session.extra_roots_pem = fetch_options(tls)?.extra_roots_pem;
+    session.authorities = fetch_options(tls)?.authorities;
     Ok(session)
 }
 
@@ -77,11 +77,14 @@ pub(crate) fn policy(
 /// # Errors
 /// Certificate authorities that cannot be read.
 pub(crate) fn fetch_options(tls: &TlsArgs) -> Result<FetchOptions, Failure> {
-    let Some(path) = &tls.ca_file else { return Ok(FetchOptions::new(None)) };
-    let pem = issuer_verify::ca_certificates_pem(&files::read(path)?);
-    Ok(FetchOptions::new(Some(pem.map_err(|error| {
-        Failure::because(format!("cannot use {}", files::name_of(path)), &error)
-    })?)))
+    let Some(path) = &tls.ca_file else { return Ok(FetchOptions::new(Authorities::default())) };
+    let authorities = Authorities::parse(&files::read(path)?).map_err(|error| {
+        Failure::because(
+            format!("{} is not a file of CA certificates", files::name_of(path)),
+            &error,
+        )
+    })?;
+    Ok(FetchOptions::new(authorities))
 }
 
 /// Plans and applies one target in IAM; returns the last plan, and whether anything was changed, or

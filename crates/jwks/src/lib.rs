@@ -7,7 +7,7 @@ mod generate;
 mod jwk;
 mod jwt;
 mod key;
-mod pem;
+pub mod pem;
 mod read;
 mod recognize;
 mod salvage;

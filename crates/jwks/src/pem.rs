@@ -1,25 +1,36 @@
 //! PEM blocks as they occur in practice (RFC 7468, and what Go's `encoding/pem` accepts beyond it).
 
+use std::fmt;
+
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 /// One block between `-----BEGIN` and `-----END`.
-pub(crate) struct Block<'a> {
+#[derive(Clone, PartialEq, Eq)]
+pub struct Block<'a> {
     /// The text after `BEGIN`.
-    pub(crate) label: &'a str,
+    pub label: &'a str,
     /// Whether `Proc-Type: 4,ENCRYPTED` (RFC 1421) precedes the body.
-    pub(crate) encrypted: bool,
+    pub encrypted: bool,
     /// The decoded body, or why there is none.
-    pub(crate) body: Result<Vec<u8>, BlockFault>,
+    pub body: Result<Vec<u8>, BlockFault>,
 }
 
 /// Why a block has no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BlockFault {
+pub enum BlockFault {
     /// No `-----END` line, or one of another label.
     Truncated,
     /// Something that is not base64.
     NotBase64,
+}
+
+impl fmt::Debug for Block<'_> {
+    /// The body may be a private key, and after a damaged BEGIN line so may the label.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.body.as_ref().map(Vec::len);
+        f.debug_struct("Block").field("length", &length).finish_non_exhaustive()
+    }
 }
 
 const BEGIN: &str = "-----BEGIN ";
@@ -30,7 +41,8 @@ const DASHES: &str = "-----";
 const LONGEST_LABEL: usize = 100;
 
 /// Whether a block begins anywhere.
-pub(crate) fn is_in(text: &str) -> bool {
+#[must_use]
+pub fn is_in(text: &str) -> bool {
     let mut rest = text;
     while let Some(at) = find_dashes(rest) {
         if rest[at..].starts_with(BEGIN) {
@@ -42,7 +54,8 @@ pub(crate) fn is_in(text: &str) -> bool {
 }
 
 /// All blocks of a text, in order; text around them is ignored.
-pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
+#[must_use]
+pub fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some(at) = find_dashes(rest) {
@@ -97,7 +110,8 @@ fn find_dashes(text: &str) -> Option<usize> {
 }
 
 /// One block of 64 columns, with a final newline (RFC 7468 section 3).
-pub(crate) fn write(label: &str, der: &[u8]) -> String {
+#[must_use]
+pub fn write(label: &str, der: &[u8]) -> String {
     let body = Zeroizing::new(Base64::encode_string(der));
     // No reallocation, which would leave copies of a private key in memory.
     let mut pem = String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40);

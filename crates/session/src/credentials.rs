@@ -94,7 +94,7 @@ impl Checked {
             ),
             (error, _) => {
                 // Those of the SDK's own chain say nothing by themselves.
-                let mut causes = crate::sdk_error::causes(error);
+                let mut causes = issuer_diagnostic::causes(error);
                 let cause = causes.find(|cause| !cause.is::<CredentialsError>());
                 let cause = crate::sdk_error::chain(cause.unwrap_or(error));
                 let cause = redact_values(&cause, self.arguments.iter().map(String::as_str));

@@ -1,6 +1,7 @@
 //! Why there is no session.
 
 use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_trust::AuthoritiesFault;
 
 use crate::region;
 
@@ -48,19 +49,27 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Certificates that are not valid.
-    #[error("the CA certificates cannot be used: {reason}")]
-    ExtraRoots {
-        /// What is wrong.
+    /// No HTTPS client.
+    #[error("cannot set up HTTPS: {reason}")]
+    Client {
+        /// What the library says.
+        reason: String,
+    },
+    /// `AWS_CA_BUNDLE` that cannot be read.
+    #[error("AWS_CA_BUNDLE names {path}, which cannot be read: {reason}")]
+    ReadCaBundle {
+        /// The path.
+        path: String,
+        /// What the operating system says.
         reason: String,
     },
     /// `AWS_CA_BUNDLE` that cannot be used.
-    #[error("AWS_CA_BUNDLE names {path}, which cannot be used: {reason}")]
+    #[error("AWS_CA_BUNDLE names {path}, which is not a file of CA certificates")]
     CaBundle {
         /// The path.
         path: String,
         /// What is wrong.
-        reason: String,
+        source: AuthoritiesFault,
     },
 }
 
@@ -79,6 +88,7 @@ impl Diagnostic for Error {
                  [profile NAME]"
                     .to_owned(),
             ),
+            Self::CaBundle { source, .. } => source.hint(),
             Self::Region { name, .. } => {
                 let name = name.trim().to_lowercase().replace([' ', '_'], "-");
                 let near = match region::is_known(&name) {

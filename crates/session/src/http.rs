@@ -19,6 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use issuer_proxy::{Proxy, Settings};
+use issuer_trust::{Authorities, CertificateFault, handshake_fault};
 use url::Url;
 
 use crate::Error;
@@ -41,19 +42,18 @@ pub fn waiting_for(at_least: Duration) -> Option<String> {
     (since.elapsed() >= at_least).then(|| host.clone())
 }
 
-/// A client that trusts these CA certificates, each in PEM, in addition to those of the system.
+/// A client that trusts these authorities in addition to those of the system.
 ///
 /// # Errors
-/// [`Error::ExtraRoots`]
-pub(crate) fn client(roots: Vec<Vec<u8>>) -> Result<SharedHttpClient, Error> {
+/// [`Error::Client`]
+pub(crate) fn client(authorities: &Authorities) -> Result<SharedHttpClient, Error> {
     let mut store = TrustStore::default();
-    for pem in roots {
-        store.add_pem_certificate(pem);
-    }
+    // The SDK panics on a certificate that is not valid.
+    store.add_pem_certificate(authorities.to_pem());
     let tls = TlsContext::builder()
         .with_trust_store(store)
         .build()
-        .map_err(|error| Error::ExtraRoots { reason: error.to_string() })?;
+        .map_err(|error| Error::Client { reason: error.to_string() })?;
     let proxies = Arc::new(Settings::from_env());
     // One per set of timeouts: those of the instance metadata service are far too short for
     // S3.
@@ -199,7 +199,7 @@ fn describe(
     proxy: Option<&str>,
     limits: &HttpConnectorSettings,
 ) -> String {
-    let causes: Vec<&(dyn StdError + 'static)> = crate::sdk_error::causes(error).collect();
+    let causes: Vec<&(dyn StdError + 'static)> = issuer_diagnostic::causes(error).collect();
     let says = |text: &str| causes.iter().any(|cause| cause.to_string().contains(text));
     let io = |kind: std::io::ErrorKind| {
         causes.iter().any(|cause| {
@@ -224,10 +224,15 @@ fn describe(
         format!("{peer} refused the connection{behind}")
     } else if proxy.is_some() && says("tunnel error") {
         format!("{peer} refused to connect to {host}")
-    } else if let Some(reason) =
-        causes.iter().rev().find(|cause| cause.to_string().contains("certificate"))
+    } else if let Some(fault) =
+        causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>())
     {
-        format!("the certificate of {host} is not trusted: {reason}")
+        match fault {
+            rustls::Error::InvalidCertificate(fault) => {
+                format!("no secure connection to {host}: {}", CertificateFault::of(fault, None))
+            }
+            other => format!("no secure connection to {host}: {}", handshake_fault(other)),
+        }
     } else {
         let reason = causes.last().map(ToString::to_string).unwrap_or_default();
         format!("the connection to {peer} failed{behind}: {reason}")

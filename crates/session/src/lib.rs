@@ -9,7 +9,6 @@ mod http;
 mod profile;
 mod region;
 mod replan;
-mod roots;
 mod sdk_error;
 
 use std::fmt;
@@ -23,6 +22,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_types::service_config::ServiceConfigKey;
+use issuer_trust::Authorities;
 
 use crate::credentials::Checked;
 use crate::environment::Environment;
@@ -48,8 +48,7 @@ const CALL: Duration = Duration::from_secs(60);
 /// The time limit for loading credentials: a plugin, or a few requests.
 const CREDENTIALS: Duration = Duration::from_secs(30);
 
-/// Options of a session. `Debug` shows only the length of the PEM: a file of certificates may also
-/// contain a private key.
+/// Options of a session.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct SessionOptions {
@@ -59,17 +58,17 @@ pub struct SessionOptions {
     pub profile: Option<String>,
     /// The endpoint URL of all services.
     pub endpoint_url: Option<String>,
-    /// CA certificates (PEM) to trust in addition to those of the system and of `AWS_CA_BUNDLE`.
-    pub extra_roots_pem: Option<Vec<u8>>,
+    /// Authorities to trust in addition to those of the system and of `AWS_CA_BUNDLE`.
+    pub authorities: Authorities,
 }
 
 impl fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { region, profile, endpoint_url: _, extra_roots_pem } = self;
+        let Self { region, profile, endpoint_url: _, authorities } = self;
         f.debug_struct("SessionOptions")
             .field("region", region)
             .field("profile", profile)
-            .field("extra_roots_pem", &extra_roots_pem.as_ref().map(Vec::len))
+            .field("authorities", &authorities.certificates().len())
             .finish_non_exhaustive()
     }
 }
@@ -112,7 +111,8 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     }
     let region = region.map(Region::new);
 
-    let http = http::client(roots::all(options, environment.ca_bundle)?)?;
+    let bundle = environment.ca_bundle.map(ca_bundle).transpose()?.unwrap_or_default();
+    let http = http::client(&options.authorities.clone().and(&bundle))?;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(ANSWER)
@@ -200,6 +200,15 @@ pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> 
         .ok()?;
     let for_service = config.service_config().and_then(|services| services.load_config(key));
     for_service.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// The authorities of the file that `AWS_CA_BUNDLE` names.
+fn ca_bundle(path: String) -> Result<Authorities, Error> {
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(Error::ReadCaBundle { path, reason: error.to_string() }),
+    };
+    Authorities::parse(&bytes).map_err(|source| Error::CaBundle { path, source })
 }
 
 fn selected(options: &SessionOptions, environment: &Environment) -> Option<Selected> {

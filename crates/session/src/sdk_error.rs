@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use issuer_diagnostic::causes;
 
 use crate::credentials::NoCredentials;
 use crate::http::NoAnswer;
@@ -46,13 +47,6 @@ pub(crate) const WEB_PAGE: &str = "with an HTML page, which is not an answer of 
 
 /// The message about a call with all its attempts.
 pub(crate) const NO_END: &str = "the service did not answer in time";
-
-/// An error and its sources.
-pub(crate) fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
-}
 
 /// An error and its sources in one line, without repetitions; an error of this crate says it alone.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {

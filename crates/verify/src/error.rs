@@ -9,12 +9,6 @@ use issuer_diagnostic::{Diagnostic, ErrorKind};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The CA file contains no certificate, or one that is not valid.
-    #[error("the CA file contains no usable certificate: {reason}")]
-    ExtraRoots {
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The system's trust store could not be opened, or the HTTP client could not be set up.
     #[error("cannot set up HTTPS")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,12 +1,13 @@
 //! Fetching as AWS STS does: anonymously, over https, without following redirects, with limits.
 
-use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
-use std::{fmt, io};
 
+use issuer_diagnostic::causes;
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_proxy::Settings;
+use issuer_trust::{Authorities, Served};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use serde_json::Value;
@@ -14,39 +15,26 @@ use sha1::{Digest, Sha1};
 use tokio::time::{Instant, timeout_at};
 
 use crate::proxy;
-use crate::tls::{self, Served};
+use crate::tls;
 use crate::{
     Answer, BodyFault, Error, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached, Vantage,
 };
 
-/// Options of [`fetch`] and [`top_of_chain`]. `Debug` has the PEM's length alone: a file of
-/// certificates may hold a private key too.
-#[derive(Clone)]
+/// Options of [`fetch`] and [`top_of_chain`].
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FetchOptions {
-    /// Root certificates in PEM that are trusted in addition to the system's.
-    pub extra_roots_pem: Option<Vec<u8>>,
+    /// Authorities that are trusted in addition to the system's.
+    pub authorities: Authorities,
     /// The proxies.
     pub proxies: Settings,
 }
 
 impl FetchOptions {
-    /// Options that trust these certificate authorities (PEM) beside the system's, with the proxies of
-    /// the environment.
+    /// Options that trust these authorities beside the system's, with the proxies of the environment.
     #[must_use]
-    pub fn new(extra_roots_pem: Option<Vec<u8>>) -> Self {
-        Self { extra_roots_pem, proxies: Settings::from_env() }
-    }
-}
-
-impl fmt::Debug for FetchOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { extra_roots_pem, proxies } = self;
-        let length = extra_roots_pem.as_ref().map(Vec::len);
-        f.debug_struct("FetchOptions")
-            .field("extra_roots_pem", &length.map(|length| format!("[{length} bytes]")))
-            .field("proxies", proxies)
-            .finish()
+    pub fn new(authorities: Authorities) -> Self {
+        Self { authorities, proxies: Settings::from_env() }
     }
 }
 
@@ -54,7 +42,7 @@ impl fmt::Debug for FetchOptions {
 /// requests at the same time.
 ///
 /// # Errors
-/// [`Error::ExtraRoots`] and [`Error::Client`]; what is wrong with the issuer is part of the
+/// [`Error::Client`]; what is wrong with the issuer is part of the
 /// [`Observation`].
 pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observation, Error> {
     let fetcher = Fetcher::new(options, Policy::none())?;
@@ -69,7 +57,7 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
     };
     let vantage = Vantage::Network {
         proxy: discovery.proxy.is_some(),
-        extra_roots: options.extra_roots_pem.is_some(),
+        extra_roots: !options.authorities.is_empty(),
     };
     Ok(Observation {
         issuer: Some(issuer.as_str().to_owned()),
@@ -85,7 +73,7 @@ pub async fn fetch(issuer: &IssuerUrl, options: &FetchOptions) -> Result<Observa
 /// OpenID Connect Identity Provider"), whether it is trusted or not.
 ///
 /// # Errors
-/// [`Error::NoChain`] if there is no TLS server; [`Error::ExtraRoots`], [`Error::Client`].
+/// [`Error::NoChain`] if there is no TLS server; [`Error::Client`].
 pub async fn top_of_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<String, Error> {
     let fetcher = Fetcher::new(options, Policy::none())?;
     let fetched = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
@@ -131,7 +119,7 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     pub(crate) fn new(options: &FetchOptions, redirects: Policy) -> Result<Self, Error> {
-        let (tls, served) = tls::config(options.extra_roots_pem.as_deref())?;
+        let (tls, served) = tls::config(&options.authorities)?;
         let proxies = options.proxies.clone();
         let of_url = move |url: &Url| Some(proxies.proxy_for(url).ok()??.url().clone());
         let client = Client::builder()
@@ -247,15 +235,4 @@ fn classify(error: &reqwest::Error, served: &Served) -> Unreached {
         }
         _ => Unreached::Other(last),
     }
-}
-
-/// The causes of an error, including what I/O errors wrap, which their `source` skips: hyper-rustls
-/// wraps tokio-rustls's I/O error, which wraps rustls's.
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    std::iter::successors(error.source(), |&cause| {
-        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
-            None => cause.source(),
-        }
-    })
 }

@@ -4,10 +4,7 @@ use issuer_jwks::JwksUrl;
 use reqwest::redirect::{Action, Attempt, Policy};
 
 use crate::fetch::Fetcher;
-use crate::{
-    BodyFault, CertificateFault, Error, FetchOptions, Fetched, ProxyFault, TIME_LIMIT_SECS,
-    Unreached,
-};
+use crate::{BodyFault, Error, FetchOptions, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached};
 
 /// The most redirects that are followed.
 const REDIRECTS: usize = 5;
@@ -16,7 +13,7 @@ const REDIRECTS: usize = 5;
 /// only.
 ///
 /// # Errors
-/// [`Error::JwksUrl`], [`Error::ExtraRoots`], [`Error::Client`].
+/// [`Error::JwksUrl`], [`Error::Client`].
 pub async fn fetch_jwks(url: &JwksUrl, options: &FetchOptions) -> Result<Vec<u8>, Error> {
     let fetcher = Fetcher::new(options, Policy::custom(follow))?;
     let fetched = fetcher.get(url.as_str()).await;
@@ -40,7 +37,7 @@ fn reason(fetched: &Fetched) -> String {
         Err(unreached) => {
             return match &fetched.proxy {
                 Some(proxy) => format!("{} (requested through the proxy {proxy})", why(unreached)),
-                None => why(unreached).to_owned(),
+                None => why(unreached),
             };
         }
     };
@@ -60,9 +57,10 @@ fn reason(fetched: &Fetched) -> String {
     }
 }
 
-fn why(unreached: &Unreached) -> &'static str {
+fn why(unreached: &Unreached) -> String {
     const { assert!(TIME_LIMIT_SECS == 5) };
-    match unreached {
+    let why = match unreached {
+        Unreached::Certificate(fault) => return fault.to_string(),
         Unreached::NameNotFound => "its host name does not resolve (DNS)",
         Unreached::Refused => "connection refused",
         Unreached::Unroutable => "there is no route to the host",
@@ -70,21 +68,12 @@ fn why(unreached: &Unreached) -> &'static str {
         Unreached::AnswerTimedOut => "no answer within 5 s",
         Unreached::Closed => "the server closed the connection without an answer",
         Unreached::NotTls | Unreached::Handshake(_) => "the server does not speak TLS 1.2 or 1.3",
-        Unreached::Certificate(CertificateFault::Expired { .. }) => {
-            "the server's certificate has expired"
-        }
-        Unreached::Certificate(CertificateFault::WrongName { .. }) => {
-            "the server's certificate is for another host name"
-        }
-        Unreached::Certificate(CertificateFault::Untrusted(_)) => {
-            "the server's certificate was not issued by a trusted CA"
-        }
         Unreached::Proxy(ProxyFault::Setting(_)) => {
             "the proxy that the environment names cannot be used"
         }
         Unreached::Proxy(ProxyFault::NotReached(_)) => "the proxy cannot be reached",
         Unreached::Proxy(_) => "the proxy does not connect to the host",
-        Unreached::Certificate(_) => "the server's certificate is not valid",
         _ => "the request failed",
-    }
+    };
+    why.to_owned()
 }

@@ -7,7 +7,6 @@ mod judge;
 mod jwks_url;
 mod observation;
 mod proxy;
-mod roots;
 mod sts;
 mod text;
 mod tls;
@@ -16,11 +15,10 @@ mod verdict;
 pub use error::Error;
 pub use fetch::{FetchOptions, fetch, top_of_chain};
 pub use folder::read_folder;
+pub use issuer_trust::{Authorities, CertificateFault, Chain};
 pub use judge::{Expected, judge};
 pub use jwks_url::fetch_jwks;
 pub use observation::{
-    Answer, BodyFault, CertificateFault, Chain, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS,
-    Unreached, Vantage,
+    Answer, BodyFault, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached, Vantage,
 };
-pub use roots::ca_certificates_pem;
 pub use verdict::{Check, Status, Verdict};

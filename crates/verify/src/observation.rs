@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use issuer_trust::CertificateFault;
+
 /// The time limit for a response, body included; AWS STS does not wait longer for the discovery
 /// document.
 pub const TIME_LIMIT_SECS: u64 = 5;
@@ -127,45 +129,6 @@ pub enum ProxyFault {
     Credentials,
     /// It closed the connection.
     Closed,
-}
-
-/// What is wrong with a server's certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CertificateFault {
-    /// It has expired; seconds since 1970 if known.
-    Expired {
-        /// The end of its validity.
-        not_after: Option<u64>,
-    },
-    /// It is not valid yet; seconds since 1970 if known.
-    NotYetValid {
-        /// The beginning of its validity.
-        not_before: Option<u64>,
-    },
-    /// It is not valid for the host's name.
-    WrongName {
-        /// The names that it is valid for, as far as known.
-        names: Vec<String>,
-    },
-    /// It was not issued by a trusted CA.
-    Untrusted(Option<Chain>),
-    /// Anything else, as the library reports it.
-    Other(String),
-}
-
-/// What a server sent as its certificate chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
-    /// The subject of the server's own certificate (RFC 4514).
-    pub subject: String,
-    /// Its issuer.
-    pub issuer: String,
-    /// The number of certificates, the server's own included.
-    pub length: usize,
-    /// Whether the server's own certificate has a URL of its issuer's certificate (Authority
-    /// Information Access), as those of public CAs have.
-    pub names_its_signer: bool,
 }
 
 impl fmt::Debug for Answer {

@@ -259,7 +259,7 @@ fn what_never_answered_is_named_by_its_reason() {
         ("early", Unreached::Certificate(C::NotYetValid { not_before: None }), &["not yet valid"]),
         (
             "name",
-            Unreached::Certificate(C::WrongName { names: vec!["x.example".into()] }),
+            Unreached::Certificate(C::WrongName { name: None, names: vec!["x.example".into()] }),
             &["x.example", "SAN"],
         ),
         ("private CA", chain("CN=a", 1, false), &["unknown CA", "CA file", "thumbprint"]),
@@ -306,6 +306,7 @@ fn a_dotted_bucket_gets_its_own_mend() {
     let url =
         "https://my.bucket.s3.eu-west-1.amazonaws.com/.well-known/openid-configuration".to_owned();
     let fault = Unreached::Certificate(CertificateFault::WrongName {
+        name: None,
         names: vec!["*.s3.eu-west-1.amazonaws.com".into()],
     });
     let seen = Observation {

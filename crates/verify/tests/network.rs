@@ -13,8 +13,8 @@ use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::JwksSource;
 use issuer_proxy::Settings;
 use issuer_verify::{
-    BodyFault, CertificateFault, Error, Expected, FetchOptions, Observation, ProxyFault, Unreached,
-    Verdict, fetch, fetch_jwks, judge,
+    Authorities, BodyFault, CertificateFault, Expected, FetchOptions, Observation, ProxyFault,
+    Unreached, Verdict, fetch, fetch_jwks, judge,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -60,7 +60,7 @@ impl Pki {
     }
 
     fn options(&self) -> FetchOptions {
-        FetchOptions::new(Some(self.root.pem().into_bytes()))
+        FetchOptions::new(Authorities::parse(self.root.pem().as_bytes()).unwrap())
     }
 
     fn server(&self, change: impl FnOnce(&mut CertificateParams)) -> Served {
@@ -279,7 +279,7 @@ async fn each_fault_of_a_certificate_is_told_apart() {
     };
     let self_signed = serve_with(|_| {}, |params, key| params.self_signed(key).unwrap());
     let unknown = Pki::new();
-    let none = FetchOptions::new(None);
+    let none = FetchOptions::new(Authorities::default());
     for (name, served, options, words) in [
         ("expired", pki.server(long_ago), pki.options(), &["expired", "2021-01-01", "renew"][..]),
         ("early", pki.server(far_ahead), pki.options(), &["not yet valid", "3000-01-01"]),
@@ -333,11 +333,11 @@ async fn a_server_without_tls_is_told_from_one_that_is_not_there() {
                 stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
         }
     });
-    let seen = fetch(&issuer, &FetchOptions::new(None)).await.unwrap();
+    let seen = fetch(&issuer, &FetchOptions::new(Authorities::default())).await.unwrap();
     assert_eq!(seen.discovery.outcome, Err(Unreached::NotTls));
     serving.abort();
     let _ = serving.await;
-    let seen = fetch(&issuer, &FetchOptions::new(None)).await.unwrap();
+    let seen = fetch(&issuer, &FetchOptions::new(Authorities::default())).await.unwrap();
     assert_eq!(seen.discovery.outcome, Err(Unreached::Refused));
     assert!(seen.keys.is_none());
 }
@@ -345,7 +345,7 @@ async fn a_server_without_tls_is_told_from_one_that_is_not_there() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_told() {
     let issuer = IssuerUrl::parse("https://no-such-host.invalid/demo", Ports::Refuse).unwrap();
-    let seen = fetch(&issuer, &FetchOptions::new(None)).await.unwrap();
+    let seen = fetch(&issuer, &FetchOptions::new(Authorities::default())).await.unwrap();
     assert_eq!(seen.discovery.outcome, Err(Unreached::NameNotFound));
 }
 
@@ -442,19 +442,10 @@ async fn a_jwks_uri_without_https_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn a_ca_file_without_a_certificate_is_refused() {
-    for pem in ["", "no pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let options = FetchOptions::new(Some(pem.into()));
-        let result = fetch(&issuer_at(1), &options).await;
-        assert!(matches!(result, Err(Error::ExtraRoots { .. })), "{pem:?}: {result:?}");
-    }
-}
-
-#[tokio::test]
 async fn an_untrusted_chain_is_described_by_what_was_sent() {
     let pki = Pki::new();
     let server = Server::start(pki.below_the_intermediate(true), as_it_is).await;
-    let (seen, _) = look(&server, &FetchOptions::new(None)).await;
+    let (seen, _) = look(&server, &FetchOptions::new(Authorities::default())).await;
     let Err(Unreached::Certificate(CertificateFault::Untrusted(Some(chain)))) =
         seen.discovery.outcome
     else {
@@ -508,8 +499,9 @@ async fn a_jwk_set_is_read_from_a_url_and_never_over_http() {
         let error = read(path, &options).await.unwrap_err();
         assert!(error.contains(says), "{path}: {error}");
     }
-    let untrusted = read("keys.json", &FetchOptions::new(None)).await.unwrap_err();
-    assert!(untrusted.contains("not issued by a trusted CA"), "{untrusted}");
+    let untrusted =
+        read("keys.json", &FetchOptions::new(Authorities::default())).await.unwrap_err();
+    assert!(untrusted.contains("not trusted"), "{untrusted}");
 }
 
 /// A proxy that answers CONNECT with this status line; after 200 it connects to `port`.
@@ -597,7 +589,7 @@ async fn what_a_proxy_does_not_do_is_not_a_fault_of_the_issuer() {
             &["SOCKS", "HTTPS_PROXY"],
         ),
     ] {
-        let options = through(FetchOptions::new(None), &[("HTTPS_PROXY", value)]);
+        let options = through(FetchOptions::new(Authorities::default()), &[("HTTPS_PROXY", value)]);
         let seen = fetch(&issuer, &options).await.unwrap();
         assert_eq!(seen.discovery.outcome, Err(Unreached::Proxy(fault)), "{value}");
         let verdict = judge(&seen, &expected(&issuer));

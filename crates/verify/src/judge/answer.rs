@@ -3,7 +3,7 @@
 use crate::judge::status;
 use crate::judge::subject::Document;
 use crate::judge::url::{host, internal};
-use crate::text::{PUBLISH, date, quote, shorten};
+use crate::text::{PUBLISH, quote, shorten};
 use crate::verdict::Fault;
 use crate::{
     Answer, BodyFault, CertificateFault, Chain, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached,
@@ -161,57 +161,24 @@ fn certificate_fault(
     extra_roots: bool,
 ) -> (Fault, &'static str) {
     let quoted = quote(host);
-    match fault {
-        CertificateFault::Expired { not_after } => {
-            let since = not_after.map(|at| format!(" on {}", date(at))).unwrap_or_default();
-            let cause = format!("{cannot}: the server's TLS certificate has expired{since}");
-            (
-                Fault::new(
-                    cause,
-                    format!("renew the certificate of {quoted} and reload the server"),
-                ),
-                sts::NO_KEY,
-            )
+    let fix = match fault {
+        CertificateFault::Expired { .. } => {
+            format!("renew the certificate of {quoted} and reload the server")
         }
-        CertificateFault::NotYetValid { not_before } => {
-            let from = not_before.map(|at| format!(" before {}", date(at))).unwrap_or_default();
-            let cause = format!(
-                "{cannot}: the server's TLS certificate is not yet valid{from} (or the clock of \
-                 this machine is slow)"
-            );
-            let fix = format!(
-                "replace the certificate of {quoted} with one that is already valid, or correct \
-                 the clock"
-            );
-            (Fault::new(cause, fix), sts::NO_KEY)
-        }
-        CertificateFault::WrongName { names } => {
-            let shown: Vec<_> = names.iter().take(4).map(|name| quote(name)).collect();
-            let held = if shown.is_empty() {
-                String::new()
-            } else {
-                format!(" but for {}", shown.join(", "))
-            };
-            let cause = format!(
-                "{cannot}: the server's TLS certificate is not for the name {quoted}{held}"
-            );
-            (Fault::new(cause, wrong_name_fix(host)), sts::NO_KEY)
-        }
+        CertificateFault::NotYetValid { .. } => format!(
+            "replace the certificate of {quoted} with one that is already valid, or correct the \
+             clock"
+        ),
+        CertificateFault::WrongName { .. } => wrong_name_fix(host),
         CertificateFault::Untrusted(chain) => {
-            (untrusted(chain.as_ref(), cannot, &quoted, extra_roots), sts::THUMBPRINT)
+            return (
+                untrusted(chain.as_ref(), fault, cannot, &quoted, extra_roots),
+                sts::THUMBPRINT,
+            );
         }
-        CertificateFault::Other(why) => {
-            let cause =
-                format!("{cannot}: the server's TLS certificate is not valid: {}", shorten(why));
-            (
-                Fault::new(
-                    cause,
-                    format!("replace the certificate of {quoted} with one from a public CA"),
-                ),
-                sts::NO_KEY,
-            )
-        }
-    }
+        _ => format!("replace the certificate of {quoted} with one from a public CA"),
+    };
+    (Fault::new(format!("{cannot}: {fault}"), fix), sts::NO_KEY)
 }
 
 fn wrong_name_fix(host: &str) -> String {
@@ -232,49 +199,38 @@ fn wrong_name_fix(host: &str) -> String {
     )
 }
 
-fn untrusted(chain: Option<&Chain>, cannot: &str, host: &str, extra_roots: bool) -> Fault {
-    let private = "use a certificate from a public CA; for a private CA, add its root to the CA \
-                   file that is used here and its thumbprint to the IAM provider";
-    let Some(chain) = chain else {
-        return Fault::new(
-            format!("{cannot}: its TLS certificate is signed by a CA that is not trusted"),
-            private,
-        );
-    };
-    let signer = quote(&chain.issuer);
-    if chain.subject == chain.issuer {
-        return Fault::new(
-            format!(
-                "{cannot}: its TLS certificate is self-signed ({signer}) and not trusted: no CA \
-                 has issued it"
-            ),
-            private,
-        );
-    }
-    if chain.length == 1 && (extra_roots || chain.names_its_signer) {
-        return Fault::new(
-            format!(
-                "{cannot}: its TLS certificate is not trusted because the chain is incomplete: the \
-                 server sends only its own certificate, and the certificate of its issuer \
-                 {signer}, an intermediate CA, is missing"
-            ),
-            format!(
-                "configure the server of {host} to send the full chain, its certificate followed \
-                 by the intermediate CA's (fullchain.pem instead of cert.pem)"
-            ),
-        );
-    }
-    let sent = match chain.length {
-        1 => "; the server sends no intermediate certificate".to_owned(),
-        n => format!("; the server sends {n} certificates"),
-    };
-    Fault::new(
-        format!(
-            "{cannot}: its TLS certificate is signed by an unknown CA, {signer}, which is not \
-             trusted (a private CA?){sent}"
+fn untrusted(
+    chain: Option<&Chain>,
+    fault: &CertificateFault,
+    cannot: &str,
+    host: &str,
+    extra_roots: bool,
+) -> Fault {
+    match chain {
+        Some(chain)
+            if !chain.is_self_signed()
+                && chain.length == 1
+                && (extra_roots || chain.names_its_signer) =>
+        {
+            Fault::new(
+                format!(
+                    "{cannot}: its TLS certificate is not trusted because the chain is incomplete: \
+                     the server sends only its own certificate, and the certificate of its issuer \
+                     {}, an intermediate CA, is missing",
+                    quote(&chain.issuer)
+                ),
+                format!(
+                    "configure the server of {host} to send the full chain, its certificate followed \
+                     by the intermediate CA's (fullchain.pem instead of cert.pem)"
+                ),
+            )
+        }
+        _ => Fault::new(
+            format!("{cannot}: {fault}"),
+            "use a certificate from a public CA; for a private CA, add its root to the CA file that \
+             is used here and its thumbprint to the IAM provider",
         ),
-        private,
-    )
+    }
 }
 
 fn slow(cannot: &str, what: &str) -> Fault {
