@@ -17,6 +17,11 @@ use crate::link::Link;
 use crate::secret::Secret;
 use crate::{ClusterName, Error, Namespace, Object, ServiceAccountRef};
 
+/// Media types of requests.
+const JSON: &str = "application/json";
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(crate) const APPLY_PATCH: &str = "application/apply-patch+yaml";
+
 /// For one request and its whole response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
@@ -130,10 +135,16 @@ impl Cluster {
         Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
     }
 
+    /// The URL of its API server.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        self.server.trim_end_matches('/')
+    }
+
     /// Which cluster this is: the URL of its API server, and the context of the kubeconfig.
     #[must_use]
     pub fn place(&self) -> String {
-        let server = self.server.trim_end_matches('/');
+        let server = self.server();
         match &self.configuration.context {
             Some(context) => format!("{server} (context {context})"),
             None => server.to_owned(),
@@ -214,7 +225,24 @@ impl Cluster {
         (object, resource): (Object, &str),
         body: Option<String>,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let answer = self.answer(&method, path, (verb, resource), body.as_deref()).await?;
+        let media_type = match method {
+            Method::PATCH => MERGE_PATCH,
+            _ => JSON,
+        };
+        let body = body.as_deref().map(|text| (media_type, text));
+        self.request(&method, path, verb, (object, resource), body).await
+    }
+
+    /// The same with a body of another media type.
+    pub(crate) async fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        verb: &'static str,
+        (object, resource): (Object, &str),
+        body: Option<(&'static str, &str)>,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let answer = self.answer(method, path, (verb, resource), body).await?;
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }
@@ -225,6 +253,7 @@ impl Cluster {
             401 => Error::Unauthorized { server, message },
             403 => Error::Forbidden { server, verb, resource, message },
             404 => Error::NotFound { object, server, resource },
+            409 => Error::Conflict { server, verb, resource, message },
             _ => Error::Status { server, verb, resource, status, message },
         })
     }
@@ -236,7 +265,7 @@ impl Cluster {
         method: &Method,
         path: &str,
         (verb, resource): (&'static str, &str),
-        body: Option<&str>,
+        body: Option<(&'static str, &str)>,
     ) -> Result<Answer, Error> {
         let begun = Instant::now();
         let (mut attempts, mut renewed) = (0, false);
@@ -275,7 +304,7 @@ impl Cluster {
         method: &Method,
         path: &str,
         (verb, resource): (&'static str, &str),
-        body: Option<&str>,
+        body: Option<(&'static str, &str)>,
     ) -> Result<Answer, Error> {
         let link = self.link.read().await;
         let whole = async {

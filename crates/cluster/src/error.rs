@@ -218,6 +218,18 @@ pub enum Error {
         /// The resource with its name and namespace, if any.
         resource: String,
     },
+    /// 409: the object changed, or another field manager owns a field.
+    #[error("{verb} on {resource} conflicts with its present state (409 from {server}): {message}")]
+    Conflict {
+        /// The API server.
+        server: String,
+        /// The RBAC verb.
+        verb: &'static str,
+        /// The resource with its name and namespace, if any.
+        resource: String,
+        /// Its message.
+        message: String,
+    },
     /// Any other status.
     #[error("{verb} on {resource} failed with status {status} from {server}: {message}")]
     Status {
@@ -283,6 +295,7 @@ impl Diagnostic for Error {
             | Self::NoCertificate { .. }
             | Self::Keys { .. } => ErrorKind::InvalidInput,
             Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::NotPermitted,
             _ => ErrorKind::Other,
         }
@@ -383,6 +396,8 @@ pub enum Object {
     Endpoint,
     /// An object with the configuration of an API server.
     ControlPlane,
+    /// Anything else.
+    Other,
 }
 
 fn list(names: &[String]) -> String {

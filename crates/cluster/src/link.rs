@@ -82,17 +82,14 @@ impl Link {
         })
     }
 
-    /// Sends a request; `path` begins with `/`.
+    /// Sends a request; `path` begins with `/`, and a body has its media type.
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
-        body: Option<&str>,
+        body: Option<(&'static str, &str)>,
     ) -> Result<Response<Body>, Error> {
-        let content_type = match method {
-            Method::PATCH => "application/merge-patch+json",
-            _ => "application/json",
-        };
+        let (content_type, body) = body.unwrap_or(("application/json", ""));
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
@@ -101,7 +98,7 @@ impl Link {
             .header(header::ACCEPT, "application/json, application/jwk-set+json")
             .header(header::CONTENT_TYPE, content_type)
             .header(header::USER_AGENT, concat!("issuerctl/", env!("CARGO_PKG_VERSION")))
-            .body(Full::from(body.unwrap_or_default().to_owned()))
+            .body(Full::from(body.to_owned()))
             .map_err(|error| self.unreachable(&error))?;
         request.headers_mut().extend(self.headers.clone());
         let sent = match &self.client {

@@ -3,6 +3,7 @@
 mod difference;
 mod documents;
 mod error;
+mod glob;
 mod iam;
 mod json;
 mod lint;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use issuer_discovery::{IssuerUrl, Partition};
 
+use crate::glob::glob;
 use crate::{Error, Name};
 
 /// The audience that the AWS SDKs, the pod identity webhook and EKS use, in every partition.
@@ -71,6 +72,12 @@ impl ServiceAccountPattern {
     #[must_use]
     pub fn is_literal(&self) -> bool {
         !has_wildcard(&self.namespace) && !has_wildcard(&self.name)
+    }
+
+    /// Whether it is, or matches, this service account.
+    #[must_use]
+    pub fn matches(&self, namespace: &str, name: &str) -> bool {
+        glob(&self.namespace, namespace) && glob(&self.name, name)
     }
 
     /// What follows from a wildcard in the namespace.
@@ -374,6 +381,23 @@ mod tests {
             let pattern: ServiceAccountPattern = text.parse().unwrap();
             assert_eq!((pattern.to_string().as_str(), pattern.is_literal()), (text, literal));
             assert_eq!(pattern.warning().is_some(), text.starts_with("team-"));
+        }
+    }
+
+    #[test]
+    fn wildcards_match_within_the_namespace_and_within_the_name() {
+        for (pattern, namespace, name, matches) in [
+            ("default/app", "default", "app", true),
+            ("default/app", "default", "app-2", false),
+            ("jobs/*", "jobs", "nightly", true),
+            ("jobs/*", "jobs-2", "nightly", false),
+            ("team-?/app", "team-a", "app", true),
+            ("team-?/app", "team-ab", "app", false),
+            ("team-*/app-*", "team-", "app-x", true),
+            ("team-*/app-*", "team-a", "app", false),
+        ] {
+            let parsed: ServiceAccountPattern = pattern.parse().unwrap();
+            assert_eq!(parsed.matches(namespace, name), matches, "{pattern} {namespace}/{name}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Condition operators (IAM user guide, "IAM JSON policy elements: Condition operators").
 
+use crate::glob::glob;
+
 /// An operator, such as `ForAnyValue:StringLikeIfExists`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Operator {
@@ -147,35 +149,4 @@ impl How {
             Self::Like => glob(value, text),
         }
     }
-}
-
-/// Whether `text` matches the pattern: `*` is any characters, including colons and slashes, and `?`
-/// is one.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // The position of the last star, and how much of the text it has matched.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    p = at + 1;
-                    t = taken + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }

@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::context::{self, Presence};
 use super::keys::Key;
-use super::operator::{How, Operator, glob};
+use super::operator::{How, Operator};
 use super::options::Wanted;
 use super::principal::Principal;
 use super::subject::{Reach, reach};
+use crate::glob::glob;
 use crate::json::{is_values, members, strings, texts};
 
 /// The action that exchanges a token for credentials.
