@@ -38,6 +38,32 @@ pub enum Kind {
     Role,
     /// A customer managed policy in IAM.
     ManagedPolicy,
+    /// A ServiceAccount, with its annotations.
+    ServiceAccount,
+    /// A namespace.
+    Namespace,
+    /// A MutatingAdmissionPolicy, which gives pods their roles.
+    MutatingAdmissionPolicy,
+    /// Its binding.
+    MutatingAdmissionPolicyBinding,
+    /// The configuration that makes an API server call the webhook that gives pods their roles.
+    MutatingWebhookConfiguration,
+    /// A ClusterRole.
+    ClusterRole,
+    /// A ClusterRoleBinding.
+    ClusterRoleBinding,
+    /// A Secret.
+    Secret,
+    /// A Service.
+    Service,
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget,
+    /// A Deployment.
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A DaemonSet.
+    DaemonSet,
 }
 
 /// A resource with its name and its unique identifier.
@@ -47,7 +73,7 @@ pub struct Resource {
     pub kind: Kind,
     /// Its name: `app`, `keys.json`, `my-oidc`.
     pub name: String,
-    /// Its identifier: an ARN, `s3://BUCKET/KEY`, or a path.
+    /// Its identifier: an ARN, `s3://BUCKET/KEY`, a path, or the URL of an object at an API server.
     pub locator: String,
 }
 
@@ -183,6 +209,19 @@ impl Kind {
             Self::OidcProvider => "OIDC provider",
             Self::Role => "role",
             Self::ManagedPolicy => "managed policy",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Namespace => "Namespace",
+            Self::MutatingAdmissionPolicy => "MutatingAdmissionPolicy",
+            Self::MutatingAdmissionPolicyBinding => "MutatingAdmissionPolicyBinding",
+            Self::MutatingWebhookConfiguration => "MutatingWebhookConfiguration",
+            Self::ClusterRole => "ClusterRole",
+            Self::ClusterRoleBinding => "ClusterRoleBinding",
+            Self::Secret => "Secret",
+            Self::Service => "Service",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
         }
     }
 }

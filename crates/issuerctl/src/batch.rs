@@ -2,10 +2,12 @@
 //! the others.
 
 use issuer_change::Describe;
+use issuer_cluster::Connection;
 use issuer_reconcile::{
     DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, Scope, Target, each,
 };
 use issuer_verify::Verdict;
+use issuer_workload::AccountsMode;
 
 use crate::Outcome;
 use crate::advice::Surface;
@@ -57,18 +59,27 @@ pub(crate) async fn plan_each<'t, P>(
 /// A plan of `apply` or `delete`.
 pub(crate) trait RunPlan: Describe {
     /// Sets the members of its JSON object that come from the plan, except for its changes.
-    fn details(&self, issuer: &mut output::Issuer);
+    fn details(&self, target: &Target, issuer: &mut output::Issuer);
 
     /// Whether the execution has changed anything.
     fn wrote(&self) -> bool;
 }
 
 impl RunPlan for IssuerPlan {
-    fn details(&self, issuer: &mut output::Issuer) {
+    fn details(&self, target: &Target, issuer: &mut output::Issuer) {
         issuer.orphaned_roles = names(&self.orphaned);
-        let roles = self.roles.iter();
-        let annotate =
-            roles.map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn));
+        let connection = match &target.workload {
+            None => Connection::default(),
+            Some(workload) if workload.accounts == AccountsMode::Leave => {
+                workload.connection.clone()
+            }
+            // The run itself annotates them.
+            Some(_) => return,
+        };
+        let annotate = self
+            .roles
+            .iter()
+            .map(|(spec, plan)| annotations(&spec.trust.service_accounts, &plan.arn, &connection));
         issuer.annotate = annotate.flatten().collect();
     }
 
@@ -78,7 +89,7 @@ impl RunPlan for IssuerPlan {
 }
 
 impl RunPlan for DeletionPlan {
-    fn details(&self, issuer: &mut output::Issuer) {
+    fn details(&self, _: &Target, issuer: &mut output::Issuer) {
         issuer.orphaned_roles = names(&self.orphaned);
     }
 
@@ -93,7 +104,7 @@ fn names(orphaned: &[OrphanedRole]) -> Vec<String> {
 
 fn object(target: &Target, seen: &Observed, plan: &impl RunPlan) -> output::Issuer {
     let mut issuer = output::Issuer::new(target.label(), seen.url.as_str(), plan);
-    plan.details(&mut issuer);
+    plan.details(target, &mut issuer);
     issuer
 }
 

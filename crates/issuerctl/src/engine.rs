@@ -1,6 +1,7 @@
 //! Connecting the engine of a run, and its failures.
 
 use issuer_change::Describe;
+use issuer_cluster::Connection;
 use issuer_iam::Iam;
 use issuer_reconcile::{Error, IssuerPlan, KeySource, Reconciler, Scope, Target};
 use issuer_session::SessionOptions;
@@ -125,27 +126,46 @@ pub(crate) const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 pub(crate) const SPREADS: &str =
     "IAM is eventually consistent: changes can take seconds or minutes to take effect";
 
-/// The commands that annotate the service accounts of a role, except for patterns.
+/// The commands that annotate the service accounts of a role in this cluster, except for patterns.
 pub(crate) fn annotations(
     accounts: &[issuer_iam::ServiceAccountPattern],
     arn: &str,
+    cluster: &Connection,
 ) -> Vec<String> {
+    let cluster = kubectl_flags(cluster);
     let literal = accounts.iter().filter(|account| account.is_literal());
     let command = |account: &issuer_iam::ServiceAccountPattern| {
         let (namespace, name) = (account.namespace(), account.name());
         format!(
             "kubectl annotate serviceaccount {name} --namespace {namespace} {ANNOTATION}={arn} \
-             --overwrite"
+             --overwrite{cluster}"
         )
     };
     literal.map(command).collect()
+}
+
+/// The flags of kubectl for a cluster, each with a space in front.
+pub(crate) fn kubectl_flags(cluster: &Connection) -> String {
+    let quoted = |text: &str| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+=,".contains(c);
+        match text.chars().all(is_plain) {
+            true => text.to_owned(),
+            false => format!("'{}'", text.replace('\'', r"'\''")),
+        }
+    };
+    let kubeconfig = cluster.kubeconfig.as_ref().map(|path| path.display().to_string());
+    let flags = [("kubeconfig", kubeconfig), ("context", cluster.context.clone())];
+    let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    flags.map(|(name, value)| format!(" --{name} {}", quoted(&value))).collect()
 }
 
 /// Warns that service accounts are not in the cluster that the keys were read from.
 pub(crate) fn warn_of_management_cluster(targets: &[Target], ui: &Ui) {
     let of_secret = |target: &&Target| {
         let mut keys = target.site.iter().flat_map(|site| &site.keys);
-        !target.roles.is_empty() && keys.any(|source| matches!(source, KeySource::Secret { .. }))
+        target.workload.is_none()
+            && !target.roles.is_empty()
+            && keys.any(|source| matches!(source, KeySource::Secret { .. }))
     };
     for target in targets.iter().filter(of_secret) {
         ui.warning(&format!(

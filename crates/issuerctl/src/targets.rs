@@ -92,8 +92,8 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             connection: live_connection(args),
         }),
     };
-    let (name, provider, roles) = (None, None, Vec::new());
-    Ok(Target { name, issuer, ports, site: Some(site), provider, roles })
+    let (name, provider, roles, workload) = (None, None, Vec::new(), None);
+    Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload })
 }
 
 /// A destination in a form that is not valid is a fault of the command line.

@@ -13,6 +13,7 @@ use issuer_iam::{
 };
 use issuer_jwks::JwksSource;
 use issuer_publish::{AccessMode, BucketName, Prefix, S3Location};
+use issuer_workload::{AccountsMode, Injection};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,6 +101,9 @@ pub struct Spec {
     /// Roles that service accounts may assume.
     #[serde(default)]
     pub roles: Vec<Role>,
+    /// The cluster whose pods use the roles; if omitted, nothing is changed in a cluster.
+    #[serde(default, deserialize_with = "text::present")]
+    pub workload: Option<Workload>,
 }
 
 /// A source of keys.
@@ -275,6 +279,32 @@ pub struct Role {
     /// Tags to set.
     #[serde(default, deserialize_with = "text::tags")]
     pub tags: Tags,
+}
+
+/// The cluster whose pods use the roles.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Workload {
+    /// Kubeconfig file of the workload cluster, if not the default one.
+    #[serde(default)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Kubeconfig context.
+    #[serde(default)]
+    pub context: Option<String>,
+    /// What gives pods the role of their ServiceAccount: an admission policy in the API server, the
+    /// pod identity webhook, or something that issuerctl does not manage (none). auto: the policy if
+    /// the API server serves it, otherwise the webhook; nothing if something else does it already.
+    #[serde(default, deserialize_with = "text::parsed")]
+    #[schemars(with = "String", extend("enum" = Injection::NAMES, "default" = "auto"))]
+    pub injection: Injection,
+    /// Annotate the ServiceAccounts of the roles that exist, also create those that do not, or leave
+    /// all of them alone.
+    #[serde(default, deserialize_with = "text::parsed")]
+    #[schemars(with = "String", extend("enum" = AccountsMode::NAMES, "default" = "annotate"))]
+    pub service_accounts: AccountsMode,
+    /// Restart the Deployments, StatefulSets and DaemonSets whose pods run without their role.
+    #[serde(default)]
+    pub restart: bool,
 }
 
 /// The format as a JSON Schema (draft 2020-12), for editors and `kubectl`-like tools.

@@ -1,5 +1,6 @@
 //! Executing a plan: publish the site, verify it the way STS reads it, then change the provider and
-//! the roles, so that nothing in IAM refers to an issuer that does not work.
+//! the roles, so that nothing in IAM refers to an issuer that does not work, and then the cluster, so
+//! that no pod has a role that does not exist.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -44,6 +45,7 @@ impl Reconciler<'_> {
             self.verify_url(target, &seen.url).await?;
         }
         self.apply_iam(target, plan).await?;
+        self.apply_workload(target, seen, &mut plan.workload).await?;
         self.event(target, Event::Finished);
         Ok(verdict)
     }

@@ -1,4 +1,4 @@
-//! Executing a deletion: provider, roles, documents, so that access ends before the keys are
+//! Executing a deletion: cluster, provider, roles, documents, so that access ends before the keys are
 //! deleted.
 
 use futures_util::future::join_all;
@@ -22,6 +22,7 @@ impl Reconciler<'_> {
         plan: &mut DeletionPlan,
         force: bool,
     ) -> Result<(), Error> {
+        self.delete_workload(target, seen, &mut plan.workload).await?;
         if let Some((provider, None)) = &plan.provider {
             self.event(target, Event::Started("provider"));
             self.iam().await?.delete_provider(provider, force).await?;

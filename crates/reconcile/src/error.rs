@@ -105,6 +105,9 @@ pub enum Error {
     /// The AWS session.
     #[error(transparent)]
     Session(#[from] issuer_session::Error),
+    /// The cluster whose pods use the roles.
+    #[error(transparent)]
+    Workload(#[from] issuer_workload::Error),
     /// Reading the issuer back.
     #[error(transparent)]
     Verify(#[from] issuer_verify::Error),
@@ -141,6 +144,7 @@ impl Diagnostic for Error {
             Self::Publish(error) => error.kind(),
             Self::Iam(error) => error.kind(),
             Self::Session(error) => error.kind(),
+            Self::Workload(error) => error.kind(),
             Self::Verify(error) => error.kind(),
         }
     }
@@ -156,6 +160,7 @@ impl Diagnostic for Error {
             Self::Publish(error) => Diagnostic::hint(error),
             Self::Iam(error) => Diagnostic::hint(error),
             Self::Session(error) => Diagnostic::hint(error),
+            Self::Workload(error) => Diagnostic::hint(error),
             Self::Verify(error) => Diagnostic::hint(error),
             _ => None,
         }

@@ -11,6 +11,7 @@ mod permissions;
 mod plan;
 mod reconciler;
 mod target;
+mod workload;
 
 pub use error::Error;
 pub use events::{Event, Events, Silent};
@@ -22,4 +23,5 @@ pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite
 pub use reconciler::{Reconciler, each};
 pub use target::{
     Defaults, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
+    WorkloadTarget,
 };

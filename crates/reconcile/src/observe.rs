@@ -8,6 +8,7 @@ use issuer_iam::{
 };
 use issuer_jwks::Token;
 use issuer_publish::{Purpose, Store, StoreState};
+use issuer_workload::WorkloadState;
 
 use crate::{Error, Event, Reconciler, SourceKeys, Target, keys};
 
@@ -42,6 +43,8 @@ pub struct Observed {
     pub live: Option<Token>,
     /// The state of IAM, if it was read.
     pub iam: Option<ObservedIam>,
+    /// The cluster whose pods use the roles, and its state.
+    pub workload: Option<(Cluster, WorkloadState)>,
 }
 
 /// The observed state of IAM for one issuer.
@@ -107,10 +110,15 @@ impl Reconciler<'_> {
                 Ok(None)
             }
         };
-        let (state, iam, live) = tokio::join!(state, iam, self.live_token(target, scope));
+        let (state, iam, live, workload) = tokio::join!(
+            state,
+            iam,
+            self.live_token(target, scope),
+            self.observe_workload(target, &url, scope)
+        );
         // Errors of IAM take precedence over those of the store: they affect the whole run.
-        let (iam, state, live) = (iam?, state?, live?);
-        Ok(Observed { url, keys, site: store.zip(state), live, iam })
+        let (iam, state, live, workload) = (iam?, state?, live?, workload?);
+        Ok(Observed { url, keys, site: store.zip(state), live, iam, workload })
     }
 
     /// The keys of a target's sources.

@@ -7,8 +7,9 @@ use issuer_iam::{
 };
 use issuer_jwks::PublicKey;
 use issuer_publish::{KeyChange, Plan, Removal, Site};
+use issuer_workload::{WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
-use crate::{Error, Observed, Target};
+use crate::{Error, Observed, Target, workload};
 
 /// The plan for one issuer.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct IssuerPlan {
     pub roles: Vec<(RoleSpec, RolePlan)>,
     /// Roles that were removed from the file.
     pub orphaned: Vec<OrphanedRole>,
+    /// The cluster whose pods use the roles.
+    pub workload: Option<(WorkloadSpec, WorkloadPlan)>,
     /// Warnings for the user, in addition to those of the plans.
     pub notices: Vec<Notice>,
 }
@@ -60,6 +63,8 @@ pub struct DeletionPlan {
     pub orphaned: Vec<OrphanedRole>,
     /// The two documents and their store.
     pub site: Option<Removal>,
+    /// The cluster whose pods use the roles.
+    pub workload: Option<(WorkloadSpec, WorkloadDeletion)>,
     /// Warnings for the user.
     pub notices: Vec<Notice>,
     /// Whether the execution has deleted the provider.
@@ -90,10 +95,17 @@ impl IssuerPlan {
             provider: None,
             roles: Vec::new(),
             orphaned: Vec::new(),
+            workload: None,
             notices: seen.keys.notices_for(&seen.url),
         };
         plan.plan_site(target, seen)?;
         plan.plan_iam(target, seen, prune)?;
+        if let (Some(spec), Some((_, state))) =
+            (workload::requested(target, &seen.url, &plan.roles, prune), &seen.workload)
+        {
+            let planned = WorkloadPlan::new(&spec, state)?;
+            plan.workload = Some((spec, planned));
+        }
         Ok(plan)
     }
 
@@ -104,6 +116,7 @@ impl IssuerPlan {
             && self.provider.as_ref().is_none_or(|(_, plan)| plan.is_empty())
             && self.roles.iter().all(|(_, plan)| plan.is_empty())
             && deletions(&self.orphaned).all(|deletion| deletion.steps.is_empty())
+            && self.workload.as_ref().is_none_or(|(_, plan)| plan.is_empty())
     }
 
     /// Whether the execution has changed anything, also if it failed.
@@ -113,6 +126,7 @@ impl IssuerPlan {
             || self.provider.as_ref().is_some_and(|(_, plan)| plan.wrote())
             || self.roles.iter().any(|(_, plan)| plan.wrote())
             || deletions(&self.orphaned).any(RoleDeletion::wrote)
+            || self.workload.as_ref().is_some_and(|(_, plan)| plan.wrote())
     }
 
     fn plan_site(&mut self, target: &Target, seen: &Observed) -> Result<(), Error> {
@@ -220,6 +234,11 @@ impl DeletionPlan {
         });
         let (orphaned, notice) = orphaned(seen, prune);
         let notices = notice.into_iter().chain(staying(target, seen)).collect();
+        let workload = workload::to_delete(target, &seen.url).zip(seen.workload.as_ref());
+        let workload = workload.map(|(spec, (_, state))| {
+            let deletion = WorkloadDeletion::new(&spec, state);
+            (spec, deletion)
+        });
         Ok(Self {
             url: seen.url.clone(),
             provider: provider.map(|provider| {
@@ -229,6 +248,7 @@ impl DeletionPlan {
             roles: roles.collect(),
             orphaned,
             site,
+            workload,
             notices,
             provider_deleted: false,
         })
@@ -241,6 +261,7 @@ impl DeletionPlan {
             || self.roles.iter().any(|role| role.deletion.wrote())
             || deletions(&self.orphaned).any(RoleDeletion::wrote)
             || self.site.as_ref().is_some_and(Removal::wrote)
+            || self.workload.as_ref().is_some_and(|(_, plan)| plan.wrote())
     }
 
     /// Whoever controls the documents of a trusted issuer can assume all its roles, so they are kept
@@ -274,12 +295,18 @@ impl Describe for IssuerPlan {
         for role in &self.orphaned {
             role.describe(into);
         }
+        if let Some((_, plan)) = &self.workload {
+            plan.describe(into);
+        }
         into.notices.extend(self.notices.iter().cloned());
     }
 }
 
 impl Describe for DeletionPlan {
     fn describe(&self, into: &mut ChangeSet) {
+        if let Some((_, plan)) = &self.workload {
+            plan.describe(into);
+        }
         if let Some((provider, kept)) = &self.provider {
             into.push(match kept {
                 Some(reason) => Change::keep(provider.resource(), *reason),

@@ -12,6 +12,7 @@ use issuer_iam::{
 use issuer_jwks::{JwksSource, WeakKeys};
 use issuer_manifest::{Issuer, KeySource as FileKeySource, StoreSpec, ThumbprintSource};
 use issuer_publish::{PlanOptions, S3Location, S3Options};
+use issuer_workload::{AccountsMode, Injection};
 
 use crate::KeySource;
 
@@ -30,6 +31,8 @@ pub struct Target {
     pub provider: Option<ProviderTarget>,
     /// The roles, in order.
     pub roles: Vec<RoleTarget>,
+    /// The cluster whose pods use the roles, if it is managed.
+    pub workload: Option<WorkloadTarget>,
 }
 
 /// The desired site: keys and store.
@@ -105,6 +108,19 @@ pub struct RoleTarget {
     pub add: bool,
 }
 
+/// The cluster whose pods use the roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadTarget {
+    /// The connection to it.
+    pub connection: Connection,
+    /// What gives pods their roles.
+    pub injection: Injection,
+    /// What happens to ServiceAccounts.
+    pub accounts: AccountsMode,
+    /// Whether workloads whose pods run without their role are restarted.
+    pub restart: bool,
+}
+
 /// Defaults for settings that a file omits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Defaults {
@@ -168,6 +184,12 @@ impl Target {
             site,
             provider,
             roles: spec.roles.iter().map(role).collect(),
+            workload: spec.workload.as_ref().map(|workload| WorkloadTarget {
+                connection: connection(&workload.kubeconfig, &workload.context, base, defaults),
+                injection: workload.injection,
+                accounts: workload.service_accounts,
+                restart: workload.restart,
+            }),
         }
     }
 
@@ -181,6 +203,7 @@ impl Target {
             site: None,
             provider: None,
             roles: Vec::new(),
+            workload: None,
         }
     }
 
@@ -329,17 +352,9 @@ impl std::fmt::Display for StoreTarget {
     }
 }
 
-/// A key source; clusters without connection settings use the defaults of the run.
+/// A key source.
 fn key_source(source: &FileKeySource, base: &Path, defaults: &Defaults) -> KeySource {
-    let connection = |kubeconfig: &Option<PathBuf>, context: &Option<String>| {
-        let default = &defaults.connection;
-        let of_default = default.context.clone().filter(|_| kubeconfig.is_none());
-        let kubeconfig = kubeconfig.as_deref().map(|file| path(base, file));
-        Connection {
-            kubeconfig: kubeconfig.or_else(|| default.kubeconfig.clone()),
-            context: context.clone().or(of_default),
-        }
-    };
+    let connection = |kubeconfig, context| connection(kubeconfig, context, base, defaults);
     match source {
         FileKeySource::File(file) => KeySource::File(path(base, file)),
         FileKeySource::Jwks(JwksSource::File(file)) => {
@@ -354,6 +369,22 @@ fn key_source(source: &FileKeySource, base: &Path, defaults: &Defaults) -> KeySo
         FileKeySource::Apiserver(server) => {
             KeySource::ApiServer(connection(&server.kubeconfig, &server.context))
         }
+    }
+}
+
+/// A connection without settings of its own is that of the run.
+fn connection(
+    kubeconfig: &Option<PathBuf>,
+    context: &Option<String>,
+    base: &Path,
+    defaults: &Defaults,
+) -> Connection {
+    let default = &defaults.connection;
+    let of_default = default.context.clone().filter(|_| kubeconfig.is_none());
+    let kubeconfig = kubeconfig.as_deref().map(|file| path(base, file));
+    Connection {
+        kubeconfig: kubeconfig.or_else(|| default.kubeconfig.clone()),
+        context: context.clone().or(of_default),
     }
 }
 

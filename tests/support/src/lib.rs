@@ -3,6 +3,7 @@
 #![expect(missing_debug_implementations, reason = "servers of tests are never printed")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cluster;
 mod iam;
 mod kubernetes;
 mod refusal;
@@ -10,6 +11,7 @@ mod s3;
 mod server;
 mod tls;
 
+pub use cluster::ClusterServer;
 pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};
 pub use kubernetes::{ApiServer, Reply};
 pub use refusal::Refusal;

@@ -60,6 +60,6 @@ fn of_bucket(args: &UrlArgs, aws: &AwsArgs, to: &str) -> Result<Target, Failure>
         ..S3Options::default()
     };
     let site = SiteTarget::of(StoreTarget::S3(location, options));
-    let (name, issuer, provider, roles) = (None, None, None, Vec::new());
-    Ok(Target { name, issuer, ports: Ports::Allow, site: Some(site), provider, roles })
+    let (name, issuer, provider, roles, workload) = (None, None, None, Vec::new(), None);
+    Ok(Target { name, issuer, ports: Ports::Allow, site: Some(site), provider, roles, workload })
 }

@@ -12,3 +12,4 @@ mod permissions;
 mod roles;
 mod runs;
 mod several;
+mod workload;

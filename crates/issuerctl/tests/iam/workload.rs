@@ -1,0 +1,298 @@
+//! The cluster whose pods use the roles: annotated, planned again, given back.
+
+use issuer_test_support::ClusterServer;
+use serde_json::{Value, json};
+
+use crate::lab::{Issuer, Lab};
+
+const APP: &str = "arn:aws:iam::111122223333:role/app";
+const JOBS: &str = "arn:aws:iam::111122223333:role/jobs";
+const ISSUER: &str = "https://oidc.example.com/prod";
+
+const ROLES: &str = "
+  provider: {audiences: [sts.amazonaws.com]}
+  roles:
+  - name: app
+    serviceAccounts: [default/app]
+  - name: jobs
+    serviceAccounts: [jobs/*]
+";
+
+/// A lab with a workload cluster.
+struct Site {
+    lab: Lab,
+    cluster: ClusterServer,
+}
+
+impl Site {
+    fn new(workload: &str) -> Self {
+        let site = Self { lab: Lab::new(), cluster: ClusterServer::start() };
+        site.lab.file("workload.kubeconfig", &site.cluster.kubeconfig());
+        site.write(ROLES, workload);
+        site
+    }
+
+    /// Writes the file with these fields of `workload` besides its kubeconfig.
+    fn write(&self, roles: &str, workload: &str) {
+        let workload = format!(
+            "{roles}  workload: {{kubeconfig: workload.kubeconfig, injection: none{workload}}}\n"
+        );
+        self.lab.issuers(&[Issuer::prod(&workload)]);
+    }
+
+    fn apply(&self, code: i32) -> (String, String) {
+        self.lab.apply(code)
+    }
+
+    fn role(&self, account: &str) -> Value {
+        self.cluster.annotations(account)["eks.amazonaws.com/role-arn"].clone()
+    }
+
+    /// Requests that changed something.
+    fn writes(&self) -> Vec<String> {
+        let log = self.cluster.take_log();
+        log.into_iter().filter(|line| !line.starts_with("GET ")).collect()
+    }
+}
+
+#[test]
+fn service_accounts_are_annotated_after_the_roles_exist_and_then_left_alone() {
+    let site = Site::new("");
+    for account in ["default/app", "jobs/nightly", "jobs/weekly", "other/app"] {
+        site.cluster.put_account(account, json!({}));
+    }
+    let before = site.cluster.dump();
+    let plan = site.lab.plan(7);
+    assert!(plan.contains("~ ServiceAccount default/app (https://localhost:"), "{plan}");
+    let line = format!("+ annotation \"eks.amazonaws.com/role-arn\"  {APP}");
+    assert!(plan.contains(&line), "{plan}");
+    assert!(plan.find("role jobs").unwrap() < plan.find("ServiceAccount jobs/nightly").unwrap());
+    assert_eq!(site.cluster.dump(), before, "a plan changed something");
+
+    let (out, err) = site.apply(0);
+    assert_eq!(out, "", "nothing is left to annotate");
+    assert!(err.contains("workload cluster: https://localhost:"), "{err}");
+    for (account, role) in [
+        ("default/app", json!(APP)),
+        ("jobs/nightly", json!(JOBS)),
+        ("jobs/weekly", json!(JOBS)),
+        ("other/app", Value::Null),
+    ] {
+        assert_eq!(site.role(account), role, "{account}");
+    }
+    site.writes();
+    assert!(site.lab.plan(0).ends_with("\nno changes\n"));
+    site.apply(0);
+    assert_eq!(site.writes(), [""; 0]);
+    site.lab.run("delete -f issuer.yaml", 0);
+    assert_eq!(site.cluster.dump(), before);
+}
+
+#[test]
+fn a_role_that_somebody_else_set_is_a_conflict_that_names_both_and_nothing_is_changed() {
+    let site = Site::new("");
+    let theirs = json!({"eks.amazonaws.com/role-arn": "arn:aws:iam::444455556666:role/theirs"});
+    site.cluster.put_account("default/app", theirs);
+    let before = (site.lab.everything(), site.cluster.dump());
+    let (_, err) = site.apply(4);
+    for part in ["default/app", "kubectl-create", "444455556666:role/theirs", APP] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    assert!((site.lab.everything(), site.cluster.dump()) == before);
+    // The hint is true.
+    assert!(err.contains(
+        "kubectl annotate serviceaccount app --namespace default eks.amazonaws.com/role-arn-"
+    ));
+    site.cluster.put_account("default/app", json!({}));
+    site.apply(0);
+    assert_eq!(site.role("default/app"), APP);
+}
+
+#[test]
+fn a_wildcard_keeps_what_somebody_else_set() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    let theirs = json!({"eks.amazonaws.com/role-arn": "arn:aws:iam::444455556666:role/theirs"});
+    site.cluster.put_account("jobs/special", theirs);
+    let (_, err) = site.apply(0);
+    assert!(err.contains("jobs/special has eks.amazonaws.com/role-arn"), "{err}");
+    assert!(err.contains("= ServiceAccount jobs/special"), "{err}");
+    assert_eq!(site.role("jobs/special"), "arn:aws:iam::444455556666:role/theirs");
+}
+
+#[test]
+fn the_role_that_somebody_set_already_stays_theirs() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({"eks.amazonaws.com/role-arn": APP}));
+    let before = site.cluster.dump();
+    site.apply(0);
+    assert_eq!(site.cluster.dump(), before);
+    let (_, err) = site.lab.run("delete -f issuer.yaml", 0);
+    assert!(err.contains("ServiceAccount default/app") && err.contains("not managed"), "{err}");
+    assert_eq!(site.cluster.dump(), before);
+}
+
+#[test]
+fn a_service_account_that_does_not_exist_is_named_or_created() {
+    let site = Site::new("");
+    let before = site.cluster.dump();
+    let (_, err) = site.apply(0);
+    assert!(err.contains("kubectl create serviceaccount app --namespace default"), "{err}");
+    assert!(err.contains("no ServiceAccount matches jobs/*"), "{err}");
+    assert_eq!(site.cluster.dump(), before);
+
+    site.write(&ROLES.replace("jobs/*", "jobs/nightly"), ", serviceAccounts: create");
+    let (_, err) = site.apply(0);
+    assert!(err.contains("+ ServiceAccount default/app"), "{err}");
+    assert!(err.contains("kubectl create namespace jobs"), "{err}");
+    let account = site.cluster.get("/api/v1/namespaces/default/serviceaccounts/app").unwrap();
+    assert_eq!(account["metadata"]["labels"]["app.kubernetes.io/managed-by"], "issuerctl");
+    assert_eq!(site.role("default/app"), APP);
+    site.writes();
+    site.apply(0);
+    assert_eq!(site.writes(), [""; 0]);
+    site.lab.run("delete -f issuer.yaml", 0);
+    assert_eq!(site.cluster.dump(), before);
+}
+
+#[test]
+fn a_created_service_account_that_somebody_else_uses_as_well_stays_without_our_annotations() {
+    let site = Site::new(", serviceAccounts: create");
+    site.apply(0);
+    let path = "/api/v1/namespaces/default/serviceaccounts/app";
+    let mut account = site.cluster.get(path).unwrap();
+    account["imagePullSecrets"] = json!([{"name": "registry"}]);
+    site.cluster.put_as("helm", &account);
+    site.lab.run("delete -f issuer.yaml", 0);
+    let account = site.cluster.get(path).unwrap();
+    assert_eq!(account["imagePullSecrets"][0]["name"], "registry");
+    assert_eq!(site.cluster.annotations("default/app"), Value::Null);
+}
+
+#[test]
+fn with_leave_nothing_is_asked_of_service_accounts_and_the_commands_name_the_cluster() {
+    let site = Site::new(", serviceAccounts: leave, context: workload");
+    site.cluster.put_account("default/app", json!({}));
+    let before = site.cluster.dump();
+    let (out, _) = site.apply(0);
+    let line = format!(
+        "kubectl annotate serviceaccount app --namespace default \
+         eks.amazonaws.com/role-arn={APP} --overwrite --kubeconfig workload.kubeconfig --context \
+         workload\n"
+    );
+    assert_eq!(out, line);
+    assert_eq!(site.cluster.dump(), before);
+    assert!(!site.cluster.take_log().iter().any(|line| line.contains("serviceaccounts")));
+}
+
+#[test]
+fn what_leaves_the_file_loses_its_annotation_with_its_role() {
+    let site = Site::new("");
+    for account in ["default/app", "default/second", "jobs/nightly"] {
+        site.cluster.put_account(account, json!({}));
+    }
+    site.write(&ROLES.replace("[default/app]", "[default/app, default/second]"), "");
+    site.apply(0);
+    assert_eq!(site.role("default/second"), APP);
+    // A ServiceAccount of a role that stays.
+    site.write(ROLES, "");
+    let plan = site.lab.plan(7);
+    assert!(plan.contains("~ ServiceAccount default/second"), "{plan}");
+    site.apply(0);
+    assert_eq!(site.role("default/second"), Value::Null);
+    // A role, which is kept until it is pruned.
+    let one = ROLES.split("  - name: jobs").next().unwrap();
+    site.write(one, "");
+    let plan = site.lab.plan(0);
+    assert!(plan.contains("= ServiceAccount jobs/nightly"), "{plan}");
+    assert_eq!(site.role("jobs/nightly"), JOBS);
+    site.lab.run("apply -f issuer.yaml --no-verify --prune", 0);
+    assert_eq!(site.role("jobs/nightly"), Value::Null);
+}
+
+#[test]
+fn an_audience_that_is_not_the_default_one_is_annotated_too() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    let own = ROLES.replace("  - name: app\n", "  - name: app\n    audiences: [mine]\n");
+    site.write(&own, "");
+    site.apply(0);
+    assert_eq!(
+        site.cluster.annotations("default/app"),
+        json!({
+            "eks.amazonaws.com/role-arn": APP,
+            "eks.amazonaws.com/audience": "mine",
+            "issuerctl.dev/issuers": ISSUER,
+        })
+    );
+    site.write(ROLES, "");
+    site.apply(0);
+    assert_eq!(site.cluster.annotations("default/app")["eks.amazonaws.com/audience"], Value::Null);
+}
+
+#[test]
+fn an_issuer_that_shares_the_cluster_keeps_the_annotations_of_a_role_of_both() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    let before = site.cluster.dump();
+    let workload = format!(
+        "{}  workload: {{kubeconfig: workload.kubeconfig, injection: none}}\n",
+        ROLES.split("  - name: jobs").next().unwrap()
+    );
+    let (prod, next) =
+        (Issuer::prod(&workload), Issuer { name: "next", ..Issuer::prod(&workload) });
+    site.lab.issuers(&[prod, next]);
+    site.apply(0);
+    let both = format!("https://oidc.example.com/next {ISSUER}");
+    assert_eq!(site.cluster.annotations("default/app")["issuerctl.dev/issuers"], both);
+    site.writes();
+    site.apply(0);
+    assert_eq!(site.writes(), [""; 0]);
+    site.lab.issuers(&[Issuer::prod(&workload)]);
+    site.lab.run("delete -f issuer.yaml", 0);
+    assert_eq!(site.role("default/app"), APP);
+    site.lab.issuers(&[Issuer { name: "next", ..Issuer::prod(&workload) }]);
+    site.lab.run("delete -f issuer.yaml", 0);
+    assert_eq!(site.cluster.dump(), before);
+}
+
+#[test]
+fn what_somebody_changes_during_a_run_is_planned_again() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    let path = "/api/v1/namespaces/default/serviceaccounts/app";
+    site.cluster.interfere(path, |account| account["metadata"]["labels"] = json!({"team": "a"}));
+    let (_, err) = site.apply(0);
+    assert!(err.contains("planned again"), "{err}");
+    assert_eq!(site.role("default/app"), APP);
+    assert_eq!(site.cluster.get(path).unwrap()["metadata"]["labels"]["team"], "a");
+
+    // Another role, set by somebody else between the plan and its execution.
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    site.cluster.interfere(path, |account| {
+        account["metadata"]["annotations"] = json!({"eks.amazonaws.com/role-arn": "theirs"});
+    });
+    let (_, err) = site.apply(4);
+    assert!(err.contains("somebody-else"), "{err}");
+    assert_eq!(site.role("default/app"), "theirs");
+}
+
+#[test]
+fn a_forbidden_request_to_the_cluster_ends_with_6_and_names_it() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    site.cluster.forbid("list serviceaccounts");
+    let (_, err) = site.apply(6);
+    assert!(err.contains("list on ServiceAccounts"), "{err}");
+    assert!(site.lab.iam.account().roles.is_empty(), "something was changed before");
+}
+
+#[test]
+fn hundreds_of_service_accounts_are_read_page_by_page() {
+    let site = Site::new("");
+    (0..230).for_each(|n| site.cluster.put_account(&format!("jobs/job-{n:03}"), json!({})));
+    site.apply(0);
+    assert_eq!(site.role("jobs/job-229"), JOBS);
+    assert!(site.cluster.take_log().iter().any(|line| line.contains("continue=200")));
+}

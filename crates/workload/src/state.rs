@@ -1,0 +1,38 @@
+//! What was read of a cluster.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::ownership::Metadata;
+
+/// The state of a cluster, as far as it concerns the roles of pods.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct WorkloadState {
+    /// The URL of its API server.
+    pub server: String,
+    /// All ServiceAccounts, if they are managed.
+    pub accounts: Vec<Account>,
+    /// Namespaces of requested ServiceAccounts that do not exist.
+    pub missing_namespaces: BTreeSet<String>,
+}
+
+/// A ServiceAccount.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    pub(crate) metadata: Metadata,
+}
+
+impl Account {
+    /// A ServiceAccount as the API server has it.
+    #[must_use]
+    pub fn of(object: &Value) -> Self {
+        let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
+        Self { namespace: text("namespace"), name: text("name"), metadata: Metadata::of(object) }
+    }
+}
