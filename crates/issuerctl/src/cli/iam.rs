@@ -63,7 +63,7 @@ pub(crate) struct ProviderListArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Show the OIDC provider; exits with 1 if it does not exist
+/// Show the OIDC provider; exits with 3 if it does not exist
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -220,7 +220,7 @@ pub(crate) struct RoleListArgs {
     pub(crate) aws: AwsArgs,
 }
 
-/// Show a role; exits with 1 if it does not exist
+/// Show a role; exits with 3 if it does not exist
 #[derive(Debug, Args)]
 pub(crate) struct RoleShowArgs {
     /// Name of the role
