@@ -5,8 +5,9 @@ use std::fmt::{self, Write as _};
 use crate::difference;
 use crate::{Action, Change, ChangeSet, Field, Kind, Reason, Value};
 
-/// The maximum label width for the alignment of values; key IDs are longer.
-const LONGEST_ALIGNED: usize = 47;
+/// The maximum label width for the alignment of values, so that a value beside it fits 80 columns;
+/// key IDs and names of members can be longer.
+const LONGEST_ALIGNED: usize = 32;
 
 /// The appearance of lines, and advice for reasons.
 pub trait Painter {

@@ -113,7 +113,7 @@ fn object(target: &Target, seen: &Observed, plan: &impl RunPlan) -> output::Issu
 pub(crate) fn show<P: RunPlan>(dry_run: bool, planned: &[Planned<'_, P>], ui: &Ui) -> output::Plan {
     let issuers = planned.iter().map(|planned| match &planned.result {
         Ok((seen, plan)) => object(planned.target, seen, plan),
-        Err(failure) => output::Issuer::failed(planned.target.label(), failure),
+        Err(failure) => output::Issuer::failed(planned.target, failure),
     });
     let plan = output::Plan::new(dry_run, issuers.collect());
     for issuer in &plan.issuers {
@@ -143,7 +143,7 @@ pub(crate) async fn execute_each<'t, P: RunPlan>(
         let (seen, mut plan) = match result {
             Ok(planned) => planned,
             Err(failure) => {
-                return (output::Issuer::failed(name.clone(), &failure), Some((name, failure)));
+                return (output::Issuer::failed(target, &failure), Some((name, failure)));
             }
         };
         let ended = execute(target, &seen, &mut plan).await;

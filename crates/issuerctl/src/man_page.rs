@@ -8,16 +8,27 @@ use clap_mangen::Man;
 use crate::cli::EXIT_CODES;
 
 /// The variables that the commands read.
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 9] = [
     ("KUBECONFIG", "kubeconfig files, if --kubeconfig is not given"),
-    ("AWS_PROFILE", "profile of the AWS config and credentials files, if --profile is not given"),
+    (
+        "AWS_PROFILE, AWS_DEFAULT_PROFILE",
+        "profile of the AWS config and credentials files, if --profile is not given",
+    ),
     ("AWS_REGION, AWS_DEFAULT_REGION", "region, if neither --region nor the file gives one"),
     (
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
         "credentials; all other sources of the AWS SDKs are read too",
     ),
     ("AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3", "endpoint, if --endpoint-url is not given"),
-    ("HTTPS_PROXY, NO_PROXY", "proxy, and the hosts that are reached without it"),
+    (
+        "AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE",
+        "paths of these two files, if they are not in ~/.aws",
+    ),
+    ("AWS_CA_BUNDLE", "file with CA certificates to trust in addition to those of the system"),
+    (
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
+        "proxies, and the hosts that are reached without one; also in lower case",
+    ),
     ("NO_COLOR", "no colors, also on a terminal"),
 ];
 
@@ -36,23 +47,28 @@ const FILES: [(&str, &str); 4] = [
 pub(crate) fn pages(mut command: Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     command.build();
     let mut pages = Vec::new();
-    add(&command, "issuerctl", None, &mut pages)?;
+    add(&command, "issuerctl", &[], &mut pages)?;
     Ok(pages)
 }
 
+/// Adds the page of a command, which refers to `above` (its parent and that one's other commands),
+/// and those of its subcommands.
 fn add(
     command: &Command,
     name: &str,
-    parent: Option<&str>,
+    above: &[String],
     pages: &mut Vec<(String, Vec<u8>)>,
 ) -> io::Result<()> {
+    let page_of = |sub: &Command| format!("{name}-{}", sub.get_name());
     let subcommands =
         || command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
-    let names = subcommands().map(|sub| format!("{name}-{}", sub.get_name()));
-    let related = parent.map(str::to_owned).into_iter().chain(names).collect::<Vec<_>>();
+    let family: Vec<String> =
+        std::iter::once(name.to_owned()).chain(subcommands().map(page_of)).collect();
+    let mut related: Vec<String> = above.iter().chain(&family).cloned().collect();
+    related.retain(|page| page != name);
+    related.dedup();
     pages.push((format!("{name}.1"), page(command, &related)?));
-    subcommands()
-        .try_for_each(|sub| add(sub, &format!("{name}-{}", sub.get_name()), Some(name), pages))
+    subcommands().try_for_each(|sub| add(sub, &page_of(sub), &family, pages))
 }
 
 fn page(command: &Command, related: &[String]) -> io::Result<Vec<u8>> {

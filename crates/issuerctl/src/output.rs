@@ -1,6 +1,7 @@
 //! Standard output: documents, and the versioned objects of `--output json`.
 
 mod changes;
+mod layout;
 mod lists;
 mod state;
 
@@ -134,14 +135,17 @@ pub(crate) struct Files {
 /// last line is the result.
 pub(crate) fn report(checks: &[Check], so: &str, passed: bool) -> String {
     let mut text = String::new();
+    let columns = layout::columns();
     let width = checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
     for check in checks {
         let style = status_style(check.status);
-        let (status, id, message) = (check.status, &check.id, &check.message);
-        let _ = writeln!(text, "  {style}{status}{style:#}  {id:width$}  {message}");
+        let (status, id, message) = (check.status, &check.id, redact(&check.message));
+        let line = format!("  {style}{status}{style:#}  {id:width$}  {message}");
+        let _ = writeln!(text, "{}", layout::hanging(&line, 10 + width, columns));
         for (what, more) in [(so, &check.consequence), ("fix", &check.fix)] {
             if let Some(more) = more {
-                let _ = writeln!(text, "        {what}: {more}");
+                let line = format!("        {what}: {}", redact(more));
+                let _ = writeln!(text, "{}", layout::hanging(&line, 12, columns));
             }
         }
     }
@@ -258,13 +262,19 @@ pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
     write(&text, "\n")
 }
 
-/// Writes text for people, without secrets and with colours, unless standard output is not a terminal or `NO_COLOR` is set.
+/// Text for people: without secrets, and with lines that fit the terminal, or 80 columns.
+pub(crate) fn fitting(text: &str) -> String {
+    layout::fit(&redact(text), layout::columns())
+}
+
+/// Writes text for people, with colours unless standard output is not a terminal or `NO_COLOR` is
+/// set.
 ///
 /// # Errors
 /// Standard output cannot be written to.
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
     WRITTEN.store(true, Ordering::Relaxed);
-    anstream::stdout().write_all(redact(text).as_bytes()).or_else(closed)
+    anstream::stdout().write_all(fitting(text).as_bytes()).or_else(closed)
 }
 
 fn write(text: &str, end: &str) -> Result<(), Failure> {

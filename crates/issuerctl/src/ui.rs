@@ -12,7 +12,7 @@ use issuer_reconcile::{Event, Events};
 use issuer_redact::redact;
 use issuer_verify::Status;
 
-use crate::cli::GeneralArgs;
+use crate::cli::{GeneralArgs, OutputFormat};
 use crate::failure::Failure;
 use crate::output;
 
@@ -24,6 +24,8 @@ const NOTE: Style = AnsiColor::Cyan.on_default().bold();
 pub(crate) struct Ui {
     quiet: bool,
     verbose: bool,
+    /// Whether standard output is one JSON object, which contains the plan.
+    json: bool,
     terminal: bool,
     /// Warnings that were already printed: several issuers can have the same one.
     warned: RefCell<HashSet<String>>,
@@ -42,6 +44,7 @@ impl Default for Ui {
         Self {
             quiet: false,
             verbose: false,
+            json: false,
             terminal: false,
             warned: RefCell::default(),
             several: std::cell::Cell::new(false),
@@ -58,6 +61,7 @@ impl Ui {
         Self {
             quiet: general.quiet,
             verbose: general.verbose,
+            json: general.output == OutputFormat::Json,
             terminal: std::io::stderr().is_terminal(),
             time_limit: Duration::from_secs(general.timeout.into()),
             ..Self::default()
@@ -119,11 +123,22 @@ impl Ui {
         }
     }
 
-    /// Prints the changes that are about to be made.
+    /// Prints the changes that are about to be made. With `--output json` they are in the object, and
+    /// are printed with `--verbose` alone.
     pub(crate) fn plan(&self, heading: &str, set: &ChangeSet) {
-        if !self.quiet {
-            self.plain(output::dry_run_text(heading, &set.changes).trim_end());
+        self.plan_text(&output::dry_run_text(heading, &set.changes));
+    }
+
+    /// The same for the text of several issuers.
+    pub(crate) fn plan_text(&self, text: &str) {
+        if !self.quiet && (!self.json || self.verbose) && !text.trim().is_empty() {
+            self.plain(output::fitting(text).trim_end());
         }
+    }
+
+    /// Prints the command that follows a change.
+    pub(crate) fn next(&self, command: &str) {
+        self.note(output::fitting(&format!("next: {command}")).trim_end());
     }
 
     /// Prints what was done, or what to do next.

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         let plan = |target: &_, seen: &_| IssuerPlan::new(target, seen, prune);
         let planned = batch::plan_each(&engine, &targets, parallel, scope, plan).await?;
         let plan = batch::show(false, &planned, ui);
-        ui.note(plan.text().trim_end());
+        ui.plan_text(&plan.text());
         let execute = async |target: &Target, seen: &Observed, plan: &mut IssuerPlan| {
             engine.apply(target, seen, plan, !args.no_verify).await
         };

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             }
             return batch::finish(batch::failures(planned), targets.len(), ui, Exit::Done);
         }
-        ui.note(plan.text().trim_end());
+        ui.plan_text(&plan.text());
         let execute = async |target: &Target, seen: &Observed, plan: &mut DeletionPlan| {
             engine.delete(target, seen, plan, force).await.map(|()| None)
         };

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &PolicyCheckArgs, format: OutputFormat, ui: &Ui) -> Outc
     })?;
     let passed = !checks.iter().any(Check::failed);
     match format {
-        OutputFormat::Text => output::line(output::report(&checks, "so", passed).trim_end())?,
+        OutputFormat::Text => output::coloured(&output::report(&checks, "so", passed))?,
         OutputFormat::Json => {
             output::json(&Report { schema_version: SCHEMA_VERSION, passed, checks: &checks })?;
         }

@@ -1,6 +1,7 @@
 //! `issuerctl publish`
 
 use issuer_change::Describe;
+use issuer_discovery::IssuerUrl;
 use issuer_publish::Purpose;
 use issuer_reconcile::{Error, IssuerPlan, PlannedSite, Scope};
 
@@ -64,8 +65,20 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
                 output::json(&output::Publish::new(published, set, verdict.as_ref(), false))?;
             }
         }
+        if failure.is_none() && plan.wrote() {
+            ui.next(&next(&plan.url));
+        }
         failure.map_or(Ok(Exit::Done), Err)
     })
+}
+
+/// What an issuer needs besides its documents.
+fn next(issuer: &IssuerUrl) -> String {
+    format!(
+        "`issuerctl provider apply --issuer {issuer}`; if the API server does not name this issuer \
+         yet, `issuerctl render kubeadm --issuer {issuer}` prints its lines (or eks-anywhere, \
+         cluster-api, talos, k3s, rke2, kops, k0s, microk8s)"
+    )
 }
 
 fn site(plan: &IssuerPlan) -> Result<&PlannedSite, Failure> {

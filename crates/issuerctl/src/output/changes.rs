@@ -7,7 +7,9 @@ use anstyle::{AnsiColor, Style};
 use issuer_change::{
     Action, Change, ChangeSet, Describe, Kind, Notice, Painter, Reason, Resource, Summary,
 };
+use issuer_discovery::IssuerUrl;
 use issuer_publish::KeyChange;
+use issuer_reconcile::Target;
 use issuer_redact::redact;
 use issuer_verify::Verdict;
 use schemars::JsonSchema;
@@ -36,7 +38,7 @@ pub(crate) struct Plan {
 pub(crate) struct Issuer {
     /// `metadata.name`.
     pub(crate) name: String,
-    /// The issuer URL; empty if it could not be determined.
+    /// The issuer URL; empty if the file does not give it and it could not be determined.
     pub(crate) issuer: String,
     /// The AWS account of the provider and the roles, if there are any.
     pub(crate) account: Option<String>,
@@ -240,9 +242,10 @@ impl Issuer {
     }
 
     /// An issuer that could not be read or planned.
-    pub(crate) fn failed(name: String, failure: &Failure) -> Self {
+    pub(crate) fn failed(target: &Target, failure: &Failure) -> Self {
+        let url = target.issuer.as_ref().map(IssuerUrl::as_str).unwrap_or_default();
         let error = Some(IssuerError::from(failure));
-        Self { error, changed: false, ..Self::new(name, "", &Nothing) }
+        Self { error, changed: false, ..Self::new(target.label(), url, &Nothing) }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -435,6 +438,6 @@ mod tests {
             std::fs::write(path, &schema).unwrap();
         }
         let documented = std::fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(documented, schema, "run UPDATE_DOCS=1 cargo test -p issuerctl to update it");
+        assert!(documented == schema, "run UPDATE_DOCS=1 cargo test --workspace to update it");
     }
 }

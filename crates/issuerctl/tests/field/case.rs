@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 use rsa::pkcs1v15::SigningKey;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::sha2::Sha256;
@@ -86,7 +86,7 @@ impl Case {
         desk: &Path,
     ) -> Option<String> {
         let mut faults = String::new();
-        let said = format!("{out}\n{err}");
+        let said = unfolded(&format!("{out}\n{err}"));
         let is_right =
             |code: i32| self.get("exit").unwrap().split(' ').any(|right| right.parse() == Ok(code));
         if !code.is_some_and(is_right) {
@@ -121,6 +121,11 @@ impl Case {
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.lines.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.trim())
     }
+}
+
+/// Text whose lines are not continued: a report fits 80 columns.
+fn unfolded(text: &str) -> String {
+    Regex::new("\n {12,}").unwrap().replace_all(text, " ").into_owned()
 }
 
 fn is_found(pattern: &str, text: &str) -> bool {

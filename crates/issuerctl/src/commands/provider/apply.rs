@@ -46,5 +46,11 @@ pub(crate) fn run(args: &ProviderApplyArgs, format: OutputFormat, ui: &Ui) -> Ou
             notices: set.notices,
         })?,
     }
+    if changed && !dry_run {
+        ui.next(&format!(
+            "`issuerctl role apply NAME --issuer {} --service-account NAMESPACE/NAME --policy-arn ARN`",
+            plan.url
+        ));
+    }
     Ok(Exit::Done)
 }

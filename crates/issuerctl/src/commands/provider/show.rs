@@ -32,6 +32,6 @@ pub(crate) fn run(args: &ProviderShowArgs, format: OutputFormat, ui: &Ui) -> Out
     if state.provider.is_some() {
         return Ok(Exit::Done);
     }
-    Err(Failure::new(Exit::Failure, format!("the provider {} does not exist", state.arn))
+    Err(Failure::new(Exit::BadInput, format!("the provider {} does not exist", state.arn))
         .hint(Some(format!("`issuerctl provider apply --issuer {issuer}` creates it"))))
 }

@@ -29,5 +29,7 @@ pub(crate) fn run(args: &RoleShowArgs, format: OutputFormat, ui: &Ui) -> Outcome
     if state.exists {
         return Ok(Exit::Done);
     }
-    Err(Failure::new(Exit::Failure, format!("the role {} does not exist", args.name)))
+    Err(Failure::new(Exit::BadInput, format!("the role {} does not exist", args.name)).hint(Some(
+        "`issuerctl role list` prints the roles that trust an OIDC provider of the account",
+    )))
 }
