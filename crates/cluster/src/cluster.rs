@@ -1,11 +1,11 @@
 //! Requests to an API server.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use http::{Method, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use issuer_diagnostic::Waiting;
 use issuer_jwks::{JwkSet, MAX_INPUT_BYTES, Reading, Token, WeakKeys};
 use issuer_redact::redact;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::configuration::Configuration;
 use crate::link::Link;
 use crate::secret::Secret;
-use crate::{ClusterName, Error, Namespace, Object, ServiceAccountRef};
+use crate::{ClusterName, Connection, Error, Namespace, Object, ServiceAccountRef};
 
 /// Media types of requests.
 const JSON: &str = "application/json";
@@ -33,15 +33,6 @@ const MAX_BUSY: u32 = 10;
 
 /// Requests to a server that does not.
 const MAX_UNAVAILABLE: u32 = 4;
-
-/// How to connect to a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Connection {
-    /// A kubeconfig file; by default `KUBECONFIG`, `~/.kube/config`, or the pod's service account.
-    pub kubeconfig: Option<PathBuf>,
-    /// A context of the kubeconfig; by default the current one.
-    pub context: Option<String>,
-}
 
 /// A connection to an API server.
 pub struct Cluster {
@@ -73,9 +64,9 @@ impl Cluster {
     ///
     /// # Errors
     /// A kubeconfig that cannot be read or used: [`Error::ReadKubeconfig`], [`Error::Kubeconfig`],
-    /// [`Error::NoCurrentContext`], [`Error::NoContext`], [`Error::NoConfiguration`],
+    /// [`Error::Stray`], [`Error::NoCurrentContext`], [`Error::NoContext`], [`Error::NoEntry`], [`Error::NoConfiguration`],
     /// [`Error::Entry`], [`Error::File`], [`Error::Authority`], [`Error::AuthProvider`], [`Error::ProxySetting`];
-    /// [`Error::Plugin`].
+    /// [`Error::PluginVersion`], [`Error::Plugin`].
     pub async fn connect(connection: &Connection) -> Result<Self, Error> {
         let configuration = Configuration::load(connection)?;
         let link = Link::new(&configuration).await?;
@@ -249,10 +240,17 @@ impl Cluster {
         let (server, resource) = (self.server.clone(), resource.to_owned());
         let Answer { status, body, .. } = answer;
         let message = status_message(&body);
+        let doubt = self.link.read().await.doubt.clone();
         Err(match status {
-            401 => Error::Unauthorized { server, message },
-            403 => Error::Forbidden { server, verb, resource, message },
-            404 => Error::NotFound { object, server, resource },
+            401 => Error::Unauthorized { server, message, doubt },
+            403 => Error::Forbidden { server, verb, resource, message, doubt },
+            404 => Error::NotFound {
+                object,
+                server,
+                resource,
+                account: account_of(path),
+                connection: Box::new(self.configuration.connection.clone()),
+            },
             409 => Error::Conflict { server, verb, resource, message },
             _ => Error::Status { server, verb, resource, status, message },
         })
@@ -307,6 +305,8 @@ impl Cluster {
         body: Option<(&'static str, &str)>,
     ) -> Result<Answer, Error> {
         let link = self.link.read().await;
+        let (server, route) = (link.server(), link.route());
+        let _waiting = Waiting::new(format!("{server}{route} ({verb} on {resource})"));
         let whole = async {
             let response = link.send(method.clone(), path, body).await?;
             let status = response.status().as_u16();
@@ -328,7 +328,7 @@ impl Cluster {
         };
         tokio::time::timeout(ANSWER_LIMIT, whole).await.unwrap_or_else(|_| {
             Err(Error::Timeout {
-                server: format!("{}{}", link.server(), link.route()),
+                server: format!("{server}{route}"),
                 verb,
                 resource: resource.to_owned(),
                 limit_secs: ANSWER_LIMIT.as_secs(),
@@ -342,6 +342,13 @@ struct Answer {
     status: u16,
     retry_after: Option<Duration>,
     body: Zeroizing<Vec<u8>>,
+}
+
+/// The service account that a path is about.
+fn account_of(path: &str) -> Option<ServiceAccountRef> {
+    let (namespace, rest) = path.strip_prefix("/api/v1/namespaces/")?.split_once('/')?;
+    let name = rest.strip_prefix("serviceaccounts/")?.split('/').next()?;
+    format!("{namespace}/{name}").parse().ok()
 }
 
 /// Half a second, doubled for each attempt.

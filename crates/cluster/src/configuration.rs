@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
+use issuer_diagnostic::{Stray, deceptive_in};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_proxy::{Proxy, Settings};
 use issuer_trust::Authorities;
@@ -11,7 +12,10 @@ use serde_json::{Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::kubeconfig::{Kubeconfig, ParseFault, SelectFault, Selection, Server, User, parse};
+use crate::kubeconfig::{
+    Kubeconfig, ParseFault, Place, SelectFault, Selection, Server, User, parse, stray_in,
+    stray_in_structure,
+};
 use crate::tls::Trust;
 use crate::{Connection, Error};
 
@@ -26,10 +30,14 @@ pub(crate) struct Configuration {
     pub(crate) server_name: Option<String>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) user: User,
-    /// For messages: `user "admin"`.
+    /// For messages: `user "admin" in the kubeconfig /home/a/.kube/config`.
     pub(crate) user_name: String,
     server_entry: Server,
+    /// For messages, as `user_name`.
     cluster: String,
+    /// A character in the kubeconfig that looks like another, for the case that something is missing.
+    pub(crate) stray: Option<String>,
+    pub(crate) connection: Connection,
 }
 
 impl Configuration {
@@ -50,9 +58,11 @@ impl Configuration {
                 None => Self::of_pod(|name| std::env::var(name).ok()),
             };
         };
-        let mut whole = Kubeconfig::default();
+        let (mut whole, mut stray) = (Kubeconfig::default(), None);
         for file in files {
-            whole = whole.merge(read_file(&file)?);
+            let (kubeconfig, found) = read_file(&file)?;
+            whole = whole.merge(kubeconfig);
+            stray = stray.or(found.map(|found| format!("{} has {found}", file.display())));
         }
         let selection =
             whole.select(connection.context.as_deref()).map_err(|fault| match fault {
@@ -62,16 +72,33 @@ impl Configuration {
                 SelectFault::Context { context, known } => {
                     Error::NoContext { path: Some(path.clone()), context, known }
                 }
-                SelectFault::Cluster { context, cluster } => Error::Entry {
-                    entry: format!("context {context:?}"),
-                    reason: format!("its cluster {cluster:?} does not exist in the kubeconfig"),
+                SelectFault::NoCluster { context } => Error::Entry {
+                    entry: named("context", &context),
+                    reason: "it has no cluster".to_owned(),
+                },
+                SelectFault::Cluster { context, cluster, known } => Error::NoEntry {
+                    context: named("context", &context),
+                    kind: "cluster",
+                    name: cluster,
+                    known,
+                },
+                SelectFault::User { context, user, known } => Error::NoEntry {
+                    context: named("context", &context),
+                    kind: "user",
+                    name: user,
+                    known,
                 },
             })?;
-        Self::of_kubeconfig(selection)
+        Self::of_kubeconfig(selection, stray, connection)
     }
 
-    fn of_kubeconfig(selection: Selection) -> Result<Self, Error> {
-        let Selection { name, cluster, server: entry, user } = selection;
+    fn of_kubeconfig(
+        selection: Selection,
+        stray: Option<String>,
+        connection: &Connection,
+    ) -> Result<Self, Error> {
+        let Selection { context, cluster, server: entry, user } = selection;
+        let cluster = named("cluster", &cluster);
         let server = server_url(&cluster, entry.server.as_deref())?;
         let proxy = match entry.proxy_url.as_deref().filter(|url| !url.trim().is_empty()) {
             // As in client-go, NO_PROXY does not apply to it.
@@ -79,18 +106,20 @@ impl Configuration {
             None => Settings::from_env().without_all_proxy().proxy_for(&server)?,
         };
         let (user_name, user) = match user {
-            Some((name, user)) => (format!("user {name:?}"), user),
-            None => ("the anonymous user".to_owned(), User::default()),
+            Some((place, user)) => (named("user", &place), user),
+            None => (named("context", &context), User::default()),
         };
         Ok(Self {
             server,
-            context: Some(name),
+            context: Some(context.name),
             server_name: entry.tls_server_name.clone().filter(|name| !name.is_empty()),
             proxy,
             user,
             user_name,
             server_entry: entry,
             cluster,
+            stray,
+            connection: connection.clone(),
         })
     }
 
@@ -119,7 +148,9 @@ impl Configuration {
             user: User { token_file: file("token"), ..User::default() },
             user_name: "the service account of the pod".to_owned(),
             server_entry: Server { certificate_authority: file("ca.crt"), ..Server::default() },
-            cluster: "of the pod".to_owned(),
+            cluster: "the cluster of the pod".to_owned(),
+            stray: None,
+            connection: Connection::default(),
         })
     }
 
@@ -133,14 +164,14 @@ impl Configuration {
             entry.certificate_authority_data.as_deref(),
             entry.certificate_authority.as_deref().filter(|path| !path.is_empty()),
         );
-        let Some(bytes) = self.pem(&self.entry(), "certificate-authority", data, path)? else {
+        let Some(bytes) = self.pem(&self.cluster, "certificate-authority", data, path)? else {
             return Ok(Trust::System);
         };
         let authorities = Authorities::parse_usable(&bytes).map_err(|source| {
             let in_data = data.is_some_and(|data| !data.trim().is_empty());
             let place = match path.filter(|_| !in_data) {
-                Some(path) => format!("{path}, the certificate-authority of {}", self.entry()),
-                None => format!("the certificate-authority-data of {}", self.entry()),
+                Some(path) => format!("{path}, the certificate-authority of {},", self.cluster),
+                None => format!("the certificate-authority-data of {}", self.cluster),
             };
             Error::Authority { place, source }
         })?;
@@ -175,9 +206,9 @@ impl Configuration {
             .transpose()
     }
 
-    /// For messages: `cluster "prod"`.
-    pub(crate) fn entry(&self) -> String {
-        format!("cluster {:?}", self.cluster)
+    /// For messages: `cluster "prod" in the kubeconfig /home/a/.kube/config`.
+    pub(crate) fn entry(&self) -> &str {
+        &self.cluster
     }
 
     /// `spec.cluster` of an ExecCredential (client.authentication.k8s.io/v1 `Cluster`).
@@ -225,18 +256,27 @@ fn bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn read_file(path: &Path) -> Result<Kubeconfig, Error> {
+/// For messages: `user "admin" in the kubeconfig /home/a/.kube/config`.
+fn named(kind: &str, Place { file, name }: &Place) -> String {
+    format!("{kind} {name:?} in the kubeconfig {}", file.display())
+}
+
+/// The kubeconfig, and a character in it that looks like another.
+fn read_file(path: &Path) -> Result<(Kubeconfig, Option<Stray>), Error> {
     let bytes =
         bytes(path).map_err(|source| Error::ReadKubeconfig { path: path.to_owned(), source })?;
     let text = issuer_diagnostic::decode(&bytes)
         .map_err(|source| Error::Encoding { path: path.to_owned(), source })?;
-    let mut kubeconfig = parse(&text.text).map_err(|ParseFault { line, column }| {
-        Error::Kubeconfig { path: path.to_owned(), line, column }
-    })?;
-    if let Some(folder) = path.parent() {
-        kubeconfig.relative_to(folder);
+    if let Some(stray) = stray_in_structure(&text.text) {
+        return Err(Error::Stray { path: path.to_owned(), stray });
     }
-    Ok(kubeconfig)
+    let stray = stray_in(&text.text);
+    let mut kubeconfig = parse(&text.text).map_err(|ParseFault { line, column }| match stray {
+        Some(stray) if stray.line as u64 <= line => Error::Stray { path: path.to_owned(), stray },
+        _ => Error::Kubeconfig { path: path.to_owned(), line, column },
+    })?;
+    kubeconfig.of_file(path);
+    Ok((kubeconfig, stray))
 }
 
 /// The files of `KUBECONFIG` that exist (all of them if none does: then the first is the error), or
@@ -255,10 +295,13 @@ fn default_files() -> Vec<PathBuf> {
 /// The URL of an API server. It may have a user and a password, so no message repeats it before it
 /// is parsed.
 fn server_url(cluster: &str, server: Option<&str>) -> Result<Url, Error> {
-    let refuse = |reason: String| Error::Entry { entry: format!("cluster {cluster:?}"), reason };
+    let refuse = |reason: String| Error::Entry { entry: cluster.to_owned(), reason };
     let text = server.map(str::trim).filter(|text| !text.is_empty());
     let text = text.ok_or_else(|| refuse("it has no server".to_owned()))?;
     let no_scheme = || refuse("its server has no scheme; it must begin with https://".to_owned());
+    if let Some(stray) = deceptive_in(text).next() {
+        return Err(refuse(format!("its server has {}", stray.what)));
+    }
     if !text.contains("://") {
         return Err(no_scheme());
     }
@@ -305,7 +348,9 @@ mod tests {
             let Err(error) = server_url("k", Some(server)) else { continue };
             let text = error.to_string();
             assert!(
-                text.contains(says) && text.contains("\"k\"") && !text.contains("hidden"),
+                text.contains(says)
+                    && text.starts_with("k cannot be used")
+                    && !text.contains("hidden"),
                 "{text}"
             );
         }

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use issuer_diagnostic::deceptive_in;
 use issuer_redact::register;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::Error;
 use crate::configuration::{Configuration, read};
 use crate::kubeconfig::{Exec, User};
 use crate::plugin;
 use crate::tls::Identity;
+use crate::{Doubt, Error};
 
 /// Headers of every request, and the client certificate of the connection.
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Credentials {
     pub(crate) identity: Option<Identity>,
     /// Whether reading them again can give others: a plugin, or a file.
     pub(crate) renewable: bool,
+    /// Why the server may refuse them.
+    pub(crate) doubt: Option<Doubt>,
 }
 
 impl Credentials {
@@ -63,39 +66,59 @@ impl Credentials {
         } else if let Some(password) = configuration.server.password() {
             credentials.authorize_basic(configuration.server.username(), password);
         }
+        if !credentials.headers.contains_key(AUTHORIZATION) && credentials.identity.is_none() {
+            let (user, stray) = (entry.clone(), configuration.stray.clone());
+            credentials.doubt = Some(Doubt::NoCredentials { user, stray });
+        }
         Ok(credentials)
     }
 
     async fn run(&mut self, configuration: &Configuration, exec: &Exec) -> Result<(), Error> {
         let entry = &configuration.user_name;
+        if exec.command.trim().is_empty() {
+            return Err(refuse(entry, "its exec plugin has no command"));
+        }
+        let version = plugin::version(exec)
+            .map_err(|reason| Error::PluginVersion { user: entry.clone(), reason })?;
         let cluster: Option<Value> =
             exec.provide_cluster_info.then(|| configuration.for_plugin()).transpose()?;
-        let status =
-            plugin::run(exec, cluster, plugin::LIMIT).await.map_err(|fault| Error::Plugin {
+        let status = plugin::run(exec, version, cluster, plugin::LIMIT).await.map_err(|fault| {
+            Error::Plugin {
                 command: exec.command.clone(),
                 user: entry.clone(),
                 fault: Box::new(fault),
+                connection: Box::new(configuration.connection.clone()),
                 install_hint: exec.install_hint.clone().filter(|hint| !hint.trim().is_empty()),
-            })?;
+            }
+        })?;
         if let (Some(chain), Some(key)) = (&status.client_certificate_data, &status.client_key_data)
         {
             self.identify(entry, chain.as_bytes(), key.as_bytes())?;
         }
-        match &status.token {
-            Some(token) if !token.trim().is_empty() => self.bear(entry, token),
-            _ => Ok(()),
+        if let Some(token) = status.token.as_ref().filter(|token| !token.trim().is_empty()) {
+            self.bear(entry, token)?;
         }
+        let expired = status.expiration_timestamp.as_deref();
+        let expired = expired.and_then(|timestamp| Doubt::of_plugin(entry, timestamp));
+        self.doubt = expired.or(self.doubt.take());
+        Ok(())
     }
 
     fn identify(&mut self, entry: &str, chain: &[u8], key: &[u8]) -> Result<(), Error> {
         register(&String::from_utf8_lossy(key));
-        self.identity = Some(Identity::parse(chain, key).map_err(|reason| refuse(entry, reason))?);
+        let identity = Identity::parse(chain, key).map_err(|reason| refuse(entry, reason))?;
+        self.doubt = Doubt::of_certificate(entry, identity.not_after());
+        self.identity = Some(identity);
         Ok(())
     }
 
     fn bear(&mut self, entry: &str, token: &str) -> Result<(), Error> {
         let token = token.trim();
         register(token);
+        if let Some(stray) = deceptive_in(token).next() {
+            return Err(refuse(entry, &format!("its token has {}", stray.what)));
+        }
+        self.doubt = self.doubt.take().or_else(|| Doubt::of_token(entry, token));
         let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
             refuse(entry, "its token has a line break or another control character in it")
         })?;

@@ -1,11 +1,11 @@
 //! Errors of requests to a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_diagnostic::{Diagnostic, ErrorKind, Stray, for_a_shell};
 use issuer_trust::{AuthoritiesFault, CertificateFault};
 
-use crate::PluginFault;
+use crate::{Connection, Doubt, PluginFault, ServiceAccountRef};
 
 /// Why a request to a cluster failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,14 @@ pub enum Error {
         line: u64,
         /// From 1.
         column: u64,
+    },
+    /// A character that looks like white space or punctuation, and is none for YAML.
+    #[error("{} is not a valid kubeconfig: it has {stray}", path.display())]
+    Stray {
+        /// The file.
+        path: PathBuf,
+        /// The character, and its place.
+        stray: Stray,
     },
     /// The file is text in an encoding that YAML does not have.
     #[error("{} is not a valid kubeconfig", path.display())]
@@ -66,16 +74,28 @@ pub enum Error {
     /// Neither a kubeconfig nor a pod's service account.
     #[error("no kubeconfig was found (KUBECONFIG, ~/.kube/config), and this does not run in a pod")]
     NoConfiguration,
+    /// A user or a cluster that does not exist.
+    #[error("the {kind} {name:?} of {context} does not exist; its {kind}s are {}", list(known))]
+    NoEntry {
+        /// `context "prod" in the kubeconfig /home/a/.kube/config`.
+        context: String,
+        /// `user` or `cluster`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Those that exist.
+        known: Vec<String>,
+    },
     /// An entry of the kubeconfig that cannot be used.
-    #[error("{entry} in the kubeconfig cannot be used: {reason}")]
+    #[error("{entry} cannot be used: {reason}")]
     Entry {
-        /// `cluster "prod"`.
+        /// `cluster "prod" in the kubeconfig /home/a/.kube/config`.
         entry: String,
         /// What is wrong with it.
         reason: String,
     },
     /// A file that the kubeconfig names cannot be read.
-    #[error("cannot read {}, the {field} of {entry} in the kubeconfig", path.display())]
+    #[error("cannot read {}, the {field} of {entry}", path.display())]
     File {
         /// `user "admin"`.
         entry: String,
@@ -87,17 +107,23 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Credentials that only an auth-provider has, which client-go no longer has either.
-    #[error("{user} in the kubeconfig has the auth-provider {provider:?}, which is not supported")]
+    #[error("{user} has the auth-provider {provider:?}, which is not supported")]
     AuthProvider {
         /// `user "admin"`.
         user: String,
         /// Its name.
         provider: String,
     },
+    /// An exec plugin with an apiVersion that client-go does not accept either.
+    #[error("the exec plugin of {user} cannot be used: {reason}")]
+    PluginVersion {
+        /// `user "admin" in the kubeconfig /home/a/.kube/config`.
+        user: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// An exec plugin that gives no credentials.
-    #[error(
-        "the exec plugin {command:?} of {user} in the kubeconfig gives no credentials: {fault}"
-    )]
+    #[error("the exec plugin {command:?} of {user} gives no credentials: {fault}")]
     Plugin {
         /// The program.
         command: String,
@@ -105,6 +131,8 @@ pub enum Error {
         user: String,
         /// What is wrong.
         fault: Box<PluginFault>,
+        /// The cluster.
+        connection: Box<Connection>,
         /// The kubeconfig's text about its installation.
         install_hint: Option<String>,
     },
@@ -122,9 +150,9 @@ pub enum Error {
         reason: String,
     },
     /// Certificates of the API server's authority that cannot be used.
-    #[error("{place} in the kubeconfig cannot be used")]
+    #[error("{place} cannot be used")]
     Authority {
-        /// `certificate-authority-data of cluster "prod"`.
+        /// `the certificate-authority-data of cluster "prod" in the kubeconfig /home/a/.kube/config`.
         place: String,
         /// What is wrong with them.
         source: AuthoritiesFault,
@@ -189,15 +217,17 @@ pub enum Error {
         message: String,
     },
     /// 401.
-    #[error("{server} does not accept the credentials (401): {message}")]
+    #[error("{server} does not accept the credentials (401): {message}{}", because(doubt))]
     Unauthorized {
         /// The API server.
         server: String,
         /// Its message.
         message: String,
+        /// What is known of the credentials.
+        doubt: Option<Doubt>,
     },
     /// 403.
-    #[error("{verb} on {resource} is forbidden (403 from {server}): {message}")]
+    #[error("{verb} on {resource} is forbidden (403 from {server}): {message}{}", because(doubt))]
     Forbidden {
         /// The API server.
         server: String,
@@ -207,6 +237,8 @@ pub enum Error {
         resource: String,
         /// Its message.
         message: String,
+        /// What is known of the credentials.
+        doubt: Option<Doubt>,
     },
     /// 404.
     #[error("{resource} does not exist (404 from {server})")]
@@ -217,6 +249,10 @@ pub enum Error {
         server: String,
         /// The resource with its name and namespace, if any.
         resource: String,
+        /// The service account that it is, or belongs to.
+        account: Option<ServiceAccountRef>,
+        /// The cluster.
+        connection: Box<Connection>,
     },
     /// 409: the object changed, or another field manager owns a field.
     #[error("{verb} on {resource} conflicts with its present state (409 from {server}): {message}")]
@@ -288,6 +324,9 @@ impl Diagnostic for Error {
             | Self::NoContext { .. }
             | Self::NoConfiguration
             | Self::Entry { .. }
+            | Self::NoEntry { .. }
+            | Self::PluginVersion { .. }
+            | Self::Stray { .. }
             | Self::File { .. }
             | Self::AuthProvider { .. }
             | Self::Authority { .. }
@@ -304,8 +343,29 @@ impl Diagnostic for Error {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoConfiguration => "set KUBECONFIG to a kubeconfig file",
-            Self::Kubeconfig { .. } => "`kubectl config view` reports what is wrong in that line",
-            Self::NoCurrentContext { .. } => "`kubectl config use-context NAME` sets it",
+            Self::Kubeconfig { path, .. } => {
+                let kubectl = of_file(path).kubectl();
+                return Some(format!("`{kubectl} config view` reports what is wrong in that line"));
+            }
+            Self::Stray { .. } => {
+                "type this character anew: it looks like a space or a quotation mark, and is none \
+                 for YAML"
+            }
+            Self::NoEntry { .. } => {
+                "correct the context (kubectl config set-context), or use another"
+            }
+            Self::NoCurrentContext { path, known } => {
+                let name = match known.as_slice() {
+                    [name] => for_a_shell(name),
+                    _ => "NAME".to_owned(),
+                };
+                let kubectl = of_file(path).kubectl();
+                return Some(format!("`{kubectl} config use-context {name}` sets it"));
+            }
+            Self::PluginVersion { .. } => {
+                "set apiVersion: client.authentication.k8s.io/v1 (or v1beta1), whichever the plugin \
+                 prints; kubectl refuses this one too"
+            }
             Self::AuthProvider { .. } => {
                 "use an exec plugin instead, such as kubelogin or gke-gcloud-auth-plugin"
             }
@@ -314,9 +374,15 @@ impl Diagnostic for Error {
                     "install it, or use a kubeconfig with a token or a client certificate";
                 return Some(install_hint.as_deref().unwrap_or(unknown).to_owned());
             }
-            Self::Plugin { .. } => {
-                "run the plugin in a terminal (`kubectl get --raw /version` does), and log in again \
-                 if it asks for it"
+            Self::Plugin { fault, .. } if matches!(**fault, PluginFault::OtherVersion { .. }) => {
+                "set the apiVersion of the plugin in the kubeconfig to the one that it prints, or \
+                 update the plugin"
+            }
+            Self::Plugin { connection, .. } => {
+                return Some(connection.in_commands(
+                    "run the plugin in a terminal (`kubectl get --raw /version` does), and log in \
+                     again if it asks for it",
+                ));
             }
             Self::ProxySetting(error) => return error.hint(),
             Self::Proxy { .. } => {
@@ -345,9 +411,13 @@ impl Diagnostic for Error {
             Self::Busy { .. } => {
                 "try again later; the API server, or what is in front of it, limits requests"
             }
+            Self::Unauthorized { doubt: Some(doubt), .. }
+            | Self::Forbidden { doubt: Some(doubt @ Doubt::NoCredentials { .. }), .. } => {
+                doubt.hint()
+            }
             Self::Forbidden { message, .. } if message.contains("system:anonymous") => {
-                "the request was anonymous: the user of the kubeconfig has no credentials, or none \
-                 that the server knows"
+                "the server took the request for an anonymous one: it does not know the credentials \
+                 of this user"
             }
             Self::Unauthorized { .. } => {
                 "check the user of the kubeconfig; its token or certificate may have expired"
@@ -357,14 +427,26 @@ impl Diagnostic for Error {
                     "let this user {verb} {resource}; https://github.com/issuerctl/issuerctl/blob/main/docs/rbac.md has a Role that is sufficient"
                 ));
             }
-            Self::NotFound { object: Object::Secret, .. } => {
-                "use the kubeconfig of the management cluster, the name of the cluster as in \
-                 `kubectl get clusters -A`, and its namespace (EKS Anywhere: eksa-system; plain \
-                 Cluster API: the namespace of the cluster)"
+            Self::NotFound { object: Object::Secret, connection, .. } => {
+                return Some(connection.in_commands(
+                    "use the kubeconfig of the management cluster, the name of the cluster as in \
+                     `kubectl get clusters -A`, and its namespace (EKS Anywhere: eksa-system; plain \
+                     Cluster API: the namespace of the cluster)",
+                ));
             }
-            Self::NotFound { object: Object::ServiceAccount, .. } => {
-                "create it with `kubectl create serviceaccount NAME --namespace NAMESPACE`, in the \
-                 cluster whose pods use it; `kubectl get serviceaccounts -A` lists those that exist"
+            Self::NotFound {
+                object: Object::ServiceAccount,
+                account: Some(account),
+                connection,
+                ..
+            } => {
+                let (kubectl, namespace) = (connection.kubectl(), account.namespace());
+                return Some(format!(
+                    "create it in the cluster whose pods use it: `{kubectl} create serviceaccount \
+                     {} --namespace {namespace}`; `{kubectl} get serviceaccounts -A` lists those \
+                     that exist",
+                    account.name()
+                ));
             }
             Self::NotFound { object: Object::ControlPlane, .. } => {
                 "kubeadm's ConfigMap is in the cluster itself; the objects of EKS Anywhere and \
@@ -382,6 +464,14 @@ impl Diagnostic for Error {
         };
         Some(hint.to_owned())
     }
+}
+
+fn of_file(path: &Path) -> Connection {
+    Connection { kubeconfig: Some(path.to_owned()), context: None }
+}
+
+fn because(doubt: &Option<Doubt>) -> String {
+    doubt.as_ref().map(|doubt| format!("; {doubt}")).unwrap_or_default()
 }
 
 /// What kind of object a request is about.

@@ -3,8 +3,9 @@
 //! Nothing here implements `Debug`: the entries are credentials.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use issuer_diagnostic::{Stray, deceptive_in};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -24,6 +25,8 @@ pub(crate) struct Kubeconfig {
 
 #[derive(Deserialize)]
 struct NamedCluster {
+    #[serde(skip)]
+    file: PathBuf,
     name: String,
     #[serde(default, deserialize_with = "or_default")]
     cluster: Server,
@@ -31,6 +34,8 @@ struct NamedCluster {
 
 #[derive(Deserialize)]
 struct NamedContext {
+    #[serde(skip)]
+    file: PathBuf,
     name: String,
     #[serde(default, deserialize_with = "or_default")]
     context: Context,
@@ -38,6 +43,8 @@ struct NamedContext {
 
 #[derive(Deserialize)]
 struct NamedUser {
+    #[serde(skip)]
+    file: PathBuf,
     name: String,
     #[serde(default, deserialize_with = "or_default")]
     user: User,
@@ -137,14 +144,20 @@ pub(crate) struct Variable {
     pub(crate) value: String,
 }
 
+/// A name in one of the files.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: PathBuf,
+    pub(crate) name: String,
+}
+
 /// The entries of one context.
 pub(crate) struct Selection {
-    /// The name of the context.
-    pub(crate) name: String,
-    pub(crate) cluster: String,
+    pub(crate) context: Place,
+    pub(crate) cluster: Place,
     pub(crate) server: Server,
     /// `None` for anonymous requests.
-    pub(crate) user: Option<(String, User)>,
+    pub(crate) user: Option<(Place, User)>,
 }
 
 /// Why no entries can be selected.
@@ -154,8 +167,12 @@ pub(crate) enum SelectFault {
     Current { known: Vec<String> },
     /// The context does not exist.
     Context { context: String, known: Vec<String> },
+    /// The context has no cluster.
+    NoCluster { context: Place },
     /// The cluster of the context does not exist.
-    Cluster { context: String, cluster: String },
+    Cluster { context: Place, cluster: String, known: Vec<String> },
+    /// The user of the context does not exist.
+    User { context: Place, user: String, known: Vec<String> },
 }
 
 /// Where a text is not a kubeconfig. The text itself is never repeated.
@@ -163,6 +180,28 @@ pub(crate) enum SelectFault {
 pub(crate) struct ParseFault {
     pub(crate) line: u64,
     pub(crate) column: u64,
+}
+
+/// A character that is invisible, or looks like one of ASCII, in an indentation or a name, or after
+/// its colon: YAML takes it for a letter of the name, so that the field counts as absent. Those within
+/// values and comments are left to their readers.
+pub(crate) fn stray_in_structure(text: &str) -> Option<Stray> {
+    deceptive_in(text).find(|stray| {
+        let line = text.split('\n').nth(stray.line - 1).unwrap_or_default();
+        let before: String = line.chars().take(stray.column - 1).collect();
+        let start = before.trim_start();
+        let is_item = start.starts_with("- ") && !line.contains(':');
+        !start.starts_with('#') && !before.contains(": ") && !before.contains(" #") && !is_item
+    })
+}
+
+/// The same anywhere but in a comment.
+pub(crate) fn stray_in(text: &str) -> Option<Stray> {
+    deceptive_in(text).find(|stray| {
+        let line = text.split('\n').nth(stray.line - 1).unwrap_or_default();
+        let before: String = line.chars().take(stray.column - 1).collect();
+        !before.trim_start().starts_with('#') && !before.contains(" #")
+    })
 }
 
 /// Parses the YAML documents of a file and merges them.
@@ -192,8 +231,12 @@ impl Kubeconfig {
         self
     }
 
-    /// Makes the paths of a file relative to its folder.
-    pub(crate) fn relative_to(&mut self, folder: &Path) {
+    /// Records the file of each entry, and makes its paths relative to the folder of the file.
+    pub(crate) fn of_file(&mut self, file: &Path) {
+        self.clusters.iter_mut().for_each(|named| file.clone_into(&mut named.file));
+        self.contexts.iter_mut().for_each(|named| file.clone_into(&mut named.file));
+        self.users.iter_mut().for_each(|named| file.clone_into(&mut named.file));
+        let folder = file.parent().unwrap_or(Path::new(""));
         let anchor = |path: &mut Option<String>| {
             if let Some(path) = path.as_mut().filter(|path| !path.is_empty()) {
                 *path = folder.join(&path).to_string_lossy().into_owned();
@@ -225,14 +268,26 @@ impl Kubeconfig {
         let Some(found) = self.contexts.iter().find(|named| named.name == name) else {
             return Err(SelectFault::Context { context: name.to_owned(), known: known() });
         };
-        let (name, context) = (found.name.clone(), found.context.clone());
-        let cluster = self.clusters.into_iter().find(|named| named.name == context.cluster);
-        let Some(NamedCluster { name: cluster, cluster: server }) = cluster else {
-            return Err(SelectFault::Cluster { context: name, cluster: context.cluster });
+        let context = Place { file: found.file.clone(), name: found.name.clone() };
+        let Context { cluster, user } = found.context.clone();
+        if cluster.is_empty() {
+            return Err(SelectFault::NoCluster { context });
+        }
+        let clusters: Vec<_> = self.clusters.iter().map(|named| named.name.clone()).collect();
+        let users: Vec<_> = self.users.iter().map(|named| named.name.clone()).collect();
+        let Some(server) = self.clusters.into_iter().find(|named| named.name == cluster) else {
+            return Err(SelectFault::Cluster { context, cluster, known: clusters });
         };
-        // client-go accepts a context whose user does not exist; its requests are anonymous.
-        let user = self.users.into_iter().find(|named| Some(&named.name) == context.user.as_ref());
-        Ok(Selection { name, cluster, server, user: user.map(|named| (named.name, named.user)) })
+        // As in kubectl, requests are anonymous if the context has no user, and only then.
+        let user = match user.filter(|user| !user.is_empty()) {
+            None => None,
+            Some(user) => match self.users.into_iter().find(|named| named.name == user) {
+                Some(NamedUser { file, name, user }) => Some((Place { file, name }, user)),
+                None => return Err(SelectFault::User { context, user, known: users }),
+            },
+        };
+        let NamedCluster { file, name, cluster: server } = server;
+        Ok(Selection { context, cluster: Place { file, name }, server, user })
     }
 }
 
@@ -284,7 +339,7 @@ users:
     #[test]
     fn paths_are_relative_to_the_file_and_plain_commands_are_looked_up() {
         let mut kubeconfig = parse(WHOLE).map_err(|_| ()).unwrap();
-        kubeconfig.relative_to(Path::new("/etc/k"));
+        kubeconfig.of_file(Path::new("/etc/k/config"));
         let Ok(selection) = kubeconfig.select(None) else { panic!() };
         let (_, user) = selection.user.unwrap();
         assert_eq!(selection.server.certificate_authority.as_deref(), Some("/etc/k/ca.pem"));
@@ -300,9 +355,21 @@ users:
             fault(WHOLE, Some("prod")),
             SelectFault::Context { context: "prod".into(), known: known() }
         );
+        let place = |name: &str| Place { file: PathBuf::new(), name: name.into() };
+        let (u, k) = (vec!["u".to_owned()], vec!["k".to_owned()]);
         assert_eq!(
             fault(WHOLE, Some("lost")),
-            SelectFault::Cluster { context: "lost".into(), cluster: "gone".into() }
+            SelectFault::Cluster { context: place("lost"), cluster: "gone".into(), known: k }
+        );
+        let nobody = WHOLE.replace("cluster: gone, user: u", "cluster: k, user: U");
+        assert_eq!(
+            fault(&nobody, Some("lost")),
+            SelectFault::User { context: place("lost"), user: "U".into(), known: u }
+        );
+        let nothing = WHOLE.replace("cluster: gone, user: u", "user: u");
+        assert_eq!(
+            fault(&nothing, Some("lost")),
+            SelectFault::NoCluster { context: place("lost") }
         );
         for none in ["current-context: ''", "current-context: null", "current-context:", ""] {
             assert_eq!(
@@ -341,10 +408,39 @@ users:
         }
     }
 
+    #[test]
+    fn a_character_that_hides_a_field_is_found_and_one_in_a_value_or_comment_is_not() {
+        let user = WHOLE.split_once("users:").map(|(before, _)| before).unwrap_or_default();
+        for (line, column) in [
+            ("  user:\n\u{a0}\u{a0}  token: hidden", 1),
+            ("  user:\n    token:\u{a0}hidden", 11),
+            ("  user:\n    token\u{a0}: hidden", 10),
+            ("  user:\n    \u{feff}token: hidden", 5),
+            ("  user:\n    token\u{ff1a} hidden", 10),
+            ("  user:\n    \u{201c}token\u{201d}: hidden", 5),
+        ] {
+            let text = format!("{user}users:\n- name: u\n{line}\n");
+            let stray = stray_in_structure(&text).unwrap();
+            assert_eq!(stray.column, column, "{line}");
+            assert_eq!(text.lines().count(), stray.line);
+        }
+        for fine in [
+            "  user: {token: hi\u{a0}den}",
+            "  # \u{201c}quoted\u{201d}\n  user: {}",
+            "  user: {} # a\u{a0}comment",
+            "  user:\n    exec:\n      args:\n      - a\u{2013}b",
+        ] {
+            let text = format!("{user}users:\n- name: u\n{fine}\n");
+            assert_eq!(stray_in_structure(&text), None, "{fine}");
+        }
+        assert!(stray_in("user: {token:\u{a0}x}").is_some());
+        assert!(stray_in("user: {} # \u{a0}").is_none());
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in ".*", cut in 0..WHOLE.len(), byte in "[\\x00-\\x7f]") {
-            let _ = parse(&text);
+            let _ = (parse(&text), stray_in(&text), stray_in_structure(&text));
             let _ = parse(&WHOLE[..cut]);
             if let Ok(kubeconfig) = parse(&format!("{}{byte}{}", &WHOLE[..cut], &WHOLE[cut..])) {
                 let _ = kubeconfig.select(None);

@@ -2,8 +2,10 @@
 
 mod cluster;
 mod configuration;
+mod connection;
 mod control_plane;
 mod credentials;
+mod doubt;
 mod error;
 mod kubeconfig;
 mod link;
@@ -15,8 +17,10 @@ mod pods;
 mod secret;
 mod tls;
 
-pub use cluster::{Cluster, Connection, Served};
+pub use cluster::{Cluster, Served};
+pub use connection::Connection;
 pub use control_plane::ControlPlane;
+pub use doubt::Doubt;
 pub use error::{Error, Object};
 pub use live::{LiveFault, check_live};
 pub use names::{ClusterName, Namespace, ServiceAccountRef};

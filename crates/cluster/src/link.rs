@@ -20,7 +20,7 @@ use rustls::pki_types::ServerName;
 
 use crate::configuration::Configuration;
 use crate::credentials::Credentials;
-use crate::{Error, tls};
+use crate::{Doubt, Error, tls};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -36,6 +36,8 @@ pub(crate) struct Link {
     served: Served,
     /// Whether new credentials may help after a 401.
     pub(crate) renewable: bool,
+    /// Why the server may refuse the credentials.
+    pub(crate) doubt: Option<Doubt>,
 }
 
 enum Connected {
@@ -48,8 +50,10 @@ type Pool<C> = Client<HttpsConnector<C>, Full<hyper::body::Bytes>>;
 impl Link {
     /// Reads the credentials; no request is sent yet.
     pub(crate) async fn new(configuration: &Configuration) -> Result<Self, Error> {
-        let Credentials { headers, identity, renewable } = Credentials::of(configuration).await?;
-        let unusable = |reason: String| Error::Entry { entry: configuration.entry(), reason };
+        let Credentials { headers, identity, renewable, doubt } =
+            Credentials::of(configuration).await?;
+        let unusable =
+            |reason: String| Error::Entry { entry: configuration.entry().to_owned(), reason };
         let (tls, served) =
             tls::client_config(configuration.trust()?, identity).map_err(unusable)?;
         let mut builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
@@ -79,6 +83,7 @@ impl Link {
             proxy: configuration.proxy.clone(),
             served,
             renewable,
+            doubt,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use issuer_diagnostic::Waiting;
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_redact::redact_values;
 use serde::Deserialize;
@@ -15,6 +16,10 @@ use crate::kubeconfig::Exec;
 
 /// A plugin that waits for somebody would wait for ever in a job.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the output is waited for after the plugin has ended: a program that it left running may
+/// hold its pipes open for ever.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Shorter words are those of any command line: `eks`, `-c`.
 const SHORTEST_VALUE: usize = 3;
@@ -29,6 +34,8 @@ pub(crate) struct Status {
     pub(crate) client_certificate_data: Option<String>,
     #[serde(default)]
     pub(crate) client_key_data: Option<Zeroizing<String>>,
+    #[serde(default)]
+    pub(crate) expiration_timestamp: Option<String>,
 }
 
 /// Why a plugin gives no credentials. It has nothing of the plugin's standard output, arguments and
@@ -64,6 +71,26 @@ pub enum PluginFault {
         /// The end of its standard error.
         said: String,
     },
+    /// An ExecCredential of another version than the kubeconfig says.
+    #[error(
+        "its ExecCredential is of another apiVersion than {configured}, which the kubeconfig \
+         says{}", quote(.said)
+    )]
+    OtherVersion {
+        /// `apiVersion` of the plugin in the kubeconfig.
+        configured: &'static str,
+        /// The end of its standard error.
+        said: String,
+    },
+    /// An ExecCredential with a certificate or a key alone.
+    #[error(
+        "its ExecCredential has only one of clientCertificateData and clientKeyData{}",
+        quote(.said)
+    )]
+    HalfACertificate {
+        /// The end of its standard error.
+        said: String,
+    },
     /// An ExecCredential without a token and without a certificate.
     #[error("its ExecCredential has neither a token nor a client certificate{}", quote(.said))]
     NoCredential {
@@ -75,19 +102,32 @@ pub enum PluginFault {
 /// Runs a plugin without a terminal: it cannot ask for anything.
 pub(crate) async fn run(
     exec: &Exec,
+    version: &'static str,
     cluster: Option<Value>,
     limit: Duration,
 ) -> Result<Status, PluginFault> {
-    let mut child = command(exec, cluster).spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => PluginFault::NotInstalled,
-        kind => PluginFault::Start(kind),
-    })?;
+    let mut child =
+        command(exec, version, cluster).spawn().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => PluginFault::NotInstalled,
+            kind => PluginFault::Start(kind),
+        })?;
+    let _waiting = Waiting::new(format!("the exec plugin {:?}", exec.command));
     let (mut out, mut err) = (Zeroizing::new(Vec::new()), Vec::new());
     let ended = {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut read =
+            Box::pin(async { tokio::join!(fill(stdout, &mut out), fill(stderr, &mut err)) });
         let whole = async {
-            let (_, _, status) =
-                tokio::join!(fill(stdout, &mut out), fill(stderr, &mut err), child.wait());
+            let mut is_read = false;
+            let status = loop {
+                tokio::select! {
+                    status = child.wait() => break status,
+                    _ = &mut read, if !is_read => is_read = true,
+                }
+            };
+            if !is_read {
+                let _ = tokio::time::timeout(GRACE, &mut read).await;
+            }
             status
         };
         tokio::time::timeout(limit, whole).await
@@ -97,12 +137,27 @@ pub(crate) async fn run(
         Err(_) => Err(PluginFault::TimedOut { limit_secs: limit.as_secs(), said }),
         Ok(Err(error)) => Err(PluginFault::Start(error.kind())),
         Ok(Ok(status)) if !status.success() => Err(PluginFault::Failed { how: how(status), said }),
-        Ok(Ok(_)) => parse(&out, said),
+        Ok(Ok(_)) => parse(&out, version, said),
     }
 }
 
-fn command(exec: &Exec, cluster: Option<Value>) -> Command {
-    let version = exec.api_version.as_deref().unwrap_or("client.authentication.k8s.io/v1");
+/// The version that the kubeconfig configures.
+///
+/// # Errors
+/// What is wrong with it; client-go refuses the same.
+pub(crate) fn version(exec: &Exec) -> Result<&'static str, &'static str> {
+    match exec.api_version.as_deref().unwrap_or_default() {
+        "client.authentication.k8s.io/v1" => Ok("client.authentication.k8s.io/v1"),
+        "client.authentication.k8s.io/v1beta1" => Ok("client.authentication.k8s.io/v1beta1"),
+        "client.authentication.k8s.io/v1alpha1" => Err(
+            "its apiVersion is client.authentication.k8s.io/v1alpha1, which Kubernetes 1.24 removed",
+        ),
+        "" => Err("it has no apiVersion"),
+        _ => Err("its apiVersion is not one of client.authentication.k8s.io"),
+    }
+}
+
+fn command(exec: &Exec, version: &str, cluster: Option<Value>) -> Command {
     let mut spec = json!({"interactive": false});
     if let Some(cluster) = cluster {
         spec["cluster"] = cluster;
@@ -129,20 +184,36 @@ async fn fill(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
 }
 
 /// client-go decodes JSON and YAML.
-fn parse(out: &[u8], said: String) -> Result<Status, PluginFault> {
+fn parse(out: &[u8], version: &'static str, said: String) -> Result<Status, PluginFault> {
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Credential {
+        #[serde(default)]
+        api_version: String,
+        #[serde(default)]
+        kind: String,
         #[serde(default)]
         status: Option<Status>,
     }
+    // Its message may quote a value.
     let Ok(credential) = serde_saphyr::from_slice::<Credential>(out) else {
         return Err(PluginFault::NotACredential { said });
     };
-    let status = credential.status.filter(|status| {
-        status.token.as_ref().is_some_and(|token| !token.trim().is_empty())
-            || (status.client_certificate_data.is_some() && status.client_key_data.is_some())
-    });
-    status.ok_or(PluginFault::NoCredential { said })
+    if credential.kind != "ExecCredential" {
+        return Err(PluginFault::NotACredential { said });
+    }
+    let Some(status) = credential.status else { return Err(PluginFault::NoCredential { said }) };
+    let has = |data: Option<&str>| data.is_some_and(|data| !data.trim().is_empty());
+    let certificate = has(status.client_certificate_data.as_deref());
+    let key = has(status.client_key_data.as_ref().map(|key| key.as_str()));
+    match (has(status.token.as_ref().map(|token| token.as_str())), certificate, key) {
+        (_, true, false) | (_, false, true) => Err(PluginFault::HalfACertificate { said }),
+        (false, false, false) => Err(PluginFault::NoCredential { said }),
+        _ if credential.api_version != version => {
+            Err(PluginFault::OtherVersion { configured: version, said })
+        }
+        _ => Ok(status),
+    }
 }
 
 fn how(status: ExitStatus) -> String {

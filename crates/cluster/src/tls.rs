@@ -52,6 +52,11 @@ impl Identity {
             _ => Ok(Self(pair)),
         }
     }
+
+    /// The end of the certificate's validity, in seconds since 1970.
+    pub(crate) fn not_after(&self) -> Option<u64> {
+        issuer_trust::not_after(self.0.cert.first()?)
+    }
 }
 
 /// The configuration of a connection, and the certificates that the server sends.

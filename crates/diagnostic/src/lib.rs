@@ -4,6 +4,7 @@ mod check;
 mod encoding;
 mod error;
 mod show;
+mod waiting;
 
 pub use check::{Check, Fault, Status};
 pub use encoding::{
@@ -11,4 +12,5 @@ pub use encoding::{
     explain_json, stray_in_json,
 };
 pub use error::{Diagnostic, ErrorKind, causes};
-pub use show::{date, quote, shorten};
+pub use show::{date, for_a_shell, quote, shorten};
+pub use waiting::{Waiting, waiting_for};

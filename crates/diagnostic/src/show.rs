@@ -29,6 +29,17 @@ pub fn shorten(text: &str) -> String {
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
 }
 
+/// A word, quoted for a POSIX shell if necessary.
+#[must_use]
+pub fn for_a_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Seconds since 1970 as `2026-11-24T15:04:10Z`, after days-to-civil by Howard Hinnant.
 #[must_use]
 pub fn date(secs: u64) -> String {

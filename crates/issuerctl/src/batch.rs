@@ -2,7 +2,6 @@
 //! the others.
 
 use issuer_change::Describe;
-use issuer_cluster::Connection;
 use issuer_reconcile::{
     DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, Scope, Target, each,
 };
@@ -69,7 +68,7 @@ impl RunPlan for IssuerPlan {
     fn details(&self, target: &Target, issuer: &mut output::Issuer) {
         issuer.orphaned_roles = names(&self.orphaned);
         let connection = match &target.workload {
-            None => Connection::default(),
+            None => target.cluster_of_pods().unwrap_or_default(),
             Some(workload) if workload.accounts == AccountsMode::Leave => {
                 workload.connection.clone()
             }

@@ -126,37 +126,23 @@ pub(crate) const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 pub(crate) const SPREADS: &str =
     "IAM is eventually consistent: changes can take seconds or minutes to take effect";
 
-/// The commands that annotate the service accounts of a role in this cluster, except for patterns.
+/// The commands that annotate the service accounts of a role, except for patterns, in the cluster of
+/// the connection.
 pub(crate) fn annotations(
     accounts: &[issuer_iam::ServiceAccountPattern],
     arn: &str,
-    cluster: &Connection,
+    connection: &Connection,
 ) -> Vec<String> {
-    let cluster = kubectl_flags(cluster);
+    let kubectl = connection.kubectl();
     let literal = accounts.iter().filter(|account| account.is_literal());
     let command = |account: &issuer_iam::ServiceAccountPattern| {
         let (namespace, name) = (account.namespace(), account.name());
         format!(
-            "kubectl annotate serviceaccount {name} --namespace {namespace} {ANNOTATION}={arn} \
-             --overwrite{cluster}"
+            "{kubectl} annotate serviceaccount {name} --namespace {namespace} {ANNOTATION}={arn} \
+             --overwrite"
         )
     };
     literal.map(command).collect()
-}
-
-/// The flags of kubectl for a cluster, each with a space in front.
-pub(crate) fn kubectl_flags(cluster: &Connection) -> String {
-    let quoted = |text: &str| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+=,".contains(c);
-        match text.chars().all(is_plain) {
-            true => text.to_owned(),
-            false => format!("'{}'", text.replace('\'', r"'\''")),
-        }
-    };
-    let kubeconfig = cluster.kubeconfig.as_ref().map(|path| path.display().to_string());
-    let flags = [("kubeconfig", kubeconfig), ("context", cluster.context.clone())];
-    let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    flags.map(|(name, value)| format!(" --{name} {}", quoted(&value))).collect()
 }
 
 /// Warns that service accounts are not in the cluster that the keys were read from.

@@ -1,6 +1,7 @@
 //! The `issuerctl publish` command line, for tools that cannot publish the documents.
 
 use issuer_cluster::Connection;
+use issuer_diagnostic::for_a_shell;
 use issuer_discovery::{IssuerUrl, Shape};
 use issuer_jwks::{JwksSource, WeakKeys};
 use issuer_publish::AccessMode;
@@ -88,16 +89,6 @@ fn reached(connection: &Connection) -> impl Iterator<Item = String> {
         connection.kubeconfig.iter().map(|path| format!("--kubeconfig={}", path.display()));
     let context = connection.context.iter().map(|context| format!("--context={context}"));
     kubeconfig.chain(context).collect::<Vec<_>>().into_iter()
-}
-
-/// A word, quoted for a POSIX shell if necessary.
-pub(crate) fn for_a_shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl<'a> Runtime<'a> {
     async fn watch(&self) -> Infallible {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            if let Some(host) = issuer_session::waiting_for(PATIENCE) {
+            if let Some(host) = issuer_diagnostic::waiting_for(PATIENCE) {
                 self.ui.waiting_for(&host);
             }
         }
@@ -62,7 +62,7 @@ impl<'a> Runtime<'a> {
         let limit = self.ui.time_limit();
         tokio::time::sleep(limit).await;
         let limit = limit.as_secs();
-        let waits = issuer_session::waiting_for(Duration::ZERO)
+        let waits = issuer_diagnostic::waiting_for(Duration::ZERO)
             .map(|host| format!(": {host} has not answered yet"))
             .or_else(|| self.ui.step().map(|step| format!(" while {step}")))
             .unwrap_or_default();

@@ -177,11 +177,27 @@ fn exec_plugins_do_not_get_their_values_and_their_output_shown() {
         ("echo MARKER".to_owned(), "ExecCredential"),
         ("echo MARKER; echo got MARKER >&2".to_owned(), "ExecCredential"),
         (format!("echo {JWT}"), "ExecCredential"),
-        ("echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": [\"MARKER\"]}}'".to_owned(), "ExecCredential"),
-        ("echo '{\"kind\": \"ExecCredential\", \"status\": {\"clientKeyData\": \"MARKER\"}}'".to_owned(), "neither a token"),
-        ("echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"MARKER".to_owned() + "'", "ExecCredential"),
         (
-            "echo '{\"status\": {\"clientCertificateData\": \"MARKER\", \"clientKeyData\": \"MARKER\"}}'".to_owned(),
+            "echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": [\"MARKER\"]}}'"
+                .to_owned(),
+            "ExecCredential",
+        ),
+        (
+            "echo '{\"kind\": \"ExecCredential\", \"status\": {\"clientKeyData\": \"MARKER\"}}'"
+                .to_owned(),
+            "only one of",
+        ),
+        (
+            "echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"MARKER".to_owned()
+                + "'",
+            "ExecCredential",
+        ),
+        (
+            format!(
+                "echo '{}'",
+                credential
+                    .replace(r#""token""#, r#""clientCertificateData":"MARKER","clientKeyData""#)
+            ),
             "CERTIFICATE",
         ),
         (format!("echo '{credential}'"), "refused"),
@@ -189,7 +205,7 @@ fn exec_plugins_do_not_get_their_values_and_their_output_shown() {
         plugin(&script, says).check();
     }
     user(
-        "{exec: {command: no-such-plugin, args: [MARKER], env: [{name: A, value: MARKER}]}}",
+        "{exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, args: [MARKER], env: [{name: A, value: MARKER}]}}",
         "no-such-plugin",
     )
     .check();

@@ -153,7 +153,8 @@ impl Diagnostic for Error {
         match self {
             Self::NoUsableKey { source, .. } | Self::Join { source } => Diagnostic::hint(source),
             Self::OtherCluster { .. } => Some(
-                "check that this is the right cluster: kubectl config current-context".to_owned(),
+                "check that this is the right cluster: its server and context are those above"
+                    .to_owned(),
             ),
             Self::Cluster(error) => Diagnostic::hint(error),
             Self::Issuer(error) => Diagnostic::hint(error),

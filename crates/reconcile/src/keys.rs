@@ -122,9 +122,9 @@ pub async fn read_keys(
     if asks {
         events.event(label, Event::Waiting("reading the keys"));
     }
-    let using = &|text: &str| events.event(label, Event::Using(text));
+    let tell = &|event: Event<'_>| events.event(label, event);
     let remote =
-        try_join_all(sources.iter().map(|source| read_remote(source, weak, fetch, using))).await;
+        try_join_all(sources.iter().map(|source| read_remote(source, weak, fetch, tell))).await;
     if asks {
         events.event(label, Event::Waited);
     }
@@ -181,12 +181,13 @@ async fn read_remote(
     source: &KeySource,
     weak: WeakKeys,
     fetch: &FetchOptions,
-    using: &impl Fn(&str),
+    tell: &impl Fn(Event<'_>),
 ) -> Result<Option<SourceReading>, Error> {
     Ok(match source {
         KeySource::File(_) | KeySource::Jwks(JwksSource::File(_)) => None,
         KeySource::Jwks(JwksSource::Url(url)) => {
             let name = url.to_string();
+            tell(Event::Waiting(&format!("reading {name}")));
             let document = issuer_verify::fetch_jwks(url, fetch).await?;
             let reading = issuer_jwks::read_set(&document, weak)
                 .map_err(|source| Error::NoUsableKey { path: PathBuf::from(&name), source })?;
@@ -195,13 +196,15 @@ async fn read_remote(
         KeySource::Secret { cluster, namespace, connection } => {
             let client = Cluster::connect(connection).await?;
             let name = format!("Secret {namespace}/{cluster}-sa");
-            using(&format!("keys: {name} at {}", client.place()));
+            tell(Event::Using(&format!("keys: {name} at {}", client.place())));
+            tell(Event::Waiting(&format!("reading {name} at {}", client.place())));
             let reading = client.secret_keys(cluster, namespace, weak).await?;
             Some(SourceReading { name, reading, server: None })
         }
         KeySource::ApiServer(connection) => {
             let client = Cluster::connect(connection).await?;
-            using(&format!("keys: the API server {}", client.place()));
+            tell(Event::Using(&format!("keys: the API server {}", client.place())));
+            tell(Event::Waiting(&format!("reading the keys of {}", client.place())));
             let served = client.served(weak).await?;
             let reading = Reading { set: served.keys.clone(), notes: Vec::new() };
             let (issuer, keys) = (served.issuer, served.keys);

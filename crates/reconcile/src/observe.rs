@@ -144,6 +144,8 @@ impl Reconciler<'_> {
         let waits_for = format!("requesting a fresh token for {account}");
         self.event(target, Event::Waiting(&waits_for));
         let cluster = Cluster::connect(&live.connection).await?;
+        let waits_for = format!("{waits_for} from {}", cluster.place());
+        self.event(target, Event::Waiting(&waits_for));
         let token = cluster.fresh_token(account, AUDIENCE).await?;
         self.event(target, Event::Waited);
         Ok(Some(token))

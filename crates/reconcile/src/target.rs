@@ -135,6 +135,19 @@ pub struct Defaults {
 }
 
 impl Target {
+    /// The connection to the cluster whose pods use the issuer, if one was given: that of the check of
+    /// its key, or of its API server. The cluster that a Secret is read from is another.
+    #[must_use]
+    pub fn cluster_of_pods(&self) -> Option<Connection> {
+        let site = self.site.as_ref()?;
+        let of_live = site.live.as_ref().map(|live| &live.connection);
+        let mut servers = site.keys.iter().filter_map(|source| match source {
+            KeySource::ApiServer(connection) => Some(connection),
+            _ => None,
+        });
+        of_live.or_else(|| servers.next()).cloned()
+    }
+
     /// An issuer of a file; paths in the file are relative to `base`.
     ///
     /// Omitted lists are empty, so that what issuerctl added earlier is removed; an omitted path,

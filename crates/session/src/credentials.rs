@@ -6,11 +6,11 @@ use std::fmt;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use issuer_diagnostic::Waiting;
 use issuer_redact::{redact_values, register};
 use tokio::sync::Mutex;
 
 use crate::environment::unusable;
-use crate::http::Waiting;
 
 /// What the SDK says of a profile whose error it returned before.
 const TAKEN: &str = "initialization error already taken";

@@ -1,11 +1,11 @@
 //! The HTTP client of the SDK: proxies of the environment, additional CA certificates, and errors
 //! that name the host.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use issuer_diagnostic::Waiting;
 use issuer_proxy::{Proxy, Settings};
 use issuer_trust::{Authorities, CertificateFault, handshake_fault};
 use url::Url;
@@ -28,18 +29,6 @@ use crate::Error;
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
     text: String,
-}
-
-/// Whom the run is waiting for, by the time it began to.
-static WAITING: Mutex<BTreeMap<(Instant, u64), String>> = Mutex::new(BTreeMap::new());
-
-/// The host, or the provider of credentials, that the run has been waiting for the longest, if that is
-/// longer than `at_least`.
-#[must_use]
-pub fn waiting_for(at_least: Duration) -> Option<String> {
-    let waiting = locked(&WAITING);
-    let ((since, _), host) = waiting.first_key_value()?;
-    (since.elapsed() >= at_least).then(|| host.clone())
 }
 
 /// A client that trusts these authorities in addition to those of the system.
@@ -138,25 +127,6 @@ impl HttpConnector for Connectors {
             let answer = connector.call(request).await;
             answer.map_err(|error| named(error, &host, shown.as_deref(), &limits))
         })
-    }
-}
-
-/// An entry of [`WAITING`].
-pub(crate) struct Waiting((Instant, u64));
-
-impl Waiting {
-    pub(crate) fn new(host: String) -> Self {
-        let mut waiting = locked(&WAITING);
-        let last = waiting.last_key_value().map_or(0, |((_, number), _)| number + 1);
-        let key = (Instant::now(), last);
-        waiting.insert(key, host);
-        Self(key)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        locked(&WAITING).remove(&self.0);
     }
 }
 

@@ -32,7 +32,6 @@ pub use aws_config::SdkConfig;
 pub use cause::Cause;
 pub use endpoint::shown_endpoint;
 pub use error::Error;
-pub use http::waiting_for;
 pub use replan::{Attempts, replan};
 pub use sdk_error::{code, is_web_page, message};
 

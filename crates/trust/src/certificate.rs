@@ -160,6 +160,13 @@ impl fmt::Display for CertificateFault {
     }
 }
 
+/// The end of a certificate's validity, in seconds since 1970.
+#[must_use]
+pub fn not_after(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs())
+}
+
 fn is_self_signed(chain: Option<&Chain>) -> bool {
     chain.is_none_or(Chain::is_self_signed)
 }

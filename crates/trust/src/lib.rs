@@ -7,6 +7,6 @@ mod instead;
 mod recorder;
 
 pub use authorities::{Authorities, AuthoritiesFault, BlockFault};
-pub use certificate::{CertificateFault, Chain};
+pub use certificate::{CertificateFault, Chain, not_after};
 pub use handshake::handshake_fault;
 pub use recorder::{Recorder, Served};

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use issuer_diagnostic::causes;
+use issuer_diagnostic::{Waiting, causes};
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_proxy::Settings;
@@ -151,6 +151,11 @@ impl Fetcher {
             // The request fails in the same way.
             Err(_) => None,
         };
+        let shown = url.split('?').next().unwrap_or_default();
+        let _waiting = Waiting::new(match &proxy {
+            Some(proxy) => format!("{shown}, through the proxy {proxy},"),
+            None => shown.to_owned(),
+        });
         let outcome = match timeout_at(deadline, self.client.get(url).send()).await {
             Err(_) => Err(Unreached::AnswerTimedOut),
             Ok(Err(error)) => {

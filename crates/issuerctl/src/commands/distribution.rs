@@ -16,10 +16,10 @@ use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, Configuration, SCHEMA_VERSION};
-use crate::publish_command::for_a_shell;
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
+use issuer_diagnostic::for_a_shell;
 
 pub(crate) fn run(command: &DistributionCommand, format: OutputFormat, ui: &Ui) -> Outcome {
     let (distribution, args) = command.parts();
@@ -164,8 +164,9 @@ fn read_cluster(
         Distribution::ClusterApi => ControlPlane::ClusterApi(namespace, name()?),
         _ => ControlPlane::Kubeadm,
     };
+    let connection = targets::connection(&cluster.kube);
     let object = Runtime::start(ui)?.block_on(async {
-        let cluster = Cluster::connect(&targets::connection(&cluster.kube)).await?;
+        let cluster = Cluster::connect(&connection).await?;
         Ok::<_, Failure>(cluster.control_plane(&source).await?)
     })?;
     // The object was selected by its name already.
@@ -182,6 +183,7 @@ fn read_cluster(
         ]),
         _ => rollout.push("the control-plane machines are replaced, one by one; wait for all of them".to_owned()),
     }
+    let rollout = rollout.iter().map(|step| connection.in_commands(step)).collect();
     Ok((patch.rendered, rollout))
 }
 

@@ -26,10 +26,14 @@ struct Report<'a> {
 pub(crate) fn run(args: &PolicyCheckArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let settings = args.flags.settings();
     let checks = Runtime::start(ui)?.block_on(async {
-        let cluster = Cluster::connect(&connection(&args.kube)).await?;
+        let connection = connection(&args.kube);
+        let cluster = Cluster::connect(&connection).await?;
         let mut checks = vec![who(&cluster).await?];
         for account in &args.service_account {
             checks.push(of_account(&cluster, account, &settings).await?);
+        }
+        for fix in checks.iter_mut().filter_map(|check| check.fix.as_mut()) {
+            *fix = connection.in_commands(fix);
         }
         Ok(checks)
     })?;
@@ -70,9 +74,10 @@ async fn of_account(
     settings: &Settings,
 ) -> Result<Check, Failure> {
     let Some(annotations) = cluster.account_annotations(account).await? else {
+        let (namespace, name) = (account.namespace(), account.name());
         let fault = Fault::new(
             format!("the ServiceAccount {account} does not exist"),
-            format!("kubectl -n {} create serviceaccount {}", account.namespace(), account.name()),
+            format!("kubectl create serviceaccount {name} --namespace {namespace}"),
         );
         return Ok(Check::fail("mutation", "pods that name it are refused", fault));
     };

@@ -15,6 +15,7 @@ use crate::files;
 use crate::keys;
 use crate::output;
 use crate::runtime::Runtime;
+use crate::targets;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
@@ -58,7 +59,13 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         }
         (None, None) => return Err(Failure::new(Exit::Usage, "give --issuer or --site")),
     };
-    let verdict = issuer_verify::judge(&observation, &expected);
+    let mut verdict = issuer_verify::judge(&observation, &expected);
+    if args.keys.apiserver {
+        let connection = targets::connection(&args.keys.kube);
+        for fix in verdict.checks.iter_mut().filter_map(|check| check.fix.as_mut()) {
+            *fix = connection.in_commands(fix);
+        }
+    }
     match format {
         OutputFormat::Text if ui.is_quiet() => {
             let mut faults = verdict.clone();

@@ -176,9 +176,8 @@ fn with_leave_nothing_is_asked_of_service_accounts_and_the_commands_name_the_clu
     let before = site.cluster.dump();
     let (out, _) = site.apply(0);
     let line = format!(
-        "kubectl annotate serviceaccount app --namespace default \
-         eks.amazonaws.com/role-arn={APP} --overwrite --kubeconfig workload.kubeconfig --context \
-         workload\n"
+        "kubectl --kubeconfig workload.kubeconfig --context workload annotate serviceaccount app \
+         --namespace default eks.amazonaws.com/role-arn={APP} --overwrite\n"
     );
     assert_eq!(out, line);
     assert_eq!(site.cluster.dump(), before);

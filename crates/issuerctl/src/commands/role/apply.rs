@@ -1,7 +1,7 @@
 //! `issuerctl role apply`
 
 use issuer_change::Describe;
-use issuer_cluster::{Cluster, Connection, ServiceAccountRef};
+use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_iam::{Iam, policies};
 use issuer_reconcile::{IssuerPlan, made};
 
@@ -50,8 +50,10 @@ fn finish(
     arn: &str,
     format: OutputFormat,
 ) -> Result<(), Failure> {
-    let annotate = engine::annotations(&args.service_account, arn, &Connection::default());
-    let set = plan.changes();
+    let (set, annotate) = (
+        plan.changes(),
+        engine::annotations(&args.service_account, arn, &targets::connection(&args.kube)),
+    );
     match format {
         OutputFormat::Text if args.dry_run => {
             output::coloured(&output::dry_run_text("", &set.changes))
