@@ -250,11 +250,11 @@ fn a_credentials_file_that_cannot_be_used_is_named_and_not_quoted() {
         (file("HIDDEN\n"), 3, "on line 2"),
         (file(&format!("{keys}endpoint_url = https://u:HIDDEN@h\n")), 3, "endpoint_url"),
         (file(&format!("{keys}endpoint_url = HIDDEN:9\n")), 3, "endpoint_url"),
-        (file(&keys.replace("AKIA", "AK\u{a0}IA")), 6, "access key ID"),
+        (file(&keys.replace("AKIA", "AK\u{a0}IA")), 3, "value of aws_access_key_id"),
         (file(&keys.replace("HIDDEN", "HID DEN")), 6, "secret access key"),
-        (process("echo HIDDEN"), 6, "external process"),
-        (process("printf {\\\"HIDDEN\\\":\\\"HIDDEN\\\"}"), 6, "external process"),
-        (process("/no/such --password HIDDEN"), 6, "not found"),
+        (process("echo HIDDEN"), 6, "did not print the JSON"),
+        (process("printf {\\\"HIDDEN\\\":\\\"HIDDEN\\\"}"), 6, "did not print the JSON"),
+        (process("/no/such --password HIDDEN"), 6, "its program does not exist"),
         (
             file(
                 "sso_start_url = https://x\nsso_region = us-west-2\nsso_account_id = \
@@ -275,4 +275,127 @@ fn a_credentials_file_that_cannot_be_used_is_named_and_not_quoted() {
         assert!(err.contains(says), "{says}: {err}");
         assert!(!err.contains("HID") && !out.contains("HID"), "{says}: {err}");
     }
+}
+
+/// The error of a command without keys in the environment, and its hints.
+fn without_keys(desk: &Desk, env: &[(&str, &str)]) -> (String, Vec<String>) {
+    let keys =
+        [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_REGION", "us-west-2")];
+    let output = desk.run_with(PUBLISH, &[keys.as_slice(), env].concat());
+    assert!(!output.status.success());
+    let err = String::from_utf8(output.stderr).unwrap();
+    let hints = err.lines().filter(|line| line.starts_with("hint:")).map(str::to_owned).collect();
+    (err, hints)
+}
+
+#[test]
+fn each_source_of_credentials_that_fails_has_one_message_and_one_hint_without_its_output() {
+    let role = "role_arn = arn:aws:iam::111122223333:role/x\n";
+    let keys = "aws_access_key_id = AKIAHIDDEN\naws_secret_access_key = HIDDEN\n";
+    let sso = "sso_session = s\nsso_account_id = 1\nsso_role_name = r\n[sso-session s]\n\
+               sso_region = us-west-2\nsso_start_url = https://x.awsapps.com/start\n";
+    for (config, says, does) in [
+        (
+            format!(
+                "{role}mfa_serial = arn:aws:iam::111122223333:mfa/x\nsource_profile = k\n[profile k]\n{keys}"
+            ),
+            "has an mfa_serial: codes of MFA devices are not supported",
+            "aws sts get-session-token",
+        ),
+        (
+            "login_session = arn:aws:iam::111122223333:user/x\n".to_owned(),
+            "aws login",
+            "export-credentials --profile p",
+        ),
+        (
+            format!("{role}source_profile = q\n[profile q]\n{role}source_profile = p\n"),
+            "its source_profile leads to \"q\", \"p\"",
+            "credentials of its own",
+        ),
+        (
+            format!("{role}source_profile = gone\n"),
+            "the profile \"gone\", the source_profile of \"p\"",
+            "list-profiles",
+        ),
+        (sso.to_owned(), "(SSO) of the profile \"p\" has expired", "aws sso login --profile p"),
+        (
+            "credential_process = sh -c 'echo HIDDEN; echo HIDDEN >&2; exit 9' --token HIDDEN\n"
+                .to_owned(),
+            "the credential_process of the profile \"p\" failed: it ended with exit status 9",
+            "in a terminal",
+        ),
+        (
+            "credential_process = echo HIDDEN\n".to_owned(),
+            "did not print the JSON",
+            "in a terminal",
+        ),
+        (
+            "credential_process = no-such-program HIDDEN\n".to_owned(),
+            "its program does not exist",
+            "in a terminal",
+        ),
+        (
+            format!("{role}web_identity_token_file = /no/such/token\n"),
+            "/no/such/token, which cannot be read",
+            "token",
+        ),
+        (
+            "aws_access_key_id\u{a0}= AKIAHIDDEN\n".to_owned(),
+            "U+00A0 (no-break space) at line 2, column 18",
+            "",
+        ),
+        (format!("region = eu-west-1\n[profile\u{a0}q]\n{keys}"), "in the name of a profile", ""),
+    ] {
+        let desk = desk();
+        std::fs::create_dir(desk.path().join(".aws")).unwrap();
+        desk.file(".aws/config", &format!("[profile p]\n{config}"));
+        let (err, hints) = without_keys(&desk, &[("AWS_PROFILE", "p")]);
+        assert!(err.contains(says), "{says}: {err}");
+        assert!(!err.contains("HIDDEN"), "{err}");
+        let none = does.is_empty();
+        assert!(none || (hints.iter().any(|hint| hint.contains(does))), "{does}: {err}");
+        assert!(hints.len() <= 2, "{err}");
+        for raw in ["cargo feature", "infinite loop", "Stderr", "/sso/cache/", "os error 2): "] {
+            assert!(!err.contains(raw), "{raw}: {err}");
+        }
+    }
+    let desk = desk();
+    let token = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x"),
+    ];
+    let (err, hints) = without_keys(&desk, &token);
+    assert!(
+        err.contains("AWS_WEB_IDENTITY_TOKEN_FILE names /no/such/token, which cannot be read"),
+        "{err}"
+    );
+    assert!(hints.iter().any(|hint| hint.contains("writes this file")), "{err}");
+    let (err, _) = without_keys(&desk, &token[..1]);
+    assert!(err.contains("AWS_ROLE_ARN is not"), "{err}");
+}
+
+#[test]
+fn a_bundle_with_a_bad_block_is_named_with_its_file_and_block() {
+    let (desk, authority) = (desk(), Authority::new());
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = authority.server_pem().1;
+    for (contents, says) in [
+        (format!("{}{bad}", authority.pem()), "PEM block 2 is not a valid X.509 certificate"),
+        (key, "it contains no certificate: it is a private key"),
+        (String::new(), "it is empty"),
+    ] {
+        desk.file("bundle.pem", &contents);
+        let (_, err) = ended(
+            &desk
+                .run_with(PUBLISH, &[("AWS_CA_BUNDLE", "bundle.pem"), ("AWS_REGION", "us-west-2")]),
+            3,
+        );
+        assert!(err.contains(says) && err.contains("AWS_CA_BUNDLE names bundle.pem"), "{err}");
+        let (_, err) = ended(&desk.run(&format!("{PUBLISH} --ca-file bundle.pem")), 3);
+        assert!(err.contains(says) && err.contains("bundle.pem"), "{err}");
+    }
+    let p12 = include_bytes!("../../../fixtures/field/key-pkcs12/sa.p12");
+    std::fs::write(desk.path().join("ca.p12"), p12).unwrap();
+    let (_, err) = ended(&desk.run(&format!("{PUBLISH} --ca-file ca.p12")), 3);
+    assert!(err.contains("a PKCS#12 file") && err.contains("openssl pkcs12 -cacerts"), "{err}");
 }

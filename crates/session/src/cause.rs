@@ -1,5 +1,6 @@
 //! What a failed call to AWS means: from its error code and message to one piece of advice.
 
+use crate::credentials::SIGNED_OUT;
 use crate::http::{UNRESOLVED, UNUSABLE};
 use crate::region;
 use crate::sdk_error::WEB_PAGE;
@@ -13,7 +14,14 @@ pub enum Cause {
     /// The session of the credentials has expired.
     Expired,
     /// The session of AWS IAM Identity Center (SSO) has expired, or was never begun.
-    SignIn,
+    SignIn {
+        /// The profile.
+        profile: String,
+    },
+    /// The `credential_process` of a profile failed.
+    Process,
+    /// The file of a web identity token cannot be read.
+    TokenFile,
     /// AWS does not know the access key.
     AccessKey,
     /// The session token is not that of the access key.
@@ -47,6 +55,10 @@ pub enum Cause {
     Name,
     /// A certificate that is not trusted.
     Certificate,
+    /// A certificate that has expired, or is not valid yet.
+    CertificateTime,
+    /// A certificate of another host.
+    CertificateName,
     /// A host that does not answer.
     NoAnswer,
     /// A proxy that does not connect.
@@ -146,8 +158,13 @@ impl Cause {
             || message.contains("contains no credentials")
         {
             Self::NoCredentials
-        } else if message.contains("SSO") || message.contains("/sso/cache/") {
-            Self::SignIn
+        } else if let Some((_, rest)) = message.split_once(SIGNED_OUT) {
+            let profile = rest.split('"').nth(1).unwrap_or("default");
+            Self::SignIn { profile: profile.to_owned() }
+        } else if message.contains("the credential_process of") {
+            Self::Process
+        } else if message.contains("AWS_WEB_IDENTITY_TOKEN_FILE names") {
+            Self::TokenFile
         } else if message.contains(WEB_PAGE) {
             Self::NotAws
         } else if message.contains("the proxy ") || message.contains(UNUSABLE) {
@@ -160,8 +177,16 @@ impl Cause {
                 }
                 _ => Self::Name,
             }
-        } else if message.contains("is not trusted") {
-            Self::Certificate
+        } else if let Some((_, fault)) = message.split_once("its TLS certificate ") {
+            match () {
+                () if fault.contains("has expired") || fault.contains("not yet valid") => {
+                    Self::CertificateTime
+                }
+                () if fault.contains("is not for ") => Self::CertificateName,
+                () => Self::Certificate,
+            }
+        } else if message.contains("no secure connection to ") {
+            Self::NotAws
         } else if message.contains("refused the connection")
             || message.contains("did not a")
             || message.contains("the connection to ")
@@ -181,7 +206,9 @@ impl Cause {
             self,
             Self::NoCredentials
                 | Self::Expired
-                | Self::SignIn
+                | Self::SignIn { .. }
+                | Self::Process
+                | Self::TokenFile
                 | Self::AccessKey
                 | Self::SessionToken
                 | Self::SecretKey
@@ -202,7 +229,17 @@ impl Cause {
                 "sign in again (aws sso login), or renew AWS_SESSION_TOKEN together with its access \
                  key"
             }
-            Self::SignIn => "sign in with aws sso login, with --profile NAME for a profile",
+            Self::SignIn { profile } => {
+                return Some(format!("sign in: aws sso login --profile {profile}"));
+            }
+            Self::Process => {
+                "run the command of credential_process in a terminal: its own output, which is not \
+                 shown here since it can hold a secret, says more"
+            }
+            Self::TokenFile => {
+                "Kubernetes or the CI system that sets AWS_WEB_IDENTITY_TOKEN_FILE writes this file; \
+                 elsewhere, unset the variable"
+            }
             Self::AccessKey => {
                 "check AWS_ACCESS_KEY_ID, or aws_access_key_id of the profile: the key may be \
                  deleted or inactive, may need the AWS_SESSION_TOKEN that belongs to it, or may be \
@@ -253,6 +290,13 @@ impl Cause {
             Self::Certificate => {
                 "if a proxy or a private CA signs it, AWS_CA_BUNDLE names a file with its \
                  certificate"
+            }
+            Self::CertificateTime => {
+                "set the clock of this machine (timedatectl), or renew the certificate of the endpoint"
+            }
+            Self::CertificateName => {
+                "a proxy or another server answered instead of AWS: check HTTPS_PROXY, NO_PROXY and \
+                 the endpoint; a bucket with dots in its name needs path-style URLs"
             }
             Self::NoAnswer => "check the endpoint, the network, the firewall and HTTPS_PROXY",
             Self::Proxy => {
@@ -365,14 +409,24 @@ mod tests {
             ("no AWS credentials were found in the environment", Cause::NoCredentials),
             ("the profile \"x\" contains no credentials", Cause::NoCredentials),
             (
-                "the credentials could not be loaded: the SSO token has expired and cannot be refreshed",
-                Cause::SignIn,
+                "the session of AWS IAM Identity Center (SSO) of the profile \"p\" has expired",
+                Cause::SignIn { profile: "p".to_owned() },
+            ),
+            ("the credential_process of the profile \"p\" failed: x", Cause::Process),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE names /x, which cannot be read: y", Cause::TokenFile),
+            (
+                "no secure connection to x: its TLS certificate is signed by a CA that is not trusted",
+                Cause::Certificate,
             ),
             (
-                "the credentials could not be loaded: failed to read `/h/.aws/sso/cache/0.json`: No \
-                 such file or directory",
-                Cause::SignIn,
+                "no secure connection to x: its TLS certificate has expired on y",
+                Cause::CertificateTime,
             ),
+            (
+                "no secure connection to x: its TLS certificate is not for the name \"x\"",
+                Cause::CertificateName,
+            ),
+            ("no secure connection to x: it does not speak TLS", Cause::NotAws),
             ("the credentials could not be loaded within 5 s", Cause::Credentials),
             ("x cannot be reached: HTTPS_PROXY names a SOCKS proxy", Cause::Proxy),
             ("something else", Cause::Other),

@@ -7,9 +7,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use issuer_diagnostic::Waiting;
-use issuer_redact::{redact_values, register};
+use issuer_redact::register;
 use tokio::sync::Mutex;
 
+use crate::chain::unreadable;
 use crate::environment::unusable;
 
 /// What the SDK says of a profile whose error it returned before.
@@ -28,8 +29,8 @@ pub(crate) struct Checked {
     /// The first error: the SDK keeps it to itself when it is asked again. The lock also lets a
     /// provider run only once for several clients.
     failed: Mutex<Option<NoCredentials>>,
-    /// Arguments of credential processes, whose errors the SDK repeats.
-    arguments: Vec<String>,
+    /// The profile of the config files that they come from at last.
+    base: Option<String>,
 }
 
 impl fmt::Display for NoCredentials {
@@ -43,17 +44,12 @@ impl StdError for NoCredentials {}
 impl Checked {
     pub(crate) fn new(inner: impl ProvideCredentials + 'static, profile: Option<String>) -> Self {
         let failed = Mutex::new(None);
-        Self {
-            inner: SharedCredentialsProvider::new(inner),
-            profile,
-            failed,
-            arguments: Vec::new(),
-        }
+        Self { inner: SharedCredentialsProvider::new(inner), profile, failed, base: None }
     }
 
-    /// The same, with errors that do not repeat these values.
-    pub(crate) fn hiding(self, arguments: Vec<String>) -> Self {
-        Self { arguments, ..self }
+    /// The same, with errors that name the profile that the credentials come from at last.
+    pub(crate) fn from(self, base: Option<String>) -> Self {
+        Self { base, ..self }
     }
 
     async fn provide(&self) -> Result<Credentials, CredentialsError> {
@@ -84,9 +80,16 @@ impl Checked {
                 format!("the profile {profile:?} contains no credentials")
             }
             (CredentialsError::CredentialsNotLoaded(_), None) => {
-                "no AWS credentials were found in the environment, in ~/.aws, or from a web \
-                 identity token, the container or the instance"
-                    .to_owned()
+                let half = match (set(TOKEN_FILE), set("AWS_ROLE_ARN")) {
+                    (Some(_), None) => {
+                        ": AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not"
+                    }
+                    _ => "",
+                };
+                format!(
+                    "no AWS credentials were found in the environment, in ~/.aws, or from a web \
+                     identity token, the container or the instance{half}"
+                )
             }
             (CredentialsError::ProviderTimedOut(details), _) => format!(
                 "the credentials could not be loaded within {} s",
@@ -97,11 +100,47 @@ impl Checked {
                 let mut causes = issuer_diagnostic::causes(error);
                 let cause = causes.find(|cause| !cause.is::<CredentialsError>());
                 let cause = crate::sdk_error::chain(cause.unwrap_or(error));
-                let cause = redact_values(&cause, self.arguments.iter().map(String::as_str));
-                format!("the credentials could not be loaded: {cause}")
+                self.in_words(&cause)
             }
         }
     }
+}
+
+impl Checked {
+    /// What the SDK says of a source of credentials, without its words and without the output of
+    /// programs.
+    fn in_words(&self, cause: &str) -> String {
+        let base = self.base.as_deref().unwrap_or("default");
+        if let Some(rest) = cause.strip_prefix("Error retrieving credentials") {
+            let status = rest.split_once("exited with code ").map(|(_, rest)| rest);
+            let status = status.map(|rest| rest.split(['.', ';']).next().unwrap_or_default());
+            let how = match status {
+                Some("exit status: 127") => {
+                    "its program does not exist (exit status 127)".to_owned()
+                }
+                Some(status) => format!("it ended with {}", status.replace("status:", "status")),
+                None => "it did not print the JSON that AWS specifies for it".to_owned(),
+            };
+            return format!("the credential_process of the profile {base:?} failed: {how}");
+        }
+        if ["SSO", "/sso/cache/", "UnauthorizedException"].iter().any(|sign| cause.contains(sign)) {
+            return format!("{SIGNED_OUT} of the profile {base:?} has expired, or there is none");
+        }
+        let file = set(TOKEN_FILE).and_then(|path| Some((unreadable(&path)?, path)));
+        if let Some((reason, path)) = file.filter(|(reason, _)| cause.contains(reason.as_str())) {
+            return format!("{TOKEN_FILE} names {path}, which cannot be read: {reason}");
+        }
+        format!("the credentials could not be loaded: {cause}")
+    }
+}
+
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
+/// The beginning of the message about a session that has expired.
+pub(crate) const SIGNED_OUT: &str = "the session of AWS IAM Identity Center (SSO)";
+
+fn set(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
 impl ProvideCredentials for Checked {

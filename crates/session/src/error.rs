@@ -3,7 +3,7 @@
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_trust::AuthoritiesFault;
 
-use crate::region;
+use crate::{ProfileFault, region};
 
 /// Why a session cannot be created. No message quotes a value that can be, or contain, a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,14 @@ pub enum Error {
         by: String,
         /// The profile that was probably meant.
         nearest: Option<String>,
+    },
+    /// A profile whose credentials cannot be loaded.
+    #[error("the profile {profile:?} {fault}")]
+    Profile {
+        /// The name.
+        profile: String,
+        /// What is wrong with it.
+        fault: ProfileFault,
     },
     /// Config or credentials files that cannot be read.
     #[error("the AWS config and credentials files cannot be used: {reason}")]
@@ -88,6 +96,7 @@ impl Diagnostic for Error {
                  [profile NAME]"
                     .to_owned(),
             ),
+            Self::Profile { profile, fault } => Some(fault.hint(profile)),
             Self::CaBundle { source, .. } => source.hint(),
             Self::Region { name, .. } => {
                 let name = name.trim().to_lowercase().replace([' ', '_'], "-");

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cause;
+mod chain;
 mod credentials;
 mod endpoint;
 mod environment;
@@ -30,6 +31,7 @@ use crate::profile::Selected;
 
 pub use aws_config::SdkConfig;
 pub use cause::Cause;
+pub use chain::ProfileFault;
 pub use endpoint::shown_endpoint;
 pub use error::Error;
 pub use replan::{Attempts, replan};
@@ -86,17 +88,16 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     let keys = environment.keys.filter(|_| options.profile.is_none());
     let name = selected.as_ref().map(|selected| selected.name.clone());
     let mut region = options.region.clone().or(environment.region);
-    let mut arguments = Vec::new();
+    let mut base = None;
     match profile::read().await {
         Ok(profiles) => {
             profile::register_secrets(&profiles);
-            arguments = profile::process_arguments(&profiles);
             if let Some(selected) = &selected {
                 profile::check(&profiles, selected)?;
             }
             let first = name.as_deref().unwrap_or("default");
             if keys.is_none() {
-                profile::check_sources(&profiles, first)?;
+                base = chain::base(&profiles, first)?.map(str::to_owned);
             }
             let of_profile = || profiles.get_profile(first)?.get("region").map(str::to_owned);
             region = region.or_else(of_profile).filter(|region| !region.is_empty());
@@ -146,7 +147,7 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
         .http_client(http)
         .timeout_config(timeouts)
         .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
-        .credentials_provider(credentials.hiding(arguments));
+        .credentials_provider(credentials.from(base));
     if let Some(name) = name {
         loader = loader.profile_name(name);
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use aws_config::profile::{ProfileFileLoadError, ProfileSet, load};
 use aws_types::os_shim_internal::{Env, Fs};
 
-use issuer_diagnostic::{Encoding, decode};
+use issuer_diagnostic::{Encoding, Stray, deceptive_in, decode};
 
 use crate::Error;
 
@@ -28,7 +28,7 @@ pub(crate) async fn read() -> Result<ProfileSet, Error> {
     for path in files(|name| std::env::var_os(name)) {
         // Files that do not exist are none.
         if let Ok(bytes) = std::fs::read(&path) {
-            check_encoding(&bytes).map_err(|reason| Error::ProfileFiles {
+            check_text(&bytes).map_err(|reason| Error::ProfileFiles {
                 reason: format!("{} {reason}", path.display()),
             })?;
         }
@@ -49,11 +49,15 @@ fn files(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The SDK takes a file that is not UTF-8 for an empty one, and a byte order mark for a property.
-fn check_encoding(bytes: &[u8]) -> Result<(), String> {
+/// The SDK takes a file that is not UTF-8 for an empty one, a byte order mark for a property, and a
+/// no-break space for a part of a name.
+fn check_text(bytes: &[u8]) -> Result<(), String> {
     match decode(bytes) {
         Ok(text) if text.encoding == Encoding::Utf8 && !bytes.starts_with(b"\xef\xbb\xbf") => {
-            Ok(())
+            match stray(&text.text) {
+                Some((stray, place)) => Err(format!("has {stray}, in {place}: type it anew")),
+                None => Ok(()),
+            }
         }
         Ok(text) if text.encoding == Encoding::Utf8 => {
             Err("begins with a byte order mark (U+FEFF): save it as UTF-8 without one".to_owned())
@@ -62,6 +66,44 @@ fn check_encoding(bytes: &[u8]) -> Result<(), String> {
         Err(fault) => Err(format!("is not a text in UTF-8: {fault}")),
     }
 }
+
+/// A character that is invisible or looks like another, in the name of a profile or of a setting, or
+/// in a value in which there can be none; and what it is in.
+fn stray(text: &str) -> Option<(Stray, String)> {
+    deceptive_in(text).find_map(|stray| {
+        let line = text.split('\n').nth(stray.line - 1).unwrap_or_default();
+        let before: String = line.chars().take(stray.column - 1).collect();
+        if before.trim_start().starts_with(['#', ';']) {
+            return None;
+        }
+        let place = match before.split_once('=') {
+            None if line.trim_start().starts_with('[') => "the name of a profile".to_owned(),
+            None => "the name of a setting".to_owned(),
+            Some((name, _)) => {
+                let name = name.trim();
+                ASCII.contains(&name).then(|| format!("the value of {name}"))?
+            }
+        };
+        Some((stray, place))
+    })
+}
+
+/// Settings whose values are ASCII.
+const ASCII: [&str; 13] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "credential_source",
+    "endpoint_url",
+    "region",
+    "role_arn",
+    "source_profile",
+    "sso_account_id",
+    "sso_region",
+    "sso_role_name",
+    "sso_session",
+    "sso_start_url",
+];
 
 /// The message names file and line, and quotes nothing.
 fn unread(error: &ProfileFileLoadError) -> Error {
@@ -82,19 +124,6 @@ pub(crate) fn register_secrets(profiles: &ProfileSet) {
     }
 }
 
-/// The values among the arguments of each `credential_process`.
-pub(crate) fn process_arguments(profiles: &ProfileSet) -> Vec<String> {
-    let profiles = profiles.profiles().filter_map(|name| profiles.get_profile(name));
-    let commands = profiles.filter_map(|profile| profile.get("credential_process"));
-    commands
-        .flat_map(|command| command.split_whitespace().skip(1))
-        .map(|argument| argument.split_once('=').map_or(argument, |(_, value)| value))
-        .map(|value| value.trim_matches(['"', '\'']))
-        .filter(|value| value.len() > 2 && !value.starts_with('-'))
-        .map(str::to_owned)
-        .collect()
-}
-
 /// Checks that the selected profile exists.
 ///
 /// # Errors
@@ -110,32 +139,8 @@ pub(crate) fn check(profiles: &ProfileSet, selected: &Selected) -> Result<(), Er
     Err(missing(profiles, &selected.name, by))
 }
 
-/// Checks that every profile exists that credentials are taken from: `source_profile` names the
-/// next one as long as a profile has a `role_arn`.
-///
-/// # Errors
-/// [`Error::NoProfile`]
-pub(crate) fn check_sources(profiles: &ProfileSet, first: &str) -> Result<(), Error> {
-    let mut seen = vec![first];
-    while let Some(profile) = profiles.get_profile(seen.last().copied().unwrap_or_default()) {
-        let Some(source) = profile.get("role_arn").and_then(|_| profile.get("source_profile"))
-        else {
-            break;
-        };
-        if profiles.get_profile(source).is_none() {
-            let by = format!(", the source_profile of {:?},", profile.name());
-            return Err(missing(profiles, source, by));
-        }
-        // A circle is reported by the SDK.
-        if seen.contains(&source) {
-            break;
-        }
-        seen.push(source);
-    }
-    Ok(())
-}
-
-fn missing(profiles: &ProfileSet, name: &str, by: String) -> Error {
+/// A profile that does not exist.
+pub(crate) fn missing(profiles: &ProfileSet, name: &str, by: String) -> Error {
     let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
     let nearest = profiles.profiles().min_by_key(distance).filter(|known| distance(known) <= 2);
     Error::NoProfile { profile: name.to_owned(), by, nearest: nearest.map(str::to_owned) }
@@ -168,24 +173,6 @@ mod tests {
         assert!(select("Prod ", None).is_err() && select("other", None).is_err());
     }
 
-    #[tokio::test]
-    async fn the_profiles_that_credentials_are_taken_from_must_exist() {
-        let role = "role_arn = arn:aws:iam::111122223333:role/x\n";
-        let config = format!(
-            "[profile a]\n{role}source_profile = b\n[profile b]\n{role}source_profile = \
-             gone\n[profile c]\nsource_profile = gone\n[profile d]\n{role}source_profile = d\n"
-        );
-        let profiles = of(&config).await.unwrap();
-        for first in ["a", "b"] {
-            let refused = check_sources(&profiles, first).unwrap_err().to_string();
-            assert!(refused.contains("\"gone\", the source_profile of \"b\""), "{refused}");
-        }
-        // Without a role nothing is taken from it; a circle is reported by the SDK.
-        for first in ["c", "d", "nobody"] {
-            assert_eq!(check_sources(&profiles, first), Ok(()), "{first}");
-        }
-    }
-
     #[test]
     fn a_file_in_another_encoding_is_not_taken_for_an_empty_one() {
         let utf16: Vec<u8> =
@@ -196,11 +183,40 @@ mod tests {
             (&utf16[2..], "UTF-16"),
             (&b"[default]\nregion = \xff\n"[..], "UTF-8"),
         ] {
-            let refused = check_encoding(bytes).unwrap_err();
+            let refused = check_text(bytes).unwrap_err();
             assert!(refused.contains(says), "{refused}");
         }
-        assert_eq!(check_encoding("[default]\r\n# für".as_bytes()), Ok(()));
-        assert_eq!(check_encoding(b""), Ok(()));
+        assert_eq!(check_text("[default]\r\n# für".as_bytes()), Ok(()));
+        assert_eq!(check_text(b""), Ok(()));
+    }
+
+    #[test]
+    fn a_no_break_space_is_named_with_its_place_and_never_taken_for_a_name() {
+        for (text, says) in [
+            ("[prod\u{a0}]\n", "line 1, column 6, in the name of a profile"),
+            ("[profile\u{a0}prod]\n", "column 9, in the name of a profile"),
+            (
+                "[a]\naws_access_key_id\u{a0}= HIDDEN\n",
+                "line 2, column 18, in the name of a setting",
+            ),
+            ("[a]\n\u{a0}aws_access_key_id = HIDDEN\n", "line 2, column 1, in the name"),
+            ("[a]\naws_access_key_id =\u{a0}HIDDEN\n", "in the value of aws_access_key_id"),
+            ("[a]\naws_secret_access_key = HID\u{200b}DEN\n", "U+200B (zero width space)"),
+            ("[a]\nregion = us\u{2011}east-1\n", "in the value of region"),
+        ] {
+            let refused = check_text(text.as_bytes()).unwrap_err();
+            assert!(refused.contains(says) && !refused.contains("HID"), "{refused}");
+        }
+        for fine in ["# a\u{a0}b\n[a]\n", "[a]\ncredential_process = /caf\u{e9}\u{a0}x\n"] {
+            assert_eq!(check_text(fine.as_bytes()), Ok(()), "{fine}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60), text in ".*") {
+            let _ = (check_text(&bytes), check_text(text.as_bytes()), stray(&text));
+        }
     }
 
     #[tokio::test]
