@@ -3,7 +3,6 @@
 
 mod advice;
 mod batch;
-mod certificate;
 mod cli;
 mod commands;
 mod edit;

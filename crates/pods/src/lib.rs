@@ -23,7 +23,7 @@ pub use identity::{Annotations, Identity};
 pub use inject::{Injected, Outcome, Pod, inject};
 pub use literals::Literal;
 pub use mutation::{ContainerMutation, Mutation};
-pub use policy::{PolicyApi, PolicyOptions, Roles, policy};
+pub use policy::{POLICY, PolicyApi, PolicyOptions, Roles, policy};
 pub use selector::Selector;
 pub use settings::{Composed, Settings};
 pub use warning::Warning;

@@ -20,7 +20,7 @@ use crate::mutation::VOLUME;
 use crate::{Error, Literal, Selector, Settings, literals};
 
 /// The name of the policy and of its binding.
-pub(crate) const NAME: &str = "irsa.issuerctl.dev";
+pub const POLICY: &str = "irsa.issuerctl.dev";
 
 /// The label of ServiceAccounts with a role, for `--select-labelled`.
 const ACCOUNT_LABEL: &str = "issuerctl.dev/has-role";
@@ -162,21 +162,21 @@ fn of_annotations(options: &PolicyOptions, labelled: bool) -> Vec<Value> {
         variable("regional", &regional),
         variable("expiration", &number_or_default(&sources, settings.expiration())),
     ];
-    let mut policy = mutating(options, NAME, &conditions, variables);
+    let mut policy = mutating(options, POLICY, &conditions, variables);
     policy["spec"]["paramKind"] = json!({"apiVersion": "v1", "kind": "ServiceAccount"});
     let selector =
         if labelled { json!({"matchLabels": {ACCOUNT_LABEL: "true"}}) } else { json!({}) };
     // A namespace without a ServiceAccount to read must not be shut: 403 "no params found".
-    let binding = json!({"policyName": NAME,
+    let binding = json!({"policyName": POLICY,
                          "paramRef": {"selector": selector, "parameterNotFoundAction": "Allow"}});
     let mut objects = if labelled { labeller(options) } else { Vec::new() };
-    objects.extend([policy, binding_object(options, NAME, &binding)]);
+    objects.extend([policy, binding_object(options, POLICY, &binding)]);
     objects
 }
 
 fn of_literals(options: &PolicyOptions, part: &literals::Part, index: usize) -> Vec<Value> {
     let settings = &options.settings;
-    let name = if index == 0 { NAME.to_owned() } else { format!("{}.{NAME}", index + 1) };
+    let name = if index == 0 { POLICY.to_owned() } else { format!("{}.{POLICY}", index + 1) };
     let key = "request.namespace + '/' + object.spec.?serviceAccountName.orValue('')";
     let conditions = json!([
         {"name": "service-account-has-a-role", "expression": format!("({key}) in {}", part.keys())},
@@ -289,7 +289,7 @@ variables.containers.transformList(i, c, !(c.name in variables.skipped)
 
 /// Sets a label on ServiceAccounts that have a role, and takes it from those that have none.
 fn labeller(options: &PolicyOptions) -> Vec<Value> {
-    let name = format!("label.{NAME}");
+    let name = format!("label.{POLICY}");
     let role = quoted(&options.settings.annotation("role-arn"));
     let has_role = format!("object.metadata.?annotations[?{role}].hasValue()");
     let label = format!("object.metadata.?labels[?'{ACCOUNT_LABEL}'].orValue('') == 'true'");
@@ -322,7 +322,7 @@ fn labeller(options: &PolicyOptions) -> Vec<Value> {
 
 /// Refuses pods that must not run without their role: a controller tries again.
 fn guard(options: &PolicyOptions) -> Vec<Value> {
-    let name = format!("guard.{NAME}");
+    let name = format!("guard.{POLICY}");
     let constraints = constraints(
         options,
         &json!({"key": GUARD_LABEL, "operator": "Exists"}),

@@ -56,6 +56,11 @@ pub enum ServingCertificate {
     },
     /// cert-manager makes it, renews it, and tells the API server.
     CertManager,
+    /// It is in the cluster already; the Secret is not printed again.
+    InCluster {
+        /// What the API server verifies it with, as PEM.
+        authorities: String,
+    },
 }
 
 impl std::fmt::Debug for ServingCertificate {
@@ -63,6 +68,7 @@ impl std::fmt::Debug for ServingCertificate {
         f.write_str(match self {
             Self::Own { .. } => "Own",
             Self::CertManager => "CertManager",
+            Self::InCluster { .. } => "InCluster",
         })
     }
 }
@@ -162,8 +168,14 @@ fn rbac(options: &WebhookOptions) -> [Value; 2] {
 
 fn certificate(options: &WebhookOptions) -> Vec<Value> {
     match &options.certificate {
-        ServingCertificate::Own { certificate, key, .. } => {
-            let data = json!({"tls.crt": encode(certificate), "tls.key": encode(key)});
+        ServingCertificate::InCluster { .. } => Vec::new(),
+        ServingCertificate::Own { certificate, key, authorities } => {
+            // The authorities are there as well, so that what the API server needs can be read back.
+            let data = json!({
+                "tls.crt": encode(certificate),
+                "tls.key": encode(key),
+                "ca.crt": encode(authorities),
+            });
             let rest = [("type", json!("kubernetes.io/tls")), ("data", data)];
             vec![namespaced(options, "v1", "Secret", &rest)]
         }
@@ -284,7 +296,8 @@ fn configuration(options: &WebhookOptions) -> Value {
     });
     let mut metadata = json!({"name": WEBHOOK, "labels": labels()});
     match &options.certificate {
-        ServingCertificate::Own { authorities, .. } => {
+        ServingCertificate::Own { authorities, .. }
+        | ServingCertificate::InCluster { authorities } => {
             client["caBundle"] = encode(authorities).into();
         }
         ServingCertificate::CertManager => {

@@ -38,6 +38,9 @@ impl Reconciler<'_> {
         let (Some((spec, plan)), Some((cluster, _))) = (plan, &seen.workload) else {
             return Ok(());
         };
+        if let Some(text) = plan.chosen.as_text() {
+            self.event(target, Event::Using(&format!("pods get their roles from {text}")));
+        }
         if plan.is_empty() {
             return Ok(());
         }

@@ -24,6 +24,21 @@ pub enum Error {
         /// The other one.
         other: String,
     },
+    /// The API server does not serve admission policies.
+    #[error("the API server does not serve MutatingAdmissionPolicy")]
+    NoPolicies,
+    /// Objects that somebody else created.
+    #[error("objects that issuerctl needs exist already, and were not created by it: {}", objects.join(", "))]
+    NameTaken {
+        /// Their kinds and names.
+        objects: Vec<String>,
+    },
+    /// No certificate for the webhook.
+    #[error("cannot make a certificate")]
+    Certificate {
+        /// The error of the library.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A request to the cluster.
     #[error(transparent)]
     Cluster(#[from] issuer_cluster::Error),
@@ -67,8 +82,9 @@ impl fmt::Display for AnnotationConflict {
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Annotations { .. } => ErrorKind::Conflict,
-            Self::TwoRoles { .. } => ErrorKind::InvalidInput,
+            Self::Annotations { .. } | Self::NameTaken { .. } => ErrorKind::Conflict,
+            Self::TwoRoles { .. } | Self::NoPolicies => ErrorKind::InvalidInput,
+            Self::Certificate { .. } => ErrorKind::Other,
             Self::Cluster(error) => error.kind(),
         }
     }
@@ -85,6 +101,16 @@ impl Diagnostic for Error {
             Self::TwoRoles { .. } => {
                 Some("name the ServiceAccount in one of the two roles only".to_owned())
             }
+            Self::NoPolicies => Some(
+                "it is in Kubernetes 1.36, and in 1.34 and 1.35 with \
+                 --feature-gates=MutatingAdmissionPolicy=true and \
+                 --runtime-config=admissionregistration.k8s.io/v1beta1=true"
+                    .to_owned(),
+            ),
+            Self::NameTaken { .. } => {
+                Some("delete them, if nothing uses them any more".to_owned())
+            }
+            Self::Certificate { .. } => None,
             Self::Cluster(error) => Diagnostic::hint(error),
         }
     }

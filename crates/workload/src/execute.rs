@@ -1,14 +1,18 @@
 //! Executing plans.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::try_join;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use issuer_cluster::{Cluster, ObjectRef};
 use issuer_session::{Attempts, replan};
+use serde_json::Value;
 
 use crate::accounts::Step;
+use crate::injection::{ObjectStep, rank, with_new_certificate};
 use crate::observe::observe;
-use crate::{AccountPlan, Error, WorkloadDeletion, WorkloadPlan, WorkloadSpec};
+use crate::{AccountPlan, Error, ObjectPlan, WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
 /// Maximum number of ServiceAccounts that are changed concurrently.
 const WRITES: usize = 16;
@@ -16,22 +20,33 @@ const WRITES: usize = 16;
 const ATTEMPTS: Attempts =
     Attempts { limit: 5, first: Duration::from_millis(100), longest: Duration::from_secs(2) };
 
-/// Executes a plan. After a concurrent change the cluster is read again, and a new plan replaces
-/// `plan`; `again` receives it.
+/// Executes a plan: what gives pods their roles and the ServiceAccounts at the same time. After a
+/// concurrent change the cluster is read again, and a new plan replaces `plan`; `again` receives it.
 ///
 /// # Errors
-/// [`Error::Cluster`], and those of a new plan. Completed steps are kept ([`WorkloadPlan::wrote`]).
+/// [`Error::Cluster`], [`Error::Certificate`], and those of a new plan. Completed steps are kept
+/// ([`WorkloadPlan::wrote`]).
 pub async fn apply(
     cluster: &Cluster,
     spec: &WorkloadSpec,
     plan: &mut WorkloadPlan,
     again: impl Fn(&WorkloadPlan),
 ) -> Result<(), Error> {
-    let execute = async |plan: &mut WorkloadPlan| accounts(cluster, &mut plan.accounts).await;
+    let execute = async |plan: &mut WorkloadPlan| {
+        let needs_certificate = plan.objects.iter().any(ObjectPlan::needs_certificate);
+        // The private key is in these objects alone, and is dropped with them.
+        let made = match needs_certificate {
+            true => with_new_certificate(plan.certificate.as_ref())?,
+            false => BTreeMap::new(),
+        };
+        let objects = objects(cluster, &mut plan.objects, &made);
+        try_join(objects, accounts(cluster, &mut plan.accounts)).await.map(drop)
+    };
     let new = async |plan: &mut WorkloadPlan| {
         let next = WorkloadPlan::new(spec, &observe(cluster, spec).await?)?;
-        keep_done(&mut plan.accounts, next.accounts);
-        plan.notices = next.notices;
+        let done = std::mem::replace(plan, next);
+        keep_done(&mut plan.accounts, done.accounts, |plan| plan.done, |plan| &plan.place);
+        keep_done(&mut plan.objects, done.objects, |plan| plan.done, |plan| &plan.place);
         again(plan);
         Ok(())
     };
@@ -48,39 +63,86 @@ pub async fn delete(
     plan: &mut WorkloadDeletion,
     again: impl Fn(&WorkloadDeletion),
 ) -> Result<(), Error> {
-    let execute = async |plan: &mut WorkloadDeletion| accounts(cluster, &mut plan.accounts).await;
+    let execute = async |plan: &mut WorkloadDeletion| {
+        let made = BTreeMap::new();
+        let objects = objects(cluster, &mut plan.objects, &made);
+        try_join(objects, accounts(cluster, &mut plan.accounts)).await.map(drop)
+    };
     let new = async |plan: &mut WorkloadDeletion| {
         let next = WorkloadDeletion::new(spec, &observe(cluster, spec).await?);
-        keep_done(&mut plan.accounts, next.accounts);
+        let done = std::mem::replace(plan, next);
+        keep_done(&mut plan.accounts, done.accounts, |plan| plan.done, |plan| &plan.place);
+        keep_done(&mut plan.objects, done.objects, |plan| plan.done, |plan| &plan.place);
         again(plan);
         Ok(())
     };
     replan(ATTEMPTS, plan, execute, Error::is_overtaken, new).await
 }
 
+/// Those of the same rank at the same time: created in the order of the ranks, and then deleted in
+/// reverse.
+async fn objects(
+    cluster: &Cluster,
+    plans: &mut [ObjectPlan],
+    made: &BTreeMap<ObjectRef, Value>,
+) -> Result<(), Error> {
+    let ranks = 0..=2;
+    let order = ranks.clone().map(|of| (false, of)).chain(ranks.rev().map(|of| (true, of)));
+    for (deletes, of) in order {
+        let pending = plans.iter_mut().filter(|plan| {
+            !plan.done && plan.deletes() == deletes && rank(plan.place.kind()) == of
+        });
+        let changed = stream::iter(pending).map(|plan| async move {
+            match &plan.step {
+                None => return Ok(()),
+                Some(ObjectStep::Apply { object, needs_certificate: true, force }) => {
+                    let Some(new) = made.get(&plan.place) else { return Ok(()) };
+                    let mut new = new.clone();
+                    new["metadata"] = object["metadata"].clone();
+                    cluster.apply(&plan.place, &new, *force).await?;
+                }
+                Some(ObjectStep::Apply { object, force, .. }) => {
+                    cluster.apply(&plan.place, object, *force).await?;
+                }
+                Some(ObjectStep::Merge(patch)) => cluster.merge(&plan.place, patch).await?,
+                Some(ObjectStep::Delete(version)) => cluster.delete(&plan.place, version).await?,
+            }
+            plan.done = true;
+            Ok::<_, Error>(())
+        });
+        changed.buffer_unordered(WRITES).try_collect::<()>().await?;
+    }
+    Ok(())
+}
+
 async fn accounts(cluster: &Cluster, plans: &mut [AccountPlan]) -> Result<(), Error> {
     let pending = plans.iter_mut().filter(|plan| !plan.done && plan.step.is_some());
     let changed = stream::iter(pending).map(|plan| async move {
-        if let Some(next) = &plan.step {
-            step(cluster, &plan.place, next).await?;
-            plan.done = true;
+        match &plan.step {
+            Some(Step::Apply { object, force }) => {
+                cluster.apply(&plan.place, object, *force).await?;
+            }
+            Some(Step::Delete(version)) => cluster.delete(&plan.place, version).await?,
+            None => {}
         }
+        plan.done = true;
         Ok::<_, Error>(())
     });
     changed.buffer_unordered(WRITES).try_collect().await
 }
 
-async fn step(cluster: &Cluster, place: &ObjectRef, step: &Step) -> Result<(), Error> {
-    match step {
-        Step::Apply { object, force } => cluster.apply(place, object, *force).await?,
-        Step::Delete(version) => cluster.delete(place, version).await?,
+/// What was done stays in a new plan, in its place.
+fn keep_done<P>(
+    next: &mut Vec<P>,
+    before: Vec<P>,
+    is_done: impl Fn(&P) -> bool,
+    place: impl Fn(&P) -> &ObjectRef,
+) {
+    let mut all: Vec<P> = before.into_iter().filter(is_done).collect();
+    for plan in next.drain(..) {
+        if !all.iter().any(|done| place(done) == place(&plan)) {
+            all.push(plan);
+        }
     }
-    Ok(())
-}
-
-/// What was done stays in the plan; the rest is that of a new plan.
-fn keep_done(plans: &mut Vec<AccountPlan>, next: Vec<AccountPlan>) {
-    plans.retain(|plan| plan.done);
-    let done: Vec<ObjectRef> = plans.iter().map(|plan| plan.place.clone()).collect();
-    plans.extend(next.into_iter().filter(|plan| !done.contains(&plan.place)));
+    *next = all;
 }

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod certificate;
 mod error;
 mod execute;
+mod injection;
 mod observe;
 mod ownership;
 mod plan;
@@ -10,9 +12,11 @@ mod spec;
 mod state;
 
 pub use accounts::AccountPlan;
+pub use certificate::{CertificateInUse, certificates_only, make_certificate};
 pub use error::{AnnotationConflict, Error};
 pub use execute::{apply, delete};
-pub use observe::observe;
+pub use injection::{Chosen, InjectionState, ObjectPlan};
+pub use observe::{observe, served_policies};
 pub use plan::{WorkloadDeletion, WorkloadPlan};
 pub use spec::{AccountsMode, Injection, RoleGrant, WorkloadSpec};
 pub use state::{Account, WorkloadState};

@@ -1,20 +1,116 @@
 //! Reading what a plan depends on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all, try_join3};
 use issuer_cluster::{Cluster, ObjectKind, ObjectRef};
+use issuer_pods::{POLICY, PolicyApi, WEBHOOK, dispensers};
+use serde_json::{Value, json};
 
-use crate::{Account, AccountsMode, Error, WorkloadSpec, WorkloadState};
+use crate::injection::{places, places_in_namespace};
+use crate::ownership::Metadata;
+use crate::{Account, AccountsMode, CertificateInUse, Error, Injection, InjectionState};
+use crate::{WorkloadSpec, WorkloadState};
 
 /// Reads the state of a cluster; independent requests are sent concurrently.
 ///
 /// # Errors
 /// [`Error::Cluster`].
 pub async fn observe(cluster: &Cluster, spec: &WorkloadSpec) -> Result<WorkloadState, Error> {
-    let accounts = accounts(cluster, spec).await?;
+    let (accounts, injection) = try_join(accounts(cluster, spec), injection(cluster, spec)).await?;
     let missing_namespaces = missing_namespaces(cluster, spec, &accounts).await?;
-    Ok(WorkloadState { server: cluster.server().to_owned(), accounts, missing_namespaces })
+    let server = cluster.server().to_owned();
+    Ok(WorkloadState { server, accounts, injection, missing_namespaces })
+}
+
+/// The version in which the API server serves admission policies, if it does.
+///
+/// # Errors
+/// Failures of the connection.
+pub async fn served_policies(
+    cluster: &Cluster,
+) -> Result<Option<PolicyApi>, issuer_cluster::Error> {
+    let serves = async |api: PolicyApi| {
+        let group = format!("admissionregistration.k8s.io/{}", api.as_str());
+        cluster.serves(&group, ObjectKind::MutatingAdmissionPolicy.resource()).await
+    };
+    let (v1, v1beta1) = try_join(serves(PolicyApi::V1), serves(PolicyApi::V1beta1)).await?;
+    let api = v1.then_some(PolicyApi::V1);
+    Ok(api.or_else(|| v1beta1.then_some(PolicyApi::V1beta1)))
+}
+
+/// Policies and webhooks that give pods their roles, and the objects with the names of ours.
+async fn injection(cluster: &Cluster, spec: &WorkloadSpec) -> Result<InjectionState, Error> {
+    if spec.injection == Injection::None {
+        return Ok(InjectionState::default());
+    }
+    let api = served_policies(cluster).await?;
+    let policies = async {
+        match api {
+            Some(api) => {
+                let kind = ObjectKind::MutatingAdmissionPolicy;
+                listed(cluster, kind, api.as_str()).await
+            }
+            None => Ok(Vec::new()),
+        }
+    };
+    let webhooks = listed(cluster, ObjectKind::MutatingWebhookConfiguration, "v1");
+    let (policies, webhooks, mut objects) =
+        try_join3(policies, webhooks, existing(cluster, places(api))).await?;
+    let namespace = ObjectRef::cluster_wide(ObjectKind::Namespace, WEBHOOK);
+    if objects.contains_key(&namespace) {
+        objects.extend(existing(cluster, places_in_namespace()).await?);
+    }
+    let mut state = InjectionState { api, ..InjectionState::default() };
+    for (kind, found) in [
+        (ObjectKind::MutatingAdmissionPolicy, policies),
+        (ObjectKind::MutatingWebhookConfiguration, webhooks),
+    ] {
+        for object in found {
+            let is_ours = !Metadata::of(&object).issuers().is_empty();
+            let list = json!({"items": [object]});
+            if !is_ours {
+                for (dispenser, name) in dispensers(kind.resource(), &list) {
+                    state.others.entry(dispenser).or_default().push(name);
+                }
+            }
+            let object = &list["items"][0];
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            if [POLICY, WEBHOOK].contains(&name) {
+                let version = api.filter(|_| kind == ObjectKind::MutatingAdmissionPolicy);
+                let version = version.map_or("v1", PolicyApi::as_str);
+                let place = ObjectRef::cluster_wide(kind, name).in_version(version);
+                objects.insert(place, object.clone());
+            }
+        }
+    }
+    let secret = ObjectRef::namespaced(ObjectKind::Secret, WEBHOOK, WEBHOOK);
+    state.certificate = objects.get(&secret).and_then(CertificateInUse::of);
+    state.objects = objects;
+    Ok(state)
+}
+
+async fn listed(cluster: &Cluster, kind: ObjectKind, version: &str) -> Result<Vec<Value>, Error> {
+    let (group, resource) = (kind.group(), kind.resource());
+    let path = format!("/apis/{group}/{version}/{resource}");
+    Ok(cluster.list(&path, "", resource).await?)
+}
+
+async fn existing(
+    cluster: &Cluster,
+    places: Vec<ObjectRef>,
+) -> Result<BTreeMap<ObjectRef, Value>, Error> {
+    let found = places.into_iter().map(async |place| {
+        let mut object = cluster.get(&place).await?;
+        if let Some(data) = object.as_mut().and_then(|object| object.get_mut("data"))
+            && let Some(members) = data.as_object_mut()
+        {
+            // Only the public part of a Secret is kept.
+            members.retain(|name, _| name == "tls.crt" || name == "ca.crt");
+        }
+        Ok::<_, Error>(object.map(|object| (place, object)))
+    });
+    Ok(try_join_all(found).await?.into_iter().flatten().collect())
 }
 
 /// All of them: one that was annotated earlier may be in any namespace.

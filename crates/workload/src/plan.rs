@@ -2,12 +2,20 @@
 
 use issuer_change::{ChangeSet, Describe, Notice};
 
-use crate::accounts;
-use crate::{AccountPlan, Error, WorkloadSpec, WorkloadState};
+use crate::{
+    AccountPlan, CertificateInUse, Chosen, Error, ObjectPlan, WorkloadSpec, WorkloadState,
+};
+use crate::{accounts, injection};
 
 /// The plan for a cluster.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WorkloadPlan {
+    /// What will give pods their roles.
+    pub chosen: Chosen,
+    /// The objects that do it, in the order of execution.
+    pub objects: Vec<ObjectPlan>,
+    /// The webhook's certificate, if a new one follows it.
+    pub(crate) certificate: Option<CertificateInUse>,
     /// The ServiceAccounts, role by role.
     pub accounts: Vec<AccountPlan>,
     /// Warnings for the user.
@@ -17,6 +25,8 @@ pub struct WorkloadPlan {
 /// The plan of a deletion.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WorkloadDeletion {
+    /// What gives pods their roles, in the order of execution.
+    pub objects: Vec<ObjectPlan>,
     /// The ServiceAccounts.
     pub accounts: Vec<AccountPlan>,
 }
@@ -25,22 +35,27 @@ impl WorkloadPlan {
     /// Compares what is requested with what was read.
     ///
     /// # Errors
-    /// [`Error::Annotations`], [`Error::TwoRoles`].
+    /// [`Error::Annotations`], [`Error::TwoRoles`], [`Error::NoPolicies`], [`Error::NameTaken`].
     pub fn new(spec: &WorkloadSpec, state: &WorkloadState) -> Result<Self, Error> {
-        let (accounts, notices) = accounts::plan(spec, state)?;
-        Ok(Self { accounts, notices })
+        let (chosen, objects, mut notices) =
+            injection::plan(spec, &state.injection, &state.server)?;
+        let (accounts, more) = accounts::plan(spec, state)?;
+        notices.extend(more);
+        let certificate = state.injection.certificate.clone();
+        Ok(Self { chosen, objects, certificate, accounts, notices })
     }
 
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.accounts.iter().all(|account| account.step.is_none())
+            && self.objects.iter().all(|object| object.step.is_none())
     }
 
     /// Whether the execution has changed anything, also if it failed.
     #[must_use]
     pub fn wrote(&self) -> bool {
-        self.accounts.iter().any(|account| account.done)
+        wrote(&self.objects, &self.accounts)
     }
 }
 
@@ -48,18 +63,26 @@ impl WorkloadDeletion {
     /// Plans the end of everything that was done for the issuer.
     #[must_use]
     pub fn new(spec: &WorkloadSpec, state: &WorkloadState) -> Self {
-        Self { accounts: accounts::plan_deletion(spec, state) }
+        let objects = injection::plan_deletion(spec, &state.injection, &state.server);
+        Self { objects, accounts: accounts::plan_deletion(spec, state) }
     }
 
     /// Whether the execution has changed anything, also if it failed.
     #[must_use]
     pub fn wrote(&self) -> bool {
-        self.accounts.iter().any(|account| account.done)
+        wrote(&self.objects, &self.accounts)
     }
+}
+
+fn wrote(objects: &[ObjectPlan], accounts: &[AccountPlan]) -> bool {
+    objects.iter().any(|object| object.done) || accounts.iter().any(|account| account.done)
 }
 
 impl Describe for WorkloadPlan {
     fn describe(&self, into: &mut ChangeSet) {
+        for object in &self.objects {
+            object.describe(into);
+        }
         for account in &self.accounts {
             account.describe(into);
         }
@@ -71,6 +94,9 @@ impl Describe for WorkloadDeletion {
     fn describe(&self, into: &mut ChangeSet) {
         for account in &self.accounts {
             account.describe(into);
+        }
+        for object in &self.objects {
+            object.describe(into);
         }
     }
 }

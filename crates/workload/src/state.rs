@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::InjectionState;
 use crate::ownership::Metadata;
 
 /// The state of a cluster, as far as it concerns the roles of pods.
@@ -14,6 +15,8 @@ pub struct WorkloadState {
     pub server: String,
     /// All ServiceAccounts, if they are managed.
     pub accounts: Vec<Account>,
+    /// What gives pods their roles.
+    pub injection: InjectionState,
     /// Namespaces of requested ServiceAccounts that do not exist.
     pub missing_namespaces: BTreeSet<String>,
 }

@@ -22,6 +22,9 @@ type Mint = Box<dyn Fn(&str, &str) -> String + Send>;
 /// What admission makes of a pod, given all objects.
 type Admission = Box<dyn Fn(&mut Value, &BTreeMap<String, Value>) + Send>;
 
+/// What somebody else does to an object.
+type Interference = Box<dyn FnOnce(&mut Value) + Send>;
+
 /// A running API server.
 pub struct ClusterServer {
     server: Server,
@@ -42,7 +45,7 @@ struct State {
     /// `VERB resource` that is forbidden.
     forbidden: Vec<String>,
     /// What somebody else does before the next write of a path.
-    interference: Vec<(String, Box<dyn FnOnce(&mut Value) + Send>)>,
+    interference: Vec<(String, Interference)>,
 }
 
 /// Status and body.
@@ -201,6 +204,11 @@ impl ClusterServer {
     /// Forbids a verb on a resource, such as `patch serviceaccounts`.
     pub fn forbid(&self, what: &str) {
         self.state().forbidden.push(what.to_owned());
+    }
+
+    /// Allows it again.
+    pub fn allow(&self, what: &str) {
+        self.state().forbidden.retain(|rule| rule != what);
     }
 
     /// Somebody else changes an object just before it is written for the next time.

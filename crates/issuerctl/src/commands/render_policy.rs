@@ -65,15 +65,11 @@ pub(crate) fn run(args: &PolicyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
 }
 
 /// Which version of the policy's API the cluster serves.
-pub(crate) async fn served(cluster: &Cluster) -> Result<PolicyApi, Failure> {
-    for api in [PolicyApi::V1, PolicyApi::V1beta1] {
-        let group = format!("admissionregistration.k8s.io/{}", api.as_str());
-        if cluster.serves(&group, "mutatingadmissionpolicies").await? {
-            return Ok(api);
-        }
+async fn served(cluster: &Cluster) -> Result<PolicyApi, Failure> {
+    match issuer_workload::served_policies(cluster).await? {
+        Some(api) => Ok(api),
+        None => Err(issuer_pods::Error::NoPolicies { version: cluster.version().await? }.into()),
     }
-    let version = cluster.version().await?;
-    Err(issuer_pods::Error::NoPolicies { version }.into())
 }
 
 /// The roles of the issuer files.

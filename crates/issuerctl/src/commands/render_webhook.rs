@@ -1,9 +1,9 @@
 //! `issuerctl render webhook`
 
 use issuer_pods::{FailurePolicy, ServingCertificate, WebhookOptions, webhook, webhook_names};
+use issuer_workload::{certificates_only, make_certificate};
 
 use crate::Outcome;
-use crate::certificate;
 use crate::cli::{OnFailure, OutputFormat, WebhookArgs};
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -13,25 +13,25 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &WebhookArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let namespace = args.namespace.to_string();
     let kept = match &args.keep_ca {
-        Some(path) => kept(&files::read_text(path)?).ok_or_else(|| {
-            let message = format!("{} has no certificate", files::name_of(path));
-            Failure::new(Exit::BadInput, message)
-        })?,
+        Some(path) => {
+            let kept = certificates_only(&files::read_text(path)?).concat();
+            if kept.is_empty() {
+                let message = format!("{} has no certificate", files::name_of(path));
+                return Err(Failure::new(Exit::BadInput, message));
+            }
+            kept
+        }
         None => String::new(),
     };
     let certificate = if args.cert_manager {
         ServingCertificate::CertManager
     } else {
-        let made = certificate::make(webhook_names(&namespace), args.valid_days)?;
+        let made = make_certificate(webhook_names(&namespace), args.valid_days, &kept)?;
         ui.warning(
             "the output has the webhook's private key: send it to kubectl apply, and keep it out of \
              version control",
         );
-        ServingCertificate::Own {
-            certificate: made.certificate,
-            key: made.key,
-            authorities: made.authority + &kept,
-        }
+        made
     };
     let options = WebhookOptions {
         settings: args.flags.settings(),
@@ -46,15 +46,6 @@ pub(crate) fn run(args: &WebhookArgs, format: OutputFormat, ui: &Ui) -> Outcome 
     };
     let text = issuer_yaml::to_yaml(&webhook(&options));
     output::rendered(format, notes(args) + &text)
-}
-
-/// The certificates of a PEM file, and nothing else of it.
-fn kept(text: &str) -> Option<String> {
-    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
-    let blocks = text.split(begin).skip(1).filter_map(|block| block.split_once(end));
-    let certificates: String =
-        blocks.map(|(body, _)| format!("{begin}\n{}\n{end}\n", body.trim())).collect();
-    (!certificates.is_empty()).then_some(certificates)
 }
 
 fn notes(args: &WebhookArgs) -> String {

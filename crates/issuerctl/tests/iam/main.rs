@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "these tests run commands through Lab")]
 mod desk;
 mod fleet;
+mod injection;
 mod interrupted;
 mod lab;
 mod permissions;

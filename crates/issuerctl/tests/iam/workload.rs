@@ -19,37 +19,49 @@ const ROLES: &str = "
 ";
 
 /// A lab with a workload cluster.
-struct Site {
-    lab: Lab,
-    cluster: ClusterServer,
+pub(crate) struct Site {
+    pub(crate) lab: Lab,
+    pub(crate) cluster: ClusterServer,
 }
 
 impl Site {
-    fn new(workload: &str) -> Self {
+    pub(crate) fn new(workload: &str) -> Self {
         let site = Self { lab: Lab::new(), cluster: ClusterServer::start() };
         site.lab.file("workload.kubeconfig", &site.cluster.kubeconfig());
         site.write(ROLES, workload);
         site
     }
 
+    /// The same with something that gives pods their roles.
+    pub(crate) fn with_injection(injection: &str) -> Self {
+        let site = Self::new("");
+        site.cluster.put_account("default/app", json!({}));
+        site.inject(injection);
+        site
+    }
+
+    pub(crate) fn inject(&self, injection: &str) {
+        self.write(ROLES, &format!(", injection: {injection}"));
+    }
+
     /// Writes the file with these fields of `workload` besides its kubeconfig.
     fn write(&self, roles: &str, workload: &str) {
-        let workload = format!(
-            "{roles}  workload: {{kubeconfig: workload.kubeconfig, injection: none{workload}}}\n"
-        );
+        let none = if workload.contains("injection") { "" } else { ", injection: none" };
+        let workload =
+            format!("{roles}  workload: {{kubeconfig: workload.kubeconfig{none}{workload}}}\n");
         self.lab.issuers(&[Issuer::prod(&workload)]);
     }
 
-    fn apply(&self, code: i32) -> (String, String) {
+    pub(crate) fn apply(&self, code: i32) -> (String, String) {
         self.lab.apply(code)
     }
 
-    fn role(&self, account: &str) -> Value {
+    pub(crate) fn role(&self, account: &str) -> Value {
         self.cluster.annotations(account)["eks.amazonaws.com/role-arn"].clone()
     }
 
     /// Requests that changed something.
-    fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         let log = self.cluster.take_log();
         log.into_iter().filter(|line| !line.starts_with("GET ")).collect()
     }
