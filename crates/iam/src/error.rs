@@ -180,6 +180,16 @@ pub enum Error {
         /// What AWS or the network said.
         message: String,
     },
+    /// STS gives no credentials of a role for a token.
+    #[error("STS gives no credentials of {role}: {code}: {message}")]
+    NotAssumed {
+        /// The ARN of the role.
+        role: String,
+        /// The error code of STS.
+        code: String,
+        /// Its message.
+        message: String,
+    },
     /// A document that is not a policy.
     #[error("not a valid policy: {reason}")]
     NotAPolicy {
@@ -253,6 +263,7 @@ impl Diagnostic for Error {
             | Self::InUse { .. }
             | Self::Changed { .. } => ErrorKind::Conflict,
             Self::Denied { .. } | Self::Credentials { .. } => ErrorKind::NotPermitted,
+            Self::NotAssumed { .. } => ErrorKind::Refused,
             Self::Call { .. } => ErrorKind::Other,
             _ => ErrorKind::InvalidInput,
         }
@@ -267,6 +278,10 @@ impl Diagnostic for Error {
             Self::TooLarge { .. } => {
                 "name several service accounts of a namespace with a wildcard (jobs/*), or \
                  distribute them over several roles"
+            }
+            Self::NotAssumed { code, .. } if code == "AccessDenied" => {
+                "the role's trust policy has to allow the token's issuer, audience and subject; a new \
+                 role takes up to a minute to be known everywhere"
             }
             Self::NotAPolicy { .. } => "a policy is a JSON object with a Statement",
             Self::Port { .. } => "serve the issuer on port 443 and omit the port",

@@ -1,5 +1,6 @@
 //! The calls to IAM and STS; everything else in this crate is pure.
 
+mod exchange;
 mod providers;
 mod role_steps;
 mod roles;
@@ -14,6 +15,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
 use issuer_session::{Attempts, Cause, is_web_page};
 
+pub use self::exchange::assume_with_token;
 pub use self::roles::RoleList;
 use crate::{AccountId, Error, Name, Tags};
 

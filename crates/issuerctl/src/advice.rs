@@ -150,6 +150,25 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
                     .to_owned(),
             ),
         },
+        E::OtherIssuer { signs, issuer, distribution, .. } => {
+            let kept = match distribution {
+                // It has one issuer.
+                Some("eks-anywhere") => String::new(),
+                _ if signs.starts_with("https://") => format!(" --keep-issuer {signs}"),
+                _ => String::new(),
+            };
+            let all = issuer_distribution::Distribution::ALL.map(|one| one.as_str()).join(", ");
+            let which = match distribution {
+                Some(_) => String::new(),
+                None => format!(", with one of {all} as DISTRIBUTION,"),
+            };
+            Some(format!(
+                "`issuerctl render {} --issuer {issuer}{kept}`{which} prints what the API server needs; \
+                 then run apply again",
+                distribution.unwrap_or("DISTRIBUTION")
+            ))
+        }
+        E::NotProvedLive { source, .. } => live(source, surface),
         E::NotVerified { .. } => {
             Some("fix the issuer first; --no-verify skips the check".to_owned())
         }

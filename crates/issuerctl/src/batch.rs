@@ -3,7 +3,8 @@
 
 use issuer_change::Describe;
 use issuer_reconcile::{
-    DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, Scope, Target, each,
+    DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, RoleProof, Scope, Target,
+    each,
 };
 use issuer_verify::Verdict;
 use issuer_workload::AccountsMode;
@@ -53,6 +54,15 @@ pub(crate) async fn plan_each<'t, P>(
         }
     }
     Ok(planned)
+}
+
+/// What an execution found out.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    /// The result of reading the documents back.
+    pub(crate) verdict: Option<Verdict>,
+    /// What was proved of the roles.
+    pub(crate) proofs: Vec<RoleProof>,
 }
 
 /// A plan of `apply` or `delete`.
@@ -133,7 +143,7 @@ pub(crate) fn failures<P>(planned: Vec<Planned<'_, P>>) -> Vec<(String, Failure)
 pub(crate) async fn execute_each<'t, P: RunPlan>(
     planned: Vec<Planned<'t, P>>,
     parallel: usize,
-    execute: impl AsyncFn(&Target, &Observed, &mut P) -> Result<Option<Verdict>, Error>,
+    execute: impl AsyncFn(&Target, &Observed, &mut P) -> Result<Executed, Error>,
 ) -> (Vec<output::Issuer>, Vec<(String, Failure)>) {
     let execute = &execute;
     let work = |planned: Planned<'t, P>| async move {
@@ -149,10 +159,12 @@ pub(crate) async fn execute_each<'t, P: RunPlan>(
         let mut issuer = object(target, &seen, &plan);
         issuer.changed = plan.wrote();
         let verdict = match &ended {
-            Ok(verdict) => verdict.as_ref(),
+            Ok(executed) => executed.verdict.as_ref(),
             Err(error) => error.refused().map(|(_, verdict)| verdict),
         };
         issuer.verification = verdict.map(Verify::from);
+        let proofs = ended.iter().flat_map(|executed| &executed.proofs);
+        issuer.proofs = proofs.map(output::Proof::from).collect();
         let failure = ended.err().map(|error| failed(error).on(Surface::File));
         issuer.error = failure.as_ref().map(Into::into);
         (issuer, failure.map(|failure| (name, failure)))

@@ -252,6 +252,21 @@ impl Events for Ui {
                 }
                 self.detail(&output::verdict_text(verdict));
             }
+            Event::Proved(proof) => {
+                let (role, account) = (&proof.role, &proof.account);
+                self.note(&about(&match (&proof.assumed_role, &proof.verdict) {
+                    (Some(arn), _) => format!("proved: {account} has credentials of {arn}"),
+                    (None, Some(_)) => {
+                        format!(
+                            "proved: AWS STS would accept a token of {account} for the role {role}"
+                        )
+                    }
+                    (None, None) => format!(
+                        "a token of {account} for the role {role} has this issuer; whether AWS STS \
+                         would accept it was not verified"
+                    ),
+                }));
+            }
             Event::Notice(notice) => self.warning(&notice.message),
             Event::Detail(text) => self.detail(&about(text)),
             _ => {}

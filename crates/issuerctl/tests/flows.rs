@@ -2,18 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod desk;
+mod signer;
 
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Encoding};
 use issuer_jwks::{KeyKind, generate};
 use issuer_test_support::{
     ACCESS_KEY, ApiServer, Authority, IamServer, Reply, S3Server, SECRET_KEY,
 };
-use p256::ecdsa::signature::Signer;
 
 use desk::{Desk, ended, golden};
+use signer::Signer;
 
 const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
 
@@ -145,40 +145,10 @@ fn a_printed_policy_is_all_that_happens() {
     );
 }
 
-/// A key that signs, and its public half.
-struct Signer256 {
-    public_pem: String,
-    kid: String,
-    key: p256::ecdsa::SigningKey,
-}
-
-impl Signer256 {
-    fn new() -> Self {
-        let generated = generate(KeyKind::P256).unwrap();
-        let body: String =
-            generated.private_pem.lines().filter(|line| !line.starts_with('-')).collect();
-        let secret = p256::SecretKey::from_sec1_der(&Base64::decode_vec(&body).unwrap()).unwrap();
-        Self {
-            public_pem: generated.public.to_spki_pem(),
-            kid: generated.public.kid().to_string(),
-            key: p256::ecdsa::SigningKey::from(secret),
-        }
-    }
-
-    fn token(&self, issuer: &str) -> Reply {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let part = |json: String| Base64UrlUnpadded::encode_string(json.as_bytes());
-        let header = part(format!(r#"{{"alg":"ES256","kid":"{}"}}"#, self.kid));
-        let claims = part(format!(
-            r#"{{"aud":["sts.amazonaws.com"],"exp":{},"iat":{now},"nbf":{now},"iss":"{issuer}","sub":"system:serviceaccount:default:app"}}"#,
-            now + 600
-        ));
-        let signature: p256::ecdsa::Signature =
-            self.key.sign(format!("{header}.{claims}").as_bytes());
-        let signature = Base64UrlUnpadded::encode_string(&signature.to_bytes());
-        let body = format!(r#"{{"status":{{"token":"{header}.{claims}.{signature}"}}}}"#);
-        Reply { status: 201, ..Reply::ok(body) }
-    }
+/// The answer to a TokenRequest for `default/app`.
+fn token(signer: &Signer, issuer: &str) -> Reply {
+    let token = signer.token(issuer, "default/app", "sts.amazonaws.com");
+    Reply { status: 201, ..Reply::ok(format!(r#"{{"status":{{"token":"{token}"}}}}"#)) }
 }
 
 fn secret(public_pem: &str) -> Reply {
@@ -190,10 +160,10 @@ fn secret(public_pem: &str) -> Reply {
 #[test]
 fn a_cluster_is_published_from_its_secret_after_its_live_token_was_checked() {
     let issuer = "https://oidc.example.com/prod";
-    let signer = Signer256::new();
+    let signer = Signer::new();
     let server = ApiServer::start([
         ("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", secret(&signer.public_pem)),
-        (TOKEN, signer.token(issuer)),
+        (TOKEN, token(&signer, issuer)),
     ]);
     let desk = Desk::new();
     desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
@@ -211,8 +181,8 @@ fn a_cluster_is_published_from_its_secret_after_its_live_token_was_checked() {
 #[test]
 fn a_key_that_does_not_sign_is_caught_before_anything_is_written() {
     let issuer = "https://oidc.example.com/prod";
-    let (signer, other) = (Signer256::new(), Signer256::new());
-    let server = ApiServer::start([(TOKEN, signer.token(issuer))]);
+    let (signer, other) = (Signer::new(), Signer::new());
+    let server = ApiServer::start([(TOKEN, token(&signer, issuer))]);
     let desk = Desk::new();
     desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
     desk.file("wrong.pub", &other.public_pem);

@@ -191,6 +191,6 @@ impl Reconciler<'_> {
 }
 
 /// The current time, in seconds since 1970.
-fn now_secs() -> u64 {
+pub(crate) fn now_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -90,6 +90,43 @@ pub enum Error {
         /// What was found.
         verdict: Box<Verdict>,
     },
+    /// An API server whose tokens name another issuer.
+    #[error(
+        "everything is applied, but {server} signs tokens of the issuer {signs}, not {issuer}: no pod can \
+         use a role yet"
+    )]
+    OtherIssuer {
+        /// The API server, and the context of the kubeconfig.
+        server: String,
+        /// The `iss` of its tokens.
+        signs: String,
+        /// The issuer of the target.
+        issuer: IssuerUrl,
+        /// Its distribution, if that is known.
+        distribution: Option<&'static str>,
+    },
+    /// A fresh token that AWS STS would not accept.
+    #[error(
+        "everything is applied, but AWS STS would not accept a token of {account} for the role {role}"
+    )]
+    NotProved {
+        /// The role.
+        role: String,
+        /// `NAMESPACE/NAME`.
+        account: String,
+        /// The issuer.
+        issuer: IssuerUrl,
+        /// How the token was judged.
+        verdict: Box<Verdict>,
+    },
+    /// A fresh token of another key.
+    #[error("everything is applied, but the role {role} cannot be used: {source}")]
+    NotProvedLive {
+        /// The role.
+        role: String,
+        /// What is wrong.
+        source: issuer_cluster::LiveFault,
+    },
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] issuer_cluster::Error),
@@ -118,9 +155,9 @@ impl Error {
     #[must_use]
     pub fn refused(&self) -> Option<(&IssuerUrl, &Verdict)> {
         match self {
-            Self::NotAccepted { issuer, verdict } | Self::NotVerified { issuer, verdict } => {
-                Some((issuer, verdict))
-            }
+            Self::NotAccepted { issuer, verdict }
+            | Self::NotVerified { issuer, verdict }
+            | Self::NotProved { issuer, verdict, .. } => Some((issuer, verdict)),
             _ => None,
         }
     }
@@ -136,9 +173,12 @@ impl Diagnostic for Error {
             | Self::NoRegion { .. }
             | Self::SameIssuer { .. } => ErrorKind::InvalidInput,
             Self::OtherCluster { .. } => ErrorKind::Conflict,
-            Self::NotLive { .. } | Self::NotAccepted { .. } | Self::NotVerified { .. } => {
-                ErrorKind::Refused
-            }
+            Self::NotLive { .. }
+            | Self::NotAccepted { .. }
+            | Self::NotVerified { .. }
+            | Self::OtherIssuer { .. }
+            | Self::NotProved { .. }
+            | Self::NotProvedLive { .. } => ErrorKind::Refused,
             Self::Cluster(error) => error.kind(),
             Self::Issuer(error) => error.kind(),
             Self::Publish(error) => error.kind(),

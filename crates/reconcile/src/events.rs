@@ -3,6 +3,8 @@
 use issuer_change::{ChangeSet, Notice};
 use issuer_verify::Verdict;
 
+use crate::RoleProof;
+
 /// An event of one issuer.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -26,6 +28,8 @@ pub enum Event<'a> {
         /// Whether it was read from a folder instead of over https.
         folder: bool,
     },
+    /// AWS STS would accept a fresh token of a role, or has accepted it.
+    Proved(&'a RoleProof),
     /// A warning for the user.
     Notice(&'a Notice),
     /// What the run works with: a cluster and its context; an account, region and profile.

@@ -9,6 +9,7 @@ mod keys;
 mod observe;
 mod permissions;
 mod plan;
+mod proof;
 mod reconciler;
 mod target;
 mod workload;
@@ -20,6 +21,7 @@ pub use keys::{ApiServerKeys, KeySource, ReadFile, SourceKeys, read_files, read_
 pub use observe::{Observed, Scope};
 pub use permissions::{made, permissions};
 pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};
+pub use proof::{ProofOptions, RoleProof};
 pub use reconciler::{Reconciler, each};
 pub use target::{
     Defaults, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,

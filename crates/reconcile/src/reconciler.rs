@@ -98,6 +98,11 @@ impl<'a> Reconciler<'a> {
         self.iam.get_or_try_init(connect).await
     }
 
+    /// The configuration of the session.
+    pub(crate) async fn sdk_config(&self) -> Result<&SdkConfig, Error> {
+        Ok(&self.aws().await?.config)
+    }
+
     /// The profile of the run, as an addition to a message.
     pub(crate) fn profile(&self) -> String {
         let profile = self.session.profile.as_ref();

@@ -250,14 +250,15 @@ impl<'a> Planner<'a> {
             format!("the ServiceAccount {pattern} of the role {} does not exist", role.name);
         if self.state.missing_namespaces.contains(namespace) {
             let message = format!(
-                "{missing}, and neither does its namespace, which is not created here: kubectl \
-                 create namespace {namespace}"
+                "{missing}, and neither does its namespace, which is not created here: `kubectl \
+                 create namespace {namespace}`"
             );
             return Err(notice("missing-namespace", message));
         }
         if self.spec.accounts != AccountsMode::Create {
-            let message =
-                format!("{missing}: kubectl create serviceaccount {name} --namespace {namespace}");
+            let message = format!(
+                "{missing}: `kubectl create serviceaccount {name} --namespace {namespace}`"
+            );
             return Err(notice("missing-service-account", message));
         }
         let mut after = self.requested(role);

@@ -93,8 +93,8 @@ impl Diagnostic for Error {
         match self {
             Self::Annotations { conflicts } => conflicts.first().map(|first| {
                 format!(
-                    "if the requested role is the right one, remove the annotation: kubectl annotate \
-                     serviceaccount {} --namespace {} {}-",
+                    "if the requested role is the right one, remove the annotation: `kubectl annotate \
+                     serviceaccount {} --namespace {} {}-`",
                     first.name, first.namespace, first.annotation
                 )
             }),

@@ -57,6 +57,14 @@ impl WorkloadPlan {
     pub fn wrote(&self) -> bool {
         wrote(&self.objects, &self.accounts)
     }
+
+    /// A ServiceAccount whose pods get this role, as namespace and name.
+    #[must_use]
+    pub fn account_of(&self, role_arn: &str) -> Option<(&str, &str)> {
+        let has = |account: &&AccountPlan| account.role.as_deref() == Some(role_arn);
+        let place = &self.accounts.iter().find(has)?.place;
+        Some((place.namespace()?, place.name()))
+    }
 }
 
 impl WorkloadDeletion {

@@ -34,6 +34,7 @@ pub struct ClusterServer {
 
 #[derive(Default)]
 struct State {
+    git_version: String,
     /// By path.
     objects: BTreeMap<String, Value>,
     version: u64,
@@ -94,6 +95,7 @@ impl ClusterServer {
                 "mutatingwebhookconfigurations",
             ],
         );
+        cluster.version("v1.36.3");
         for namespace in ["default", "kube-system"] {
             cluster.put(&json!({"apiVersion": "v1", "kind": "Namespace",
                                 "metadata": {"name": namespace}}));
@@ -105,6 +107,11 @@ impl ClusterServer {
     pub fn serve(&self, group: &str, resources: &[&str]) {
         let resources = resources.iter().map(|name| (*name).to_owned()).collect();
         self.state().served.insert(group.to_owned(), resources);
+    }
+
+    /// What `/version` says.
+    pub fn version(&self, git_version: &str) {
+        git_version.clone_into(&mut self.state().git_version);
     }
 
     /// A kubeconfig with the only user.
@@ -268,7 +275,7 @@ impl State {
             return (200, object.clone());
         }
         if path == "/version" {
-            return (200, json!({"gitVersion": "v1.36.3"}));
+            return (200, json!({"gitVersion": self.git_version}));
         }
         if let Some(group) = path.strip_prefix("/apis/")
             && group.matches('/').count() == 1

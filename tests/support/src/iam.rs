@@ -27,6 +27,9 @@ use crate::server::Server;
 const IAM: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
+/// The only action without a signature.
+const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
 /// IAM and STS of one account, on one endpoint.
 pub struct IamServer {
     server: Server,
@@ -257,7 +260,9 @@ impl IamServer {
 impl IamRequest {
     /// Whether it changes something.
     pub fn is_write(&self) -> bool {
-        !self.action.starts_with("Get") && !self.action.starts_with("List")
+        !self.action.starts_with("Get")
+            && !self.action.starts_with("List")
+            && self.action != WEB_IDENTITY
     }
 
     fn new(query: &Query, start: Instant) -> Self {
@@ -317,8 +322,8 @@ impl State {
             let (_, code) = self.failures.remove(index);
             return Err(Refusal::new(&code, "as the test wants it"));
         }
-        // GetCallerIdentity requires no permission.
-        if query.action() == "GetCallerIdentity" {
+        // Neither requires a permission.
+        if ["GetCallerIdentity", WEB_IDENTITY].contains(&query.action()) {
             return Ok(());
         }
         for need in access::needs(&self.account, query) {
@@ -355,7 +360,7 @@ async fn answer(
     };
     let result = if is_cut {
         Err(Refusal::new("cut off", ""))
-    } else if is_signed {
+    } else if is_signed || query.action() == WEB_IDENTITY {
         state.carry_out(&query)
     } else {
         let message = "Request is missing Authentication Token";

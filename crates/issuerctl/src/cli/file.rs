@@ -26,11 +26,13 @@ pub(crate) struct PlanArgs {
 /// Shows the plan, then executes it. Published keys that are not in the file are kept, and so is
 /// everything that issuerctl does not manage. A role that was removed from the file is kept and
 /// reported; --prune deletes it. A second run changes nothing. Prints the command that annotates
-/// each service account.
+/// each service account; with spec.workload in the file it annotates them itself, installs what gives
+/// pods their roles, and ends by proving that AWS STS would accept a fresh token of each role.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   issuerctl apply -f issuer.yaml
+  issuerctl apply -f issuer.yaml --prove
   issuerctl apply -f issuer.yaml --quiet | KUBECONFIG=workload.kubeconfig sh
   generate | issuerctl apply -f - --output json")]
 pub(crate) struct ApplyArgs {
@@ -39,6 +41,9 @@ pub(crate) struct ApplyArgs {
     /// Skip verifying the issuer before IAM is changed
     #[arg(long)]
     pub(crate) no_verify: bool,
+    /// Also exchange a token of each role for credentials at STS, and print whose they are
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) prove: bool,
     /// Show what would change, without changing anything; like `plan`, but exits with 0
     #[arg(long)]
     pub(crate) dry_run: bool,

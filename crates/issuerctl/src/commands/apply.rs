@@ -1,10 +1,10 @@
 //! `issuerctl apply`
 
 use issuer_publish::Purpose;
-use issuer_reconcile::{IssuerPlan, Observed, Scope, Target, permissions};
+use issuer_reconcile::{IssuerPlan, Observed, ProofOptions, Scope, Target, permissions};
 
 use crate::Outcome;
-use crate::batch;
+use crate::batch::{self, Executed};
 use crate::cli::{ApplyArgs, OutputFormat};
 use crate::engine;
 use crate::failure::{Exit, Failure};
@@ -17,6 +17,10 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let declared = &args.declared;
     let (aws, prune, parallel) = (&declared.aws, declared.prune, declared.parallel.into());
     let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.replacing)?;
+    if args.prove && targets.iter().all(|target| target.workload.is_none()) {
+        let message = "--prove needs a cluster, and the file has no spec.workload";
+        return Err(Failure::new(Exit::BadInput, message));
+    }
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
         if aws.print_iam_policy {
@@ -29,8 +33,11 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         let planned = batch::plan_each(&engine, &targets, parallel, scope, plan).await?;
         let plan = batch::show(false, &planned, ui);
         ui.plan_text(&plan.text());
+        let proof = ProofOptions { verify: !args.no_verify, exchange: args.prove };
         let execute = async |target: &Target, seen: &Observed, plan: &mut IssuerPlan| {
-            engine.apply(target, seen, plan, !args.no_verify).await
+            let verdict = engine.apply(target, seen, plan, !args.no_verify).await?;
+            let proofs = engine.prove(target, seen, plan, proof).await?;
+            Ok(Executed { verdict, proofs })
         };
         let (issuers, failures) = batch::execute_each(planned, parallel, execute).await;
         if issuers.iter().any(|issuer| issuer.error.is_none() && !issuer.annotate.is_empty()) {

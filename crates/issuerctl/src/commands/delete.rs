@@ -4,7 +4,7 @@ use issuer_publish::Purpose;
 use issuer_reconcile::{DeletionPlan, Observed, Scope, Target, permissions};
 
 use crate::Outcome;
-use crate::batch;
+use crate::batch::{self, Executed};
 use crate::cli::{DeleteArgs, OutputFormat, Replacing};
 use crate::engine;
 use crate::failure::Exit;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         }
         ui.plan_text(&plan.text());
         let execute = async |target: &Target, seen: &Observed, plan: &mut DeletionPlan| {
-            engine.delete(target, seen, plan, force).await.map(|()| None)
+            engine.delete(target, seen, plan, force).await.map(|()| Executed::default())
         };
         let (issuers, failures) = batch::execute_each(planned, parallel, execute).await;
         let deleted = output::Plan::new(false, issuers);

@@ -9,6 +9,7 @@ use issuer_change::{
 };
 use issuer_discovery::IssuerUrl;
 use issuer_publish::KeyChange;
+use issuer_reconcile::RoleProof;
 use issuer_reconcile::Target;
 use issuer_redact::redact;
 use issuer_verify::Verdict;
@@ -58,8 +59,23 @@ pub(crate) struct Issuer {
     pub(crate) annotate: Vec<String>,
     /// The result of reading the documents back.
     pub(crate) verification: Option<Verify>,
+    /// What was proved of the roles, with a fresh token of each.
+    pub(crate) proofs: Vec<Proof>,
     /// Why this issuer failed, if it did.
     pub(crate) error: Option<IssuerError>,
+}
+
+/// A fresh token of one ServiceAccount of a role, and what AWS STS makes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Proof {
+    /// The role.
+    pub(crate) role: String,
+    /// `NAMESPACE/NAME`.
+    pub(crate) service_account: String,
+    /// How the token was judged, unless the issuer was not read (`--no-verify`).
+    pub(crate) verification: Option<Verify>,
+    /// Whose credentials it was exchanged for (`--prove`).
+    pub(crate) assumed_role_arn: Option<String>,
 }
 
 /// The resources in IAM, with their ARNs.
@@ -237,6 +253,7 @@ impl Issuer {
             notices,
             annotate: Vec::new(),
             verification: None,
+            proofs: Vec::new(),
             error: None,
         }
     }
@@ -307,6 +324,17 @@ impl From<&Verdict> for Verify {
             issuer: verdict.issuer.clone(),
             passed: verdict.passed(),
             checks: advice::with_options(verdict.clone()).checks.iter().map(check).collect(),
+        }
+    }
+}
+
+impl From<&RoleProof> for Proof {
+    fn from(proof: &RoleProof) -> Self {
+        Self {
+            role: proof.role.clone(),
+            service_account: proof.account.clone(),
+            verification: proof.verdict.as_ref().map(Verify::from),
+            assumed_role_arn: proof.assumed_role.clone(),
         }
     }
 }

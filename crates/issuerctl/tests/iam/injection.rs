@@ -3,7 +3,7 @@
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
-use crate::workload::Site;
+use crate::workload::{Site, in_one_line};
 
 const POLICY: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/irsa.issuerctl.dev";
@@ -33,7 +33,7 @@ fn the_policy_is_chosen_where_it_is_served_and_a_second_run_changes_nothing() {
     for injection in ["auto", "policy"] {
         let site = Site::with_injection(injection);
         let before = site.cluster.dump();
-        let plan = site.lab.plan(7);
+        let plan = in_one_line(&site.lab.plan(7));
         assert!(plan.contains("+ MutatingAdmissionPolicy irsa.issuerctl.dev (https://"), "{plan}");
         let (_, err) = site.apply(0);
         assert!(err.contains("pods get their roles from an admission policy (v1)"), "{err}");

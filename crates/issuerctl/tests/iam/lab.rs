@@ -85,6 +85,10 @@ impl Lab {
         self.desk.file(name, contents)
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.desk.path().join(name)
+    }
+
     /// Writes `issuer.yaml`. The bucket is on the server of plain http, so nothing is read back.
     pub(crate) fn issuers(&self, issuers: &[Issuer<'_>]) {
         let mut text = String::new();

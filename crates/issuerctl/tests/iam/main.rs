@@ -10,7 +10,10 @@ mod injection;
 mod interrupted;
 mod lab;
 mod permissions;
+mod proof;
 mod roles;
 mod runs;
 mod several;
+#[path = "../signer/mod.rs"]
+mod signer;
 mod workload;

@@ -1,13 +1,16 @@
 //! The cluster whose pods use the roles: annotated, planned again, given back.
 
+use std::sync::Arc;
+
 use issuer_test_support::ClusterServer;
 use serde_json::{Value, json};
 
 use crate::lab::{Issuer, Lab};
+use crate::signer::Signer;
 
 const APP: &str = "arn:aws:iam::111122223333:role/app";
 const JOBS: &str = "arn:aws:iam::111122223333:role/jobs";
-const ISSUER: &str = "https://oidc.example.com/prod";
+pub(crate) const ISSUER: &str = "https://oidc.example.com/prod";
 
 const ROLES: &str = "
   provider: {audiences: [sts.amazonaws.com]}
@@ -18,16 +21,25 @@ const ROLES: &str = "
     serviceAccounts: [jobs/*]
 ";
 
+/// A text as it was before it was broken into lines of 80 columns.
+pub(crate) fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A lab with a workload cluster.
 pub(crate) struct Site {
     pub(crate) lab: Lab,
     pub(crate) cluster: ClusterServer,
+    signer: Arc<Signer>,
 }
 
 impl Site {
     pub(crate) fn new(workload: &str) -> Self {
-        let site = Self { lab: Lab::new(), cluster: ClusterServer::start() };
+        let signer = Arc::new(Signer::new());
+        let site = Self { lab: Lab::new(), cluster: ClusterServer::start(), signer };
         site.lab.file("workload.kubeconfig", &site.cluster.kubeconfig());
+        site.lab.file("sa.pub", &site.signer.public_pem);
+        site.sign_for(ISSUER);
         site.write(ROLES, workload);
         site
     }
@@ -38,6 +50,12 @@ impl Site {
         site.cluster.put_account("default/app", json!({}));
         site.inject(injection);
         site
+    }
+
+    /// The issuer of its tokens.
+    pub(crate) fn sign_for(&self, issuer: &'static str) {
+        let signer = self.signer.clone();
+        self.cluster.mint(move |account, audience| signer.token(issuer, account, audience));
     }
 
     pub(crate) fn inject(&self, injection: &str) {
@@ -63,7 +81,8 @@ impl Site {
     /// Requests that changed something.
     pub(crate) fn writes(&self) -> Vec<String> {
         let log = self.cluster.take_log();
-        log.into_iter().filter(|line| !line.starts_with("GET ")).collect()
+        let changes = |line: &String| !line.starts_with("GET ") && !line.ends_with("/token");
+        log.into_iter().filter(changes).collect()
     }
 }
 
@@ -74,9 +93,9 @@ fn service_accounts_are_annotated_after_the_roles_exist_and_then_left_alone() {
         site.cluster.put_account(account, json!({}));
     }
     let before = site.cluster.dump();
-    let plan = site.lab.plan(7);
+    let plan = in_one_line(&site.lab.plan(7));
     assert!(plan.contains("~ ServiceAccount default/app (https://localhost:"), "{plan}");
-    let line = format!("+ annotation \"eks.amazonaws.com/role-arn\"  {APP}");
+    let line = format!("+ annotation \"eks.amazonaws.com/role-arn\" {APP}");
     assert!(plan.contains(&line), "{plan}");
     assert!(plan.find("role jobs").unwrap() < plan.find("ServiceAccount jobs/nightly").unwrap());
     assert_eq!(site.cluster.dump(), before, "a plan changed something");
@@ -140,6 +159,7 @@ fn the_role_that_somebody_set_already_stays_theirs() {
     site.apply(0);
     assert_eq!(site.cluster.dump(), before);
     let (_, err) = site.lab.run("delete -f issuer.yaml", 0);
+    let err = in_one_line(&err);
     assert!(err.contains("ServiceAccount default/app") && err.contains("not managed"), "{err}");
     assert_eq!(site.cluster.dump(), before);
 }
@@ -193,7 +213,9 @@ fn with_leave_nothing_is_asked_of_service_accounts_and_the_commands_name_the_clu
     );
     assert_eq!(out, line);
     assert_eq!(site.cluster.dump(), before);
-    assert!(!site.cluster.take_log().iter().any(|line| line.contains("serviceaccounts")));
+    let asked = site.cluster.take_log();
+    let token = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
+    assert!(asked.iter().all(|line| line == token || !line.contains("serviceaccounts")));
 }
 
 #[test]
@@ -246,6 +268,8 @@ fn an_issuer_that_shares_the_cluster_keeps_the_annotations_of_a_role_of_both() {
     let site = Site::new("");
     site.cluster.put_account("default/app", json!({}));
     let before = site.cluster.dump();
+    // The API server signs for one of the two only.
+    site.cluster.forbid("create token");
     let workload = format!(
         "{}  workload: {{kubeconfig: workload.kubeconfig, injection: none}}\n",
         ROLES.split("  - name: jobs").next().unwrap()

@@ -4,6 +4,7 @@ mod documents;
 mod policies;
 mod providers;
 mod roles;
+mod sts;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,6 +33,7 @@ impl Call<'_> {
     pub(super) fn carry_out(&mut self) -> Answer {
         match self.query.action() {
             "GetCallerIdentity" => Ok(self.caller()),
+            "AssumeRoleWithWebIdentity" => self.assume_with_token(),
             "GetOpenIDConnectProvider" => self.get_provider(),
             "ListOpenIDConnectProviders" => Ok(self.list_providers()),
             "CreateOpenIDConnectProvider" => self.create_provider(),

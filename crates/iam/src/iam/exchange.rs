@@ -1,0 +1,66 @@
+//! Whether a token gets credentials of a role.
+
+use std::time::{Duration, Instant};
+
+use aws_config::SdkConfig;
+use issuer_redact::register;
+
+use crate::Error;
+
+/// The name of the session, in the ARN and in CloudTrail.
+const SESSION: &str = "issuerctl";
+
+/// The shortest session that STS gives, in seconds.
+const SHORTEST_SECS: i32 = 900;
+
+/// Exchanges a token for credentials of a role (`sts:AssumeRoleWithWebIdentity`), drops them, and
+/// returns whose they were: `arn:aws:sts::111122223333:assumed-role/app/issuerctl`. A refusal is
+/// asked again until `patience` is over: a new role takes a while to be known everywhere.
+///
+/// # Errors
+/// [`Error::NotAssumed`], [`Error::Call`].
+pub async fn assume_with_token(
+    config: &SdkConfig,
+    role_arn: &str,
+    token: &str,
+    patience: Duration,
+) -> Result<String, Error> {
+    const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+    let client = aws_sdk_sts::Client::new(config);
+    let begun = Instant::now();
+    loop {
+        let answer = client
+            .assume_role_with_web_identity()
+            .role_arn(role_arn)
+            .role_session_name(SESSION)
+            .web_identity_token(token)
+            .duration_seconds(SHORTEST_SECS)
+            .send()
+            .await;
+        let error = match answer {
+            Ok(answer) => {
+                for credentials in answer.credentials().iter() {
+                    register(credentials.secret_access_key());
+                    register(credentials.session_token());
+                }
+                let whose = answer.assumed_role_user().map(|user| user.arn().to_owned());
+                return Ok(whose.unwrap_or_default());
+            }
+            Err(error) => error,
+        };
+        let Some(code) = issuer_session::code(&error).filter(|code| is_about_trust(code)) else {
+            return Err(super::failed(ACTION, role_arn, &error));
+        };
+        if begun.elapsed() >= patience {
+            let message = issuer_session::message(&error);
+            return Err(Error::NotAssumed { role: role_arn.to_owned(), code, message });
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Errors about token, provider or trust policy (STS API reference, `AssumeRoleWithWebIdentity`).
+fn is_about_trust(code: &str) -> bool {
+    ["AccessDenied", "InvalidIdentityToken", "IDPRejectedClaim", "ExpiredTokenException"]
+        .contains(&code)
+}
