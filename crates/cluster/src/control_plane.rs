@@ -20,6 +20,9 @@ pub enum ControlPlane {
 
 const GROUP: &str = "controlplane.cluster.x-k8s.io";
 
+/// Of the Cluster of Cluster API.
+const CLUSTER_GROUP: &str = "cluster.x-k8s.io";
+
 impl Cluster {
     /// Reads the configuration of an API server; nothing is changed.
     ///
@@ -57,6 +60,31 @@ impl Cluster {
         let what = (Object::ControlPlane, resource.as_str());
         let body = self.ask(Method::GET, &path, "get", what, None).await?;
         parse(&body, &resource)
+    }
+
+    /// The name of the KubeadmControlPlane of a cluster of Cluster API; `None` if its control plane
+    /// is of another kind.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], and failures of the connection.
+    pub(crate) async fn control_plane_name(
+        &self,
+        cluster: &ClusterName,
+        namespace: &Namespace,
+    ) -> Result<Option<ClusterName>, Error> {
+        let version = self.served_version(CLUSTER_GROUP).await?;
+        let name = cluster.as_str();
+        let path =
+            format!("/apis/{CLUSTER_GROUP}/{version}/namespaces/{namespace}/clusters/{name}");
+        let resource =
+            format!("Cluster {name} (clusters.{CLUSTER_GROUP}) in namespace {namespace}");
+        let what = (Object::ControlPlane, resource.as_str());
+        let found: Value =
+            parse(&self.ask(Method::GET, &path, "get", what, None).await?, &resource)?;
+        let reference = &found["spec"]["controlPlaneRef"];
+        let name =
+            reference["name"].as_str().filter(|_| reference["kind"] == "KubeadmControlPlane");
+        Ok(name.and_then(|name| name.parse().ok()))
     }
 
     /// The version of a group that the server prefers.

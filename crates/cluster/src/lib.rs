@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configuration;
+mod configured_issuer;
 mod connection;
 mod control_plane;
 mod credentials;

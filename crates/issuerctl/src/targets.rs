@@ -12,8 +12,8 @@ use issuer_reconcile::{
 };
 
 use crate::cli::{
-    Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, ProviderApplyArgs, PublishArgs,
-    Replacing, RoleApplyArgs,
+    Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, Overrides, ProviderApplyArgs,
+    PublishArgs, RoleApplyArgs,
 };
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -27,7 +27,7 @@ pub(crate) fn of_files(
     args: &FileArgs,
     kube: Option<&KubeArgs>,
     aws: &AwsArgs,
-    replacing: Replacing,
+    overrides: Overrides,
 ) -> Result<Vec<Target>, Failure> {
     if args.file.iter().filter(|path| files::is_stdin(path)).count() > 1 {
         return Err(read_twice());
@@ -35,8 +35,9 @@ pub(crate) fn of_files(
     let defaults = Defaults {
         connection: kube.map(connection).unwrap_or_default(),
         region: aws.region.clone(),
-        change_issuer: replacing.change_issuer,
-        replace_unreadable: replacing.replace_unreadable,
+        change_issuer: overrides.change_issuer,
+        replace_unreadable: overrides.replace_unreadable,
+        allow_other_cluster: overrides.allow_other_cluster,
     };
     let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
     for path in &args.file {
@@ -83,14 +84,15 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             prune: args.prune,
             live_check: live.check_live.is_some(),
             with_empty_kid: args.with_empty_kid,
-            replace_unreadable: args.replacing.replace_unreadable,
-            change_issuer: args.replacing.change_issuer,
+            replace_unreadable: args.overrides.replace_unreadable,
+            change_issuer: args.overrides.change_issuer,
             weak: args.keys.keys.weak(),
         },
         live: live.check_live.as_ref().map(|account| LiveCheck {
             account: account.clone(),
             connection: live_connection(args),
         }),
+        allow_other_cluster: args.overrides.allow_other_cluster,
     };
     let (name, provider, roles, workload) = (None, None, Vec::new(), None);
     Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload })

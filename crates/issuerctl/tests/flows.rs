@@ -8,9 +8,7 @@ use std::process::Command;
 
 use base64ct::{Base64, Encoding};
 use issuer_jwks::{KeyKind, generate};
-use issuer_test_support::{
-    ACCESS_KEY, ApiServer, Authority, IamServer, Reply, S3Server, SECRET_KEY,
-};
+use issuer_test_support::{ACCESS_KEY, ApiServer, Authority, Reply, S3Server, SECRET_KEY};
 
 use desk::{Desk, ended, golden};
 use signer::Signer;
@@ -151,18 +149,12 @@ fn token(signer: &Signer, issuer: &str) -> Reply {
     Reply { status: 201, ..Reply::ok(format!(r#"{{"status":{{"token":"{token}"}}}}"#)) }
 }
 
-fn secret(public_pem: &str) -> Reply {
-    let certificate = Base64::encode_string(public_pem.as_bytes());
-    let key = Base64::encode_string(b"do-not-show-me");
-    Reply::ok(format!(r#"{{"data":{{"tls.crt":"{certificate}","tls.key":"{key}"}}}}"#))
-}
-
 #[test]
 fn a_cluster_is_published_from_its_secret_after_its_live_token_was_checked() {
     let issuer = "https://oidc.example.com/prod";
     let signer = Signer::new();
     let server = ApiServer::start([
-        ("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", secret(&signer.public_pem)),
+        ("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", Reply::secret(&signer.public_pem)),
         (TOKEN, token(&signer, issuer)),
     ]);
     let desk = Desk::new();
@@ -176,6 +168,30 @@ fn a_cluster_is_published_from_its_secret_after_its_live_token_was_checked() {
     assert!(err.contains("fresh token") && err.contains("token-signature"), "{err}");
     assert!(!err.contains("do-not-show-me") && !err.contains("a-token"), "{err}");
     assert!(desk.path().join("site/keys.json").exists());
+}
+
+#[test]
+fn a_fresh_token_proves_that_a_cluster_with_new_keys_is_the_right_one() {
+    let issuer = "https://oidc.example.com/prod";
+    let (signer, other) = (Signer::new(), Signer::new());
+    let server = ApiServer::start([
+        ("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", Reply::secret(&signer.public_pem)),
+        ("GET /api/v1/namespaces/eksa-system/secrets/other-sa", Reply::secret(&other.public_pem)),
+        (TOKEN, token(&signer, issuer)),
+    ]);
+    let desk = Desk::new();
+    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let place = format!("--to site --issuer {issuer}");
+    let line =
+        |cluster: &str| format!("publish --cluster {cluster} --kubeconfig kubeconfig {place}");
+    ended(&desk.run(&format!("publish --key sa.pub {place}")), 0);
+    let (_, err) = ended(&desk.run(&line("prod")), 4);
+    assert!(err.contains("--check-live NS/NAME"), "{err}");
+    ended(&desk.run(&format!("{} --check-live default/app", line("prod"))), 0);
+    // A token of the cluster that is published proves nothing for another one.
+    let (_, err) = ended(&desk.run(&format!("{} --check-live default/app", line("other"))), 4);
+    assert!(err.contains("other"), "{err}");
 }
 
 #[test]
@@ -338,7 +354,7 @@ fn a_slow_bucket_is_waited_for_also_with_credentials_of_the_instance() {
 fn a_kubeconfig_that_is_missing_beside_another_does_not_matter() {
     let server = ApiServer::start([(
         "GET /api/v1/namespaces/eksa-system/secrets/prod-sa",
-        secret(&golden("encodings/rsa2048.spki.pem")),
+        Reply::secret(&golden("encodings/rsa2048.spki.pem")),
     )]);
     let desk = Desk::new();
     desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
@@ -352,84 +368,6 @@ fn a_kubeconfig_that_is_missing_beside_another_does_not_matter() {
     assert!(err.contains("workload"), "{err}");
     let (_, err) = ended(&desk.run("extract --cluster prod --namespace ../x"), 2);
     assert!(err.contains("namespace"), "{err}");
-}
-
-/// An API server whose issuer is the default of `kubeadm`.
-fn other_issuer() -> ApiServer {
-    let document = r#"{"issuer":"https://kubernetes.default.svc","jwks_uri":"https://10.0.0.1/openid/v1/jwks"}"#;
-    let keys = Reply::ok(golden("cases/rsa2048/jwks.json"));
-    ApiServer::start([
-        ("GET /openid/v1/jwks", keys),
-        ("GET /.well-known/openid-configuration", Reply::ok(document)),
-    ])
-}
-
-#[test]
-fn another_issuer_than_the_api_servers_own_is_said() {
-    let (server, desk) = (other_issuer(), Desk::new());
-    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
-    let line = "--apiserver --kubeconfig kubeconfig --to site --issuer https://oidc.example.com";
-    let (_, err) = ended(&desk.run(&format!("publish {line}")), 0);
-    assert!(
-        err.contains("https://kubernetes.default.svc") && err.contains("--service-account-issuer"),
-        "{err}"
-    );
-    let (_, err) = ended(&desk.run("jwks --apiserver --kubeconfig kubeconfig"), 0);
-    assert_eq!(err, format!("keys: the API server {} (context test)\n", server.url()));
-}
-
-#[test]
-fn the_keys_of_a_cluster_of_another_issuer_are_not_added_to_the_keys_of_this_one() {
-    let (server, desk) = (other_issuer(), Desk::new());
-    desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
-    desk.file("theirs.json", &golden("cases/p256/jwks.json"));
-    let place = "--to site --issuer https://oidc.example.com";
-    let cluster = "--apiserver --kubeconfig kubeconfig";
-    ended(&desk.run(&format!("publish --jwks theirs.json {place}")), 0);
-    let published = std::fs::read_to_string(desk.path().join("site/keys.json")).unwrap();
-    let (_, err) = ended(&desk.run(&format!("publish {cluster} {place}")), 4);
-    assert!(err.contains(server.url().trim_end_matches('/')), "{err}");
-    assert!(err.contains("kubernetes.default.svc") && err.contains("--context"), "{err}");
-    assert_eq!(std::fs::read_to_string(desk.path().join("site/keys.json")).unwrap(), published);
-
-    // What the hint says, for a new key of the right cluster.
-    let (keys, _) = ended(&desk.run(&format!("jwks {cluster}")), 0);
-    desk.file("jwks.json", &keys);
-    ended(&desk.run(&format!("publish --jwks jwks.json {place}")), 0);
-    // From then on it is known.
-    ended(&desk.run(&format!("publish {cluster} {place}")), 0);
-}
-
-#[test]
-fn render_warns_of_its_keys_as_apply_does_with_aws_and_without() {
-    let (api, aws, desk) = (other_issuer(), IamServer::start(), Desk::new());
-    desk.file("kubeconfig", &api.kubeconfig("{token: a-token}"));
-    desk.file("sa.key", &golden("encodings/p256.sec1.pem"));
-    let file = |store: &str| {
-        format!(
-            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
-             prod}}\nspec:\n  issuer: https://oidc.example.com\n  keys: [{{file: sa.key}}, \
-             {{apiserver: {{}}}}]\n  store: {store}\n"
-        )
-    };
-    desk.file("issuer.yaml", &file("{s3: {bucket: my-oidc, region: us-west-2}}"));
-    let url = aws.url();
-    let env = [("KUBECONFIG", "kubeconfig"), ("AWS_ENDPOINT_URL_STS", url.as_str())];
-    let line = "render terraform -f issuer.yaml --region us-west-2";
-    for account in ["", " --account 111122223333"] {
-        let (out, err) = ended(&desk.run_with(&format!("{line}{account}"), &env), 0);
-        assert!(out.contains("aws_s3_object"), "{out}");
-        assert!(err.contains("sa.key: block 1 is a private key"), "{account}: {err}");
-        assert!(err.contains("issuer of the API server is https://kubernetes"), "{account}: {err}");
-    }
-
-    // No document is rendered for a folder, so its keys are not needed.
-    desk.file("issuer.yaml", &file("{folder: site}"));
-    std::fs::remove_file(desk.path().join("sa.key")).unwrap();
-    for account in ["", " --account 111122223333"] {
-        let (_, err) = ended(&desk.run_with(&format!("{line}{account}"), &env), 0);
-        assert!(!err.contains("warning") && !err.contains("keys:"), "{account}: {err}");
-    }
 }
 
 #[cfg(unix)]

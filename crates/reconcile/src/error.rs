@@ -6,6 +6,8 @@ use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::IssuerUrl;
 use issuer_verify::Verdict;
 
+use crate::ClusterKeys;
+
 /// Why an issuer could not be reconciled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,19 +56,20 @@ pub enum Error {
         /// The issuer.
         issuer: IssuerUrl,
     },
-    /// Keys of a cluster that has another issuer, while keys of a different cluster are published.
+    /// Keys of a cluster that is not known to have this issuer, while only keys of a different cluster
+    /// are published.
     #[error(
-        "the API server {server} has the issuer {issuer:?}, and none of its keys is among those \
-         that are published in {location}: it is probably a different cluster, which could then \
-         issue tokens for the roles of this one"
+        "none of the keys of {} is among those that are published in {location}, and its issuer is \
+         {}: it is probably a different cluster, which could then issue tokens for the roles of this \
+         one",
+        cluster.place,
+        cluster.issuer.as_ref().map_or("not known".to_owned(), |issuer| format!("{issuer:?}"))
     )]
     OtherCluster {
         /// The store.
         location: String,
-        /// The API server, and the context of the kubeconfig.
-        server: String,
-        /// Its issuer.
-        issuer: String,
+        /// The cluster.
+        cluster: Box<ClusterKeys>,
     },
     /// A live check that failed.
     #[error("{source}; nothing was written")]
@@ -192,10 +195,7 @@ impl Diagnostic for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoUsableKey { source, .. } | Self::Join { source } => Diagnostic::hint(source),
-            Self::OtherCluster { .. } => Some(
-                "check that this is the right cluster: its server and context are those above"
-                    .to_owned(),
-            ),
+            Self::OtherCluster { cluster, .. } => Some(cluster.how_to_check()),
             Self::Cluster(error) => Diagnostic::hint(error),
             Self::Issuer(error) => Diagnostic::hint(error),
             Self::Publish(error) => Diagnostic::hint(error),

@@ -40,43 +40,82 @@ pub type ReadFile = fn(&Path) -> std::io::Result<Vec<u8>>;
 pub struct SourceKeys {
     /// Their keys, in the order of the sources and without duplicates.
     pub keys: JwkSet,
-    /// The API server, if it was one of the sources.
-    pub server: Option<ApiServerKeys>,
+    /// The clusters among the sources.
+    pub clusters: Vec<ClusterKeys>,
     /// Warnings for the user, whatever the issuer is.
     pub notices: Vec<Notice>,
 }
 
-/// What an API server publishes about itself.
+/// The keys of a cluster, from its API server or from a Secret on its management cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiServerKeys {
-    /// Its URL, and the context of the kubeconfig.
+pub struct ClusterKeys {
+    /// What messages call it, with the URL of the API server that was asked and the context of the
+    /// kubeconfig.
     pub place: String,
-    /// Its issuer.
-    pub issuer: String,
+    /// Where the keys come from.
+    pub source: KeySource,
+    /// Its issuer, if it is known: an API server says it, a Secret does not.
+    pub issuer: Option<String>,
     /// Its keys.
     pub keys: JwkSet,
 }
 
+impl ClusterKeys {
+    /// Whether its issuer is known to be this one.
+    pub(crate) fn is_of(&self, issuer: &IssuerUrl) -> bool {
+        self.issuer.as_deref() == Some(issuer.as_str())
+    }
+
+    /// How to tell which cluster it is.
+    pub(crate) fn how_to_check(&self) -> String {
+        match &self.source {
+            KeySource::Secret { cluster, namespace, connection } => format!(
+                "check that {cluster} is the cluster of this issuer: `{} get kubeadmcontrolplanes \
+                 --namespace {namespace} --output yaml` shows the service-account-issuer of each",
+                connection.kubectl()
+            ),
+            KeySource::ApiServer(connection) => {
+                format!("check that it is the right one: `{} cluster-info`", connection.kubectl())
+            }
+            KeySource::File(_) | KeySource::Jwks(_) => "check that it is the right one".to_owned(),
+        }
+    }
+
+    /// Whether one of its keys is in a set.
+    pub(crate) fn shares_a_key_with(&self, set: &JwkSet) -> bool {
+        self.keys.keys().iter().any(|jwk| set.keys().iter().any(|other| other.key == jwk.key))
+    }
+
+    /// Looks for its issuer in the objects of the management cluster.
+    ///
+    /// # Errors
+    /// Failures of the connection.
+    pub(crate) async fn look_up_issuer(&mut self) -> Result<(), Error> {
+        if let (None, KeySource::Secret { cluster, namespace, connection }) =
+            (&self.issuer, &self.source)
+        {
+            let client = Cluster::connect(connection).await?;
+            self.issuer = client.configured_issuer(cluster, namespace).await?;
+        }
+        Ok(())
+    }
+}
+
 impl SourceKeys {
-    /// The warnings for the user if the keys are published at this issuer, including one if the API
-    /// server has a different issuer.
+    /// The warnings for the user if the keys are published at this issuer, including one for each
+    /// cluster that has a different issuer.
     #[must_use]
     pub fn notices_for(&self, issuer: &IssuerUrl) -> Vec<Notice> {
-        self.notices.iter().cloned().chain(self.other_issuer(issuer)).collect()
-    }
-
-    /// The API server, if its issuer is not this one.
-    pub(crate) fn server_of_another_issuer(&self, issuer: &IssuerUrl) -> Option<&ApiServerKeys> {
-        self.server.as_ref().filter(|server| server.issuer != issuer.as_str())
-    }
-
-    fn other_issuer(&self, issuer: &IssuerUrl) -> Option<Notice> {
-        let own = &self.server_of_another_issuer(issuer)?.issuer;
-        let message = format!(
-            "the issuer of the API server is {own}, not {issuer}: STS accepts its tokens only \
-             after its first --service-account-issuer is {issuer}"
-        );
-        Some(Notice { id: "other-issuer".into(), message })
+        let others = self.clusters.iter().filter_map(|cluster| {
+            let own = cluster.issuer.as_deref().filter(|_| !cluster.is_of(issuer))?;
+            let message = format!(
+                "the issuer of {} is {own}, not {issuer}: STS accepts its tokens only after its \
+                 first --service-account-issuer is {issuer}",
+                cluster.place
+            );
+            Some(Notice { id: "other-issuer".into(), message })
+        });
+        self.notices.iter().cloned().chain(others).collect()
     }
 }
 
@@ -141,16 +180,16 @@ struct SourceReading {
     /// Its name in messages.
     name: String,
     reading: Reading,
-    /// The API server, if it is one.
-    server: Option<ApiServerKeys>,
+    /// The cluster, if it is one.
+    cluster: Option<ClusterKeys>,
 }
 
 fn combine(readings: Vec<SourceReading>) -> Result<SourceKeys, Error> {
     let mut all = SourceKeys::default();
-    for SourceReading { name, reading, server } in readings {
+    for SourceReading { name, reading, cluster } in readings {
         all.notices.extend(reading.notes.iter().map(|note| notice(&name, note)));
         all.keys = all.keys.union(&reading.set).map_err(|source| Error::Join { source })?;
-        all.server = server.or(all.server);
+        all.clusters.extend(cluster);
     }
     Ok(all)
 }
@@ -173,7 +212,7 @@ fn read_local(
     let bytes = read_file(path).map_err(|source| Error::ReadFile { path: path.clone(), source })?;
     let reading =
         parse(&bytes, weak).map_err(|source| Error::NoUsableKey { path: path.clone(), source })?;
-    Ok(Some(SourceReading { name: error::name(path), reading, server: None }))
+    Ok(Some(SourceReading { name: error::name(path), reading, cluster: None }))
 }
 
 /// `None` if the source is a file.
@@ -191,7 +230,7 @@ async fn read_remote(
             let document = issuer_verify::fetch_jwks(url, fetch).await?;
             let reading = issuer_jwks::read_set(&document, weak)
                 .map_err(|source| Error::NoUsableKey { path: PathBuf::from(&name), source })?;
-            Some(SourceReading { name, reading, server: None })
+            Some(SourceReading { name, reading, cluster: None })
         }
         KeySource::Secret { cluster, namespace, connection } => {
             let client = Cluster::connect(connection).await?;
@@ -199,7 +238,13 @@ async fn read_remote(
             tell(Event::Using(&format!("keys: {name} at {}", client.place())));
             tell(Event::Waiting(&format!("reading {name} at {}", client.place())));
             let reading = client.secret_keys(cluster, namespace, weak).await?;
-            Some(SourceReading { name, reading, server: None })
+            let keys = ClusterKeys {
+                place: format!("the cluster {cluster} ({name} at {})", client.place()),
+                source: source.clone(),
+                issuer: None,
+                keys: reading.set.clone(),
+            };
+            Some(SourceReading { name, reading, cluster: Some(keys) })
         }
         KeySource::ApiServer(connection) => {
             let client = Cluster::connect(connection).await?;
@@ -207,10 +252,14 @@ async fn read_remote(
             tell(Event::Waiting(&format!("reading the keys of {}", client.place())));
             let served = client.served(weak).await?;
             let reading = Reading { set: served.keys.clone(), notes: Vec::new() };
-            let (issuer, keys) = (served.issuer, served.keys);
-            let server = ApiServerKeys { place: client.place(), issuer, keys };
+            let keys = ClusterKeys {
+                place: format!("the API server {}", client.place()),
+                source: source.clone(),
+                issuer: Some(served.issuer),
+                keys: served.keys,
+            };
             let name = "the API server".to_owned();
-            Some(SourceReading { name, reading, server: Some(server) })
+            Some(SourceReading { name, reading, cluster: Some(keys) })
         }
     })
 }

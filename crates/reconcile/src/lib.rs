@@ -17,7 +17,7 @@ mod workload;
 pub use error::Error;
 pub use events::{Event, Events, Silent};
 pub use import::{PublishLine, Rendered, offline_url, render_offline};
-pub use keys::{ApiServerKeys, KeySource, ReadFile, SourceKeys, read_files, read_keys};
+pub use keys::{ClusterKeys, KeySource, ReadFile, SourceKeys, read_files, read_keys};
 pub use observe::{Observed, Scope};
 pub use permissions::{made, permissions};
 pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};

@@ -6,11 +6,11 @@ use issuer_discovery::{IssuerUrl, Partition};
 use issuer_iam::{
     AccountId, Documents, Iam, ProviderArn, ProviderState, RoleName, RoleState, Thumbprint,
 };
-use issuer_jwks::Token;
+use issuer_jwks::{Token, salvage};
 use issuer_publish::{Purpose, Store, StoreState};
 use issuer_workload::WorkloadState;
 
-use crate::{Error, Event, Reconciler, SourceKeys, Target, keys};
+use crate::{ClusterKeys, Error, Event, Reconciler, SourceKeys, Target, keys};
 
 /// The audience of the tokens that AWS STS accepts.
 pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
@@ -90,7 +90,7 @@ impl Reconciler<'_> {
     /// A state that cannot be read; an issuer URL that is not known.
     pub async fn observe(&self, target: &Target, scope: Scope) -> Result<Observed, Error> {
         // Files first: their errors are reported before the network is used.
-        let keys = self.read_keys(target, scope).await?;
+        let mut keys = self.read_keys(target, scope).await?;
         let store = self.store(target).await?;
         let url = self.url(target, store.as_ref())?;
         if let Some(Store::S3(s3)) = &store {
@@ -118,6 +118,9 @@ impl Reconciler<'_> {
         );
         // Errors of IAM take precedence over those of the store: they affect the whole run.
         let (iam, state, live, workload) = (iam?, state?, live?, workload?);
+        if let Some(state) = &state {
+            self.look_up_issuers(&mut keys, state, target).await?;
+        }
         Ok(Observed { url, keys, site: store.zip(state), live, iam, workload })
     }
 
@@ -135,6 +138,26 @@ impl Reconciler<'_> {
         };
         let (weak, label) = (site.options.weak, target.label());
         keys::read_keys(&site.keys, weak, self.read_file, &self.fetch, &label, self.events).await
+    }
+
+    /// Looks up the issuers of clusters whose keys are new here: that takes more permissions than
+    /// reading the keys, and only then a plan depends on it.
+    async fn look_up_issuers(
+        &self,
+        keys: &mut SourceKeys,
+        state: &StoreState,
+        target: &Target,
+    ) -> Result<(), Error> {
+        let weak = target.site.as_ref().map(|site| site.options.weak).unwrap_or_default();
+        let Some(published) = state.keys.as_ref().map(|stored| salvage(&stored.bytes, weak).set)
+        else {
+            return Ok(());
+        };
+        let is_new = |cluster: &&mut ClusterKeys| !cluster.shares_a_key_with(&published);
+        for cluster in keys.clusters.iter_mut().filter(is_new).filter(|_| !published.is_empty()) {
+            cluster.look_up_issuer().await?;
+        }
+        Ok(())
     }
 
     async fn live_token(&self, target: &Target, scope: Scope) -> Result<Option<Token>, Error> {

@@ -9,7 +9,7 @@ use issuer_jwks::PublicKey;
 use issuer_publish::{KeyChange, Plan, Removal, Site};
 use issuer_workload::{WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
-use crate::{Error, Observed, Target, workload};
+use crate::{ClusterKeys, Error, Observed, Target, workload};
 
 /// The plan for one issuer.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,7 +136,9 @@ impl IssuerPlan {
         let keys = seen.keys.keys.clone();
         let site = Site { keys, issuer: seen.url.clone(), shape: wanted.shape };
         let plan = Plan::new(&store.location(), &site, state, &wanted.options)?;
-        refuse_other_cluster(&plan, seen)?;
+        if !wanted.allow_other_cluster {
+            refuse_other_cluster(&plan, seen)?;
+        }
         approve(&plan, seen)?;
         self.site = Some(PlannedSite { site, plan });
         Ok(())
@@ -175,23 +177,35 @@ impl IssuerPlan {
     }
 }
 
-/// A cluster with another issuer, none of whose keys is published among others, is most probably the
-/// wrong one: whoever controls it could sign tokens for every role of this issuer.
+/// A cluster that is not known to have this issuer, and none of whose keys is published while others
+/// are, is most probably the wrong one: whoever controls it could sign tokens for every role of this
+/// issuer. A fresh token that one of its keys verifies proves that it is the right one.
 ///
 /// # Errors
 /// [`Error::OtherCluster`].
 fn refuse_other_cluster(plan: &Plan, seen: &Observed) -> Result<(), Error> {
-    let Some(server) = seen.keys.server_of_another_issuer(&seen.url) else { return Ok(()) };
     let published = || plan.key_changes().iter().filter(|(_, change)| *change != KeyChange::Added);
-    let knows = |key: &PublicKey| published().any(|(jwk, _)| jwk.key == *key);
-    if published().next().is_none() || server.keys.keys().iter().any(|jwk| knows(&jwk.key)) {
+    if published().next().is_none() {
         return Ok(());
     }
-    Err(Error::OtherCluster {
-        location: plan.location().to_owned(),
-        server: server.place.clone(),
-        issuer: server.issuer.clone(),
-    })
+    let is_published = |key: &PublicKey| published().any(|(jwk, _)| jwk.key == *key);
+    let is_proven = |cluster: &ClusterKeys| {
+        let proves =
+            |token| issuer_cluster::check_live(token, &cluster.keys, plan.issuer()).is_ok();
+        seen.live.as_ref().is_some_and(proves)
+    };
+    let is_known = |cluster: &&ClusterKeys| {
+        cluster.is_of(&seen.url)
+            || cluster.keys.keys().iter().any(|jwk| is_published(&jwk.key))
+            || is_proven(cluster)
+    };
+    match seen.keys.clusters.iter().find(|cluster| !is_known(cluster)) {
+        None => Ok(()),
+        Some(cluster) => Err(Error::OtherCluster {
+            location: plan.location().to_owned(),
+            cluster: Box::new(cluster.clone()),
+        }),
+    }
 }
 
 /// Checks that the fresh token of the cluster is signed by one of the keys of the plan.

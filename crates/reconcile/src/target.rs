@@ -48,6 +48,8 @@ pub struct SiteTarget {
     pub options: PlanOptions,
     /// A check that the cluster signs with these keys, before anything is written.
     pub live: Option<LiveCheck>,
+    /// Whether keys of a cluster are published although it is probably not the one of this issuer.
+    pub allow_other_cluster: bool,
 }
 
 /// Where the documents are stored.
@@ -132,6 +134,8 @@ pub struct Defaults {
     pub change_issuer: bool,
     /// Whether published documents that cannot be read are replaced.
     pub replace_unreadable: bool,
+    /// [`SiteTarget::allow_other_cluster`].
+    pub allow_other_cluster: bool,
 }
 
 impl Target {
@@ -168,6 +172,7 @@ impl Target {
                 ..PlanOptions::default()
             },
             live: None,
+            allow_other_cluster: defaults.allow_other_cluster,
         });
         let provider = spec.provider.as_ref().map(|provider| ProviderTarget {
             audiences: provider.audiences.clone(),
@@ -325,7 +330,7 @@ impl SiteTarget {
     #[must_use]
     pub fn of(store: StoreTarget) -> Self {
         let (keys, shape, options) = (Vec::new(), Shape::default(), PlanOptions::default());
-        Self { keys, store, shape, options, live: None }
+        Self { keys, store, shape, options, live: None, allow_other_cluster: false }
     }
 }
 

@@ -32,6 +32,15 @@ impl Reply {
         Self { status: 200, body: body.into(), ..Self::default() }
     }
 
+    /// A Secret of Cluster API with this public key; its private key is not one.
+    pub fn secret(public_pem: &str) -> Self {
+        let data = serde_json::json!({
+            "tls.crt": Base64::encode_string(public_pem.as_bytes()),
+            "tls.key": Base64::encode_string(b"do-not-show-me"),
+        });
+        Self::ok(serde_json::json!({"data": data}).to_string())
+    }
+
     /// An error in the format of the API server (metav1.Status).
     pub fn status(status: u16, message: &str) -> Self {
         let body = serde_json::json!({

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{AwsArgs, KubeArgs, Replacing};
+use super::{AwsArgs, KubeArgs, Overrides};
 
 /// Show what `apply` would change; exits with 7 if anything would
 ///
@@ -90,7 +90,7 @@ pub(crate) struct DeclaredArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
     #[command(flatten)]
-    pub(crate) replacing: Replacing,
+    pub(crate) overrides: Overrides,
     #[command(flatten)]
     pub(crate) kube: KubeArgs,
     #[command(flatten)]

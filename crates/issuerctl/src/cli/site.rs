@@ -36,7 +36,7 @@ pub(crate) struct PublishArgs {
     #[arg(long)]
     pub(crate) prune: bool,
     #[command(flatten)]
-    pub(crate) replacing: Replacing,
+    pub(crate) overrides: Overrides,
     /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -56,15 +56,18 @@ pub(crate) struct PublishArgs {
     pub(crate) tls: TlsArgs,
 }
 
-/// Which published documents are replaced, whatever they say.
+/// What is published although the published documents speak against it.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub(crate) struct Replacing {
+pub(crate) struct Overrides {
     /// Replace a published discovery document that names a different issuer or jwks_uri
     #[arg(long)]
     pub(crate) change_issuer: bool,
     /// Replace published documents that cannot be read; keys that can be found in them are kept
     #[arg(long)]
     pub(crate) replace_unreadable: bool,
+    /// Publish the keys of a cluster although only keys of a different one are published
+    #[arg(long)]
+    pub(crate) allow_other_cluster: bool,
 }
 
 /// Print the issuer URL that a store has, before anything exists

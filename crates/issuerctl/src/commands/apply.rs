@@ -16,7 +16,7 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let declared = &args.declared;
     let (aws, prune, parallel) = (&declared.aws, declared.prune, declared.parallel.into());
-    let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.replacing)?;
+    let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
     if args.prove && targets.iter().all(|target| target.workload.is_none()) {
         let message = "--prove needs a cluster, and the file has no spec.workload";
         return Err(Failure::new(Exit::BadInput, message));

@@ -5,7 +5,7 @@ use issuer_reconcile::{DeletionPlan, Observed, Scope, Target, permissions};
 
 use crate::Outcome;
 use crate::batch::{self, Executed};
-use crate::cli::{DeleteArgs, OutputFormat, Replacing};
+use crate::cli::{DeleteArgs, OutputFormat, Overrides};
 use crate::engine;
 use crate::failure::Exit;
 use crate::output;
@@ -15,7 +15,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let (prune, force, parallel) = (args.prune, args.force, args.parallel.into());
-    let targets = targets::of_files(&args.file, None, &args.aws, Replacing::default())?;
+    let targets = targets::of_files(&args.file, None, &args.aws, Overrides::default())?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(&args.aws)?, &targets, ui);
         if args.aws.print_iam_policy {

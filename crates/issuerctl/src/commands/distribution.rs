@@ -9,7 +9,7 @@ use issuer_reconcile::offline_url;
 use crate::Outcome;
 use crate::cli::{
     AwsArgs, DistributionArgs, DistributionCommand, FileArgs, FromClusterArgs, OutputFormat,
-    Replacing,
+    Overrides,
 };
 use crate::edit;
 use crate::engine;
@@ -102,7 +102,7 @@ fn request(distribution: Distribution, args: &DistributionArgs) -> Result<Reques
 fn issuer_of(file: &Path, region: Option<&str>) -> Result<String, Failure> {
     let args = FileArgs { file: vec![file.to_owned()] };
     let aws = AwsArgs { region: region.map(str::to_owned), ..AwsArgs::default() };
-    let targets = targets::of_files(&args, None, &aws, Replacing::default())?;
+    let targets = targets::of_files(&args, None, &aws, Overrides::default())?;
     match &targets[..] {
         [target] => match offline_url(target) {
             Ok(url) => Ok(url.to_string()),

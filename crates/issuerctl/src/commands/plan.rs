@@ -21,7 +21,7 @@ pub(crate) fn run(
     changes: Exit,
 ) -> Outcome {
     let (aws, prune) = (&declared.aws, declared.prune);
-    let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.replacing)?;
+    let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
         if aws.print_iam_policy {

@@ -7,7 +7,7 @@ use issuer_render::Rendering;
 
 use super::{distribution, render_policy, render_webhook};
 use crate::Outcome;
-use crate::cli::{OutputFormat, RenderCommand, Replacing, ResourceCommand};
+use crate::cli::{OutputFormat, Overrides, RenderCommand, ResourceCommand};
 use crate::engine;
 use crate::failure::Failure;
 use crate::output;
@@ -28,7 +28,7 @@ pub(crate) fn run(command: &RenderCommand, format: OutputFormat, ui: &Ui) -> Out
 fn resources(command: &ResourceCommand, format: OutputFormat, ui: &Ui) -> Outcome {
     let request = RenderRequest::of(command);
     let targets =
-        targets::of_files(&request.render.file, request.kube, request.aws, Replacing::default())?;
+        targets::of_files(&request.render.file, request.kube, request.aws, Overrides::default())?;
     if request.aws.print_iam_policy {
         // sts:GetCallerIdentity needs no permission.
         let targets = if request.import { &targets[..] } else { &[] };

@@ -5,7 +5,7 @@ use issuer_pods::{Literal, PolicyApi, PolicyOptions, Roles, policy};
 use issuer_reconcile::Rendered;
 
 use crate::Outcome;
-use crate::cli::{FileArgs, OutputFormat, PolicyArgs, RenderArgs, Replacing, RolesFrom};
+use crate::cli::{FileArgs, OutputFormat, Overrides, PolicyArgs, RenderArgs, RolesFrom};
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::render_request::RenderRequest;
@@ -86,7 +86,7 @@ fn literals(args: &PolicyArgs, ui: &Ui) -> Result<Vec<Literal>, Failure> {
         for_aws: false,
         import: false,
     };
-    let targets = targets::of_files(&render.file, None, &args.aws, Replacing::default())?;
+    let targets = targets::of_files(&render.file, None, &args.aws, Overrides::default())?;
     let Rendered { renderings, .. } = Runtime::start(ui)?.block_on(async {
         match render.account {
             Some(_) => request.offline(&targets, ui).await,

@@ -5,7 +5,7 @@ use issuer_publish::{Destination, S3Options};
 use issuer_reconcile::{SiteTarget, StoreTarget, Target};
 
 use crate::Outcome;
-use crate::cli::{AwsArgs, OutputFormat, Replacing, UrlArgs};
+use crate::cli::{AwsArgs, OutputFormat, Overrides, UrlArgs};
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, SCHEMA_VERSION};
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &UrlArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let aws = args.aws();
     let targets = match &args.to {
         Some(to) => vec![of_bucket(args, &aws, to)?],
-        None => targets::of_files(&args.file(), None, &aws, Replacing::default())?,
+        None => targets::of_files(&args.file(), None, &aws, Overrides::default())?,
     };
     let engine = engine::start(engine::session(&aws)?, &targets, ui);
     let issuers = Runtime::start(ui)?.block_on(async {

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &VerifyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let token = args.token.as_deref().map(|path| read_token(path, ui)).transpose()?;
     let expected = Expected {
         issuer: issuer.clone(),
-        source: given.as_ref().and_then(|given| Some(given.server.as_ref()?.place.clone())),
+        source: given.as_ref().and_then(|given| Some(given.clusters.first()?.place.clone())),
         keys: given.map(|given| given.keys),
         token,
         audiences: args.audience.clone(),
