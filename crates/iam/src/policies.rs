@@ -46,7 +46,7 @@ pub fn delete_provider(iam: Option<&Iam>, issuer: &IssuerUrl) -> Value {
 }
 
 /// What is requested of a role.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RoleNeeds<'a> {
     /// The role.
     pub name: &'a RoleName,
@@ -56,8 +56,9 @@ pub struct RoleNeeds<'a> {
     pub attached: Option<&'a [PolicyArn]>,
     /// The customer managed policies, if they are managed.
     pub managed: Option<&'a Documents>,
-    /// Names of the customer managed policies that issuerctl created for the role earlier.
-    pub made: &'a [String],
+    /// Names of the customer managed policies that issuerctl created for the role earlier, and of
+    /// those that are requested now: removing one from the file must need no other policy.
+    pub own: BTreeSet<&'a str>,
     /// Whether what was requested earlier is kept.
     pub add: bool,
     /// Whether a permissions boundary is given.
@@ -71,10 +72,8 @@ pub struct RoleNeeds<'a> {
 /// The policy for creating or updating a role. Only the requested policies can be attached.
 pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
     let managed: Vec<&str> = needs.managed.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
-    let made = needs.made.iter().map(String::as_str);
-    // Also those that are requested now: removing one from the file must need no other policy.
-    let deletable: BTreeSet<&str> = match needs.managed {
-        Some(_) if !needs.add => made.clone().chain(managed.iter().copied()).collect(),
+    let deletable = match needs.managed {
+        Some(_) if !needs.add => needs.own.clone(),
         _ => BTreeSet::new(),
     };
     let mut actions = vec!["CreateRole", "UpdateAssumeRolePolicy", "TagRole"];
@@ -96,8 +95,7 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
     }
     let mut statements = vec![read_role(iam, needs.name), allow(&actions, &role(iam, needs.name))];
     statements.extend(attach(iam, needs, &managed));
-    let read: BTreeSet<&str> = managed.iter().copied().chain(made).collect();
-    statements.extend(policy_statement(iam, &READ_POLICY, read));
+    statements.extend(policy_statement(iam, &READ_POLICY, needs.own.iter().copied()));
     let change = ["CreatePolicy", "TagPolicy", "CreatePolicyVersion", "DeletePolicyVersion"];
     statements.extend(policy_statement(iam, &change, managed));
     statements.extend(policy_statement(iam, &DELETE_POLICY, deletable));
@@ -167,10 +165,10 @@ pub fn list_providers() -> Value {
     document(vec![allow(&["ListOpenIDConnectProviders"], &json!("*"))])
 }
 
-/// The policy for removing what issuerctl added. `made` are the names of the customer managed
-/// policies that it created for the role, if they are known.
+/// The policy for removing what issuerctl added. `own` are the names of the customer managed
+/// policies that it created for the role, or creates before, if they are known.
 #[must_use]
-pub fn delete_role(iam: Option<&Iam>, name: &RoleName, made: Option<&[String]>) -> Value {
+pub fn delete_role(iam: Option<&Iam>, name: &RoleName, own: Option<BTreeSet<&str>>) -> Value {
     let actions = [
         "UpdateAssumeRolePolicy",
         "DeleteRolePolicy",
@@ -179,11 +177,10 @@ pub fn delete_role(iam: Option<&Iam>, name: &RoleName, made: Option<&[String]>) 
         "TagRole",
         "UntagRole",
     ];
-    let made: Vec<&str> =
-        made.map_or_else(|| vec!["*"], |made| made.iter().map(String::as_str).collect());
+    let own = own.unwrap_or_else(|| BTreeSet::from(["*"]));
     let mut statements = vec![read_role(iam, name), allow(&actions, &role(iam, name))];
-    statements.extend(policy_statement(iam, &READ_POLICY, made.iter().copied()));
-    statements.extend(policy_statement(iam, &DELETE_POLICY, made));
+    statements.extend(policy_statement(iam, &READ_POLICY, own.iter().copied()));
+    statements.extend(policy_statement(iam, &DELETE_POLICY, own));
     document(statements)
 }
 

@@ -72,15 +72,9 @@ async fn of_iam(
                 if purpose == Purpose::Plan { policies::reading(policy) } else { policy }
             }
             Purpose::Remove => {
-                // Those of the file are deleted, too, if a run creates them before this one.
-                let of_file = role.managed.iter().flatten().map(|(name, _)| name.to_string());
-                let made = made(iam, &role.name).await.map(|mut made| {
-                    made.extend(of_file);
-                    made.sort();
-                    made.dedup();
-                    made
-                });
-                policies::delete_role(iam, &role.name, made.as_deref())
+                let made = made(iam, &role.name).await;
+                let own = made.as_deref().map(|made| role.needs(made).own);
+                policies::delete_role(iam, &role.name, own)
             }
         });
     }
@@ -88,7 +82,8 @@ async fn of_iam(
         let (orphaned, _) = reconciler.orphaned(iam, target, &url, false).await?;
         for (name, _) in &orphaned {
             let made = made(Some(iam), name).await;
-            parts.push(policies::delete_role(Some(iam), name, made.as_deref()));
+            let made = made.as_ref().map(|made| made.iter().map(String::as_str).collect());
+            parts.push(policies::delete_role(Some(iam), name, made));
         }
     }
     Ok(parts)

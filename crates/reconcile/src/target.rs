@@ -352,7 +352,11 @@ impl RoleTarget {
             inline: self.inline.as_ref(),
             attached: self.policy_arns.as_deref(),
             managed: self.managed.as_ref(),
-            made,
+            own: made
+                .iter()
+                .chain(self.managed.iter().flat_map(|all| all.keys()))
+                .map(String::as_str)
+                .collect(),
             add: self.add,
             boundary: self.boundary.is_some(),
             session: self.max_session_secs.is_some(),

@@ -18,7 +18,9 @@ pub(crate) fn run(args: &RoleDeleteArgs, format: OutputFormat, ui: &Ui) -> Outco
     let issuer = issuer.map(|text| IssuerUrl::parse(text, Ports::Refuse)).transpose()?;
     if args.aws.print_iam_policy {
         let make = async |iam: Option<&Iam>| {
-            policies::delete_role(iam, &args.name, made(iam, &args.name).await.as_deref())
+            let made = made(iam, &args.name).await;
+            let made = made.as_ref().map(|made| made.iter().map(String::as_str).collect());
+            policies::delete_role(iam, &args.name, made)
         };
         return engine::policy(&args.aws, format, ui, make);
     }
@@ -27,6 +29,9 @@ pub(crate) fn run(args: &RoleDeleteArgs, format: OutputFormat, ui: &Ui) -> Outco
         let (iam, none) = (engine.iam().await.map_err(engine::failed)?, Documents::new());
         let mut deletion = iam.plan_role_deletion(&args.name, issuer.as_ref(), &none).await?;
         if !args.dry_run {
+            if deletion.changes().changes.is_empty() {
+                return Ok(deletion);
+            }
             ui.plan("", &deletion.changes());
             let again = |deletion: &RoleDeletion| ui.plan("", &deletion.changes());
             iam.delete_role(&args.name, issuer.as_ref(), &none, &mut deletion, again).await?;
@@ -37,12 +42,15 @@ pub(crate) fn run(args: &RoleDeleteArgs, format: OutputFormat, ui: &Ui) -> Outco
         ui.warning(&format!("{arn} was not deleted: something else uses it"));
     }
     let (set, changed) = (deletion.changes(), deletion.changes_anything());
+    if set.changes.is_empty() {
+        ui.note(&format!("the role {} does not exist: nothing to do", args.name));
+    }
     match format {
         OutputFormat::Text if args.dry_run => {
             output::coloured(&output::dry_run_text("", &set.changes))?;
         }
         OutputFormat::Text if changed => ui.note(engine::SPREADS),
-        OutputFormat::Text => ui.note("nothing to do"),
+        OutputFormat::Text => {}
         OutputFormat::Json => output::json(&RoleChange {
             schema_version: output::SCHEMA_VERSION,
             role: args.name.to_string(),
