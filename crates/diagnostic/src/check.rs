@@ -51,6 +51,21 @@ pub struct Check {
     /// The one thing to do about it.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub fix: Option<String>,
+    /// What the fix needs to be told to do, beyond what it says.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub remedy: Option<Remedy>,
+}
+
+/// What a fix does that its command does only on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Replaces a published document that cannot be read, or a kid that another key has.
+    ReplaceUnreadable,
+    /// Replaces a discovery document that names a different issuer or `jwks_uri`.
+    ReplaceOther,
+    /// Adds the thumbprint of a private CA to the provider in IAM.
+    AddThumbprint,
 }
 
 impl Check {
@@ -75,7 +90,14 @@ impl Check {
     /// It does not work. A failure always comes with its consequence and its fix.
     #[must_use]
     pub fn fail(id: &'static str, consequence: impl Into<String>, fault: Fault) -> Self {
-        Self::new(id, Status::Fail, fault.cause).with_consequence(consequence).with_fix(fault.fix)
+        let check = Self::new(id, Status::Fail, fault.cause).with_consequence(consequence);
+        Self { remedy: fault.remedy, ..check.with_fix(fault.fix) }
+    }
+
+    /// A fault that does not keep it from working.
+    #[must_use]
+    pub fn warn_of(id: &'static str, fault: Fault) -> Self {
+        Self { remedy: fault.remedy, ..Self::warn(id, fault.cause, fault.fix) }
     }
 
     /// The same check with what happens because of it.
@@ -97,7 +119,7 @@ impl Check {
     }
 
     fn new(id: &'static str, status: Status, message: String) -> Self {
-        Self { id, status, message, consequence: None, fix: None }
+        Self { id, status, message, consequence: None, fix: None, remedy: None }
     }
 }
 
@@ -108,13 +130,21 @@ pub struct Fault {
     pub cause: String,
     /// The one thing to do about it.
     pub fix: String,
+    /// What the fix needs to be told to do, beyond what it says.
+    pub remedy: Option<Remedy>,
 }
 
 impl Fault {
     /// A cause and its fix.
     #[must_use]
     pub fn new(cause: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { cause: cause.into(), fix: fix.into() }
+        Self { cause: cause.into(), fix: fix.into(), remedy: None }
+    }
+
+    /// The same fault, whose fix does this.
+    #[must_use]
+    pub fn with_remedy(self, remedy: Remedy) -> Self {
+        Self { remedy: Some(remedy), ..self }
     }
 }
 

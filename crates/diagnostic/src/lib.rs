@@ -6,7 +6,7 @@ mod error;
 mod show;
 mod waiting;
 
-pub use check::{Check, Fault, Status};
+pub use check::{Check, Fault, Remedy, Status};
 pub use encoding::{
     Encoding, EncodingFault, Stray, Text, Unexpected, deceptive, deceptive_in, decode,
     explain_json, stray_in_json,

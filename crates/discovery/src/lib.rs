@@ -3,7 +3,9 @@
 mod document;
 mod issuer;
 mod partition;
+mod published;
 
 pub use document::{Discovery, DiscoveryError, Shape};
 pub use issuer::{DISCOVERY_NAME, IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};
 pub use partition::{PARTITIONS, Partition};
+pub use published::{Published, REQUIRED};

@@ -5,10 +5,13 @@
 
 use std::error::Error;
 
+use issuer_change::Notice;
 use issuer_cluster::{LiveFault, Object};
+use issuer_diagnostic::{Remedy, for_a_shell};
 use issuer_discovery::IssuerUrlError;
-use issuer_jwks::{Content, JwkFault, KeyFault};
+use issuer_jwks::{Content, JwkFault, JwksSource, KeyFault};
 use issuer_publish::DestinationFault;
+use issuer_reconcile::KeySource;
 use issuer_verify::Verdict;
 
 /// Where a setting is written.
@@ -136,20 +139,7 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
         E::Iam(error) => iam(error, surface),
         E::Session(error) => any(error, surface),
         E::Verify(error) => any(error, surface),
-        E::OtherCluster { .. } => match surface {
-            Surface::Flags => Some(
-                "--kubeconfig and --context select another cluster; if this is the right one, \
-                 `issuerctl jwks --apiserver > jwks.json`, and give --jwks jwks.json instead of \
-                 --apiserver"
-                    .to_owned(),
-            ),
-            Surface::File => Some(
-                "apiserver: {kubeconfig: FILE, context: NAME} selects another cluster; if this is \
-                 the right one, `issuerctl jwks --apiserver > jwks.json`, and write jwks: \
-                 jwks.json instead of apiserver"
-                    .to_owned(),
-            ),
-        },
+        E::OtherCluster { cluster, .. } => Some(other_cluster(&cluster.source, surface)),
         E::OtherIssuer { signs, issuer, distribution, .. } => {
             let kept = match distribution {
                 // It has one issuer.
@@ -178,6 +168,27 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
                 .to_owned(),
         ),
         _ => None,
+    }
+}
+
+/// How to select another cluster, and what publishes the keys of this one.
+fn other_cluster(source: &KeySource, surface: Surface) -> String {
+    let yes = "--allow-other-cluster publishes its keys";
+    match (source, surface) {
+        (KeySource::Secret { .. }, Surface::Flags) => format!(
+            "--cluster NAME selects another cluster; if this is the right one, --check-live NS/NAME \
+             with --live-kubeconfig and --live-context proves it, and {yes}"
+        ),
+        (KeySource::Secret { .. }, Surface::File) => format!(
+            "cluster: {{name: NAME}} selects another cluster; if this is the right one, {yes}"
+        ),
+        (_, Surface::Flags) => format!(
+            "--kubeconfig and --context select another cluster; if this is the right one, {yes}"
+        ),
+        (_, Surface::File) => format!(
+            "apiserver: {{kubeconfig: FILE, context: NAME}} selects another cluster; if this is the \
+             right one, {yes}"
+        ),
     }
 }
 
@@ -265,18 +276,35 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
             "the URL at which the documents are served is set with {}",
             setting(Setting::Issuer)
         ),
-        E::Destination { fault: DestinationFault::OtherUrl, .. } => "a bucket of an S3-compatible \
-            store is s3://BUCKET[/PREFIX] with --endpoint-url"
+        E::Destination {
+            fault: DestinationFault::OtherUrl | DestinationFault::Endpoint, ..
+        } => "a bucket of an S3-compatible store is s3://BUCKET[/PREFIX] with --endpoint-url, which is \
+              the URL of the server"
             .to_owned(),
+        E::Destination { fault: DestinationFault::Remote, .. } => {
+            "publish to a folder here, and copy it there; --to ./NAME is a folder, whatever its name"
+                .to_owned()
+        }
+        E::Destination { fault: DestinationFault::Unexpanded, .. } => {
+            "a shell expands variables between double quotes, not between single quotes, and cmd.exe \
+             writes %NAME%; a folder with such a name is --to ./NAME"
+                .to_owned()
+        }
         E::PruneWithNewKey { .. } => {
             "run once without --prune; or add --check-live NS/NAME, which \
                                       proves that the API server signs with one of these keys"
                 .to_owned()
         }
-        E::OtherKeys { .. } => format!(
-            "add them with {}, and replace the document with --change-issuer",
-            setting(Setting::Jwks("FILE"))
-        ),
+        E::OtherKeys { published, .. } => {
+            let source = match published.parse() {
+                Ok(JwksSource::Url(_)) => for_a_shell(published),
+                _ => "FILE".to_owned(),
+            };
+            format!(
+                "{} adds them, and --change-issuer replaces the document",
+                setting(Setting::Jwks(&source))
+            )
+        }
         E::OtherIssuer { published, .. } => format!(
             "if this is an intended change of the issuer, --change-issuer replaces the document; \
              tokens of {published} then stop working"
@@ -326,29 +354,62 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
     })
 }
 
+/// How to keep what a plan takes away, according to its notices: one hint for a role, and one for a
+/// provider.
+pub(crate) fn to_keep(notices: &[Notice], surface: Surface) -> Vec<String> {
+    let given = |known: &[(&str, &str, &str)]| -> Option<String> {
+        let is_there = |id: &str| notices.iter().any(|notice| notice.id == id);
+        let named = known.iter().filter(|(id, ..)| is_there(id));
+        let names: Vec<&str> = named
+            .map(|(_, flag, field)| if surface == Surface::Flags { *flag } else { *field })
+            .collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let role = given(&[
+        ("service-account-removed", "--service-account NS/NAME", "serviceAccounts"),
+        ("audience-removed", "--audience AUD", "audiences"),
+        (
+            "policy-removed",
+            "--policy-arn ARN, --inline-policy NAME=FILE or --managed-policy NAME=FILE",
+            "policyArns, inlinePolicies or managedPolicies",
+        ),
+        ("tag-removed", "--tag K=V", "tags"),
+    ]);
+    let provider = given(&[
+        ("provider-audience-removed", "--audience AUD", "provider.audiences"),
+        ("thumbprint-removed", "--thumbprint HEX", "provider.thumbprints"),
+    ]);
+    let role = role.map(|names| match surface {
+        Surface::Flags => format!("to keep it, give it too ({names}), or add to it with --add"),
+        Surface::File => format!("to keep it, leave it in the role of the file ({names})"),
+    });
+    let provider = provider.map(|names| match surface {
+        Surface::Flags => format!("to keep it, give it too ({names})"),
+        Surface::File => format!("to keep it, name it in the file ({names})"),
+    });
+    role.into_iter().chain(provider).collect()
+}
+
 /// A verdict whose fixes also name the options that publishing again needs: without them it refuses
 /// to overwrite what it cannot read, and what belongs to another issuer.
 pub(crate) fn with_options(mut verdict: Verdict) -> Verdict {
     for check in &mut verdict.checks {
-        if let Some(fix) = check.fix.as_mut().filter(|fix| fix.contains("thumbprint")) {
-            let command = format!("issuerctl provider apply --issuer {}", verdict.issuer);
-            fix.push_str(&format!("; `{command} --thumbprint auto` adds it"));
-        }
-        let option = match check.id {
-            "discovery-json" | "required-members" | "keys-json" | "keys-usable"
-            | "keys-expected" | "token-kid" | "token-signature" => {
+        let option = match check.remedy {
+            Some(Remedy::ReplaceUnreadable) => {
                 "--replace-unreadable also replaces a document that cannot be read, and a kid that \
                  another key has, and keeps every key that can be found"
+                    .to_owned()
             }
-            "issuer-match" | "jwks-uri" => "--change-issuer replaces the document",
+            Some(Remedy::ReplaceOther) => "--change-issuer replaces the document".to_owned(),
+            Some(Remedy::AddThumbprint) => format!(
+                "`issuerctl provider apply --issuer {} --thumbprint auto` adds it",
+                verdict.issuer
+            ),
             _ => continue,
         };
-        if let Some(fix) = check.fix.as_mut().filter(|fix| {
-            // What is only added needs no option.
-            fix.contains("issuerctl publish") && !fix.contains("in addition to the present")
-        }) {
+        if let Some(fix) = &mut check.fix {
             fix.push_str("; ");
-            fix.push_str(option);
+            fix.push_str(&option);
         }
     }
     verdict

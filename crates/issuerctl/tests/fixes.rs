@@ -36,8 +36,23 @@ fn first_fault(folder: &Path) -> Option<(String, String)> {
 
 /// Does what the fix says, as far as it is about the two documents.
 fn follow(folder: &Path, fix: &str) -> Output {
-    if fix.contains("delete it") {
-        std::fs::remove_file(folder.join("site/keys.json")).unwrap();
+    if fix.contains("delete or rename") {
+        for name in ["keys.json", ".well-known/openid-configuration", ".well-known"] {
+            let path = folder.join("site").join(name);
+            // A link is deleted, whatever it leads to.
+            match std::fs::symlink_metadata(&path) {
+                Ok(found) if found.is_dir() && name != ".well-known" => {
+                    std::fs::remove_dir_all(path).unwrap();
+                }
+                Ok(found) if !found.is_file() && name != ".well-known" => {
+                    std::fs::remove_file(path).unwrap();
+                }
+                Ok(found) if found.is_file() && name == ".well-known" => {
+                    std::fs::remove_file(path).unwrap();
+                }
+                _ => {}
+            }
+        }
     }
     let mut line = format!("publish --key sa.pub --to site --issuer {ISSUER}");
     for option in ["--replace-unreadable", "--change-issuer"] {
@@ -74,6 +89,13 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
     let text = |text: &str| text.as_bytes().to_vec();
     let utf16 = || document().to_string().encode_utf16().flat_map(u16::to_le_bytes).collect();
     let set = |name, value| with(document(), name, value).to_string().into_bytes();
+    // The document's own member comes last.
+    let twice = |name: &str, value: &str| {
+        document()
+            .to_string()
+            .replacen('{', &format!("{{{}:{},", json!(name), json!(value)), 1)
+            .into_bytes()
+    };
     vec![
         ("empty", text("")),
         ("blank", text(" \n")),
@@ -100,6 +122,18 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
         ("jwks_uri http", set("jwks_uri", json!("http://oidc.example.com/demo/keys.json"))),
         ("jwks_uri relative", set("jwks_uri", json!("/keys.json"))),
         ("jwks_uri of the cluster", set("jwks_uri", json!("https://10.0.0.1/openid/v1/jwks"))),
+        ("jwks_uri elsewhere", set("jwks_uri", json!("https://cdn.example.com/keys.json"))),
+        (
+            "jwks_uri in upper case",
+            set("jwks_uri", json!("HTTPS://oidc.example.com/demo/keys.json")),
+        ),
+        ("two issuers, the right one last", twice("issuer", "https://oidc.example.com/other")),
+        ("two jwks_uri", twice("jwks_uri", "https://cdn.example.com/keys.json")),
+        ("larger than 1 MiB", vec![b' '; (1 << 20) + 1]),
+        (
+            "larger than 1 MiB, and valid",
+            [document().to_string().into_bytes(), vec![b' '; 1 << 20]].concat(),
+        ),
     ]
 }
 
@@ -142,6 +176,11 @@ fn sets() -> Vec<(&'static str, Vec<u8>, bool)> {
         ("ed25519", text(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"e","x":"AA"}]}"#), false),
         ("discovery", document().to_string().into_bytes(), false),
         ("larger than 1 MiB", vec![b' '; (1 << 20) + 1], false),
+        (
+            "keys and much more",
+            [both().to_string().into_bytes(), vec![b' '; 1 << 20]].concat(),
+            true,
+        ),
         ("bom", format!("\u{feff}{}", both()).into_bytes(), true),
         ("utf-16", utf16(), true),
         ("array", both()["keys"].to_string().into_bytes(), true),
@@ -193,6 +232,59 @@ fn the_fix_of_every_broken_set_is_true_and_keeps_what_can_be_read() {
         let published = fixed(name, document().to_string().as_bytes(), &keys);
         let x = other["keys"][0]["x"].as_str().unwrap();
         assert_eq!(published.contains(x), kept, "{name}: {published}");
+    }
+}
+
+/// Something else than a document where one belongs.
+#[cfg(unix)]
+#[test]
+fn the_fix_of_what_is_not_a_file_is_true() {
+    use std::os::unix::fs::symlink;
+    const DISCOVERY: &str = ".well-known/openid-configuration";
+    let break_ways: [(&str, fn(&Path)); 6] = [
+        ("a directory", |path| std::fs::create_dir(path).unwrap()),
+        ("a directory that is not empty", |path| std::fs::create_dir_all(path.join("x")).unwrap()),
+        ("a dangling link", |path| symlink("nowhere", path).unwrap()),
+        ("a link to a directory", |path| symlink("..", path).unwrap()),
+        ("a link to itself", |path| symlink(path, path).unwrap()),
+        ("a pipe", |path| {
+            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        }),
+    ];
+    for document_name in ["keys.json", DISCOVERY, ".well-known"] {
+        for (name, broken) in break_ways {
+            let desk = tempfile::tempdir().unwrap();
+            let (folder, site) = (desk.path(), desk.path().join("site"));
+            std::fs::write(folder.join("sa.pub"), PEM).unwrap();
+            std::fs::create_dir(&site).unwrap();
+            let path = site.join(document_name);
+            if document_name == ".well-known" {
+                std::fs::write(&path, "a file where a folder belongs").unwrap();
+            } else {
+                std::fs::create_dir(site.join(".well-known")).unwrap();
+                broken(&path);
+            }
+            for (other, text) in
+                [("keys.json", KEYS.to_owned()), (DISCOVERY, document().to_string())]
+            {
+                if other != document_name && document_name != ".well-known" {
+                    std::fs::write(site.join(other), text).unwrap();
+                }
+            }
+            let (id, fix) = first_fault(folder).unwrap();
+            // Publishing alone refuses, and says what verify says.
+            let refused = run(folder, &format!("publish --key sa.pub --to site --issuer {ISSUER}"));
+            let err = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert_ne!(refused.status.code(), Some(0), "{document_name}, {name}: {err}");
+            let output = follow(folder, &fix);
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{document_name}, {name}, {id}: {fix}\n{err}"
+            );
+            assert_eq!(first_fault(folder), None, "{document_name}, {name}, {id}: {fix}\n{err}");
+        }
     }
 }
 

@@ -117,7 +117,7 @@ pub enum Error {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A document that is not a regular file, or is too large.
+    /// A document that is not a regular file, or whose folder is not one.
     #[error("{location} is {what}")]
     NotADocument {
         /// The document.
@@ -351,12 +351,16 @@ impl Diagnostic for Error {
                      again"
                 ));
             }
+            Self::Destination { fault: DestinationFault::AccessPoint, .. } => {
+                "give the bucket of the access point: s3://BUCKET[/PREFIX]"
+            }
             Self::Destination { meant, .. } => {
                 return meant.as_ref().map(|meant| format!("did you mean {meant}?"));
             }
-            Self::OtherKeys { published, .. } => {
-                return Some(format!("publish those keys too: curl -sO {published}"));
+            Self::OtherKeys { .. } => {
+                "publish those keys too, unless no valid token needs them any more"
             }
+            Self::NotADocument { .. } => "delete or rename it, and publish again",
             Self::Denied { permissions, call, resource, code, message, .. } => {
                 return Some(match Cause::of(code.as_deref(), message).hint() {
                     Some(hint) if *call == "PutObject" => format!("{hint}; {PLAIN_ENCRYPTION}"),

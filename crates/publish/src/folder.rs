@@ -91,32 +91,34 @@ impl Folder {
     fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
         let path = self.root.join(name);
         let not = |what| Error::NotADocument { location: path.display().to_string(), what };
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        // Opening a named pipe would wait for a writer.
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // A dangling symbolic link is not a missing document.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A dangling symbolic link is not a missing document.
                 return if path.is_symlink() {
                     Err(not("a dangling symbolic link"))
                 } else {
                     Ok(None)
                 };
             }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                let location = path.parent().unwrap_or(&self.root).display().to_string();
+                return Err(Error::NotADocument { location, what: "a file, not a folder" });
+            }
             Err(error) => return Err(failed("read", &path)(error)),
         };
-        let metadata = file.metadata().map_err(failed("read", &path))?;
         if !metadata.is_file() {
-            return Err(not("not a regular file"));
+            return Err(not(if metadata.is_dir() { "a directory" } else { "not a regular file" }));
         }
         let mut bytes = Vec::new();
-        file.take(MAX_INPUT_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
+        File::open(&path)
+            .and_then(|file| file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut bytes))
             .map_err(failed("read", &path))?;
-        if bytes.len() > MAX_INPUT_BYTES {
-            return Err(not("larger than 1 MiB"));
-        }
         // A file cannot record who created it.
-        let version =
-            Version { tag: Base64UrlUnpadded::encode_string(&Sha256::digest(&bytes)), ours: true };
+        let digest = Sha256::new().chain_update(metadata.len().to_be_bytes()).chain_update(&bytes);
+        let tag = Base64UrlUnpadded::encode_string(&digest.finalize());
+        let version = Version { tag, ours: true };
         let attributes = attributes(is_world_readable(&metadata));
         Ok(Some(Stored { bytes, version, attributes }))
     }

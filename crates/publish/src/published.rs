@@ -1,8 +1,9 @@
 //! The published documents as a plan reads them, also if they are damaged.
 
 use issuer_change::Notice;
+use issuer_discovery::Published;
 use issuer_jwks::{Jwk, JwkSet, KeyId, LostKey, salvage};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{Error, PlanOptions, Site, Stored};
 
@@ -28,7 +29,7 @@ pub(crate) fn keys(
     location: &str,
     options: &PlanOptions,
 ) -> Result<PublishedKeys, Error> {
-    let Some(stored) = stored.filter(|stored| !is_blank(&stored.bytes)) else {
+    let Some(stored) = stored.filter(|stored| !stored.is_blank()) else {
         return Ok(PublishedKeys::default());
     };
     let (published, error) = match JwkSet::parse(&stored.bytes, options.weak) {
@@ -94,27 +95,41 @@ pub(crate) fn discovery(
     location: &str,
     options: &PlanOptions,
 ) -> Result<Option<Named>, Error> {
-    let Some(stored) = stored.filter(|stored| !is_blank(&stored.bytes)) else { return Ok(None) };
-    match serde_json::from_slice(&stored.bytes) {
+    let Some(stored) = stored.filter(|stored| !stored.is_blank()) else { return Ok(None) };
+    match Named::read(stored) {
         Ok(named) => Ok(Some(named)),
         Err(_) if options.replace_unreadable => Ok(None),
-        Err(error) => Err(Error::Unreadable {
-            location: location.to_owned(),
-            reason: format!("not a discovery document: {error}"),
-            keys: None,
-        }),
+        Err(reason) => Err(Error::Unreadable { location: location.to_owned(), reason, keys: None }),
     }
 }
 
 /// What a published discovery document says of its issuer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) issuer: String,
     pub(crate) jwks_uri: Option<String>,
 }
 
-fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(u8::is_ascii_whitespace)
+impl Named {
+    /// Reads a document; otherwise, why it cannot be read.
+    pub(crate) fn read(stored: &Stored) -> Result<Self, String> {
+        if stored.is_too_large() {
+            return Err("it is larger than 1 MiB".to_owned());
+        }
+        let not = |what: String| format!("not a discovery document: {what}");
+        let members = Published::parse(&stored.bytes).map_err(|error| not(error.to_string()))?;
+        if let Some(member) = members.contradiction(&["issuer", "jwks_uri"]) {
+            return Err(format!("it has the member {member:?} twice, with different values"));
+        }
+        let text = |name: &str| match members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(not(format!("the member {name:?} is not a string"))),
+        };
+        let issuer =
+            text("issuer")?.ok_or_else(|| not("the member \"issuer\" is missing".to_owned()))?;
+        Ok(Self { issuer, jwks_uri: text("jwks_uri")? })
+    }
 }
 
 /// The key stays: without it, the tokens of a cluster that still signs with it fail.
@@ -137,6 +152,10 @@ fn replaced(location: &str, error: &issuer_jwks::Error, kept: &JwkSet) -> Notice
     let kept = match kids.len() {
         0 => "no key could be found in it".to_owned(),
         _ => format!("the keys that could be found in it are kept: {}", kids.join(", ")),
+    };
+    let kept = match error {
+        issuer_jwks::Error::TooLarge => format!("{kept}; only its first MiB was searched"),
+        _ => kept,
     };
     let message = format!("{location} cannot be read ({error}) and is replaced; {kept}");
     Notice { id: "unreadable-replaced".into(), message }

@@ -4,8 +4,8 @@
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource};
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::{Jwk, JwkSet, WeakKeys};
-use serde::Deserialize;
 
+use crate::published::Named;
 use crate::s3::BucketRemoval;
 use crate::{Error, Purpose, Store, StoreState, Version};
 
@@ -55,9 +55,7 @@ impl Removal {
             keys: None,
         };
         if let Some(stored) = &state.discovery {
-            let named: Named = serde_json::from_slice(&stored.bytes).map_err(|error| {
-                unreadable(DISCOVERY_NAME, format!("not a discovery document: {error}"))
-            })?;
+            let named = Named::read(stored).map_err(|reason| unreadable(DISCOVERY_NAME, reason))?;
             if named.issuer != issuer.as_str() {
                 let (location, issuer) = (place(DISCOVERY_NAME), issuer.to_string());
                 return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
@@ -195,9 +193,4 @@ pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, E
     let deleted = store.delete_bucket().await?;
     *wrote |= deleted;
     Ok(if deleted { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })
-}
-
-#[derive(Deserialize)]
-struct Named {
-    issuer: String,
 }

@@ -363,11 +363,11 @@ impl S3 {
         };
         let ours = object.metadata().is_some_and(|metadata| metadata.contains_key(CREATED));
         let version = Version { tag: etag.to_owned(), ours };
-        let bytes = collect(object.body).await.map_err(|reason| match reason {
-            None => Error::NotADocument { location: location(), what: "larger than 1 MiB" },
-            Some(message) => {
-                Error::Call { call: "GetObject", resource: key.to_owned(), code: None, message }
-            }
+        let bytes = collect(object.body).await.map_err(|message| Error::Call {
+            call: "GetObject",
+            resource: key.to_owned(),
+            code: None,
+            message,
         })?;
         Ok(Some(Stored { bytes, version, attributes }))
     }
@@ -445,13 +445,14 @@ fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
     rest.split_once('\'').map(|(region, _)| region.to_owned())
 }
 
-/// `None` if it is too large.
-async fn collect(mut body: ByteStream) -> Result<Vec<u8>, Option<String>> {
+/// The body, or the beginning of one that is too large ([`Stored::bytes`]).
+async fn collect(mut body: ByteStream) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = body.try_next().await.map_err(|error| Some(error.to_string()))? {
+    while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MAX_INPUT_BYTES {
-            return Err(None);
+            bytes.truncate(MAX_INPUT_BYTES + 1);
+            break;
         }
     }
     Ok(bytes)

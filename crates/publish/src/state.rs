@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use issuer_jwks::MAX_INPUT_BYTES;
+
 use crate::s3::{BucketSpec, BucketState};
 
 /// The version of a document that a plan is based on: an ETag, or the hash of a file.
@@ -19,12 +21,25 @@ pub type Attributes = BTreeMap<&'static str, String>;
 /// A published document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its bytes.
+    /// Its bytes; of a document that is larger than [`MAX_INPUT_BYTES`], the beginning, which is one
+    /// byte longer.
     pub bytes: Vec<u8>,
     /// The version that a write can be conditional on.
     pub version: Version,
     /// Its attributes.
     pub attributes: Attributes,
+}
+
+impl Stored {
+    /// Whether the document is larger than any reader accepts, and not read to its end.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.bytes.len() > MAX_INPUT_BYTES
+    }
+
+    /// Whether it has nothing but white space, so that nothing in it can be lost.
+    pub(crate) fn is_blank(&self) -> bool {
+        !self.is_too_large() && self.bytes.iter().all(u8::is_ascii_whitespace)
+    }
 }
 
 /// The condition of a write.

@@ -14,6 +14,7 @@ mod subject;
 mod token;
 mod token_text;
 mod url;
+mod usable;
 mod vantage;
 
 pub use expected::Expected;

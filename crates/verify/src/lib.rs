@@ -19,6 +19,7 @@ pub use issuer_trust::{Authorities, CertificateFault, Chain};
 pub use judge::{Expected, judge};
 pub use jwks_url::fetch_jwks;
 pub use observation::{
-    Answer, BodyFault, Fetched, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached, Vantage,
+    Answer, BodyFault, Fetched, FileFault, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached,
+    Vantage,
 };
 pub use verdict::{Check, Status, Verdict};

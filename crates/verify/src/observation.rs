@@ -108,9 +108,29 @@ pub enum Unreached {
     NotHttp(String),
     /// The proxy; nothing is known of the host.
     Proxy(ProxyFault),
-    /// The file does not exist (folder only).
-    NoSuchFile,
+    /// A file of a folder.
+    File(FileFault),
     /// Anything else, as the library reports it.
+    Other(String),
+}
+
+/// Why a file of a folder cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileFault {
+    /// It does not exist.
+    Missing,
+    /// It is a symbolic link to something that does not exist.
+    DanglingLink,
+    /// It is a directory.
+    Directory,
+    /// It is a pipe, a socket or a device.
+    NotAFile,
+    /// What should be its folder is a file.
+    NotAFolder,
+    /// The operating system denies it.
+    Denied,
+    /// Anything else, as the operating system reports it.
     Other(String),
 }
 

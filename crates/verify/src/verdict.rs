@@ -2,7 +2,7 @@
 
 pub use issuer_diagnostic::{Check, Status};
 
-pub(crate) use issuer_diagnostic::Fault;
+pub(crate) use issuer_diagnostic::{Fault, Remedy};
 
 /// Every check of one issuer, in the order in which STS would make them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +20,9 @@ impl Verdict {
     pub fn passed(&self) -> bool {
         !self.checks.iter().any(Check::failed)
     }
+}
+
+/// A fault whose fix publishes the document again, in place of the one that is there.
+pub(crate) fn replacing(cause: impl Into<String>, fix: impl Into<String>) -> Fault {
+    Fault::new(cause, fix).with_remedy(Remedy::ReplaceUnreadable)
 }

@@ -1,13 +1,15 @@
 //! What is wrong with a response, or why there is none: transport and body.
 
+use std::path::Path;
+
 use crate::judge::status;
 use crate::judge::subject::Document;
 use crate::judge::url::{host, internal};
 use crate::text::{PUBLISH, quote, shorten};
-use crate::verdict::Fault;
+use crate::verdict::{Fault, Remedy, replacing};
 use crate::{
-    Answer, BodyFault, CertificateFault, Chain, Fetched, ProxyFault, TIME_LIMIT_SECS, Unreached,
-    sts,
+    Answer, BodyFault, CertificateFault, Chain, Fetched, FileFault, ProxyFault, TIME_LIMIT_SECS,
+    Unreached, sts,
 };
 
 /// What is wrong with a response, and the error that STS returns; `None` for a complete response
@@ -140,10 +142,7 @@ fn unreached_fault(
             format!("serve {host} with a web server that sends complete and valid HTTP headers"),
         ),
         Unreached::Proxy(fault) => proxy_fault(fault, fetched, document),
-        Unreached::NoSuchFile => Fault::new(
-            format!("{name} is missing: the file {url} does not exist"),
-            "write both documents to the folder (issuerctl publish)",
-        ),
+        Unreached::File(fault) => file_fault(fault, &fetched.location, document),
         Unreached::Other(why) => Fault::new(
             format!("{cannot}: {}", shorten(why)),
             format!(
@@ -152,6 +151,43 @@ fn unreached_fault(
         ),
     };
     (fault, sts::NO_KEY)
+}
+
+/// A file of a folder. What publishing does not replace must be removed first.
+fn file_fault(fault: &FileFault, path: &str, document: Document) -> Fault {
+    let (name, quoted) = (document.name(), quote(path));
+    let folder = Path::new(path).parent().unwrap_or(Path::new(".")).display().to_string();
+    let remove = |what: &str| {
+        format!("delete or rename {what}, and publish the documents again (issuerctl publish)")
+    };
+    match fault {
+        FileFault::Missing => Fault::new(
+            format!("{name} is missing: the file {quoted} does not exist"),
+            "write both documents to the folder (issuerctl publish)",
+        ),
+        FileFault::DanglingLink => Fault::new(
+            format!("{name} is missing: {quoted} is a symbolic link to a file that does not exist"),
+            remove("the link"),
+        ),
+        FileFault::Directory => {
+            Fault::new(format!("{name} is missing: {quoted} is a directory"), remove("it"))
+        }
+        FileFault::NotAFile => {
+            Fault::new(format!("{name} is missing: {quoted} is not a regular file"), remove("it"))
+        }
+        FileFault::NotAFolder => Fault::new(
+            format!("{name} is missing: {} is a file, not a folder", quote(&folder)),
+            remove(&quote(&folder)),
+        ),
+        FileFault::Denied => Fault::new(
+            format!("{name} cannot be read: permission denied for {quoted}"),
+            format!("let everybody read it: chmod a+rX {} {quoted}", quote(&folder)),
+        ),
+        FileFault::Other(why) => Fault::new(
+            format!("{name} cannot be read from {quoted}: {}", shorten(why)),
+            remove("it"),
+        ),
+    }
 }
 
 fn certificate_fault(
@@ -229,7 +265,8 @@ fn untrusted(
             format!("{cannot}: {fault}"),
             "use a certificate from a public CA; for a private CA, add its root to the CA file that \
              is used here and its thumbprint to the IAM provider",
-        ),
+        )
+        .with_remedy(Remedy::AddThumbprint),
     }
 }
 
@@ -254,9 +291,9 @@ fn body_fault(fault: BodyFault, answer: &Answer, fetched: &Fetched, document: Do
             &cannot,
             &format!("the response began, but was not complete ({came} bytes received)"),
         ),
-        BodyFault::TooLarge => Fault::new(
+        BodyFault::TooLarge => replacing(
             format!("{cannot}: it is larger than 1 MiB, far more than such a document needs"),
-            "delete it, and publish the correct document there (issuerctl publish)",
+            "publish the documents again (issuerctl publish)",
         ),
         BodyFault::Truncated => {
             let (announced, wrong) = match answer.header("content-length") {

@@ -1,6 +1,6 @@
 //! Checks of the discovery document.
 
-use issuer_discovery::{IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};
+use issuer_discovery::{IssuerUrl, IssuerUrlError, KEYS_NAME, Ports, REQUIRED};
 use serde_json::{Map, Value};
 
 use crate::judge::answer::fault;
@@ -8,7 +8,7 @@ use crate::judge::subject::Document;
 use crate::judge::url::{difference, host, internal};
 use crate::judge::{exposed, json};
 use crate::text::{kind, quote, show};
-use crate::verdict::Fault;
+use crate::verdict::{Fault, Remedy, replacing};
 use crate::{Check, Fetched, Observation, Vantage, sts};
 
 /// What later checks need from the document.
@@ -146,14 +146,6 @@ pub(super) fn content_encoding(id: &'static str, fetched: &Fetched) -> Option<Ch
     ))
 }
 
-const REQUIRED: [&str; 5] = [
-    "issuer",
-    "jwks_uri",
-    "response_types_supported",
-    "subject_types_supported",
-    "id_token_signing_alg_values_supported",
-];
-
 fn required_members(object: &Map<String, Value>) -> Check {
     const ID: &str = "required-members";
     let missing: Vec<_> = REQUIRED.into_iter().filter(|name| !object.contains_key(*name)).collect();
@@ -166,7 +158,7 @@ fn required_members(object: &Map<String, Value>) -> Check {
         };
         let plural = if missing.len() > 1 { "members are" } else { "member is" };
         let list = missing.join(", ");
-        let fault = Fault::new(
+        let fault = replacing(
             format!("{NAME} has no {list}: the required {plural} missing{instead}"),
             format!(
                 "add {list}: issuerctl publish (or issuerctl discovery) writes a document with all \
@@ -195,10 +187,10 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
     if matches!(name, "issuer" | "jwks_uri") {
         return match value {
             Value::String(text) if text.is_empty() => {
-                Some(Fault::new(format!("the member {name} of {NAME} is empty"), publish))
+                Some(replacing(format!("the member {name} of {NAME} is empty"), publish))
             }
             Value::String(_) => None,
-            other => Some(Fault::new(
+            other => Some(replacing(
                 format!(
                     "the member {name} of {NAME} is {}, not a string{}",
                     kind(other),
@@ -214,7 +206,7 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
             kind(value),
             shown(value)
         );
-        return Some(Fault::new(cause, publish));
+        return Some(replacing(cause, publish));
     };
     let mut names = items.iter().filter_map(Value::as_str);
     let (fits, wanted) = match name {
@@ -231,7 +223,7 @@ fn member_fault(name: &str, value: &Value) -> Option<Fault> {
         "the algorithms of the keys (\"RS256\" for an RSA key)"
     };
     (!fits).then(|| {
-        Fault::new(
+        replacing(
             format!("the member {name} of {NAME} is {} and does not contain {wanted}", show(value)),
             format!(
                 "add {added} to {name}: issuerctl publish (or issuerctl discovery) writes the \
@@ -259,8 +251,9 @@ fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
                 sts::NO_KEY,
                 Fault::new(
                     format!("the issuer in {NAME} is not valid: {error}"),
-                    "publish the documents again with a valid issuer URL",
-                ),
+                    "publish the documents again with a valid issuer URL (issuerctl publish)",
+                )
+                .with_remedy(Remedy::ReplaceOther),
             ),
         };
     };
@@ -280,7 +273,7 @@ fn issuer_match(issuer: Option<&str>, asked: Option<&str>) -> Check {
              or verify the other issuer"
         ),
     );
-    Check::fail(ID, sts::NO_KEY, fault)
+    Check::fail(ID, sts::NO_KEY, fault.with_remedy(Remedy::ReplaceOther))
 }
 
 fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Observation) -> Check {
@@ -301,8 +294,12 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
                     "set jwks_uri to the full public https URL of the keys, such as {standard}; \
                      issuerctl publish writes it"
                 ),
-            ),
+            )
+            .with_remedy(Remedy::ReplaceOther),
         )
+    };
+    let doubt = |what: String, fix: String| {
+        Check::warn_of(ID, Fault::new(what, fix).with_remedy(Remedy::ReplaceOther))
     };
     if let Some(c) = uri.chars().find(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
         return wrong(format!(
@@ -353,28 +350,30 @@ fn jwks_uri(object: &Map<String, Value>, issuer: Option<&str>, observation: &Obs
                      (issuerctl publish does both; if the API server serves the document, set \
                      --service-account-jwks-uri)"
                 ),
-            ),
+            )
+            .with_remedy(Remedy::ReplaceOther),
         );
     }
     if matches!(observation.vantage, Vantage::Folder(_)) && uri != standard {
-        return Check::warn(
-            ID,
+        return doubt(
             format!(
                 "jwks_uri is {}, so the keys.json of this folder is not what STS will read",
                 quote(uri)
             ),
-            format!("set jwks_uri to {standard}, or serve this keys.json at that URL"),
+            format!(
+                "serve this keys.json at that URL, or set jwks_uri to {standard}, which issuerctl \
+                 publish writes"
+            ),
         );
     }
     if !uri.starts_with("https://") {
-        return Check::warn(
-            ID,
+        return doubt(
             format!(
                 "jwks_uri is {}: its scheme is not in lower case, which strict clients do not \
                  accept",
                 quote(uri)
             ),
-            format!("write it in lower case, such as {standard}"),
+            format!("write it in lower case, such as {standard}, which issuerctl publish writes"),
         );
     }
     let elsewhere =

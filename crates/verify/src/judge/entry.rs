@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::judge::exposed;
 use crate::text::{quote, show};
-use crate::verdict::Fault;
+use crate::verdict::{Fault, replacing};
 
 /// What is wrong with entry `number` (from 1), with more detail than the fault itself where the
 /// entry provides it.
@@ -17,29 +17,29 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
         None => format!("key {number}"),
     };
     let Error::Entry { fault, .. } = error else {
-        return Fault::new(format!("{who} is not valid: {error}"), rewrite());
+        return replacing(format!("{who} is not valid: {error}"), rewrite());
     };
     match fault {
         JwkFault::PrivateMember { .. } | JwkFault::Symmetric => exposed::in_entry(&who, raw),
-        JwkFault::MissingKid => Fault::new(
+        JwkFault::MissingKid => replacing(
             format!("{who} has no kid: the member is missing, and STS finds a key only by its kid"),
             format!("add the kid that is in the header of the tokens; {}", rewrite()),
         ),
-        JwkFault::BadKid => Fault::new(
+        JwkFault::BadKid => replacing(
             format!("{who} has a kid that is not a string of at most 1024 characters"),
             format!(
                 "write the kid as the string that is in the header of the tokens; {}",
                 rewrite()
             ),
         ),
-        JwkFault::Use { value } => Fault::new(
+        JwkFault::Use { value } => replacing(
             format!(
                 "{who} has use {}, not \"sig\": STS does not verify signatures with such a key",
                 crate::text::shorten(value)
             ),
             format!("set use to \"sig\" or remove it; {}", rewrite()),
         ),
-        JwkFault::KeyOps => Fault::new(
+        JwkFault::KeyOps => replacing(
             format!(
                 "{who} has key_ops ({}), and STS refuses keys that have key_ops",
                 member("key_ops").map(show).unwrap_or_default()
@@ -47,7 +47,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             format!("remove key_ops, \"use\": \"sig\" is enough; {}", rewrite()),
         ),
         JwkFault::KeyType { kty } if matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC") => {
-            Fault::new(
+            replacing(
                 format!(
                     "{who} has kty {}: the value is case-sensitive and must be {}",
                     quote(kty),
@@ -56,7 +56,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
                 format!("set kty to {}; {}", kty.to_ascii_uppercase(), rewrite()),
             )
         }
-        JwkFault::KeyType { kty } => Fault::new(
+        JwkFault::KeyType { kty } => replacing(
             format!(
                 "{who} has kty {}{} and is not supported: STS supports only RSA and EC keys",
                 quote(kty),
@@ -65,7 +65,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             "sign with an RSA or EC key (issuerctl keygen generates one), and publish it in place \
              of this one (issuerctl publish)",
         ),
-        JwkFault::Member { member: name } => Fault::new(
+        JwkFault::Member { member: name } => replacing(
             match member(name) {
                 None => format!("{who} has no {name}: the member is missing"),
                 Some(Value::String(_)) => format!("{who} has an empty {name}"),
@@ -78,14 +78,14 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             },
             rewrite(),
         ),
-        JwkFault::Base64 { member: name } => Fault::new(
+        JwkFault::Base64 { member: name } => replacing(
             format!(
                 "{who} has {} in {name}, which must be base64url without padding",
                 what_is_not_base64url(member(name))
             ),
             format!("encode {name} as base64url ('-' and '_', no '=', '+' or '/'); {}", rewrite()),
         ),
-        JwkFault::Width { member: name, bytes, expected } => Fault::new(
+        JwkFault::Width { member: name, bytes, expected } => replacing(
             format!(
                 "{who} has {name} with {bytes} bytes, but its curve needs exactly {expected} \
                  (leading zero bytes count)"
@@ -102,7 +102,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
                 None => rewrite(),
             },
         ),
-        JwkFault::Algorithm { alg, expected } => Fault::new(
+        JwkFault::Algorithm { alg, expected } => replacing(
             format!(
                 "{who} has alg {}, which does not match the key: its tokens are signed with \
                  {expected}",
@@ -110,7 +110,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             ),
             format!("set alg to {expected} or remove it; {}", rewrite()),
         ),
-        JwkFault::Certificate => Fault::new(
+        JwkFault::Certificate => replacing(
             format!(
                 "{who} has an x5c whose certificate does not match the key: it contains another \
                  key, or no key"
@@ -118,14 +118,14 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             format!("remove x5c; {}", rewrite()),
         ),
         JwkFault::Curve { crv } => match curve_of_name(crv) {
-            Some(curve) => Fault::new(
+            Some(curve) => replacing(
                 format!(
                     "{who} has crv {}: the name of the curve must be exactly {curve}",
                     quote(crv)
                 ),
                 format!("set crv to {curve}; {}", rewrite()),
             ),
-            None => Fault::new(
+            None => replacing(
                 format!(
                     "{who} has crv {}, which is not supported: STS supports P-256, P-384 and P-521",
                     quote(crv)
@@ -135,21 +135,21 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             ),
         },
         // No tool generates such keys: the value is damaged, and the key itself may be fine.
-        JwkFault::Key(KeyFault::WeakRsa { bits }) if *bits < 512 => Fault::new(
+        JwkFault::Key(KeyFault::WeakRsa { bits }) if *bits < 512 => replacing(
             format!(
                 "{who} has an n of {bits} bits, which is not an RSA modulus: it is zero, truncated \
                  or another number"
             ),
             rewrite(),
         ),
-        JwkFault::Key(KeyFault::WeakRsa { bits }) => Fault::new(
+        JwkFault::Key(KeyFault::WeakRsa { bits }) => replacing(
             format!(
                 "{who} is an RSA key of {bits} bits, which is too weak; the minimum is 2048 bits"
             ),
             "generate a new signing key of at least 2048 bits (issuerctl keygen), rotate to it and \
              publish it (issuerctl publish)",
         ),
-        other => Fault::new(format!("{who} is not valid: {other}"), rewrite()),
+        other => replacing(format!("{who} is not valid: {other}"), rewrite()),
     }
 }
 

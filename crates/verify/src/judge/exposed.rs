@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::judge::json;
 use crate::judge::subject::Document;
-use crate::verdict::Fault;
+use crate::verdict::{Fault, replacing};
 
 /// The fix for a private key that was published.
 const ROTATE: &str = "the key is compromised; rotate now: create a new signing key (issuerctl keygen), \
@@ -37,7 +37,7 @@ pub(super) fn is_private(error: &Error) -> bool {
 }
 
 fn fault(what: &str) -> Fault {
-    Fault::new(
+    replacing(
         format!("{what}: anyone who has read it can sign tokens for every role of this cluster"),
         ROTATE,
     )

@@ -1,12 +1,13 @@
 //! Bytes that should be a JSON object, and what they are instead.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use issuer_discovery::{Published, REQUIRED};
 use serde_json::{Map, Value};
 
 use crate::judge::store::element;
 use crate::judge::subject::Document;
 use crate::text::{kind, quote, shorten, show};
-use crate::verdict::Fault;
+use crate::verdict::{Fault, replacing};
 
 const AGAIN: &str = "publish the documents again (issuerctl publish)";
 const OWN_STATUS: &str = "publish the document at this URL (issuerctl publish), and configure the \
@@ -27,15 +28,14 @@ pub(super) fn object(
     document: Document,
 ) -> Result<Map<String, Value>, Fault> {
     let name = document.name();
-    let not =
-        |what: &str, fix: &str| Fault::new(format!("{name} is not JSON: {what}"), fix.to_owned());
+    let not = |what: &str, fix: &str| replacing(format!("{name} is not JSON: {what}"), fix);
     let is_compressed =
         encoding.is_some_and(|e| COMPRESSIONS.contains(&e.trim().to_ascii_lowercase().as_str()));
     if body.starts_with(&[0x1f, 0x8b]) || is_compressed {
-        return Err(not(
-            &format!(
-                "it is compressed (Content-Encoding: {}), although the request does not accept \
-                 that",
+        return Err(Fault::new(
+            format!(
+                "{name} is not JSON: it is compressed (Content-Encoding: {}), although the request \
+                 does not accept that",
                 shorten(encoding.unwrap_or("none, but the body is gzip"))
             ),
             "store it uncompressed and without Content-Encoding, or configure the server to \
@@ -43,7 +43,7 @@ pub(super) fn object(
         ));
     }
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Fault::new(format!("{name} is empty ({} bytes), not JSON", body.len()), AGAIN));
+        return Err(replacing(format!("{name} is empty ({} bytes), not JSON", body.len()), AGAIN));
     }
     if body.starts_with(b"\xef\xbb\xbf") {
         return Err(not(
@@ -61,17 +61,35 @@ pub(super) fn object(
     }
     let text = String::from_utf8_lossy(body);
     match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(object)) => Ok(object),
+        Ok(Value::Object(object)) => match contradiction(body, document) {
+            Some(fault) => Err(fault),
+            None => Ok(object),
+        },
         Ok(other) => Err(not_an_object(&other, document)),
         Err(error) => Err(not_json(&text, &error, document)),
     }
+}
+
+/// A member of a discovery document that is there twice: Go and Java take the last one, others the
+/// first. The JWK Set has checks of its own.
+fn contradiction(body: &[u8], document: Document) -> Option<Fault> {
+    let published = Published::parse(body).ok().filter(|_| document == Document::Discovery)?;
+    let member = published.contradiction(&REQUIRED)?;
+    Some(replacing(
+        format!(
+            "{} has the member \"{member}\" twice, with different values: readers disagree about \
+             which one counts",
+            document.name()
+        ),
+        AGAIN,
+    ))
 }
 
 fn not_an_object(value: &Value, document: Document) -> Fault {
     let name = document.name();
     let is_keys = |items: &Vec<Value>| items.iter().any(|item| item.get("kty").is_some());
     match value {
-        Value::Array(items) if document == Document::Keys && is_keys(items) => Fault::new(
+        Value::Array(items) if document == Document::Keys && is_keys(items) => replacing(
             format!(
                 "{name} is a bare array of keys, not a JWK Set: the enclosing object with the \
                  member \"keys\" is missing"
@@ -80,14 +98,12 @@ fn not_an_object(value: &Value, document: Document) -> Fault {
              uploads it",
         ),
         Value::String(inner) if serde_json::from_str::<Map<String, Value>>(inner).is_ok() => {
-            Fault::new(
+            replacing(
                 format!("{name} is JSON encoded twice: one string that contains the document"),
                 AGAIN,
             )
         }
-        other => {
-            Fault::new(format!("{name} is JSON, but {} and not an object", kind(other)), AGAIN)
-        }
+        other => replacing(format!("{name} is JSON, but {} and not an object", kind(other)), AGAIN),
     }
 }
 
@@ -96,9 +112,7 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
     let start = text.trim_start();
     let lower = start.get(..start.len().min(512)).unwrap_or(start).to_ascii_lowercase();
     let begins = quote(&start.chars().take(40).collect::<String>());
-    let what = |what: String, fix: &str| {
-        Fault::new(format!("{name} is not JSON but {what}"), fix.to_owned())
-    };
+    let what = |what: String, fix: &str| replacing(format!("{name} is not JSON but {what}"), fix);
     let is_ssh = start.starts_with("ssh-") || start.starts_with("ecdsa-sha2-");
     if start.contains("-----BEGIN") || is_ssh {
         let form = if is_ssh { "an OpenSSH public key" } else { "a PEM file" };
@@ -160,13 +174,13 @@ fn not_xml(text: &str, begins: &str, what: impl Fn(String, &str) -> Fault) -> Fa
     let Some(code) = element(text, "Code") else {
         return what(format!("XML, possibly the error page of a store ({begins})"), OWN_STATUS);
     };
-    let fix = if ["Denied", "Forbidden", "NotPermitted"].iter().any(|word| code.contains(word)) {
-        "allow anonymous readers to get the document from the store (public bucket policy), and \
-         configure the CDN to return errors with their own status"
-    } else {
-        OWN_STATUS
-    };
-    what(format!("XML, the error {} of a store, although the status is 200", quote(code)), fix)
+    let error = format!("XML, the error {} of a store, although the status is 200", quote(code));
+    if ["Denied", "Forbidden", "NotPermitted"].iter().any(|word| code.contains(word)) {
+        let fix = "allow anonymous readers to get the document from the store (public bucket \
+                   policy), and configure the CDN to return errors with their own status";
+        return Fault { remedy: None, ..what(error, fix) };
+    }
+    what(error, OWN_STATUS)
 }
 
 /// What a text encodes in base64, as the values of a Secret are encoded.
@@ -188,7 +202,7 @@ pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> O
     let name = document.name();
     let has = |member: &str| object.contains_key(member);
     if has("kind") && has("apiVersion") {
-        return Some(Fault::new(
+        return Some(replacing(
             format!(
                 "{name} is a Kubernetes object (kind {})",
                 object.get("kind").map(show).unwrap_or_default()
@@ -206,20 +220,20 @@ pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> O
             Document::Keys => "JWK Set",
         };
         let said = format!("{}: {}", quote(member), show(value));
-        return Some(Fault::new(
+        return Some(replacing(
             format!("{name} is not a {wanted} but an error of the server, {said}"),
             OWN_STATUS,
         ));
     }
     match document {
-        Document::Discovery if has("keys") && !has("issuer") => Some(Fault::new(
+        Document::Discovery if has("keys") && !has("issuer") => Some(replacing(
             format!(
                 "{name} is a JWK Set: the keys are where the discovery document belongs (swapped?)"
             ),
             "upload each document to its own path; issuerctl publish writes both",
         )),
         Document::Keys if has("keys") => None,
-        Document::Keys if has("jwks_uri") || has("issuer") => Some(Fault::new(
+        Document::Keys if has("jwks_uri") || has("issuer") => Some(replacing(
             format!(
                 "{name} is a discovery document, not a JWK Set: it has no \"keys\" (swapped, or \
                  jwks_uri points to the discovery document?)"
@@ -227,7 +241,7 @@ pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> O
             "upload the JWK Set to the URL in jwks_uri, or set jwks_uri to its URL; issuerctl \
              publish does both",
         )),
-        Document::Keys if has("kty") => Some(Fault::new(
+        Document::Keys if has("kty") => Some(replacing(
             format!("{name} is a single JWK, not a JWK Set: the member \"keys\" is missing"),
             "wrap it as {\"keys\": [ … ]}; issuerctl jwks writes that form, and issuerctl publish \
              uploads it",
@@ -235,7 +249,7 @@ pub(super) fn other_object(object: &Map<String, Value>, document: Document) -> O
         Document::Keys
             if object.values().any(|v| v.as_str().is_some_and(|s| s.contains("-----BEGIN"))) =>
         {
-            Some(Fault::new(
+            Some(replacing(
                 format!("{name} is a map of PEM texts, not a JWK Set: it has no \"keys\""),
                 "convert the keys to a JWK Set (issuerctl jwks), or convert and publish them in \
                  one step (issuerctl publish)",

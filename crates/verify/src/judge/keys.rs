@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use issuer_jwks::{Entry, Error, Jwk, JwkFault, JwkSet, MAX_KEYS_PER_TYPE, Token, WeakKeys};
+use issuer_jwks::{Entry, Jwk, JwkSet, Token, WeakKeys};
 use serde_json::Value;
 
 use crate::judge::document::{Judged, content_encoding, content_type};
 use crate::judge::expected::Expected;
 use crate::judge::subject::Document;
+use crate::judge::usable::{count, usable};
 use crate::judge::{answer, entry, exposed, json};
 use crate::text::quote;
-use crate::verdict::Fault;
+use crate::verdict::{Fault, replacing};
 use crate::{Check, Fetched, Observation, Vantage, sts};
 
 /// The published keys, for the checks of the token.
@@ -167,155 +168,6 @@ fn judge_set(
     published
 }
 
-/// Every rule for the set and its entries. The first fault is reported first, since one fix at a
-/// time is enough; a private key comes before all others.
-fn usable(
-    entries: &[Entry],
-    raw: &[Value],
-    declared: &BTreeMap<String, String>,
-    token_alg: Option<&str>,
-) -> Check {
-    const ID: &str = "keys-usable";
-    if entries.is_empty() {
-        let fault = Fault::new(
-            "the published JWK Set is empty: it has no keys at all, so no token can be verified",
-            "publish the cluster's signing key (issuerctl publish)",
-        );
-        return Check::fail(ID, sts::NO_KEY, fault);
-    }
-    let good: Vec<&Jwk> = entries.iter().filter_map(|entry| entry.jwk.as_ref().ok()).collect();
-    let (foreign, mut bad): (Vec<_>, Vec<_>) = entries
-        .iter()
-        .filter_map(|entry| entry.jwk.as_ref().err().map(|error| (entry, error)))
-        .partition(|(_, error)| is_foreign(error) && !good.is_empty());
-    bad.sort_by_key(|(_, error)| !exposed::is_private(error));
-    let is_exposed = bad.first().is_some_and(|(_, error)| exposed::is_private(error));
-    if let Some(fault) = too_many(raw).filter(|_| !is_exposed) {
-        return Check::fail(ID, sts::NO_KEY, fault);
-    }
-    let faults: Vec<_> = bad
-        .iter()
-        .map(|(entry, error)| {
-            entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error)
-        })
-        .collect();
-    if let Some(fault) = join(faults) {
-        return Check::fail(ID, sts::NO_KEY, fault);
-    }
-    if let Some(fault) = conflict(&good) {
-        return Check::fail(ID, sts::NO_KEY, fault);
-    }
-    if let Some((entry, error)) = foreign.first() {
-        let fault = entry::fault(entry.number, raw.get(entry.number.wrapping_sub(1)), error);
-        return Check::warn(
-            ID,
-            format!("{}; the other {} valid", fault.cause, are(good.len())),
-            fault.fix,
-        );
-    }
-    if let Some((jwk, alg)) = other_algorithm(&good, declared, token_alg) {
-        return Check::warn(
-            ID,
-            format!(
-                "the key with the kid {} says alg {}, and kube-apiserver signs with {}: strict \
-                 clients do not use it for such tokens",
-                quote(jwk.kid.as_str()),
-                quote(alg),
-                jwk.key.algorithm()
-            ),
-            format!("set alg to {} or remove it; {}", jwk.key.algorithm(), entry::rewrite()),
-        );
-    }
-    if let Some(kid) = repeated(&good) {
-        return Check::warn(
-            ID,
-            format!("the key with the kid {} is published twice (a duplicate)", quote(kid)),
-            "publish it once: issuerctl publish writes each key once",
-        );
-    }
-    let named: Vec<_> = good
-        .iter()
-        .take(4)
-        .map(|jwk| format!("{} ({})", quote(jwk.kid.as_str()), jwk.key.describe()))
-        .collect();
-    let more = if good.len() > 4 { ", …" } else { "" };
-    Check::pass(ID, format!("{} valid: {}{more}", are(good.len()), named.join(", ")))
-}
-
-/// A key of a type that STS does not support; RFC 7517 section 5 has readers ignore it.
-fn is_foreign(error: &Error) -> bool {
-    let Error::Entry { fault, .. } = error else { return false };
-    match fault {
-        JwkFault::KeyType { kty } => !matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC"),
-        JwkFault::Curve { crv } => entry::curve_of_name(crv).is_none(),
-        _ => false,
-    }
-}
-
-fn too_many(raw: &[Value]) -> Option<Fault> {
-    ["RSA", "EC"].into_iter().find_map(|kty| {
-        let count =
-            raw.iter().filter(|key| key.get("kty").and_then(Value::as_str) == Some(kty)).count();
-        (count > MAX_KEYS_PER_TYPE).then(|| {
-            Fault::new(
-                format!(
-                    "the set has {count} {kty} keys, which is too many: STS accepts at most \
-                     {MAX_KEYS_PER_TYPE} keys of a type, and no token if there are more"
-                ),
-                format!(
-                    "remove the keys that no unexpired token was signed with, so that at most \
-                     {MAX_KEYS_PER_TYPE} remain: issuerctl jwks writes a set of the given keys, to \
-                     be uploaded in place of this one"
-                ),
-            )
-        })
-    })
-}
-
-/// The first causes, and the fix for the first of them.
-fn join(faults: Vec<Fault>) -> Option<Fault> {
-    const SHOWN: usize = 3;
-    let more = faults.len().saturating_sub(SHOWN);
-    let mut shown = faults.into_iter().take(SHOWN);
-    let mut all = shown.next()?;
-    for fault in shown {
-        all.cause.push_str("; ");
-        all.cause.push_str(&fault.cause);
-    }
-    if more > 0 {
-        all.cause.push_str(&format!("; and {more} more invalid keys"));
-    }
-    Some(all)
-}
-
-fn conflict(keys: &[&Jwk]) -> Option<Fault> {
-    let mut seen: BTreeMap<&str, &Jwk> = BTreeMap::new();
-    let kid = keys.iter().find_map(|jwk| {
-        let kid = jwk.kid.as_str();
-        (seen.entry(kid).or_insert(jwk).key != jwk.key).then_some(kid)
-    })?;
-    let right: Vec<_> =
-        keys.iter().filter(|jwk| jwk.kid.as_str() == kid).map(|jwk| jwk.key.describe()).collect();
-    Some(Fault::new(
-        format!(
-            "two different keys share one kid (a duplicate): {} is the kid of {}; STS uses only \
-             the last",
-            quote(kid),
-            right.join(" and ")
-        ),
-        format!(
-            "give each key the kid that the API server uses, the one in the header of its tokens: \
-             {}",
-            entry::rewrite()
-        ),
-    ))
-}
-
-fn repeated<'a>(keys: &[&'a Jwk]) -> Option<&'a str> {
-    let mut seen = BTreeSet::new();
-    keys.iter().map(|jwk| jwk.kid.as_str()).find(|kid| !seen.insert(*kid))
-}
-
 fn keys_expected(wanted: &JwkSet, source: Option<&str>, published: &mut Published) -> Check {
     const ID: &str = "keys-expected";
     let missing: Vec<&Jwk> = wanted
@@ -331,7 +183,7 @@ fn keys_expected(wanted: &JwkSet, source: Option<&str>, published: &mut Publishe
             return Check::skip(ID, "follows from keys-usable");
         }
         if let Some(other) = published.keys.iter().find(|p| p.kid == first.kid) {
-            let fault = Fault::new(
+            let fault = replacing(
                 format!(
                     "another key is published under the kid of the given key, {}: {}, with other \
                      values than the given {}",
@@ -348,6 +200,7 @@ fn keys_expected(wanted: &JwkSet, source: Option<&str>, published: &mut Publishe
         } else {
             String::new()
         };
+        let whose = source.unwrap_or("the key");
         let fault = Fault::new(
             format!(
                 "the given key {} ({}){more} is not published; {}",
@@ -356,10 +209,9 @@ fn keys_expected(wanted: &JwkSet, source: Option<&str>, published: &mut Publishe
                 kids(&published.keys)
             ),
             format!(
-                "first check that {} the cluster of this issuer; if so, publish the key in \
-                 addition to the present ones, from the key source that was given here (issuerctl \
-                 publish)",
-                source.map_or("the key is that of".to_owned(), |source| format!("{source} is"))
+                "first check that {whose} is that of the cluster of this issuer; if so, publish \
+                 the key in addition to the present ones, from the key source that was given here \
+                 (issuerctl publish)"
             ),
         );
         return Check::fail(ID, sts::NO_KEY, fault);
@@ -371,8 +223,7 @@ fn keys_expected(wanted: &JwkSet, source: Option<&str>, published: &mut Publishe
             .find(|p| p.key == first.key)
             .map(|p| p.kid.as_str())
             .unwrap_or_default();
-        return Check::warn(
-            ID,
+        let fault = replacing(
             format!(
                 "the given key is published under the kid {}, but kube-apiserver uses the kid {} \
                  for it; this is correct only for an external signer that uses the published kid",
@@ -382,6 +233,7 @@ fn keys_expected(wanted: &JwkSet, source: Option<&str>, published: &mut Publishe
             "compare it with the kid in the header of a fresh token; if they differ, publish the \
              key again (issuerctl publish)",
         );
+        return Check::warn_of(ID, fault);
     }
     let message = match wanted.keys().len() {
         1 => "the expected key is published".to_owned(),
@@ -447,20 +299,7 @@ fn declared(entries: &[Entry], raw: &[Value]) -> BTreeMap<String, String> {
     entries.iter().filter_map(of).collect()
 }
 
-/// A key whose `alg` is not the one that kube-apiserver signs with (RS384 or RS512), unless the
-/// token is signed with it.
-fn other_algorithm<'a>(
-    keys: &[&'a Jwk],
-    declared: &'a BTreeMap<String, String>,
-    token_alg: Option<&str>,
-) -> Option<(&'a Jwk, &'a str)> {
-    let of = |jwk: &&'a Jwk| Some((*jwk, declared.get(jwk.kid.as_str())?.as_str()));
-    keys.iter()
-        .filter_map(of)
-        .find(|(jwk, alg)| *alg != jwk.key.algorithm().as_str() && Some(*alg) != token_alg)
-}
-
-/// The algorithms that the valid keys sign with; without those of [`other_algorithm`].
+/// The algorithms that the valid keys sign with; without those that are not kube-apiserver's.
 fn algorithms<'a>(
     entries: &'a [Entry],
     declared: &'a BTreeMap<String, String>,
@@ -496,12 +335,4 @@ fn algorithms_listed(document: &Judged, used: &BTreeSet<String>) -> Option<Check
             missing.join(", ")
         ),
     ))
-}
-
-fn count(n: usize) -> String {
-    if n == 1 { "1 key".to_owned() } else { format!("{n} keys") }
-}
-
-fn are(n: usize) -> String {
-    format!("{} {}", count(n), if n == 1 { "is" } else { "are" })
 }

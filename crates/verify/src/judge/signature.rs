@@ -7,7 +7,7 @@ use crate::judge::entry;
 use crate::judge::keys::{Published, kids};
 use crate::judge::token_text::FRESH;
 use crate::text::{kind, quote};
-use crate::verdict::Fault;
+use crate::verdict::{Fault, replacing};
 use crate::{Check, sts};
 
 const KID: &str = "token-kid";
@@ -64,7 +64,7 @@ pub(super) fn judge(
 fn unknown_kid(token: &Token, kid: &str, published: &Published, given: Option<&JwkSet>) -> Fault {
     let there = kids(&published.keys);
     if let Some(signer) = published.keys.iter().find(|jwk| token.is_signed_by(&jwk.key)) {
-        return Fault::new(
+        return replacing(
             format!(
                 "no key is published under the token's kid {}; the key that signed it is published \
                  under another kid, {}",
@@ -121,7 +121,7 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
     }
     let alg = token.alg().unwrap_or_default();
     let fault = if let Some(signer) = others().find(|other| token.is_signed_by(&other.key)) {
-        Fault::new(
+        replacing(
             format!(
                 "the token was not signed by the key published under {named}, but by the one \
                  published under the kid {}: the kids are swapped or wrong",
@@ -135,7 +135,7 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
     } else if alg != jwk.key.algorithm().as_str()
         && !(alg.starts_with("RS") && jwk.key.key_type() == "RSA")
     {
-        Fault::new(
+        replacing(
             format!(
                 "the token's alg is {}, but tokens of the key published under {named} are signed \
                  with {}",
@@ -145,7 +145,7 @@ fn signature(token: &Token, jwk: &Jwk, published: &Published) -> Check {
             "publish the key that signed the token under this kid (issuerctl publish)",
         )
     } else {
-        Fault::new(
+        replacing(
             format!(
                 "the token's signature is not valid for the key published under {named}: the token \
                  was changed or truncated, or another key was published under this kid",

@@ -2,6 +2,7 @@
 
 use crate::judge::url::{host, internal, internal_address};
 use crate::text::quote;
+use crate::verdict::{Fault, Remedy};
 use crate::{Check, Fetched, Observation, Vantage};
 
 const ID: &str = "vantage";
@@ -37,11 +38,11 @@ pub(super) fn judge(observation: &Observation, issuer: Option<&str>) -> Check {
         );
     }
     if extra_roots {
-        return Check::warn(
-            ID,
+        let fault = Fault::new(
             format!("read {from}, trusting additional root certificates, which STS does not have"),
             "if the issuer's CA is private, the IAM provider needs its thumbprint",
         );
+        return Check::warn_of(ID, fault.with_remedy(Remedy::AddThumbprint));
     }
     Check::pass(
         ID,
