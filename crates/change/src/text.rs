@@ -22,6 +22,12 @@ pub trait Painter {
         let _ = (kind, field, reason);
         None
     }
+
+    /// What the field belongs to, if it is shown in one line with others of the same name.
+    fn together(&self, field: &Field) -> Option<&'static str> {
+        let _ = field;
+        None
+    }
 }
 
 /// No colours, no advice.
@@ -56,10 +62,29 @@ fn write_change(text: &mut String, change: &Change, painter: &dyn Painter) {
         line.push_str(&because(painter, resource.kind, None, reason));
     }
     push(text, painter, change.action, &line);
-    let width = change.fields.iter().filter(|f| is_short(f)).map(label).map(|l| l.chars().count());
+    let (joined, alone): (Vec<&Field>, Vec<&Field>) =
+        change.fields.iter().partition(|field| painter.together(field).is_some());
+    let width = alone.iter().filter(|f| is_short(f)).map(|f| label(f)).map(|l| l.chars().count());
     let width = width.max().unwrap_or_default();
-    for field in &change.fields {
+    for field in alone {
         write_field(text, resource.kind, field, width, painter);
+    }
+    write_joined(text, &joined, painter);
+}
+
+/// One line for all fields of a name; it is updated if not all have the same action.
+fn write_joined(text: &mut String, fields: &[&Field], painter: &dyn Painter) {
+    let mut names: Vec<(&str, Action)> = Vec::new();
+    for field in fields {
+        let (name, action) = (painter.together(field).unwrap_or_default(), field.action());
+        match names.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, joined)) if *joined != action => *joined = Action::Update,
+            Some(_) => {}
+            None => names.push((name, action)),
+        }
+    }
+    for (name, action) in names {
+        push(text, painter, action, &format!("    {} {name}", action.sign()));
     }
 }
 

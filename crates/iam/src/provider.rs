@@ -237,7 +237,13 @@ impl ProviderPlan {
         let unknown =
             provider.audiences.iter().filter(|audience| !wanted.contains(audience)).cloned();
         if spec.prune {
-            self.steps.extend(unknown.map(ProviderStep::RemoveAudience));
+            for audience in unknown {
+                let message = format!(
+                    "the provider will no longer accept tokens for the audience {audience}"
+                );
+                self.notices.push(("provider-audience-removed", message));
+                self.steps.push(ProviderStep::RemoveAudience(audience));
+            }
         } else {
             self.kept = unknown.collect();
         }
@@ -247,6 +253,15 @@ impl ProviderPlan {
                 && a.iter().all(|one| b.iter().any(|other| one.eq_ignore_ascii_case(other)))
         };
         if !thumbprints.is_empty() && !same(&thumbprints, &provider.thumbprints) {
+            let is_kept =
+                |one: &&String| thumbprints.iter().any(|kept| kept.eq_ignore_ascii_case(one));
+            for thumbprint in provider.thumbprints.iter().filter(|one| !is_kept(one)) {
+                let message = format!(
+                    "the provider loses the thumbprint {thumbprint}: AWS then refuses certificates of \
+                     that CA, unless it knows the CA itself"
+                );
+                self.notices.push(("thumbprint-removed", message));
+            }
             self.steps.push(ProviderStep::SetThumbprints {
                 from: provider.thumbprints.clone(),
                 to: thumbprints,

@@ -1,7 +1,7 @@
 //! Several issuers in one run: each is planned and executed on its own, and a failure does not stop
 //! the others.
 
-use issuer_change::Describe;
+use issuer_change::{Describe, Notice};
 use issuer_reconcile::{
     DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, RoleProof, Scope, Target,
     each,
@@ -10,7 +10,7 @@ use issuer_verify::Verdict;
 use issuer_workload::AccountsMode;
 
 use crate::Outcome;
-use crate::advice::Surface;
+use crate::advice::{self, Surface};
 use crate::engine::{annotations, failed};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Verify};
@@ -128,6 +128,9 @@ pub(crate) fn show<P: RunPlan>(dry_run: bool, planned: &[Planned<'_, P>], ui: &U
     for issuer in &plan.issuers {
         ui.notices(&issuer.notices);
     }
+    let notices: Vec<Notice> =
+        plan.issuers.iter().flat_map(|issuer| issuer.notices.iter().cloned()).collect();
+    advice::to_keep(&notices, Surface::File).iter().for_each(|hint| ui.hint(hint));
     plan
 }
 

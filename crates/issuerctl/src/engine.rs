@@ -8,6 +8,7 @@ use issuer_session::SessionOptions;
 use issuer_verify::{Authorities, FetchOptions};
 
 use crate::Outcome;
+use crate::advice::{self, Surface};
 use crate::cli::{AwsArgs, OutputFormat, S3Args, TlsArgs};
 use crate::failure::Failure;
 use crate::files;
@@ -104,6 +105,7 @@ pub(crate) async fn run(
         let mut plan = IssuerPlan::new(target, &seen, false)?;
         let set = plan.changes();
         ui.notices(&set.notices);
+        advice::to_keep(&set.notices, Surface::Flags).iter().for_each(|hint| ui.hint(hint));
         if dry_run {
             let changed = !plan.is_empty();
             return Ok((plan, changed));
@@ -111,7 +113,7 @@ pub(crate) async fn run(
         ui.plan("", &set);
         engine.apply(target, &seen, &mut plan, false).await?;
         let changed = plan.wrote();
-        if changed {
+        if changed && output::changes_iam(&plan.changes().changes) {
             ui.note(SPREADS);
         }
         Ok::<_, Error>((plan, changed))
@@ -122,7 +124,7 @@ pub(crate) async fn run(
 /// The service account annotation that the pod identity webhook reads.
 pub(crate) const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
-/// Printed after every change in IAM.
+/// Printed after changes in IAM that take effect later.
 pub(crate) const SPREADS: &str =
     "IAM is eventually consistent: changes can take seconds or minutes to take effect";
 

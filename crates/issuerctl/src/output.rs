@@ -23,8 +23,8 @@ use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
 pub(crate) use changes::{
-    Issuer, IssuerError, Plan, Proof, ProviderChange, Publish, RoleChange, Verify, dry_run_text,
-    schema,
+    Issuer, IssuerError, Plan, Proof, ProviderChange, Publish, RoleChange, Verify, changes_iam,
+    dry_run_text, schema,
 };
 pub(crate) use lists::{ProviderList, RoleList};
 pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role, roles_text};

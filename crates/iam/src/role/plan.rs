@@ -428,6 +428,12 @@ impl RolePlan {
             _ => self.steps.insert(0, tag_step(present, missing)),
         }
         if !untag.is_empty() {
+            let message = format!(
+                "the role {} loses the tag {}: it was requested earlier, and is not now",
+                self.name,
+                untag.join(", ")
+            );
+            self.notices.push(("tag-removed", message));
             self.steps.push(RoleStep::Untag(untag));
         }
         if !last.is_empty() {

@@ -54,11 +54,7 @@ fn finish(
     ui: &Ui,
 ) -> Outcome {
     let count = issuers.len();
-    let in_iam = |change: &issuer_change::Change| {
-        change.resource.kind == issuer_change::Kind::OidcProvider
-            || change.resource.kind == issuer_change::Kind::Role
-    };
-    if issuers.iter().any(|issuer| issuer.changed && issuer.changes.iter().any(in_iam)) {
+    if issuers.iter().any(|issuer| issuer.changed && output::changes_iam(&issuer.changes)) {
         ui.note(engine::SPREADS);
     }
     let applied = output::Plan::new(false, issuers);

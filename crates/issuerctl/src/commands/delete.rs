@@ -42,7 +42,8 @@ pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         };
         let (issuers, failures) = batch::execute_each(planned, parallel, execute).await;
         let deleted = output::Plan::new(false, issuers);
-        if deleted.changed && targets.iter().any(Target::needs_iam) {
+        let mut issuers = deleted.issuers.iter();
+        if issuers.any(|issuer| issuer.changed && output::changes_iam(&issuer.changes)) {
             ui.note(engine::SPREADS);
         }
         if format == OutputFormat::Json {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use anstyle::{AnsiColor, Style};
 use issuer_change::{
-    Action, Change, ChangeSet, Describe, Kind, Notice, Painter, Reason, Resource, Summary,
+    Action, Change, ChangeSet, Describe, Field, Kind, Notice, Painter, Reason, Resource, Summary,
 };
 use issuer_discovery::IssuerUrl;
+use issuer_iam::Tag;
 use issuer_publish::KeyChange;
 use issuer_reconcile::RoleProof;
 use issuer_reconcile::Target;
@@ -362,7 +363,10 @@ fn plan_text(heading: &str, changes: &[Change]) -> String {
 
 /// The text of `--dry-run`: the changes, and how many resources change.
 pub(crate) fn dry_run_text(heading: &str, changes: &[Change]) -> String {
-    format!("{}\n{}\n", plan_text(heading, changes), Summary::of(changes))
+    match plan_text(heading, changes).as_str() {
+        "" => format!("{}\n", Summary::of(changes)),
+        text => format!("{text}\n{}\n", Summary::of(changes)),
+    }
 }
 
 /// The JSON Schema (draft 2020-12) of all objects of this module.
@@ -416,12 +420,34 @@ impl Painter for Coloured {
         };
         Some(advice.to_owned())
     }
+
+    fn together(&self, field: &Field) -> Option<&'static str> {
+        is_record(field).then_some("tags that record what issuerctl manages")
+    }
+}
+
+/// Whether a field is a tag of issuerctl's own, which grants nothing and denies nothing.
+fn is_record(field: &Field) -> bool {
+    field.name == "tag" && field.item.as_deref().is_some_and(Tag::is_own)
+}
+
+/// Whether anything in IAM changes that AWS propagates.
+pub(crate) fn changes_iam(changes: &[Change]) -> bool {
+    let in_iam = |change: &&Change| {
+        matches!(change.resource.kind, Kind::OidcProvider | Kind::Role | Kind::ManagedPolicy)
+    };
+    changes.iter().filter(in_iam).any(|change| match change.action {
+        Action::Keep => false,
+        Action::Update => {
+            change.fields.iter().any(|field| field.action() != Action::Keep && !is_record(field))
+        }
+        Action::Create | Action::Delete => true,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use issuer_change::{Field, Resource};
 
     fn plan() -> Plan {
         let role = Resource::new(Kind::Role, "app", "arn:aws:iam::111122223333:role/app");
@@ -456,6 +482,24 @@ mod tests {
         let text = anstream::adapter::strip_str(&plan().text()).to_string();
         assert!(text.contains("(not in the file, kept; --prune deletes it)"), "{text}");
         assert!(text.contains("`issuerctl publish --prune` removes it"), "{text}");
+    }
+
+    #[test]
+    fn tags_of_its_own_are_one_line_and_no_change_that_takes_effect_later() {
+        let own = |name: &str| Field::added("tag", "true").of(format!("issuerctl.dev/{name}"));
+        let mut plan = plan();
+        let role = &mut plan.issuers[0].changes[1];
+        (role.action, role.fields) = (Action::Update, vec![own("trust/x"), own("inline/x")]);
+        let text = anstream::adapter::strip_str(&plan.text()).to_string();
+        assert!(text.contains("    + tags that record what issuerctl manages\n"), "{text}");
+        assert!(!text.contains("issuerctl.dev/"), "{text}");
+        assert!(!changes_iam(&plan.issuers[0].changes));
+        plan.issuers[0].changes[1].fields.push(Field::added("tag", "platform").of("team"));
+        assert!(changes_iam(&plan.issuers[0].changes));
+        // A kept role, a document.
+        plan.issuers[0].changes.remove(1);
+        plan.issuers[0].changes[0].action = Action::Update;
+        assert!(!changes_iam(&plan.issuers[0].changes));
     }
 
     #[test]

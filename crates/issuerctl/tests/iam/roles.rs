@@ -27,6 +27,12 @@ fn a_second_service_account_replaces_the_first_with_a_warning_and_add_keeps_it()
     );
     let (_, err) = apply(&lab, "--service-account default/app2 --dry-run");
     assert!(err.contains("warning: default/app can no longer assume the role app"), "{err}");
+    assert!(err.contains("hint: to keep it, give it too (--service-account NS/NAME)"), "{err}");
+    assert!(err.contains("--add"), "{err}");
+    // What the hint says.
+    let (_, err) =
+        apply(&lab, "--service-account default/app --service-account default/app2 --dry-run");
+    assert!(!err.contains("no longer") && !err.contains("to keep it"), "{err}");
     let (_, err) = apply(&lab, "--service-account default/app2 --add");
     assert!(!err.contains("no longer"), "{err}");
     apply(&lab, "--add --policy-arn arn:aws:iam::aws:policy/SecurityAudit");
@@ -38,6 +44,19 @@ fn a_second_service_account_replaces_the_first_with_a_warning_and_add_keeps_it()
     assert!(err.contains("nothing to do") || err.contains("no changes"), "{err}");
     // Without --add a service account is required.
     lab.run(&format!("role apply app --issuer {URL}"), 2);
+}
+
+#[test]
+fn deleting_a_role_that_does_not_exist_is_one_message_and_a_success() {
+    let lab = Lab::new();
+    let (out, err) = lab.run("role delete nope", 0);
+    assert_eq!(out, "");
+    let said: Vec<&str> = err.lines().filter(|line| !line.starts_with("AWS:")).collect();
+    assert_eq!(said, ["the role nope does not exist: nothing to do"]);
+    let (out, _) = lab.run("role delete nope --dry-run", 0);
+    assert_eq!(out, "no changes\n");
+    let (out, _) = lab.run("role delete nope --output json", 0);
+    assert!(out.contains("\"changed\": false"), "{out}");
 }
 
 #[test]

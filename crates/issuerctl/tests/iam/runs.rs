@@ -1,6 +1,6 @@
 //! One issuer: planned, applied, planned again, deleted.
 
-use issuer_change::{Change, Plain, Summary, render};
+use issuer_change::{Change, Field, Painter, Summary, render};
 use issuer_test_support::{AccountProvider, AccountRole};
 use serde_json::{Value, json};
 
@@ -48,6 +48,28 @@ fn what_a_plan_shows_is_what_apply_makes_and_then_there_is_nothing_to_do() {
 }
 
 #[test]
+fn a_run_that_changes_only_documents_says_nothing_of_iam() {
+    let lab = Lab::new();
+    lab.issuers(&[Issuer::prod(WHOLE)]);
+    let (_, err) = lab.apply(0);
+    assert!(err.contains("eventually consistent"), "{err}");
+    lab.file("sa.pub", include_str!("../../../../fixtures/golden/encodings/p256.spki.pem"));
+    let (_, err) = lab.apply(0);
+    assert!(err.contains("~ document keys.json"), "{err}");
+    assert!(!err.contains("eventually consistent"), "{err}");
+}
+
+/// As the command shows its own tags.
+struct AsPrinted;
+
+impl Painter for AsPrinted {
+    fn together(&self, field: &Field) -> Option<&'static str> {
+        let is_own = field.item.as_deref().is_some_and(|key| key.starts_with("issuerctl.dev/"));
+        is_own.then_some("tags that record what issuerctl manages")
+    }
+}
+
+#[test]
 fn the_text_of_a_plan_follows_from_its_json_and_fits_80_columns() {
     let lab = Lab::new();
     lab.issuers(&[Issuer::prod(WHOLE)]);
@@ -59,7 +81,7 @@ fn the_text_of_a_plan_follows_from_its_json_and_fits_80_columns() {
         let changes: Vec<Change> = serde_json::from_value(issuer["changes"].clone()).unwrap();
         let summary: Summary = serde_json::from_value(plan["summary"].clone()).unwrap();
         let (name, url) = (issuer["name"].as_str().unwrap(), issuer["issuer"].as_str().unwrap());
-        let rendered = render(&changes, &Plain);
+        let rendered = render(&changes, &AsPrinted);
         let whole = format!("issuer {name} ({url})\n\n{rendered}\n{summary}\n");
         // Only where lines end differs: those of the text fit 80 columns.
         assert!(text.split_whitespace().eq(whole.split_whitespace()), "{text}\n{whole}");
