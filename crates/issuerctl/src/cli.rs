@@ -26,7 +26,7 @@ pub(crate) use pods::{
     InjectArgs, OnFailure, PolicyArgs, PolicyCheckArgs, PolicyCommand, RolesFrom, WebhookArgs,
 };
 pub(crate) use render::{RenderArgs, RenderCommand, ResourceCommand};
-pub(crate) use site::{Access, DocumentArgs, PublishArgs, Overrides, S3Args, UrlArgs, VerifyArgs};
+pub(crate) use site::{Access, DocumentArgs, Overrides, PublishArgs, S3Args, UrlArgs, VerifyArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

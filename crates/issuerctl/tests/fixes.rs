@@ -241,7 +241,8 @@ fn the_fix_of_every_broken_set_is_true_and_keeps_what_can_be_read() {
 fn the_fix_of_what_is_not_a_file_is_true() {
     use std::os::unix::fs::symlink;
     const DISCOVERY: &str = ".well-known/openid-configuration";
-    let break_ways: [(&str, fn(&Path)); 6] = [
+    type Way = (&'static str, fn(&Path));
+    let ways: [Way; 6] = [
         ("a directory", |path| std::fs::create_dir(path).unwrap()),
         ("a directory that is not empty", |path| std::fs::create_dir_all(path.join("x")).unwrap()),
         ("a dangling link", |path| symlink("nowhere", path).unwrap()),
@@ -252,7 +253,7 @@ fn the_fix_of_what_is_not_a_file_is_true() {
         }),
     ];
     for document_name in ["keys.json", DISCOVERY, ".well-known"] {
-        for (name, broken) in break_ways {
+        for (name, broken) in ways {
             let desk = tempfile::tempdir().unwrap();
             let (folder, site) = (desk.path(), desk.path().join("site"));
             std::fs::write(folder.join("sa.pub"), PEM).unwrap();

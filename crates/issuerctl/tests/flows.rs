@@ -6,7 +6,6 @@ mod signer;
 
 use std::process::Command;
 
-use base64ct::{Base64, Encoding};
 use issuer_jwks::{KeyKind, generate};
 use issuer_test_support::{ACCESS_KEY, ApiServer, Authority, Reply, S3Server, SECRET_KEY};
 
