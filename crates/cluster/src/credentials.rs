@@ -6,6 +6,7 @@ use base64ct::{Base64, Encoding};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use issuer_diagnostic::deceptive_in;
 use issuer_redact::register;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -82,14 +83,12 @@ impl Credentials {
             .map_err(|reason| Error::PluginVersion { user: entry.clone(), reason })?;
         let cluster: Option<Value> =
             exec.provide_cluster_info.then(|| configuration.for_plugin()).transpose()?;
-        let status = plugin::run(exec, version, cluster, plugin::LIMIT).await.map_err(|fault| {
-            Error::Plugin {
-                command: exec.command.clone(),
-                user: entry.clone(),
-                fault: Box::new(fault),
-                connection: Box::new(configuration.connection.clone()),
-                install_hint: exec.install_hint.clone().filter(|hint| !hint.trim().is_empty()),
-            }
+        let status = plugin::run(exec, version, cluster).await.map_err(|fault| Error::Plugin {
+            command: exec.command.clone(),
+            user: entry.clone(),
+            fault: Box::new(fault),
+            connection: Box::new(configuration.connection.clone()),
+            install_hint: exec.install_hint.clone().filter(|hint| !hint.trim().is_empty()),
         })?;
         if let (Some(chain), Some(key)) = (&status.client_certificate_data, &status.client_key_data)
         {
@@ -147,7 +146,7 @@ impl Credentials {
         let groups =
             impersonate_groups.iter().map(|group| ("impersonate-group".to_owned(), group.clone()));
         let extra = impersonate_extra.iter().flat_map(|(key, values)| {
-            let key = percent_encode(key);
+            let key = utf8_percent_encode(&key.to_ascii_lowercase(), TOKEN).to_string();
             values.iter().map(move |value| (format!("impersonate-extra-{key}"), value.clone()))
         });
         let headers = one("impersonate-user", impersonate)
@@ -203,15 +202,19 @@ fn refuse(entry: &str, reason: &str) -> Error {
     Error::Entry { entry: entry.to_owned(), reason: reason.to_owned() }
 }
 
-/// client-go `headerKeyEscape`.
-fn percent_encode(key: &str) -> String {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte);
-    key.to_ascii_lowercase()
-        .bytes()
-        .map(
-            |byte| {
-                if is_token(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-            },
-        )
-        .collect()
-}
+/// What client-go leaves in the name of a header (`headerKeyEscape`).
+const TOKEN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');

@@ -1,6 +1,7 @@
 //! HTTP to one API server: TLS, proxy and time limits, and what a failure means.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
@@ -220,14 +221,16 @@ fn proxy_reason(error: &legacy::Error) -> String {
     reason(error)
 }
 
-/// The innermost cause; the outer ones only say which layer reports it.
+/// The innermost cause, without the numbers of the operating system; the outer ones only say which
+/// layer reports it.
 fn reason(error: &(dyn StdError + 'static)) -> String {
-    let text = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
-    match text.as_str() {
-        "failed to lookup address information: Name or service not known"
-        | "failed to lookup address information: nodename nor servname provided, or not known" => {
-            "the host name does not exist".to_owned()
-        }
-        _ => text,
+    // hyper-util's error of a resolver has no public type.
+    if causes(error).any(|cause| cause.to_string().starts_with("dns error")) {
+        return "its host name does not resolve (DNS)".to_owned();
+    }
+    let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
+    match io.map(io::Error::kind).filter(|kind| *kind != io::ErrorKind::Other) {
+        Some(kind) => kind.to_string(),
+        None => causes(error).last().map_or_else(|| error.to_string(), ToString::to_string),
     }
 }

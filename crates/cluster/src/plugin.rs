@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::kubeconfig::Exec;
 
 /// A plugin that waits for somebody would wait for ever in a job.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the output is waited for after the plugin has ended: a program that it left running may
 /// hold its pipes open for ever.
@@ -104,7 +104,6 @@ pub(crate) async fn run(
     exec: &Exec,
     version: &'static str,
     cluster: Option<Value>,
-    limit: Duration,
 ) -> Result<Status, PluginFault> {
     let mut child =
         command(exec, version, cluster).spawn().map_err(|error| match error.kind() {
@@ -130,11 +129,11 @@ pub(crate) async fn run(
             }
             status
         };
-        tokio::time::timeout(limit, whole).await
+        tokio::time::timeout(LIMIT, whole).await
     };
     let said = said_by(&err, exec, &out);
     match ended {
-        Err(_) => Err(PluginFault::TimedOut { limit_secs: limit.as_secs(), said }),
+        Err(_) => Err(PluginFault::TimedOut { limit_secs: LIMIT.as_secs(), said }),
         Ok(Err(error)) => Err(PluginFault::Start(error.kind())),
         Ok(Ok(status)) if !status.success() => Err(PluginFault::Failed { how: how(status), said }),
         Ok(Ok(_)) => parse(&out, version, said),

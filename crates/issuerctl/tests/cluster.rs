@@ -132,7 +132,7 @@ fn what_is_to_be_typed_reaches_the_cluster_of_the_run() {
     assert!(err.contains(set), "{err}");
 
     let line = "policy check --service-account default/app --kubeconfig work.yaml --context other";
-    let output = desk.run(line);
+    let output = desk.run(&format!("{line} --output json"));
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(out.contains(&format!("{kubectl} create serviceaccount app")), "{out}");
     assert!(out.contains(&format!("{kubectl} apply -f -")), "{out}");
