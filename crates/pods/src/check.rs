@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use issuer_diagnostic::{Check, Fault};
 use serde_json::{Value, json};
 
+use crate::inject::SKIP_LABEL;
 use crate::mutation::{VOLUME, items, named, text};
 use crate::{Annotations, Identity, Mutation, Settings};
 
@@ -95,6 +96,39 @@ pub fn probe(namespace: &str, account: &str) -> Value {
     })
 }
 
+/// Whether a pod, or the template of pods, runs without the role of its ServiceAccount, unless it opts
+/// out.
+#[must_use]
+pub fn lacks_role(pod: &Value, identity: &Identity, settings: &Settings) -> bool {
+    let metadata = pod.get("metadata").unwrap_or(&Value::Null);
+    if metadata.get("labels").is_some_and(|labels| labels.get(SKIP_LABEL).is_some()) {
+        return false;
+    }
+    let spec = pod.get("spec").unwrap_or(&Value::Null);
+    if !Mutation::new(identity, &annotations(pod), spec, settings).is_empty() {
+        return true;
+    }
+    let lists = ["initContainers", "containers"].into_iter().flat_map(|list| items(spec, list));
+    let roles = lists.filter_map(|own| named(own, "env", "AWS_ROLE_ARN")?.get("value"));
+    roles.into_iter().any(|role| *role != identity.role)
+}
+
+/// The same pod with what the policy or the webhook adds to it.
+#[must_use]
+pub fn with_role(pod: &Value, identity: &Identity, settings: &Settings) -> Value {
+    let spec = pod.get("spec").unwrap_or(&Value::Null);
+    let mutation = Mutation::new(identity, &annotations(pod), spec, settings);
+    let mut pod = pod.clone();
+    pod["spec"] = mutation.apply(spec.clone());
+    pod
+}
+
+fn annotations(pod: &Value) -> Annotations {
+    let members = pod.pointer("/metadata/annotations").and_then(Value::as_object);
+    let members = members.into_iter().flatten();
+    members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+}
+
 /// What the API server would store of a probe, compared with what the ServiceAccount's role needs.
 #[must_use]
 pub fn verdict(
@@ -148,5 +182,50 @@ pub fn verdict(
                 "render the policy again from the file, or correct the annotation",
             ),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(role: &str) -> Identity {
+        let annotations =
+            Annotations::from([("eks.amazonaws.com/role-arn".to_owned(), role.to_owned())]);
+        Identity::of(&annotations, &Settings::default()).unwrap()
+    }
+
+    #[test]
+    fn a_pod_lacks_its_role_unless_it_has_everything_or_opts_out() {
+        let (settings, app) = (Settings::default(), identity("arn:aws:iam::111122223333:role/app"));
+        let lacks = |pod: &Value| lacks_role(pod, &app, &settings);
+        let bare = json!({"spec": {"containers": [{"name": "main"}, {"name": "sidecar"}]}});
+        assert!(lacks(&bare));
+        let given = with_role(&bare, &app, &settings);
+        assert!(!lacks(&given));
+        // Another role, whoever set it.
+        assert!(lacks_role(&given, &identity("arn:aws:iam::111122223333:role/b"), &settings));
+        // A part of it.
+        let mut part = given.clone();
+        part["spec"]["volumes"] = json!([]);
+        assert!(lacks(&part));
+        let mut part = given.clone();
+        part["spec"]["containers"][1].as_object_mut().unwrap().remove("env");
+        assert!(lacks(&part));
+        // A value that is not in the pod is nothing that can be compared.
+        let mut elsewhere = given.clone();
+        let role = &mut elsewhere["spec"]["containers"][0]["env"][0];
+        assert_eq!(role["name"], "AWS_ROLE_ARN");
+        *role = json!({"name": "AWS_ROLE_ARN", "valueFrom": {"configMapKeyRef": {"name": "a"}}});
+        assert!(!lacks(&elsewhere));
+        // What opts out.
+        let mut skipped = bare.clone();
+        skipped["metadata"] = json!({"labels": {SKIP_LABEL: "yes"}});
+        assert!(!lacks(&skipped));
+        // A template with a role of its own keeps it.
+        let own = json!({"spec": {"containers": [
+            {"name": "main", "env": [{"name": "AWS_ROLE_ARN", "value": "theirs"}]},
+        ]}});
+        assert!(lacks(&with_role(&own, &app, &settings)));
     }
 }

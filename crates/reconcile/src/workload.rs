@@ -3,7 +3,9 @@
 use issuer_cluster::Cluster;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::{DEFAULT_AUDIENCE, RolePlan, RoleSpec};
-use issuer_workload::{RoleGrant, WorkloadDeletion, WorkloadPlan, WorkloadSpec, WorkloadState};
+use issuer_workload::{
+    Reading, RoleGrant, WorkloadDeletion, WorkloadPlan, WorkloadSpec, WorkloadState,
+};
 
 use crate::observe::Scope;
 use crate::target::RoleTarget;
@@ -24,7 +26,8 @@ impl Reconciler<'_> {
         self.event(target, Event::Using(&text));
         let roles = target.roles.iter().map(|role| grant(role, String::new())).collect();
         let spec = spec(workload, url, roles, scope.prune);
-        let state = issuer_workload::observe(&cluster, &spec).await?;
+        let reading = if scope.keys { Reading::Plan } else { Reading::Deletion };
+        let state = issuer_workload::observe(&cluster, &spec, reading).await?;
         Ok(Some((cluster, state)))
     }
 
@@ -47,7 +50,11 @@ impl Reconciler<'_> {
         self.event(target, Event::Started("cluster"));
         let _turn = self.alone(format!("cluster {}", cluster.server())).await;
         let again = |plan: &WorkloadPlan| self.event(target, Event::Replanned(&plan.changes()));
-        Ok(issuer_workload::apply(cluster, spec, plan, again).await?)
+        let notices = issuer_workload::apply(cluster, spec, plan, again).await?;
+        for notice in &notices {
+            self.event(target, Event::Notice(notice));
+        }
+        Ok(())
     }
 
     /// Executes its deletion.
@@ -96,6 +103,7 @@ fn spec(
         injection: workload.injection,
         accounts: workload.accounts,
         restart: workload.restart,
+        kubectl: workload.connection.kubectl(),
         roles,
         prune,
     }

@@ -25,6 +25,8 @@ pub struct AccountPlan {
     pub(crate) step: Option<Step>,
     /// The role that its pods get, if it is one of those that are requested.
     pub(crate) role: Option<String>,
+    /// The audience of their tokens, if it is not the default one.
+    pub(crate) audience: Option<String>,
     pub(crate) done: bool,
 }
 
@@ -86,7 +88,7 @@ pub(crate) fn plan(
         }
     }
     if !conflicts.is_empty() {
-        return Err(Error::Annotations { conflicts });
+        return Err(Error::Annotations { conflicts, kubectl: spec.kubectl.clone() });
     }
     for account in &state.accounts {
         let known = seen.contains(&(&account.namespace, &account.name));
@@ -184,12 +186,13 @@ impl<'a> Planner<'a> {
             return Err(conflicts);
         }
         let role = Some(wish.role.arn.clone());
+        let audience = wish.role.audience.clone();
         let is_as_requested =
             after.iter().all(|(name, value)| metadata.annotations.get(name) == Some(value));
         let mut issuers = metadata.issuers();
         if issuers.is_empty() && is_as_requested {
             // Somebody else set the same: it stays theirs.
-            return Ok(AccountPlan { role, ..self.keep(account, Reason::Unchanged) });
+            return Ok(AccountPlan { role, audience, ..self.keep(account, Reason::Unchanged) });
         }
         issuers.insert(self.spec.issuer.to_string());
         after.insert(ISSUERS.to_owned(), list(&issuers));
@@ -202,10 +205,16 @@ impl<'a> Planner<'a> {
             }
         }
         if before == after {
-            return Ok(AccountPlan { role, ..self.keep(account, Reason::Unchanged) });
+            return Ok(AccountPlan { role, audience, ..self.keep(account, Reason::Unchanged) });
         }
         let step = Some(Step::Apply { object: self.own_object(account, &after), force: true });
-        Ok(AccountPlan { role, after: Some(after), step, ..self.of(account, Some(before)) })
+        Ok(AccountPlan {
+            role,
+            audience,
+            after: Some(after),
+            step,
+            ..self.of(account, Some(before))
+        })
     }
 
     /// An annotation that has another value, unless earlier runs for this issuer alone set it.
@@ -241,6 +250,7 @@ impl<'a> Planner<'a> {
     ) -> Result<AccountPlan, Notice> {
         let notice = |id: &'static str, message: String| Notice { id: id.into(), message };
         let (namespace, name) = (pattern.namespace(), pattern.name());
+        let kubectl = &self.spec.kubectl;
         if !pattern.is_literal() {
             let message =
                 format!("no ServiceAccount matches {pattern} of the role {} yet", role.name);
@@ -250,14 +260,14 @@ impl<'a> Planner<'a> {
             format!("the ServiceAccount {pattern} of the role {} does not exist", role.name);
         if self.state.missing_namespaces.contains(namespace) {
             let message = format!(
-                "{missing}, and neither does its namespace, which is not created here: `kubectl \
+                "{missing}, and neither does its namespace, which is not created here: `{kubectl} \
                  create namespace {namespace}`"
             );
             return Err(notice("missing-namespace", message));
         }
         if self.spec.accounts != AccountsMode::Create {
             let message = format!(
-                "{missing}: `kubectl create serviceaccount {name} --namespace {namespace}`"
+                "{missing}: `{kubectl} create serviceaccount {name} --namespace {namespace}`"
             );
             return Err(notice("missing-service-account", message));
         }
@@ -275,6 +285,7 @@ impl<'a> Planner<'a> {
             // What somebody else creates meanwhile stays theirs.
             step: Some(Step::Apply { object, force: false }),
             role: Some(role.arn.clone()),
+            audience: role.audience.clone(),
             done: false,
         })
     }
@@ -337,6 +348,7 @@ impl<'a> Planner<'a> {
             kept: None,
             step: None,
             role: None,
+            audience: None,
             done: false,
         }
     }

@@ -13,6 +13,8 @@ pub enum Error {
     Annotations {
         /// All of them, at least one.
         conflicts: Vec<AnnotationConflict>,
+        /// kubectl for the cluster.
+        kubectl: String,
     },
     /// A ServiceAccount can have one role.
     #[error("the ServiceAccount {account} has two roles, {one} and {other}")]
@@ -91,9 +93,9 @@ impl Diagnostic for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Annotations { conflicts } => conflicts.first().map(|first| {
+            Self::Annotations { conflicts, kubectl } => conflicts.first().map(|first| {
                 format!(
-                    "if the requested role is the right one, remove the annotation: `kubectl annotate \
+                    "if the requested role is the right one, remove the annotation: `{kubectl} annotate \
                      serviceaccount {} --namespace {} {}-`",
                     first.name, first.namespace, first.annotation
                 )

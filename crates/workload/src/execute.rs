@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::try_join;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use issuer_change::Notice;
 use issuer_cluster::{Cluster, ObjectRef};
 use issuer_session::{Attempts, replan};
 use serde_json::Value;
 
 use crate::accounts::Step;
 use crate::injection::{ObjectStep, rank, with_new_certificate};
-use crate::observe::observe;
+use crate::observe::{Reading, observe};
+use crate::pods;
 use crate::{AccountPlan, Error, ObjectPlan, WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
 /// Maximum number of ServiceAccounts that are changed concurrently.
@@ -22,6 +24,7 @@ const ATTEMPTS: Attempts =
 
 /// Executes a plan: what gives pods their roles and the ServiceAccounts at the same time. After a
 /// concurrent change the cluster is read again, and a new plan replaces `plan`; `again` receives it.
+/// Workloads are restarted last; returns why some were not.
 ///
 /// # Errors
 /// [`Error::Cluster`], [`Error::Certificate`], and those of a new plan. Completed steps are kept
@@ -31,7 +34,7 @@ pub async fn apply(
     spec: &WorkloadSpec,
     plan: &mut WorkloadPlan,
     again: impl Fn(&WorkloadPlan),
-) -> Result<(), Error> {
+) -> Result<Vec<Notice>, Error> {
     let execute = async |plan: &mut WorkloadPlan| {
         let needs_certificate = plan.objects.iter().any(ObjectPlan::needs_certificate);
         // The private key is in these objects alone, and is dropped with them.
@@ -43,14 +46,15 @@ pub async fn apply(
         try_join(objects, accounts(cluster, &mut plan.accounts)).await.map(drop)
     };
     let new = async |plan: &mut WorkloadPlan| {
-        let next = WorkloadPlan::new(spec, &observe(cluster, spec).await?)?;
+        let next = WorkloadPlan::new(spec, &observe(cluster, spec, Reading::Plan).await?)?;
         let done = std::mem::replace(plan, next);
         keep_done(&mut plan.accounts, done.accounts, |plan| plan.done, |plan| &plan.place);
         keep_done(&mut plan.objects, done.objects, |plan| plan.done, |plan| &plan.place);
         again(plan);
         Ok(())
     };
-    replan(ATTEMPTS, plan, execute, Error::is_overtaken, new).await
+    replan(ATTEMPTS, plan, execute, Error::is_overtaken, new).await?;
+    pods::restart(cluster, plan).await
 }
 
 /// Executes a deletion, in the same way.
@@ -69,7 +73,7 @@ pub async fn delete(
         try_join(objects, accounts(cluster, &mut plan.accounts)).await.map(drop)
     };
     let new = async |plan: &mut WorkloadDeletion| {
-        let next = WorkloadDeletion::new(spec, &observe(cluster, spec).await?);
+        let next = WorkloadDeletion::new(spec, &observe(cluster, spec, Reading::Deletion).await?);
         let done = std::mem::replace(plan, next);
         keep_done(&mut plan.accounts, done.accounts, |plan| plan.done, |plan| &plan.place);
         keep_done(&mut plan.objects, done.objects, |plan| plan.done, |plan| &plan.place);

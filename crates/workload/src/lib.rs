@@ -8,6 +8,8 @@ mod injection;
 mod observe;
 mod ownership;
 mod plan;
+mod pods;
+mod restart;
 mod spec;
 mod state;
 
@@ -16,7 +18,8 @@ pub use certificate::{CertificateInUse, certificates_only, make_certificate};
 pub use error::{AnnotationConflict, Error};
 pub use execute::{apply, delete};
 pub use injection::{Chosen, InjectionState, ObjectPlan};
-pub use observe::{observe, served_policies};
+pub use observe::{Reading, observe, served_policies};
 pub use plan::{WorkloadDeletion, WorkloadPlan};
+pub use restart::{RestartPlan, Running};
 pub use spec::{AccountsMode, Injection, RoleGrant, WorkloadSpec};
 pub use state::{Account, WorkloadState};

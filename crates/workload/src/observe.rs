@@ -10,17 +10,34 @@ use serde_json::{Value, json};
 use crate::injection::{places, places_in_namespace};
 use crate::ownership::Metadata;
 use crate::{Account, AccountsMode, CertificateInUse, Error, Injection, InjectionState};
-use crate::{WorkloadSpec, WorkloadState};
+use crate::{Running, WorkloadSpec, WorkloadState, pods};
+
+/// What a state is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// A plan: also what runs there.
+    Plan,
+    /// A deletion.
+    Deletion,
+}
 
 /// Reads the state of a cluster; independent requests are sent concurrently.
 ///
 /// # Errors
 /// [`Error::Cluster`].
-pub async fn observe(cluster: &Cluster, spec: &WorkloadSpec) -> Result<WorkloadState, Error> {
+pub async fn observe(
+    cluster: &Cluster,
+    spec: &WorkloadSpec,
+    reading: Reading,
+) -> Result<WorkloadState, Error> {
     let (accounts, injection) = try_join(accounts(cluster, spec), injection(cluster, spec)).await?;
     let missing_namespaces = missing_namespaces(cluster, spec, &accounts).await?;
+    let running = match reading {
+        Reading::Plan => pods::running(cluster, spec, &accounts).await?,
+        Reading::Deletion => Running::default(),
+    };
     let server = cluster.server().to_owned();
-    Ok(WorkloadState { server, accounts, injection, missing_namespaces })
+    Ok(WorkloadState { server, accounts, injection, running, missing_namespaces })
 }
 
 /// The version in which the API server serves admission policies, if it does.

@@ -5,7 +5,7 @@ use issuer_change::{ChangeSet, Describe, Notice};
 use crate::{
     AccountPlan, CertificateInUse, Chosen, Error, ObjectPlan, WorkloadSpec, WorkloadState,
 };
-use crate::{accounts, injection};
+use crate::{RestartPlan, accounts, injection, restart};
 
 /// The plan for a cluster.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,6 +18,8 @@ pub struct WorkloadPlan {
     pub(crate) certificate: Option<CertificateInUse>,
     /// The ServiceAccounts, role by role.
     pub accounts: Vec<AccountPlan>,
+    /// Workloads that are restarted afterwards, so that their pods get their roles.
+    pub restarts: Vec<RestartPlan>,
     /// Warnings for the user.
     pub notices: Vec<Notice>,
 }
@@ -41,8 +43,11 @@ impl WorkloadPlan {
             injection::plan(spec, &state.injection, &state.server)?;
         let (accounts, more) = accounts::plan(spec, state)?;
         notices.extend(more);
+        let (restarts, more) =
+            restart::plan(spec, &state.running, &accounts, chosen, &state.server);
+        notices.extend(more);
         let certificate = state.injection.certificate.clone();
-        Ok(Self { chosen, objects, certificate, accounts, notices })
+        Ok(Self { chosen, objects, certificate, accounts, restarts, notices })
     }
 
     /// Whether there is nothing to do.
@@ -50,12 +55,13 @@ impl WorkloadPlan {
     pub fn is_empty(&self) -> bool {
         self.accounts.iter().all(|account| account.step.is_none())
             && self.objects.iter().all(|object| object.step.is_none())
+            && self.restarts.is_empty()
     }
 
     /// Whether the execution has changed anything, also if it failed.
     #[must_use]
     pub fn wrote(&self) -> bool {
-        wrote(&self.objects, &self.accounts)
+        wrote(&self.objects, &self.accounts) || self.restarts.iter().any(|restart| restart.done)
     }
 
     /// A ServiceAccount whose pods get this role, as namespace and name.
@@ -93,6 +99,9 @@ impl Describe for WorkloadPlan {
         }
         for account in &self.accounts {
             account.describe(into);
+        }
+        for restart in &self.restarts {
+            restart.describe(into);
         }
         into.notices.extend(self.notices.iter().cloned());
     }

@@ -16,6 +16,8 @@ pub struct WorkloadSpec {
     pub accounts: AccountsMode,
     /// Whether workloads whose pods run without their role are restarted.
     pub restart: bool,
+    /// kubectl for this cluster, with the flags that select it.
+    pub kubectl: String,
     /// The roles, in order.
     pub roles: Vec<RoleGrant>,
     /// Whether annotations with roles that are no longer requested are removed.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::InjectionState;
 use crate::ownership::Metadata;
+use crate::restart::Running;
 
 /// The state of a cluster, as far as it concerns the roles of pods.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,6 +18,8 @@ pub struct WorkloadState {
     pub accounts: Vec<Account>,
     /// What gives pods their roles.
     pub injection: InjectionState,
+    /// What runs under the ServiceAccounts of the roles.
+    pub running: Running,
     /// Namespaces of requested ServiceAccounts that do not exist.
     pub missing_namespaces: BTreeSet<String>,
 }

@@ -11,6 +11,7 @@ mod interrupted;
 mod lab;
 mod permissions;
 mod proof;
+mod restart;
 mod roles;
 mod runs;
 mod several;

@@ -132,7 +132,8 @@ fn a_role_that_somebody_else_set_is_a_conflict_that_names_both_and_nothing_is_ch
     assert!((site.lab.everything(), site.cluster.dump()) == before);
     // The hint is true.
     assert!(err.contains(
-        "kubectl annotate serviceaccount app --namespace default eks.amazonaws.com/role-arn-"
+        "kubectl --kubeconfig workload.kubeconfig annotate serviceaccount app --namespace default \
+         eks.amazonaws.com/role-arn-"
     ));
     site.cluster.put_account("default/app", json!({}));
     site.apply(0);
@@ -169,14 +170,19 @@ fn a_service_account_that_does_not_exist_is_named_or_created() {
     let site = Site::new("");
     let before = site.cluster.dump();
     let (_, err) = site.apply(0);
-    assert!(err.contains("kubectl create serviceaccount app --namespace default"), "{err}");
+    assert!(
+        err.contains(
+            "kubectl --kubeconfig workload.kubeconfig create serviceaccount app --namespace default"
+        ),
+        "{err}"
+    );
     assert!(err.contains("no ServiceAccount matches jobs/*"), "{err}");
     assert_eq!(site.cluster.dump(), before);
 
     site.write(&ROLES.replace("jobs/*", "jobs/nightly"), ", serviceAccounts: create");
     let (_, err) = site.apply(0);
     assert!(err.contains("+ ServiceAccount default/app"), "{err}");
-    assert!(err.contains("kubectl create namespace jobs"), "{err}");
+    assert!(err.contains("create namespace jobs`"), "{err}");
     let account = site.cluster.get("/api/v1/namespaces/default/serviceaccounts/app").unwrap();
     assert_eq!(account["metadata"]["labels"]["app.kubernetes.io/managed-by"], "issuerctl");
     assert_eq!(site.role("default/app"), APP);
