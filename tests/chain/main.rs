@@ -14,6 +14,7 @@ mod bootstrap;
 mod distribution;
 mod examples;
 mod figures;
+mod issuer_change;
 mod least_privilege;
 mod one_command;
 mod operator;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         add("admin_starts_the_api_server_with_several_keys_at_once", admin::several_keys);
         add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
         add("kubeadm_passes_on_the_issuers_and_a_kept_token_is_accepted", distribution::run);
+        add("cluster_moves_to_another_issuer_step_by_step", issuer_change::run);
         add("rotation_keeps_every_live_token_working", rotation::run);
         add("api_server_reads_the_published_issuer_as_a_relying_party", readers::api_server);
         add("roles_in_the_docs_are_sufficient_and_each_rule_is_required", least_privilege::run);

@@ -4,6 +4,7 @@ mod distribution;
 mod file;
 mod iam;
 mod keys;
+mod migration;
 mod pods;
 mod render;
 mod site;
@@ -22,6 +23,7 @@ pub(crate) use iam::{
 pub(crate) use distribution::{DistributionArgs, DistributionCommand, FromClusterArgs};
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
 pub(crate) use keys::{DiscoveryArgs, ExtractArgs, JwksArgs, KeyArgs, KeygenArgs, RequiredKeyArgs};
+pub(crate) use migration::{ChangeCommand, IssuerChangeArgs, IssuerCommand};
 pub(crate) use pods::{
     InjectArgs, OnFailure, PolicyArgs, PolicyCheckArgs, PolicyCommand, RolesFrom, WebhookArgs,
 };
@@ -59,7 +61,7 @@ Exit codes:
   4  conflict with existing state
   5  verification failed
   6  permission denied, or the bucket belongs to another account
-  7  plan only: changes are pending";
+  7  plan and issuer change plan only: changes are pending";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General options")]
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Inject(Box<InjectArgs>),
     #[command(subcommand)]
     Policy(PolicyCommand),
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
     Schema(SchemaArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -7,6 +7,7 @@ mod discovery;
 mod distribution;
 mod extract;
 mod inject;
+mod issuer_change;
 mod jwks;
 mod keygen;
 mod man;
@@ -25,7 +26,9 @@ mod version;
 
 use crate::Outcome;
 use crate::advice::Surface;
-use crate::cli::{Cli, Command, PolicyCommand, ProviderCommand, RoleCommand};
+use crate::cli::{
+    ChangeCommand, Cli, Command, IssuerCommand, PolicyCommand, ProviderCommand, RoleCommand,
+};
 use crate::failure::Exit;
 use crate::ui::Ui;
 
@@ -59,6 +62,9 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Delete(args) => delete::run(args, format, ui),
         Command::Inject(args) => inject::run(args, format, ui),
         Command::Policy(PolicyCommand::Check(args)) => policy_check::run(args, format, ui),
+        Command::Issuer(IssuerCommand::Change(ChangeCommand::Plan(args))) => {
+            issuer_change::run(args, format, ui)
+        }
         Command::Render(command) => render::run(command, format, ui),
         Command::Schema(args) => schema::run(args, format),
         Command::Version => version::run(format),

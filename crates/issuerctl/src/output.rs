@@ -3,6 +3,7 @@
 mod changes;
 mod layout;
 mod lists;
+mod migration;
 mod state;
 
 use std::fmt::Write as _;
@@ -27,6 +28,7 @@ pub(crate) use changes::{
     dry_run_text, schema,
 };
 pub(crate) use lists::{ProviderList, RoleList};
+pub(crate) use migration::{IssuerChange, steps_text};
 pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role, roles_text};
 
 /// Version of all JSON objects; increased when a member changes its meaning or is removed.
@@ -274,8 +276,16 @@ pub(crate) fn fitting(text: &str) -> String {
 /// # Errors
 /// Standard output cannot be written to.
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
+    coloured_lines(&fitting(text))
+}
+
+/// The same for lines whose width is decided already.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub(crate) fn coloured_lines(text: &str) -> Result<(), Failure> {
     WRITTEN.store(true, Ordering::Relaxed);
-    anstream::stdout().write_all(fitting(text).as_bytes()).or_else(closed)
+    anstream::stdout().write_all(redact(text).as_bytes()).or_else(closed)
 }
 
 fn write(text: &str, end: &str) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! API servers and tokens in the answers of a cluster (Kubernetes API, `v1` `PodList`).
+//! API servers and tokens among the pods of a cluster (Kubernetes API, `v1` `Pod`).
 
 use std::time::UNIX_EPOCH;
 
@@ -10,7 +10,7 @@ const FLAG: &str = "--service-account-issuer";
 
 /// The API servers among the pods of `kube-system`, with the issuers in their flags.
 #[must_use]
-pub fn api_servers(pods: &Value) -> Vec<ApiServer> {
+pub fn api_servers(pods: &[Value]) -> Vec<ApiServer> {
     let server = |pod: &Value| {
         let containers = list(&pod["spec"]["containers"]);
         let container = containers.iter().find(|one| one["name"] == "kube-apiserver")?;
@@ -21,12 +21,12 @@ pub fn api_servers(pods: &Value) -> Vec<ApiServer> {
         let name = text(&pod["metadata"]["name"]).to_owned();
         (!issuers.is_empty()).then_some(ApiServer { name, issuers, started_secs: started })
     };
-    list(&pods["items"]).iter().filter_map(server).collect()
+    pods.iter().filter_map(server).collect()
 }
 
 /// The running pods that hold a projected token with one of these audiences.
 #[must_use]
-pub fn token_pods(pods: &Value, audiences: &[String]) -> Vec<TokenPod> {
+pub fn token_pods(pods: &[Value], audiences: &[String]) -> Vec<TokenPod> {
     let holds = |pod: &Value| {
         let volumes = list(&pod["spec"]["volumes"]).iter();
         let mut sources = volumes.flat_map(|volume| list(&volume["projected"]["sources"]));
@@ -44,8 +44,7 @@ pub fn token_pods(pods: &Value, audiences: &[String]) -> Vec<TokenPod> {
             created_secs: secs(&metadata["creationTimestamp"])?,
         })
     };
-    let all = list(&pods["items"]).iter();
-    all.filter(|pod| holds(pod) && !over(pod)).filter_map(pod).collect()
+    pods.iter().filter(|pod| holds(pod) && !over(pod)).filter_map(pod).collect()
 }
 
 /// The command and the arguments of a container.
@@ -85,15 +84,15 @@ mod tests {
 
     #[test]
     fn flags_of_one_word_and_of_two_are_read_in_order() {
-        let pods = json!({"items": [
-            {"metadata": {"name": "kube-apiserver-a"},
+        let pods = [
+            json!({"metadata": {"name": "kube-apiserver-a"},
              "spec": {"containers": [{"name": "kube-apiserver", "command": ["kube-apiserver",
                 "--service-account-issuer=https://new.example.com", "--service-account-issuer",
                 "https://old.example.com", "--service-account-issuer-x=https://no.example.com"]}]},
              "status": {"containerStatuses": [{"name": "kube-apiserver",
-                "state": {"running": {"startedAt": "2026-11-26T10:00:00Z"}}}]}},
-            {"metadata": {"name": "coredns"}, "spec": {"containers": [{"name": "coredns"}]}},
-        ]});
+                "state": {"running": {"startedAt": "2026-11-26T10:00:00Z"}}}]}}),
+            json!({"metadata": {"name": "coredns"}, "spec": {"containers": [{"name": "coredns"}]}}),
+        ];
         let issuers = ["https://new.example.com", "https://old.example.com"].map(str::to_owned);
         let server = ApiServer {
             name: "kube-apiserver-a".to_owned(),
@@ -112,8 +111,11 @@ mod tests {
                 "spec": {"volumes": [{"projected": {"sources": [token]}}]},
                 "status": {"phase": phase}})
         };
-        let pods = json!({"items": [pod("a", "sts.amazonaws.com", "Running"),
-            pod("b", "vault", "Running"), pod("c", "sts.amazonaws.com", "Succeeded")]});
+        let pods = [
+            pod("a", "sts.amazonaws.com", "Running"),
+            pod("b", "vault", "Running"),
+            pod("c", "sts.amazonaws.com", "Succeeded"),
+        ];
         let found = token_pods(&pods, &["sts.amazonaws.com".to_owned()]);
         assert_eq!(found.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["a"]);
     }
@@ -127,7 +129,6 @@ mod tests {
         ];
         leaf.prop_recursive(6, 64, 4, |inner| {
             let key = prop_oneof![
-                Just("items"),
                 Just("spec"),
                 Just("containers"),
                 Just("name"),
@@ -148,8 +149,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_of_a_server_panics(value in any_json()) {
-            let _ = api_servers(&value);
-            let _ = token_pods(&value, &["a".to_owned()]);
+            let pods = [value];
+            let _ = api_servers(&pods);
+            let _ = token_pods(&pods, &["a".to_owned()]);
         }
     }
 }

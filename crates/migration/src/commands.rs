@@ -1,5 +1,6 @@
 //! The command lines of the steps.
 
+use issuer_diagnostic::for_a_shell;
 use issuer_distribution::{Distribution, rollout};
 
 use crate::{Migration, TrustedRole};
@@ -46,12 +47,12 @@ impl Migration {
     pub(crate) fn role(&self, role: &TrustedRole, audiences: &[String]) -> String {
         let mut what = format!("{} --issuer {}", role.name, self.to);
         for account in role.wanted() {
-            what += &format!(" --service-account {}", quoted(&account));
+            what += &format!(" --service-account {}", for_a_shell(&account));
         }
         for audience in
             audiences.iter().filter(|one| *one != DEFAULT_AUDIENCE || audiences.len() > 1)
         {
-            what += &format!(" --audience {}", quoted(audience));
+            what += &format!(" --audience {}", for_a_shell(audience));
         }
         self.line("role apply", &format!("{what} --add"), true)
     }
@@ -115,9 +116,4 @@ fn s3_of(issuer: &str) -> Option<String> {
 
 fn spaced(options: &str) -> String {
     if options.is_empty() { String::new() } else { format!(" {options}") }
-}
-
-/// A word with wildcards, for a shell.
-fn quoted(word: &str) -> String {
-    if word.contains(['*', '?']) { format!("'{word}'") } else { word.to_owned() }
 }

@@ -41,7 +41,7 @@ pub struct Step {
     /// Its stable name.
     pub id: &'static str,
     /// What is true afterwards.
-    pub title: String,
+    pub title: &'static str,
     /// Where it stands.
     pub status: Status,
     /// What was found.

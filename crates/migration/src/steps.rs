@@ -90,7 +90,7 @@ impl Judge<'_> {
             }),
             Known::Seen(Some(check)) => State::Open(check.message.clone()),
         };
-        let title = format!("the documents of {to} are published, with the keys of the cluster");
+        let title = "the documents of the new issuer are published, with the keys of the cluster";
         let check = self.migration.line("verify", &format!("--issuer {to} --apiserver"), false);
         let check = format!("{check}{}", spaced(&self.migration.options.cluster));
         self.step("documents", title, state, vec![self.migration.publish()], check)
@@ -120,7 +120,7 @@ impl Judge<'_> {
                 (state, wanted)
             }
         };
-        let title = format!("IAM has an OIDC provider for {to}");
+        let title = "IAM has an OIDC provider for the new issuer";
         let command = self.migration.provider(&audiences);
         let check = self.migration.line("provider show", &format!("--issuer {to}"), true);
         self.step("provider", title, state, vec![command], check)
@@ -128,8 +128,8 @@ impl Judge<'_> {
     }
 
     fn trust(&self) -> Step {
-        let (from, to) = (&self.migration.from, &self.migration.to);
-        let title = format!("every role that trusts {from} trusts {to} too");
+        let to = &self.migration.to;
+        let title = "every role that trusts the old issuer trusts the new one, too";
         let check = self.migration.line("role list", &format!("--issuer {to}"), true);
         let (state, commands) = match &self.facts.roles {
             Known::Unknown(reason) => (
@@ -152,7 +152,7 @@ impl Judge<'_> {
                         .collect(),
                 };
                 let state = match (roles.len(), open.len()) {
-                    (0, _) => State::NotNeeded(format!("no role trusts {from}")),
+                    (0, _) => State::NotNeeded("no role trusts the old issuer".to_owned()),
                     (count, 0) => State::Done(format!("{count} of {count} do")),
                     (count, _) => State::Open(format!(
                         "{} of {count} do not yet: {}",
@@ -169,7 +169,7 @@ impl Judge<'_> {
 
     fn accept(&self) -> Step {
         let (from, to) = (&self.migration.from, &self.migration.to);
-        let title = format!("every API server accepts {to}, while {from} signs");
+        let title = "every API server accepts the new issuer, while the old one signs";
         let state = match (self.has_one_issuer(), self.cluster()) {
             (true, _) => State::NotNeeded(
                 "EKS Anywhere holds one issuer, so there is no step in which both are accepted"
@@ -178,7 +178,7 @@ impl Judge<'_> {
             (_, Err(reason)) => State::Unknown(reason),
             (_, Ok(Cluster { signing, servers, .. })) if servers.is_empty() => {
                 match signing == to {
-                    true => State::Done(format!("the API server that answered signs with {to}")),
+                    true => State::Done("the API server that answered signs with it".to_owned()),
                     false => State::Unknown(no_pods()),
                 }
             }
@@ -192,9 +192,9 @@ impl Judge<'_> {
         let (from, to) = (&self.migration.from, &self.migration.to);
         let one = self.has_one_issuer();
         let (title, issuers) = match one {
-            true => (format!("every API server signs with {to}"), format!("--issuer {to}")),
+            true => ("every API server signs with the new issuer", format!("--issuer {to}")),
             false => (
-                format!("every API server signs with {to} and accepts {from}"),
+                "every API server signs with the new issuer, and accepts the old one",
                 format!("--issuer {to} --keep-issuer {from}"),
             ),
         };
@@ -208,7 +208,7 @@ impl Judge<'_> {
         };
         let warning = (one && matches!(state, State::Open(_))).then(|| {
             format!(
-                "{from} is refused at once: clients in the cluster get 401 until kubelet has renewed \
+                "the old issuer is refused at once: clients in the cluster get 401 until kubelet has renewed \
                  their tokens (up to 48 minutes) and they have read them again"
             )
         });
@@ -217,8 +217,7 @@ impl Judge<'_> {
     }
 
     fn tokens(&self) -> Step {
-        let to = &self.migration.to;
-        let title = format!("every pod has a token of {to}");
+        let title = "every pod has a token of the new issuer";
         let (state, commands) = match self.cluster() {
             Err(reason) => (State::Unknown(reason), self.restart(&[])),
             Ok(cluster) => self.tokens_of(cluster),
@@ -231,12 +230,16 @@ impl Judge<'_> {
 
     fn tokens_of(&self, cluster: &Cluster) -> (State, Vec<String>) {
         let to = &self.migration.to;
-        if !self.is_signing() {
-            let text = format!("not before every API server signs with {to}");
+        let all_sign = match &cluster.servers[..] {
+            [] => cluster.signing == *to,
+            servers => servers.iter().all(|server| signs(server, to)),
+        };
+        if !all_sign {
+            let text = "not before every API server signs with it".to_owned();
             return (State::Open(text), self.restart(&[]));
         }
         if self.is_over() {
-            let text = format!("nothing in AWS trusts {} any more", self.migration.from);
+            let text = "nothing in AWS trusts the old issuer any more".to_owned();
             return (State::Done(text), Vec::new());
         }
         // A restart since then makes this too late, never too early.
@@ -271,7 +274,7 @@ impl Judge<'_> {
 
     fn drop(&self) -> Step {
         let (from, to) = (&self.migration.from, &self.migration.to);
-        let title = format!("no API server accepts {from}");
+        let title = "no API server accepts the old issuer";
         let state = match (self.has_one_issuer(), self.cluster()) {
             (true, _) => State::NotNeeded("it is part of the step sign".to_owned()),
             (_, Err(reason)) => State::Unknown(reason),
@@ -289,7 +292,7 @@ impl Judge<'_> {
 
     fn old_trust(&self) -> Step {
         let from = &self.migration.from;
-        let title = format!("no role trusts {from}");
+        let title = "no role trusts the old issuer";
         let check = self.migration.line("role list", &format!("--issuer {from}"), true);
         let (state, commands) = match &self.facts.roles {
             Known::Unknown(reason) => (State::Unknown(reason.clone()), Vec::new()),
@@ -316,7 +319,7 @@ impl Judge<'_> {
             Known::Seen(Providers { old: None, .. }) => State::Done("it does not exist".to_owned()),
             Known::Seen(_) => State::Open("it exists".to_owned()),
         };
-        let title = format!("IAM has no OIDC provider for {from}");
+        let title = "IAM has no OIDC provider for the old issuer";
         let command = self.migration.line("provider delete", &format!("--issuer {from}"), true);
         let check = self.migration.line("provider show", &format!("--issuer {from}"), true);
         self.step("old-provider", title, state, vec![command], check)
@@ -324,7 +327,7 @@ impl Judge<'_> {
 
     fn old_documents(&self) -> Step {
         let from = &self.migration.from;
-        let title = format!("the documents of {from} are deleted");
+        let title = "the documents of the old issuer are deleted";
         let state = match &self.facts.old_documents {
             Known::Unknown(reason) => State::Unknown(reason.clone()),
             Known::Seen(false) => State::Done("there is none at its URL".to_owned()),
@@ -408,10 +411,7 @@ impl Judge<'_> {
     }
 
     fn refused(&self) -> String {
-        format!(
-            "the API server signs with {} already: AWS refuses its tokens until this is done",
-            self.migration.to
-        )
+        "an API server signs with it already: AWS refuses its tokens until this is done".to_owned()
     }
 
     fn check_flags(&self) -> String {
@@ -423,7 +423,7 @@ impl Judge<'_> {
     fn step(
         &self,
         id: &'static str,
-        title: String,
+        title: &'static str,
         state: State,
         commands: Vec<String>,
         check: String,
