@@ -14,7 +14,7 @@ use issuer_reconcile::{Reconciler, Target, offline_url};
 use issuer_verify::Expected;
 
 use crate::Outcome;
-use crate::cli::{IssuerChangeArgs, OutputFormat, Replacing};
+use crate::cli::{IssuerChangeArgs, OutputFormat, Overrides};
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -45,8 +45,8 @@ pub(crate) fn run(args: &IssuerChangeArgs, format: OutputFormat, ui: &Ui) -> Out
     }
     let declared = match args.file {
         Some(_) => {
-            let replacing = Replacing::default();
-            targets::of_files(&args.files(), Some(&args.kube), &args.aws, replacing)?
+            let overrides = Overrides::default();
+            targets::of_files(&args.files(), Some(&args.kube), &args.aws, overrides)?
         }
         None => Vec::new(),
     };
