@@ -22,6 +22,7 @@ mod statement;
 mod subject;
 mod template;
 mod together;
+mod values;
 mod yaml;
 
 pub use options::LintOptions;
@@ -79,8 +80,17 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
 }
 
 fn judge(document: Document, wanted: &Wanted) -> RoleReport {
-    let Document { role, policy, twice, size: length } = document;
+    let Document { role, policy, twice, comment, size: length } = document;
     let mut findings = Findings::default();
+    if let Some(comment) = comment {
+        findings.fail(
+            Topic::Statement,
+            "comment",
+            format!("the text has a comment before the policy ({comment})"),
+            "IAM returns MalformedPolicyDocument: JSON has no comments",
+            "remove the comment",
+        );
+    }
     for name in &twice {
         duplicate(name, &mut findings);
     }
@@ -101,7 +111,7 @@ fn judge(document: Document, wanted: &Wanted) -> RoleReport {
     let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
     for statement in others {
         grammar::judge_statement(statement, &mut findings);
-        grammar::judge_principals(statement, |_, _| false, &mut findings);
+        grammar::judge_principals(statement, |_, text| wanted.emulates(text), &mut findings);
         grammar::judge_missing(statement, &mut findings);
         grammar::judge_services(statement, &mut findings);
         judge::public_access(statement, &mut findings);

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// A principal that IAM rejects with `Invalid principal in policy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rejected<'a> {
-    /// The type of principal: `AWS`, `Service` or `Federated`.
+    /// The type of principal: `AWS`, `Service`, `Federated` or `CanonicalUser`.
     pub(crate) kind: &'a str,
     /// The principal.
     pub(crate) text: &'a str,
@@ -64,10 +64,12 @@ pub(crate) fn is_account(text: &str) -> bool {
 
 /// Why a principal is rejected, and what to do.
 fn fault(kind: &str, text: &str) -> Option<(&'static str, &'static str)> {
-    if text == "*" {
-        return None;
-    }
     match kind {
+        "CanonicalUser" => Some((
+            "which only the policy of a bucket can have",
+            "write the account ID, or the ARN of a role or user, under AWS",
+        )),
+        _ if text == "*" => None,
         "AWS" => aws(text),
         "Service" => {
             let is_host = text.contains('.')
@@ -102,7 +104,7 @@ fn aws(text: &str) -> Option<(&'static str, &'static str)> {
         ));
     }
     if is_account(text) {
-        return None;
+        return (!exists(text)).then_some((NO_ACCOUNT, "write the account ID"));
     }
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Some(("which is not an account ID: it does not have 12 digits", ARN));
@@ -161,10 +163,20 @@ fn place(partition: &str, account: &str) -> Option<(&'static str, &'static str)>
             "write aws, aws-us-gov, aws-cn or aws-eusc",
         ));
     }
-    (!is_account(account)).then_some((
-        "whose account ID does not have 12 digits",
-        "write the account ID, with its leading zeros",
-    ))
+    if !is_account(account) {
+        return Some((
+            "whose account ID does not have 12 digits",
+            "write the account ID, with its leading zeros",
+        ));
+    }
+    (!exists(account)).then_some((NO_ACCOUNT, "write the account ID"))
+}
+
+const NO_ACCOUNT: &str = "whose account is 000000000000, which does not exist";
+
+/// Whether an account ID is more than a placeholder of zeros.
+pub(crate) fn exists(account: &str) -> bool {
+    account.bytes().any(|b| b != b'0')
 }
 
 #[cfg(test)]
@@ -202,6 +214,11 @@ mod tests {
             ("Federated", "arn:aws:iam::ACCOUNT:oidc-provider/oidc.example.com"),
             ("Federated", "oidc.example.com"),
             ("Federated", "arn:aws:iam::111122223333:oidc-provider/*"),
+            ("Federated", "arn:aws:iam::000000000000:oidc-provider/oidc.example.com"),
+            ("AWS", "000000000000"),
+            ("AWS", "arn:aws:iam::000000000000:root"),
+            ("CanonicalUser", "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"),
+            ("CanonicalUser", "*"),
         ] {
             assert!(is_rejected(kind, text), "{kind} {text}");
         }
@@ -217,7 +234,6 @@ mod tests {
             ("Federated", "accounts.google.com"),
             ("Federated", "arn:aws:iam::111122223333:saml-provider/Shibboleth"),
             ("Federated", "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/x/"),
-            ("CanonicalUser", "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"),
         ] {
             assert!(!is_rejected(kind, text), "{kind} {text}");
         }

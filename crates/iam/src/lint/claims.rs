@@ -402,7 +402,12 @@ fn subjects(claim: &Claim<'_>, findings: &mut Findings) {
                     None => format!("{label} has {} for sub", list(&nobody)),
                 },
                 "it never matches: no service account has such a subject",
-                "write system:serviceaccount:NAMESPACE:NAME",
+                if nobody.iter().any(|text| without_literals(text) != **text) {
+                    "write * or ? without ${}, under StringLike: ${*} and ${?} are plain characters, \
+                     which no name has"
+                } else {
+                    "write system:serviceaccount:NAMESPACE:NAME"
+                },
             );
         }
         if !case.is_empty() {
@@ -448,5 +453,13 @@ fn on<'s>(
 }
 
 fn wild(text: &str) -> bool {
-    text.contains(['*', '?'])
+    without_literals(text).contains(['*', '?'])
 }
+
+/// The text without `${*}`, `${?}` and `${$}`, which are plain characters (IAM user guide, "IAM
+/// policy elements: Variables and tags", "Special characters").
+fn without_literals(text: &str) -> String {
+    LITERALS.iter().fold(text.to_owned(), |text, literal| text.replace(literal, ""))
+}
+
+const LITERALS: [&str; 3] = ["${*}", "${?}", "${$}"];

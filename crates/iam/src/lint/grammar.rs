@@ -6,6 +6,8 @@ use serde_json::Value;
 use super::findings::{Findings, Topic, list};
 use super::operator::{Base, Operator};
 use super::statement::Statement;
+use super::values;
+use crate::difference::nearest;
 use crate::json::{is_values, members, strings, texts};
 use crate::{TrustPolicy, principals};
 
@@ -35,6 +37,7 @@ pub(super) fn judge_policy(
 ) {
     version(policy, findings);
     unknown("the policy", policy.members(), &TOP, findings);
+    id(policy, findings);
     let mut sids: Vec<&str> =
         statements.iter().filter_map(|statement| statement.value["Sid"].as_str()).collect();
     sids.sort_unstable();
@@ -79,6 +82,7 @@ pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings
         );
     }
     conditions(label, value, findings);
+    condition_values(statement, findings);
 }
 
 /// Reports principals that IAM rejects, except for those that are `explained` by other findings.
@@ -131,8 +135,25 @@ pub(super) fn judge_missing(statement: &Statement<'_>, findings: &mut Findings) 
 /// Reports actions of other services.
 pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings) {
     let actions = ["Action", "NotAction"].map(|member| strings(&statement.value[member])).concat();
-    let foreign: Vec<&str> =
-        actions.into_iter().filter(|action| *action != "*" && !is_of_sts(action)).collect();
+    let (known, foreign): (Vec<&str>, Vec<&str>) =
+        actions.into_iter().filter(|action| *action != "*").partition(|action| is_of_sts(action));
+    let unknown: Vec<&str> = known.into_iter().filter(|action| is_unknown(action)).collect();
+    if let [first, ..] = unknown[..] {
+        let fix = match nearest(TRUST_ACTIONS, first) {
+            Some((meant, _)) => format!("write {meant}, or remove it"),
+            None => "remove it".to_owned(),
+        };
+        findings.fail(
+            Topic::Action,
+            "action-unknown",
+            format!("{} has the action {}", statement.label, list(&unknown)),
+            format!(
+                "{REFUSED}: the actions of a trust policy are {}",
+                TRUST_ACTIONS.map(|action| action.trim_start_matches("sts:")).join(", ")
+            ),
+            fix,
+        );
+    }
     if !foreign.is_empty() {
         findings.fail(
             Topic::Action,
@@ -142,6 +163,25 @@ pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings)
             "move it to a managed or inline policy of the role",
         );
     }
+}
+
+/// The actions of a trust policy ("AssumeRole policy may only specify STS AssumeRole actions"), and
+/// those that accompany them (Service Authorization Reference, "AWS Security Token Service").
+const TRUST_ACTIONS: [&str; 6] = [
+    "sts:AssumeRole",
+    "sts:AssumeRoleWithSAML",
+    "sts:AssumeRoleWithWebIdentity",
+    "sts:SetContext",
+    "sts:SetSourceIdentity",
+    "sts:TagSession",
+];
+
+/// Whether it is an action of STS that no trust policy has; those with wildcards have findings of
+/// their own.
+pub(super) fn is_unknown(action: &str) -> bool {
+    is_of_sts(action)
+        && !action.contains(['*', '?'])
+        && !TRUST_ACTIONS.iter().any(|known| known.eq_ignore_ascii_case(action))
 }
 
 pub(super) fn is_of_sts(action: &str) -> bool {
@@ -168,6 +208,14 @@ fn version(policy: &TrustPolicy, findings: &mut Findings) {
         let fix =
             format!("{fix}; it is the version of the policy language, not a date of your choice");
         refuse(findings, "policy-version", format!("the Version is {version}"), fix);
+    }
+}
+
+fn id(policy: &TrustPolicy, findings: &mut Findings) {
+    let id = policy.members().find(|(name, _)| *name == "Id").map(|(_, value)| value);
+    if let Some(id) = id.filter(|id| !id.is_string()) {
+        let message = format!("the Id of the policy is {id}, which is not a string");
+        refuse(findings, "id-form", message, "write it in quotes, or remove it");
     }
 }
 
@@ -211,6 +259,30 @@ fn sid(label: &str, value: &Value, findings: &mut Findings) {
         let kept: String =
             texts(sid).concat().chars().filter(char::is_ascii_alphanumeric).collect();
         refuse(findings, "sid-form", message, format!("write \"Sid\": \"{kept}\", or remove it"));
+    }
+}
+
+/// Values of another type than the operator compares. An operator that is wrong for a claim of a
+/// token has a finding of its own.
+fn condition_values(statement: &Statement<'_>, findings: &mut Findings) {
+    for condition in &statement.conditions {
+        let of_token = matches!(condition.key.claim(), Some("aud" | "sub"));
+        let fault = values::fault(condition.operator, &condition.values).filter(|_| !of_token);
+        let Some(fault) = fault else { continue };
+        findings.fail(
+            Topic::Statement,
+            "condition-value",
+            format!(
+                "{} has {} for {} under {}, which is not {}",
+                statement.label,
+                list(&fault.values),
+                condition.key_name,
+                condition.operator_name,
+                fault.kind
+            ),
+            "IAM rejects the policy, or no request meets the condition",
+            format!("write a value such as {}", fault.example),
+        );
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Document {
     pub(super) policy: TrustPolicy,
     /// Members that an object has twice.
     pub(super) twice: Vec<String>,
+    /// A comment before it, which JSON does not have.
+    pub(super) comment: Option<&'static str>,
     /// Characters without white space, as IAM counts them.
     pub(super) size: usize,
 }
@@ -29,6 +31,11 @@ impl Document {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if is_encoded(text) {
             return Ok(vec![Self::plain(&decoded(text)?)?]);
+        }
+        if let Some((comment, text)) = after_comment(text) {
+            let mut all = Self::read_all(&text, wanted)?;
+            all.iter_mut().for_each(|document| document.comment = Some(comment));
+            return Ok(all);
         }
         let documents = if is_json(text) {
             vec![serde_json::from_str(text).map_err(|error| not(&explain_json(text, &error)))?]
@@ -75,6 +82,7 @@ impl Document {
             role: None,
             policy: TrustPolicy::parse(text)?,
             twice: duplicates::find(text),
+            comment: None,
             size: text.chars().filter(|c| !c.is_whitespace()).count(),
         })
     }
@@ -83,6 +91,28 @@ impl Document {
 /// YAML can begin like JSON, but it allows what IAM rejects, such as a comma at the end.
 fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[', '"']) || text.trim().is_empty()
+}
+
+/// The comment before JSON, and the text with spaces instead of it, so that positions are the same.
+/// In YAML that does not look like JSON, `#` is no fault.
+fn after_comment(text: &str) -> Option<(&'static str, String)> {
+    let mut rest = text.trim_start();
+    let mut first = None;
+    loop {
+        let kind = ["//", "/*", "#"].into_iter().find(|start| rest.starts_with(start));
+        let Some(kind) = kind else { break };
+        let end = match kind {
+            "/*" => rest.find("*/").map(|at| at + 2),
+            _ => rest.find('\n'),
+        };
+        rest = rest[end?..].trim_start();
+        first = first.or(Some(kind));
+    }
+    let blank = |c: char| if c == '\n' || c == '\r' { c } else { ' ' };
+    let before = text[..text.len() - rest.len()].chars().map(blank);
+    first
+        .filter(|_| rest.starts_with(['{', '[']))
+        .map(|kind| (kind, before.collect::<String>() + rest))
 }
 
 /// JSON and YAML never begin with a percent sign and two hexadecimal digits.

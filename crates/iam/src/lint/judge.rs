@@ -19,7 +19,9 @@ pub(super) fn statement(
     grammar::judge_statement(statement, findings);
     let named = statement.principal.lists(wanted);
     let explained = |kind: &str, text: &str| {
-        Principal::is_like(text, &wanted.issuer) || (kind == "Federated" && !named)
+        Principal::is_like(text, &wanted.issuer)
+            || (kind == "Federated" && !named)
+            || wanted.emulates(text)
     };
     grammar::judge_principals(statement, explained, findings);
     statement.principal.judge(&statement.label, wanted, findings);
@@ -134,7 +136,8 @@ fn action(statement: &Statement<'_>, findings: &mut Findings) {
     }
     let extra: Vec<&str> = others
         .into_iter()
-        .filter(|action| grammar::is_of_sts(action) && !of_sessions(action))
+        .filter(|action| grammar::is_of_sts(action) && !grammar::is_unknown(action))
+        .filter(|action| !of_sessions(action))
         .collect();
     if !extra.is_empty() {
         findings.warn(

@@ -28,10 +28,21 @@ pub(super) enum Base {
     Bool,
     /// One for numbers, dates, ARNs…
     Other {
+        of: Type,
         negated: bool,
     },
     /// Not an operator of IAM.
     Unknown,
+}
+
+/// What an operator compares that is neither a string nor a boolean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    Number,
+    Date,
+    Binary,
+    Address,
+    Arn,
 }
 
 /// How two strings are compared.
@@ -43,26 +54,26 @@ pub(super) enum How {
 }
 
 /// The operators that compare neither strings nor booleans.
-const OTHERS: [&str; 19] = [
-    "numericequals",
-    "numericnotequals",
-    "numericlessthan",
-    "numericlessthanequals",
-    "numericgreaterthan",
-    "numericgreaterthanequals",
-    "dateequals",
-    "datenotequals",
-    "datelessthan",
-    "datelessthanequals",
-    "dategreaterthan",
-    "dategreaterthanequals",
-    "binaryequals",
-    "ipaddress",
-    "notipaddress",
-    "arnequals",
-    "arnlike",
-    "arnnotequals",
-    "arnnotlike",
+const OTHERS: [(&str, Type); 19] = [
+    ("numericequals", Type::Number),
+    ("numericnotequals", Type::Number),
+    ("numericlessthan", Type::Number),
+    ("numericlessthanequals", Type::Number),
+    ("numericgreaterthan", Type::Number),
+    ("numericgreaterthanequals", Type::Number),
+    ("dateequals", Type::Date),
+    ("datenotequals", Type::Date),
+    ("datelessthan", Type::Date),
+    ("datelessthanequals", Type::Date),
+    ("dategreaterthan", Type::Date),
+    ("dategreaterthanequals", Type::Date),
+    ("binaryequals", Type::Binary),
+    ("ipaddress", Type::Address),
+    ("notipaddress", Type::Address),
+    ("arnequals", Type::Arn),
+    ("arnlike", Type::Arn),
+    ("arnnotequals", Type::Arn),
+    ("arnnotlike", Type::Arn),
 ];
 
 impl Operator {
@@ -88,8 +99,10 @@ impl Operator {
             // Null itself tests whether the key exists.
             "null" if !if_exists => Base::Null,
             "bool" => Base::Bool,
-            other if OTHERS.contains(&other) => Base::Other { negated: other.contains("not") },
-            _ => Base::Unknown,
+            other => match OTHERS.iter().find(|(name, _)| *name == other) {
+                Some((_, of)) => Base::Other { of: *of, negated: other.contains("not") },
+                None => Base::Unknown,
+            },
         };
         Self { set, base, if_exists }
     }
@@ -136,7 +149,7 @@ impl Operator {
 impl Base {
     /// Whether it is met by values that are not equal.
     fn is_negated(self) -> bool {
-        matches!(self, Self::Text { negated: true, .. } | Self::Other { negated: true })
+        matches!(self, Self::Text { negated: true, .. } | Self::Other { negated: true, .. })
     }
 }
 

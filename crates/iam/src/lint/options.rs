@@ -2,6 +2,7 @@
 
 use issuer_discovery::{IssuerUrl, Partition};
 
+use crate::principals::exists;
 use crate::{AccountId, Audience, ServiceAccountPattern};
 
 /// What a trust policy is judged for.
@@ -61,5 +62,12 @@ impl Wanted {
             audiences,
             subject: expected.service_account.as_ref().map(ServiceAccountPattern::subject),
         }
+    }
+
+    /// Whether a principal is one of the account 000000000000, and that is the account of the role:
+    /// emulators of AWS have it.
+    pub(super) fn emulates(&self, principal: &str) -> bool {
+        let own = self.account.as_deref().filter(|account| !exists(account));
+        own.is_some_and(|account| principal.contains(account))
     }
 }

@@ -9,7 +9,7 @@ use super::keys::without_scheme;
 use super::options::Wanted;
 use crate::difference::difference;
 use crate::json::{members, strings};
-use crate::principals::is_account;
+use crate::principals::{exists, is_account};
 
 /// The principal of a statement.
 #[derive(Debug, Default)]
@@ -157,7 +157,7 @@ fn faults(text: &str, wanted: &Wanted) -> Vec<Fault> {
         }
         _ => {}
     }
-    if !is_account(account) {
+    if !is_account(account) || (!exists(account) && !wanted.emulates(account)) {
         faults.push(Fault::AccountForm);
     } else if wanted.account.as_deref().is_some_and(|wanted| wanted != account) {
         faults.push(Fault::Account);
@@ -235,7 +235,7 @@ fn arn(instead_of: Option<&str>, wanted: &Wanted) -> String {
     let mut fields = instead_of.unwrap_or_default().split(':').skip(1);
     let there = fields.next().and_then(Partition::named);
     let partition = wanted.partition.or(there).unwrap_or(PARTITIONS[0]).name;
-    let theirs = fields.nth(2).filter(|text| is_account(text));
+    let theirs = fields.nth(2).filter(|text| is_account(text) && exists(text));
     let account = wanted.account.as_deref().or(theirs).unwrap_or("ACCOUNT");
     format!("arn:{partition}:iam::{account}:oidc-provider/{}", wanted.issuer)
 }
@@ -246,7 +246,10 @@ fn account_form(account: &str) -> String {
     if account.is_empty() {
         "without an account ID".to_owned()
     } else if account.bytes().all(|b| b.is_ascii_digit()) {
-        format!("whose account ID has {count} digits instead of 12")
+        match count {
+            12 => "whose account 000000000000 does not exist".to_owned(),
+            _ => format!("whose account ID has {count} digits instead of 12"),
+        }
     } else if account.bytes().any(|b| b.is_ascii_digit()) && !account.contains(['{', '<']) {
         format!("whose account ID {account:?} does not consist of 12 digits")
     } else {

@@ -73,6 +73,49 @@ fn members_that_iam_does_not_know_do_not_pass() {
 }
 
 #[test]
+fn an_id_that_is_not_a_string_does_not_pass() {
+    for id in [json!(3), json!(true), json!(["ours"]), Value::Null] {
+        assert_refused(&policy(|policy| policy["Id"] = id.clone()), &["!id-form"]);
+    }
+}
+
+#[test]
+fn a_value_that_its_operator_cannot_compare_does_not_pass() {
+    let further = |operator: &str, key: &str, value: Value| {
+        let mut statement = good();
+        statement["Condition"][operator][key] = value;
+        statement
+    };
+    for (operator, key, wrong, right) in [
+        ("IpAddress", "aws:SourceIp", json!("not-an-ip"), json!(["192.0.2.0/24", "2001:db8::/32"])),
+        (
+            "NotIpAddress",
+            "aws:VpcSourceIp",
+            json!(["192.0.2.1", "192.0.2.300"]),
+            json!("192.0.2.1"),
+        ),
+        ("DateLessThan", "aws:CurrentTime", json!("tomorrow"), json!("2030-01-01T00:00:00Z")),
+        ("DateGreaterThan", "aws:EpochTime", json!("2030/01/01"), json!(1893456000)),
+        ("NumericLessThanEquals", "sts:DurationSeconds", json!("1h"), json!(3600)),
+        ("Bool", "aws:SomethingNew", json!("yes"), json!(true)),
+        ("Null", "aws:SourceVpce", json!("no"), json!(false)),
+        ("ArnLike", "aws:SomeArn", json!("role/app"), json!("arn:aws:iam::*:role/app")),
+    ] {
+        let report = judge(&[further(operator, key, wrong.clone())], &options());
+        let found = faults(&report);
+        assert!(found.contains(&"!condition-value".to_owned()), "{operator} {wrong}: {found:?}");
+        let finding = report.findings.iter().find(|f| f.id == "condition-value").unwrap();
+        assert!(finding.message.contains(key) && finding.message.contains(operator), "{finding:?}");
+        let found = faults(&judge(&[further(operator, key, right.clone())], &options()));
+        assert!(!found.contains(&"!condition-value".to_owned()), "{operator} {right}: {found:?}");
+    }
+    // Of others, too.
+    let ec2 = json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole",
+        "Condition": {"IpAddress": {"aws:SourceIp": "here"}}});
+    assert_faults(&[good(), ec2], &["!condition-value"]);
+}
+
+#[test]
 fn members_that_exclude_each_other_do_not_pass_together() {
     assert_refused(
         &policy(|policy| policy["Statement"][0]["NotAction"] = json!("sts:AssumeRole")),

@@ -177,3 +177,30 @@ fn what_json_does_not_have_is_named_with_its_place() {
         assert!(error.contains(said), "{to}: {error}");
     }
 }
+
+#[test]
+fn a_comment_before_the_policy_does_not_hide_the_other_faults_and_does_not_pass() {
+    let json = json!({"Version": "2012-10-17", "Statement": [good()]}).to_string();
+    for comment in ["// ours\n", "# ours\n\n", "/* ours\n */ ", "\n  // one\n# two\n"] {
+        let text = format!("{comment}{json}");
+        let report = lint(&text, &options()).unwrap();
+        assert_eq!(faults(&report), ["!comment"], "{text}");
+        let broken = text.replace("\"Effect\":\"Allow\"", "\"Effect\":\"allow\"");
+        let found = faults(&lint(&broken, &options()).unwrap());
+        assert_eq!(found, ["!comment", "!statement-effect"], "{broken}");
+        // Positions are those of the text.
+        let error = lint(&format!("{comment}{{,}}"), &options()).unwrap_err().to_string();
+        let line = comment.matches('\n').count() + 1;
+        assert!(error.contains(&format!("line {line}")), "{error}");
+    }
+    // In YAML it is none.
+    let yaml = format!(
+        "# ours\nVersion: '2012-10-17'\nStatement:\n- Effect: Allow\n  Principal: {{Federated: '{PROVIDER}'}}\n  \
+         Action: sts:AssumeRoleWithWebIdentity\n  Condition: {{StringEquals: {{'{AUD}': sts.amazonaws.com, '{SUB}': \
+         '{APP}'}}}}\n"
+    );
+    assert_eq!(faults(&lint(&yaml, &options()).unwrap()), [""; 0]);
+    for text in ["// nothing else", "/* never ends {", "#", "// x\n"] {
+        assert!(lint(text, &options()).is_err(), "{text}");
+    }
+}

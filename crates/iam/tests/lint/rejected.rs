@@ -12,6 +12,11 @@ fn a_deleted_principal_in_any_statement_does_not_pass() {
         (json!({"AWS": "12345"}), "12 digits"),
         (json!({"Service": "ec2"}), "service principal"),
         (json!({"Federated": "arn:aws:iam::1234:saml-provider/x"}), "12 digits"),
+        (json!({"AWS": "arn:aws:iam::000000000000:root"}), "does not exist"),
+        (
+            json!({"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}),
+            "bucket",
+        ),
     ] {
         let other = json!({"Sid": "Other", "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
         let report = judge(&[good(), other], &options());
@@ -46,7 +51,13 @@ fn an_account_that_is_none_is_called_so() {
         ("${AWS_ACCOUNT_ID}", "placeholder"),
         ("<111122223333>", "placeholder"),
         ("1111-2222-3333", "does not consist of 12 digits"),
+        ("000000000000", "does not exist"),
     ] {
         assert!(message(account).contains(named), "{account}: {}", message(account));
     }
+    // An emulator of AWS has it.
+    let arn = PROVIDER.replace("111122223333", "000000000000");
+    let emulator = LintOptions { account: Some("000000000000".parse().unwrap()), ..options() };
+    let report = judge(&[with("Principal", json!({"Federated": arn}))], &emulator);
+    assert_eq!(faults(&report), [""; 0]);
 }
