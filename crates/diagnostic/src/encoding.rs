@@ -22,6 +22,8 @@ pub enum Encoding {
     /// Little or big endian, with or without a byte order mark; what `>` writes in Windows
     /// PowerShell 5.
     Utf16,
+    /// With a byte order mark.
+    Utf32,
 }
 
 /// Why bytes are not text. Nothing of the bytes is repeated: they may be a key.
@@ -34,9 +36,12 @@ pub enum EncodingFault {
         /// From 1.
         line: usize,
     },
-    /// Text in UTF-32.
-    #[error("it is UTF-32 text")]
-    Utf32,
+    /// Text in UTF-32 with a part of a character, or with one that does not exist.
+    #[error("it is UTF-32 text, but damaged in line {line}")]
+    DamagedUtf32 {
+        /// From 1.
+        line: usize,
+    },
     /// Another encoding, or no text.
     #[error("it is not UTF-8 text (line {line}, column {column})")]
     NotUtf8 {
@@ -73,14 +78,17 @@ pub enum Unexpected {
     LineBreak,
 }
 
-/// Decodes UTF-8 and UTF-16, without the byte order mark. UTF-16 without one is recognized by its
-/// zero bytes, which no text in UTF-8 has.
+/// Decodes UTF-8, UTF-16, and UTF-32 that has a byte order mark, without that mark. UTF-16 without
+/// one is recognized by its zero bytes, which no text in UTF-8 has.
 ///
 /// # Errors
 /// [`EncodingFault`], for anything else.
 pub fn decode(bytes: &[u8]) -> Result<Text<'_>, EncodingFault> {
-    if bytes.starts_with(&[0xff, 0xfe, 0, 0]) || bytes.starts_with(&[0, 0, 0xfe, 0xff]) {
-        return Err(EncodingFault::Utf32);
+    // Before UTF-16, whose mark is the beginning of one of these.
+    match bytes {
+        [0xff, 0xfe, 0, 0, rest @ ..] => return from_utf32(rest, u32::from_le_bytes),
+        [0, 0, 0xfe, 0xff, rest @ ..] => return from_utf32(rest, u32::from_be_bytes),
+        _ => {}
     }
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let text = from_utf16(bytes, unit)?;
@@ -201,6 +209,7 @@ impl fmt::Display for Encoding {
         f.write_str(match self {
             Self::Utf8 => "UTF-8",
             Self::Utf16 => "UTF-16",
+            Self::Utf32 => "UTF-32",
         })
     }
 }
@@ -303,6 +312,20 @@ fn zeros_are_at(bytes: &[u8], parity: usize) -> bool {
     }
     // Trailing zeros, as of a C string, are not UTF-16.
     here > 1 && elsewhere == 0 && here * 4 >= bytes.len()
+}
+
+fn from_utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Result<Text<'static>, EncodingFault> {
+    let (units, rest) = bytes.as_chunks::<4>();
+    // The final size: a reallocation would leave a copy of a private key in memory.
+    let mut text = String::with_capacity(bytes.len());
+    let damaged = |text: &str| EncodingFault::DamagedUtf32 { line: position(text).0 };
+    for bytes in units {
+        text.push(char::from_u32(unit(*bytes)).ok_or_else(|| damaged(&text))?);
+    }
+    match rest {
+        [] => Ok(Text { text: Cow::Owned(text), encoding: Encoding::Utf32 }),
+        _ => Err(damaged(&text)),
+    }
 }
 
 fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, EncodingFault> {

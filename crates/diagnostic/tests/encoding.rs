@@ -23,9 +23,26 @@ fn utf16_is_read_in_both_byte_orders_with_and_without_a_mark() {
 }
 
 #[test]
+fn utf32_is_read_in_both_byte_orders_if_it_has_a_mark() {
+    let text = "{\"keys\": [\u{1f511}]}\r\n";
+    let units: [fn(u32) -> [u8; 4]; 2] = [u32::to_le_bytes, u32::to_be_bytes];
+    for unit in units {
+        let utf32 = |text: &str| text.chars().map(u32::from).flat_map(unit).collect::<Vec<u8>>();
+        let bytes = utf32(&format!("\u{feff}{text}"));
+        let decoded = decode(&bytes).expect("UTF-32");
+        assert_eq!((decoded.text.as_ref(), decoded.encoding), (text, Encoding::Utf32));
+        let damaged = EncodingFault::DamagedUtf32 { line: 2 };
+        assert_eq!(
+            decode(&bytes[..bytes.len() - 1]).unwrap_err(),
+            EncodingFault::DamagedUtf32 { line: 1 }
+        );
+        let surrogate = [bytes, unit(0xd800).to_vec()].concat();
+        assert_eq!(decode(&surrogate).unwrap_err(), damaged);
+    }
+}
+
+#[test]
 fn what_is_not_text_is_named_without_repeating_it() {
-    let utf32 = [&[0xff, 0xfe, 0, 0][..], b"a\0\0\0"].concat();
-    assert_eq!(decode(&utf32).unwrap_err(), EncodingFault::Utf32);
     let latin1 = decode(b"ab\nc\xe9").unwrap_err();
     assert_eq!(latin1, EncodingFault::NotUtf8 { line: 2, column: 2 });
     let half = [&[0xff, 0xfe][..], &utf16("a\nb", u16::to_le_bytes), &[0x00, 0xd8]].concat();

@@ -209,6 +209,7 @@ fn jwks(error: &issuer_jwks::Error, surface: Surface) -> Option<String> {
         | E::NotAJwkSet { what: Content::KubernetesObject } => {
             format!("{} reads the Secret from the cluster", setting(Setting::Cluster))
         }
+        E::NotAJwkSet { what: Content::Archive } => return None,
         E::NotJson { .. } | E::NotAJwkSet { .. } => match surface {
             Surface::Flags => "give a key in PEM or DER with --key FILE instead; `issuerctl jwks \
                                --key FILE` writes a JWK Set"

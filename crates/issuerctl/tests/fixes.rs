@@ -84,6 +84,10 @@ fn without(mut object: Value, name: &str) -> String {
     object.to_string()
 }
 
+fn utf32(text: &str) -> Vec<u8> {
+    format!("\u{feff}{text}").chars().map(u32::from).flat_map(u32::to_le_bytes).collect()
+}
+
 /// Discovery documents, each broken in one way.
 fn documents() -> Vec<(&'static str, Vec<u8>)> {
     let text = |text: &str| text.as_bytes().to_vec();
@@ -101,6 +105,8 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
         ("blank", text(" \n")),
         ("bom", format!("\u{feff}{}", document()).into_bytes()),
         ("utf-16", utf16()),
+        ("utf-32", utf32(&document().to_string())),
+        ("a comment", format!("// ours\n{}", document()).into_bytes()),
         ("xml", text("<?xml version=\"1.0\"?><Error/>")),
         ("truncated", document().to_string().as_bytes()[..40].to_vec()),
         ("array", text("[]")),
@@ -187,6 +193,9 @@ fn sets() -> Vec<(&'static str, Vec<u8>, bool)> {
         ("twice encoded", json!(both().to_string()).to_string().into_bytes(), true),
         ("truncated", both().to_string().trim_end_matches(['}', ']']).as_bytes().to_vec(), false),
         ("trailing text", format!("{}\n]", both()).into_bytes(), true),
+        ("a comment", format!("// ours\n{}", both()).into_bytes(), true),
+        ("another comment", format!("# ours\n{}", both()).into_bytes(), true),
+        ("utf-32", utf32(&both().to_string()), true),
         ("merge conflict", format!("<<<<<<< a\n{0}\n=======\n{0}\n>>>>>>> b", both()).into(), true),
         ("private", each("d", json!("AA")), true),
         ("enc", each("use", json!("enc")), true),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use issuer_diagnostic::{Diagnostic, EncodingFault, ErrorKind};
+use issuer_diagnostic::{Diagnostic, EncodingFault, ErrorKind, Stray};
 
 use crate::KeyId;
 
@@ -42,6 +42,16 @@ pub enum Error {
     OtherKey {
         /// What it is.
         what: &'static str,
+    },
+    /// A BEGIN line that a word processor or a web page has changed.
+    #[error(
+        "line {} looks like the first line of a PEM block, but has {stray}, so that no API server \
+         reads it",
+        stray.line
+    )]
+    LooksLikePem {
+        /// The first such character.
+        stray: Stray,
     },
     /// Nothing that looks like a key at all.
     #[error("it contains no PEM block, DER structure or JWK Set")]
@@ -148,6 +158,9 @@ impl Diagnostic for Error {
             Self::ErrorAnswer { .. } => "the command that wrote this file failed; run it again",
             Self::Unrecognized => "use the API server's sa.pub (PEM) or a certificate",
             Self::Truncated { .. } => "copy the whole file again",
+            Self::LooksLikePem { .. } => {
+                "copy the file again, not through a word processor or a web page"
+            }
             Self::Key { fault } => fault.hint()?,
             Self::Entry { fault, .. } => fault.hint()?,
             Self::KidConflict { .. } => "a kid must identify exactly one key; remove the wrong one",
@@ -172,7 +185,7 @@ pub enum Content {
     PuttyKey,
     /// A keystore of Java (JKS, JCEKS).
     JavaKeystore,
-    /// gzip or ZIP.
+    /// gzip, ZIP or another compression.
     Archive,
     /// Encrypted with Ansible Vault or age.
     Encrypted,
@@ -202,7 +215,7 @@ impl fmt::Display for Content {
             Self::OpenSshPublicKey => "an OpenSSH public key",
             Self::PuttyKey => "a PuTTY private key",
             Self::JavaKeystore => "a Java keystore (JKS)",
-            Self::Archive => "a compressed file (gzip or ZIP)",
+            Self::Archive => "a compressed file, such as gzip or ZIP",
             Self::Encrypted => "an encrypted file (Ansible Vault or age)",
             Self::Ini => "an INI file, such as ~/.aws/credentials",
             Self::KubernetesObject => "a Kubernetes object",

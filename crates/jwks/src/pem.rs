@@ -1,8 +1,10 @@
 //! PEM blocks as they occur in practice (RFC 7468, and what Go's `encoding/pem` accepts beyond it).
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
+use issuer_diagnostic::{Stray, deceptive, deceptive_in};
 use zeroize::Zeroizing;
 
 /// One block between `-----BEGIN` and `-----END`.
@@ -51,6 +53,45 @@ pub fn is_in(text: &str) -> bool {
         rest = &rest[at + 1..];
     }
     false
+}
+
+/// A character in what looks like a BEGIN line, because of which it is none: a dash or a space that is
+/// not ASCII.
+pub(crate) fn lookalike(text: &str) -> Option<Stray> {
+    let is_one = |line: &str| {
+        let plain: String = line.chars().filter_map(plain).collect();
+        plain.contains(BEGIN) && !line.contains(BEGIN)
+    };
+    let number = text.split('\n').position(is_one)? + 1;
+    deceptive_in(text).find(|stray| stray.line == number)
+}
+
+/// The first character in the body of a block that is white space or invisible, and not ASCII.
+pub(crate) fn unusual(text: &str) -> Option<Stray> {
+    let mut within = false;
+    let mut lines = BTreeSet::new();
+    for (index, line) in text.split('\n').enumerate() {
+        let begins = line.contains(BEGIN);
+        if within || begins {
+            lines.insert(index + 1);
+        }
+        within = (within || begins) && !line.contains(END);
+    }
+    deceptive_in(text).find(|stray| lines.contains(&stray.line))
+}
+
+/// As ASCII; `None` for a character that is not visible.
+fn plain(c: char) -> Option<char> {
+    match deceptive(c) {
+        Some("dash that is not ASCII") => Some('-'),
+        Some(name) if name.contains("space") && !name.contains("zero width") => Some(' '),
+        Some(name)
+            if ["zero width", "byte order", "soft"].iter().any(|part| name.contains(part)) =>
+        {
+            None
+        }
+        _ => Some(c),
+    }
 }
 
 /// All blocks of a text, in order; text around them is ignored.
@@ -136,11 +177,13 @@ fn first_line(text: &str) -> &str {
 }
 
 fn decode(body: &str) -> Result<Vec<u8>, BlockFault> {
-    // White space at the ends of lines is common, within a line it is an exception.
-    let mut tidy = String::with_capacity(body.len());
+    // White space at the ends of lines is common, within a line it is an exception, and so are line
+    // separators of Unicode.
+    let mut tidy = Zeroizing::new(String::with_capacity(body.len()));
     tidy.extend(body.split('\n').map(str::trim_ascii));
     let decoded = Base64::decode_vec(&tidy).or_else(|_| {
-        let tight: String = tidy.split_ascii_whitespace().collect();
+        let mut tight = Zeroizing::new(String::with_capacity(tidy.len()));
+        tight.extend(tidy.chars().filter(|c| !c.is_whitespace() && deceptive(*c).is_none()));
         Base64::decode_vec(&tight)
     });
     decoded.ok().filter(|der| !der.is_empty()).ok_or(BlockFault::NotBase64)

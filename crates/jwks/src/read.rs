@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use base64ct::{Base64, Encoding as _};
-use issuer_diagnostic::{Encoding, Text, decode};
+use base64ct::{Base64, Base64Unpadded, Encoding as _};
+use issuer_diagnostic::{Encoding, EncodingFault, Stray, Text, Unexpected, decode, stray_in_json};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::containers::{self, Part};
 use crate::jwk::LargerHashes;
 use crate::pem::{self, Block, BlockFault};
 use crate::recognize::{self, recognize};
-use crate::{Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
+use crate::{Content, Error, JwkSet, KeyFault, MAX_INPUT_BYTES, WeakKeys, der_key};
 
 /// The content of a key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,13 @@ pub struct Reading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
-    /// The file is in UTF-16, which no API server and no AWS service reads.
-    Utf16,
+    /// The file is in UTF-16 or UTF-32, which no API server and no AWS service reads.
+    OtherEncoding(Encoding),
+    /// A PEM file with a character that an API server does not read; the key was read without it.
+    Unusual(Stray),
+    /// What looks like the first line of a further PEM block, but has such a character; the block was
+    /// skipped.
+    LooksLikePem(Stray),
     /// The block is a private key; only its public half was kept.
     PrivateKey {
         /// Number of the block, from 1.
@@ -72,11 +77,12 @@ pub fn read(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     if bytes.starts_with(&[0x30]) && std::str::from_utf8(bytes).is_err() {
         return read_der(bytes, weak);
     }
-    // Comments around the blocks may be in another encoding.
-    let text = decode(bytes).unwrap_or_else(|_| Text {
-        text: String::from_utf8_lossy(bytes),
-        encoding: Encoding::Utf8,
-    });
+    let text = match decode(bytes) {
+        Ok(text) => text,
+        Err(fault @ EncodingFault::DamagedUtf32 { .. }) => return Err(Error::Encoding { fault }),
+        // Comments around the blocks may be in another encoding.
+        Err(_) => Text { text: String::from_utf8_lossy(bytes), encoding: Encoding::Utf8 },
+    };
     noted(text, |text| read_text(bytes, text, weak))
 }
 
@@ -88,8 +94,17 @@ pub fn read_set(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     if bytes.len() > MAX_INPUT_BYTES {
         return Err(Error::TooLarge);
     }
+    if recognize::is_compressed(bytes) {
+        return Err(Error::NotAJwkSet { what: Content::Archive });
+    }
     let text = decode(bytes).map_err(|fault| Error::Encoding { fault })?;
-    noted(text, |text| read_json(text, weak))
+    noted(text, |text| match unarmored(text.trim()) {
+        Some(inner) if is_object(&inner) => {
+            let inner = Zeroizing::new(inner);
+            read_json(&String::from_utf8_lossy(&inner), weak)
+        }
+        _ => read_json(text, weak),
+    })
 }
 
 /// Adds the note on the encoding; removes a text that was decoded from memory, since it may be a
@@ -99,8 +114,8 @@ fn noted(
     read: impl FnOnce(&str) -> Result<Reading, Error>,
 ) -> Result<Reading, Error> {
     let mut reading = read(&text.text);
-    if let (Ok(reading), Encoding::Utf16) = (&mut reading, text.encoding) {
-        reading.notes.insert(0, Note::Utf16);
+    if let (Ok(reading), Encoding::Utf16 | Encoding::Utf32) = (&mut reading, text.encoding) {
+        reading.notes.insert(0, Note::OtherEncoding(text.encoding));
     }
     if let Cow::Owned(mut decoded) = text.text {
         decoded.zeroize();
@@ -124,15 +139,30 @@ fn read_text(bytes: &[u8], text: &str, weak: WeakKeys) -> Result<Reading, Error>
     if pem::is_in(text) {
         return read_pem(text, weak);
     }
+    if let Some(stray) = pem::lookalike(text) {
+        return Err(Error::LooksLikePem { stray });
+    }
     if let Some(inner) = unarmored(text) {
         return read_inner(&Zeroizing::new(inner), weak);
+    }
+    if let Some(stray) = comment_before_json(text) {
+        return Err(Error::NotJson { reason: format!("JSON does not allow {stray}") });
     }
     Err(recognize(bytes, text))
 }
 
-/// PEM or DER that was in base64.
+/// A comment at the beginning of a text that is JSON after it.
+fn comment_before_json(text: &str) -> Option<Stray> {
+    let stray = stray_in_json(text)?;
+    let is_first = (stray.line, stray.column) == (1, 1);
+    let is_comment = matches!(stray.what, Unexpected::Comment(_));
+    (is_first && is_comment && text.contains("\"keys\"")).then_some(stray)
+}
+
+/// PEM, DER or a JWK Set that was in base64.
 fn read_inner(bytes: &[u8], weak: WeakKeys) -> Result<Reading, Error> {
     match std::str::from_utf8(bytes) {
+        Ok(text) if is_object(bytes) => read_json(text, weak),
         Ok(text) if pem::is_in(text) => read_pem(text, weak),
         _ => read_der(bytes, weak),
     }
@@ -233,6 +263,8 @@ fn read_pem(text: &str, weak: WeakKeys) -> Result<Reading, Error> {
         Note::PrivateKey { block } | Note::Skipped { block, .. } => *block,
         _ => 0,
     });
+    notes.extend(pem::unusual(text).map(Note::Unusual));
+    notes.extend(pem::lookalike(text).map(Note::LooksLikePem));
     Ok(Reading { set: JwkSet::from_keys(keys)?, notes })
 }
 
@@ -345,9 +377,17 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// DER or PEM text in base64, as `kubectl get secret -o jsonpath` prints it.
+/// DER, PEM text or a JSON object in base64, as `kubectl get secret -o jsonpath` prints it.
 fn unarmored(text: &str) -> Option<Vec<u8>> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let bytes = Base64::decode_vec(&compact).ok()?;
-    (bytes.starts_with(&[0x30]) || bytes.windows(11).any(|w| w == b"-----BEGIN ")).then_some(bytes)
+    let bytes = Base64::decode_vec(&compact).or_else(|_| Base64Unpadded::decode_vec(&compact));
+    let bytes = bytes.ok()?;
+    let is_known = bytes.starts_with(&[0x30])
+        || bytes.windows(11).any(|window| window == b"-----BEGIN ")
+        || is_object(&bytes);
+    is_known.then_some(bytes)
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
 }

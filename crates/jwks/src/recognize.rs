@@ -7,12 +7,11 @@ pub(crate) fn recognize(bytes: &[u8], text: &str) -> Error {
     let not = |what| Error::NotAKey { what };
     let start: String = text.chars().take(512).collect::<String>().to_ascii_lowercase();
     let parts = text.split('.').count();
-    match bytes {
-        [0xfe, 0xed, 0xfe, 0xed, ..] | [0xce, 0xce, 0xce, 0xce, ..] => {
-            return not(Content::JavaKeystore);
-        }
-        [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] => return not(Content::Archive),
-        _ => {}
+    if let [0xfe, 0xed, 0xfe, 0xed, ..] | [0xce, 0xce, 0xce, 0xce, ..] = bytes {
+        return not(Content::JavaKeystore);
+    }
+    if is_compressed(bytes) {
+        return not(Content::Archive);
     }
     if let Some(what) = error_answer(text) {
         return Error::ErrorAnswer { what };
@@ -49,6 +48,18 @@ pub(crate) fn recognize(bytes: &[u8], text: &str) -> Error {
         return not(Content::Path);
     }
     Error::Unrecognized
+}
+
+/// Whether bytes are those of gzip, ZIP, bzip2, xz or Zstandard.
+pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0x1f, 0x8b, ..]
+            | [b'P', b'K', 3, 4, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..]
+            | [0xfd, b'7', b'z', b'X', b'Z', 0, ..]
+            | [0x28, 0xb5, 0x2f, 0xfd, ..]
+    )
 }
 
 /// Whether a text begins with a section, `[name]` on a line of its own, and has `name = value` in

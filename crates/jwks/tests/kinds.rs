@@ -1,10 +1,11 @@
 //! Kinds of input beyond the golden files: each is read, or refused by what it is.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use issuer_diagnostic::{Diagnostic, Encoding};
 use issuer_jwks::{
     Curve, Error, JwkFault, JwkSet, KeyFault, KeyKind, Note, PublicKey, Token, TokenFault,
-    WeakKeys, generate, read,
+    WeakKeys, generate, read, read_set, salvage,
 };
 
 fn golden(path: &str) -> Vec<u8> {
@@ -247,7 +248,125 @@ fn a_key_in_utf16_is_read_with_a_note() {
     {
         let utf16: Vec<u8> = format!("{mark}{pem}").encode_utf16().flat_map(unit).collect();
         let reading = read(&utf16, WeakKeys::Refuse).unwrap();
-        assert_eq!((reading.set, &reading.notes[..]), (plain.set.clone(), &[Note::Utf16][..]));
+        let note = [Note::OtherEncoding(Encoding::Utf16)];
+        assert_eq!((reading.set, &reading.notes[..]), (plain.set.clone(), &note[..]));
+    }
+}
+
+fn utf32(text: &str) -> Vec<u8> {
+    format!("\u{feff}{text}").chars().map(u32::from).flat_map(u32::to_le_bytes).collect()
+}
+
+#[test]
+fn keys_and_sets_in_utf32_are_read_with_a_note() {
+    let pem = text("encodings/rsa2048.spki.pem");
+    let set = text("cases/rsa2048/jwks.json");
+    let plain = read(pem.as_bytes(), WeakKeys::Refuse).unwrap().set;
+    for reading in [
+        read(&utf32(&pem), WeakKeys::Refuse),
+        read(&utf32(&set), WeakKeys::Refuse),
+        read_set(&utf32(&set), WeakKeys::Refuse),
+    ] {
+        let reading = reading.unwrap();
+        assert_eq!(reading.set, plain);
+        assert_eq!(reading.notes, [Note::OtherEncoding(Encoding::Utf32)]);
+    }
+    assert_eq!(salvage(&utf32(&set), WeakKeys::Refuse).set, plain);
+    let cut = &utf32(&pem)[..201];
+    let error = read(cut, WeakKeys::Refuse).unwrap_err().to_string();
+    assert!(error.contains("UTF-32"), "{error}");
+}
+
+#[test]
+fn line_separators_and_spaces_of_unicode_in_a_key_are_named_and_do_not_cost_it() {
+    for path in ["encodings/rsa2048.spki.pem", "encodings/p256.sec1.pem"] {
+        let pem = text(path);
+        let plain = read(pem.as_bytes(), WeakKeys::Refuse).unwrap();
+        for (from, to) in [
+            ("\n", "\u{2028}"),
+            ("\n", "\u{2029}"),
+            ("\n", "\u{85}"),
+            ("\n", "\u{a0}\n"),
+            ("\n", "\u{200b}\n"),
+        ] {
+            let reading = read(pem.trim_end().replace(from, to).as_bytes(), WeakKeys::Refuse);
+            let reading = reading.unwrap();
+            assert_eq!(reading.set, plain.set, "{path} {to:?}");
+            let is_named = |note: &Note| matches!(note, Note::Unusual(stray) if stray.line == 1);
+            assert!(reading.notes.iter().any(is_named), "{path} {to:?}: {:?}", reading.notes);
+        }
+    }
+    // Outside of the blocks, anything is text.
+    let commented = format!("\u{a0}caf\u{e9}\n{}", text("encodings/rsa2048.spki.pem"));
+    assert!(read(commented.as_bytes(), WeakKeys::Refuse).unwrap().notes.is_empty());
+}
+
+#[test]
+fn a_begin_line_that_is_none_is_named_alone_and_beside_others() {
+    let pem = text("encodings/rsa2048.spki.pem");
+    for (line, point) in [
+        ("\u{2013}\u{2013}\u{2013}\u{2013}\u{2013}BEGIN PUBLIC KEY-----", "U+2013"),
+        ("\u{2014}----BEGIN PUBLIC KEY-----", "U+2014"),
+        ("-----BEGIN\u{a0}PUBLIC KEY-----", "U+00A0"),
+        ("-----\u{200b}BEGIN PUBLIC KEY-----", "U+200B"),
+        ("-----BEGIN\u{3000}PUBLIC KEY-----", "U+3000"),
+    ] {
+        let broken = pem.replace("-----BEGIN PUBLIC KEY-----", line);
+        let error = read(broken.as_bytes(), WeakKeys::Refuse).unwrap_err();
+        assert!(error.to_string().contains(point), "{error}");
+        assert!(error.to_string().starts_with("line 1 "), "{error}");
+        assert!(error.hint().unwrap().contains("copy the file again"), "{error}");
+        let other = text("encodings/p256.spki.pem");
+        let both = read(format!("{other}{broken}").as_bytes(), WeakKeys::Refuse).unwrap();
+        assert_eq!(both.set.keys().len(), 1);
+        let line = other.lines().count() + 1;
+        let is_named =
+            |note: &Note| matches!(note, Note::LooksLikePem(stray) if stray.line == line);
+        assert!(both.notes.iter().any(is_named), "{:?}", both.notes);
+    }
+}
+
+#[test]
+fn a_set_in_base64_is_read_and_a_compressed_one_is_named() {
+    let set = text("cases/rsa2048/jwks.json");
+    let plain = read_set(set.as_bytes(), WeakKeys::Refuse).unwrap().set;
+    let encoded = Base64::encode_string(set.as_bytes());
+    let wrapped: Vec<String> = encoded
+        .as_bytes()
+        .chunks(76)
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    for text in
+        [encoded.clone(), encoded.trim_end_matches('=').to_owned(), wrapped.join("\r\n") + "\n"]
+    {
+        assert_eq!(read_set(text.as_bytes(), WeakKeys::Refuse).unwrap().set, plain);
+        assert_eq!(read(text.as_bytes(), WeakKeys::Refuse).unwrap().set, plain);
+    }
+    let private = Base64::encode_string(br#"{"kty":"oct","k":"c2VjcmV0"}"#);
+    let error = read_set(private.as_bytes(), WeakKeys::Refuse).unwrap_err().to_string();
+    assert!(error.contains("symmetric") && !error.contains("c2VjcmV0"), "{error}");
+    for magic in
+        [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04", b"BZh91AY", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]
+    {
+        for error in [read_set(magic, WeakKeys::Refuse), read(magic, WeakKeys::Refuse)] {
+            let error = error.unwrap_err();
+            assert!(error.to_string().contains("compressed"), "{error}");
+            assert!(error.hint().unwrap().contains("decompress"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_comment_before_a_set_is_named() {
+    let set = text("cases/rsa2048/jwks.json");
+    for comment in ["// ours\n", "# ours\n", "/* ours */"] {
+        let text = format!("{comment}{set}");
+        for error in
+            [read_set(text.as_bytes(), WeakKeys::Refuse), read(text.as_bytes(), WeakKeys::Refuse)]
+        {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("a comment (") && error.contains("line 1, column 1"), "{error}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::future::try_join_all;
 use issuer_change::Notice;
 use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
-use issuer_diagnostic::Diagnostic as _;
+use issuer_diagnostic::{Diagnostic as _, Encoding};
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, JwksSource, Note, Reading, WeakKeys};
 use issuer_verify::FetchOptions;
@@ -268,9 +268,21 @@ fn notice(name: &str, note: &Note) -> Notice {
     const PUBLIC_HALF: &str =
         "a private key; only its public half is used (the API server's sa.pub is enough)";
     let (id, message) = match note {
-        Note::Utf16 => (
-            "utf-16",
-            format!("{name} is UTF-16 text, which other tools may not read; save it as UTF-8"),
+        Note::OtherEncoding(encoding) => (
+            if encoding == &Encoding::Utf32 { "utf-32" } else { "utf-16" },
+            format!("{name} is {encoding} text, which other tools may not read; save it as UTF-8"),
+        ),
+        Note::Unusual(stray) => (
+            "unusual-character",
+            format!("{name} has {stray}, which API servers do not read in a PEM file"),
+        ),
+        Note::LooksLikePem(stray) => (
+            "skipped-block",
+            format!(
+                "{name}: line {} looks like the first line of a PEM block, but has {stray}; the \
+                 block is skipped",
+                stray.line
+            ),
         ),
         Note::PrivateKey { block } => {
             ("private-key", format!("{name}: block {block} is {PUBLIC_HALF}"))

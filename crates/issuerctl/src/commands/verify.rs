@@ -84,9 +84,11 @@ fn read_token(path: &Path, ui: &Ui) -> Result<String, Failure> {
     let Ok(decoded) = decode(&bytes) else {
         return Ok(String::from_utf8_lossy(&bytes).into_owned());
     };
-    if decoded.encoding == Encoding::Utf16 {
-        let name = files::name_of(path);
-        ui.warning(&format!("{name} is UTF-16 text, which AWS SDKs do not read as a token file"));
+    if decoded.encoding != Encoding::Utf8 {
+        let (name, encoding) = (files::name_of(path), decoded.encoding);
+        ui.warning(&format!(
+            "{name} is {encoding} text, which AWS SDKs do not read as a token file"
+        ));
     }
     Ok(decoded.text.into_owned())
 }

@@ -1,6 +1,7 @@
 //! Bytes that should be a JSON object, and what they are instead.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use issuer_diagnostic::{Unexpected, explain_json, stray_in_json};
 use issuer_discovery::{Published, REQUIRED};
 use serde_json::{Map, Value};
 
@@ -49,6 +50,12 @@ pub(super) fn object(
         return Err(not(
             "it begins with a byte order mark (BOM, U+FEFF), which JSON must not have (RFC 8259 \
              section 8.1)",
+            "save it as UTF-8 without BOM, or publish again with issuerctl publish",
+        ));
+    }
+    if body.starts_with(&[0xff, 0xfe, 0, 0]) || body.starts_with(&[0, 0, 0xfe, 0xff]) {
+        return Err(not(
+            "it is encoded as UTF-32",
             "save it as UTF-8 without BOM, or publish again with issuerctl publish",
         ));
     }
@@ -158,8 +165,14 @@ fn not_json(text: &str, error: &serde_json::Error, document: Document) -> Fault 
             "upload the complete document again (issuerctl publish)",
         );
     }
-    let reason = if start.starts_with(['{', '[']) { "invalid JSON" } else { "other text" };
-    what(format!("{reason} ({}); it begins with {begins}", shorten(&error.to_string())), AGAIN)
+    let stray = stray_in_json(text).map(|stray| stray.what);
+    let reason = match stray {
+        Some(Unexpected::Comment(_)) if text.contains('{') => "JSON with a comment",
+        _ if start.starts_with(['{', '[']) => "invalid JSON",
+        _ => "other text",
+    };
+    let why = shorten(&explain_json(text, error));
+    what(format!("{reason} ({why}); it begins with {begins}"), AGAIN)
 }
 
 fn not_xml(text: &str, begins: &str, what: impl Fn(String, &str) -> Fault) -> Fault {
