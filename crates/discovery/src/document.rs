@@ -6,7 +6,8 @@ use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_jwks::Algorithm;
 use serde::Serialize;
 
-use crate::issuer::{IssuerUrl, KEYS_NAME, without_user_info};
+use crate::grammar::without_user_info;
+use crate::issuer::{IssuerUrl, KEYS_NAME};
 
 /// The members of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod document;
+mod grammar;
 mod issuer;
 mod partition;
 mod published;

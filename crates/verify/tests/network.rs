@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may end them")]
 
+#[path = "network/certificates.rs"]
+mod certificates;
 mod common;
+#[path = "network/proxies.rs"]
+mod proxies;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -266,83 +270,6 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn each_fault_of_a_certificate_is_told_apart() {
-    let pki = Pki::new();
-    let long_ago = |params: &mut CertificateParams| {
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2021, 1, 1);
-    };
-    let far_ahead = |params: &mut CertificateParams| params.not_before = date_time_ymd(3000, 1, 1);
-    let other_name = |params: &mut CertificateParams| {
-        params.subject_alt_names =
-            CertificateParams::new(["x.example".to_owned()]).unwrap().subject_alt_names;
-    };
-    let self_signed = serve_with(|_| {}, |params, key| params.self_signed(key).unwrap());
-    let unknown = Pki::new();
-    let none = FetchOptions::new(Authorities::default());
-    for (name, served, options, words) in [
-        ("expired", pki.server(long_ago), pki.options(), &["expired", "2021-01-01", "renew"][..]),
-        ("early", pki.server(far_ahead), pki.options(), &["not yet valid", "3000-01-01"]),
-        (
-            "name",
-            pki.server(other_name),
-            pki.options(),
-            &["not for the name \"localhost\"", "x.example"],
-        ),
-        ("self-signed", self_signed, pki.options(), &["self-signed"]),
-        ("unknown CA", unknown.server(|_| {}), none, &["unknown CA", "Test Root", "CA file"]),
-        (
-            "leaf only",
-            pki.below_the_intermediate(false),
-            pki.options(),
-            &["incomplete", "Test Intermediate", "full chain"],
-        ),
-    ] {
-        let server = Server::start(served, as_it_is).await;
-        let (seen, verdict) = look(&server, &options).await;
-        assert!(
-            matches!(seen.discovery.outcome, Err(Unreached::Certificate(_))),
-            "{name}: {:?}",
-            seen.discovery
-        );
-        assert_root(name, &verdict, "discovery-reachable", words);
-        assert!(server.log().is_empty(), "{name}");
-    }
-}
-
-#[tokio::test]
-async fn a_full_chain_and_either_version_of_tls_are_fine() {
-    let pki = Pki::new();
-    let server = Server::start(pki.below_the_intermediate(true), as_it_is).await;
-    assert!(look(&server, &pki.options()).await.1.passed());
-    for version in [&version::TLS12, &version::TLS13] {
-        let server = Server::start_with(pki.server(|_| {}), &[version], as_it_is).await;
-        assert!(look(&server, &pki.options()).await.1.passed(), "{version:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_server_without_tls_is_told_from_one_that_is_not_there() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let issuer = issuer_at(listener.local_addr().unwrap().port());
-    let serving = tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut hello = [0; 512];
-            let _ = stream.read(&mut hello).await;
-            let _ =
-                stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
-        }
-    });
-    let seen = fetch(&issuer, &FetchOptions::new(Authorities::default())).await.unwrap();
-    assert_eq!(seen.discovery.outcome, Err(Unreached::NotTls));
-    serving.abort();
-    let _ = serving.await;
-    let seen = fetch(&issuer, &FetchOptions::new(Authorities::default())).await.unwrap();
-    assert_eq!(seen.discovery.outcome, Err(Unreached::Refused));
-    assert!(seen.keys.is_none());
-}
-
-#[tokio::test]
 async fn a_name_that_does_not_resolve_is_told() {
     let issuer = IssuerUrl::parse("https://no-such-host.invalid/demo", Ports::Refuse).unwrap();
     let seen = fetch(&issuer, &FetchOptions::new(Authorities::default())).await.unwrap();
@@ -442,22 +369,6 @@ async fn a_jwks_uri_without_https_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn an_untrusted_chain_is_described_by_what_was_sent() {
-    let pki = Pki::new();
-    let server = Server::start(pki.below_the_intermediate(true), as_it_is).await;
-    let (seen, _) = look(&server, &FetchOptions::new(Authorities::default())).await;
-    let Err(Unreached::Certificate(CertificateFault::Untrusted(Some(chain)))) =
-        seen.discovery.outcome
-    else {
-        panic!("{:?}", seen.discovery);
-    };
-    assert_eq!(
-        (chain.issuer.as_str(), chain.length, chain.names_its_signer),
-        ("CN=Test Intermediate", 2, false)
-    );
-}
-
-#[tokio::test]
 async fn a_jwk_set_is_read_from_a_url_and_never_over_http() {
     let pki = Pki::new();
     let redirect = |to: &str| {
@@ -502,116 +413,4 @@ async fn a_jwk_set_is_read_from_a_url_and_never_over_http() {
     let untrusted =
         read("keys.json", &FetchOptions::new(Authorities::default())).await.unwrap_err();
     assert!(untrusted.contains("not trusted"), "{untrusted}");
-}
-
-/// A proxy that answers CONNECT with this status line; after 200 it connects to `port`.
-async fn proxy(status: &'static str, port: u16) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let requests = Arc::<Mutex<Vec<String>>>::default();
-    let log = requests.clone();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let log = log.clone();
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.ok()?);
-                }
-                log.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
-                let answer = format!("HTTP/1.1 {status}\r\n\r\n");
-                stream.write_all(answer.as_bytes()).await.ok()?;
-                if !status.starts_with("200") {
-                    return stream.shutdown().await.ok();
-                }
-                let mut server = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-                tokio::io::copy_bidirectional(&mut stream, &mut server).await.ok().map(|_| ())
-            });
-        }
-    });
-    (address.to_string(), requests)
-}
-
-fn through(options: FetchOptions, environment: &[(&str, &str)]) -> FetchOptions {
-    let value = |name: &str| environment.iter().find(|(known, _)| *known == name);
-    let proxies = Settings::read(|name| value(name).map(|(_, value)| (*value).to_owned()));
-    let mut options = options;
-    options.proxies = proxies;
-    options
-}
-
-const PUBLIC: &str = "https://oidc.example.com/demo";
-
-#[tokio::test]
-async fn the_documents_are_requested_through_the_proxy_and_it_is_named_without_its_password() {
-    let pki = Pki::new();
-    let served = pki.server(|params| {
-        params.subject_alt_names =
-            vec![rcgen::SanType::DnsName("oidc.example.com".try_into().unwrap())];
-    });
-    let server = Server::start(served, as_it_is).await;
-    let port = server.issuer.as_str().split([':', '/']).nth(4).unwrap().parse().unwrap();
-    let (address, log) = proxy("200 OK", port).await;
-    let issuer = IssuerUrl::parse(PUBLIC, Ports::Refuse).unwrap();
-    let options = through(pki.options(), &[("HTTPS_PROXY", &format!("me:hidden@{address}"))]);
-    let seen = fetch(&issuer, &options).await.unwrap();
-    assert!(seen.discovery.document().is_some(), "{seen:?}");
-    assert_eq!(seen.discovery.proxy, Some(format!("http://{address} (HTTPS_PROXY)")));
-    let log = log.lock().unwrap().join("");
-    assert!(log.starts_with("CONNECT oidc.example.com:443"), "{log}");
-    assert!(log.to_lowercase().contains("proxy-authorization: basic bwu6aglkzgvu"), "{log}");
-    let verdict = judge(&seen, &expected(&issuer));
-    assert!(!format!("{seen:?}{verdict:?}").contains("hidden"));
-
-    // Another CA than the trusted one: the proxy may have replaced the certificate.
-    let other = through(Pki::new().options(), &[("HTTPS_PROXY", &address)]);
-    let seen = fetch(&issuer, &other).await.unwrap();
-    let verdict = judge(&seen, &expected(&issuer));
-    assert_root("replaced", &verdict, "discovery-reachable", &["not trusted", "through the proxy"]);
-}
-
-#[tokio::test]
-async fn what_a_proxy_does_not_do_is_not_a_fault_of_the_issuer() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
-    let refuses = proxy("403 Forbidden", 0).await.0;
-    let asks = proxy("407 Proxy Authentication Required", 0).await.0;
-    let issuer = IssuerUrl::parse(PUBLIC, Ports::Refuse).unwrap();
-    for (value, fault, words) in [
-        (closed.as_str(), ProxyFault::NotReached("connection refused"), &["cannot be reached"][..]),
-        (&refuses, ProxyFault::Refused, &["refuses to connect", "NO_PROXY=oidc.example.com"]),
-        (&asks, ProxyFault::Credentials, &["credentials"]),
-        ("proxy.invalid:1", ProxyFault::NotReached("its name does not resolve (DNS)"), &["DNS"]),
-        (
-            "socks5://me:hidden@127.0.0.1:1",
-            ProxyFault::Setting(
-                "HTTPS_PROXY names a SOCKS proxy, which is not supported".to_owned(),
-            ),
-            &["SOCKS", "HTTPS_PROXY"],
-        ),
-    ] {
-        let options = through(FetchOptions::new(Authorities::default()), &[("HTTPS_PROXY", value)]);
-        let seen = fetch(&issuer, &options).await.unwrap();
-        assert_eq!(seen.discovery.outcome, Err(Unreached::Proxy(fault)), "{value}");
-        let verdict = judge(&seen, &expected(&issuer));
-        assert_root(value, &verdict, "discovery-reachable", words);
-        let text = format!("{verdict:?}");
-        assert!(
-            text.contains("nothing is known of the issuer") && !text.contains("hidden"),
-            "{text}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn loopback_and_excepted_hosts_are_requested_without_the_proxy() {
-    let pki = Pki::new();
-    let server = Server::start(pki.server(|_| {}), as_it_is).await;
-    let (address, log) = proxy("403 Forbidden", 0).await;
-    let (_, verdict) = look(&server, &through(pki.options(), &[("HTTPS_PROXY", &address)])).await;
-    assert!(verdict.passed(), "{verdict:#?}");
-    let issuer = IssuerUrl::parse("https://oidc.invalid/demo", Ports::Refuse).unwrap();
-    let excepted = [("HTTPS_PROXY", address.as_str()), ("NO_PROXY", ".invalid,")];
-    let seen = fetch(&issuer, &through(pki.options(), &excepted)).await.unwrap();
-    assert_eq!(seen.discovery.outcome, Err(Unreached::NameNotFound));
-    assert!(log.lock().unwrap().is_empty());
 }
