@@ -28,6 +28,7 @@ mod rotation;
 mod shared;
 mod verdict;
 mod whole;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         };
         add("operator_reads_one_secret_and_a_pod_reads_an_object", operator::run);
         add("operator_applies_one_file_and_a_pod_reads_an_object", one_command::run);
+        add("one_command_gives_a_pod_its_role_and_delete_leaves_nothing", workload::policy);
         add("admin_starts_the_api_server_with_several_keys_at_once", admin::several_keys);
         add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
         add("kubeadm_passes_on_the_issuers_and_a_kept_token_is_accepted", distribution::run);
@@ -83,6 +85,10 @@ fn main() -> ExitCode {
     ));
     trials.push(trial("bucket_is_configured_as_the_docs_describe".to_owned(), readers::bucket));
     trials.push(trial("printed_webhook_runs_with_its_own_certificate".to_owned(), pods::webhook));
+    trials.push(trial(
+        "one_command_installs_the_webhook_and_takes_it_back".to_owned(),
+        workload::webhook,
+    ));
     trials.push(trial("inject_runs_within_kustomize".to_owned(), packagers::kustomize));
     trials.push(trial("inject_runs_within_helm".to_owned(), packagers::helm));
     trials.push(trial("policy_is_as_fast_as_the_webhook".to_owned(), pods::latency));

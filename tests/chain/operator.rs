@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use base64ct::{Base64, Encoding};
-use issuerctl_e2e::{ApiServer, Etcd, Flags, Pod, Publisher, exchange, repository};
+use issuerctl_e2e::{ApiServer, Etcd, Flags, OLDEST, Pod, Publisher, exchange, repository};
 
 use crate::figures::Flow;
 
@@ -16,6 +16,12 @@ key = rsa.generate_private_key(65537, 2048)
 open("cluster.key", "wb").write(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.TraditionalOpenSSL, s.NoEncryption()))
 open("cluster.pub", "wb").write(key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))
 "#;
+
+/// What serves admission policies in 1.34 and 1.35.
+const POLICIES: [(&str, &str); 2] = [
+    ("runtime-config", "admissionregistration.k8s.io/v1beta1=true"),
+    ("feature-gates", "MutatingAdmissionPolicy=true"),
+];
 
 /// A management cluster with the Secret of a workload cluster, and that workload cluster.
 pub(crate) struct Clusters {
@@ -35,8 +41,9 @@ pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Cl
     let file = |name: &str| sandbox.path().join(name);
     let start = |name: &str, issuer: &str, key: &str, public: &str| {
         let (key, public) = (file(key), file(public));
+        let others = if version == OLDEST { &POLICIES[..] } else { &[] };
         let flags =
-            Flags { issuers: &[issuer], signing_key: &key, public_keys: &[&public], others: &[] };
+            Flags { issuers: &[issuer], signing_key: &key, public_keys: &[&public], others };
         ApiServer::start(version, name, &etcd, authority, &flags)
     };
     let management = start(
