@@ -240,7 +240,7 @@ impl Cluster {
         let (server, resource) = (self.server.clone(), resource.to_owned());
         let Answer { status, body, .. } = answer;
         let message = status_message(&body);
-        let doubt = self.link.read().await.doubt.clone();
+        let doubt = self.link.read().await.doubt.clone().map(Box::new);
         Err(match status {
             401 => Error::Unauthorized { server, message, doubt },
             403 => Error::Forbidden { server, verb, resource, message, doubt },

@@ -224,7 +224,7 @@ pub enum Error {
         /// Its message.
         message: String,
         /// What is known of the credentials.
-        doubt: Option<Doubt>,
+        doubt: Option<Box<Doubt>>,
     },
     /// 403.
     #[error("{verb} on {resource} is forbidden (403 from {server}): {message}{}", because(doubt))]
@@ -238,7 +238,7 @@ pub enum Error {
         /// Its message.
         message: String,
         /// What is known of the credentials.
-        doubt: Option<Doubt>,
+        doubt: Option<Box<Doubt>>,
     },
     /// 404.
     #[error("{resource} does not exist (404 from {server})")]
@@ -411,8 +411,10 @@ impl Diagnostic for Error {
             Self::Busy { .. } => {
                 "try again later; the API server, or what is in front of it, limits requests"
             }
-            Self::Unauthorized { doubt: Some(doubt), .. }
-            | Self::Forbidden { doubt: Some(doubt @ Doubt::NoCredentials { .. }), .. } => {
+            Self::Unauthorized { doubt: Some(doubt), .. } => doubt.hint(),
+            Self::Forbidden { doubt: Some(doubt), .. }
+                if matches!(**doubt, Doubt::NoCredentials { .. }) =>
+            {
                 doubt.hint()
             }
             Self::Forbidden { message, .. } if message.contains("system:anonymous") => {
@@ -470,7 +472,7 @@ fn of_file(path: &Path) -> Connection {
     Connection { kubeconfig: Some(path.to_owned()), context: None }
 }
 
-fn because(doubt: &Option<Doubt>) -> String {
+fn because(doubt: &Option<Box<Doubt>>) -> String {
     doubt.as_ref().map(|doubt| format!("; {doubt}")).unwrap_or_default()
 }
 

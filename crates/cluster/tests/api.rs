@@ -334,6 +334,107 @@ async fn a_server_that_the_kubeconfig_does_not_trust_is_not_said_to_be_silent() 
     }
 }
 
+#[tokio::test]
+async fn the_certificate_of_an_api_server_is_judged_in_plain_words_with_what_to_do() {
+    use issuer_test_support::Authority;
+    let said = async |authority: Authority| {
+        let server = ApiServer::start_under(&authority, []);
+        let test = Test { server, folder: tempfile::tempdir().unwrap() };
+        test.cluster().await.served(WeakKeys::Refuse).await.unwrap_err()
+    };
+    for (authority, says, does) in [
+        (
+            Authority::with_servers(|params| params.not_after = rcgen::date_time_ymd(2001, 2, 3)),
+            "its TLS certificate has expired on 2001-02-03",
+            "kubeadm certs renew apiserver",
+        ),
+        (
+            Authority::with_servers(|params| params.not_before = rcgen::date_time_ymd(4001, 2, 3)),
+            "is not yet valid before 4001-02-03",
+            "clock",
+        ),
+        (
+            Authority::with_servers(|params| {
+                params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+                params.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+            }),
+            "it is marked as that of a CA",
+            "anew",
+        ),
+        (
+            Authority::with_servers(|params| {
+                params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+            }),
+            "it is not for servers",
+            "anew",
+        ),
+    ] {
+        let error = said(authority).await;
+        assert!(matches!(error, Error::Certificate { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(says) && text.contains("https://localhost"), "{text}");
+        assert!(error.hint().unwrap().contains(does), "{text}");
+        assert!(!text.contains("CaUsed") && !text.contains("InvalidCertificate"), "{text}");
+    }
+    // As kubectl, which takes a server's own certificate for its authority.
+    let error = said(Authority::of_itself()).await;
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_authority_of_a_kubeconfig_is_read_in_every_form_and_named_if_it_is_none() {
+    let test = Test::new([]);
+    let path = test.kubeconfig("{token: x}");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = whole.split_once("certificate-authority-data: ").unwrap();
+    let (data, after) = rest.split_once('\n').unwrap();
+    let said = async |field: &str| {
+        std::fs::write(&path, format!("{before}{field}\n{after}")).unwrap();
+        let connection = Connection { kubeconfig: Some(path.clone()), context: None };
+        match Cluster::connect(&connection).await {
+            Ok(cluster) => cluster.served(WeakKeys::Refuse).await.unwrap_err(),
+            Err(error) => error,
+        }
+    };
+    use base64ct::Encoding;
+    let pem = base64ct::Base64::decode_vec(data).unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        std::fs::write(test.folder.path().join(name), bytes).unwrap();
+        format!("certificate-authority: {name}")
+    };
+    let bad = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for field in [
+        file("pem", &pem),
+        file("base64", data.as_bytes()),
+        // kubectl skips a block that is not valid.
+        file("bad-first", &[bad.as_slice(), &pem].concat()),
+        format!("certificate-authority-data: {}", base64(data)),
+    ] {
+        let error = said(&field).await;
+        assert!(matches!(error, Error::NotFound { .. }), "{field}: {error}");
+    }
+    let key = golden("encodings/rsa2048.pkcs1priv.pem");
+    for (field, says) in [
+        (file("bad", bad), "PEM block 1 is not a valid X.509 certificate"),
+        (file("key", key.as_bytes()), "it is a private key"),
+        (format!("certificate-authority-data: {}", base64(&key)), "it is a private key"),
+        (
+            format!(
+                "certificate-authority-data: |\n      {}",
+                String::from_utf8_lossy(&pem).trim().replace('\n', "\n      ")
+            ),
+            "certificate-authority-data is PEM text; it must be the base64 of that",
+        ),
+        ("certificate-authority-data: '***'".to_owned(), "is not valid base64"),
+    ] {
+        let error = said(&field).await;
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let text = format!("{error}: {}", source.unwrap_or_default());
+        assert!(text.contains(says) && text.contains("cluster \"test\""), "{text}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}
+
 fn case(name: &str) -> (Token, JwkSet) {
     let set =
         JwkSet::parse(golden(&format!("cases/{name}/jwks.json")).as_bytes(), WeakKeys::Refuse)

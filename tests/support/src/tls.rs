@@ -16,8 +16,13 @@ pub const ISSUER_HOST: &str = "oidc.issuerctl.test";
 
 /// A temporary certificate authority.
 pub struct Authority {
+    certificate: Certificate,
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
+    /// What differs in the certificates of its servers.
+    change: fn(&mut CertificateParams),
+    /// Whether servers have the certificate of the authority itself.
+    serves_itself: bool,
 }
 
 impl Default for Authority {
@@ -34,8 +39,31 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name.push(DnType::CommonName, "issuerctl test authority");
-        let certificate_pem = params.self_signed(&key).unwrap().pem();
-        Self { certificate_pem, issuer: Issuer::new(params, key) }
+        Self::of(params, key)
+    }
+
+    /// One whose servers have certificates that differ.
+    pub fn with_servers(change: fn(&mut CertificateParams)) -> Self {
+        Self { change, ..Self::new() }
+    }
+
+    /// A self-signed certificate that is marked as a CA, and that the server itself has.
+    pub fn of_itself() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self { serves_itself: true, ..Self::of(params, key) }
+    }
+
+    fn of(params: CertificateParams, key: KeyPair) -> Self {
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            certificate_pem: certificate.pem(),
+            certificate,
+            issuer: Issuer::new(params, key),
+            change: |_| {},
+            serves_itself: false,
+        }
     }
 
     /// For `--ca-file` and `certificate-authority-data`.
@@ -64,6 +92,10 @@ impl Authority {
     }
 
     fn server(&self) -> (Certificate, KeyPair) {
+        if self.serves_itself {
+            let key = KeyPair::try_from(self.issuer.key().serialize_der()).unwrap();
+            return (self.certificate.clone(), key);
+        }
         let key = KeyPair::generate().unwrap();
         let mut params =
             CertificateParams::new(["localhost", "127.0.0.1", ISSUER_HOST].map(str::to_owned))
@@ -71,6 +103,7 @@ impl Authority {
         // Python's strict mode requires both.
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        (self.change)(&mut params);
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 }

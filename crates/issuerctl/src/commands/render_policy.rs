@@ -61,7 +61,7 @@ pub(crate) fn run(args: &PolicyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
              # --runtime-config=admissionregistration.k8s.io/v1beta1=true.\n",
         );
     }
-    output::rendered(format, notes + &text)
+    output::rendered(format, connection(&args.kube).in_commands(&notes) + &text)
 }
 
 /// Which version of the policy's API the cluster serves.
