@@ -140,6 +140,28 @@ fn what_is_to_be_typed_reaches_the_cluster_of_the_run() {
 }
 
 #[test]
+fn a_fix_of_verify_asks_the_same_cluster_for_a_token() {
+    let case = |file: &str| golden(&format!("cases/p256/{file}"));
+    let server = ApiServer::start([
+        ("GET /openid/v1/jwks", Reply::ok(case("jwks.json"))),
+        ("GET /.well-known/openid-configuration", Reply::ok(case("openid-configuration.json"))),
+    ]);
+    let desk = Desk::new();
+    desk.file("work.yaml", &server.kubeconfig("{token: x}"));
+    std::fs::create_dir_all(desk.path().join("site/.well-known")).unwrap();
+    desk.file("site/keys.json", &case("jwks.json"));
+    desk.file("site/.well-known/openid-configuration", &case("openid-configuration.json"));
+    desk.file("expired.jwt", &case("token.jwt"));
+    let line = "verify --site site --token expired.jwt --output json";
+    let (out, err) = ended(&desk.run(line), 5);
+    assert!(out.contains("kubectl create token"), "{out}{err}");
+    let kubectl = "--apiserver --kubeconfig work.yaml --context other";
+    let (out, err) = ended(&desk.run(&format!("{line} {kubectl}")), 5);
+    let create = "kubectl --kubeconfig work.yaml --context other create token";
+    assert!(out.contains(create) && !out.contains("kubectl create"), "{out}{err}");
+}
+
+#[test]
 fn the_commands_that_annotate_reach_the_workload_cluster() {
     let (iam, authority) = (IamServer::start(), Authority::new());
     let jwks = golden("cases/rsa2048/jwks.json");
