@@ -436,6 +436,8 @@ mod tests {
         wanted.prune = true;
         let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
         assert!(plan.steps.contains(&ProviderStep::RemoveAudience("theirs".to_owned())));
+        let ids = |plan: &ProviderPlan| plan.notices.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        assert_eq!(ids(&plan), ["unmanaged-provider", "provider-audience-removed"]);
         wanted.thumbprints = vec!["aa:".repeat(20).trim_end_matches(':').parse().unwrap()];
         let plan = ProviderPlan::new(&wanted, &found(Some(by_hand()), &[])).unwrap();
         assert!(

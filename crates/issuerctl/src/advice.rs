@@ -542,6 +542,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn keys_at_another_url_are_added_from_there_if_they_can_be_read_there() {
+        for (published, source) in [
+            ("https://cdn.example.com/keys", "--jwks https://cdn.example.com/keys adds"),
+            (
+                "https://cdn.example.com/a?b=1&c=2",
+                "--jwks 'https://cdn.example.com/a?b=1&c=2' adds",
+            ),
+            ("http://10.0.0.1/keys", "--jwks FILE adds"),
+            ("/keys.json", "--jwks FILE adds"),
+            ("https://u:p@h/keys", "--jwks FILE adds"),
+        ] {
+            let (location, standard) = (String::new(), String::new());
+            let published = published.to_owned();
+            let error = issuer_publish::Error::OtherKeys { location, published, standard };
+            let hint = on(&error, Surface::Flags);
+            assert!(hint.contains(source) && hint.contains("--change-issuer"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn what_goes_can_be_kept_on_either_surface() {
+        let notice = |id: &'static str| Notice { id: id.into(), message: String::new() };
+        assert_eq!(to_keep(&[notice("unmanaged-role")], Surface::Flags), [""; 0]);
+        let gone = ["policy-removed", "tag-removed", "thumbprint-removed"].map(notice);
+        let flags = to_keep(&gone, Surface::Flags);
+        assert_eq!(flags.len(), 2);
+        for part in ["--policy-arn ARN", "--tag K=V", "--add"] {
+            assert!(flags[0].contains(part), "{flags:?}");
+        }
+        assert!(flags[1].contains("--thumbprint HEX") && !flags[1].contains("--add"), "{flags:?}");
+        let file = to_keep(&gone, Surface::File).concat();
+        assert!(file.contains("policyArns") && !file.contains("--"), "{file}");
+    }
+
     fn bucket_error() -> issuer_publish::Error {
         let (bucket, actual, asked) = ("b".to_owned(), "eu".to_owned(), "us".to_owned());
         issuer_publish::Error::OtherRegion { bucket, actual, asked }

@@ -2,6 +2,7 @@
 
 use issuer_change::Describe;
 use issuer_cluster::Connection;
+use issuer_discovery::{IssuerUrl, Ports};
 use issuer_iam::Iam;
 use issuer_reconcile::{Error, IssuerPlan, KeySource, Reconciler, Scope, Target};
 use issuer_session::SessionOptions;
@@ -164,11 +165,16 @@ pub(crate) fn warn_of_management_cluster(targets: &[Target], ui: &Ui) {
     }
 }
 
+/// The command that verifies an issuer, which has a port only for readers other than AWS.
+fn verify_command(issuer: &IssuerUrl) -> String {
+    let has_port = IssuerUrl::parse(issuer.as_str(), Ports::Refuse).is_err();
+    format!("issuerctl verify --issuer {issuer}{}", if has_port { " --allow-port" } else { "" })
+}
+
 /// A failed reconciliation; a failed verification comes with its report.
 pub(crate) fn failed(error: Error) -> Failure {
     let refused = error.refused();
     let report = refused.map(|(_, verdict)| output::verdict_text(verdict));
-    let again =
-        refused.map(|(issuer, _)| format!("`issuerctl verify --issuer {issuer}` checks it again"));
+    let again = refused.map(|(issuer, _)| format!("`{}` checks it again", verify_command(issuer)));
     Failure::from(error).after(report).hint(again)
 }

@@ -269,7 +269,8 @@ fn the_change_of_an_object_is_printed_and_nothing_is_written_to_the_cluster() {
     let (out, err) = ended(&desk.run(&kubeadm), 0);
     assert!(out.starts_with("data:\n  ClusterConfiguration: |\n    apiVersion"), "{out}");
     assert!(
-        out.contains(NEW) && err.contains("kubectl -n kube-system patch configmap kubeadm-config"),
+        out.contains(NEW)
+            && err.contains("kubectl --kubeconfig kubeconfig -n kube-system patch configmap"),
         "{err}"
     );
 

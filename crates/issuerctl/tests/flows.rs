@@ -97,6 +97,63 @@ fn a_site_that_does_not_verify_ends_with_5_and_says_why() {
     let (out, err) = ended(&desk.run(&line), 5);
     assert!(out.starts_with("https://"), "{out}");
     assert!(err.contains("403") && err.contains("error:") && err.contains("hint:"), "{err}");
+    // The hint's command asks the same, with the authorities of the run.
+    let words = err.split('`').find(|words| words.starts_with("issuerctl verify ")).unwrap();
+    let line = words.strip_prefix("issuerctl ").unwrap();
+    let (out, _) = ended(&desk.run(&format!("{line} --ca-file ca.pem")), 5);
+    assert!(out.contains("403"), "{out}");
+}
+
+#[test]
+fn an_object_larger_than_a_document_can_be_is_replaced_as_verify_says() {
+    let authority = Authority::new();
+    let server = S3Server::start_https(&authority);
+    let desk = Desk::new();
+    desk.file("ca.pem", authority.pem());
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let line = format!(
+        "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --create-bucket \
+         --endpoint-url {} --path-style --allow-port --ca-file ca.pem",
+        server.endpoint()
+    );
+    ended(&desk.run(&line), 0);
+    let other = golden("cases/p256/jwks.json");
+    let large = [other.trim_end().as_bytes(), &vec![b' '; 1 << 20]].concat();
+    server.put("my-oidc", "prod/keys.json", &large);
+    let verify =
+        format!("verify --issuer {}/my-oidc/prod --allow-port --ca-file ca.pem", server.endpoint());
+    let (out, _) = ended(&desk.run(&verify), 5);
+    assert!(out.contains("1 MiB") && out.contains("--replace-unreadable"), "{out}");
+    let (_, err) = ended(&desk.run(&line), 4);
+    assert!(err.contains("larger than 1 MiB") && err.contains("--replace-unreadable"), "{err}");
+    let (_, err) = ended(&desk.run(&format!("{line} --replace-unreadable")), 0);
+    assert!(err.contains("only its first MiB was searched"), "{err}");
+    ended(&desk.run(&verify), 0);
+    let keys: serde_json::Value =
+        serde_json::from_slice(&server.get("my-oidc", "prod/keys.json").unwrap()).unwrap();
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2, "a key was lost");
+}
+
+#[test]
+fn an_address_in_another_form_ends_with_2_names_the_form_that_was_meant_and_no_password() {
+    let desk = Desk::new();
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    for (to, says) in [
+        ("s3//my-oidc/prod", "did you mean s3://my-oidc/prod?"),
+        ("s3\u{ff1a}//my-oidc", "did you mean s3://my-oidc?"),
+        ("localhost:9000/my-oidc", "--endpoint-url"),
+        ("u:hunter2@host:1/x", "names another machine"),
+        ("user@host:/srv/site", "--to ./NAME"),
+        ("s3://my-oidc.s3.eu-west-1.amazonaws.com/p", "did you mean s3://my-oidc/p?"),
+        ("arn:aws:s3:us-west-2:111122223333:accesspoint/x", "s3://BUCKET[/PREFIX]"),
+        ("$BUCKET/prod", "s3://BUCKET[/PREFIX]"),
+    ] {
+        let line = format!("publish --key sa.pub --issuer https://oidc.example.com --to {to}");
+        let (out, err) = ended(&desk.run(&line), 2);
+        assert!(err.contains(says) && out.is_empty(), "{to}: {err}");
+        assert!(!err.contains("hunter2"), "{err}");
+    }
+    assert_eq!(std::fs::read_dir(desk.path()).unwrap().count(), 1, "a folder was made");
 }
 
 #[test]

@@ -88,11 +88,11 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
         run(&store(&server, options()), &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     insta::assert_snapshot!(plan.changes().to_string(), @r#"
     + bucket my-oidc
-        + object ownership                             BucketOwnerEnforced
-        + tag "issuerctl.dev/created"                  true
-        + public access block "BlockPublicAcls"        true
-        + public access block "IgnorePublicAcls"       true
-        + public access block "BlockPublicPolicy"      false
+        + object ownership             BucketOwnerEnforced
+        + tag "issuerctl.dev/created"  true
+        + public access block "BlockPublicAcls"  true
+        + public access block "IgnorePublicAcls"  true
+        + public access block "BlockPublicPolicy"  false
         + public access block "RestrictPublicBuckets"  false
         + bucket policy
             + {
@@ -113,8 +113,8 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
     + document keys.json (s3://my-oidc/prod/keys.json)
         + key "HSsv1GH636Pc9xR4JZOxMXKRXUODPrcRvki4Be1MKlo"  RSA-2048
     + document .well-known/openid-configuration (s3://my-oidc/prod/.well-known/openid-configuration)
-        + member "issuer"                                 https://oidc.example.com/prod
-        + member "jwks_uri"                               https://oidc.example.com/prod/keys.json
+        + member "issuer"    https://oidc.example.com/prod
+        + member "jwks_uri"  https://oidc.example.com/prod/keys.json
         + member "id_token_signing_alg_values_supported"  RS256
     "#);
     let log = server.take_log();
@@ -223,7 +223,7 @@ async fn what_a_bucket_has_already_is_said_from_what_to_what() {
     let text = plan.changes().to_string();
     assert!(
         text.starts_with("~ bucket my-oidc")
-            && text.contains("public access block \"BlockPublicPolicy\"      true -> false")
+            && text.contains("public access block \"BlockPublicPolicy\"  true -> false")
             && text.contains("public access block \"RestrictPublicBuckets\"  true -> false")
             && !text.contains("BlockPublicAcls"),
         "{text}"

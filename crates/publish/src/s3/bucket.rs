@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(
             members,
             [
-                "    ~ public access block \"BlockPublicPolicy\"      true -> false",
+                "    ~ public access block \"BlockPublicPolicy\"  true -> false",
                 "    ~ public access block \"RestrictPublicBuckets\"  true -> false"
             ]
         );
