@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         add("operator_reads_one_secret_and_a_pod_reads_an_object", operator::run);
         add("operator_applies_one_file_and_a_pod_reads_an_object", one_command::run);
         add("one_command_gives_a_pod_its_role_and_delete_leaves_nothing", workload::policy);
+        add("printed_roles_are_all_that_a_run_needs_in_its_cluster", workload::least_privilege);
         add("admin_starts_the_api_server_with_several_keys_at_once", admin::several_keys);
         add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
         add("kubeadm_passes_on_the_issuers_and_a_kept_token_is_accepted", distribution::run);
@@ -88,6 +89,10 @@ fn main() -> ExitCode {
     trials.push(trial(
         "one_command_installs_the_webhook_and_takes_it_back".to_owned(),
         workload::webhook,
+    ));
+    trials.push(trial(
+        "printed_roles_are_all_that_the_webhook_needs".to_owned(),
+        workload::least_privilege_with_webhook,
     ));
     trials.push(trial("inject_runs_within_kustomize".to_owned(), packagers::kustomize));
     trials.push(trial("inject_runs_within_helm".to_owned(), packagers::helm));

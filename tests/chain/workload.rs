@@ -66,6 +66,70 @@ pub(crate) fn webhook() {
     site.is_left_alone_and_taken_back(&before);
 }
 
+/// Every run with exactly the Roles that it prints, bound by the commands that it prints.
+pub(crate) fn least_privilege(version: &str) {
+    printed_roles_are_sufficient(version, "auto");
+}
+
+/// The same for the webhook.
+pub(crate) fn least_privilege_with_webhook() {
+    printed_roles_are_sufficient(NEWEST, "webhook");
+}
+
+fn printed_roles_are_sufficient(version: &str, injection: &str) {
+    let site = Site::start(version, injection);
+    let workload = &site.clusters.workload;
+    for account in ["issuerctl/issuerctl", "jobs/nightly"] {
+        workload.create_account(account);
+    }
+    let admin = site.file().replace("[default/app]", "[default/app, jobs/*]");
+    let token = workload.token_with("issuerctl/issuerctl", "");
+    let (ours, theirs) = (workload.kubeconfig(&token), workload.kubeconfig("admin-token"));
+    let limited = admin.replace(&theirs.display().to_string(), &ours.display().to_string());
+    let before = site.dump();
+    // What a command prints for whoever may read everything, and then with nothing but that.
+    let with_printed_roles = |command: &str, line: &str, code: i32| {
+        site.publisher.sandbox.file("issuer.yaml", &admin);
+        let print = format!("{command} -f issuer.yaml --ca-file ca.pem --print-rbac");
+        let printed = site.publisher.sandbox.issuerctl(&print).succeeded();
+        // What is for the management cluster comes first.
+        let part = printed.rsplit("# For the cluster").next().unwrap();
+        workload.apply(&format!("# For the cluster{part}"));
+        for bind in part.lines().filter_map(|line| line.strip_prefix("#   kubectl --kubeconfig ")) {
+            let (_, bind) = bind.split_once(' ').unwrap();
+            workload.kubectl(bind);
+        }
+        site.publisher.sandbox.file("issuer.yaml", &limited);
+        let ran = site.publisher.sandbox.issuerctl(line).ended(code);
+        workload.try_kubectl("delete clusterrole,clusterrolebinding issuerctl-prod");
+        for namespace in ["default", "jobs", "pod-identity-webhook"] {
+            workload.try_kubectl(&format!("-n {namespace} delete role,rolebinding issuerctl-prod"));
+        }
+        ran.err
+    };
+    let plan = "plan -f issuer.yaml --ca-file ca.pem";
+    let refused = site.publisher.sandbox.issuerctl(plan);
+    assert_eq!(refused.code, Some(7), "{}", refused.err);
+    with_printed_roles("plan", plan, 7);
+    let refused = with_printed_roles("plan", APPLY, 6);
+    assert!(refused.contains("is forbidden (403"), "{refused}");
+    let applied = with_printed_roles("apply", APPLY, 0);
+    for account in ["default/app", "jobs/nightly"] {
+        assert!(
+            applied.contains("proved: AWS STS would accept a token of default/app"),
+            "{applied}"
+        );
+        let (namespace, name) = account.split_once('/').unwrap();
+        let yaml = workload.kubectl(&format!("-n {namespace} get serviceaccount {name} -o yaml"));
+        assert!(yaml.contains("eks.amazonaws.com/role-arn: arn:aws:iam::123456789012:role/app"));
+    }
+    with_printed_roles("plan", plan, 0);
+    with_printed_roles("apply", APPLY, 0);
+    with_printed_roles("delete", "delete -f issuer.yaml --ca-file ca.pem", 0);
+    finalize_namespaces(workload);
+    assert_eq!(site.dump(), before, "something is left");
+}
+
 /// A management cluster, a workload cluster, a bucket, and IAM.
 struct Site {
     publisher: Publisher,
@@ -105,6 +169,11 @@ impl Site {
             ),
         );
         Self { publisher, clusters, proxy, issuer, _moto: moto }
+    }
+
+    /// The issuer file.
+    fn file(&self) -> String {
+        std::fs::read_to_string(self.publisher.sandbox.path().join("issuer.yaml")).unwrap()
     }
 
     /// Both outputs of a command.

@@ -158,6 +158,16 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
                 distribution.unwrap_or("DISTRIBUTION")
             ))
         }
+        E::Workload(issuer_workload::Error::Cluster(
+            issuer_cluster::Error::Unreachable { .. } | issuer_cluster::Error::Timeout { .. },
+        )) => {
+            Some("if this cluster no longer exists, remove spec.workload from the file".to_owned())
+        }
+        E::Workload(issuer_workload::Error::Cluster(issuer_cluster::Error::Forbidden {
+            ..
+        })) => {
+            Some("--print-rbac prints the Roles and ClusterRoles that this run needs".to_owned())
+        }
         E::NotProvedLive { source, .. } => live(source, surface),
         E::NotVerified { .. } => {
             Some("fix the issuer first; --no-verify skips the check".to_owned())

@@ -14,6 +14,7 @@ mod man_page;
 mod output;
 mod panics;
 mod publish_command;
+mod rbac;
 mod render_request;
 mod runtime;
 mod secrets;

@@ -10,6 +10,7 @@ mod observe;
 mod permissions;
 mod plan;
 mod proof;
+mod rbac;
 mod reconciler;
 mod target;
 mod workload;
@@ -22,6 +23,7 @@ pub use observe::{Observed, Scope};
 pub use permissions::{made, permissions};
 pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};
 pub use proof::{ProofOptions, RoleProof};
+pub use rbac::{ClusterNeeds, cluster_permissions};
 pub use reconciler::{Reconciler, each};
 pub use target::{
     Defaults, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,

@@ -86,6 +86,16 @@ pub(crate) fn requested(
     Some(spec(target.workload.as_ref()?, url, grants.collect(), prune))
 }
 
+/// What is requested of the cluster, without the ARNs of the roles.
+pub(crate) fn unresolved(
+    target: &Target,
+    workload: &WorkloadTarget,
+    url: &IssuerUrl,
+) -> WorkloadSpec {
+    let grants = target.roles.iter().map(|role| grant(role, String::new()));
+    spec(workload, url, grants.collect(), false)
+}
+
 /// What was requested of the cluster, without the ARNs of the roles.
 pub(crate) fn to_delete(target: &Target, url: &IssuerUrl) -> Option<WorkloadSpec> {
     let grants = target.roles.iter().map(|role| grant(role, String::new()));

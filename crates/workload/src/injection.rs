@@ -150,12 +150,22 @@ pub(crate) fn with_new_certificate(
 pub(crate) fn rank(kind: ObjectKind) -> u8 {
     match kind {
         ObjectKind::Namespace => 0,
-        ObjectKind::MutatingAdmissionPolicyBinding | ObjectKind::MutatingWebhookConfiguration => 2,
+        // The API server checks that whoever binds a ClusterRole has what is in it.
+        ObjectKind::ClusterRoleBinding
+        | ObjectKind::MutatingAdmissionPolicyBinding
+        | ObjectKind::MutatingWebhookConfiguration => 2,
         _ => 1,
     }
 }
 
-fn choose(wanted: Injection, state: &InjectionState) -> Result<(Chosen, Option<Notice>), Error> {
+/// What gives pods their roles, and what has to be said about it.
+///
+/// # Errors
+/// [`Error::NoPolicies`].
+pub(crate) fn choose(
+    wanted: Injection,
+    state: &InjectionState,
+) -> Result<(Chosen, Option<Notice>), Error> {
     let (mine, other) = match wanted {
         Injection::Webhook => (Dispenser::Webhook, Dispenser::Policy),
         _ => (Dispenser::Policy, Dispenser::Webhook),
@@ -439,7 +449,7 @@ fn document(value: Value) -> Value {
 /// The places of all objects that a plan may have.
 pub(crate) fn places(api: Option<PolicyApi>) -> Vec<ObjectRef> {
     let mut places = vec![
-        ObjectRef::cluster_wide(ObjectKind::Namespace, WEBHOOK),
+        place_of_namespace(),
         ObjectRef::cluster_wide(ObjectKind::ClusterRole, WEBHOOK),
         ObjectRef::cluster_wide(ObjectKind::ClusterRoleBinding, WEBHOOK),
     ];
@@ -448,6 +458,11 @@ pub(crate) fn places(api: Option<PolicyApi>) -> Vec<ObjectRef> {
         places.push(binding.in_version(api.as_str()));
     }
     places
+}
+
+/// The namespace of the webhook.
+pub(crate) fn place_of_namespace() -> ObjectRef {
+    ObjectRef::cluster_wide(ObjectKind::Namespace, WEBHOOK)
 }
 
 /// Those in the namespace of the webhook.

@@ -7,7 +7,7 @@ use issuer_cluster::{Cluster, ObjectKind, ObjectRef};
 use issuer_pods::{POLICY, PolicyApi, WEBHOOK, dispensers};
 use serde_json::{Value, json};
 
-use crate::injection::{places, places_in_namespace};
+use crate::injection::{place_of_namespace, places, places_in_namespace};
 use crate::ownership::Metadata;
 use crate::{Account, AccountsMode, CertificateInUse, Error, Injection, InjectionState};
 use crate::{Running, WorkloadSpec, WorkloadState, pods};
@@ -74,8 +74,7 @@ async fn injection(cluster: &Cluster, spec: &WorkloadSpec) -> Result<InjectionSt
     let webhooks = listed(cluster, ObjectKind::MutatingWebhookConfiguration, "v1");
     let (policies, webhooks, mut objects) =
         try_join3(policies, webhooks, existing(cluster, places(api))).await?;
-    let namespace = ObjectRef::cluster_wide(ObjectKind::Namespace, WEBHOOK);
-    if objects.contains_key(&namespace) {
+    if objects.contains_key(&place_of_namespace()) {
         objects.extend(existing(cluster, places_in_namespace()).await?);
     }
     let mut state = InjectionState { api, ..InjectionState::default() };

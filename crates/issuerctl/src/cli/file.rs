@@ -68,12 +68,17 @@ pub(crate) struct DeleteArgs {
     /// Also delete roles that were removed from the file earlier
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Print the Roles and ClusterRoles that this run needs in its clusters, and exit
+    #[arg(long, conflicts_with = "print_iam_policy")]
+    pub(crate) print_rbac: bool,
     /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Maximum number of issuers to process at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
+    #[command(flatten)]
+    pub(crate) kube: KubeArgs,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 }
@@ -86,6 +91,9 @@ pub(crate) struct DeclaredArgs {
     /// Delete roles that were removed from the file; keys and audiences are never pruned here
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Print the Roles and ClusterRoles that this run needs in its clusters, and exit
+    #[arg(long, conflicts_with = "print_iam_policy")]
+    pub(crate) print_rbac: bool,
     /// Maximum number of issuers to process at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,

@@ -9,6 +9,7 @@ use crate::cli::{ApplyArgs, OutputFormat};
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::output;
+use crate::rbac;
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
@@ -23,6 +24,9 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     }
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
+        if declared.print_rbac {
+            return rbac::print(&engine, &targets, Purpose::Publish, format, ui).await;
+        }
         if aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Publish, prune).await;
             return output::policy(format, &policy.map_err(engine::failed)?, ui);

@@ -9,15 +9,19 @@ use crate::cli::{DeleteArgs, OutputFormat, Overrides};
 use crate::engine;
 use crate::failure::Exit;
 use crate::output;
+use crate::rbac;
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &DeleteArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let (prune, force, parallel) = (args.prune, args.force, args.parallel.into());
-    let targets = targets::of_files(&args.file, None, &args.aws, Overrides::default())?;
+    let targets = targets::of_files(&args.file, Some(&args.kube), &args.aws, Overrides::default())?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(&args.aws)?, &targets, ui);
+        if args.print_rbac {
+            return rbac::print(&engine, &targets, Purpose::Remove, format, ui).await;
+        }
         if args.aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Remove, prune).await;
             return output::policy(format, &policy.map_err(engine::failed)?, ui);

@@ -9,6 +9,7 @@ use crate::cli::{DeclaredArgs, OutputFormat};
 use crate::engine;
 use crate::failure::Exit;
 use crate::output;
+use crate::rbac;
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
@@ -24,6 +25,9 @@ pub(crate) fn run(
     let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
+        if declared.print_rbac {
+            return rbac::print(&engine, &targets, Purpose::Plan, format, ui).await;
+        }
         if aws.print_iam_policy {
             let policy = permissions(&engine, &targets, Purpose::Plan, prune).await;
             return output::policy(format, &policy.map_err(engine::failed)?, ui);

@@ -326,6 +326,7 @@ fn a_forbidden_request_to_the_cluster_ends_with_6_and_names_it() {
     site.cluster.forbid("list serviceaccounts");
     let (_, err) = site.apply(6);
     assert!(err.contains("list on ServiceAccounts"), "{err}");
+    assert!(err.contains("--print-rbac"), "{err}");
     assert!(site.lab.iam.account().roles.is_empty(), "something was changed before");
 }
 
@@ -336,4 +337,56 @@ fn hundreds_of_service_accounts_are_read_page_by_page() {
     site.apply(0);
     assert_eq!(site.role("jobs/job-229"), JOBS);
     assert!(site.cluster.take_log().iter().any(|line| line.contains("continue=200")));
+}
+
+#[test]
+fn the_kubeconfig_of_the_run_is_that_of_the_cluster_unless_the_file_names_one_and_also_for_delete()
+{
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    let before = site.cluster.dump();
+    let workload = format!("{ROLES}  workload: {{injection: none}}\n");
+    site.lab.issuers(&[Issuer::prod(&workload)]);
+    let flags = "--kubeconfig workload.kubeconfig --context workload";
+    site.lab.run(&format!("apply -f issuer.yaml --no-verify {flags}"), 0);
+    assert_eq!(site.role("default/app"), APP);
+    site.lab.run("delete -f issuer.yaml", 3);
+    site.lab.run(&format!("delete -f issuer.yaml {flags}"), 0);
+    assert_eq!(site.cluster.dump(), before);
+}
+
+#[test]
+fn a_cluster_that_is_gone_stops_a_deletion_until_it_leaves_the_file() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    site.apply(0);
+    let gone = site.cluster.kubeconfig().replace(&site.cluster.url(), "https://127.0.0.1:1");
+    site.lab.file("workload.kubeconfig", &gone);
+    let (_, err) = site.lab.run("delete -f issuer.yaml", 1);
+    assert!(in_one_line(&err).contains("remove spec.workload from the file"), "{err}");
+    assert!(site.lab.iam.account().roles.contains_key("app"));
+    site.lab.issuers(&[Issuer::prod(ROLES)]);
+    site.lab.run("delete -f issuer.yaml", 0);
+    assert!(site.lab.iam.account().roles.is_empty());
+}
+
+#[test]
+fn what_a_run_needs_in_its_cluster_is_printed_and_nothing_is_changed() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    let before = (site.lab.everything(), site.cluster.dump());
+    let (out, _) = site.lab.run("apply -f issuer.yaml --print-rbac", 0);
+    let bind = "#   kubectl --kubeconfig workload.kubeconfig create rolebinding issuerctl-prod \
+                --namespace default --role issuerctl-prod --serviceaccount issuerctl:issuerctl";
+    assert!(out.lines().any(|line| line == bind), "{out}");
+    assert!(out.contains("kind: ClusterRole\n") && out.contains("resourceNames:"), "{out}");
+    let (json, _) = site.lab.run("apply -f issuer.yaml --print-rbac --output json", 0);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["document"], out.as_str());
+    assert!((site.lab.everything(), site.cluster.dump()) == before);
+    // A file without a cluster.
+    site.lab.issuers(&[Issuer::prod(ROLES)]);
+    let (out, err) = site.lab.run("apply -f issuer.yaml --print-rbac", 0);
+    assert_eq!(out, "");
+    assert!(err.contains("nothing is read or changed in a cluster"), "{err}");
 }
