@@ -11,6 +11,7 @@
 
 mod admin;
 mod bootstrap;
+mod cluster_objects;
 mod distribution;
 mod examples;
 mod figures;
@@ -94,6 +95,10 @@ fn main() -> ExitCode {
         "printed_roles_are_all_that_the_webhook_needs".to_owned(),
         workload::least_privilege_with_webhook,
     ));
+    trials.push(trial("objects_of_cluster_api_and_eks_anywhere_fit_their_crds".to_owned(), || {
+        cluster_objects::crds(NEWEST);
+    }));
+    trials.push(trial("talos_reads_the_changed_configuration".to_owned(), cluster_objects::talos));
     trials.push(trial("inject_runs_within_kustomize".to_owned(), packagers::kustomize));
     trials.push(trial("inject_runs_within_helm".to_owned(), packagers::helm));
     trials.push(trial("policy_is_as_fast_as_the_webhook".to_owned(), pods::latency));

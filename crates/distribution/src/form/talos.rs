@@ -18,6 +18,9 @@ const AUDIENCES: [&str; 2] = ["accepted", "audiences"];
 /// The first version that reads a list of values.
 const LISTS_SINCE: Version = Version(1, 13, 0);
 
+/// The first version that is known to read them: 1.13.0 ends with `unexpected type for yaml sequence`.
+const LISTS_READ_SINCE: Version = Version(1, 13, 3);
+
 pub(crate) struct Talos {
     editor: Editor,
     place: Place,
@@ -262,6 +265,10 @@ pub(crate) fn list_of_values(
             needed: "a list of issuers",
             since: "1.13",
         }),
+        Some(version) if version < LISTS_READ_SINCE => Ok(vec![format!(
+            "Talos {version} may refuse a list of issuers, and with it the whole machine configuration \
+             (1.13.0 does); 1.13.3 reads it"
+        )]),
         None if !new_form => {
             Ok(vec!["a list of issuers needs Talos 1.13 or later: before it, the whole machine configuration is refused".to_owned()])
         }

@@ -1,0 +1,143 @@
+//! The changed objects of Cluster API and EKS Anywhere on an API server with their CRDs, and a
+//! Talos machine configuration in Talos' own reader.
+
+use std::process::Command;
+
+use issuer_test_support::Authority;
+use issuerctl_e2e::{ApiServer, Etcd, Flags, Sandbox, installed, repository};
+use serde_json::Value;
+
+const NEW: &str = "https://my-oidc.s3.us-west-2.amazonaws.com/prod";
+const DEFAULT: &str = "https://kubernetes.default.svc.cluster.local";
+const CLUSTER_API: &str = "controlplane.cluster.x-k8s.io";
+const EKS_ANYWHERE: &str = "anywhere.eks.amazonaws.com";
+
+pub(crate) fn crds(version: &str) {
+    let authority = Authority::new();
+    let sandbox = Sandbox::new(&authority);
+    sandbox.issuerctl("keygen --out-dir pki").succeeded();
+    let etcd = Etcd::start(version);
+    let (key, public) = (sandbox.path().join("pki/sa.key"), sandbox.path().join("pki/sa.pub"));
+    let flags =
+        Flags { issuers: &[DEFAULT], signing_key: &key, public_keys: &[&public], others: &[] };
+    let server = ApiServer::start(version, "management", &etcd, &authority, &flags);
+    for (group, plural) in [(CLUSTER_API, "kubeadmcontrolplanes"), (EKS_ANYWHERE, "clusters")] {
+        let file = installed(&format!("crds/{group}_{plural}.yaml"));
+        server.kubectl(&format!("apply --server-side -f {}", file.display()));
+        let name = format!("crd/{plural}.{group}");
+        server.kubectl(&format!("wait --for=condition=Established {name} --timeout=60s"));
+    }
+    server.kubectl("create namespace clusters");
+
+    // The API server refuses what the rules of the CRD refuse, so it would see a mistake of ours.
+    let text = fixture("cluster-api-several-objects");
+    let twice = text.replace("- name: audit-log-path", "- name: cloud-provider");
+    let refused = try_dry_run(&sandbox, &server, &object(&twice, CLUSTER_API));
+    assert!(refused.contains("extraArgs name must be unique"), "{refused}");
+
+    let cases = [
+        ("cluster-api", "cluster-api-several-objects", ""),
+        ("cluster-api", "cluster-api-keep", DEFAULT),
+        ("cluster-api", "cluster-api-v1beta1", DEFAULT),
+        ("eks-anywhere", "eks-anywhere-several-objects", ""),
+    ];
+    for (distribution, name, kept) in cases {
+        sandbox.file("object.yaml", &fixture(name));
+        let keep = if kept.is_empty() { String::new() } else { format!("--keep-issuer {kept}") };
+        let line = format!("render {distribution} --issuer {NEW} {keep} --into object.yaml");
+        let changed = sandbox.issuerctl(&line).succeeded();
+        let group = if distribution == "cluster-api" { CLUSTER_API } else { EKS_ANYWHERE };
+        let refused = try_dry_run(&sandbox, &server, &object(&changed, group));
+        assert_eq!(refused, "", "{name}:\n{changed}");
+        assert!(object(&changed, group).contains(NEW));
+    }
+    from_cluster(&sandbox, &server);
+}
+
+/// The object in the cluster is changed by the printed command, and then there is nothing to change.
+fn from_cluster(sandbox: &Sandbox, server: &ApiServer) {
+    let kubeconfig = server.kubeconfig("admin-token");
+    for (distribution, name, group, of) in [
+        (
+            "cluster-api",
+            "cluster-api-several-objects",
+            CLUSTER_API,
+            "--name prod-cp --namespace clusters",
+        ),
+        (
+            "eks-anywhere",
+            "eks-anywhere-several-objects",
+            EKS_ANYWHERE,
+            "--name prod --namespace default",
+        ),
+    ] {
+        server.apply(&object(&fixture(name), group));
+        let line = format!(
+            "render {distribution} --issuer {NEW} --from-cluster {of} --kubeconfig {} --output json",
+            kubeconfig.display()
+        );
+        let render =
+            || -> Value { serde_json::from_str(&sandbox.issuerctl(&line).succeeded()).unwrap() };
+        let rendered = render();
+        assert_eq!(rendered["changed"], true);
+        let patch = sandbox.file("patch.yaml", rendered["document"].as_str().unwrap());
+        let command = rendered["rollout"][0].as_str().unwrap();
+        let command = command.replace("FILE", &patch.display().to_string());
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let patching = words.iter().position(|word| *word == "-n").unwrap();
+        server.kubectl(&words[patching..].join(" "));
+        let again = render();
+        assert_eq!(again["changed"], false, "{again:#}");
+    }
+}
+
+pub(crate) fn talos() {
+    let sandbox = Sandbox::new(&Authority::new());
+    let program = installed("talos/talos-config");
+    let endpoint = "https://10.5.0.2:6443";
+    let config = sandbox.run(Command::new(&program).arg("generate")).succeeded();
+    let file = sandbox.file("controlplane.yaml", &config);
+    let issuers = || {
+        let out = sandbox.run(Command::new(&program).arg("check").arg(&file)).succeeded();
+        out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(issuers(), [""; 0]);
+    for (flags, expected) in [
+        (format!("--issuer {endpoint} --keep-issuer {NEW}"), vec![endpoint, NEW]),
+        (format!("--issuer {NEW} --keep-issuer {endpoint}"), vec![NEW, endpoint]),
+        (format!("--issuer {NEW} --drop-issuer {endpoint}"), vec![NEW]),
+    ] {
+        let line = format!("render talos {flags} --into controlplane.yaml --write");
+        sandbox.issuerctl(&line).succeeded();
+        assert_eq!(issuers(), expected);
+    }
+    // Nothing else of the configuration has changed.
+    let changed = std::fs::read_to_string(&file).unwrap();
+    let mut rest = changed.lines();
+    assert!(config.lines().all(|line| rest.any(|other| other == line)), "{changed}");
+}
+
+fn fixture(name: &str) -> String {
+    let path = repository().join(format!("fixtures/cluster-config/files/{name}.yaml"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The object of a group, out of a file with several.
+fn object(file: &str, group: &str) -> String {
+    let head = format!("apiVersion: {group}/");
+    let mut objects = file.split("\n---\n").filter(|text| {
+        text.lines().any(|line| line.starts_with(&head))
+            && text
+                .lines()
+                .any(|line| line == "kind: KubeadmControlPlane" || line == "kind: Cluster")
+    });
+    objects.next().unwrap().to_owned()
+}
+
+/// What the API server says against an object; empty if nothing.
+fn try_dry_run(sandbox: &Sandbox, server: &ApiServer, object: &str) -> String {
+    let file = sandbox.file("dry-run.yaml", object);
+    let line = format!("apply --dry-run=server --validate=strict -f {}", file.display());
+    let ran = server.try_kubectl(&line);
+    if ran.code == Some(0) { String::new() } else { ran.err }
+}
