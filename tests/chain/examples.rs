@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use base64ct::{Base64, Encoding};
-use issuer_test_support::{ApiServer, Reply};
+use issuer_test_support::{ApiServer, ClusterServer, Reply};
 use issuerctl_e2e::{Moto, Sandbox, repository};
 use serde_json::json;
 
@@ -57,6 +57,11 @@ fn one(folder: &Path) {
     let management =
         ApiServer::start([("GET /api/v1/namespaces/eksa-system/secrets/prod-sa", secret)]);
     sandbox.file("config", &management.kubeconfig("{token: test}"));
+    // The workload cluster of EKS Anywhere; nothing signs tokens here.
+    let workload = ClusterServer::start();
+    workload.forbid("create token");
+    std::fs::create_dir(sandbox.path().join("prod")).unwrap();
+    sandbox.file("prod/prod-eks-a-cluster.kubeconfig", &workload.kubeconfig());
     let sandbox = sandbox.with("KUBECONFIG", "config");
 
     sandbox.issuerctl("plan -f issuer.yaml").ended(7);

@@ -29,6 +29,9 @@ pub(crate) fn policy(version: &str) {
     assert!(applied.contains("proved: AWS STS would accept a token of default/app"), "{applied}");
     let pod = flow.step("a new pod carries the role", 0, || site.pod_with_role());
     assert_role(&pod);
+    // The sample is a pod that the API server takes.
+    let sample = "apply --dry-run=server -f docs/examples/s3-list/pod.yaml";
+    site.clusters.workload.kubectl(sample);
     let account = flow.step("AWS reads IAM (MinIO's configuration here)", 0, || site.account());
     flow.step("the pod's token reads an object (aws CLI, Rust SDK)", 0, || {
         Pod::new(&account, &site.clusters.workload.token("default/app")).reads_the_object()
