@@ -99,6 +99,10 @@ fn main() -> ExitCode {
         cluster_objects::crds(NEWEST);
     }));
     trials.push(trial("talos_reads_the_changed_configuration".to_owned(), cluster_objects::talos));
+    trials.push(trial(
+        "every_verb_that_apply_prints_is_required".to_owned(),
+        workload::every_printed_verb_is_required,
+    ));
     trials.push(trial("inject_runs_within_kustomize".to_owned(), packagers::kustomize));
     trials.push(trial("inject_runs_within_helm".to_owned(), packagers::helm));
     trials.push(trial("policy_is_as_fast_as_the_webhook".to_owned(), pods::latency));

@@ -133,6 +133,134 @@ fn printed_roles_are_sufficient(version: &str, injection: &str) {
     assert_eq!(site.dump(), before, "something is left");
 }
 
+/// Without any single verb that `apply --print-rbac` prints, something is refused.
+pub(crate) fn every_printed_verb_is_required() {
+    let site = Site::start(NEWEST, "policy");
+    let workload = &site.clusters.workload;
+    for account in ["issuerctl/issuerctl", "jobs/nightly"] {
+        workload.create_account(account);
+    }
+    let (workloads, pods) = running();
+    let workloads = site.publisher.sandbox.file("workloads.json", &workloads);
+    workload.kubectl(&format!("create -f {}", workloads.display()));
+    workload.apply(&pods);
+    let theirs = workload.kubeconfig("admin-token");
+    let ours = workload.kubeconfig(&workload.token_with("issuerctl/issuerctl", ""));
+    // IAM and the cluster alone: only the cluster is about these rules.
+    let file = |kubeconfig: &std::path::Path| {
+        let text = format!(
+            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
+             prod}}\nspec:\n  issuer: {}\n  roles:\n  - name: app\n    serviceAccounts: \
+             [default/app, default/new, jobs/*]\n  workload: {{kubeconfig: {}, injection: policy, \
+             serviceAccounts: create, restart: true}}\n",
+            site.issuer,
+            kubeconfig.display()
+        );
+        site.publisher.sandbox.file("issuer.yaml", &text);
+    };
+    let run = |line: &str| site.publisher.sandbox.issuerctl(&format!("{line} -f issuer.yaml"));
+    file(&theirs);
+    let printed = run("apply --print-rbac").succeeded();
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&printed).unwrap();
+    workload.apply(&printed);
+    for bind in printed.lines().filter_map(|line| line.strip_prefix("#   kubectl --kubeconfig ")) {
+        workload.kubectl(bind.split_once(' ').unwrap().1);
+    }
+    let attempt = || {
+        std::thread::sleep(Duration::from_millis(300));
+        file(&ours);
+        let ran = run("apply --no-verify");
+        file(&theirs);
+        run("delete").ended(0);
+        // As they were before they were restarted.
+        workload.kubectl(&format!("replace -f {}", workloads.display()));
+        ran
+    };
+    let with_all = attempt();
+    assert!(!with_all.err.contains("forbidden"), "{}", with_all.err);
+    assert_eq!(with_all.code, Some(0), "{}", with_all.err);
+    let (mut tried, mut not_required) = (0, Vec::new());
+    for object in &objects {
+        for (index, rule) in object["rules"].as_array().unwrap().iter().enumerate() {
+            for (resource, verb) in pairs(rule) {
+                let mut less = object.clone();
+                less["rules"][index]["resources"] = without(&rule["resources"], &resource);
+                let mut rest = rule.clone();
+                rest["resources"] = json!([resource]);
+                rest["verbs"] = without(&rule["verbs"], &verb);
+                let rules = less["rules"].as_array_mut().unwrap();
+                rules.push(rest);
+                rules.retain(|rule| {
+                    !["resources", "verbs"].iter().any(|part| rule[part] == json!([]))
+                });
+                workload.apply(&less.to_string());
+                let ran = attempt();
+                if ran.code == Some(0) && !ran.err.contains("forbidden") {
+                    let names = &rule["resourceNames"];
+                    not_required.push(format!("{verb} {resource} {names}: {}", ran.err));
+                }
+                workload.apply(&object.to_string());
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 30, "only {tried} verbs were printed");
+    assert!(not_required.is_empty(), "{}", not_required.join("\n"));
+}
+
+fn pairs(rule: &Value) -> Vec<(String, String)> {
+    let texts = |list: &Value| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
+    let (resources, verbs) = (texts(&rule["resources"]), texts(&rule["verbs"]));
+    let of = |resource: &String| {
+        verbs.iter().map(|verb| (resource.clone(), verb.clone())).collect::<Vec<_>>()
+    };
+    resources.iter().flat_map(of).collect()
+}
+
+fn without(list: &Value, item: &str) -> Value {
+    list.as_array().unwrap().iter().filter(|own| *own != item).cloned().collect()
+}
+
+/// A workload of each kind for both ServiceAccounts, and their pods, as controllers create them.
+fn running() -> (String, String) {
+    let (mut workloads, mut pods) = (Vec::new(), Vec::new());
+    for (namespace, account) in [("default", "app"), ("jobs", "nightly")] {
+        for kind in ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"] {
+            let name = kind.to_lowercase();
+            let labels = json!({"app": name});
+            let spec = json!({"serviceAccountName": account,
+                              "containers": [{"name": "main", "image": "registry.example/app:1"}]});
+            let controlled_by = |kind: &str| {
+                json!([{"apiVersion": "apps/v1", "kind": kind, "name": kind.to_lowercase(),
+                        "uid": "1", "controller": true}])
+            };
+            let mut workload = json!({
+                "apiVersion": "apps/v1", "kind": kind,
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {"selector": {"matchLabels": labels},
+                         "template": {"metadata": {"labels": labels}, "spec": spec}},
+            });
+            if kind == "StatefulSet" {
+                workload["spec"]["serviceName"] = "set".into();
+            }
+            if kind == "ReplicaSet" {
+                workload["metadata"]["ownerReferences"] = controlled_by("Deployment");
+            }
+            if kind != "Deployment" {
+                pods.push(json!({
+                    "apiVersion": "v1", "kind": "Pod",
+                    "metadata": {"name": name, "namespace": namespace,
+                                 "ownerReferences": controlled_by(kind)},
+                    "spec": spec,
+                }));
+            }
+            workloads.push(workload);
+        }
+    }
+    let list = |items: Vec<Value>| json!({"apiVersion": "v1", "kind": "List", "items": items});
+    (list(workloads).to_string(), list(pods).to_string())
+}
+
 /// A management cluster, a workload cluster, a bucket, and IAM.
 struct Site {
     publisher: Publisher,

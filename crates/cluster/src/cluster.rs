@@ -22,6 +22,9 @@ const JSON: &str = "application/json";
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 pub(crate) const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
+/// What a response is whose end is not read.
+pub(crate) const TOO_LARGE: &str = "larger than 1 MiB";
+
 /// For one request and its whole response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
@@ -319,10 +322,9 @@ impl Cluster {
                     let body = Zeroizing::new(collected.to_bytes().to_vec());
                     Ok(Answer { status, retry_after, body })
                 }
-                Err(error) if error.is::<LengthLimitError>() => Err(Error::Answer {
-                    resource: resource.to_owned(),
-                    what: "larger than 1 MiB".to_owned(),
-                }),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Err(Error::Answer { resource: resource.to_owned(), what: TOO_LARGE.to_owned() })
+                }
                 Err(error) => Err(link.unreachable(&*error)),
             }
         };

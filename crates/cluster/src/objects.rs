@@ -6,14 +6,14 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cluster::{APPLY_PATCH, MERGE_PATCH, parse};
+use crate::cluster::{APPLY_PATCH, MERGE_PATCH, TOO_LARGE, parse};
 use crate::{Cluster, Error, Object};
 
 /// Who the API server records as the writer of a field.
 const FIELD_MANAGER: &str = "issuerctl";
 
-/// Objects in a page of a list; the largest pages stay below the limit of a response.
-const PAGE: usize = 50;
+/// Objects in the first page of a list; fewer, if they do not fit into a response.
+const PAGE: usize = 200;
 
 /// The kind of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -254,9 +254,9 @@ impl Cluster {
             #[serde(default, rename = "continue")]
             next: String,
         }
-        let (mut all, mut next) = (Vec::new(), String::new());
+        let (mut all, mut next, mut limit) = (Vec::new(), String::new(), PAGE);
         loop {
-            let mut page = format!("{path}?limit={PAGE}");
+            let mut page = format!("{path}?limit={limit}");
             if !query.is_empty() {
                 page = format!("{page}&{query}");
             }
@@ -270,6 +270,10 @@ impl Cluster {
             let asked = self.ask(Method::GET, &page, "list", (Object::Other, what), None).await;
             let body = match asked {
                 Err(Error::NotFound { .. }) => return Ok(all),
+                Err(Error::Answer { what, .. }) if what == TOO_LARGE && limit > 1 => {
+                    limit = limit.div_ceil(4);
+                    continue;
+                }
                 asked => asked?,
             };
             let list: List = parse(&body, what)?;

@@ -155,7 +155,10 @@ impl Needs<'_> {
         let creates = self.spec.accounts == AccountsMode::Create;
         for pattern in patterns(self.spec) {
             let (namespace, name) = scope(pattern);
-            if creates && self.run != Run::Delete && pattern.is_literal() {
+            let is_known = self.state.is_some_and(|state| {
+                state.accounts.iter().any(|account| Some(account.namespace.as_str()) == namespace)
+            });
+            if creates && !is_known && self.run != Run::Delete && pattern.is_literal() {
                 self.rbac.allow(None, of(ObjectKind::Namespace), &["get"], namespace);
             }
             match self.run {

@@ -337,6 +337,14 @@ fn hundreds_of_service_accounts_are_read_page_by_page() {
     site.apply(0);
     assert_eq!(site.role("jobs/job-229"), JOBS);
     assert!(site.cluster.take_log().iter().any(|line| line.contains("continue=200")));
+    // Objects of which a page would be larger than a response may be.
+    for n in 0..60 {
+        let large = json!({"notes": "x".repeat(30_000)});
+        site.cluster.put_account(&format!("large/job-{n}"), large);
+    }
+    site.cluster.put_account("jobs/zz-last", json!({}));
+    site.apply(0);
+    assert_eq!(site.role("jobs/zz-last"), JOBS);
 }
 
 #[test]
