@@ -60,7 +60,7 @@ fn one(folder: &Path) {
     // The workload cluster of EKS Anywhere; nothing signs tokens here.
     let workload = ClusterServer::start();
     workload.forbid("create token");
-    std::fs::create_dir(sandbox.path().join("prod")).unwrap();
+    fs::create_dir(sandbox.path().join("prod")).unwrap();
     sandbox.file("prod/prod-eks-a-cluster.kubeconfig", &workload.kubeconfig());
     let sandbox = sandbox.with("KUBECONFIG", "config");
 

@@ -66,16 +66,9 @@ struct Bench<'v> {
 
 impl<'v> Bench<'v> {
     fn new(version: &'v str) -> Self {
-        let mut publisher = Publisher::new();
-        let (moto, proxy) = (Moto::start(), Proxy::to(publisher.host.url()));
+        let (publisher, moto, proxy) = Publisher::with_iam();
         let [old, new] =
             ["old", "new"].map(|prefix| format!("https://{ISSUER_HOST}/{BUCKET}/{prefix}"));
-        publisher.sandbox = publisher
-            .sandbox
-            .with("AWS_ENDPOINT_URL_IAM", moto.url())
-            .with("AWS_ENDPOINT_URL_STS", moto.url())
-            .with("HTTPS_PROXY", proxy.url())
-            .with("NO_PROXY", "localhost,127.0.0.1");
         publisher.keygen("rsa-2048", "pki");
         let document = |prefix: &str, issuer: &str| {
             format!(

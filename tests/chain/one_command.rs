@@ -3,23 +3,15 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use issuer_test_support::ISSUER_HOST;
-use issuerctl_e2e::{AwsAccount, BUCKET, Moto, Pod, Proxy, Publisher, exchange};
+use issuerctl_e2e::{AwsAccount, BUCKET, Pod, Publisher, exchange};
 use serde_json::Value;
 
 use crate::figures::Flow;
 use crate::operator::{clusters, hides_the_key};
 
 pub(crate) fn run(version: &str) {
-    let mut publisher = Publisher::new();
-    let (moto, proxy) = (Moto::start(), Proxy::to(publisher.host.url()));
-    // IAM accepts no issuer with a port, so this one is a host that only the proxy resolves.
+    let (publisher, moto, proxy) = Publisher::with_iam();
     let issuer = format!("https://{ISSUER_HOST}/{BUCKET}/prod");
-    publisher.sandbox = publisher
-        .sandbox
-        .with("AWS_ENDPOINT_URL_IAM", moto.url())
-        .with("AWS_ENDPOINT_URL_STS", moto.url())
-        .with("HTTPS_PROXY", proxy.url())
-        .with("NO_PROXY", "localhost,127.0.0.1");
     let clusters = clusters(&publisher, version, &issuer);
     publisher.sandbox.file(
         "issuer.yaml",

@@ -272,16 +272,8 @@ struct Site {
 
 impl Site {
     fn start(version: &str, injection: &str) -> Self {
-        let mut publisher = Publisher::new();
-        let (moto, proxy) = (Moto::start(), Proxy::to(publisher.host.url()));
-        // IAM accepts no issuer with a port, so this one is a host that only the proxy resolves.
+        let (publisher, moto, proxy) = Publisher::with_iam();
         let issuer = format!("https://{ISSUER_HOST}/{BUCKET}/prod");
-        publisher.sandbox = publisher
-            .sandbox
-            .with("AWS_ENDPOINT_URL_IAM", moto.url())
-            .with("AWS_ENDPOINT_URL_STS", moto.url())
-            .with("HTTPS_PROXY", proxy.url())
-            .with("NO_PROXY", "localhost,127.0.0.1");
         let clusters = clusters(&publisher, version, &issuer);
         clusters.workload.create_account("default/app");
         publisher.sandbox.file(

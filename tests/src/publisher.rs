@@ -5,7 +5,9 @@ use std::path::Path;
 
 use issuer_test_support::Authority;
 
-use crate::{ApiServer, AwsAccount, BucketHost, Etcd, Flags, PASSWORD, Ran, Sandbox, USER, http};
+use crate::{
+    ApiServer, AwsAccount, BucketHost, Etcd, Flags, Moto, PASSWORD, Proxy, Ran, Sandbox, USER, http,
+};
 
 /// The bucket of every issuer.
 pub const BUCKET: &str = "my-oidc";
@@ -35,6 +37,20 @@ impl Publisher {
             .with("AWS_ACCESS_KEY_ID", USER)
             .with("AWS_SECRET_ACCESS_KEY", PASSWORD);
         Self { authority, host, sandbox }
+    }
+
+    /// The same with IAM: an account in moto, and issuers on a host without a port, as IAM wants it,
+    /// which only the proxy resolves.
+    pub fn with_iam() -> (Self, Moto, Proxy) {
+        let mut publisher = Self::new();
+        let (moto, proxy) = (Moto::start(), Proxy::to(publisher.host.url()));
+        publisher.sandbox = publisher
+            .sandbox
+            .with("AWS_ENDPOINT_URL_IAM", moto.url())
+            .with("AWS_ENDPOINT_URL_STS", moto.url())
+            .with("HTTPS_PROXY", proxy.url())
+            .with("NO_PROXY", "localhost,127.0.0.1");
+        (publisher, moto, proxy)
     }
 
     /// The issuer URL of a prefix.
