@@ -36,6 +36,10 @@ pub(crate) fn policy(version: &str) {
     flow.step("the pod's token reads an object (aws CLI, Rust SDK)", 0, || {
         Pod::new(&account, &site.clusters.workload.token("default/app")).reads_the_object()
     });
+    let proved = site.run(&format!("{APPLY} --prove"), 0);
+    let whose =
+        "default/app has credentials of arn:aws:sts::123456789012:assumed-role/app/issuerctl";
+    assert!(proved.contains(whose), "{proved}");
     site.is_left_alone_and_taken_back(&before);
 }
 

@@ -65,6 +65,21 @@ pub(crate) enum ObjectStep {
     Delete(String),
 }
 
+impl InjectionState {
+    /// Whether an earlier run for any issuer installed a policy or the webhook.
+    fn has_ours(&self) -> bool {
+        let gives_roles = |kind| {
+            matches!(
+                kind,
+                ObjectKind::MutatingAdmissionPolicy | ObjectKind::MutatingWebhookConfiguration
+            )
+        };
+        self.objects.iter().any(|(place, object)| {
+            gives_roles(place.kind()) && !Metadata::of(object).issuers().is_empty()
+        })
+    }
+}
+
 impl Chosen {
     /// What it is, if it is one of ours.
     #[must_use]
@@ -182,10 +197,13 @@ pub(crate) fn choose(
         let message = format!("{what} gives pods their roles already: nothing is added to it");
         Ok((Chosen::Other, Some(Notice { id: "injection-unmanaged".into(), message })))
     };
-    if let Some(what) = present(mine) {
+    // What an earlier run installed stays, whatever somebody else adds.
+    let is_ours = state.has_ours();
+    if let Some(what) = present(mine).filter(|_| !is_ours) {
         return already(what);
     }
     if wanted == Injection::Auto
+        && !is_ours
         && let Some(what) = present(other)
     {
         return already(what);
@@ -195,7 +213,7 @@ pub(crate) fn choose(
         (Injection::Policy, None) => return Err(Error::NoPolicies),
         _ => Chosen::Webhook,
     };
-    let beside = present(other).map(|what| Notice {
+    let beside = present(other).or_else(|| present(mine)).map(|what| Notice {
         id: "two-injections".into(),
         message: format!(
             "{what} gives pods their roles, too: nothing is added twice, and one of the two can be \

@@ -191,36 +191,25 @@ fn outline(pod: &Value) -> Value {
     let named = |list: &Value| -> Value {
         list.as_array().into_iter().flatten().map(|item| members(item, &["name"])).collect()
     };
-    let containers = |list: &Value| -> Value {
-        let containers = list.as_array().into_iter().flatten().map(|container| {
-            let env = container["env"].as_array().into_iter().flatten();
-            let env =
-                env.filter(|own| own["name"].as_str().is_some_and(|name| name.starts_with("AWS_")));
-            let env: Value = env
-                .map(|own| match own["name"] == "AWS_ROLE_ARN" {
-                    true => members(own, &["name", "value"]),
-                    false => members(own, &["name"]),
-                })
-                .collect();
-            let mut container = members(container, &["name"]);
-            container["env"] = env;
-            container
+    let variables = |list: &Value| -> Value {
+        let of_sdk =
+            |own: &&Value| own["name"].as_str().is_some_and(|name| name.starts_with("AWS_"));
+        let outline = |own: &Value| match own["name"] == "AWS_ROLE_ARN" {
+            true => members(own, &["name", "value"]),
+            false => members(own, &["name"]),
+        };
+        list.as_array().into_iter().flatten().filter(of_sdk).map(outline).collect()
+    };
+    let spec = &pod["spec"];
+    let list = |name: &str| -> Value {
+        let containers = spec[name].as_array().into_iter().flatten().map(|container| {
+            let mut outline = members(container, &["name"]);
+            outline["env"] = variables(&container["env"]);
+            outline["volumeMounts"] = named(&container["volumeMounts"]);
+            outline
         });
         containers.collect()
     };
-    let with_mounts = |outlined: Value, list: &Value| -> Value {
-        let pairs = outlined.as_array().cloned().unwrap_or_default().into_iter();
-        let all = list.as_array().cloned().unwrap_or_default();
-        pairs
-            .zip(all)
-            .map(|(mut container, full)| {
-                container["volumeMounts"] = named(&full["volumeMounts"]);
-                container
-            })
-            .collect()
-    };
-    let spec = &pod["spec"];
-    let list = |name: &str| with_mounts(containers(&spec[name]), &spec[name]);
     json!({
         "metadata": metadata,
         "spec": {

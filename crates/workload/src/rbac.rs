@@ -327,17 +327,18 @@ fn is_in_namespace(kind: ObjectKind) -> bool {
     places_in_namespace().iter().any(|place| place.kind() == kind)
 }
 
+/// Verbs, resources or names.
+type Words<'a> = BTreeSet<&'a str>;
+
 /// Rules with the same verbs and names are one.
 fn rules_of(rules: &BTreeMap<Subject, BTreeSet<&'static str>>) -> Vec<Value> {
-    let mut joined: BTreeMap<(&str, BTreeSet<&str>, Option<&str>), BTreeSet<&str>> =
-        BTreeMap::new();
+    let mut joined: BTreeMap<(&str, Words<'_>, Option<&str>), Words<'_>> = BTreeMap::new();
     for (subject, verbs) in rules {
         let key = (subject.group, verbs.clone(), subject.name.as_deref());
         joined.entry(key).or_default().insert(subject.resource);
     }
     // The same resources and verbs, with their names.
-    let mut named: BTreeMap<(&str, BTreeSet<&str>, BTreeSet<&str>), BTreeSet<&str>> =
-        BTreeMap::new();
+    let mut named: BTreeMap<(&str, Words<'_>, Words<'_>), Words<'_>> = BTreeMap::new();
     let mut all = Vec::new();
     for ((group, verbs, name), resources) in joined {
         match name {

@@ -1,5 +1,5 @@
 //! Plans of ServiceAccounts as functions on values, against a model of server-side apply.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 

@@ -154,6 +154,23 @@ fn a_webhook_that_is_there_already_is_used_and_nothing_is_added_to_it() {
 }
 
 #[test]
+fn what_an_earlier_run_installed_stays_when_somebody_adds_a_webhook() {
+    let site = Site::with_injection("auto");
+    site.apply(0);
+    let mut webhook = their_webhook();
+    webhook["metadata"]["name"] = "theirs".into();
+    site.cluster.put(&webhook);
+    site.writes();
+    let (_, err) = site.apply(0);
+    assert!(
+        in_one_line(&err).contains("the webhook theirs, which issuerctl does not manage"),
+        "{err}"
+    );
+    assert_eq!(site.writes(), [""; 0]);
+    assert!(site.cluster.get(POLICY).is_some());
+}
+
+#[test]
 fn a_policy_that_somebody_rendered_and_applied_is_used_and_stays_theirs() {
     let site = Site::with_injection("auto");
     let (text, _) = site.lab.run("render policy --kubernetes-version 1.36 --output json", 0);

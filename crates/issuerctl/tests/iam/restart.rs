@@ -28,7 +28,7 @@ fn site(restart: bool) -> Site {
     set["metadata"]["ownerReferences"] = owner("Deployment", "app");
     site.cluster.put(&set);
     put_pod(&site, "app-1-a", owner("ReplicaSet", "app-1"), "2026-01-01T00:00:00Z");
-    site.cluster.admit(|pod, objects| mutate(pod, objects));
+    site.cluster.admit(mutate);
     site
 }
 
