@@ -294,12 +294,12 @@ pub struct Workload {
     /// What gives pods the role of their ServiceAccount: an admission policy in the API server, the
     /// pod identity webhook, or something that issuerctl does not manage (none). auto: the policy if
     /// the API server serves it, otherwise the webhook; nothing if something else does it already.
-    #[serde(default, deserialize_with = "text::parsed")]
+    #[serde(default, deserialize_with = "text::injection")]
     #[schemars(with = "String", extend("enum" = Injection::NAMES, "default" = "auto"))]
     pub injection: Injection,
     /// Annotate the ServiceAccounts of the roles that exist, also create those that do not, or leave
     /// all of them alone.
-    #[serde(default, deserialize_with = "text::parsed")]
+    #[serde(default, deserialize_with = "text::accounts")]
     #[schemars(with = "String", extend("enum" = AccountsMode::NAMES, "default" = "annotate"))]
     pub service_accounts: AccountsMode,
     /// Restart the Deployments, StatefulSets and DaemonSets whose pods run without their role.

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_iam::{Documents, PolicyName, Tag, Tags};
 use issuer_publish::{AccessMode, Destination, Error as Fault};
+use issuer_workload::{AccountsMode, Injection};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
@@ -100,6 +101,18 @@ pub(crate) fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Acces
         "none" => Ok(AccessMode::None),
         other => Err(D::Error::unknown_variant(other, &["policy", "acl", "none"])),
     }
+}
+
+pub(crate) fn injection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Injection, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| D::Error::unknown_variant(&text, &Injection::NAMES))
+}
+
+pub(crate) fn accounts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<AccountsMode, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| D::Error::unknown_variant(&text, &AccountsMode::NAMES))
 }
 
 /// Maximum session duration in seconds (`roleMaxSessionDurationType`).

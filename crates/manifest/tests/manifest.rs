@@ -82,6 +82,13 @@ fn an_unknown_name_is_named_with_its_place_and_the_nearest_known_one() {
         ("  - file:", "  - fill:", "line 8 column", "\"file\""),
         ("v1alpha1", "v1alpha2", "line 2 column 13", "issuerctl.dev/v1alpha1"),
         ("access: policy", "access: polizy", "line 9 column", "\"policy\""),
+        ("  roles:", "  workload: {injection: polcy}\n  roles:", "line 12 column", "\"policy\""),
+        (
+            "  roles:",
+            "  workload: {serviceAccounts: anotate}\n  roles:",
+            "line 12 column",
+            "\"annotate\"",
+        ),
     ] {
         let message = refused(&with(from, to));
         assert!(

@@ -1,10 +1,11 @@
 //! What a run has to be allowed in its clusters.
 
+use issuer_change::Notice;
 use issuer_cluster::Connection;
 use issuer_publish::Purpose;
 use issuer_workload::{Rbac, Run};
 
-use crate::{Error, KeySource, Reconciler, Scope, Target, workload};
+use crate::{Error, Event, KeySource, Reconciler, Scope, Target, workload};
 
 /// The rules that one issuer needs in one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,17 @@ async fn of_target(
             Purpose::Remove => (Run::Delete, Scope::delete(false, false)),
             _ => (Run::Plan, Scope::apply(false)),
         };
-        let seen = reconciler.observe_workload(target, &url, scope).await.ok().flatten();
+        let seen = match reconciler.observe_workload(target, &url, scope).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let message = format!(
+                    "the cluster was not read, so the rules are for whatever the file may mean: {error}"
+                );
+                let notice = Notice { id: "cluster-not-read".into(), message };
+                reconciler.event(target, Event::Notice(&notice));
+                None
+            }
+        };
         let spec = workload::unresolved(target, workload, &url);
         let rbac = issuer_workload::permissions(&spec, seen.as_ref().map(|(_, state)| state), run);
         all.push((workload.connection.clone(), rbac));

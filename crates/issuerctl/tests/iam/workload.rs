@@ -392,6 +392,11 @@ fn what_a_run_needs_in_its_cluster_is_printed_and_nothing_is_changed() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["document"], out.as_str());
     assert!((site.lab.everything(), site.cluster.dump()) == before);
+    // A cluster that cannot be read: everything that the file can mean, and it is said.
+    site.cluster.forbid("list serviceaccounts");
+    let (out, err) = site.lab.run("apply -f issuer.yaml --print-rbac", 0);
+    assert!(out.contains("kind: ClusterRole\n"), "{out}");
+    assert!(in_one_line(&err).contains("warning: the cluster was not read"), "{err}");
     // A file without a cluster.
     site.lab.issuers(&[Issuer::prod(ROLES)]);
     let (out, err) = site.lab.run("apply -f issuer.yaml --print-rbac", 0);
