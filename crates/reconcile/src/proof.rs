@@ -8,7 +8,7 @@ use issuer_change::Notice;
 use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_discovery::IssuerUrl;
 use issuer_iam::DEFAULT_AUDIENCE;
-use issuer_jwks::Token;
+use issuer_jwks::{Token, WeakKeys};
 use issuer_verify::{Expected, Observation, Verdict};
 use issuer_workload::{RoleGrant, WorkloadPlan};
 
@@ -62,7 +62,14 @@ impl Reconciler<'_> {
         let tokens: Vec<_> = try_join_all(tokens).await?.into_iter().flatten().collect();
         self.event(target, Event::Waited);
         for (_, _, token) in &tokens {
-            check_issuer(target, cluster, &seen.url, token).await?;
+            let signs = token.claims().get("iss").and_then(|iss| iss.as_str());
+            check_issuer(target, cluster, &seen.url, signs.unwrap_or_default()).await?;
+        }
+        if tokens.is_empty()
+            && let Ok(served) = cluster.served(WeakKeys::Allow).await
+        {
+            // Without a token, what the API server says of itself.
+            check_issuer(target, cluster, &seen.url, &served.issuer).await?;
         }
         let observation = match options.verify && !tokens.is_empty() {
             true => Some(self.observation(target, &seen.url).await?),
@@ -201,9 +208,8 @@ async fn check_issuer(
     target: &Target,
     cluster: &Cluster,
     url: &IssuerUrl,
-    token: &Token,
+    signs: &str,
 ) -> Result<(), Error> {
-    let signs = token.claims().get("iss").and_then(|iss| iss.as_str()).unwrap_or_default();
     if signs == url.as_str() {
         return Ok(());
     }

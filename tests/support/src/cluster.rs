@@ -39,6 +39,8 @@ struct State {
     objects: BTreeMap<String, Value>,
     version: u64,
     log: Vec<String>,
+    /// By path.
+    documents: BTreeMap<String, Value>,
     /// Group and version, and the resources in it.
     served: BTreeMap<String, Vec<String>>,
     mint: Option<Mint>,
@@ -112,6 +114,14 @@ impl ClusterServer {
     /// What `/version` says.
     pub fn version(&self, git_version: &str) {
         git_version.clone_into(&mut self.state().git_version);
+    }
+
+    /// What it publishes about itself: its issuer and its keys.
+    pub fn publish(&self, issuer: &str, jwks: &str) {
+        let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/openid/v1/jwks")});
+        let mut state = self.state();
+        state.documents.insert("/.well-known/openid-configuration".to_owned(), document);
+        state.documents.insert("/openid/v1/jwks".to_owned(), serde_json::from_str(jwks).unwrap());
     }
 
     /// A kubeconfig with the only user.
@@ -273,6 +283,9 @@ impl State {
     fn read(&self, path: &str, query: &BTreeMap<String, String>) -> Answer {
         if let Some(object) = self.objects.get(path) {
             return (200, object.clone());
+        }
+        if let Some(document) = self.documents.get(path) {
+            return (200, document.clone());
         }
         if path == "/version" {
             return (200, json!({"gitVersion": self.git_version}));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::desk::golden;
 use crate::signer::Signer;
 use crate::workload::{ISSUER, Site};
 
@@ -128,4 +129,16 @@ fn to_prove_something_there_must_be_a_cluster() {
     site.lab.file("issuer.yaml", &without);
     let (_, err) = site.lab.run("apply -f issuer.yaml --no-verify --prove", 3);
     assert!(err.contains("spec.workload"), "{err}");
+}
+
+#[test]
+fn without_a_token_the_api_server_is_believed_about_its_issuer() {
+    let site = in_folder(ISSUER);
+    site.cluster.remove("/api/v1/namespaces/default/serviceaccounts/app");
+    let keys = golden("cases/p256/jwks.json");
+    site.cluster.publish(ISSUER, &keys);
+    site.lab.run("apply -f issuer.yaml", 0);
+    site.cluster.publish("https://kubernetes.default.svc", &keys);
+    let (_, err) = site.lab.run("apply -f issuer.yaml", 5);
+    assert!(err.contains("signs tokens of the issuer https://kubernetes.default.svc,"), "{err}");
 }
