@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use issuer_diagnostic::decode;
 use issuer_jwks::MAX_INPUT_BYTES;
@@ -66,6 +66,47 @@ fn read_up_to(path: &Path, limit: usize, message: &str) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
+}
+
+/// Files by their names, with those of a folder in its place: `.yaml`, `.yml` and `.json`, in
+/// alphabetical order, as kubectl reads a folder.
+///
+/// # Errors
+/// [`Exit::BadInput`]: a folder that cannot be read, or has no such file.
+pub(crate) fn in_folders(paths: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if is_stdin(path) || !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        add_folder(path, recursive, &mut files).map_err(|error| cannot_read(path, &error))?;
+        if files.len() == before {
+            let message = format!("there is no .yaml, .yml or .json file in {}", path.display());
+            let hint = (!recursive).then_some("-R also reads the folders in it");
+            return Err(Failure::new(Exit::BadInput, message).hint(hint));
+        }
+    }
+    Ok(files)
+}
+
+fn add_folder(folder: &Path, recursive: bool, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let named = path.extension().and_then(|extension| extension.to_str());
+        // A link to a folder could lead back.
+        if path.is_dir() {
+            if recursive && !path.is_symlink() {
+                add_folder(&path, recursive, files)?;
+            }
+        } else if named.is_some_and(|named| matches!(named, "yaml" | "yml" | "json")) {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// The path as shown in messages.

@@ -40,10 +40,10 @@ pub(crate) fn of_files(
         allow_other_cluster: overrides.allow_other_cluster,
     };
     let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
-    for path in &args.file {
+    for path in &files::in_folders(&args.file, args.recursive)? {
         let name = files::name_of(path);
         let refused = format!("{name} is not a valid issuer file");
-        let text = files::read_text(path)?;
+        let text = files::read_large_text(path)?;
         let base = path.parent().filter(|_| !files::is_stdin(path));
         let base = base.map(Path::to_owned).unwrap_or_default();
         let parsed = issuer_manifest::parse(&text);

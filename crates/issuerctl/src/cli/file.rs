@@ -105,10 +105,13 @@ pub(crate) struct DeclaredArgs {
     pub(crate) aws: AwsArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct FileArgs {
-    /// File with one or more issuers, or - for standard input (repeatable); paths in the file are
-    /// relative to its folder
-    #[arg(long, short, alias = "filename", value_name = "FILE|-", required = true, value_hint = ValueHint::FilePath)]
+    /// File with one or more issuers, a folder with such files, or - for standard input
+    /// (repeatable); paths in a file are relative to its folder
+    #[arg(long, short, alias = "filename", value_name = "FILE|DIR|-", required = true, value_hint = ValueHint::AnyPath)]
     pub(crate) file: Vec<PathBuf>,
+    /// Also read the folders in a folder
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
 }

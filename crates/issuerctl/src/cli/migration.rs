@@ -54,7 +54,7 @@ pub(crate) struct IssuerChangeArgs {
 
 impl IssuerChangeArgs {
     pub(crate) fn files(&self) -> FileArgs {
-        FileArgs { file: self.file.iter().cloned().collect() }
+        FileArgs { file: self.file.iter().cloned().collect(), ..FileArgs::default() }
     }
 }
 

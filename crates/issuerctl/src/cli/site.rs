@@ -108,7 +108,7 @@ pub(crate) struct UrlArgs {
 
 impl UrlArgs {
     pub(crate) fn file(&self) -> FileArgs {
-        FileArgs { file: self.file.clone() }
+        FileArgs { file: self.file.clone(), ..FileArgs::default() }
     }
 
     pub(crate) fn aws(&self) -> AwsArgs {

@@ -100,7 +100,7 @@ fn request(distribution: Distribution, args: &DistributionArgs) -> Result<Reques
 
 /// The issuer of a file with one issuer.
 fn issuer_of(file: &Path, region: Option<&str>) -> Result<String, Failure> {
-    let args = FileArgs { file: vec![file.to_owned()] };
+    let args = FileArgs { file: vec![file.to_owned()], ..FileArgs::default() };
     let aws = AwsArgs { region: region.map(str::to_owned), ..AwsArgs::default() };
     let targets = targets::of_files(&args, None, &aws, Overrides::default())?;
     match &targets[..] {

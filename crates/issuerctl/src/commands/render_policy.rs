@@ -75,7 +75,7 @@ async fn served(cluster: &Cluster) -> Result<PolicyApi, Failure> {
 /// The roles of the issuer files.
 fn literals(args: &PolicyArgs, ui: &Ui) -> Result<Vec<Literal>, Failure> {
     let render = RenderArgs {
-        file: FileArgs { file: args.file.clone() },
+        file: FileArgs { file: args.file.clone(), ..FileArgs::default() },
         account: args.account.clone(),
         partition: args.partition.clone(),
     };
