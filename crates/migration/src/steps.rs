@@ -207,10 +207,9 @@ impl Judge<'_> {
             Ok(cluster) => over(&cluster.servers, "sign with it", |server| signs(server, to)),
         };
         let warning = (one && matches!(state, State::Open(_))).then(|| {
-            format!(
-                "the old issuer is refused at once: clients in the cluster get 401 until kubelet has renewed \
-                 their tokens (up to 48 minutes) and they have read them again"
-            )
+            "the old issuer is refused at once: clients in the cluster get 401 until kubelet has \
+             renewed their tokens (up to 48 minutes) and they have read them again"
+                .to_owned()
         });
         let commands = self.migration.api_server(&issuers);
         self.step("sign", title, state, commands, self.check_flags()).with_warning(warning)
