@@ -20,8 +20,12 @@ pub use self::roles::RoleList;
 use crate::{AccountId, Error, Name, Tags};
 
 /// Maximum re-plan attempts after a conflict; IAM is eventually consistent.
-const ATTEMPTS: Attempts =
-    Attempts { limit: 5, first: Duration::from_millis(750), longest: Duration::from_secs(8) };
+const ATTEMPTS: Attempts = Attempts {
+    limit: 5,
+    within: Duration::MAX,
+    first: Duration::from_millis(750),
+    longest: Duration::from_secs(8),
+};
 
 /// The IAM of an account.
 #[derive(Debug, Clone)]

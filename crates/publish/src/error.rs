@@ -92,14 +92,45 @@ pub enum Error {
     },
     /// Another writer kept changing it.
     #[error(
-        "{location} was changed by another writer in each of {tries} attempts; nothing was \
+        "{location} was changed by another writer again and again for {secs} s; nothing was \
          overwritten"
     )]
     LostRace {
         /// The document.
         location: String,
-        /// The number of attempts.
-        tries: u32,
+        /// How long it was tried.
+        secs: u64,
+    },
+    /// A folder that another run holds.
+    #[error("the folder {location} is locked by {holder}, which did not end within {secs} s")]
+    Locked {
+        /// The folder.
+        location: String,
+        /// The other run.
+        holder: String,
+        /// How long it was waited for.
+        secs: u64,
+    },
+    /// A write that was answered with success, and is not there.
+    #[error("the store answered that {location} is written, but {what}")]
+    NotStored {
+        /// The document.
+        location: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An answer that lacks what every answer to this call has.
+    #[error(
+        "the answer to {call} for the bucket {bucket} is empty or not complete ({missing} is missing), \
+         so nothing is known, and nothing was changed"
+    )]
+    Incomplete {
+        /// The API call.
+        call: &'static str,
+        /// The bucket.
+        bucket: String,
+        /// What it lacks.
+        missing: &'static str,
     },
     /// A write whose condition did not hold; [`crate::publish`] plans again.
     #[error("{location} was changed by another writer in the meantime")]
@@ -321,6 +352,7 @@ impl Diagnostic for Error {
             | Self::WouldHide { .. }
             | Self::OtherIssuer { .. }
             | Self::LostRace { .. }
+            | Self::Locked { .. }
             | Self::Changed { .. }
             | Self::NotADocument { .. } => ErrorKind::Conflict,
             Self::NoBucket { .. } => ErrorKind::NotFound,
@@ -336,6 +368,8 @@ impl Diagnostic for Error {
             | Self::NoPolicies { .. }
             | Self::NoConditionalWrites { .. }
             | Self::NoEtag { .. }
+            | Self::NotStored { .. }
+            | Self::Incomplete { .. }
             | Self::Call { .. } => ErrorKind::Other,
         }
     }
@@ -404,6 +438,11 @@ impl Diagnostic for Error {
                 "two clusters must not publish to the same location: give each its own prefix or folder"
             }
             Self::LostRace { .. } => "find the other writer, and run again",
+            Self::Locked { .. } => "wait until it has ended, or end it, and run again",
+            Self::NotStored { .. } | Self::Incomplete { .. } => {
+                "is there a proxy or a web server at the endpoint instead of the store, or does a cache \
+                 answer for it? Run again once the store answers itself"
+            }
             Self::NoBucket { .. } => {
                 "check the name of the bucket and the account of the credentials"
             }

@@ -1,7 +1,8 @@
 //! A folder that a web server serves.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -9,7 +10,8 @@ use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use sha2::{Digest, Sha256};
 
-use crate::state::Attributes;
+use crate::lock::{self, FolderLock};
+use crate::state::{Attributes, Write};
 use crate::{Condition, Error, StoreState, Stored, Version};
 
 /// Prefix of temporary file names.
@@ -32,41 +34,48 @@ impl Folder {
     }
 
     pub(crate) fn read(&self) -> Result<StoreState, Error> {
-        Ok(StoreState {
-            keys: self.read_document(KEYS_NAME)?,
-            discovery: self.read_document(DISCOVERY_NAME)?,
-            desired: attributes(true),
-            bucket: None,
-        })
+        let [keys, discovery] = self.read_documents()?;
+        Ok(StoreState { keys, discovery, desired: attributes(true), bucket: None })
+    }
+
+    /// `keys.json` and the discovery document. The lock of a run that was killed between its writes
+    /// says whose keys these are.
+    pub(crate) fn read_documents(&self) -> Result<[Option<Stored>; 2], Error> {
+        let (mut keys, discovery) =
+            (self.read_document(KEYS_NAME)?, self.read_document(DISCOVERY_NAME)?);
+        if let (Some(keys), None) = (&mut keys, &discovery) {
+            keys.issuer = lock::owner(&self.folders()?);
+        }
+        Ok([keys, discovery])
     }
 
     /// Writes to a temporary file in the same folder, syncs it to disk and renames it, so that
-    /// readers see either the old or the new document.
-    pub(crate) fn write(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        condition: &Condition,
-    ) -> Result<(), Error> {
-        let path = self.root.join(name);
+    /// readers see either the old or the new document. The lock is held.
+    pub(crate) fn write(&self, write: Write<'_>) -> Result<Version, Error> {
+        let path = self.root.join(write.name);
         let folder = path.parent().unwrap_or(&self.root);
         make_folders(folder).map_err(failed("create the folder", folder))?;
-        let _lock = self.lock()?;
-        let now = self.read_document(name)?;
-        let holds = match condition {
-            Condition::Absent => now.is_none(),
-            Condition::Unchanged(version) => now.is_some_and(|stored| stored.version == *version),
-        };
-        if !holds {
-            return Err(Error::Changed { location: path.display().to_string() });
-        }
+        self.check(write.name, write.condition)?;
+        lock::claim(&self.folders()?, write.issuer);
         sweep(folder);
-        replace(&path, folder, bytes).map_err(failed("write", &path))
+        replace(&path, folder, write.bytes).map_err(failed("write", &path))?;
+        Ok(version(write.bytes.len() as u64, write.bytes))
     }
 
-    pub(crate) fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
+    /// Checks that a document still has the version that a plan was made against.
+    ///
+    /// # Errors
+    /// [`Error::Changed`].
+    pub(crate) fn check(&self, name: &str, condition: &Condition) -> Result<(), Error> {
+        if condition.holds_for(self.read_document(name)?.as_ref()) {
+            return Ok(());
+        }
+        Err(Error::Changed { location: self.root.join(name).display().to_string() })
+    }
+
+    pub(crate) async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         let path = self.root.join(name);
-        let _lock = self.lock()?;
+        let _lock = self.lock().await?;
         match self.read_document(name)? {
             None => return Ok(()),
             Some(stored) if stored.version != *version => {
@@ -81,11 +90,42 @@ impl Folder {
         Ok(())
     }
 
-    /// Locks the folder against other processes until the lock is dropped.
-    fn lock(&self) -> Result<File, Error> {
-        let lock = File::open(&self.root).map_err(failed("open the folder", &self.root))?;
-        lock.lock().map_err(failed("lock the folder", &self.root))?;
-        Ok(lock)
+    /// Locks both documents against other runs until the lock is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Locked`]; a folder that cannot be created or locked.
+    pub(crate) async fn lock(&self) -> Result<FolderLock, Error> {
+        make_folders(&self.root).map_err(failed("create the folder", &self.root))?;
+        FolderLock::take(self.clone(), self.folders()?).await
+    }
+
+    /// Whether one of the documents is there without the other one.
+    pub(crate) fn is_half(&self) -> bool {
+        let is_there = |name| self.root.join(name).exists();
+        is_there(KEYS_NAME) != is_there(DISCOVERY_NAME)
+    }
+
+    /// The folders that are locked: those in which the documents really are, so that two folders that
+    /// link to one file have one lock.
+    fn folders(&self) -> Result<BTreeSet<PathBuf>, Error> {
+        let mut folders = BTreeSet::new();
+        for name in [KEYS_NAME, DISCOVERY_NAME] {
+            let path = self.root.join(name);
+            let depth = Path::new(name).components().count();
+            // A file that does not exist is created in the folder itself.
+            let real = match fs::canonicalize(&path) {
+                Ok(real) => real,
+                Err(_) => match fs::canonicalize(&self.root) {
+                    Ok(root) => root.join(name),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(failed("open the folder", &self.root)(error)),
+                },
+            };
+            let is_named = real.ends_with(name);
+            let root = real.ancestors().nth(if is_named { depth } else { 1 });
+            folders.extend(root.map(Path::to_owned));
+        }
+        Ok(folders)
     }
 
     fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
@@ -115,13 +155,16 @@ impl Folder {
         File::open(&path)
             .and_then(|file| file.take(MAX_INPUT_BYTES as u64 + 1).read_to_end(&mut bytes))
             .map_err(failed("read", &path))?;
-        // A file cannot record who created it.
-        let digest = Sha256::new().chain_update(metadata.len().to_be_bytes()).chain_update(&bytes);
-        let tag = Base64UrlUnpadded::encode_string(&digest.finalize());
-        let version = Version { tag, ours: true };
+        let version = version(metadata.len(), &bytes);
         let attributes = attributes(is_world_readable(&metadata));
-        Ok(Some(Stored { bytes, version, attributes }))
+        Ok(Some(Stored { bytes, version, attributes, issuer: None }))
     }
+}
+
+/// A file cannot record who created it.
+fn version(length: u64, bytes: &[u8]) -> Version {
+    let digest = Sha256::new().chain_update(length.to_be_bytes()).chain_update(bytes);
+    Version { tag: Base64UrlUnpadded::encode_string(&digest.finalize()), ours: true }
 }
 
 fn attributes(world_readable: bool) -> Attributes {
@@ -129,7 +172,7 @@ fn attributes(world_readable: bool) -> Attributes {
 }
 
 /// Deletes temporary files of interrupted runs; the lock is held, so they are not in use.
-fn sweep(folder: &Path) {
+pub(crate) fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
@@ -143,12 +186,20 @@ fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
     // A symbolic link is kept: its target is replaced.
     let target = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
     let folder = target.parent().unwrap_or(folder);
+    // Only its owner can read it until it is complete.
     let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
-    set_mode(temporary.path(), 0o644)?;
     temporary.as_file().sync_all()?;
+    set_mode(temporary.path(), 0o644)?;
     temporary.persist(&target).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Syncs the entries of a folder. The document is there already, and some file systems cannot do
+/// this (EINVAL), so a failure is none of the run.
+fn sync_folder(folder: &Path) {
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 /// Creates the folder and missing parent folders; existing ones keep their permissions.
@@ -160,7 +211,11 @@ fn make_folders(folder: &Path) -> io::Result<()> {
         make_folders(above)?;
     }
     match fs::create_dir(folder) {
-        Ok(()) => set_mode(folder, 0o755),
+        Ok(()) => {
+            set_mode(folder, 0o755)?;
+            sync_folder(folder.parent().unwrap_or(folder));
+            Ok(())
+        }
         // Created by a concurrent run.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(error),

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod confirm;
 mod destination;
 mod error;
 mod folder;
+mod lock;
 mod merge;
 mod plan;
 mod prune;

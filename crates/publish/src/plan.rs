@@ -3,9 +3,10 @@
 use issuer_change::{
     Action, Change, ChangeSet, Describe, Field, Kind, Notice, Reason, Resource, Value,
 };
-use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
+use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Published, Shape};
 use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
 
+use crate::confirm::algorithms;
 use crate::s3::BucketPlan;
 use crate::state::Attributes;
 use crate::{Condition, Error, KeyChange, StoreState, Stored, merge, prune, published};
@@ -67,8 +68,15 @@ pub struct Plan {
     notices: Vec<Notice>,
     /// Whether the execution has written something.
     pub(crate) wrote: bool,
+    /// Whether it has written the keys.
+    pub(crate) wrote_keys: bool,
+    /// Whether a document was what it had been before it was written.
+    pub(crate) doubted: bool,
     pub(crate) bucket: Option<BucketPlan>,
     pub(crate) documents: [DocumentPlan; 2],
+    /// The discovery document that is written before the keys, with the algorithms of the keys before
+    /// and after: readers find no key with an algorithm that it does not list.
+    pub(crate) widened: Option<Vec<u8>>,
 }
 
 impl Plan {
@@ -92,7 +100,7 @@ impl Plan {
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
         let published = published::keys(state.keys.as_ref(), site, &place(KEYS_NAME), options)?;
         let published_keys = published.keys;
-        refuse_other_documents(site, state, &place(DISCOVERY_NAME), options)?;
+        refuse_other_documents(site, state, &place, options)?;
         let conflict = |source| Error::Merge { location: place(KEYS_NAME), source };
         let given = if options.with_empty_kid {
             with_empty_kid(&site.keys, &published_keys, options.prune).map_err(conflict)?
@@ -103,8 +111,9 @@ impl Plan {
         if !options.live_check {
             prune::check(&merged.changes, &place(KEYS_NAME))?;
         }
-        let discovery =
-            Discovery::new(site.issuer.clone(), None, merged.set.algorithms(), site.shape)?;
+        let written =
+            |algorithms| Discovery::new(site.issuer.clone(), None, algorithms, site.shape);
+        let discovery = written(merged.set.algorithms())?;
         let mut documents = [
             document(KEYS_NAME, merged.set.to_json(), state.keys.as_ref(), &state.desired),
             document(DISCOVERY_NAME, discovery.to_json(), state.discovery.as_ref(), &state.desired),
@@ -112,6 +121,17 @@ impl Plan {
         if let Some(format) = rewritten(&documents[0], &merged.changes, published.damaged) {
             documents[0].fields.push(format);
         }
+        documents[0].fields.extend(other_owner(state.keys.as_ref(), site));
+        if !documents[0].fields.is_empty() && documents[0].action == Action::Keep {
+            documents[0].action = Action::Update;
+        }
+        let both = &merged.set.algorithms() | &published_keys.algorithms();
+        let widened = match documents[0].action != Action::Keep
+            && lacks_algorithm(state.discovery.as_ref(), site, &merged.set)
+        {
+            true => Some(written(both)?.to_json().into_bytes()),
+            false => None,
+        };
         Ok(Self {
             location: location.to_owned(),
             issuer: site.issuer.clone(),
@@ -119,8 +139,11 @@ impl Plan {
             notices: published.notices.into_iter().chain(prune::notices(&merged.changes)).collect(),
             key_changes: merged.changes,
             wrote: false,
+            wrote_keys: false,
+            doubted: false,
             bucket,
             documents,
+            widened,
         })
     }
 
@@ -178,10 +201,15 @@ impl Plan {
         self.bucket.as_ref()
     }
 
-    /// The two documents, in the order in which they are written.
+    /// The JWK Set and the discovery document, as they will be.
     #[must_use]
     pub fn documents(&self) -> &[DocumentPlan; 2] {
         &self.documents
+    }
+
+    /// A document in messages.
+    pub(crate) fn place(&self, name: &str) -> String {
+        format!("{}/{name}", self.location.trim_end_matches('/'))
     }
 
     fn key_fields(&self) -> impl Iterator<Item = Field> {
@@ -204,7 +232,7 @@ impl Describe for Plan {
             bucket.describe(into);
         }
         for document in &self.documents {
-            let locator = format!("{}/{}", self.location.trim_end_matches('/'), document.name);
+            let locator = self.place(document.name);
             let resource = Resource::new(Kind::Document, document.name, locator);
             let mut change = match document.action {
                 Action::Keep => Change::keep(resource, Reason::Unchanged),
@@ -309,22 +337,42 @@ fn has_same_members(before: &[u8], after: &[u8]) -> bool {
     json(before) == json(after)
 }
 
+/// The other issuer that is recorded beside the published keys.
+fn other_owner(stored: Option<&Stored>, site: &Site) -> Option<Field> {
+    let owner = stored?.issuer.as_deref().filter(|owner| *owner != site.issuer.as_str())?;
+    Some(Field::changed("issuer", owner, site.issuer.as_str()))
+}
+
+/// Whether the published discovery document, if it is of this issuer, does not list an algorithm of
+/// the keys that are about to be published.
+fn lacks_algorithm(stored: Option<&Stored>, site: &Site, keys: &JwkSet) -> bool {
+    let Some(stored) = stored else { return false };
+    let Ok(members) = Published::parse(&stored.bytes) else { return false };
+    let listed = algorithms(&members);
+    members.get("issuer").is_some_and(|issuer| issuer == site.issuer.as_str())
+        && keys.algorithms().iter().any(|algorithm| !listed.contains(&algorithm.as_str()))
+}
+
 /// A published document of a different issuer, or with a different `jwks_uri`, is replaced only on
 /// request.
 fn refuse_other_documents(
     site: &Site,
     state: &StoreState,
-    location: &str,
+    place: &impl Fn(&str) -> String,
     options: &PlanOptions,
 ) -> Result<(), Error> {
-    let Some(named) = published::discovery(state.discovery.as_ref(), location, options)? else {
-        return Ok(());
-    };
+    let location = place(DISCOVERY_NAME);
+    let named = published::discovery(state.discovery.as_ref(), &location, options)?;
     if options.change_issuer {
         return Ok(());
     }
-    let location = location.to_owned();
     let issuer = site.issuer.to_string();
+    let owner = state.keys.as_ref().and_then(|stored| stored.issuer.as_ref());
+    if let Some(published) = owner.filter(|owner| **owner != issuer) {
+        let (location, published) = (place(KEYS_NAME), published.clone());
+        return Err(Error::OtherIssuer { location, published, issuer });
+    }
+    let Some(named) = named else { return Ok(()) };
     if named.issuer != issuer {
         return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
     }

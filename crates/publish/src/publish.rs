@@ -6,11 +6,17 @@ use issuer_change::{Action, Notice};
 use issuer_discovery::KEYS_NAME;
 use issuer_session::{Attempts, replan};
 
-use crate::{Error, Plan, PlanOptions, Purpose, Site, Store};
+use crate::confirm::{confirm, is_stored};
+use crate::state::Write;
+use crate::{Condition, Error, Plan, PlanOptions, Purpose, Site, Store};
 
-/// Maximum re-plan attempts after a write conflict.
-const ATTEMPTS: Attempts =
-    Attempts { limit: 10, first: Duration::from_millis(100), longest: Duration::from_secs(2) };
+/// New plans after write conflicts: as long as others are faster, not a number of times.
+const ATTEMPTS: Attempts = Attempts {
+    limit: u32::MAX,
+    within: Duration::from_secs(60),
+    first: Duration::from_millis(100),
+    longest: Duration::from_secs(2),
+};
 
 /// What [`apply`] is about to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,34 +39,83 @@ pub async fn plan(store: &Store, site: &Site, options: &PlanOptions) -> Result<P
     Plan::new(&store.location(), site, &state, options)
 }
 
-/// Executes a plan: public access, then `keys.json`, then the discovery document, so that the keys
-/// exist before the document that refers to them.
+/// Executes a plan, and reads the documents back. Public access comes first. The keys exist before the
+/// document that refers to them; if one is there already and does not list the algorithm of a new key,
+/// it is written before the keys, with the algorithms of all keys before and after, and once more after
+/// them if that is too many.
 ///
 /// # Errors
-/// [`Error::Changed`] if another writer changed the store since it was planned; a denied or failed
-/// call. Completed steps are kept ([`Plan::wrote`]), and the next run continues from there.
+/// [`Error::Changed`] if another writer changed the store since it was planned, or has undone the
+/// writes; [`Error::NotStored`]; a denied or failed call. Completed steps are kept ([`Plan::wrote`]),
+/// and the next run continues from there.
 pub async fn apply(
+    store: &Store,
+    plan: &mut Plan,
+    progress: impl FnMut(Step),
+) -> Result<(), Error> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let _lock = store.lock().await?;
+    execute(store, plan, progress).await
+}
+
+/// The same; the lock is held.
+async fn execute(
     store: &Store,
     plan: &mut Plan,
     mut progress: impl FnMut(Step),
 ) -> Result<(), Error> {
-    let Plan { bucket, documents, wrote, .. } = plan;
-    if let Some(bucket) = bucket.as_ref().filter(|bucket| !bucket.is_empty()) {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    store.check_unchanged(&plan.documents)?;
+    if let Some(bucket) = plan.bucket.as_ref().filter(|bucket| !bucket.is_empty()) {
         progress(Step::Bucket);
         let done = |notice: Option<Notice>| {
-            *wrote = true;
+            plan.wrote = true;
             if let Some(notice) = notice {
                 progress(Step::Notice(notice));
             }
         };
         store.apply_bucket(bucket, done).await?;
     }
-    for document in documents.iter().filter(|document| document.action != Action::Keep) {
-        progress(Step::Document(document.name));
-        store.write(document.name, &document.bytes, &document.condition).await?;
-        *wrote = true;
+    let [keys, discovery] = plan.documents.clone();
+    let issuer = plan.issuer().to_string();
+    let mut put = async |plan: &mut Plan, name, bytes: &[u8], condition: &Condition| {
+        progress(Step::Document(name));
+        let version = store.write(Write { name, bytes, condition, issuer: &issuer }).await?;
+        plan.wrote = true;
+        Ok::<_, Error>(Condition::Unchanged(version))
+    };
+    let mut now = (discovery.action == Action::Keep).then(|| discovery.bytes.clone());
+    let mut condition = discovery.condition;
+    if let Some(widened) = plan.widened.clone() {
+        condition = put(plan, discovery.name, &widened, &condition).await?;
+        now = Some(widened);
     }
-    Ok(())
+    if keys.action != Action::Keep {
+        put(plan, keys.name, &keys.bytes, &keys.condition).await?;
+        plan.wrote_keys = true;
+    }
+    if now.as_ref() != Some(&discovery.bytes) {
+        // The document must not refer to keys that are not there, whatever the answer was.
+        if keys.action != Action::Keep {
+            let [stored, _] = store.read_documents().await?;
+            if !is_stored(plan, &keys, stored.as_ref())? {
+                return Err(Error::Changed { location: plan.place(keys.name) });
+            }
+        }
+        put(plan, discovery.name, &discovery.bytes, &condition).await?;
+    }
+    match confirm(plan, &store.read_documents().await?) {
+        // Another writer may have put the old contents back.
+        Err(Error::NotStored { location, .. }) if !plan.doubted => {
+            plan.doubted = true;
+            Err(Error::Changed { location })
+        }
+        confirmed => confirmed,
+    }
 }
 
 /// Executes a plan. After a write conflict nothing is overwritten: a new plan is made, and passed to
@@ -77,33 +132,44 @@ pub async fn publish<E: From<Error>>(
     mut approve: impl FnMut(&Plan) -> Result<(), E>,
     mut progress: impl FnMut(Step),
 ) -> Result<(), E> {
+    if plan.is_empty() {
+        return Ok(());
+    }
     // Only the removals in the first plan were approved.
     let agreed = plan.dropped();
+    let _lock = store.lock().await?;
     let execute = async |plan: &mut Plan| {
-        apply(store, plan, &mut progress).await.map_err(|error| match error {
+        execute(store, plan, &mut progress).await.map_err(|error| match error {
             Error::Changed { .. } => Ended::Overtaken,
             error => Ended::Failed(error.into()),
         })
     };
     let again = async |plan: &mut Plan| {
-        let now = self::plan(store, site, options).await;
-        let now = now.map_err(|error| Ended::Failed(error.into()))?;
+        // What was to be removed is removed; a key that came since stays.
+        let options = PlanOptions { prune: options.prune && !plan.wrote_keys, ..*options };
+        let sets_up = plan.bucket.as_ref().is_some_and(|bucket| !bucket.is_empty());
+        let now = async {
+            let state = store.read_again(sets_up).await?;
+            Plan::new(&store.location(), site, &state, &options)
+        };
+        let mut now = now.await.map_err(|error| Ended::Failed(error.into()))?;
         if let Some(kid) = now.dropped().iter().find(|kid| !agreed.contains(kid)) {
             let location = store.document_location(KEYS_NAME);
             let error = Error::NewKey { location, kid: kid.to_string() };
             return Err(Ended::Failed(error.into()));
         }
         approve(&now).map_err(Ended::Failed)?;
-        let wrote = plan.wrote;
+        now.bucket = now.bucket.or_else(|| plan.bucket.take());
+        (now.wrote, now.wrote_keys, now.doubted) = (plan.wrote, plan.wrote_keys, plan.doubted);
         *plan = now;
-        plan.wrote = wrote;
         Ok(())
     };
     let overtaken = |ended: &Ended<E>| matches!(ended, Ended::Overtaken);
     replan(ATTEMPTS, plan, execute, overtaken, again).await.map_err(|ended| match ended {
         Ended::Failed(error) => error,
         Ended::Overtaken => {
-            Error::LostRace { location: store.location(), tries: ATTEMPTS.limit }.into()
+            let secs = ATTEMPTS.within.as_secs();
+            Error::LostRace { location: store.location(), secs }.into()
         }
     })
 }

@@ -62,6 +62,11 @@ impl Removal {
             }
         }
         let keys = state.keys.as_ref();
+        let owner = keys.and_then(|stored| stored.issuer.as_deref());
+        if let Some(published) = owner.filter(|owner| *owner != issuer.as_str()) {
+            let (published, issuer) = (published.to_owned(), issuer.to_string());
+            return Err(Error::OtherIssuer { location: place(KEYS_NAME), published, issuer });
+        }
         let keys = match keys.map(|stored| JwkSet::parse(&stored.bytes, WeakKeys::Allow)) {
             Some(Ok(set)) => set.keys().to_vec(),
             Some(Err(error)) if state.discovery.is_none() => {

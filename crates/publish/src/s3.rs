@@ -8,6 +8,8 @@ mod location;
 mod permissions;
 mod policy;
 
+use std::collections::HashMap;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -26,7 +28,7 @@ pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;
 
-use crate::state::{Attributes, Bucket};
+use crate::state::{Attributes, Bucket, Write};
 use crate::{Condition, Error, StoreState, Stored, Version};
 
 /// The names of object attributes in plans.
@@ -50,6 +52,12 @@ pub const MEDIA_TYPE: &str = "application/json";
 
 /// Metadata (`x-amz-meta-…`) of an object that issuerctl created.
 const CREATED: &str = "issuerctl-created";
+
+/// Metadata of `keys.json`: its issuer, which the document does not name.
+const ISSUER: &str = "issuerctl-issuer";
+
+/// The ETag of an object without bytes: their MD5 (S3 API reference, "Object").
+const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 /// How to access a bucket, and how it is made public.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -156,6 +164,27 @@ impl S3 {
         Ok(StoreState { keys: keys?, discovery: discovery?, desired, bucket: Some(bucket) })
     }
 
+    /// The documents with what a plan for them depends on, without the bucket.
+    pub(crate) async fn read_objects(&self) -> Result<StoreState, Error> {
+        let (keys, discovery) = tokio::join!(
+            self.read_document(KEYS_NAME, Purpose::Plan),
+            self.read_document(DISCOVERY_NAME, Purpose::Plan),
+        );
+        let (keys, discovery) = (keys?, discovery?);
+        Ok(StoreState { keys, discovery, desired: self.desired(), bucket: None })
+    }
+
+    /// The two documents alone.
+    pub(crate) async fn read_documents(&self) -> Result<[Option<Stored>; 2], Error> {
+        let [keys, discovery] =
+            [KEYS_NAME, DISCOVERY_NAME].map(|name| (name, self.location.object_key(name)));
+        let (keys, discovery) = tokio::join!(
+            self.get_document(keys.0, &keys.1),
+            self.get_document(discovery.0, &discovery.1),
+        );
+        Ok([keys?, discovery?])
+    }
+
     /// The desired state of the bucket.
     fn bucket_spec(&self) -> BucketSpec {
         BucketSpec {
@@ -179,23 +208,20 @@ impl S3 {
         desired
     }
 
-    pub(crate) async fn write(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        condition: &Condition,
-    ) -> Result<(), Error> {
+    /// Writes a document if the condition still holds. Only an answer with an ETag is one of a store.
+    pub(crate) async fn write(&self, write: Write<'_>) -> Result<Version, Error> {
+        let name = write.name;
         let key = self.location.object_key(name);
         let encrypted = || {
-            let request = self.put_object(&key, bytes, condition);
+            let request = self.put_object(&key, &write);
             request.server_side_encryption(ServerSideEncryption::Aes256)
         };
         let mut answer = encrypted().send().await;
         // An S3-compatible store may not implement SSE-S3.
         if matches!(&answer, Err(error) if self.refuses_encryption(error)) {
-            answer = self.put_object(&key, bytes, condition).send().await;
+            answer = self.put_object(&key, &write).send().await;
         }
-        answer.map(drop).map_err(|error| match code(&error).as_deref() {
+        let answer = answer.map_err(|error| match code(&error).as_deref() {
             // 412, 409, or 404 for If-Match on a deleted document.
             Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
                 Error::Changed { location: format!("{}/{name}", self.location) }
@@ -211,10 +237,17 @@ impl S3 {
                 self.failed("PutObject", &["s3:PutObject", "s3:PutObjectAcl"], &key, &error)
             }
             _ => self.failed("PutObject", &["s3:PutObject"], &key, &error),
-        })
+        })?;
+        match answer.e_tag().filter(|etag| !etag.is_empty()) {
+            Some(etag) => Ok(Version { tag: etag.to_owned(), ours: write.condition.ours() }),
+            None => Err(Error::NotStored {
+                location: format!("{}/{name}", self.location),
+                what: "its answer has no ETag",
+            }),
+        }
     }
 
-    fn put_object(&self, key: &str, bytes: &[u8], condition: &Condition) -> PutObjectFluentBuilder {
+    fn put_object(&self, key: &str, write: &Write<'_>) -> PutObjectFluentBuilder {
         let request = self
             .client
             .put_object()
@@ -227,13 +260,11 @@ impl S3 {
             .set_acl(
                 (self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead),
             )
-            .body(ByteStream::from(bytes.to_vec()));
-        match condition {
-            Condition::Absent => request.if_none_match("*").metadata(CREATED, "true"),
-            Condition::Unchanged(Version { tag, ours }) => {
-                let request = request.if_match(tag);
-                if *ours { request.metadata(CREATED, "true") } else { request }
-            }
+            .body(ByteStream::from(write.bytes.to_vec()))
+            .set_metadata(Some(metadata(write)));
+        match write.condition {
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Unchanged(version) => request.if_match(&version.tag),
         }
     }
 
@@ -308,6 +339,10 @@ impl S3 {
         let request = self.client.get_object_acl().bucket(self.location.bucket.as_str()).key(key);
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
+            // Every object has an owner.
+            Ok(output) if output.owner().is_none() && output.grants().is_empty() => {
+                Err(self.incomplete("GetObjectAcl", "Owner"))
+            }
             Ok(output) => Ok(Setting::Present(output.grants().iter().any(|grant| {
                 let anonymous =
                     grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
@@ -362,6 +397,7 @@ impl S3 {
             return Err(Error::NoEtag { location: location() });
         };
         let ours = object.metadata().is_some_and(|metadata| metadata.contains_key(CREATED));
+        let issuer = object.metadata().and_then(|metadata| metadata.get(ISSUER)).cloned();
         let version = Version { tag: etag.to_owned(), ours };
         let bytes = collect(object.body).await.map_err(|message| Error::Call {
             call: "GetObject",
@@ -369,7 +405,16 @@ impl S3 {
             code: None,
             message,
         })?;
-        Ok(Some(Stored { bytes, version, attributes }))
+        // An answer without its body must not be taken for a document without keys.
+        if bytes.is_empty() && version.tag.trim_matches('"') != EMPTY {
+            return Err(self.incomplete("GetObject", "the document"));
+        }
+        Ok(Some(Stored { bytes, version, attributes, issuer }))
+    }
+
+    /// An answer that lacks what every answer has must not be taken for a setting that is off.
+    fn incomplete(&self, call: &'static str, missing: &'static str) -> Error {
+        Error::Incomplete { call, bucket: self.location.bucket.to_string(), missing }
     }
 
     /// The error for a failed call; problems of the bucket have their own errors.
@@ -443,6 +488,14 @@ fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
         .filter(|error| error.code() == Some("AuthorizationHeaderMalformed"))?;
     let (_, rest) = service.message()?.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
+}
+
+/// What is recorded beside an object.
+fn metadata(write: &Write<'_>) -> HashMap<String, String> {
+    let created = write.condition.ours().then_some((CREATED, "true"));
+    let issuer = (write.name == KEYS_NAME).then_some((ISSUER, write.issuer));
+    let both = created.into_iter().chain(issuer);
+    both.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The body, or the beginning of one that is too large ([`Stored::bytes`]).

@@ -28,6 +28,27 @@ pub struct Stored {
     pub version: Version,
     /// Its attributes.
     pub attributes: Attributes,
+    /// The issuer that its writer recorded beside it, if any: a JWK Set names none itself.
+    pub issuer: Option<String>,
+}
+
+impl Condition {
+    /// Whether issuerctl creates the document, or created it.
+    pub(crate) fn ours(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Unchanged(version) => version.ours,
+        }
+    }
+
+    /// Whether a document has the version that the write was planned against.
+    pub(crate) fn holds_for(&self, stored: Option<&Stored>) -> bool {
+        match (self, stored) {
+            (Self::Absent, None) => true,
+            (Self::Unchanged(version), Some(stored)) => stored.version.tag == version.tag,
+            _ => false,
+        }
+    }
 }
 
 impl Stored {
@@ -49,6 +70,19 @@ pub enum Condition {
     Absent,
     /// The document still has this version (`If-Match`).
     Unchanged(Version),
+}
+
+/// One write of a document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Write<'a> {
+    /// Its path relative to the issuer.
+    pub(crate) name: &'static str,
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
+    /// The condition.
+    pub(crate) condition: &'a Condition,
+    /// The issuer, which is recorded beside the document.
+    pub(crate) issuer: &'a str,
 }
 
 /// The observed state of a store.

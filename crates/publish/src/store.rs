@@ -2,9 +2,10 @@
 
 use issuer_change::Notice;
 
+use crate::lock::FolderLock;
 use crate::s3::BucketPlan;
-use crate::state::{Condition, StoreState, Version};
-use crate::{Error, Folder, Purpose, S3};
+use crate::state::{StoreState, Stored, Version, Write};
+use crate::{DocumentPlan, Error, Folder, Purpose, S3};
 
 /// Where a site is stored.
 #[derive(Debug)]
@@ -42,6 +43,19 @@ impl Store {
         }
     }
 
+    /// Reads what a new plan depends on after another writer was faster: the documents, and the bucket
+    /// only if it is to be changed.
+    ///
+    /// # Errors
+    /// Those of [`Store::read`].
+    pub(crate) async fn read_again(&self, bucket: bool) -> Result<StoreState, Error> {
+        match self {
+            Self::Folder(folder) => folder.read(),
+            Self::S3(s3) if bucket => s3.read(Purpose::Plan).await,
+            Self::S3(s3) => s3.read_objects().await,
+        }
+    }
+
     /// Executes the plan for the bucket. Each completed step is passed to `done`, with a warning for
     /// the user, if any.
     ///
@@ -58,19 +72,51 @@ impl Store {
         }
     }
 
-    /// Writes a document if the condition still holds.
+    /// Locks the store against other runs, until the lock is dropped. Objects in a bucket need no
+    /// lock: the conditions of their writes are enough.
+    ///
+    /// # Errors
+    /// [`Error::Locked`]; a folder that cannot be locked.
+    pub(crate) async fn lock(&self) -> Result<Option<FolderLock>, Error> {
+        match self {
+            Self::Folder(folder) => folder.lock().await.map(Some),
+            Self::S3(_) => Ok(None),
+        }
+    }
+
+    /// Checks that all documents still are what a plan was made against. A write to a bucket checks
+    /// that itself.
+    ///
+    /// # Errors
+    /// [`Error::Changed`].
+    pub(crate) fn check_unchanged(&self, documents: &[DocumentPlan]) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => documents
+                .iter()
+                .try_for_each(|document| folder.check(document.name, &document.condition)),
+            Self::S3(_) => Ok(()),
+        }
+    }
+
+    /// Writes a document if the condition still holds, and returns its new version.
     ///
     /// # Errors
     /// [`Error::Changed`] if it does not; a denied or failed write.
-    pub async fn write(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        condition: &Condition,
-    ) -> Result<(), Error> {
+    pub(crate) async fn write(&self, write: Write<'_>) -> Result<Version, Error> {
         match self {
-            Self::Folder(folder) => folder.write(name, bytes, condition),
-            Self::S3(s3) => s3.write(name, bytes, condition).await,
+            Self::Folder(folder) => folder.write(write),
+            Self::S3(s3) => s3.write(write).await,
+        }
+    }
+
+    /// Reads `keys.json` and the discovery document alone.
+    ///
+    /// # Errors
+    /// A denied or failed read.
+    pub(crate) async fn read_documents(&self) -> Result<[Option<Stored>; 2], Error> {
+        match self {
+            Self::Folder(folder) => folder.read_documents(),
+            Self::S3(s3) => s3.read_documents().await,
         }
     }
 
@@ -81,7 +127,7 @@ impl Store {
     /// [`Error::Changed`] if the version differs; a denied or failed call.
     pub async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         match self {
-            Self::Folder(folder) => folder.remove(name, version),
+            Self::Folder(folder) => folder.remove(name, version).await,
             Self::S3(s3) => s3.remove(name, version).await,
         }
     }

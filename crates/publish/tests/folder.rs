@@ -190,3 +190,103 @@ async fn a_linked_document_stays_a_link() {
     let error = run(root.path(), &site("rsa2048")).await.unwrap_err();
     assert!(error.to_string().contains("dangling symbolic link"), "{error}");
 }
+
+/// The same keys for another issuer.
+fn other_site(case: &str) -> Site {
+    let issuer = IssuerUrl::parse("https://oidc.example.com/other", Ports::Refuse).unwrap();
+    Site { issuer, ..site(case) }
+}
+
+#[test]
+fn many_writers_of_two_issuers_at_once_mix_no_keys() {
+    for _ in 0..20 {
+        let root = tempfile::tempdir().unwrap();
+        let ended = std::thread::scope(|scope| {
+            let sites = [site("rsa2048"), other_site("p256"), site("rsa4096"), other_site("p384")];
+            let running = sites.map(|site| {
+                let root = root.path();
+                scope.spawn(move || {
+                    let runtime =
+                        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    (site.clone(), runtime.block_on(run(root, &site)).map(drop))
+                })
+            });
+            running.map(|running| running.join().unwrap())
+        });
+        let published =
+            JwkSet::parse(&fs::read(root.path().join("keys.json")).unwrap(), WeakKeys::Refuse)
+                .unwrap();
+        let mut winners = ended.iter().filter(|(_, ended)| ended.is_ok()).map(|(site, _)| site);
+        let owner = winners.next().unwrap().issuer.clone();
+        for (site, ended) in &ended {
+            match ended {
+                Ok(()) => assert!(site.keys.difference(&published).is_empty()),
+                Err(error) => assert!(matches!(error, Error::OtherIssuer { .. }), "{error}"),
+            }
+            assert_eq!(ended.is_ok(), site.issuer == owner);
+            let mixed = site.issuer != owner && site.keys.difference(&published).is_empty();
+            assert!(!mixed, "{published:?}");
+        }
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2, "nothing else is served");
+    }
+}
+
+#[tokio::test]
+async fn half_a_site_belongs_to_the_issuer_whose_run_was_killed() {
+    let root = tempfile::tempdir().unwrap();
+    run(root.path(), &site("rsa2048")).await.unwrap();
+    // What a killed run leaves: the first document, and the lock.
+    fs::remove_file(root.path().join(".well-known/openid-configuration")).unwrap();
+    let lock = root.path().join(".issuerctl.lock");
+    fs::write(&lock, r#"{"issuer":"https://oidc.example.com/prod","pid":1}"#).unwrap();
+    let error = run(root.path(), &other_site("p256")).await.unwrap_err();
+    assert!(matches!(error, Error::OtherIssuer { .. }), "{error}");
+    let error = run(root.path(), &other_site("p256")).await.unwrap_err();
+    assert!(matches!(error, Error::OtherIssuer { .. }), "the lock was lost: {error}");
+    run(root.path(), &site("rsa2048")).await.unwrap();
+    assert!(!lock.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_that_link_to_one_file_have_one_lock() {
+    for _ in 0..10 {
+        let real = tempfile::tempdir().unwrap();
+        fs::write(real.path().join("shared.json"), keys("p256").to_json()).unwrap();
+        let cases = ["rsa2048", "rsa4096", "p384"];
+        let folders = cases.map(|_| tempfile::tempdir().unwrap());
+        std::thread::scope(|scope| {
+            for (case, folder) in cases.iter().zip(&folders) {
+                let link = folder.path().join("keys.json");
+                std::os::unix::fs::symlink(real.path().join("shared.json"), link).unwrap();
+                scope.spawn(move || {
+                    let runtime =
+                        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(run(folder.path(), &site(case))).unwrap();
+                });
+            }
+        });
+        let published = fs::read(real.path().join("shared.json")).unwrap();
+        let published = JwkSet::parse(&published, WeakKeys::Refuse).unwrap();
+        for case in cases.iter().chain(&["p256"]) {
+            assert!(keys(case).difference(&published).is_empty(), "{case} was lost");
+        }
+        assert!(!real.path().join(".issuerctl.lock").exists());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_another_run_holds_is_waited_for_with_a_limit() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join(".issuerctl.lock");
+    fs::write(&path, r#"{"issuer":"https://oidc.example.com/prod","pid":4242}"#).unwrap();
+    let held = fs::File::open(&path).unwrap();
+    held.lock().unwrap();
+    let error = run(root.path(), &site("rsa2048")).await.unwrap_err();
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("process 4242"), "{error}");
+    assert!(!root.path().join("keys.json").exists());
+    drop(held);
+    run(root.path(), &site("rsa2048")).await.unwrap();
+}

@@ -1,12 +1,14 @@
 //! Planning again after a concurrent change, instead of overwriting it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Limits and delays of re-planning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
     /// Maximum number of attempts, including the first one.
     pub limit: u32,
+    /// How long a new attempt may begin after the first one.
+    pub within: Duration,
     /// The delay before the second attempt; it doubles each time.
     pub first: Duration,
     /// The maximum delay.
@@ -25,11 +27,15 @@ pub async fn replan<P, E>(
     overtaken: impl Fn(&E) -> bool,
     mut again: impl AsyncFnMut(&mut P) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut attempt = 1;
+    let (mut attempt, start) = (1, Instant::now());
     loop {
         match execute(plan).await {
             Ok(()) => return Ok(()),
-            Err(error) if overtaken(&error) && attempt < attempts.limit => {
+            Err(error)
+                if overtaken(&error)
+                    && attempt < attempts.limit
+                    && start.elapsed() < attempts.within =>
+            {
                 tokio::time::sleep(attempts.wait(attempt)).await;
             }
             Err(error) => return Err(error),
@@ -55,8 +61,12 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    const FAST: Attempts =
-        Attempts { limit: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) };
+    const FAST: Attempts = Attempts {
+        limit: 3,
+        within: Duration::MAX,
+        first: Duration::from_millis(1),
+        longest: Duration::from_millis(2),
+    };
 
     async fn run(fails: u32) -> (Result<u32, &'static str>, u32) {
         let (mut executed, mut plan) = (0, 0);

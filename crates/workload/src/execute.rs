@@ -19,8 +19,12 @@ use crate::{AccountPlan, Error, ObjectPlan, WorkloadDeletion, WorkloadPlan, Work
 /// Maximum number of ServiceAccounts that are changed concurrently.
 const WRITES: usize = 16;
 
-const ATTEMPTS: Attempts =
-    Attempts { limit: 5, first: Duration::from_millis(100), longest: Duration::from_secs(2) };
+const ATTEMPTS: Attempts = Attempts {
+    limit: 5,
+    within: Duration::MAX,
+    first: Duration::from_millis(100),
+    longest: Duration::from_secs(2),
+};
 
 /// Executes a plan: what gives pods their roles and the ServiceAccounts at the same time. After a
 /// concurrent change the cluster is read again, and a new plan replaces `plan`; `again` receives it.

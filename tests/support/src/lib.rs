@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cluster;
+mod fault;
 mod iam;
 mod kubernetes;
 mod refusal;
@@ -12,6 +13,7 @@ mod server;
 mod tls;
 
 pub use cluster::ClusterServer;
+pub use fault::{Fault, FaultProxy};
 pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};
 pub use kubernetes::{ApiServer, Reply};
 pub use refusal::Refusal;

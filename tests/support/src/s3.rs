@@ -156,6 +156,11 @@ impl S3Server {
         self.state().refused.insert(call.to_owned(), code);
     }
 
+    /// The same for the calls on one object.
+    pub fn refuse_object(&self, call: &str, key: &str, code: &str) {
+        self.refuse(&format!("{call} {key}"), code);
+    }
+
     /// Delays every answer.
     pub fn delay(&self, delay: Duration) {
         self.state().delay = delay;
@@ -255,6 +260,18 @@ impl S3Server {
             Some(ConcurrentPut { before: Some(key.clone()), bucket, key, bytes });
     }
 
+    /// Puts an object just before the PutObject of another one, `before`.
+    pub fn put_other_before_write(&self, before: &str, bucket: &str, key: &str, bytes: &[u8]) {
+        let (bucket, key, bytes) = (bucket.to_owned(), key.to_owned(), bytes.to_vec());
+        let before = Some(before.to_owned());
+        self.state().concurrent_put = Some(ConcurrentPut { before, bucket, key, bytes });
+    }
+
+    /// Deletes an object without a request.
+    pub fn remove(&self, bucket: &str, key: &str) {
+        std::fs::remove_file(self.state().root.join(bucket).join(key)).unwrap();
+    }
+
     /// An object's bytes.
     pub fn get(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         std::fs::read(self.state().root.join(bucket).join(key)).ok()
@@ -298,7 +315,11 @@ impl S3Server {
         let state =
             Arc::new(Mutex::new(State { root: folder.path().to_owned(), ..State::default() }));
         let objects = FileSystem::new(folder.path()).unwrap();
-        let mut builder = S3ServiceBuilder::new(Aws { objects, state: state.clone() });
+        let mut builder = S3ServiceBuilder::new(Aws {
+            objects,
+            state: state.clone(),
+            objects_lock: tokio::sync::RwLock::default(),
+        });
         let mut auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
         for quirk in Quirk::ALL {
             auth.register(quirk.name().to_owned(), "x".into());
@@ -420,7 +441,9 @@ impl S3Access for Door {
         if let Some(quirk) = state.quirk {
             quirk.check(&call, cx.headers())?;
         }
-        if let Some(code) = state.refused.get(&call) {
+        let on_object = object.as_ref().map(|(_, key)| format!("{call} {key}"));
+        let refused = state.refused.get(&call).or_else(|| state.refused.get(on_object.as_ref()?));
+        if let Some(code) = refused {
             return Err(S3Error::with_message(code.clone(), "as the test wants it"));
         }
         if cx.credentials().is_none() {

@@ -172,6 +172,9 @@ impl S3 {
         let request = self.client.list_objects_v2().bucket(self.location.bucket.as_str());
         let owner = self.options.expected_bucket_owner.clone();
         let listed = match request.set_expected_bucket_owner(owner).send().await {
+            Ok(listed) if listed.name().is_none() => {
+                return Err(self.incomplete("ListObjectsV2", "Name"));
+            }
             Ok(listed) => listed,
             Err(error) => {
                 let setting =
@@ -240,8 +243,13 @@ impl S3 {
             Ok(output) => {
                 let rule =
                     output.ownership_controls().and_then(|controls| controls.rules().first());
+                // A cut answer ends in the middle of the value.
+                let is_known =
+                    |ownership: &String| ObjectOwnership::values().contains(&ownership.as_str());
                 let ownership = rule.map(|rule| rule.object_ownership().as_str().to_owned());
-                Ok(ownership.map_or(Setting::Absent, Setting::Present))
+                let ownership = ownership.filter(is_known);
+                let missing = || self.incomplete("GetBucketOwnershipControls", "ObjectOwnership");
+                ownership.map(Setting::Present).ok_or_else(missing)
             }
             Err(error) => self.setting(
                 &error,
@@ -257,13 +265,20 @@ impl S3 {
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
             Ok(output) => {
-                let block = output.public_access_block_configuration().map(|block| Block {
-                    block_public_acls: block.block_public_acls() == Some(true),
-                    ignore_public_acls: block.ignore_public_acls() == Some(true),
-                    block_public_policy: block.block_public_policy() == Some(true),
-                    restrict_public_buckets: block.restrict_public_buckets() == Some(true),
-                });
-                Ok(block.map_or(Setting::Absent, Setting::Present))
+                let missing = |member| self.incomplete("GetPublicAccessBlock", member);
+                let block = output
+                    .public_access_block_configuration()
+                    .ok_or_else(|| missing("PublicAccessBlockConfiguration"))?;
+                let flag = |flag: Option<bool>, member| flag.ok_or_else(|| missing(member));
+                Ok(Setting::Present(Block {
+                    block_public_acls: flag(block.block_public_acls(), "BlockPublicAcls")?,
+                    ignore_public_acls: flag(block.ignore_public_acls(), "IgnorePublicAcls")?,
+                    block_public_policy: flag(block.block_public_policy(), "BlockPublicPolicy")?,
+                    restrict_public_buckets: flag(
+                        block.restrict_public_buckets(),
+                        "RestrictPublicBuckets",
+                    )?,
+                }))
             }
             Err(error) => self.setting(
                 &error,
@@ -279,8 +294,9 @@ impl S3 {
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
             Ok(output) => {
-                let text = output.policy().filter(|text| !text.is_empty());
-                Ok(text.map_or(Setting::Absent, |text| Setting::Present(text.to_owned())))
+                let text = output.policy().filter(|text| !text.trim().is_empty());
+                let missing = || self.incomplete("GetBucketPolicy", "the policy");
+                text.map(|text| Setting::Present(text.to_owned())).ok_or_else(missing)
             }
             Err(error) => self.setting(
                 &error,
@@ -313,6 +329,7 @@ impl S3 {
             self.client.list_objects_v2().bucket(self.location.bucket.as_str()).max_keys(3);
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
+            Ok(output) if output.name().is_none() => Err(self.incomplete("ListObjectsV2", "Name")),
             Ok(output) => {
                 let mut keys = output.contents().iter().filter_map(|object| object.key());
                 let other = keys.find(|key| !ours.iter().any(|own| own == key));

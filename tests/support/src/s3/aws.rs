@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use s3s::dto::*;
 use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
+use tokio::sync::RwLock;
 
 use super::{ConcurrentPut, State};
 
@@ -12,6 +13,8 @@ use super::{ConcurrentPut, State};
 pub(super) struct Aws {
     pub(super) objects: FileSystem,
     pub(super) state: Arc<Mutex<State>>,
+    /// Reads and writes of objects: the condition of a write and the write are one step.
+    pub(super) objects_lock: RwLock<()>,
 }
 
 impl Aws {
@@ -112,6 +115,7 @@ impl S3 for Aws {
                  Signature Version 4."
             ));
         }
+        let _reads = self.objects_lock.read().await;
         let mut response = self.objects.get_object(request).await?;
         response.output.server_side_encryption = encryption;
         Ok(response)
@@ -141,6 +145,7 @@ impl S3 for Aws {
             let (bucket, key) = (&request.input.bucket, &request.input.key);
             state.encrypt(bucket, key, asked);
         }
+        let _writes = self.objects_lock.write().await;
         self.objects.put_object(request).await
     }
 
@@ -165,6 +170,7 @@ impl S3 for Aws {
         let grants = if is_readable { vec![grant] } else { Vec::new() };
         Ok(S3Response::new(GetObjectAclOutput {
             grants: Some(grants),
+            owner: Some(Owner { id: Some("111122223333".to_owned()), display_name: None }),
             ..GetObjectAclOutput::default()
         }))
     }
