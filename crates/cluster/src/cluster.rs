@@ -71,7 +71,19 @@ impl Cluster {
     /// [`Error::Entry`], [`Error::File`], [`Error::Authority`], [`Error::AuthProvider`], [`Error::ProxySetting`];
     /// [`Error::PluginVersion`], [`Error::Plugin`].
     pub async fn connect(connection: &Connection) -> Result<Self, Error> {
-        let configuration = Configuration::load(connection)?;
+        Self::configured(Configuration::load(connection)?).await
+    }
+
+    /// The same for one API server of several, by its URL: as with kubectl's `--server`, everything but
+    /// the server and its name in TLS is that of the kubeconfig.
+    ///
+    /// # Errors
+    /// Those of [`Cluster::connect`]; a URL that is not valid.
+    pub async fn connect_to(connection: &Connection, server: &str) -> Result<Self, Error> {
+        Self::configured(Configuration::load_for(connection, server)?).await
+    }
+
+    async fn configured(configuration: Configuration) -> Result<Self, Error> {
         let link = Link::new(&configuration).await?;
         let server = link.server().to_owned();
         Ok(Self { configuration, server, link: RwLock::new(link) })

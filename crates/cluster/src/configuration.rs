@@ -43,6 +43,15 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Reads the kubeconfig, or the service account of the pod.
     pub(crate) fn load(connection: &Connection) -> Result<Self, Error> {
+        Self::load_with(connection, None)
+    }
+
+    /// The same for one server of several.
+    pub(crate) fn load_for(connection: &Connection, server: &str) -> Result<Self, Error> {
+        Self::load_with(connection, Some(server))
+    }
+
+    fn load_with(connection: &Connection, server: Option<&str>) -> Result<Self, Error> {
         let files = match &connection.kubeconfig {
             Some(path) => vec![path.clone()],
             None => default_files(),
@@ -55,7 +64,13 @@ impl Configuration {
                     context: context.clone(),
                     known: Vec::new(),
                 }),
-                None => Self::of_pod(|name| std::env::var(name).ok()),
+                None => {
+                    let mut of_pod = Self::of_pod(|name| std::env::var(name).ok())?;
+                    if let Some(server) = server {
+                        of_pod.server = server_url(&of_pod.cluster, Some(server))?;
+                    }
+                    Ok(of_pod)
+                }
             };
         };
         let (mut whole, mut stray) = (Kubeconfig::default(), None);
@@ -64,7 +79,7 @@ impl Configuration {
             whole = whole.merge(kubeconfig);
             stray = stray.or(found.map(|found| format!("{} has {found}", file.display())));
         }
-        let selection =
+        let mut selection =
             whole.select(connection.context.as_deref()).map_err(|fault| match fault {
                 SelectFault::Current { known } => {
                     Error::NoCurrentContext { path: path.clone(), known }
@@ -89,6 +104,10 @@ impl Configuration {
                     known,
                 },
             })?;
+        if let Some(server) = server {
+            selection.server.server = Some(server.to_owned());
+            selection.server.tls_server_name = None;
+        }
         Self::of_kubeconfig(selection, stray, connection)
     }
 

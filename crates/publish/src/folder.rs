@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
@@ -157,7 +158,10 @@ impl Folder {
             .map_err(failed("read", &path))?;
         let version = version(metadata.len(), &bytes);
         let attributes = attributes(is_world_readable(&metadata));
-        Ok(Some(Stored { bytes, version, attributes, issuer: None }))
+        let written =
+            metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let written_secs = written.map(|since| since.as_secs());
+        Ok(Some(Stored { bytes, version, attributes, issuer: None, written_secs }))
     }
 }
 

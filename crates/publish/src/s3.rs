@@ -399,6 +399,7 @@ impl S3 {
         let ours = object.metadata().is_some_and(|metadata| metadata.contains_key(CREATED));
         let issuer = object.metadata().and_then(|metadata| metadata.get(ISSUER)).cloned();
         let version = Version { tag: etag.to_owned(), ours };
+        let written_secs = object.last_modified().and_then(|time| time.secs().try_into().ok());
         let bytes = collect(object.body).await.map_err(|message| Error::Call {
             call: "GetObject",
             resource: key.to_owned(),
@@ -409,7 +410,7 @@ impl S3 {
         if bytes.is_empty() && version.tag.trim_matches('"') != EMPTY {
             return Err(self.incomplete("GetObject", "the document"));
         }
-        Ok(Some(Stored { bytes, version, attributes, issuer }))
+        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs }))
     }
 
     /// An answer that lacks what every answer has must not be taken for a setting that is off.

@@ -30,6 +30,8 @@ pub struct Stored {
     pub attributes: Attributes,
     /// The issuer that its writer recorded beside it, if any: a JWK Set names none itself.
     pub issuer: Option<String>,
+    /// When it was written last, in seconds since 1970, if the store says it.
+    pub written_secs: Option<u64>,
 }
 
 impl Condition {
