@@ -118,9 +118,35 @@ fn any(error: &(dyn Error + 'static), surface: Surface) -> Option<String> {
         reconcile(error, surface)
     } else if let Some(error) = error.downcast_ref() {
         distribution(error)
+    } else if let Some(error) = error.downcast_ref() {
+        rotation(error)
     } else {
         None
     }
+}
+
+/// What `rotate` can be told, and what shows more.
+fn rotation(error: &issuer_rotation::Error) -> Option<String> {
+    use issuer_rotation::Error as E;
+    let advice = match error {
+        E::UnderWay { .. } => {
+            "`issuerctl rotate status` shows its steps; `issuerctl rotate finish` or `issuerctl rotate \
+             abort` ends it"
+        }
+        E::Unclear { .. } | E::NotPublished { .. } => {
+            "--new-kid names the new key; `issuerctl keys` lists those that are published"
+        }
+        E::LiveNotPublished { .. } => "`issuerctl publish --apiserver` publishes all its keys",
+        E::NotAsked { .. } => {
+            "--check-live NS/NAME asks for fresh tokens, --server URL each API server of several"
+        }
+        E::SinceUnknown { .. } => {
+            "--signing-since says when the last API server was started with the new key"
+        }
+        E::TooEarly { .. } => "--token-life says how long tokens live here; --now does not wait",
+        _ => return None,
+    };
+    Some(advice.to_owned())
 }
 
 /// The advice for the wrapped error.

@@ -7,6 +7,7 @@ mod keys;
 mod migration;
 mod pods;
 mod render;
+mod rotation;
 mod site;
 
 use std::path::PathBuf;
@@ -28,6 +29,10 @@ pub(crate) use pods::{
     InjectArgs, OnFailure, PolicyArgs, PolicyCheckArgs, PolicyCommand, RolesFrom, WebhookArgs,
 };
 pub(crate) use render::{RenderArgs, RenderCommand, ResourceCommand};
+pub(crate) use rotation::{
+    ChangeArgs, KeysArgs, PlaceArgs, RotateAbortArgs, RotateCommand, RotateFinishArgs,
+    RotateStartArgs, RotateStatusArgs, ServerArgs, WaitArgs,
+};
 pub(crate) use site::{Access, DocumentArgs, Overrides, PublishArgs, S3Args, UrlArgs, VerifyArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -61,7 +66,7 @@ Exit codes:
   4  conflict with existing state
   5  verification failed
   6  permission denied, or the bucket belongs to another account
-  7  plan and issuer change plan only: changes are pending";
+  7  plan, issuer change plan and rotate status only: changes are pending";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General options")]
@@ -97,6 +102,9 @@ pub(crate) enum Command {
     Publish(Box<PublishArgs>),
     Url(UrlArgs),
     Verify(VerifyArgs),
+    Keys(Box<KeysArgs>),
+    #[command(subcommand)]
+    Rotate(RotateCommand),
     #[command(subcommand)]
     Provider(ProviderCommand),
     #[command(subcommand)]

@@ -10,6 +10,7 @@ mod inject;
 mod issuer_change;
 mod jwks;
 mod keygen;
+mod keys;
 mod man;
 mod plan;
 mod policy_check;
@@ -19,6 +20,7 @@ mod render;
 mod render_policy;
 mod render_webhook;
 mod role;
+mod rotate;
 mod schema;
 mod url;
 mod verify;
@@ -28,9 +30,12 @@ use crate::Outcome;
 use crate::advice::Surface;
 use crate::cli::{
     ChangeCommand, Cli, Command, IssuerCommand, PolicyCommand, ProviderCommand, RoleCommand,
+    RotateCommand,
 };
 use crate::failure::Exit;
 use crate::ui::Ui;
+
+pub(crate) use verify::now_secs;
 
 /// Runs the given command.
 ///
@@ -46,6 +51,11 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Publish(args) => publish::run(args, format, ui),
         Command::Url(args) => url::run(args, format, ui),
         Command::Verify(args) => verify::run(args, format, ui),
+        Command::Keys(args) => keys::run(args, format, ui),
+        Command::Rotate(RotateCommand::Status(args)) => rotate::status::run(args, format, ui),
+        Command::Rotate(RotateCommand::Start(args)) => rotate::start::run(args, format, ui),
+        Command::Rotate(RotateCommand::Finish(args)) => rotate::finish::run(args, format, ui),
+        Command::Rotate(RotateCommand::Abort(args)) => rotate::abort::run(args, format, ui),
         Command::Provider(ProviderCommand::Apply(args)) => provider::apply::run(args, format, ui),
         Command::Provider(ProviderCommand::List(args)) => provider::list::run(args, format, ui),
         Command::Provider(ProviderCommand::Show(args)) => provider::show::run(args, format, ui),

@@ -178,3 +178,9 @@ pub(crate) fn failed(error: Error) -> Failure {
     let again = refused.map(|(issuer, _)| format!("`{}` checks it again", verify_command(issuer)));
     Failure::from(error).after(report).hint(again)
 }
+
+/// An error on one line.
+pub(crate) fn reason(failure: &Failure) -> String {
+    let causes = failure.causes.iter().map(String::as_str);
+    std::iter::once(failure.message.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
+}

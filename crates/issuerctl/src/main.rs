@@ -16,6 +16,7 @@ mod panics;
 mod publish_command;
 mod rbac;
 mod render_request;
+mod rotation;
 mod runtime;
 mod secrets;
 mod targets;

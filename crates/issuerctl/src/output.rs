@@ -4,6 +4,7 @@ mod changes;
 mod layout;
 mod lists;
 mod migration;
+mod rotation;
 mod state;
 
 use std::fmt::Write as _;
@@ -29,6 +30,7 @@ pub(crate) use changes::{
 };
 pub(crate) use lists::{ProviderList, RoleList};
 pub(crate) use migration::{IssuerChange, steps_text};
+pub(crate) use rotation::{Keys, RotateStatus};
 pub(crate) use state::{Lint, ProviderState, RoleState, Trust, provider, role, roles_text};
 
 /// Version of all JSON objects; increased when a member changes its meaning or is removed.

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use issuer_cluster::Connection;
 use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
-use issuer_jwks::JwksSource;
+use issuer_jwks::{JwksSource, WeakKeys};
 use issuer_publish::{AccessMode, Destination, Error, PlanOptions, S3Location, S3Options};
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
 };
 
 use crate::cli::{
-    Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, Overrides, ProviderApplyArgs,
-    PublishArgs, RoleApplyArgs,
+    Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, Overrides, PlaceArgs,
+    ProviderApplyArgs, PublishArgs, RoleApplyArgs, S3Args,
 };
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -67,14 +67,7 @@ pub(crate) fn of_files(
 pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
     let ports = args.document.ports.ports();
     let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
-    let store = match args.to.parse() {
-        Ok(Destination::S3(location)) => StoreTarget::S3(location, s3_options(args)),
-        Ok(Destination::Folder(folder)) => {
-            check_folder(args, issuer.as_ref())?;
-            StoreTarget::Folder(folder)
-        }
-        Err(error) => return Err(destination_failure(error)),
-    };
+    let store = store(&args.to, &args.s3, issuer.as_ref())?;
     let live = &args.live;
     let site = SiteTarget {
         keys: key_sources(&args.keys.keys)?,
@@ -96,6 +89,70 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
     };
     let (name, provider, roles, workload) = (None, None, Vec::new(), None);
     Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload })
+}
+
+/// The store of a destination.
+///
+/// # Errors
+/// A destination that is neither a folder nor a bucket; a folder without an issuer, or with options
+/// that only a bucket has.
+fn store(to: &str, s3: &S3Args, issuer: Option<&IssuerUrl>) -> Result<StoreTarget, Failure> {
+    match to.parse() {
+        Ok(Destination::S3(location)) => Ok(StoreTarget::S3(location, s3_options(s3))),
+        Ok(Destination::Folder(folder)) => {
+            check_folder(to, s3, issuer)?;
+            Ok(StoreTarget::Folder(folder))
+        }
+        Err(error) => Err(destination_failure(error)),
+    }
+}
+
+/// The documents whose key is rotated: the only issuer of a file that has a store, or those at a
+/// destination. Their keys are not read from anywhere else, and nothing but they is changed.
+///
+/// # Errors
+/// Those of [`of_files`] and [`of_publish`]; several issuers.
+pub(crate) fn of_site(args: &PlaceArgs) -> Result<Target, Failure> {
+    // A weak key is a reason to rotate it.
+    let weak = WeakKeys::Allow;
+    if let Some(to) = &args.to {
+        let ports = args.document.ports.ports();
+        let issuer =
+            args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
+        let mut site = SiteTarget::of(store(to, &args.s3, issuer.as_ref())?);
+        site.shape = args.document.shape.into();
+        site.options.weak = weak;
+        let (name, provider, roles, workload) = (None, None, Vec::new(), None);
+        return Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload });
+    }
+    let of_session = ["--region", "--profile", "--endpoint-url"];
+    if let Some(option) = args.s3.given().iter().find(|option| !of_session.contains(option)) {
+        let message = format!("{option} belongs to --to; with -f, the file has this setting");
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let files = FileArgs { file: args.file.iter().cloned().collect(), recursive: false };
+    let mut targets = of_files(&files, None, &args.aws(), Overrides::default())?;
+    targets.retain(|target| target.site.is_some());
+    match (targets.pop(), targets.is_empty()) {
+        (Some(mut target), true) => {
+            if let Some(site) = &mut target.site {
+                site.keys.clear();
+                site.options.weak = weak;
+            }
+            let (provider, roles, workload) = (None, Vec::new(), None);
+            Ok(Target { provider, roles, workload, ..target })
+        }
+        (None, _) => {
+            let message = "the file has no issuer with a store, so it says nowhere where keys are \
+                           published";
+            Err(Failure::new(Exit::BadInput, message))
+        }
+        (Some(_), false) => {
+            let message = "the file has several issuers; keys are rotated one issuer at a time";
+            let hint = "give a file with this issuer alone, or --to and --issuer";
+            Err(Failure::new(Exit::BadInput, message).hint(Some(hint)))
+        }
+    }
 }
 
 /// A destination in a form that is not valid is a fault of the command line.
@@ -187,11 +244,11 @@ fn live_connection(args: &PublishArgs) -> Connection {
 }
 
 /// A bucket without `s3://` would be taken as a folder, and the run would end well.
-fn check_folder(args: &PublishArgs, issuer: Option<&IssuerUrl>) -> Result<(), Failure> {
-    let bucket = format!("s3://{}", args.to).parse::<S3Location>().ok();
+fn check_folder(to: &str, s3: &S3Args, issuer: Option<&IssuerUrl>) -> Result<(), Failure> {
+    let bucket = format!("s3://{to}").parse::<S3Location>().ok();
     let meant = bucket.as_ref().map(|bucket| format!("did you mean --to {bucket}?"));
     let refuse = |message: &str| Failure::new(Exit::Usage, message);
-    if let [first, ..] = args.s3.given()[..] {
+    if let [first, ..] = s3.given()[..] {
         let message = format!("{first} is for a bucket, and --to names a folder");
         return Err(refuse(&message).hint(meant));
     }
@@ -205,7 +262,7 @@ fn check_folder(args: &PublishArgs, issuer: Option<&IssuerUrl>) -> Result<(), Fa
         let message = "--to names a folder, and the issuer is the bucket of the same name";
         return Err(refuse(message)
             .hint(meant)
-            .hint(Some(format!("for a folder of this name, give --to ./{}", args.to))));
+            .hint(Some(format!("for a folder of this name, give --to ./{to}"))));
     }
     Ok(())
 }
@@ -213,8 +270,7 @@ fn check_folder(args: &PublishArgs, issuer: Option<&IssuerUrl>) -> Result<(), Fa
 /// Default of `--max-age`.
 const MAX_AGE_SECS: u32 = 300;
 
-fn s3_options(args: &PublishArgs) -> S3Options {
-    let s3 = &args.s3;
+fn s3_options(s3: &S3Args) -> S3Options {
     S3Options {
         region: s3.region.clone(),
         endpoint_url: s3.endpoint_url.clone(),

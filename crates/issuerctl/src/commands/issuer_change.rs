@@ -15,7 +15,7 @@ use issuer_verify::Expected;
 
 use crate::Outcome;
 use crate::cli::{IssuerChangeArgs, OutputFormat, Overrides};
-use crate::engine;
+use crate::engine::{self, reason};
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -234,10 +234,4 @@ fn merged(
     }
     let named = |(name, role)| TrustedRole { name, ..role };
     roles.into_iter().map(named).collect()
-}
-
-/// An error on one line.
-fn reason(failure: &Failure) -> String {
-    let causes = failure.causes.iter().map(String::as_str);
-    std::iter::once(failure.message.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
 }

@@ -1,7 +1,7 @@
 //! `issuerctl keygen`
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use issuer_jwks::{GeneratedKey, Jwk};
 
@@ -13,27 +13,12 @@ use crate::output::{self, SCHEMA_VERSION};
 use crate::ui::Ui;
 
 pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, ui: &Ui) -> Outcome {
-    let private_file = args.out_dir.join("sa.key");
-    let public_file = args.out_dir.join("sa.pub");
-    // Checked first, so that an existing file does not leave an incomplete pair behind.
-    for path in [&private_file, &public_file] {
-        if path.symlink_metadata().is_ok() {
-            return Err(taken(path));
-        }
-    }
-    std::fs::create_dir_all(&args.out_dir).map_err(|error| cannot_write(&args.out_dir, &error))?;
+    let [private_file, public_file] = files_of(&args.out_dir)?;
     ui.wait("generating the key");
     let generated = issuer_jwks::generate(args.algorithm.into())?;
     ui.waited();
-    write_pair(&private_file, &public_file, &generated)?;
-
+    write_new(&args.out_dir, &generated, ui)?;
     let jwk = Jwk { kid: generated.public.kid(), key: generated.public };
-    ui.note(&format!(
-        "wrote {} (private, keep it secret) and {}",
-        private_file.display(),
-        public_file.display()
-    ));
-    ui.note(&format!("kid {}", jwk.kid));
     ui.note(&format!(
         "next: issuerctl publish --key {} --to ./site --issuer https://… (or --to \
          s3://BUCKET/PREFIX)",
@@ -48,6 +33,33 @@ pub(crate) fn run(args: &KeygenArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         })?;
     }
     Ok(Exit::Done)
+}
+
+/// Writes a new pair to a folder, and says so.
+///
+/// # Errors
+/// A file that exists or cannot be written.
+pub(super) fn write_new(folder: &Path, key: &GeneratedKey, ui: &Ui) -> Result<(), Failure> {
+    let [private_file, public_file] = files_of(folder)?;
+    std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+    write_pair(&private_file, &public_file, key)?;
+    ui.note(&format!(
+        "wrote {} (private, keep it secret) and {}",
+        private_file.display(),
+        public_file.display()
+    ));
+    ui.note(&format!("kid {}", key.public.kid()));
+    Ok(())
+}
+
+/// The two files of a pair in a folder. Checked first, so that an existing file does not leave an
+/// incomplete pair behind.
+fn files_of(folder: &Path) -> Result<[PathBuf; 2], Failure> {
+    let files = ["sa.key", "sa.pub"].map(|name| folder.join(name));
+    match files.iter().find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) => Err(taken(path)),
+        None => Ok(files),
+    }
 }
 
 fn write_pair(private_file: &Path, public_file: &Path, key: &GeneratedKey) -> Result<(), Failure> {

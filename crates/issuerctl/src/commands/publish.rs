@@ -3,7 +3,7 @@
 use issuer_change::Describe;
 use issuer_discovery::IssuerUrl;
 use issuer_publish::Purpose;
-use issuer_reconcile::{Error, IssuerPlan, PlannedSite, Scope};
+use issuer_reconcile::{Error, IssuerPlan, Observed, PlannedSite, Reconciler, Scope, Target};
 
 use crate::Outcome;
 use crate::cli::{OutputFormat, PublishArgs};
@@ -33,43 +33,71 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
             let plan = IssuerPlan::new(target, &seen, false)?;
             Ok((seen, plan))
         };
-        let (seen, mut plan) = planned.await.map_err(engine::failed)?;
-        let set = plan.changes();
-        ui.notices(&set.notices);
-        let heading = format!("{} for {}", site(&plan)?.plan.location(), plan.url);
-        if args.dry_run {
-            let object = output::Publish::new(&site(&plan)?.plan, set.clone(), None, true);
-            return match format {
-                OutputFormat::Json => output::json(&object),
-                OutputFormat::Text => {
-                    output::coloured(&output::dry_run_text(&heading, &set.changes))
-                }
-            }
-            .map(|()| Exit::Done);
+        let (seen, plan) = planned.await.map_err(engine::failed)?;
+        let url = plan.url.clone();
+        let how = How { dry_run: args.dry_run, verify: !args.no_verify };
+        let (changed, exit) = carry_out(&engine, target, &seen, plan, how, (format, ui)).await?;
+        if changed {
+            ui.next(&next(&url));
         }
-        ui.plan(&heading, &set);
-        let (verdict, failure) = match engine.apply(target, &seen, &mut plan, !args.no_verify).await
-        {
-            Ok(verdict) => (verdict, None),
-            // The documents are published nevertheless, so the issuer URL is printed.
-            Err(error @ Error::NotAccepted { .. }) => {
-                let verdict = error.refused().map(|(_, verdict)| verdict.clone());
-                (verdict, Some(engine::failed(error)))
-            }
-            Err(error) => return Err(engine::failed(error)),
-        };
-        match format {
-            OutputFormat::Text => output::line(plan.url.as_str())?,
-            OutputFormat::Json => {
-                let (published, set) = (&site(&plan)?.plan, plan.changes());
-                output::json(&output::Publish::new(published, set, verdict.as_ref(), false))?;
-            }
-        }
-        if failure.is_none() && plan.wrote() {
-            ui.next(&next(&plan.url));
-        }
-        failure.map_or(Ok(Exit::Done), Err)
+        Ok(exit)
     })
+}
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// It is only shown.
+    pub(super) dry_run: bool,
+    /// The published documents are read back.
+    pub(super) verify: bool,
+}
+
+/// Shows a plan for documents, carries it out unless it is a dry run, and prints the result; returns
+/// whether anything was written.
+///
+/// # Errors
+/// Those of the engine.
+pub(super) async fn carry_out(
+    engine: &Reconciler<'_>,
+    target: &Target,
+    seen: &Observed,
+    mut plan: IssuerPlan,
+    how: How,
+    (format, ui): (OutputFormat, &Ui),
+) -> Result<(bool, Exit), Failure> {
+    let set = plan.changes();
+    ui.notices(&set.notices);
+    let heading = format!("{} for {}", site(&plan)?.plan.location(), plan.url);
+    if how.dry_run {
+        let object = output::Publish::new(&site(&plan)?.plan, set.clone(), None, true);
+        return match format {
+            OutputFormat::Json => output::json(&object),
+            OutputFormat::Text => output::coloured(&output::dry_run_text(&heading, &set.changes)),
+        }
+        .map(|()| (false, Exit::Done));
+    }
+    ui.plan(&heading, &set);
+    let (verdict, failure) = match engine.apply(target, seen, &mut plan, how.verify).await {
+        Ok(verdict) => (verdict, None),
+        // The documents are published nevertheless, so the issuer URL is printed.
+        Err(error @ Error::NotAccepted { .. }) => {
+            let verdict = error.refused().map(|(_, verdict)| verdict.clone());
+            (verdict, Some(engine::failed(error)))
+        }
+        Err(error) => return Err(engine::failed(error)),
+    };
+    match format {
+        OutputFormat::Text => output::line(plan.url.as_str())?,
+        OutputFormat::Json => {
+            let (published, set) = (&site(&plan)?.plan, plan.changes());
+            output::json(&output::Publish::new(published, set, verdict.as_ref(), false))?;
+        }
+    }
+    match failure {
+        None => Ok((plan.wrote(), Exit::Done)),
+        Some(failure) => Err(failure),
+    }
 }
 
 /// What an issuer needs besides its documents.

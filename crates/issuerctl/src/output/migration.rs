@@ -21,12 +21,12 @@ pub(crate) struct IssuerChange {
     pub(crate) done: bool,
     /// The step to do, or to check by hand, now.
     pub(crate) next: Option<&'static str>,
-    pub(crate) steps: Vec<IssuerChangeStep>,
+    pub(crate) steps: Vec<ListedStep>,
 }
 
-/// One step of `issuer change plan`.
+/// One step of `issuer change plan` or `rotate status`.
 #[derive(Debug, Serialize)]
-pub(crate) struct IssuerChangeStep {
+pub(crate) struct ListedStep {
     /// Its stable name.
     pub(crate) id: &'static str,
     /// What is true afterwards.
@@ -47,7 +47,21 @@ pub(crate) struct IssuerChangeStep {
 impl IssuerChange {
     pub(crate) fn new(migration: &Migration, steps: &[Step]) -> Self {
         let next = steps.iter().find(|step| !step.status.is_settled());
-        let step = |step: &Step| IssuerChangeStep {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            from: migration.from.clone(),
+            to: migration.to.clone(),
+            distribution: migration.distribution.map(|one| one.as_str()),
+            done: next.is_none(),
+            next: next.map(|step| step.id),
+            steps: steps.iter().map(ListedStep::from).collect(),
+        }
+    }
+}
+
+impl From<&Step> for ListedStep {
+    fn from(step: &Step) -> Self {
+        Self {
             id: step.id,
             title: step.title,
             status: step.status.as_str(),
@@ -56,15 +70,6 @@ impl IssuerChange {
             warning: step.warning.as_deref().map(redact),
             commands: step.commands.iter().map(|line| redact(line)).collect(),
             check: redact(&step.check),
-        };
-        Self {
-            schema_version: SCHEMA_VERSION,
-            from: migration.from.clone(),
-            to: migration.to.clone(),
-            distribution: migration.distribution.map(|one| one.as_str()),
-            done: next.is_none(),
-            next: next.map(|step| step.id),
-            steps: steps.iter().map(step).collect(),
         }
     }
 }
@@ -72,8 +77,14 @@ impl IssuerChange {
 /// The steps as text. The one to do now has all that belongs to it; those after it have their
 /// commands. Commands are not broken.
 pub(crate) fn steps_text(migration: &Migration, steps: &[Step]) -> String {
+    let heading = format!("from {}\nto   {}\n\n", migration.from, migration.to);
+    heading + &listed(&steps.iter().collect::<Vec<_>>())
+}
+
+/// Steps as text, and which is next.
+pub(super) fn listed(steps: &[&Step]) -> String {
     let columns = layout::columns();
-    let mut text = format!("from {}\nto   {}\n\n", migration.from, migration.to);
+    let mut text = String::new();
     let current = steps.iter().position(|step| !step.status.is_settled());
     for (index, step) in steps.iter().enumerate() {
         let wrapped = |indent: usize, line: &str| layout::hanging(line, indent, columns);

@@ -1,0 +1,41 @@
+//! `issuerctl rotate abort`
+
+use issuer_publish::Purpose;
+use issuer_rotation::may_abort;
+
+use super::Change;
+use crate::Outcome;
+use crate::cli::{OutputFormat, RotateAbortArgs};
+use crate::failure::{Exit, Failure};
+use crate::rotation::{self, Ask};
+use crate::runtime::Runtime;
+use crate::targets;
+use crate::ui::Ui;
+
+pub(crate) fn run(args: &RotateAbortArgs, format: OutputFormat, ui: &Ui) -> Outcome {
+    let (place, servers) = (&args.change.site.place, &args.change.servers);
+    let mut target = targets::of_site(place)?;
+    if place.s3.print_iam_policy {
+        return super::policy(&target, Purpose::Publish, format, ui);
+    }
+    if servers.check_live.is_none() {
+        let message = "--check-live NS/NAME is required: fresh tokens say which key signs";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let new = match (&args.new_key, &args.new_kid) {
+        (Some(path), _) => super::key_of(path, ui)?.kid.to_string(),
+        (None, kid) => kid.clone().unwrap_or_default(),
+    };
+    let engine = super::engine(place, &target, ui)?;
+    Runtime::start(ui)?.block_on(async {
+        let seen = rotation::look(&engine, &target, servers, Ask::Always, ui).await?;
+        let removal = may_abort(&new, &seen.facts)?;
+        if removal.kids.is_empty() {
+            ui.note(&format!("the key {new:?} is not published"));
+        }
+        let change = Change::without(&removal, &seen);
+        let (_, exit) =
+            super::publish(&engine, &mut target, seen, change, (&args.change, format, ui)).await?;
+        Ok(exit)
+    })
+}
