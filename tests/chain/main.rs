@@ -25,6 +25,7 @@ mod provider;
 mod readers;
 mod render;
 mod role;
+mod rotate;
 mod rotation;
 mod shared;
 mod verdict;
@@ -98,6 +99,10 @@ fn main() -> ExitCode {
     trials.push(trial("objects_of_cluster_api_and_eks_anywhere_fit_their_crds".to_owned(), || {
         cluster_objects::crds(NEWEST);
     }));
+    trials.push(trial(
+        "rotation_by_its_printed_commands_fails_no_reader_of_two_api_servers".to_owned(),
+        || rotate::run(NEWEST),
+    ));
     trials.push(trial("talos_reads_the_changed_configuration".to_owned(), cluster_objects::talos));
     trials.push(trial(
         "every_verb_that_apply_prints_is_required".to_owned(),

@@ -95,7 +95,7 @@ fn reader(publisher: &Publisher) -> AwsAccount {
 }
 
 /// The `kid` in a token's header.
-fn kid(token: &str) -> String {
+pub(crate) fn kid(token: &str) -> String {
     use base64ct::Encoding;
     let header = base64ct::Base64UrlUnpadded::decode_vec(token.split('.').next().unwrap()).unwrap();
     serde_json::from_slice::<serde_json::Value>(&header).unwrap()["kid"]
