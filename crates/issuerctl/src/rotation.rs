@@ -91,6 +91,7 @@ pub(crate) async fn facts(
         published: named.keys().iter().map(|jwk| jwk.kid.to_string()).collect(),
         written_secs,
         servers: asked.servers,
+        unasked: asked.unasked,
         started_secs,
         now_secs,
     };
@@ -170,6 +171,7 @@ fn words(given: &[(&str, Option<String>)]) -> String {
 /// The answers of all API servers.
 struct Asked {
     servers: Vec<Server>,
+    unasked: usize,
     started_secs: Known<u64>,
     token: Option<Token>,
 }
@@ -177,7 +179,7 @@ struct Asked {
 impl Default for Asked {
     fn default() -> Self {
         let started_secs = Known::Unknown("no API server was asked".to_owned());
-        Self { servers: Vec::new(), started_secs, token: None }
+        Self { servers: Vec::new(), unasked: 0, started_secs, token: None }
     }
 }
 
@@ -198,13 +200,14 @@ impl Asked {
         let (started_secs, count) = started(&connection, urls.first().copied().flatten()).await;
         ui.waited();
         asked.started_secs = started_secs;
-        if count > urls.len() {
-            ui.note(&format!(
-                "the cluster has {count} API servers, and {} was asked, {} times; --server URL, once \
+        match args.server.len() {
+            0 if count > 1 => ui.note(&format!(
+                "the cluster has {count} API servers, and its URL was asked {} times; --server URL, once \
                  for each, asks all of them",
-                if urls.len() == 1 { "one URL".to_owned() } else { format!("{} URLs", urls.len()) },
                 args.tries
-            ));
+            )),
+            0 => {}
+            named => asked.unasked = count.saturating_sub(named),
         }
         asked
     }

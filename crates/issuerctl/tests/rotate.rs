@@ -151,6 +151,14 @@ fn a_rotation_goes_from_step_to_step_and_finish_waits_for_the_last_token() {
     let (_, err) = ended(&bench.rotate("finish"), 4);
     assert!(err.contains("tokens of the old key may be valid until"), "{err}");
     assert_eq!(bench.kids(), [&*new, &old]);
+    // An API server that nobody named may still sign with the old key.
+    let line = format!(
+        "rotate finish --to site --issuer {ISSUER} --check-live {ACCOUNT} --kubeconfig kubeconfig \
+         --token-life 1h --server {}",
+        bench.servers[0].url()
+    );
+    let (_, err) = ended(&bench.desk.run(&line), 4);
+    assert!(err.contains("1 of the 2 API servers") && err.contains("--server URL"), "{err}");
     // Shorter tokens have expired by now.
     ended(&bench.rotate("finish --token-life 50m --dry-run"), 0);
     bench.cluster([true, true], [true, true], Some(25 * 3600));
@@ -176,7 +184,8 @@ fn what_is_out_of_order_is_one_error_and_writes_nothing() {
     };
     refused(&bench, "start --new-key old.pub", 4, "published and in use already");
     refused(&bench, "finish --new-kid nobody", 3, "is not published");
-    refused(&bench, "status --new-kid nobody", 3, "is not published");
+    // A kid is base64url, so that it may begin with a hyphen.
+    refused(&bench, "status --new-kid -nobody", 3, "\"-nobody\" is not published");
     refused(&bench, "finish --signing-since 2999-01-01T00:00:00Z", 2, "in the future");
     bench.cluster([true, true], [true, true], Some(0));
     for line in ["start --new-key third.pub", "finish", "status"] {
@@ -208,7 +217,7 @@ fn an_unknown_start_of_the_api_servers_can_be_told() {
 fn a_stolen_key_goes_at_once_and_what_breaks_is_said() {
     let bench = Bench::new();
     ended(&bench.rotate("start --new-key new.pub"), 0);
-    let line = format!("finish --now --new-kid {}", bench.new.kid);
+    let line = format!("finish --now --new-kid={}", bench.new.kid);
     let (_, err) = ended(&bench.rotate(&line), 0);
     for part in ["AWS refuses every new token", "restart the pods"] {
         assert!(err.contains(part), "{part}: {err}");

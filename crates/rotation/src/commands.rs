@@ -25,7 +25,7 @@ impl Rotation {
 
     fn line(&self, command: &str) -> String {
         let mut line = format!("issuerctl rotate {command}");
-        let new = self.new_kid.as_ref().map(|kid| format!("--new-kid {kid}")).unwrap_or_default();
+        let new = self.new_kid.as_ref().map(|kid| format!("--new-kid={kid}")).unwrap_or_default();
         for part in [&self.place, &new, &self.servers] {
             if !part.is_empty() {
                 line += &format!(" {part}");

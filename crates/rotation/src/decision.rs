@@ -124,6 +124,10 @@ fn refuse_early(rotation: &Rotation, facts: &Facts) -> Result<(), Error> {
 /// The API servers, of which there is one at least.
 fn asked(facts: &Facts) -> Result<&[Server], Error> {
     match &facts.servers[..] {
+        servers if facts.unasked > 0 => {
+            let (asked, count) = (servers.len(), servers.len() + facts.unasked);
+            Err(Error::NotAll { asked, count })
+        }
         [] => Err(not_asked("the API server", "none was asked")),
         servers => Ok(servers),
     }

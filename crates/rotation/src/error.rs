@@ -54,6 +54,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Not every API server was asked.
+    #[error(
+        "{asked} of the {count} API servers of the cluster were asked: the others may sign with another key"
+    )]
+    NotAll {
+        /// How many were asked.
+        asked: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// The old key still signs.
     #[error("{server} still signs with the key {kid:?}: without it, every new token fails")]
     StillSigning {

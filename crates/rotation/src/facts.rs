@@ -13,6 +13,8 @@ pub struct Facts {
     pub written_secs: Option<u64>,
     /// The API servers that were asked.
     pub servers: Vec<Server>,
+    /// How many API servers the cluster has besides them, if they were named one by one.
+    pub unasked: usize,
     /// When the last of them was started, in seconds since 1970. An API server reads its signing key
     /// when it starts.
     pub started_secs: Known<u64>,

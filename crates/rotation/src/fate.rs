@@ -34,23 +34,28 @@ pub fn fates(rotation: &Rotation, facts: &Facts) -> Vec<Fate> {
                 (None, format!("{} with it", one_or_more(servers, "signs", "sign")))
             }
             _ if facts.published.len() == 1 => (None, "it is the only one".to_owned()),
-            Known::Unknown(reason) => {
-                (None, format!("which key signs is not known: {reason}"))
+            Known::Unknown(reason) => (None, format!("which key signs is not known: {reason}")),
+            Known::Seen(_) if facts.unasked > 0 => {
+                (None, format!("{} more API servers were not asked", facts.unasked))
             }
             Known::Seen(_) if newest_live.is_some_and(|live| place < live) => (
                 Some(facts.now_secs),
-                "it is newer than the key that signs, and has not signed unless it did before: a new key \
-                 stays, one that was published by mistake may go"
-                    .to_owned(),
+                "the new key of a rotation: no API server signs with it yet".to_owned(),
             ),
             Known::Seen(_) => match facts.tokens_gone(rotation) {
                 Known::Seen(until) if until <= facts.now_secs => (
                     Some(until),
-                    format!("no API server signs with it, and its tokens expired by {}", date(until)),
+                    format!(
+                        "no API server signs with it, and its tokens expired by {}",
+                        date(until)
+                    ),
                 ),
                 Known::Seen(until) => (
                     Some(until),
-                    format!("no API server signs with it; its tokens may be valid until {}", date(until)),
+                    format!(
+                        "no API server signs with it; its tokens may be valid until {}",
+                        date(until)
+                    ),
                 ),
                 Known::Unknown(reason) => (
                     None,

@@ -201,6 +201,7 @@ impl Judge<'_> {
     fn signs_everywhere(&self) -> bool {
         let servers = &self.facts.servers;
         !servers.is_empty()
+            && self.facts.unasked == 0
             && servers.iter().all(|server| {
                 matches!(&server.signs, Known::Seen(kids)
                     if !kids.is_empty() && kids.iter().all(|kid| kid == self.new))
@@ -221,6 +222,10 @@ impl Judge<'_> {
         let (yes, no, count) = (named(true), named(false), answers.len());
         match (no.len(), unknown) {
             (_, None) if count == 0 => (Status::Unknown, "no API server was asked".to_owned()),
+            (0, None) if self.facts.unasked > 0 => (
+                Status::Unknown,
+                format!("{count} of {} were asked: {}", count + self.facts.unasked, yes.join(", ")),
+            ),
             (0, None) => (Status::Done, format!("{count} of {count} do: {}", yes.join(", "))),
             (0, Some(reason)) => (Status::Unknown, reason),
             _ => (

@@ -32,6 +32,7 @@ fn facts(published: &[&str], signs: [&str; 2]) -> Facts {
         published: strings(published),
         written_secs: Some(STARTED_SECS - DAY_SECS),
         servers: vec![server("a", published, &[signs[0]]), server("b", published, &[signs[1]])],
+        unasked: 0,
         started_secs: Known::Seen(STARTED_SECS),
         now_secs: STARTED_SECS + 60,
     }
@@ -115,6 +116,18 @@ fn the_old_key_stays_while_one_api_server_signs_with_it_or_may_do() {
     seen.servers[0].signs = Known::Seen(strings(&["new"]));
     seen.started_secs = Known::Unknown("no pods".to_owned());
     assert!(matches!(finish(&seen), Err(Error::SinceUnknown { .. })));
+}
+
+#[test]
+fn an_api_server_that_was_not_named_may_sign_with_the_old_key() {
+    let mut seen = facts(&["new", "old"], ["new", "new"]);
+    seen.now_secs += 10 * DAY_SECS;
+    assert_eq!(finish(&seen), Ok(strings(&["old"])));
+    seen.unasked = 1;
+    assert_eq!(finish(&seen), Err(Error::NotAll { asked: 2, count: 3 }));
+    let step = next(&seen);
+    assert_eq!((step.step.id, step.step.status), ("accept", Status::Unknown));
+    assert!(fates(&Rotation::default(), &seen)[1].may_go_secs.is_none());
 }
 
 #[test]
@@ -237,10 +250,11 @@ prop_compose! {
         published in any_kids(),
         written_secs in prop::option::of(any::<u64>()),
         servers in prop::collection::vec(any_server(), 0..3),
+        unasked in 0..2_usize,
         started_secs in any_known(any::<u64>()),
         now_secs in any::<u64>(),
     ) -> Facts {
-        Facts { published, written_secs, servers, started_secs, now_secs }
+        Facts { published, written_secs, servers, unasked, started_secs, now_secs }
     }
 }
 
@@ -257,7 +271,7 @@ proptest! {
         ];
         for removal in removals.into_iter().flatten().filter(|removal| !removal.kids.is_empty()) {
             prop_assert!(removal.kids.len() < seen.published.len());
-            prop_assert!(!seen.servers.is_empty());
+            prop_assert!(!seen.servers.is_empty() && seen.unasked == 0);
             for server in &seen.servers {
                 match &server.signs {
                     Known::Seen(signs) => {

@@ -40,7 +40,7 @@ pub(crate) struct RotateStatusArgs {
     #[arg(long = "for", value_enum, value_name = "DISTRIBUTION")]
     pub(crate) distribution: Option<NamedDistribution>,
     /// The kid of the new key [default: by the order of keys.json, where the newest is first]
-    #[arg(long, value_name = "KID")]
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     pub(crate) new_kid: Option<String>,
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
@@ -84,13 +84,13 @@ pub(crate) struct RotateStartArgs {
 #[command(after_help = "\
 Examples:
   issuerctl rotate finish -f issuer.yaml --check-live default/default
-  issuerctl rotate finish -f issuer.yaml --now --new-kid KID")]
+  issuerctl rotate finish -f issuer.yaml --now --new-kid=KID")]
 pub(crate) struct RotateFinishArgs {
     /// Remove the old key at once, because it was stolen; says what stops working
     #[arg(long)]
     pub(crate) now: bool,
     /// The kid of the new key [default: by the order of keys.json, where the newest is first]
-    #[arg(long, value_name = "KID")]
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     pub(crate) new_kid: Option<String>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
@@ -112,7 +112,7 @@ pub(crate) struct RotateAbortArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) new_key: Option<PathBuf>,
     /// The kid of the new key
-    #[arg(long, value_name = "KID")]
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     pub(crate) new_kid: Option<String>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
@@ -205,7 +205,7 @@ pub(crate) struct ServerArgs {
     pub(crate) server: Vec<String>,
     /// Fresh tokens that are requested at each URL, so that a load balancer passes them to several API
     /// servers
-    #[arg(long, value_name = "N", default_value_t = 5,
+    #[arg(long, value_name = "N", default_value_t = 10,
         value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) tries: u8,
     /// When the last API server was started with the new key, if it is not a pod: 2026-11-26T10:00:00Z
