@@ -296,7 +296,8 @@ impl Cluster {
         let (resource, text) = (place.to_string(), object.to_string());
         let body = Some((APPLY_PATCH, text.as_str()));
         let what = (Object::Other, resource.as_str());
-        self.request(&Method::PATCH, &path, "patch", what, body).await.map(drop)
+        let patched = self.request(&Method::PATCH, &path, "patch", what, body);
+        issuer_diagnostic::write(patched).await.map(drop)
     }
 
     /// Changes members of an object (JSON Merge Patch, RFC 7396).
@@ -309,7 +310,8 @@ impl Cluster {
         let (resource, text) = (place.to_string(), patch.to_string());
         let body = Some((MERGE_PATCH, text.as_str()));
         let what = (Object::Other, resource.as_str());
-        self.request(&Method::PATCH, &path, "patch", what, body).await.map(drop)
+        let patched = self.request(&Method::PATCH, &path, "patch", what, body);
+        issuer_diagnostic::write(patched).await.map(drop)
     }
 
     /// Deletes this version of an object; one that no longer exists is deleted.
@@ -325,7 +327,8 @@ impl Cluster {
         });
         let (path, resource) = (place.path(), place.to_string());
         let what = (Object::Other, resource.as_str());
-        match self.ask(Method::DELETE, &path, "delete", what, Some(options.to_string())).await {
+        let deleted = self.ask(Method::DELETE, &path, "delete", what, Some(options.to_string()));
+        match issuer_diagnostic::write(deleted).await {
             Err(Error::NotFound { .. }) => Ok(()),
             deleted => deleted.map(drop),
         }

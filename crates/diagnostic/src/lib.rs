@@ -5,6 +5,7 @@ mod encoding;
 mod error;
 mod show;
 mod waiting;
+mod writes;
 
 pub use check::{Check, Fault, Remedy, Status};
 pub use encoding::{
@@ -14,3 +15,4 @@ pub use encoding::{
 pub use error::{Diagnostic, ErrorKind, causes};
 pub use show::{date, for_a_shell, quote, shorten};
 pub use waiting::{Waiting, waiting_for};
+pub use writes::{stop_writing, write, written, wrote};

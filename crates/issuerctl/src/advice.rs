@@ -507,7 +507,7 @@ fn live(fault: &LiveFault, surface: Surface) -> Option<String> {
     Some(match fault {
         LiveFault::WrongKey { .. } => format!(
             "add the key with {}, or all keys of the API server with {}; --live-kubeconfig and \
-             --live-context select the cluster of the token",
+             --live-context select the cluster of the token, and --drop-live-key publishes without it",
             setting(Setting::Key("FILE")),
             setting(Setting::ApiServer)
         ),

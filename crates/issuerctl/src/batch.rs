@@ -207,6 +207,8 @@ pub(crate) fn finish(
 /// The severity that decides which of several exit codes a run ends with.
 fn severity(exit: &Exit) -> u8 {
     match exit {
+        // They end the whole run.
+        Exit::Interrupted | Exit::Terminated => 6,
         Exit::Verification => 5,
         Exit::Conflict => 4,
         Exit::NotPermitted => 3,

@@ -26,6 +26,10 @@ pub(crate) enum Exit {
     NotPermitted = 6,
     /// `plan` only: changes are pending.
     Changes = 7,
+    /// SIGINT: 128 and the number of the signal, as shells have it.
+    Interrupted = 130,
+    /// SIGTERM.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {

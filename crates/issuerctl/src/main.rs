@@ -19,6 +19,7 @@ mod render_request;
 mod rotation;
 mod runtime;
 mod secrets;
+mod signals;
 mod targets;
 mod ui;
 

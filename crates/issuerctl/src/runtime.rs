@@ -5,14 +5,19 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::failure::{Exit, Failure};
+use crate::signals::Signals;
 use crate::ui::Ui;
 
 /// How long an answer may take before the host is named.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How often a signal is looked for.
+const POLL: Duration = Duration::from_millis(20);
+
 /// A single-threaded runtime; commands that only read files do not start it.
 pub(crate) struct Runtime<'a> {
     runtime: tokio::runtime::Runtime,
+    signals: Signals,
     ui: &'a Ui,
 }
 
@@ -21,7 +26,7 @@ impl<'a> Runtime<'a> {
     /// The operating system cannot provide an event loop.
     pub(crate) fn start(ui: &'a Ui) -> Result<Self, Failure> {
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => Ok(Self { runtime, ui }),
+            Ok(runtime) => Ok(Self { runtime, signals: Signals::catch(), ui }),
             Err(error) => {
                 let message = "cannot start the async runtime";
                 Err(Failure::while_doing(Exit::Failure, message, &error))
@@ -41,10 +46,30 @@ impl<'a> Runtime<'a> {
             tokio::select! {
                 biased;
                 ended = future => ended,
+                failure = self.signal() => Err(failure),
                 failure = self.time_limit() => Err(failure),
                 never = self.watch() => match never {},
             }
         })
+    }
+
+    /// A signal, at the next point at which nothing is being written.
+    async fn signal(&self) -> Failure {
+        let signal = loop {
+            tokio::time::sleep(POLL).await;
+            if let Some(signal) = self.signals.received() {
+                break signal;
+            }
+        };
+        let mut waits = false;
+        while issuer_diagnostic::stop_writing() {
+            if !waits {
+                self.ui.note(&format!("{signal}: waiting for the write that has begun"));
+                waits = true;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        signal.failure(&issuer_diagnostic::written())
     }
 
     /// Names the host that a request is waiting for.

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use issuer_cluster::Connection;
 use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
-use issuer_jwks::{JwksSource, WeakKeys};
+use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_publish::{AccessMode, Destination, Error, PlanOptions, S3Location, S3Options};
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
 };
 
 use crate::cli::{
-    Access, AwsArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, Overrides, PlaceArgs,
+    Access, AwsArgs, DeclaredArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, Overrides, PlaceArgs,
     ProviderApplyArgs, PublishArgs, RoleApplyArgs, S3Args,
 };
 use crate::failure::{Exit, Failure};
@@ -37,6 +37,7 @@ pub(crate) fn of_files(
         region: aws.region.clone(),
         change_issuer: overrides.change_issuer,
         replace_unreadable: overrides.replace_unreadable,
+        drop_live_key: overrides.drop_live_key,
         allow_other_cluster: overrides.allow_other_cluster,
     };
     let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
@@ -59,6 +60,47 @@ pub(crate) fn of_files(
     Ok(issuers.iter().map(|(issuer, base)| Target::from_issuer(issuer, base, &defaults)).collect())
 }
 
+/// Gives the token of a cluster to the issuer that it names; a file with one issuer has no other.
+///
+/// # Errors
+/// A file that is not a token; a token of none of the issuers.
+pub(crate) fn with_token(
+    mut targets: Vec<Target>,
+    args: &DeclaredArgs,
+) -> Result<Vec<Target>, Failure> {
+    let Some(path) = &args.token else { return Ok(targets) };
+    if files::is_stdin(path) && args.file.file.iter().any(|file| files::is_stdin(file)) {
+        return Err(read_twice());
+    }
+    let token = read_token(path)?;
+    let alone = targets.len() == 1;
+    let iss = token.claims().get("iss").and_then(|iss| iss.as_str()).unwrap_or_default().to_owned();
+    let names = |target: &&mut Target| {
+        alone || target.issuer.as_ref().is_some_and(|issuer| issuer.as_str() == iss)
+    };
+    let sites = targets.iter_mut().filter(names).filter_map(|target| target.site.as_mut());
+    let mut given = false;
+    for site in sites {
+        site.token = Some(token.clone());
+        given = true;
+    }
+    if given {
+        return Ok(targets);
+    }
+    let message = format!(
+        "the token in {} names the issuer {iss:?}, and no issuer of the file with a store has it as \
+         spec.issuer",
+        files::name_of(path)
+    );
+    Err(Failure::new(Exit::BadInput, message))
+}
+
+fn read_token(path: &Path) -> Result<Token, Failure> {
+    let refused = || format!("{} is not a token", files::name_of(path));
+    Token::parse(&files::read_text(path)?)
+        .map_err(|fault| Failure::while_doing(Exit::BadInput, refused(), &fault))
+}
+
 /// The target of `publish`.
 ///
 /// # Errors
@@ -69,6 +111,12 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
     let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
     let store = store(&args.to, &args.s3, issuer.as_ref())?;
     let live = &args.live;
+    let on_stdin = |path: &PathBuf| files::is_stdin(path);
+    let keys = &args.keys.keys;
+    if live.token.as_ref().is_some_and(on_stdin) && keys.key.iter().chain(&keys.jwks).any(on_stdin)
+    {
+        return Err(read_twice());
+    }
     let site = SiteTarget {
         keys: key_sources(&args.keys.keys)?,
         store,
@@ -85,6 +133,8 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             account: account.clone(),
             connection: live_connection(args),
         }),
+        token: live.token.as_deref().map(read_token).transpose()?,
+        drop_live_key: args.overrides.drop_live_key,
         allow_other_cluster: args.overrides.allow_other_cluster,
     };
     let (name, provider, roles, workload) = (None, None, Vec::new(), None);

@@ -265,7 +265,7 @@ fn a_key_that_does_not_sign_is_caught_before_anything_is_written() {
              default/app"
         )
     };
-    let (_, err) = ended(&desk.run(&line("wrong.pub", issuer)), 5);
+    let (_, err) = ended(&desk.run(&line("wrong.pub", issuer)), 4);
     assert!(
         err.contains(&signer.kid)
             && err.contains(&other.kid)

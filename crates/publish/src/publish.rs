@@ -84,7 +84,9 @@ async fn execute(
     let issuer = plan.issuer().to_string();
     let mut put = async |plan: &mut Plan, name, bytes: &[u8], condition: &Condition| {
         progress(Step::Document(name));
-        let version = store.write(Write { name, bytes, condition, issuer: &issuer }).await?;
+        let write = Write { name, bytes, condition, issuer: &issuer };
+        let version = issuer_diagnostic::write(store.write(write)).await?;
+        issuer_diagnostic::wrote(store.document_location(name));
         plan.wrote = true;
         Ok::<_, Error>(Condition::Unchanged(version))
     };

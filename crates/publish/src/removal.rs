@@ -180,12 +180,14 @@ pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, E
     let idle = !removal.changes_anything();
     let Removal { documents, bucket, wrote, .. } = removal;
     for (name, version) in documents {
-        store.remove(name, version).await?;
+        issuer_diagnostic::write(store.remove(name, version)).await?;
+        issuer_diagnostic::wrote(format!("the deletion of {}", store.document_location(name)));
         *wrote = true;
     }
     let Some(bucket) = bucket else { return Ok(BucketEnd::NotOurs) };
     if bucket.removes_statement() {
-        store.remove_statement().await?;
+        issuer_diagnostic::write(store.remove_statement()).await?;
+        issuer_diagnostic::wrote(format!("the policy of the bucket {}", bucket.name()));
         *wrote = true;
     }
     if !bucket.is_ours() {
@@ -195,7 +197,7 @@ pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, E
     if idle {
         return Ok(BucketEnd::Stays(name));
     }
-    let deleted = store.delete_bucket().await?;
+    let deleted = issuer_diagnostic::write(store.delete_bucket()).await?;
     *wrote |= deleted;
     Ok(if deleted { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })
 }

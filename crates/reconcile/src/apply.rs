@@ -82,11 +82,14 @@ impl Reconciler<'_> {
         let (Some(wanted), Some((store, _)), Some(PlannedSite { site, plan })) = planned else {
             return Ok(None);
         };
-        if seen.live.is_some() {
+        // The key of a token that is dropped on request proves nothing.
+        let proves = approve(plan, wanted, seen)?.is_empty();
+        let live = seen.live.as_ref().filter(|_| proves);
+        if live.is_some() {
             self.event(target, Event::LiveKeyProved);
         }
         let again = |plan: &Plan| {
-            approve(plan, seen)?;
+            approve(plan, wanted, seen)?;
             self.event(target, Event::Replanned(&plan.changes()));
             Ok::<_, Error>(())
         };
@@ -108,7 +111,7 @@ impl Reconciler<'_> {
         if !verify {
             return Ok(None);
         }
-        let verdict = self.read_back(target, plan, seen.live.as_ref()).await?;
+        let verdict = self.read_back(target, plan, live).await?;
         let folder = target.folder().is_some();
         self.event(target, Event::Verified { verdict: &verdict, folder });
         Ok(Some(verdict))
@@ -160,7 +163,10 @@ impl Reconciler<'_> {
                 self.event(target, Event::Started("provider"));
             }
             let again = |plan: &ProviderPlan| self.event(target, Event::Replanned(&plan.changes()));
-            iam.apply_provider(spec, plan, again).await?;
+            issuer_diagnostic::write(iam.apply_provider(spec, plan, again)).await?;
+            if plan.wrote() {
+                issuer_diagnostic::wrote("the OIDC provider".to_owned());
+            }
         }
         let roles = join_all(plan.roles.iter_mut().map(|(spec, plan)| async move {
             if !plan.is_empty() {
@@ -168,6 +174,9 @@ impl Reconciler<'_> {
             }
             let again = |plan: &RolePlan| self.event(target, Event::Replanned(&plan.changes()));
             self.change_role(&spec.name, iam.apply_role(spec, plan, again)).await?;
+            if plan.wrote() {
+                issuer_diagnostic::wrote(format!("the role {}", spec.name));
+            }
             self.tell_kept_policies(target, &plan.stayed);
             Ok::<_, Error>(())
         }));

@@ -25,7 +25,9 @@ impl Reconciler<'_> {
         self.delete_workload(target, seen, &mut plan.workload).await?;
         if let Some((provider, None)) = &plan.provider {
             self.event(target, Event::Started("provider"));
-            self.iam().await?.delete_provider(provider, force).await?;
+            let iam = self.iam().await?;
+            issuer_diagnostic::write(iam.delete_provider(provider, force)).await?;
+            issuer_diagnostic::wrote("the deletion of the OIDC provider".to_owned());
             plan.provider_deleted = true;
         }
         let (url, none) = (&plan.url, Documents::new());
@@ -57,6 +59,9 @@ impl Reconciler<'_> {
         let iam = self.iam().await?;
         let deleted = iam.delete_role(name, Some(issuer), managed, deletion, again);
         self.change_role(name, deleted).await?;
+        if deletion.wrote() {
+            issuer_diagnostic::wrote(format!("the deletion of the role {name}"));
+        }
         self.tell_kept_policies(target, &deletion.stayed);
         Ok(())
     }

@@ -175,7 +175,11 @@ impl Diagnostic for Error {
             | Self::NoIssuer { .. }
             | Self::NoRegion { .. }
             | Self::SameIssuer { .. } => ErrorKind::InvalidInput,
-            Self::OtherCluster { .. } => ErrorKind::Conflict,
+            // What is published would no longer have the key that the cluster signs with.
+            Self::OtherCluster { .. }
+            | Self::NotLive { source: issuer_cluster::LiveFault::WrongKey { .. } } => {
+                ErrorKind::Conflict
+            }
             Self::NotLive { .. }
             | Self::NotAccepted { .. }
             | Self::NotVerified { .. }

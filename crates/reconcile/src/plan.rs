@@ -1,6 +1,7 @@
 //! Planning: pure functions from the observed state to changes.
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Kind, Notice, Reason, Resource};
+use issuer_cluster::LiveFault;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::{
     Documents, Provider, ProviderPlan, ProviderSpec, RoleDeletion, RoleName, RolePlan, RoleSpec,
@@ -9,7 +10,7 @@ use issuer_jwks::PublicKey;
 use issuer_publish::{KeyChange, Plan, Removal, Site};
 use issuer_workload::{WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
-use crate::{ClusterKeys, Error, Observed, Target, workload};
+use crate::{ClusterKeys, Error, Observed, SiteTarget, Target, workload};
 
 /// The plan for one issuer.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,7 +140,7 @@ impl IssuerPlan {
         if !wanted.allow_other_cluster {
             refuse_other_cluster(&plan, seen)?;
         }
-        approve(&plan, seen)?;
+        self.notices.extend(approve(&plan, wanted, seen)?);
         self.site = Some(PlannedSite { site, plan });
         Ok(())
     }
@@ -208,16 +209,33 @@ fn refuse_other_cluster(plan: &Plan, seen: &Observed) -> Result<(), Error> {
     }
 }
 
-/// Checks that the fresh token of the cluster is signed by one of the keys of the plan.
+/// Checks that every token of the cluster, fresh or given, is signed by one of the keys of the plan.
+/// If the missing key may be dropped, that is said.
 ///
 /// # Errors
 /// [`Error::NotLive`].
-pub(crate) fn approve(plan: &Plan, seen: &Observed) -> Result<(), Error> {
-    match &seen.live {
-        Some(token) => issuer_cluster::check_live(token, plan.keys(), plan.issuer())
-            .map_err(|source| Error::NotLive { source }),
-        None => Ok(()),
+pub(crate) fn approve(
+    plan: &Plan,
+    wanted: &SiteTarget,
+    seen: &Observed,
+) -> Result<Vec<Notice>, Error> {
+    let mut notices = Vec::new();
+    for token in seen.live.iter().chain(&wanted.token) {
+        match issuer_cluster::check_live(token, plan.keys(), plan.issuer()) {
+            Ok(()) => {}
+            Err(LiveFault::WrongKey { signing, .. }) if wanted.drop_live_key => {
+                notices.push(Notice {
+                    id: "live-key-dropped".into(),
+                    message: format!(
+                        "the cluster signs with the key {signing:?}, which will not be published: \
+                         the tokens of all its pods will be rejected"
+                    ),
+                });
+            }
+            Err(source) => return Err(Error::NotLive { source }),
+        }
     }
+    Ok(notices)
 }
 
 impl DeletionPlan {

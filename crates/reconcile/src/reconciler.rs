@@ -190,7 +190,7 @@ impl<'a> Reconciler<'a> {
     pub(crate) async fn change_role<R>(&self, name: &RoleName, work: impl Future<Output = R>) -> R {
         // Role names are not case-sensitive in IAM.
         let _turn = self.alone(format!("role {name}").to_lowercase()).await;
-        within(&self.role_writes, work).await
+        within(&self.role_writes, issuer_diagnostic::write(work)).await
     }
 
     pub(crate) fn event(&self, target: &Target, event: Event<'_>) {

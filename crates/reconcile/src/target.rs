@@ -9,7 +9,7 @@ use issuer_iam::{
     AccountId, Audience, Documents, PolicyArn, ProviderSpec, RoleName, RolePath, RoleSpec,
     ServiceAccountPattern, Tags, Thumbprint, Trust,
 };
-use issuer_jwks::{JwksSource, WeakKeys};
+use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_manifest::{Issuer, KeySource as FileKeySource, StoreSpec, ThumbprintSource};
 use issuer_publish::{PlanOptions, S3Location, S3Options};
 use issuer_workload::{AccountsMode, Injection};
@@ -48,6 +48,10 @@ pub struct SiteTarget {
     pub options: PlanOptions,
     /// A check that the cluster signs with these keys, before anything is written.
     pub live: Option<LiveCheck>,
+    /// A token of the cluster: the key that signed it must be published.
+    pub token: Option<Token>,
+    /// Whether a key that the cluster signs with now may be missing.
+    pub drop_live_key: bool,
     /// Whether keys of a cluster are published although it is probably not the one of this issuer.
     pub allow_other_cluster: bool,
 }
@@ -134,6 +138,8 @@ pub struct Defaults {
     pub change_issuer: bool,
     /// Whether published documents that cannot be read are replaced.
     pub replace_unreadable: bool,
+    /// [`SiteTarget::drop_live_key`].
+    pub drop_live_key: bool,
     /// [`SiteTarget::allow_other_cluster`].
     pub allow_other_cluster: bool,
 }
@@ -172,6 +178,8 @@ impl Target {
                 ..PlanOptions::default()
             },
             live: None,
+            token: None,
+            drop_live_key: defaults.drop_live_key,
             allow_other_cluster: defaults.allow_other_cluster,
         });
         let provider = spec.provider.as_ref().map(|provider| ProviderTarget {
@@ -330,7 +338,8 @@ impl SiteTarget {
     #[must_use]
     pub fn of(store: StoreTarget) -> Self {
         let (keys, shape, options) = (Vec::new(), Shape::default(), PlanOptions::default());
-        Self { keys, store, shape, options, live: None, allow_other_cluster: false }
+        let (live, token, drop_live_key, allow_other_cluster) = (None, None, false, false);
+        Self { keys, store, shape, options, live, token, drop_live_key, allow_other_cluster }
     }
 }
 

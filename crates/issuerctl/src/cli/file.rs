@@ -97,6 +97,10 @@ pub(crate) struct DeclaredArgs {
     /// Maximum number of issuers to process at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
+    /// Publish only if one of the keys verifies this token of the cluster: a file, or - for standard
+    /// input
+    #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub(crate) token: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) overrides: Overrides,
     #[command(flatten)]

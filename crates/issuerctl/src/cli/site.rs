@@ -62,6 +62,9 @@ pub(crate) struct Overrides {
     /// Replace a published discovery document that names a different issuer or jwks_uri
     #[arg(long)]
     pub(crate) change_issuer: bool,
+    /// Publish although the key that the cluster signs with now (--check-live, --token) is missing
+    #[arg(long)]
+    pub(crate) drop_live_key: bool,
     /// Replace published documents that cannot be read; keys that can be found in them are kept
     #[arg(long)]
     pub(crate) replace_unreadable: bool,
@@ -203,6 +206,10 @@ pub(crate) struct LiveArgs {
     /// the keys verifies it
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) check_live: Option<ServiceAccountRef>,
+    /// Publish only if one of the keys verifies this token of the cluster: a file, or - for standard
+    /// input
+    #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub(crate) token: Option<PathBuf>,
     /// Kubeconfig file of the signing cluster, if the keys come from another one
     #[arg(long, value_name = "FILE", requires = "check_live", value_hint = ValueHint::FilePath)]
     pub(crate) live_kubeconfig: Option<PathBuf>,

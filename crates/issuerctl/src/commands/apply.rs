@@ -18,6 +18,7 @@ pub(crate) fn run(args: &ApplyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let declared = &args.declared;
     let (aws, prune, parallel) = (&declared.aws, declared.prune, declared.parallel.into());
     let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
+    let targets = targets::with_token(targets, declared)?;
     if args.prove && targets.iter().all(|target| target.workload.is_none()) {
         let message = "--prove needs a cluster, and the file has no spec.workload";
         return Err(Failure::new(Exit::BadInput, message));

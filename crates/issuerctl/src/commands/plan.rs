@@ -23,6 +23,7 @@ pub(crate) fn run(
 ) -> Outcome {
     let (aws, prune) = (&declared.aws, declared.prune);
     let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
+    let targets = targets::with_token(targets, declared)?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
         if declared.print_rbac {

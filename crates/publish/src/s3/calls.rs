@@ -64,25 +64,34 @@ impl S3 {
         let creates = plan.steps().contains(&BucketStep::Create);
         let mut relaxes = false;
         for step in plan.steps() {
-            let mut notice = None;
-            match step {
-                BucketStep::Create => {
-                    if self.create_bucket().await? && !self.tag_bucket().await {
-                        notice = Some(("bucket-not-tagged", NOT_TAGGED));
-                    }
-                }
-                BucketStep::SetOwnership { .. } => self.put_ownership().await?,
-                BucketStep::SetBlock { to, .. } => {
-                    if !self.put_block(*to, creates).await? {
-                        notice = Some((NO_BLOCK, NO_BLOCK_TEXT));
-                    }
-                    relaxes = true;
-                }
-                BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(relaxes).await?,
-            }
+            let notice = issuer_diagnostic::write(self.apply_step(step, creates, relaxes)).await?;
+            relaxes |= matches!(step, BucketStep::SetBlock { .. });
+            issuer_diagnostic::wrote(format!("settings of the bucket {}", self.location.bucket));
             done(notice.map(|(id, message)| Notice { id: id.into(), message: message.to_owned() }));
         }
         Ok(())
+    }
+
+    /// One step of a plan, and a warning for the user: its id, and its text.
+    async fn apply_step(
+        &self,
+        step: &BucketStep,
+        creates: bool,
+        relaxes: bool,
+    ) -> Result<Option<(&'static str, &'static str)>, Error> {
+        match step {
+            BucketStep::Create => {
+                let tagged = !self.create_bucket().await? || self.tag_bucket().await;
+                return Ok((!tagged).then_some(("bucket-not-tagged", NOT_TAGGED)));
+            }
+            BucketStep::SetOwnership { .. } => self.put_ownership().await?,
+            BucketStep::SetBlock { to, .. } => {
+                let implemented = self.put_block(*to, creates).await?;
+                return Ok((!implemented).then_some((NO_BLOCK, NO_BLOCK_TEXT)));
+            }
+            BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(relaxes).await?,
+        }
+        Ok(None)
     }
 
     /// Removes our statement. S3 has no conditional writes of policies, so the policy is read just

@@ -1,0 +1,61 @@
+//! Writes that must not be cut off: a run that is to stop ends between two of them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Whether the run is to stop.
+static STOPS: AtomicBool = AtomicBool::new(false);
+
+/// How many writes have begun and not ended.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// What was written, in order.
+static WRITTEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// A write that has begun; dropping it ends it.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Executes one write. In a run that is to stop it does not begin, and never returns: whoever stops the
+/// run drops it.
+pub async fn write<R>(work: impl Future<Output = R>) -> R {
+    if STOPS.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+    let _open = Open::new();
+    work.await
+}
+
+/// Records what was written.
+pub fn wrote(what: String) {
+    locked().push(what);
+}
+
+/// No further write begins; returns whether one is still open.
+#[must_use]
+pub fn stop_writing() -> bool {
+    STOPS.store(true, Ordering::Relaxed);
+    OPEN.load(Ordering::Relaxed) > 0
+}
+
+/// What was written so far.
+#[must_use]
+pub fn written() -> Vec<String> {
+    locked().clone()
+}
+
+fn locked() -> MutexGuard<'static, Vec<String>> {
+    WRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
