@@ -8,6 +8,7 @@ mod signer;
 use std::process::Output;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use issuer_diagnostic::date;
 use issuer_test_support::{ApiServer, Authority, Reply, S3Server};
 use serde_json::{Value, json};
@@ -92,6 +93,22 @@ impl Bench {
         let status: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(status["next"], step, "{status:#}");
         status
+    }
+
+    /// Starts one API server whose clock is hours ahead, and which signs with the old key.
+    fn wrong_clock(&mut self) {
+        let token = self.old.token(ISSUER, ACCOUNT, "sts.amazonaws.com");
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+            unreachable!("{token}")
+        };
+        let claims = Base64UrlUnpadded::decode_vec(claims).unwrap();
+        let mut claims: Value = serde_json::from_slice(&claims).unwrap();
+        claims["iat"] = json!(claims["iat"].as_u64().unwrap() + 3 * 3600 + 90);
+        let claims = Base64UrlUnpadded::encode_string(claims.to_string().as_bytes());
+        let token = format!("{header}.{claims}.{signature}");
+        let reply = Reply::ok(json!({"status": {"token": token}}).to_string());
+        self.servers = vec![ApiServer::start_under(&self.authority, [(TOKEN, reply)])];
+        self.desk.file("kubeconfig", &self.servers[0].kubeconfig("{token: a-token}"));
     }
 
     fn kids(&self) -> Vec<String> {
@@ -195,6 +212,11 @@ fn what_is_out_of_order_is_one_error_and_writes_nothing() {
     ended(&bench.rotate("start --new-key new.pub"), 0);
     refused(&bench, "start --new-key third.pub", 4, "a rotation is under way");
     refused(&bench, "abort --new-key old.pub", 4, "signs with the key");
+    let mut other = Bench::new();
+    other.wrong_clock();
+    for line in ["start --new-key new.pub", "finish", "abort --new-key new.pub"] {
+        refused(&other, line, 3, "3 h 1 min behind that of https://localhost");
+    }
     ended(&bench.rotate("abort --new-key new.pub"), 0);
     assert_eq!(bench.kids(), [&*bench.old.kid]);
 }

@@ -14,6 +14,8 @@ pub struct Removal {
     pub kids: Vec<String>,
     /// What stops working.
     pub breaks: Vec<String>,
+    /// What may bring a key back.
+    pub warnings: Vec<String>,
 }
 
 /// Whether a key may be removed before its tokens have expired.
@@ -59,11 +61,11 @@ pub fn may_finish(rotation: &Rotation, facts: &Facts, urgency: Urgency) -> Resul
         Urgency::Safe => {
             refuse_signing(facts, &new)?;
             refuse_early(rotation, facts)?;
-            Ok(Removal { kids: old, breaks: Vec::new() })
+            Ok(Removal { warnings: accepted(facts, &old), kids: old, breaks: Vec::new() })
         }
         Urgency::Now => {
             let breaks = breaks(rotation, facts, &new);
-            Ok(Removal { kids: old, breaks })
+            Ok(Removal { warnings: accepted(facts, &old), kids: old, breaks })
         }
     }
 }
@@ -87,7 +89,8 @@ pub fn may_abort(new: &str, facts: &Facts) -> Result<Removal, Error> {
         }
     }
     refuse_unpublished(facts)?;
-    Ok(Removal { kids: vec![new.to_owned()], breaks: Vec::new() })
+    let kids = vec![new.to_owned()];
+    Ok(Removal { warnings: accepted(facts, &kids), kids, breaks: Vec::new() })
 }
 
 /// The API servers determine when a token expires, and this machine when a key is removed.
@@ -147,6 +150,21 @@ fn not_asked(server: &str, reason: &str) -> Error {
     Error::NotAsked { server: server.to_owned(), reason: reason.to_owned() }
 }
 
+/// Keys that an API server goes on accepting are published again by whatever publishes its keys.
+fn accepted(facts: &Facts, kids: &[String]) -> Vec<String> {
+    let accepts = |kid: &&String| {
+        let mut servers = facts.servers.iter();
+        servers.any(|server| matches!(&server.accepts, Known::Seen(all) if all.contains(kid)))
+    };
+    let warning = |kid: &String| {
+        format!(
+            "the API servers go on accepting the key {kid:?}: a run that publishes all keys of an API server \
+             adds it again until it has left their --service-account-key-file"
+        )
+    };
+    kids.iter().filter(accepts).map(warning).collect()
+}
+
 /// What fails if the old keys go at once.
 fn breaks(rotation: &Rotation, facts: &Facts, new: &str) -> Vec<String> {
     let mut breaks = Vec::new();
@@ -180,8 +198,8 @@ fn breaks(rotation: &Rotation, facts: &Facts, new: &str) -> Vec<String> {
         ),
     }
     breaks.push(
-        "API servers go on accepting tokens of the old key until it leaves their \
-         --service-account-key-file; AWS does as long as it keeps the old set"
+        "AWS goes on accepting tokens of the old key as long as it keeps the old set, and API servers until \
+         it leaves their --service-account-key-file"
             .to_owned(),
     );
     breaks

@@ -123,6 +123,8 @@ fn an_api_server_that_was_not_named_may_sign_with_the_old_key() {
     let mut seen = facts(&["new", "old"], ["new", "new"]);
     seen.now_secs += 10 * DAY_SECS;
     assert_eq!(finish(&seen), Ok(strings(&["old"])));
+    let removal = may_finish(&Rotation::default(), &seen, Urgency::Safe).unwrap();
+    assert!(removal.warnings[0].contains("adds it again"), "{removal:?}");
     seen.unasked = 1;
     assert_eq!(finish(&seen), Err(Error::NotAll { asked: 2, count: 3 }));
     let step = next(&seen);

@@ -41,6 +41,10 @@ pub(crate) fn run(args: &KeysArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             }
         }
     })?;
+    if published.is_empty() {
+        let message = format!("no key is published for {issuer}");
+        return Err(Failure::new(Exit::BadInput, message));
+    }
     let keys = output::Keys::new(&issuer, &published, &facts, &fates(&rotation, &facts));
     match format {
         OutputFormat::Text => output::coloured_lines(&keys.text())?,

@@ -78,11 +78,14 @@ impl Change {
         // A key may be published under an empty kid, too.
         let keys = seen.published.keys().iter();
         let gone: Vec<_> = keys.filter(|jwk| named(jwk.kid.as_str())).map(|jwk| &jwk.key).collect();
-        let notice =
-            |message: &String| Notice { id: "rotation-breaks".into(), message: message.clone() };
+        let notice = |id: &'static str| {
+            move |message: &String| Notice { id: id.into(), message: message.clone() }
+        };
+        let breaks = removal.breaks.iter().map(notice("rotation-breaks"));
+        let warnings = removal.warnings.iter().map(notice("key-still-accepted"));
         Self {
             keys: seen.published.filtered(|jwk| !gone.contains(&&jwk.key)),
-            notices: removal.breaks.iter().map(notice).collect(),
+            notices: breaks.chain(warnings).collect(),
             keeps_live: removal.breaks.is_empty(),
         }
     }
