@@ -324,6 +324,14 @@ fn server_url(cluster: &str, server: Option<&str>) -> Result<Url, Error> {
     if !text.contains("://") {
         return Err(no_scheme());
     }
+    if text.matches("://").count() > 1 {
+        return Err(refuse("its server has a scheme twice".to_owned()));
+    }
+    if let Some(sign) = text.chars().find(|sign| "${}<>".contains(*sign)) {
+        let reason =
+            format!("its server has the character {sign}: a placeholder was not filled in");
+        return Err(refuse(reason));
+    }
     let url = Url::parse(text)
         .map_err(|error| refuse(format!("its server is not a valid URL: {error}")))?;
     match (url.scheme(), url.host_str()) {
@@ -340,6 +348,13 @@ mod tests {
 
     fn refusal(server: &str) -> String {
         server_url("k", Some(server)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_scheme_twice_and_a_placeholder_are_no_host() {
+        assert!(refusal("https://https://10.0.0.1:6443").contains("a scheme twice"));
+        assert!(refusal("https://$IP:6443").contains("placeholder"));
+        assert!(refusal("https://<control-plane>:6443").contains("placeholder"));
     }
 
     #[test]

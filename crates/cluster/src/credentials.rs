@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use issuer_diagnostic::deceptive_in;
+use issuer_diagnostic::{deceptive_in, decode};
 use issuer_redact::register;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -175,8 +175,10 @@ fn token(configuration: &Configuration) -> Result<Option<Zeroizing<String>>, Err
     if let Some(path) = user.token_file.as_deref().filter(|path| !path.is_empty()) {
         let read = read(entry, "tokenFile", Path::new(path));
         let text = match read {
-            Ok(bytes) => String::from_utf8(bytes.to_vec())
-                .map_err(|_| refuse(entry, "its tokenFile is not text in UTF-8"))?,
+            Ok(bytes) => match decode(&bytes) {
+                Ok(decoded) => decoded.text.into_owned(),
+                Err(_) => return Err(refuse(entry, "its tokenFile is not text")),
+            },
             Err(_) if inline.is_some() => String::new(),
             Err(error) => return Err(error),
         };

@@ -3,7 +3,7 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use issuer_diagnostic::Waiting;
+use issuer_diagnostic::{Waiting, decode};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_redact::redact_values;
 use serde::Deserialize;
@@ -195,7 +195,8 @@ fn parse(out: &[u8], version: &'static str, said: String) -> Result<Status, Plug
         status: Option<Status>,
     }
     // Its message may quote a value.
-    let Ok(credential) = serde_saphyr::from_slice::<Credential>(out) else {
+    let text = decode(out).map(|decoded| decoded.text).unwrap_or_default();
+    let Ok(credential) = serde_saphyr::from_str::<Credential>(&text) else {
         return Err(PluginFault::NotACredential { said });
     };
     if credential.kind != "ExecCredential" {

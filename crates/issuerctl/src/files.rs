@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use issuer_diagnostic::decode;
+use issuer_diagnostic::{Waiting, decode};
 use issuer_jwks::MAX_INPUT_BYTES;
 
 use crate::failure::{Exit, Failure};
@@ -57,6 +57,8 @@ pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 fn read_up_to(path: &Path, limit: usize, message: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let enough = limit as u64 + 1;
+    // A named pipe or a terminal may never end.
+    let _waiting = Waiting::new(name_of(path));
     if is_stdin(path) {
         io::stdin().lock().take(enough).read_to_end(&mut bytes)?;
     } else {

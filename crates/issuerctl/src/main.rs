@@ -5,6 +5,7 @@ mod advice;
 mod batch;
 mod cli;
 mod commands;
+mod deadline;
 mod edit;
 mod engine;
 mod failure;
@@ -66,6 +67,7 @@ fn run() -> ExitCode {
         }
     };
     let ui = Ui::new(&cli.general);
+    deadline::watch(&cli.general);
     match commands::run(&cli, &ui) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::deadline;
 use crate::failure::{Exit, Failure};
 use crate::signals::Signals;
 use crate::ui::Ui;
@@ -86,16 +87,6 @@ impl<'a> Runtime<'a> {
     async fn time_limit(&self) -> Failure {
         let limit = self.ui.time_limit();
         tokio::time::sleep(limit).await;
-        let limit = limit.as_secs();
-        let waits = issuer_diagnostic::waiting_for(Duration::ZERO)
-            .map(|host| format!(": {host} has not answered yet"))
-            .or_else(|| self.ui.step().map(|step| format!(" while {step}")))
-            .unwrap_or_default();
-        Failure::new(Exit::Failure, format!("the run did not end within {limit} s{waits}")).hint(
-            Some(
-                "--timeout SECONDS sets the limit; whatever was done is kept, and the next run \
-                 continues from there",
-            ),
-        )
+        deadline::over(limit, self.ui.step())
     }
 }

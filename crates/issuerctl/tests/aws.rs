@@ -6,6 +6,7 @@ mod desk;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use issuer_test_support::{ACCESS_KEY, Authority, S3Server, SECRET_KEY};
@@ -134,6 +135,22 @@ fn a_server_that_never_answers_is_named_and_ends_the_run() {
             });
         }
     });
+}
+
+#[test]
+fn a_pipe_that_never_ends_does_not_outlive_the_time_limit() {
+    let desk = desk();
+    for line in ["jwks --key -", "verify --site . --token -", "plan -f -"] {
+        let mut command = desk.command(&format!("{line} --timeout 1"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let began = Instant::now();
+        let mut child = command.spawn().unwrap();
+        let pipe = child.stdin.take();
+        let (_, err) = ended(&child.wait_with_output().unwrap(), 1);
+        drop(pipe);
+        assert!(err.contains("within 1 s: standard input has not answered"), "{line}: {err}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{line}");
+    }
 }
 
 #[test]

@@ -22,6 +22,15 @@ pub enum Error {
         /// The environment variable, or the field of a file.
         setting: String,
     },
+    /// A scheme that is written wrongly or twice, or a variable that was not expanded.
+    #[error(
+        "{setting} is not the URL of a proxy: its scheme is not http:// or it has a variable that was \
+         not expanded"
+    )]
+    Placeholder {
+        /// Where it is set.
+        setting: String,
+    },
     /// A scheme other than `http` and `https`.
     #[error("{setting} is not the URL of an HTTP proxy: it has another scheme")]
     Scheme {
@@ -44,7 +53,10 @@ impl Diagnostic for Error {
     }
 
     fn hint(&self) -> Option<String> {
-        let (Self::Socks { setting } | Self::Scheme { setting } | Self::Url { setting, .. }) = self;
+        let (Self::Socks { setting }
+        | Self::Placeholder { setting }
+        | Self::Scheme { setting }
+        | Self::Url { setting, .. }) = self;
         Some(format!(
             "set {setting} to an HTTP proxy, such as http://proxy.example.com:3128, or add the \
              host to NO_PROXY if it can be reached without one"
@@ -63,6 +75,14 @@ impl Proxy {
         let value = value.trim();
         let whole =
             if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+        let rest = whole.split_once("://").map_or("", |(_, rest)| rest);
+        // `http:/proxy` and `http://http://proxy` would be a host of that name.
+        let is_scheme = ["http:/", "https:/"].iter().any(|scheme| rest.starts_with(scheme));
+        // A password may have these characters.
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        if is_scheme || host.contains(['$', '{', '}']) {
+            return Err(Error::Placeholder { setting });
+        }
         let url = match Url::parse(&whole) {
             Ok(url) => url,
             Err(reason) => return Err(Error::Url { setting, reason }),
@@ -133,6 +153,9 @@ mod tests {
             ("socks5h://127.0.0.1:1080", "SOCKS"),
             ("SOCKS4://127.0.0.1:1080", "SOCKS"),
             ("ftp://hidden@proxy", "another scheme"),
+            ("http:/127.0.0.1:3128", "not http://"),
+            ("http://http://proxy:3128", "not http://"),
+            ("$PROXY", "not expanded"),
             ("http://user:hidden@proxy:port", "HTTPS_PROXY is not a valid URL: invalid port"),
             ("http://", "empty host"),
         ] {

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -10,8 +11,12 @@ use issuer_diagnostic::Waiting;
 use issuer_redact::register;
 use tokio::sync::Mutex;
 
+use crate::CREDENTIALS;
 use crate::chain::unreadable;
 use crate::environment::unusable;
+
+/// Before the SDK ends the wait by itself, without saying for whom.
+const LIMIT: Duration = CREDENTIALS.saturating_sub(Duration::from_secs(1));
 
 /// What the SDK says of a profile whose error it returned before.
 const TAKEN: &str = "initialization error already taken";
@@ -55,7 +60,11 @@ impl Checked {
     async fn provide(&self) -> Result<Credentials, CredentialsError> {
         let mut failed = self.failed.lock().await;
         let _waiting = Waiting::new("the credentials provider".to_owned());
-        let error = match self.inner.provide_credentials().await {
+        let provided = tokio::time::timeout(LIMIT, self.inner.provide_credentials());
+        let error = match provided
+            .await
+            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LIMIT)))
+        {
             Ok(credentials) => match cleaned(credentials) {
                 Ok(credentials) => {
                     register(credentials.secret_access_key());
@@ -86,15 +95,26 @@ impl Checked {
                     }
                     _ => "",
                 };
+                let profile = std::env::var("AWS_PROFILE").unwrap_or_default();
+                let files = match profile.trim() {
+                    "" => "in ~/.aws".to_owned(),
+                    profile => format!("in the profile {profile:?} (AWS_PROFILE) of ~/.aws"),
+                };
                 format!(
-                    "no AWS credentials were found in the environment, in ~/.aws, or from a web \
+                    "no AWS credentials were found in the environment, {files}, or from a web \
                      identity token, the container or the instance{half}"
                 )
             }
-            (CredentialsError::ProviderTimedOut(details), _) => format!(
-                "the credentials could not be loaded within {} s",
-                details.timeout_duration().as_secs()
-            ),
+            (CredentialsError::ProviderTimedOut(details), _) => {
+                let whose = match &self.base {
+                    Some(base) => format!(
+                        "the profile {base:?} gave no credentials: its credential_process, or the \
+                         service that it signs in to, did not end"
+                    ),
+                    None => "no source of credentials answered".to_owned(),
+                };
+                format!("{whose} within {} s", details.timeout_duration().as_secs())
+            }
             (error, _) => {
                 // Those of the SDK's own chain say nothing by themselves.
                 let mut causes = issuer_diagnostic::causes(error);

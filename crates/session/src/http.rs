@@ -18,12 +18,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use issuer_diagnostic::Waiting;
 use issuer_proxy::{Proxy, Settings};
 use issuer_trust::{Authorities, CertificateFault, handshake_fault};
 use url::Url;
 
 use crate::Error;
+use crate::body::bounded;
 
 /// A host that did not answer.
 #[derive(Debug)]
@@ -120,12 +122,16 @@ impl HttpConnector for Connectors {
         let limits = self.settings.clone();
         HttpConnectorFuture::new(async move {
             let shown = proxy.map(|proxy| proxy.to_string());
-            let _waiting = Waiting::new(match &shown {
+            let waiting = Waiting::new(match &shown {
                 Some(proxy) => format!("{host}, through the proxy {proxy}"),
                 None => host.clone(),
             });
             let answer = connector.call(request).await;
-            answer.map_err(|error| named(error, &host, shown.as_deref(), &limits))
+            let mut answer =
+                answer.map_err(|error| named(error, &host, shown.as_deref(), &limits))?;
+            let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+            *answer.body_mut() = bounded(body, host, waiting);
+            Ok(answer)
         })
     }
 }
@@ -192,6 +198,10 @@ fn describe(
         format!("{peer}{UNRESOLVED}{behind}")
     } else if io(std::io::ErrorKind::ConnectionRefused) {
         format!("{peer} refused the connection{behind}")
+    } else if proxy.is_some() && says("authorization required") {
+        format!("{peer} requires a user name and a password (407){behind}")
+    } else if proxy.is_some() && says("tunnel error") && says("end of file") {
+        format!("{peer} closed the connection, as a server that is not an HTTP proxy does{behind}")
     } else if proxy.is_some() && says("tunnel error") {
         format!("{peer} refused to connect to {host}")
     } else if let Some(fault) =

@@ -72,6 +72,12 @@ fn why(unreached: &Unreached) -> String {
             "the proxy that the environment names cannot be used"
         }
         Unreached::Proxy(ProxyFault::NotReached(_)) => "the proxy cannot be reached",
+        Unreached::Proxy(ProxyFault::Credentials) => {
+            "the proxy requires a user name and a password (407)"
+        }
+        Unreached::Proxy(ProxyFault::Closed) => {
+            "the proxy closed the connection, as a server that is not an HTTP proxy does"
+        }
         Unreached::Proxy(_) => "the proxy does not connect to the host",
         _ => "the request failed",
     };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use issuer_cluster::{Cluster, ClusterName, ControlPlane};
+use issuer_diagnostic::{Encoding, decode};
 use issuer_distribution::{Distribution, Rendered, Request, Step, merge, patch, render, rollout};
 use issuer_reconcile::offline_url;
 
@@ -130,8 +131,14 @@ fn change(path: &Path, request: &Request, write: bool, ui: &Ui) -> Result<Render
     let name = files::name_of(path);
     let bytes = files::read(path)?;
     let refused = || format!("cannot change {name}");
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| Failure::while_doing(Exit::BadInput, refused(), &error))?;
+    let decoded = decode(&bytes).map_err(|fault| Failure::because(refused(), &fault))?;
+    if decoded.encoding != Encoding::Utf8 {
+        let message = format!("{}: it is UTF-16 or UTF-32 text", refused());
+        let hint = "save it as UTF-8, which is what the distribution reads";
+        return Err(Failure::new(Exit::BadInput, message).hint(Some(hint)));
+    }
+    // A byte order mark stays where it is.
+    let text = std::str::from_utf8(&bytes).unwrap_or(&decoded.text);
     let rendered = merge(request, text).map_err(|error| Failure::because(refused(), &error))?;
     if rendered.changed {
         ui.note(&edit::diff(&name, text, &rendered.document));
