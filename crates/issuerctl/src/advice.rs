@@ -309,8 +309,24 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
              own"
                 .to_owned()
         }
+        E::Merge { source: issuer_jwks::Error::TooManyKeys { .. }, .. } => {
+            "publish the keys that the API servers sign with alone, with --prune, and the new key after \
+             that"
+            .to_owned()
+        }
         E::Merge { source, .. } => jwks(source, surface)?,
-        E::Destination { fault: DestinationFault::WebUrl, .. } => format!(
+        E::Destination { endpoint: Some(url), .. } => {
+            format!("the server of a bucket of another store is --endpoint-url {url}")
+        }
+        E::Destination { fault: DestinationFault::ForeignStore, .. } => {
+            "publish to a folder here, and upload it there".to_owned()
+        }
+        E::Destination { fault: DestinationFault::IssuerHost, .. } => {
+            "the store behind the issuer URL is s3://BUCKET[/PREFIX]; --to ./NAME is a folder, whatever \
+             its name"
+                .to_owned()
+        }
+        E::Destination { fault: DestinationFault::WebUrl | DestinationFault::WebHost, .. } => format!(
             "the URL at which the documents are served is set with {}",
             setting(Setting::Issuer)
         ),
@@ -461,6 +477,11 @@ fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> String {
         {
             format!("{} accepts it; {REPLACE}", surface.setting(Setting::AllowWeakKeys))
         }
+        issuer_jwks::Error::NotAJwkSet { what: Content::Archive } => format!(
+            "to keep its keys, decompress it (gzip -d) and give it with {}, too; --replace-unreadable \
+             replaces the document, and finds no key in what is compressed",
+            surface.setting(Setting::Jwks("FILE"))
+        ),
         _ => REPLACE.to_owned(),
     }
 }

@@ -6,7 +6,9 @@ use issuer_cluster::Connection;
 use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::{JwksSource, Token, WeakKeys};
-use issuer_publish::{AccessMode, Destination, Error, PlanOptions, S3Location, S3Options};
+use issuer_publish::{
+    AccessMode, Destination, DestinationFault, Error, PlanOptions, S3Location, S3Options,
+};
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
 };
@@ -149,9 +151,20 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
 fn store(to: &str, s3: &S3Args, issuer: Option<&IssuerUrl>) -> Result<StoreTarget, Failure> {
     match to.parse() {
         Ok(Destination::S3(location)) => Ok(StoreTarget::S3(location, s3_options(s3))),
-        Ok(Destination::Folder(folder)) => {
+        Ok(destination @ Destination::Folder(_)) => {
             check_folder(to, s3, issuer)?;
-            Ok(StoreTarget::Folder(folder))
+            // A folder that is there already was given such a name on purpose.
+            if let Some(issuer) = issuer.filter(|_| !Path::new(to).is_dir()) {
+                destination.refuse_issuer(issuer).map_err(destination_failure)?;
+            }
+            Ok(StoreTarget::Folder(PathBuf::from(to)))
+        }
+        // The checkout of a site is often called like its host.
+        Err(Error::Destination { fault: DestinationFault::WebHost, .. })
+            if Path::new(to).is_dir() =>
+        {
+            check_folder(to, s3, issuer)?;
+            Ok(StoreTarget::Folder(PathBuf::from(to)))
         }
         Err(error) => Err(destination_failure(error)),
     }

@@ -30,7 +30,7 @@ pub(crate) fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathB
         Ok(Destination::S3(location)) => {
             Err(wrong(&format!("{location} is a bucket, not a folder"), &location.to_string()))
         }
-        Err(Fault::Destination { fault, meant: Some(meant) }) if meant.starts_with("s3://") => {
+        Err(Fault::Destination { fault, meant: Some(meant), .. }) if meant.starts_with("s3://") => {
             Err(wrong(&format!("the folder {fault}"), &meant))
         }
         Err(error) => Err(D::Error::custom(error)),

@@ -5,7 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
+
 use crate::address::{self, location};
+use crate::other_store::{self, Host};
 use crate::{Error, S3Location};
 
 /// Where a site is to be published: a folder, or `s3://BUCKET[/PREFIX]`.
@@ -56,6 +59,20 @@ pub enum DestinationFault {
     FileUrl,
     /// A URL with any other scheme.
     OtherUrl,
+    /// The host name of another store with the API of S3.
+    OtherStore,
+    /// The host name of a store with an API of its own.
+    ForeignStore,
+    /// The host name of a web site or a CDN.
+    WebHost,
+    /// The issuer URL, without its scheme.
+    IssuerHost,
+    /// One of the two documents, or the folder of one.
+    Document,
+    /// Two slashes at the beginning.
+    TwoSlashes,
+    /// A path with a drive or backslashes, where the system is not Windows.
+    WindowsPath,
 }
 
 impl fmt::Display for DestinationFault {
@@ -79,6 +96,15 @@ impl fmt::Display for DestinationFault {
             Self::WebUrl => "is a URL",
             Self::FileUrl => "is a file URL",
             Self::OtherUrl => "is a URL with a scheme other than s3",
+            Self::OtherStore => "is in an object store other than Amazon S3",
+            Self::ForeignStore => "is in an object store without the API of S3",
+            Self::WebHost => "is the host name of a web site or a CDN, not of the store behind it",
+            Self::IssuerHost => {
+                "is the issuer URL without https://, not the place of its documents"
+            }
+            Self::Document => "is the place of a document, not of the folder that both are in",
+            Self::TwoSlashes => "begins with two slashes",
+            Self::WindowsPath => "is a path of Windows, and this is another system",
         })
     }
 }
@@ -88,7 +114,7 @@ impl FromStr for Destination {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         use DestinationFault as F;
-        let wrong = |fault, meant| Err(Error::Destination { fault, meant });
+        let wrong = |fault, meant| Err(Error::Destination { fault, meant, endpoint: None });
         let valid = |text: &str| text.parse::<Self>().ok().map(|valid| valid.to_string());
         let trimmed = text.trim();
         if trimmed.is_empty() {
@@ -102,6 +128,16 @@ impl FromStr for Destination {
         }
         if text == "-" {
             return wrong(F::Dash, None);
+        }
+        if let Some(folder) = of_document(text) {
+            return wrong(F::Document, valid(folder));
+        }
+        if !cfg!(windows) && is_of_windows(text) {
+            let relative = text.starts_with('.').then(|| text.replace('\\', "/"));
+            return wrong(F::WindowsPath, relative.and_then(|path| valid(&path)));
+        }
+        if let Some(rest) = text.strip_prefix("//").filter(|_| !cfg!(windows)) {
+            return wrong(F::TwoSlashes, location(rest.trim_start_matches('/')));
         }
         if is_path(text) {
             return Ok(Self::Folder(PathBuf::from(text)));
@@ -119,6 +155,15 @@ impl FromStr for Destination {
         if is_unexpanded(text) {
             return wrong(F::Unexpanded, None);
         }
+        match other_store::of(text) {
+            Some(Host::Compatible { endpoint, place }) => {
+                let (fault, meant) = (F::OtherStore, location(&place));
+                return Err(Error::Destination { fault, meant, endpoint: Some(endpoint) });
+            }
+            Some(Host::Other) => return wrong(F::ForeignStore, None),
+            Some(Host::Web) => return wrong(F::WebHost, None),
+            None => {}
+        }
         if let Some((_, rest)) = text.rsplit_once("s3://").filter(|(before, _)| !before.is_empty())
         {
             return wrong(
@@ -135,6 +180,26 @@ impl FromStr for Destination {
                 Some((fault, meant)) => wrong(fault, meant),
                 None => Ok(Self::Folder(PathBuf::from(text))),
             },
+        }
+    }
+}
+
+impl Destination {
+    /// Refuses a folder whose name is the host of the issuer, with or without its path.
+    ///
+    /// # Errors
+    /// [`Error::Destination`].
+    pub fn refuse_issuer(&self, issuer: &IssuerUrl) -> Result<(), Error> {
+        let Self::Folder(folder) = self else { return Ok(()) };
+        let first = folder.components().next().map(|part| part.as_os_str().to_string_lossy());
+        let host = issuer.as_str().strip_prefix("https://").unwrap_or(issuer.as_str());
+        let host = host.split(['/', ':']).next().unwrap_or(host);
+        match first.is_some_and(|first| first.eq_ignore_ascii_case(host)) {
+            true => {
+                let (fault, meant) = (DestinationFault::IssuerHost, None);
+                Err(Error::Destination { fault, meant, endpoint: None })
+            }
+            false => Ok(()),
         }
     }
 }
@@ -167,6 +232,26 @@ fn is_path(text: &str) -> bool {
         || matches!(text.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic())
 }
 
+/// The folder that the documents are in, for the place of one of them.
+fn of_document(text: &str) -> Option<&str> {
+    let path = text.trim_end_matches('/');
+    if path.contains(['?', '#']) {
+        return None;
+    }
+    let names = [DISCOVERY_NAME, ".well-known", KEYS_NAME].into_iter();
+    let folder = names.filter_map(|name| path.strip_suffix(name)).next()?;
+    match folder {
+        "" => Some("."),
+        "/" => Some("/"),
+        _ => folder.strip_suffix('/'),
+    }
+}
+
+fn is_of_windows(text: &str) -> bool {
+    matches!(text.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic())
+        || ["\\", ".\\", "..\\"].iter().any(|start| text.starts_with(start))
+}
+
 /// Variables of shells, also of Windows, and placeholders. A folder may be called `a$b`.
 fn is_unexpanded(text: &str) -> bool {
     let is_name = |after: &str| {
@@ -180,7 +265,17 @@ fn is_unexpanded(text: &str) -> bool {
         || text.split('$').skip(1).any(is_name)
         || text.starts_with("s3://$")
         || text.contains("{{")
+        || text.split('/').any(is_placeholder)
         || windows(text)
+}
+
+/// `<NAME>` or `{NAME}`.
+fn is_placeholder(part: &str) -> bool {
+    let within = |open, close| {
+        let name = part.split_once(open).and_then(|(_, rest)| rest.split_once(close));
+        name.is_some_and(|(name, _)| !name.is_empty())
+    };
+    within('<', '>') || within('{', '}')
 }
 
 /// Letters of a variable, at the beginning of which no digit is expected: `%20` is none.
@@ -279,8 +374,10 @@ mod tests {
 
     fn parse(text: &str) -> Result<String, String> {
         text.parse::<Destination>().map(|valid| valid.to_string()).map_err(|error| match error {
-            Error::Destination { fault, meant } => {
-                format!("{fault:?} {}", meant.unwrap_or_default()).trim_end().to_owned()
+            Error::Destination { fault, meant, endpoint } => {
+                let endpoint = endpoint.map(|url| format!(" at {url}")).unwrap_or_default();
+                let meant = meant.unwrap_or_default();
+                format!("{fault:?} {meant}{endpoint}").trim_end().to_owned()
             }
             other => format!("{other:?}"),
         })
@@ -370,12 +467,46 @@ mod tests {
             ),
             ("https://oidc.example.com/prod", "WebUrl"),
             ("https//oidc.example.com/prod", "WebUrl"),
-            ("gs//bucket/prod", "OtherUrl"),
+            ("gs//bucket/prod", "OtherStore s3://bucket/prod at https://storage.googleapis.com"),
             ("https:/x", "WebUrl"),
             ("file:///srv/site", "FileUrl /srv/site"),
             ("file://localhost/srv/site", "FileUrl /srv/site"),
             ("file:site", "FileUrl site"),
-            ("gs://bucket/prod", "OtherUrl"),
+            ("gs://bucket/prod", "OtherStore s3://bucket/prod at https://storage.googleapis.com"),
+            (
+                "my-oidc.storage.googleapis.com",
+                "OtherStore s3://my-oidc at https://storage.googleapis.com",
+            ),
+            (
+                "https://storage.googleapis.com/my-oidc",
+                "OtherStore s3://my-oidc at https://storage.googleapis.com",
+            ),
+            (
+                "s3://my-oidc.nyc3.digitaloceanspaces.com/prod",
+                "OtherStore s3://my-oidc/prod at https://nyc3.digitaloceanspaces.com",
+            ),
+            (
+                "acct.r2.cloudflarestorage.com/bucket",
+                "OtherStore s3://bucket at https://acct.r2.cloudflarestorage.com",
+            ),
+            ("acct.blob.core.windows.net/c", "ForeignStore"),
+            ("https://acct.blob.core.windows.net/c", "ForeignStore"),
+            ("d111.cloudfront.net/prod", "WebHost"),
+            ("https://d111.cloudfront.net/prod", "WebHost"),
+            ("example.github.io", "WebHost"),
+            ("<bucket>/prod", "Unexpanded"),
+            ("s3://<bucket>/prod", "Unexpanded"),
+            ("s3://my-oidc/<cluster>", "Unexpanded"),
+            ("{bucket}/prod", "Unexpanded"),
+            ("//my-oidc/prod", "TwoSlashes s3://my-oidc/prod"),
+            ("s3://b42/p/keys.json", "Document s3://b42/p"),
+            ("s3://b42/keys.json", "Document s3://b42"),
+            ("s3://b42/p/.well-known/openid-configuration", "Document s3://b42/p"),
+            ("s3://b42/p/.well-known/", "Document s3://b42/p"),
+            ("site/keys.json", "Document site"),
+            ("./site/keys.json", "Document ./site"),
+            ("/keys.json", "Document /"),
+            ("keys.json", "Document ."),
             ("ftp:/host/x", "OtherUrl"),
         ] {
             let found = parse(text).expect_err(text);
@@ -391,8 +522,9 @@ mod tests {
             "site",
             "./my-oidc/prod",
             "/srv/www",
-            "C:\\site",
-            "C:/site",
+            "out/site.v2",
+            "deploy/oidc.example.com",
+            "my-keys.json",
             "a:b",
             "s3",
             "arn",
@@ -423,6 +555,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_path_of_windows_is_a_folder_there_and_nowhere_else() {
+        for text in ["C:\\site", "C:/site", ".\\site", "\\\\server\\share"] {
+            match cfg!(windows) {
+                true => assert_eq!(parse(text), Ok(text.to_owned()), "{text}"),
+                false => assert!(parse(text).unwrap_err().starts_with("WindowsPath"), "{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_issuer_without_its_scheme_is_not_a_folder() {
+        let ports = issuer_discovery::Ports::Allow;
+        let issuer = IssuerUrl::parse("https://oidc.example.com/demo", ports).unwrap();
+        let refused =
+            |text: &str| text.parse::<Destination>().unwrap().refuse_issuer(&issuer).is_err();
+        for text in ["oidc.example.com/demo", "oidc.example.com", "OIDC.example.com/x"] {
+            assert!(refused(text), "{text}");
+        }
+        for text in
+            ["./oidc.example.com", "deploy/oidc.example.com", "site", "s3://oidc.example.com"]
+        {
+            assert!(!refused(text), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_relative_path_of_plain_names_is_a_folder(text in "[a-zA-Z_][a-zA-Z0-9_-]{0,8}(/[a-zA-Z_][a-zA-Z0-9_-]{0,8}){0,3}") {
@@ -433,7 +591,7 @@ mod tests {
         fn no_text_panics_and_what_was_meant_is_valid(text in "(s3|S3|arn:aws:s3::|https|file)?[:;\u{ff1a}]?[/\\\\]{0,3}[a-zA-Z0-9.:/@?#%~$\" -]{0,40}") {
             match text.parse::<Destination>() {
                 Ok(valid) => prop_assert_eq!(valid.to_string(), text),
-                Err(Error::Destination { meant: Some(meant), fault }) => {
+                Err(Error::Destination { meant: Some(meant), fault, .. }) => {
                     prop_assert!(fault == DestinationFault::FileUrl || meant.parse::<Destination>().is_ok(), "{}", meant);
                 }
                 Err(_) => {}

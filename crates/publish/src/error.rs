@@ -164,6 +164,8 @@ pub enum Error {
         fault: DestinationFault,
         /// The destination that was probably meant.
         meant: Option<String>,
+        /// The URL of the API of the store that it is in, if that is not Amazon S3.
+        endpoint: Option<String>,
     },
     /// An `s3://` URL that is not valid.
     #[error("{text:?} is not a valid S3 location: {reason}")]

@@ -7,6 +7,7 @@ mod error;
 mod folder;
 mod lock;
 mod merge;
+mod other_store;
 mod plan;
 mod prune;
 mod publish;
