@@ -53,11 +53,13 @@ pub(crate) async fn look(
     let observed = engine.observe(target, Scope::apply(false)).await.map_err(engine::failed)?;
     let stored = observed.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
     let published = match stored {
-        Some(stored) => JwkSet::parse(&stored.bytes, WeakKeys::Allow).map_err(|error| {
-            let place = observed.site.as_ref().map(|(store, _)| store.location());
-            let place = place.unwrap_or_default();
-            Failure::because(format!("{place}/keys.json cannot be read"), &error)
-        })?,
+        Some(stored) => JwkSet::parse_with_foreign(&stored.bytes, WeakKeys::Allow)
+            .map(|(keys, _)| keys)
+            .map_err(|error| {
+                let place = observed.site.as_ref().map(|(store, _)| store.location());
+                let place = place.unwrap_or_default();
+                Failure::because(format!("{place}/keys.json cannot be read"), &error)
+            })?,
         None => JwkSet::default(),
     };
     let written_secs = stored.and_then(|stored| stored.written_secs);

@@ -12,6 +12,9 @@ const KEYS: &str = include_str!("../../../fixtures/golden/cases/rsa2048/jwks.jso
 const OTHER_KEYS: &str = include_str!("../../../fixtures/golden/cases/p256/jwks.json");
 const PEM: &str = include_str!("../../../fixtures/golden/encodings/rsa2048.spki.pem");
 
+/// What gzip makes of a document; only its beginning matters.
+const GZIP: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0x56, 0xca, 0x4e, 0xad, 0x2c, 0x56];
+
 fn run(folder: &Path, line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_issuerctl"))
         .args(line.split_whitespace())
@@ -120,6 +123,9 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
         ("issuer null", set("issuer", Value::Null)),
         ("no jwks_uri", without(document(), "jwks_uri").into_bytes()),
         ("jwks_uri a number", set("jwks_uri", json!(1))),
+        ("jwks_uri empty", set("jwks_uri", json!(""))),
+        ("issuer empty", set("issuer", json!(""))),
+        ("gzip", GZIP.to_vec()),
         ("no types", without(document(), "response_types_supported").into_bytes()),
         ("wrong types", set("response_types_supported", json!(["code"]))),
         ("no algorithms", set("id_token_signing_alg_values_supported", json!([]))),
@@ -160,6 +166,15 @@ fn sets() -> Vec<(&'static str, Vec<u8>, bool)> {
         set.to_string().into_bytes()
     };
     let text = |text: &str| text.as_bytes().to_vec();
+    let twice = |one: usize, other: usize| {
+        format!(r#"{{"keys":[{}],"keys":[{}]}}"#, both()["keys"][one], both()["keys"][other])
+    };
+    let foreign = |kty: &str, crv: &str| {
+        let mut set = both();
+        let key = json!({"kty": kty, "crv": crv, "kid": "other", "x": "AA", "y": "AA"});
+        set["keys"].as_array_mut().unwrap().push(key);
+        set.to_string()
+    };
     let utf16 = || both().to_string().encode_utf16().flat_map(u16::to_le_bytes).collect();
     let private_pem = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n";
     let mut swapped = both();
@@ -191,7 +206,28 @@ fn sets() -> Vec<(&'static str, Vec<u8>, bool)> {
         ("utf-16", utf16(), true),
         ("array", both()["keys"].to_string().into_bytes(), true),
         ("twice encoded", json!(both().to_string()).to_string().into_bytes(), true),
-        ("truncated", both().to_string().trim_end_matches(['}', ']']).as_bytes().to_vec(), false),
+        ("without its end", both().to_string().trim_end_matches(['}', ']']).into(), true),
+        ("truncated", both().to_string().trim_end_matches(['}', ']', '"']).into(), false),
+        ("gzip", GZIP.to_vec(), false),
+        ("no member", text("{}"), false),
+        ("keys null", text(r#"{"keys":null}"#), false),
+        ("keys an object", json!({"keys": {"one": both()["keys"][1]}}).to_string().into(), true),
+        ("keys a string", json!({"keys": both().to_string()}).to_string().into(), true),
+        ("keys in upper case", json!({"Keys": both()["keys"]}).to_string().into(), true),
+        ("keys twice, ours last", twice(1, 0).into(), true),
+        ("keys twice, ours first", twice(0, 1).into(), true),
+        ("quotes of Python", both().to_string().replace('"', "'").into(), true),
+        ("typographic quotes", both().to_string().replace('"', "\u{201d}").into(), true),
+        ("escaped for HTML", both().to_string().replace('"', "&quot;").into(), true),
+        ("escaped for a string", both().to_string().replace('"', "\\\"").into(), true),
+        ("a line break in x", both().to_string().replace("\"x\":\"", "\"x\":\"\n").into(), true),
+        (
+            "an invisible character in x",
+            both().to_string().replace("\"x\":\"", "\"x\":\"\u{200b}").into(),
+            true,
+        ),
+        ("ed25519 beside others", foreign("OKP", "Ed25519").into(), true),
+        ("p-224 beside others", foreign("EC", "P-224").into(), true),
         ("trailing text", format!("{}\n]", both()).into_bytes(), true),
         ("a comment", format!("// ours\n{}", both()).into_bytes(), true),
         ("another comment", format!("# ours\n{}", both()).into_bytes(), true),
@@ -298,6 +334,74 @@ fn the_fix_of_what_is_not_a_file_is_true() {
     }
 }
 
+fn is_foreign(name: &str) -> bool {
+    name.ends_with("beside others")
+}
+
+#[test]
+fn more_keys_than_sts_accepts_are_made_fewer_by_the_option_alone() {
+    let set: Value = serde_json::from_str(KEYS).unwrap();
+    let n = set["keys"][0]["n"].as_str().unwrap();
+    let mut keys: Vec<Value> = (0..120)
+        .map(|number| {
+            let other = format!("{}{number:04}{}", &n[..100], &n[104..]);
+            json!({"kty": "RSA", "kid": format!("key-{number}"), "n": other, "e": "AQAB"})
+        })
+        .collect();
+    keys.push(set["keys"][0].clone());
+    let keys = json!({"keys": keys}).to_string();
+    let published = fixed("121 keys", document().to_string().as_bytes(), keys.as_bytes());
+    let published: Value = serde_json::from_str(&published).unwrap();
+    let published = published["keys"].as_array().unwrap();
+    assert_eq!(published.len(), 100);
+    assert!(published.iter().any(|key| key["kid"] == set["keys"][0]["kid"]));
+}
+
+#[test]
+fn a_key_that_sts_does_not_support_stays_beside_the_others() {
+    for (name, keys, _) in sets().into_iter().filter(|(name, ..)| is_foreign(name)) {
+        let desk = tempfile::tempdir().unwrap();
+        let folder = desk.path();
+        std::fs::create_dir_all(folder.join("site")).unwrap();
+        std::fs::write(folder.join("sa.pub"), PEM).unwrap();
+        std::fs::write(folder.join("site/keys.json"), &keys).unwrap();
+        let line = format!("publish --key sa.pub --to site --issuer {ISSUER}");
+        let has =
+            || std::fs::read_to_string(folder.join("site/keys.json")).unwrap().contains("other");
+        let first = run(folder, &line);
+        let err = String::from_utf8_lossy(&first.stderr);
+        assert_eq!(first.status.code(), Some(0), "{name}: {err}");
+        assert!(err.contains("\"other\"") && has(), "{name}: {err}");
+        let before = std::fs::read(folder.join("site/keys.json")).unwrap();
+        assert_eq!(run(folder, &line).status.code(), Some(0), "{name}");
+        assert!(std::fs::read(folder.join("site/keys.json")).unwrap() == before, "{name}");
+        let pruned = run(folder, &format!("{line} --prune"));
+        let err = String::from_utf8_lossy(&pruned.stderr);
+        assert_eq!(pruned.status.code(), Some(0), "{name}: {err}");
+        assert!(err.contains("\"other\"") && !has(), "{name}: {err}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_set_is_named() {
+    let utf16: Vec<u8> = KEYS.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (keys, named) in [
+        (GZIP.to_vec(), "gzip"),
+        (utf16, "UTF-16"),
+        (KEYS.replace("\"n\":\"", "\"n\":\"\u{200b}").into_bytes(), "U+200B"),
+    ] {
+        let desk = tempfile::tempdir().unwrap();
+        let folder = desk.path();
+        std::fs::create_dir_all(folder.join("site")).unwrap();
+        std::fs::write(folder.join("sa.pub"), PEM).unwrap();
+        std::fs::write(folder.join("site/keys.json"), &keys).unwrap();
+        let output = run(folder, &format!("publish --key sa.pub --to site --issuer {ISSUER}"));
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{err}");
+        assert!(err.contains(named) && !err.contains("U+FFFD") && !err.contains("U+001F"), "{err}");
+    }
+}
+
 #[test]
 fn without_the_option_nothing_is_replaced() {
     for (name, keys, _) in sets() {
@@ -311,7 +415,7 @@ fn without_the_option_nothing_is_replaced() {
         let err = String::from_utf8_lossy(&output.stderr);
         match output.status.code() {
             Some(0) => assert!(
-                matches!(name, "empty" | "no keys" | "no key of this cluster"),
+                matches!(name, "empty" | "no keys" | "no key of this cluster") || is_foreign(name),
                 "{name}: {err}"
             ),
             Some(4) => {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use issuer_diagnostic::{Diagnostic, EncodingFault, ErrorKind, Stray};
+use issuer_diagnostic::{Diagnostic, EncodingFault, ErrorKind, Stray, Unexpected};
 
-use crate::KeyId;
+use crate::{Curve, KeyId};
 
 /// Why bytes are not a key, or keys are not a JWK Set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +134,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is an entry with a key of a type or on a curve that AWS STS does not support. Readers
+    /// ignore such an entry (RFC 7517 section 5); the misspelled name of a type or curve that is
+    /// supported makes none.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        let Self::Entry { fault, .. } = self else { return false };
+        match fault {
+            JwkFault::KeyType { kty } => {
+                !matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC" | "OCT")
+            }
+            JwkFault::Curve { crv } => Curve::of_name(crv).is_none(),
+            _ => false,
+        }
+    }
+
     /// Whether it is an entry with an RSA key that [`crate::WeakKeys::Allow`] accepts.
     pub(crate) fn is_allowed_weak(&self) -> bool {
         matches!(self, Self::Entry { fault: JwkFault::Key(fault), .. } if fault.is_allowed_weak())
@@ -420,10 +435,12 @@ pub enum JwkFault {
         member: &'static str,
     },
     /// A member that is not unpadded base64url.
-    #[error("its member {member:?} is not base64url without padding")]
+    #[error("its member {member:?} is not base64url without padding{}", has(*.stray))]
     Base64 {
         /// The member.
         member: &'static str,
+        /// A character in it that nobody sees, or that looks like another one.
+        stray: Option<char>,
     },
     /// A coordinate that is not as wide as the field (RFC 7518 section 6.2.1.2).
     #[error("its member {member:?} has {bytes} bytes, not {expected}")]
@@ -449,6 +466,11 @@ pub enum JwkFault {
     /// The key itself.
     #[error("it is {0}")]
     Key(KeyFault),
+}
+
+/// That a value has a character, in a message about the value.
+fn has(stray: Option<char>) -> String {
+    stray.map(|c| format!(": it has {}", Unexpected::Character(c))).unwrap_or_default()
 }
 
 impl JwkFault {

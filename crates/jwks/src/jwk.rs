@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use issuer_diagnostic::explain_json;
+use issuer_diagnostic::{Encoding as Charset, deceptive, decode, explain_json};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -64,6 +64,17 @@ pub(crate) fn parse_set(bytes: &[u8]) -> Result<Vec<Result<Members, JwkFault>>, 
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Error::NotJson { reason: "it begins with a byte order mark".to_owned() });
+    }
+    if recognize::is_compressed(bytes) {
+        return Err(wrong(Content::Archive));
+    }
+    match decode(bytes) {
+        Ok(text) if text.encoding != Charset::Utf8 => {
+            let reason = format!("it is encoded as {}, not as UTF-8", text.encoding);
+            return Err(Error::NotJson { reason });
+        }
+        Ok(_) => {}
+        Err(fault) => return Err(Error::NotJson { reason: fault.to_string() }),
     }
     let document: SetDocument = serde_json::from_slice(bytes).map_err(|error| {
         if error.is_data() {
@@ -202,7 +213,10 @@ fn escape(text: &str) -> Cow<'_, str> {
 fn base64(members: &Members, member: &'static str) -> Result<Vec<u8>, JwkFault> {
     let text =
         members.text(member).filter(|text| !text.is_empty()).ok_or(JwkFault::Member { member })?;
-    Base64UrlUnpadded::decode_vec(text).map_err(|_| JwkFault::Base64 { member })
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| {
+        let stray = text.chars().find(|c| deceptive(*c).is_some());
+        JwkFault::Base64 { member, stray }
+    })
 }
 
 fn ec(members: &Members) -> Result<PublicKey, JwkFault> {

@@ -205,6 +205,18 @@ impl PublicKey {
 }
 
 impl Curve {
+    /// The curve that other tools call so, such as `prime256v1`; `None` for any other one.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        match plain.to_ascii_lowercase().as_str() {
+            "p256" | "nistp256" | "prime256v1" | "secp256r1" | "es256" => Some(Self::P256),
+            "p384" | "nistp384" | "secp384r1" | "es384" => Some(Self::P384),
+            "p521" | "nistp521" | "secp521r1" | "es512" | "p512" => Some(Self::P521),
+            _ => None,
+        }
+    }
+
     /// The name in `crv`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

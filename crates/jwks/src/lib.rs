@@ -20,8 +20,9 @@ pub use jwk::{Jwk, PRIVATE_MEMBERS};
 pub use jwt::{SignatureFault, Token, TokenFault};
 pub use key::{Algorithm, Curve, KeyId, PublicKey, WeakKeys};
 pub use read::{Note, Reading, read, read_set};
-pub use salvage::{LostKey, Salvage, salvage};
-pub use set::{Entry, JwkSet};
+pub use recognize::is_compressed;
+pub use salvage::{LostKey, Salvage, reason, salvage};
+pub use set::{Entry, ForeignKey, JwkSet};
 pub use source::{JwksSource, JwksUrl};
 
 /// The maximum size of a file or response that any reader accepts: 1 MiB.

@@ -51,7 +51,8 @@ pub(crate) fn recognize(bytes: &[u8], text: &str) -> Error {
 }
 
 /// Whether bytes are those of gzip, ZIP, bzip2, xz or Zstandard.
-pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
+#[must_use]
+pub fn is_compressed(bytes: &[u8]) -> bool {
     matches!(
         bytes,
         [0x1f, 0x8b, ..]

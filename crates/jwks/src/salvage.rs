@@ -1,8 +1,14 @@
 //! The keys of a damaged document, for a document that replaces it.
 
+mod members;
+mod tree;
+
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use issuer_diagnostic::decode;
+use issuer_diagnostic::{deceptive, decode};
 use serde_json::{Map, Value, json};
+
+use self::members::looks_like_a_key;
+use self::tree::Tree;
 
 use crate::{Curve, Error, Jwk, JwkSet, KeyId, Note, PRIVATE_MEMBERS, WeakKeys, read};
 
@@ -28,8 +34,8 @@ pub struct LostKey {
     pub reason: String,
 }
 
-/// Finds every JWK in `bytes`, at any depth and also in text that is not JSON as a whole; if there
-/// is none, the keys that [`read()`] finds. Only the members that make up a public key are used, so
+/// Finds every JWK in `bytes`, at any depth and also in text that is not JSON at all; if there is
+/// none, the keys that [`read()`] finds. Only the members that make up a public key are used, so
 /// that a wrong `use` or `alg`, or a private member, does not cost the key; without a valid kid, it
 /// gets the one that kube-apiserver uses.
 #[must_use]
@@ -98,32 +104,49 @@ impl Salvage {
     }
 }
 
-/// Every JSON object with a `kty`, the outermost ones first.
+/// Every JWK in JSON, the outermost ones first, then those in the rest of the text.
 fn objects(text: &str) -> Vec<Map<String, Value>> {
     let mut found = Vec::new();
+    let mut rest = String::new();
     let mut at = 0;
+    let mut seen = 0;
     while let Some(next) = text[at..].find('{') {
         at += next;
-        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Tree>();
         match values.next() {
             Some(Ok(value)) => {
                 collect(value, &mut found);
+                // The place of an object is still the end of what precedes it.
+                rest.push_str(&text[seen..at]);
+                rest.push_str("{}");
                 at += values.byte_offset();
+                seen = at;
             }
             _ => at += 1,
         }
     }
+    rest.push_str(&text[seen..]);
+    found.extend(members::groups(&rest));
     found
 }
 
-fn collect(value: Value, into: &mut Vec<Map<String, Value>>) {
+fn collect(value: Tree, into: &mut Vec<Map<String, Value>>) {
     match value {
-        Value::Object(object) if object.contains_key("kty") => into.push(object),
-        Value::Object(object) => object.into_iter().for_each(|(_, value)| collect(value, into)),
-        Value::Array(items) => items.into_iter().for_each(|value| collect(value, into)),
+        Tree::Object(members) => {
+            let object: Map<String, Value> =
+                members.iter().map(|(name, value)| (name.clone(), value.text())).collect();
+            let is_jwk = object.contains_key("kty");
+            if is_jwk || looks_like_a_key(&object) {
+                into.push(object);
+            }
+            if !is_jwk {
+                members.into_iter().for_each(|(_, value)| collect(value, into));
+            }
+        }
+        Tree::Array(items) => items.into_iter().for_each(|value| collect(value, into)),
         // JSON that was encoded twice.
-        Value::String(text) if text.contains('{') => into.extend(objects(&text)),
-        _ => {}
+        Tree::Text(text) if text.contains('{') => into.extend(objects(&text)),
+        Tree::Text(_) | Tree::Other => {}
     }
 }
 
@@ -140,7 +163,12 @@ fn inner(text: &str) -> Option<String> {
 fn key(object: &Map<String, Value>, weak: WeakKeys) -> Result<Jwk, Error> {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     let mut public = Map::new();
-    public.insert("kty".into(), json!(text("kty").unwrap_or_default().to_ascii_uppercase()));
+    let kty = match text("kty") {
+        None if text("n").is_some() => "RSA".to_owned(),
+        None if text("x").is_some() => "EC".to_owned(),
+        kty => kty.unwrap_or_default().to_ascii_uppercase(),
+    };
+    public.insert("kty".into(), json!(kty));
     for name in ["n", "e", "x", "y"] {
         if let Some(value) = text(name) {
             public.insert(name.into(), json!(url_alphabet(value)));
@@ -168,19 +196,39 @@ fn key(object: &Map<String, Value>, weak: WeakKeys) -> Result<Jwk, Error> {
     Ok(jwk)
 }
 
-/// Standard base64 as base64url without padding and white space.
+/// Standard base64 as base64url without padding and without what no base64 has.
 fn url_alphabet(text: &str) -> String {
-    let kept = text.chars().filter(|c| !c.is_whitespace() && *c != '=');
+    let kept = text.chars().filter(|c| is_dash(*c) || !(is_filler(*c) || *c == '='));
     kept.map(|c| match c {
         '+' => '-',
         '/' => '_',
+        c if is_dash(c) => '-',
         c => c,
     })
     .collect()
 }
 
-/// Without the number of the entry, which is always 1.
-fn reason(error: &Error) -> String {
+/// White space, and what editors and web pages put between letters.
+fn is_filler(c: char) -> bool {
+    c.is_whitespace() || deceptive(c).is_some()
+}
+
+/// A dash in the place of a hyphen.
+fn is_dash(c: char) -> bool {
+    matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+impl LostKey {
+    /// A key that is not kept.
+    #[must_use]
+    pub fn new(kid: Option<String>, reason: String) -> Self {
+        Self { kid, reason }
+    }
+}
+
+/// What is wrong with an entry, without its number and kid.
+#[must_use]
+pub fn reason(error: &Error) -> String {
     match error {
         Error::Entry { fault, .. } => fault.to_string(),
         other => other.to_string(),
@@ -203,6 +251,34 @@ mod tests {
         let mut document: Value = serde_json::from_str(GOLDEN).unwrap();
         document["keys"].as_array_mut().unwrap().iter_mut().for_each(change);
         document.to_string()
+    }
+
+    fn yaml() -> String {
+        let document: Value = serde_json::from_str(GOLDEN).unwrap();
+        let mut text = String::from("keys:\n");
+        for key in document["keys"].as_array().unwrap() {
+            for (number, (name, value)) in key.as_object().unwrap().iter().enumerate() {
+                let start = if number == 0 { "- " } else { "  " };
+                text.push_str(&format!("{start}{name}: {}\n", value.as_str().unwrap()));
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn a_key_that_is_cut_off_is_named_and_no_part_of_it_is_a_key() {
+        let last = set().keys().last().unwrap().kid.clone();
+        let start = GOLDEN.rfind("{\"use\"").unwrap();
+        let whole = salvage(GOLDEN.as_bytes(), WeakKeys::Refuse).set;
+        for end in start + 1..GOLDEN.len() {
+            let found = salvage(&GOLDEN.as_bytes()[..end], WeakKeys::Refuse);
+            assert!(found.set.difference(&whole).is_empty(), "{}", &GOLDEN[..end]);
+            let named = found.lost.iter().any(|lost| lost.kid.as_deref() == Some(last.as_str()));
+            let kid_is_there = GOLDEN[start..end].contains(&format!("\"{}\"", last.as_str()));
+            let kept = found.set.keys().len() == 6;
+            assert!(kept || named || !kid_is_there, "{}: {found:?}", &GOLDEN[start..end]);
+            assert!(found.set.keys().len() >= 5);
+        }
     }
 
     #[test]
@@ -228,17 +304,27 @@ mod tests {
             with(|key| key["key_ops"] = json!(["verify"])).into_bytes(),
             with(|key| key["kid"] = json!(7)).into_bytes(),
             with(|key| key["crv"] = json!("prime256v1")).into_bytes(),
+            with(|key| drop(key.as_object_mut().unwrap().remove("kty"))).into_bytes(),
+            GOLDEN.replace('"', "'").into_bytes(),
+            GOLDEN.replace('"', "&quot;").into_bytes(),
+            GOLDEN.replace('"', "\\\"").into_bytes(),
+            GOLDEN.replace("\":\"", "\u{201d}:\u{201c}").replace('"', "\u{201d}").into_bytes(),
+            GOLDEN.replace("\"n\":\"", "\"n\":\"\n").into_bytes(),
+            GOLDEN.replace("\"n\":\"", "\"n\":\"\u{200b}").into_bytes(),
+            GOLDEN.replace("\"x\":\"", "\"x\":\"\u{feff}").into_bytes(),
+            yaml().into_bytes(),
+            GOLDEN.replacen("},{", "}],\"keys\":[{", 1).into_bytes(),
+            GOLDEN.replacen("},{", "}],\"keys\":[{", 3).into_bytes(),
             with(|key| key["kty"] = json!(key["kty"].as_str().unwrap().to_lowercase()))
                 .into_bytes(),
         ] {
             let found = salvage(&bytes, WeakKeys::Refuse);
             assert!(found.lost.is_empty(), "{found:?}");
-            let expected = match bytes.ends_with(GOLDEN.trim_end_matches(['}', ']']).as_bytes()) {
-                // The last entry has lost its end.
-                true => set().keys()[..5].to_vec(),
-                false => set().keys().to_vec(),
-            };
-            assert_eq!(found.set.keys(), expected, "{}", String::from_utf8_lossy(&bytes));
+            let mut kids: Vec<_> = found.set.keys().to_vec();
+            let mut expected = set().keys().to_vec();
+            kids.sort_by(|one, other| one.kid.as_str().cmp(other.kid.as_str()));
+            expected.sort_by(|one, other| one.kid.as_str().cmp(other.kid.as_str()));
+            assert_eq!(kids, expected, "{}", String::from_utf8_lossy(&bytes));
         }
     }
 
@@ -260,7 +346,15 @@ mod tests {
     fn pem_in_the_place_of_the_set_is_read_and_other_text_holds_nothing() {
         let pem = include_bytes!("../../../fixtures/golden/encodings/rsa2048.spki.pem");
         assert_eq!(salvage(pem, WeakKeys::Refuse).set.keys().len(), 1);
-        for text in ["", "<html></html>", "open sa.pub: no such file", "{}", "{\"keys\":["] {
+        for text in [
+            "",
+            "<html></html>",
+            "open sa.pub: no such file",
+            "{}",
+            "{\"keys\":[",
+            "<style>p { x: 1; y: 2; n: 3; e: 4 }</style>",
+            "use: the sa.pub of e: and n=1",
+        ] {
             assert_eq!(salvage(text.as_bytes(), WeakKeys::Refuse), Salvage::default(), "{text}");
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::jwk::{self, Jwk, LargerHashes, Members};
 use crate::{Algorithm, Error, JwkFault, KeyId, MAX_KEYS_PER_TYPE, PublicKey, WeakKeys};
 
@@ -21,6 +23,18 @@ pub struct Entry {
     pub kid: Option<String>,
     /// The key, or why it is not valid ([`Error::Entry`]).
     pub jwk: Result<Jwk, Error>,
+}
+
+/// A key of a type that AWS STS does not support, in a published set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForeignKey {
+    /// Its kid.
+    pub kid: Option<String>,
+    /// The entry.
+    pub json: String,
+    /// Why it is not used.
+    pub fault: Error,
 }
 
 impl JwkSet {
@@ -43,6 +57,59 @@ impl JwkSet {
         let entries = Self::read_entries(bytes, weak, LargerHashes::Refuse)?;
         let entries: Result<Vec<Jwk>, Error> = entries.into_iter().map(|entry| entry.jwk).collect();
         Self::from_entries(entries?)
+    }
+
+    /// The same for a document with keys of types that AWS STS does not support beside at least one
+    /// that it does: it accepts such a set, and does not use those keys. They are returned as they are.
+    ///
+    /// # Errors
+    /// Those of [`JwkSet::parse`]; a foreign key under the kid of another one.
+    pub fn parse_with_foreign(
+        bytes: &[u8],
+        weak: WeakKeys,
+    ) -> Result<(Self, Vec<ForeignKey>), Error> {
+        let entries = Self::read_entries(bytes, weak, LargerHashes::Refuse)?;
+        let is_foreign = |entry: &Entry| entry.jwk.as_ref().is_err_and(Error::is_foreign);
+        if !entries.iter().any(is_foreign) || entries.iter().all(is_foreign) {
+            return Ok((Self::parse(bytes, weak)?, Vec::new()));
+        }
+        let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let (mut keys, mut foreign) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry.jwk {
+                Ok(jwk) => keys.push(jwk),
+                Err(error) if error.is_foreign() => foreign.push(ForeignKey {
+                    kid: entry.kid,
+                    json: document["keys"][entry.number - 1].to_string(),
+                    fault: error,
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        let set = Self::from_entries(keys)?;
+        match foreign
+            .iter()
+            .position(|key| key.kid.as_ref().is_none_or(|kid| set.get(kid).is_some()))
+        {
+            None => Ok((set, foreign)),
+            Some(index) => Err(foreign.swap_remove(index).fault),
+        }
+    }
+
+    /// The set as [`JwkSet::to_json`] writes it, with foreign keys at its end.
+    #[must_use]
+    pub fn to_json_with(&self, foreign: &[ForeignKey]) -> String {
+        let mut json = self.to_json();
+        let end = "]}";
+        for key in foreign {
+            json.truncate(json.len() - end.len());
+            if !json.ends_with('[') {
+                json.push(',');
+            }
+            json.push_str(&key.json);
+            json.push_str(end);
+        }
+        json
     }
 
     /// Reads a document entry by entry, so that every fault can be reported, not only the first.

@@ -53,7 +53,9 @@ pub(crate) fn is_stored(
 /// Whether readers find every given key, and the algorithms of all keys.
 fn is_served(plan: &Plan, [keys, discovery]: &[Option<Stored>; 2]) -> bool {
     let (Some(keys), Some(discovery)) = (keys, discovery) else { return false };
-    let Ok(keys) = JwkSet::parse(&keys.bytes, WeakKeys::Allow) else { return false };
+    let Ok((keys, _)) = JwkSet::parse_with_foreign(&keys.bytes, WeakKeys::Allow) else {
+        return false;
+    };
     let given = plan
         .key_changes()
         .iter()

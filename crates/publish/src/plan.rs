@@ -115,7 +115,12 @@ impl Plan {
             |algorithms| Discovery::new(site.issuer.clone(), None, algorithms, site.shape);
         let discovery = written(merged.set.algorithms())?;
         let mut documents = [
-            document(KEYS_NAME, merged.set.to_json(), state.keys.as_ref(), &state.desired),
+            document(
+                KEYS_NAME,
+                merged.set.to_json_with(&published.foreign),
+                state.keys.as_ref(),
+                &state.desired,
+            ),
             document(DISCOVERY_NAME, discovery.to_json(), state.discovery.as_ref(), &state.desired),
         ];
         if let Some(format) = rewritten(&documents[0], &merged.changes, published.damaged) {

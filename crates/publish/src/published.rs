@@ -1,8 +1,9 @@
 //! The published documents as a plan reads them, also if they are damaged.
 
 use issuer_change::Notice;
+use issuer_diagnostic::{Encoding, decode};
 use issuer_discovery::Published;
-use issuer_jwks::{Jwk, JwkSet, KeyId, LostKey, salvage};
+use issuer_jwks::{ForeignKey, Jwk, JwkSet, KeyId, LostKey, is_compressed, salvage};
 use serde_json::Value;
 
 use crate::{Error, PlanOptions, Site, Stored};
@@ -11,6 +12,8 @@ use crate::{Error, PlanOptions, Site, Stored};
 #[derive(Debug, Default)]
 pub(crate) struct PublishedKeys {
     pub(crate) keys: JwkSet,
+    /// Keys of types that AWS STS does not use, which stay as they are unless they are pruned.
+    pub(crate) foreign: Vec<ForeignKey>,
     /// Whether the document could not be read as it is.
     pub(crate) damaged: bool,
     /// What the user must know of it.
@@ -32,14 +35,24 @@ pub(crate) fn keys(
     let Some(stored) = stored.filter(|stored| !stored.is_blank()) else {
         return Ok(PublishedKeys::default());
     };
-    let (published, error) = match JwkSet::parse(&stored.bytes, options.weak) {
-        Ok(keys) => (PublishedKeys { keys, ..PublishedKeys::default() }, None),
+    let parsed = match options.replace_unreadable {
+        true => JwkSet::parse(&stored.bytes, options.weak).map(|keys| (keys, Vec::new())),
+        false => JwkSet::parse_with_foreign(&stored.bytes, options.weak),
+    };
+    let (published, error) = match parsed {
+        Ok((keys, foreign)) => {
+            let notices =
+                foreign.iter().map(|key| foreign_key(location, key, options.prune)).collect();
+            let foreign = if options.prune { Vec::new() } else { foreign };
+            (PublishedKeys { keys, foreign, damaged: false, notices }, None)
+        }
         Err(error) if options.replace_unreadable => {
             let salvaged = salvage(&stored.bytes, options.weak);
             let mut notices = vec![replaced(location, &error, &salvaged.set)];
             notices.extend(salvaged.lost.iter().map(|lost| lost_key(location, lost)));
             notices.extend(salvaged.exposed.iter().map(|kid| exposed_key(location, kid)));
-            (PublishedKeys { keys: salvaged.set, damaged: true, notices }, Some(error))
+            let (keys, foreign) = (salvaged.set, Vec::new());
+            (PublishedKeys { keys, foreign, damaged: true, notices }, Some(error))
         }
         Err(error) => (PublishedKeys::default(), Some(error)),
     };
@@ -48,12 +61,30 @@ pub(crate) fn keys(
             let (location, reason) = (location.to_owned(), error.to_string());
             Err(Error::Unreadable { location, reason, keys: Some(error) })
         }
-        _ if options.replace_unreadable => Ok(published.without_rivals(&site.keys, location)),
+        _ if options.replace_unreadable => {
+            Ok(published.without_rivals(&site.keys, location).with_room(&site.keys, location))
+        }
         _ => Ok(published),
     }
 }
 
 impl PublishedKeys {
+    /// AWS STS accepts no token if a set has too many keys. Of those in a damaged document, the last
+    /// ones make room for the given keys.
+    fn with_room(mut self, given: &JwkSet, location: &str) -> Self {
+        while self.damaged
+            && let Err(error @ issuer_jwks::Error::TooManyKeys { key_type, .. }) =
+                given.union(&self.keys)
+        {
+            let goes = |jwk: &&Jwk| jwk.key.key_type() == key_type && !given.keys().contains(jwk);
+            let Some(last) = self.keys.keys().iter().rev().find(goes).cloned() else { break };
+            let (kid, reason) = (Some(last.kid.to_string()), error.to_string());
+            self.notices.push(lost_key(location, &LostKey::new(kid, reason)));
+            self.keys = self.keys.filtered(|jwk| *jwk != last);
+        }
+        self
+    }
+
     /// A key that is published under the kid of another, given key gets the kid that kube-apiserver
     /// uses for it.
     fn without_rivals(mut self, given: &JwkSet, location: &str) -> Self {
@@ -117,12 +148,25 @@ impl Named {
             return Err("it is larger than 1 MiB".to_owned());
         }
         let not = |what: String| format!("not a discovery document: {what}");
+        if is_compressed(&stored.bytes) {
+            return Err(not("it is compressed, for example with gzip".to_owned()));
+        }
+        match decode(&stored.bytes) {
+            Ok(text) if text.encoding != Encoding::Utf8 => {
+                return Err(not(format!("it is encoded as {}, not as UTF-8", text.encoding)));
+            }
+            Ok(_) => {}
+            Err(fault) => return Err(not(fault.to_string())),
+        }
         let members = Published::parse(&stored.bytes).map_err(|error| not(error.to_string()))?;
         if let Some(member) = members.contradiction(&["issuer", "jwks_uri"]) {
             return Err(format!("it has the member {member:?} twice, with different values"));
         }
         let text = |name: &str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => {
+                Err(not(format!("the member {name:?} is empty")))
+            }
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(not(format!("the member {name:?} is not a string"))),
         };
@@ -159,6 +203,19 @@ fn replaced(location: &str, error: &issuer_jwks::Error, kept: &JwkSet) -> Notice
     };
     let message = format!("{location} cannot be read ({error}) and is replaced; {kept}");
     Notice { id: "unreadable-replaced".into(), message }
+}
+
+fn foreign_key(location: &str, key: &ForeignKey, prune: bool) -> Notice {
+    let kid = key.kid.as_deref().unwrap_or_default();
+    let (id, what) = match prune {
+        true => ("foreign-key-removed", "is removed, since it is not given"),
+        false => ("foreign-key-kept", "stays as it is"),
+    };
+    let message = format!(
+        "the key {kid:?} in {location} is of a type that AWS STS does not support ({}); it {what}",
+        issuer_jwks::reason(&key.fault)
+    );
+    Notice { id: id.into(), message }
 }
 
 fn lost_key(location: &str, lost: &LostKey) -> Notice {

@@ -67,7 +67,8 @@ async fn served(
         let hint = format!("`issuerctl verify --issuer {url}` says what is wrong");
         return Err(Failure::new(Exit::Failure, message).hint(Some(hint)));
     };
-    let published = JwkSet::parse(document, WeakKeys::Allow)
+    let published = JwkSet::parse_with_foreign(document, WeakKeys::Allow)
+        .map(|(keys, _)| keys)
         .map_err(|error| Failure::because(format!("the keys of {url} cannot be used"), &error))?;
     let answer = seen.keys.as_ref().and_then(|keys| keys.outcome.as_ref().ok());
     let written = answer.and_then(|answer| answer.header("last-modified"));

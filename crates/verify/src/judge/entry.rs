@@ -1,7 +1,7 @@
 //! One entry of the JWK Set.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use issuer_jwks::{Error, JwkFault, KeyFault};
+use issuer_jwks::{Curve, Error, JwkFault, KeyFault};
 use serde_json::Value;
 
 use crate::judge::exposed;
@@ -78,7 +78,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             },
             rewrite(),
         ),
-        JwkFault::Base64 { member: name } => replacing(
+        JwkFault::Base64 { member: name, .. } => replacing(
             format!(
                 "{who} has {} in {name}, which must be base64url without padding",
                 what_is_not_base64url(member(name))
@@ -117,7 +117,7 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
             ),
             format!("remove x5c; {}", rewrite()),
         ),
-        JwkFault::Curve { crv } => match curve_of_name(crv) {
+        JwkFault::Curve { crv } => match Curve::of_name(crv).map(Curve::as_str) {
             Some(curve) => replacing(
                 format!(
                     "{who} has crv {}: the name of the curve must be exactly {curve}",
@@ -150,17 +150,6 @@ pub(super) fn fault(number: usize, raw: Option<&Value>, error: &Error) -> Fault 
              publish it (issuerctl publish)",
         ),
         other => replacing(format!("{who} is not valid: {other}"), rewrite()),
-    }
-}
-
-/// The curve that is meant by another name: in another letter case, or as OpenSSL and SECG call it.
-pub(super) fn curve_of_name(crv: &str) -> Option<&'static str> {
-    let plain: String = crv.chars().filter(char::is_ascii_alphanumeric).collect();
-    match plain.to_ascii_lowercase().as_str() {
-        "p256" | "nistp256" | "prime256v1" | "secp256r1" | "es256" => Some("P-256"),
-        "p384" | "nistp384" | "secp384r1" | "es384" => Some("P-384"),
-        "p521" | "nistp521" | "secp521r1" | "es512" | "p512" => Some("P-521"),
-        _ => None,
     }
 }
 

@@ -33,13 +33,14 @@ pub(super) fn object(
     let is_compressed =
         encoding.is_some_and(|e| COMPRESSIONS.contains(&e.trim().to_ascii_lowercase().as_str()));
     if body.starts_with(&[0x1f, 0x8b]) || is_compressed {
-        return Err(Fault::new(
+        return Err(replacing(
             format!(
                 "{name} is not JSON: it is compressed (Content-Encoding: {}), although the request \
                  does not accept that",
                 shorten(encoding.unwrap_or("none, but the body is gzip"))
             ),
-            "store it uncompressed and without Content-Encoding, or configure the server to \
+            "store it uncompressed and without Content-Encoding, as issuerctl publish does, which \
+             finds keys in it only once it is decompressed (gzip -d); or configure the server to \
              compress only if Accept-Encoding allows it",
         ));
     }

@@ -115,7 +115,7 @@ fn parse(
     let raw = match object.get("keys") {
         Some(Value::Array(items)) => items.clone(),
         Some(other) => {
-            return Err(Fault::new(
+            return Err(replacing(
                 format!(
                     "{name} has a member \"keys\" that is {}, not an array of JWKs",
                     crate::text::kind(other)
@@ -126,7 +126,7 @@ fn parse(
         None => {
             let there: Vec<_> = object.keys().take(5).map(|key| quote(key)).collect();
             let there = if there.is_empty() { "no members".to_owned() } else { there.join(", ") };
-            return Err(Fault::new(
+            return Err(replacing(
                 format!("{name} is not a JWK Set: the member \"keys\" is missing (found: {there})"),
                 rewrite,
             ));
@@ -134,7 +134,7 @@ fn parse(
     };
     match JwkSet::entries(body, weak) {
         Ok(entries) => Ok((entries, raw)),
-        Err(error) => Err(Fault::new(format!("{name} is not a JWK Set: {error}"), rewrite)),
+        Err(error) => Err(replacing(format!("{name} is not a JWK Set: {error}"), rewrite)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use issuer_jwks::{Entry, Error, Jwk, JwkFault, MAX_KEYS_PER_TYPE};
+use issuer_jwks::{Entry, Jwk, MAX_KEYS_PER_TYPE};
 use serde_json::Value;
 
 use crate::judge::{entry, exposed};
@@ -30,7 +30,7 @@ pub(super) fn usable(
     let (foreign, mut bad): (Vec<_>, Vec<_>) = entries
         .iter()
         .filter_map(|entry| entry.jwk.as_ref().err().map(|error| (entry, error)))
-        .partition(|(_, error)| is_foreign(error) && !good.is_empty());
+        .partition(|(_, error)| error.is_foreign() && !good.is_empty());
     bad.sort_by_key(|(_, error)| !exposed::is_private(error));
     let is_exposed = bad.first().is_some_and(|(_, error)| exposed::is_private(error));
     if let Some(fault) = too_many(raw).filter(|_| !is_exposed) {
@@ -82,30 +82,19 @@ pub(super) fn usable(
     Check::pass(ID, format!("{} valid: {}{more}", are(good.len()), named.join(", ")))
 }
 
-/// A key of a type that STS does not support; RFC 7517 section 5 has readers ignore it.
-fn is_foreign(error: &Error) -> bool {
-    let Error::Entry { fault, .. } = error else { return false };
-    match fault {
-        JwkFault::KeyType { kty } => !matches!(kty.to_ascii_uppercase().as_str(), "RSA" | "EC"),
-        JwkFault::Curve { crv } => entry::curve_of_name(crv).is_none(),
-        _ => false,
-    }
-}
-
 fn too_many(raw: &[Value]) -> Option<Fault> {
     ["RSA", "EC"].into_iter().find_map(|kty| {
         let count =
             raw.iter().filter(|key| key.get("kty").and_then(Value::as_str) == Some(kty)).count();
         (count > MAX_KEYS_PER_TYPE).then(|| {
-            Fault::new(
+            replacing(
                 format!(
                     "the set has {count} {kty} keys, which is too many: STS accepts at most \
                      {MAX_KEYS_PER_TYPE} keys of a type, and no token if there are more"
                 ),
                 format!(
-                    "remove the keys that no unexpired token was signed with, so that at most \
-                     {MAX_KEYS_PER_TYPE} remain: issuerctl jwks writes a set of the given keys, to \
-                     be uploaded in place of this one"
+                    "publish the keys that the API servers sign with (issuerctl publish): they \
+                     stay, and of the others the first ones, so that {MAX_KEYS_PER_TYPE} remain"
                 ),
             )
         })

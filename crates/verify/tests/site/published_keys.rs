@@ -54,7 +54,7 @@ fn broken_keys_are_named_by_their_fault() {
         ("discovery", document().to_string(), "keys-json", &["discovery document"]),
         ("no keys member", text("{}"), "keys-json", &["\"keys\" is missing"]),
         ("no keys", text(r#"{"keys":[]}"#), "keys-usable", &["empty", "publish"]),
-        ("101 keys", many, "keys-usable", &["101", "at most 100", "issuerctl jwks"]),
+        ("101 keys", many, "keys-usable", &["101", "at most 100", "issuerctl publish"]),
         ("shared kid", shared, "keys-usable", &["share one kid"]),
         ("no kid", first_key("kid", Value::Null), "keys-usable", &["no kid"]),
         ("kid a number", first_key("kid", json!(1)), "keys-usable", &["kid", "string"]),

@@ -1,0 +1,123 @@
+//! The members of JWKs in text that is not JSON: other quotes, YAML, escapes, a part that is cut off.
+
+use serde_json::{Map, Value};
+
+/// The members that make up a key, and those that show that something is one.
+const NAMES: [&str; 17] = [
+    "kty", "kid", "crv", "alg", "use", "n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi", "oth",
+    "k",
+];
+
+/// More characters than a value of a key has, with line breaks in it.
+const LONGEST: usize = 3000;
+
+/// Every group of members that looks like a key. A value that has no end is not one, so that no part
+/// of a number is taken for the number.
+pub(super) fn groups(text: &str) -> Vec<Map<String, Value>> {
+    let text = plain(text);
+    let mut found = Vec::new();
+    let mut group = Map::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let is_item = c == '-'
+            && text[..at].trim_end_matches([' ', '\t']).ends_with('\n')
+            && text[at..].starts_with("- ");
+        if matches!(c, '{' | '}') || is_item {
+            found.push(std::mem::take(&mut group));
+        } else if let Some((name, rest)) = name(&text, at) {
+            if group.contains_key(name) {
+                found.push(std::mem::take(&mut group));
+            }
+            let value = value(rest, name);
+            at = text.len() - rest.len();
+            // A name without a value still shows that there is a key.
+            group.insert(name.to_owned(), value.map_or(Value::Null, Value::from));
+            at += value.map_or(0, str::len);
+            continue;
+        }
+        at += c.len_utf8();
+    }
+    found.push(group);
+    found.retain(looks_like_a_key);
+    found
+}
+
+/// Whether an object is a JWK, or what is left of one.
+pub(super) fn looks_like_a_key(object: &Map<String, Value>) -> bool {
+    let has = |name: &str| object.contains_key(name);
+    let is_long =
+        |name: &str| object.get(name).and_then(Value::as_str).is_some_and(|n| n.len() > 40);
+    let material = ["n", "e", "x", "y", "crv"].into_iter().any(has);
+    (has("kty") || has("kid")) && (material || has("alg") || has("use"))
+        || is_long("n") && has("e")
+        || is_long("x") && is_long("y")
+}
+
+/// A name at this position, and the text from its value on.
+fn name(text: &str, at: usize) -> Option<(&'static str, &str)> {
+    let of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/');
+    if text[..at].ends_with(of_word) {
+        return None;
+    }
+    let rest = &text[at..];
+    let end = rest.find(|c| !of_word(c)).unwrap_or(rest.len());
+    let name = NAMES.into_iter().find(|name| *name == &rest[..end])?;
+    let rest = rest[end..].trim_start_matches(['"', '\'']).trim_start();
+    Some((name, rest.strip_prefix([':', '='])?.trim_start_matches([' ', '\t'])))
+}
+
+/// A value and its quotes excluded; `None` if its end is missing.
+fn value<'a>(rest: &'a str, name: &str) -> Option<&'a str> {
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let allowed = |c: char| match name {
+        "kid" => !matches!(c, '\n' | '\r'),
+        // Everything else is base64, or a name of a few letters.
+        _ => c.is_ascii_alphanumeric() || "-_+/=".contains(c) || super::is_filler(c),
+    };
+    let find = |is_end: &dyn Fn(char) -> bool| {
+        let start = usize::from(quote.is_some());
+        let mut chars = rest[start..].char_indices().take(LONGEST);
+        chars.find(|(_, c)| is_end(*c)).map(|(index, _)| index + start)
+    };
+    let (start, end) = match quote {
+        Some(quote) => {
+            let end = find(&|c| c == quote || !allowed(c))?;
+            rest[end..].starts_with(quote).then_some((1, end))?
+        }
+        None => {
+            let end = find(&|c| c.is_whitespace() || matches!(c, ',' | '}' | ']'))?;
+            (0, end)
+        }
+    };
+    let value = &rest[start..end];
+    (!value.is_empty() && value.chars().all(allowed)).then_some(value)
+}
+
+/// The text with plain quotes, and without the escapes of HTML and of a string within a string.
+fn plain(text: &str) -> String {
+    let mut text = text.replace("\\n", "\n");
+    for (escape, c) in [
+        ("&amp;", "&"),
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#x22;", "\""),
+        ("&ldquo;", "\""),
+        ("&rdquo;", "\""),
+        ("&apos;", "'"),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("\\u0022", "\""),
+    ] {
+        text = text.replace(escape, c);
+    }
+    let plain = |c: char| match c {
+        '\\' => None,
+        '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' | '\u{ff02}' | '\u{ab}' | '\u{bb}' => {
+            Some('"')
+        }
+        '\u{2018}'..='\u{201b}' | '\u{2032}' | '\u{2035}' | '\u{ff07}' => Some('\''),
+        '\u{ff1a}' => Some(':'),
+        c => Some(c),
+    };
+    text.chars().filter_map(plain).collect()
+}
