@@ -34,12 +34,16 @@ use crate::{Condition, Error, StoreState, Stored, Version};
 /// The names of object attributes in plans.
 const CONTENT_TYPE: &str = "content_type";
 const CACHE_CONTROL: &str = "cache_control";
+const CONTENT_ENCODING: &str = "content_encoding";
 const ACL: &str = "acl";
 const ENCRYPTION: &str = "server_side_encryption";
 
 /// SSE-S3 (S3 API reference, `x-amz-server-side-encryption`), the only encryption that anonymous
 /// readers get past.
 pub const SSE_S3: &str = "AES256";
+
+/// In place of a `Content-Encoding`: with one, readers take the plain document for a compressed one.
+const NOT_ENCODED: &str = "none";
 
 /// The canned ACL that allows anonymous reads.
 const PUBLIC_READ: &str = "public-read";
@@ -200,6 +204,7 @@ impl S3 {
         let mut desired = Attributes::from([
             (CONTENT_TYPE, MEDIA_TYPE.to_owned()),
             (CACHE_CONTROL, self.options.cache_control()),
+            (CONTENT_ENCODING, NOT_ENCODED.to_owned()),
             (ENCRYPTION, SSE_S3.to_owned()),
         ]);
         if self.options.access == AccessMode::Acl {
@@ -383,9 +388,15 @@ impl S3 {
         // An object without encryption, from before 2023 or in another store, is as readable.
         let encryption =
             object.server_side_encryption().map_or(SSE_S3, |encryption| encryption.as_str());
+        // That of an upload in chunks, which some stores keep, is none of the object.
+        let encoding = object.content_encoding().filter(|encoding| {
+            !matches!(encoding.trim_end_matches([',', ' ']), "" | "aws-chunked" | "identity")
+        });
+        let encoding = encoding.unwrap_or(NOT_ENCODED);
         let headers = [
             (CONTENT_TYPE, object.content_type()),
             (CACHE_CONTROL, object.cache_control()),
+            (CONTENT_ENCODING, Some(encoding)),
             (ENCRYPTION, Some(encryption)),
         ];
         let headers =

@@ -70,6 +70,8 @@ struct State {
     default_encryption: Option<ServerSideEncryption>,
     /// Whether writes with an encryption are refused.
     without_encryption: bool,
+    /// The `Content-Encoding` of objects that were written by others.
+    encodings: HashMap<(String, String), String>,
     /// The policy that another writer puts just after the next PutBucketPolicy.
     overwritten: Option<String>,
     delay: Duration,
@@ -190,6 +192,12 @@ impl S3Server {
     /// Refuses writes with an encryption, as MinIO without KMS does.
     pub fn without_encryption(&self) {
         self.state().without_encryption = true;
+    }
+
+    /// Serves an object with this `Content-Encoding` until it is written again.
+    pub fn encode_as(&self, bucket: &str, key: &str, encoding: &str) {
+        let object = (bucket.to_owned(), key.to_owned());
+        self.state().encodings.insert(object, encoding.to_owned());
     }
 
     /// How an object is encrypted.

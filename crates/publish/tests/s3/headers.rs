@@ -48,6 +48,23 @@ async fn a_document_that_is_encrypted_with_kms_is_written_again_with_sse_s3_and_
 }
 
 #[tokio::test]
+async fn a_plain_document_that_is_served_as_compressed_is_written_again_and_then_left_alone() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    for key in [KEYS, DISCOVERY] {
+        server.encode_as("my-oidc", key, "gzip");
+        let healed = run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+        let text = healed.changes().to_string();
+        assert!(text.contains("~ content encoding") && text.contains("gzip -> none"), "{text}");
+        assert!(run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
+    }
+    // What the upload in chunks leaves behind in some stores is no coding of the document.
+    server.encode_as("my-oidc", KEYS, "aws-chunked");
+    assert!(run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_store_without_encryption_is_written_without() {
     let server = S3Server::start();
     server.without_encryption();

@@ -107,6 +107,7 @@ impl S3 for Aws {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let object = (request.input.bucket.clone(), request.input.key.clone());
         let encryption = self.state(&object.0)?.encryption.get(&object).cloned();
+        let encoding = self.state(&object.0)?.encodings.get(&object).cloned();
         let is_kms = encryption.as_ref().is_some_and(|e| e.as_str().starts_with("aws:kms"));
         if is_kms && request.credentials.is_none() {
             return Err(s3_error!(
@@ -118,6 +119,7 @@ impl S3 for Aws {
         let _reads = self.objects_lock.read().await;
         let mut response = self.objects.get_object(request).await?;
         response.output.server_side_encryption = encryption;
+        response.output.content_encoding = encoding;
         Ok(response)
     }
 
@@ -136,6 +138,11 @@ impl S3 for Aws {
                 }
                 // A new object has only its owner's grant.
                 _ => state.readable.remove(&object),
+            };
+            let object = (request.input.bucket.clone(), request.input.key.clone());
+            match &request.input.content_encoding {
+                Some(encoding) => state.encodings.insert(object, encoding.clone()),
+                None => state.encodings.remove(&object),
             };
             let asked = request.input.server_side_encryption.clone();
             if asked.is_some() && state.without_encryption {
