@@ -147,6 +147,16 @@ fn an_address_in_another_form_ends_with_2_names_the_form_that_was_meant_and_no_p
         ("s3://my-oidc.s3.eu-west-1.amazonaws.com/p", "did you mean s3://my-oidc/p?"),
         ("arn:aws:s3:us-west-2:111122223333:accesspoint/x", "s3://BUCKET[/PREFIX]"),
         ("$BUCKET/prod", "s3://BUCKET[/PREFIX]"),
+        ("<bucket>/prod", "s3://BUCKET[/PREFIX]"),
+        ("storage.googleapis.com/my-oidc", "did you mean s3://my-oidc?"),
+        ("my-oidc.storage.googleapis.com", "--endpoint-url https://storage.googleapis.com"),
+        ("my-oidc.nyc3.digitaloceanspaces.com/prod", "did you mean s3://my-oidc/prod?"),
+        ("acct.blob.core.windows.net/c", "without the API of S3"),
+        ("d111.cloudfront.net/prod", "--issuer"),
+        ("oidc.example.com/demo", "the issuer URL without https://"),
+        ("oidc.example.com", "the issuer URL without https://"),
+        ("//my-oidc/prod", "did you mean s3://my-oidc/prod?"),
+        ("s3://b42/p/keys.json", "did you mean s3://b42/p?"),
     ] {
         let line = format!("publish --key sa.pub --issuer https://oidc.example.com --to {to}");
         let (out, err) = ended(&desk.run(&line), 2);
@@ -154,6 +164,18 @@ fn an_address_in_another_form_ends_with_2_names_the_form_that_was_meant_and_no_p
         assert!(!err.contains("hunter2"), "{err}");
     }
     assert_eq!(std::fs::read_dir(desk.path()).unwrap().count(), 1, "a folder was made");
+}
+
+#[test]
+fn a_folder_that_exists_keeps_the_name_of_a_host() {
+    let desk = Desk::new();
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    for to in ["oidc.example.com", "example.github.io", "deploy/oidc.example.com", "out/site.v2"] {
+        std::fs::create_dir_all(desk.path().join(to)).unwrap();
+        let line = format!("publish --key sa.pub --issuer https://oidc.example.com --to {to}");
+        let (_, err) = ended(&desk.run(&line), 0);
+        assert!(desk.path().join(to).join("keys.json").is_file(), "{to}: {err}");
+    }
 }
 
 #[test]
