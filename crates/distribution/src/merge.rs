@@ -19,6 +19,9 @@ pub struct Rendered {
     pub step: Step,
     /// Whether the issuer that signs now was accepted before, so that other API servers know it.
     pub prepared: bool,
+    /// Why this configuration has no step in which both issuers are accepted and the old one signs,
+    /// if it has none.
+    pub no_first_step: Option<String>,
     /// The step that follows.
     pub next: Option<Next>,
     /// What stops working, and what cannot be known.
@@ -39,6 +42,7 @@ pub fn render(request: &Request) -> Result<Rendered, Error> {
         issuers: decision.issuers.clone(),
         step: decision.step,
         prepared: decision.prepared,
+        no_first_step: None,
         before: decision.before.clone(),
         next: decision.next(),
         warnings,
@@ -61,7 +65,19 @@ pub fn merge(request: &Request, text: &str) -> Result<Rendered, Error> {
     decision.warnings.extend(form.check(&decision)?);
     let result = form.write(&decision)?;
     confirm(request, body, &decision, &current, &result)?;
+    // The first step, tried: a form or a version may hold one issuer.
+    let first_step = || {
+        let keep = vec![decision.signing().to_owned()];
+        let issuer = decision.before.first()?.clone();
+        let request = Request { issuer, keep, drop: Vec::new(), ..request.clone() };
+        let tried = decide(&current, &request).and_then(|first| {
+            form.check(&first)?;
+            form.write(&first)
+        });
+        tried.err().map(|error| error.to_string())
+    };
     Ok(Rendered {
+        no_first_step: first_step().filter(|_| !decision.prepared),
         changed: result != body,
         document: format!("{mark}{result}"),
         issuers: decision.issuers.clone(),

@@ -133,3 +133,19 @@ proptest! {
         let _ = merge(&request(distribution, NEW, &[], &[]), &text);
     }
 }
+
+#[test]
+fn a_first_step_that_the_file_cannot_hold_is_not_offered() {
+    use issuer_distribution::{Distribution, Request, merge};
+    let request = Request::new(Distribution::Kubeadm, "https://new.example.com/prod");
+    let file = |version: &str| {
+        format!(
+            "apiVersion: kubeadm.k8s.io/{version}\nkind: ClusterConfiguration\n\
+             kubernetesVersion: v1.34.4\n"
+        )
+    };
+    let why = |version: &str| merge(&request, &file(version)).map(|made| made.no_first_step);
+    assert_eq!(why("v1beta4").ok(), Some(None));
+    let reason = why("v1beta3").ok().flatten().unwrap_or_default();
+    assert!(reason.contains("one value"), "{reason}");
+}

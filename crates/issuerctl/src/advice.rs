@@ -171,7 +171,9 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
             let kept = match distribution {
                 // It has one issuer.
                 Some("eks-anywhere") => String::new(),
-                _ if signs.starts_with("https://") => format!(" --keep-issuer {signs}"),
+                _ if signs.starts_with("https://") => {
+                    format!(" --keep-issuer {}", for_a_shell(signs))
+                }
                 _ => String::new(),
             };
             let all = issuer_distribution::Distribution::ALL.map(|one| one.as_str()).join(", ");
@@ -560,9 +562,12 @@ fn iam(error: &issuer_iam::Error, surface: Surface) -> Option<String> {
 fn distribution(error: &issuer_distribution::Error) -> Option<String> {
     use issuer_distribution::Error as E;
     Some(match error {
-        E::Lost { issuer } => format!(
-            "keep it with --keep-issuer {issuer}, or give it up with --drop-issuer {issuer}"
-        ),
+        E::Lost { issuer } => {
+            let issuer = for_a_shell(issuer);
+            format!(
+                "keep it with --keep-issuer {issuer}, or give it up with --drop-issuer {issuer}"
+            )
+        }
         E::Several { .. } | E::NoSuchName { .. } => "--name NAME selects a cluster".to_owned(),
         E::Unsupported => "without --into the lines are printed alone".to_owned(),
         _ => return None,

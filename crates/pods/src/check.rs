@@ -129,6 +129,16 @@ fn annotations(pod: &Value) -> Annotations {
     members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
+/// The command that gives a ServiceAccount, `NAMESPACE/NAME`, its role.
+fn annotate(account: &str, settings: &Settings) -> String {
+    let (namespace, name) = account.split_once('/').unwrap_or(("default", account));
+    let annotation = settings.annotation("role-arn");
+    format!(
+        "`kubectl annotate serviceaccount {name} --namespace {namespace} \
+         {annotation}=arn:aws:iam::ACCOUNT:role/NAME`"
+    )
+}
+
 /// What the API server would store of a probe, compared with what the ServiceAccount's role needs.
 #[must_use]
 pub fn verdict(
@@ -146,10 +156,7 @@ pub fn verdict(
             None => Check::warn(
                 ID,
                 format!("{message}, and its pods get no role"),
-                format!(
-                    "kubectl annotate serviceaccount {}=arn:aws:iam::ACCOUNT:role/NAME",
-                    settings.annotation("role-arn")
-                ),
+                annotate(account, settings),
             ),
         };
     };

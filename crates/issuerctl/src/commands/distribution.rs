@@ -33,18 +33,19 @@ pub(crate) fn run(command: &DistributionCommand, format: OutputFormat, ui: &Ui) 
         return Err(Failure::new(Exit::Usage, "standard input can be read only once"));
     }
     let request = request(distribution, args)?;
-    if distribution.has_one_issuer() {
-        ui.warning(&format!(
-            "{} holds one issuer: there is no step in which two are accepted, and tokens of the \
-             issuer before it are refused until they are renewed",
-            distribution.title()
-        ));
-    }
-    let (rendered, rollout) = match (&args.into, command.cluster()) {
+    let (mut rendered, rollout) = match (&args.into, command.cluster()) {
         (None, None) => (render(&request)?, steps(distribution)),
         (Some(path), _) => (change(path, &request, args.write, ui)?, steps(distribution)),
         (None, Some(cluster)) => read_cluster(&request, args, cluster, ui)?,
     };
+    if distribution.has_one_issuer() {
+        let warning = format!(
+            "{} holds one issuer: there is no step in which two are accepted, and tokens of the \
+             issuer before it are refused until they are renewed",
+            distribution.title()
+        );
+        rendered.warnings.insert(0, warning);
+    }
     rendered.warnings.iter().for_each(|warning| ui.warning(warning));
     let existing = args.into.is_some() || command.cluster().is_some();
     let words = Words { request: &request, args, from_cluster: command.cluster(), existing };
@@ -229,11 +230,19 @@ impl Words<'_> {
             && matches!(rendered.step, Step::Sign | Step::AtOnce)
         {
             let old = rendered.before.first().map_or("OLD", String::as_str);
-            ui.note(&format!(
-                "with more than one API server, do step 1 first: a server that does not know {signing} \
+            let first = match &rendered.no_first_step {
+                Some(reason) => format!(
+                    "with more than one API server, a server that does not know {signing} yet refuses \
+                     its tokens until it has been changed, too: there is no step before this one in \
+                     which both are accepted, because {reason}"
+                ),
+                None => format!(
+                    "with more than one API server, do step 1 first: a server that does not know {signing} \
                  yet refuses its tokens\n  {}",
-                self.command(old, &[signing.to_owned()], &[])
-            ));
+                    self.command(old, &[signing.to_owned()], &[])
+                ),
+            };
+            ui.note(&first);
         }
         ui.note(&format!("apply it:\n  - {}", rollout.join("\n  - ")));
         if let Some(next) = self.next(rendered) {
