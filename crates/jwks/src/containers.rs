@@ -25,7 +25,8 @@ pub(crate) struct Part {
 /// Such a file with another key than that of the service accounts, or without one.
 pub(crate) fn find(text: &str) -> Option<Result<Vec<Part>, Error>> {
     // Parsing YAML takes longer than reading a key.
-    let marks = ["k8sserviceaccount", "serviceAccount", "Keyset", "ConfigMap", "PublicKey"];
+    let marks =
+        ["k8sserviceaccount", "serviceAccount", "Keyset", "ConfigMap", "PublicKey", "worker"];
     if !marks.iter().any(|mark| text.contains(mark)) {
         return None;
     }
@@ -60,6 +61,10 @@ struct Document {
     cluster: Option<ClusterSection>,
     /// kops `v1alpha2.Keyset`.
     spec: Option<KeysetSpec>,
+    /// What a Talos node is.
+    machine: Option<MachineSection>,
+    /// The objects of a `List`.
+    items: Option<Vec<Document>>,
     /// A ConfigMap.
     data: Option<BTreeMap<String, Text>>,
     /// The response of `kms:GetPublicKey`.
@@ -86,14 +91,19 @@ struct ClusterSection {
 }
 
 #[derive(Deserialize)]
+struct MachineSection {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Key {
     key: Option<Text>,
 }
 
 #[derive(Deserialize)]
 struct KeysetSpec {
-    #[serde(default)]
-    keys: Vec<KeysetItem>,
+    keys: Option<Vec<KeysetItem>>,
 }
 
 #[derive(Deserialize)]
@@ -105,12 +115,32 @@ struct KeysetItem {
 }
 
 fn parts(document: Document) -> Option<Result<Vec<Part>, Error>> {
-    if let Some(key) = document.certs.and_then(|certs| certs.k8sserviceaccount?.key) {
+    let without = |what| Some(Err(Error::OtherKey { what }));
+    if let Some(key) = document.certs.and_then(|certs| certs.k8sserviceaccount) {
+        let Some(key) = key.key else {
+            return without("a file of Talos secrets without certs.k8sserviceaccount.key");
+        };
         return Some(Ok(vec![encoded("certs.k8sserviceaccount.key (Talos secrets)", &key.0)]));
     }
-    if let Some(key) = document.cluster.and_then(|cluster| cluster.service_account?.key) {
-        let place = "cluster.serviceAccount.key (Talos machine configuration)";
-        return Some(Ok(vec![encoded(place, &key.0)]));
+    // `join` is the old name (Talos, "MachineConfig").
+    let node = document.machine.and_then(|machine| machine.kind);
+    let is_worker = matches!(node.as_deref(), Some("worker" | "join"));
+    match document.cluster.and_then(|cluster| cluster.service_account) {
+        Some(Key { key: Some(key) }) => {
+            let place = "cluster.serviceAccount.key (Talos machine configuration)";
+            return Some(Ok(vec![encoded(place, &key.0)]));
+        }
+        _ if is_worker => {
+            return without(
+                "the machine configuration of a Talos worker, and workers do not have the key of \
+                 the service accounts; give that of a control plane node (controlplane.yaml) or \
+                 secrets.yaml",
+            );
+        }
+        Some(Key { key: None }) => {
+            return without("a Talos machine configuration without cluster.serviceAccount.key");
+        }
+        None => {}
     }
     if let (Some(key), Some(usage)) = (document.public_key, document.key_usage) {
         return Some(match usage.as_str() {
@@ -122,13 +152,21 @@ fn parts(document: Document) -> Option<Result<Vec<Part>, Error>> {
         Some("Keyset") => {
             let name = document.metadata.and_then(|metadata| metadata.name);
             Some(match name.as_deref() {
-                None | Some("service-account") => Ok(keyset(document.spec?.keys)),
+                None | Some("service-account") => {
+                    match document.spec.and_then(|spec| spec.keys).unwrap_or_default() {
+                        keys if keys.is_empty() => {
+                            Err(Error::OtherKey { what: "a kops Keyset without keys" })
+                        }
+                        keys => Ok(keyset(keys)),
+                    }
+                }
                 Some(_) => Err(Error::OtherKey {
                     what: "a kops Keyset of other keys; that of the service accounts is called \
                            service-account",
                 }),
             })
         }
+        Some("List" | "ConfigMapList" | "KeysetList") => list(document.items.unwrap_or_default()),
         Some("ConfigMap") => {
             let published = document.data.unwrap_or_default().into_iter();
             let published = published.filter(|(name, _)| name.ends_with(".pub"));
@@ -144,6 +182,27 @@ fn parts(document: Document) -> Option<Result<Vec<Part>, Error>> {
             })
         }
         _ => None,
+    }
+}
+
+/// The keys of all objects of a list; objects without keys do not affect the others.
+fn list(items: Vec<Document>) -> Option<Result<Vec<Part>, Error>> {
+    let (mut all, mut fault) = (Vec::new(), None);
+    for (index, item) in items.into_iter().enumerate() {
+        match parts(item) {
+            Some(Ok(parts)) => all.extend(
+                parts
+                    .into_iter()
+                    .map(|part| Part { place: format!("items[{index}].{}", part.place), ..part }),
+            ),
+            Some(Err(error)) => fault = fault.or(Some(error)),
+            None => {}
+        }
+    }
+    match (all.is_empty(), fault) {
+        (false, _) => Some(Ok(all)),
+        (true, Some(fault)) => Some(Err(fault)),
+        (true, None) => None,
     }
 }
 
@@ -167,12 +226,18 @@ fn keyset(items: Vec<KeysetItem>) -> Vec<Part> {
     items.into_iter().enumerate().map(part).collect()
 }
 
+/// A key in base64, or in PEM as it is: the tool that has it there would not take it, but it is what
+/// was meant.
 fn encoded(place: &str, text: &str) -> Part {
     let compact: Zeroizing<String> =
         Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
     let content = match Base64::decode_vec(&compact) {
         _ if text.starts_with("ENC[") => {
             Err("it is encrypted with SOPS; decrypt the file first: sops decrypt FILE")
+        }
+        _ if compact.is_empty() => Err("it is empty"),
+        _ if text.trim_start().starts_with("-----BEGIN ") => {
+            Ok(Zeroizing::new(text.as_bytes().to_vec()))
         }
         Ok(bytes) if !bytes.is_empty() => Ok(Zeroizing::new(bytes)),
         _ => Err("it is not base64"),

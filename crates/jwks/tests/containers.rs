@@ -116,6 +116,61 @@ fn another_key_of_such_a_file_is_never_taken_for_that_of_the_service_accounts() 
 }
 
 #[test]
+fn the_keys_of_a_list_of_objects_are_taken_and_its_other_objects_are_not() {
+    let (one, two) = (key(), key());
+    let map = |key: &GeneratedKey| serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bound-sa-token-signing-certs"}, "data": {"service-account-001.pub": key.public.to_spki_pem()}});
+    let other = serde_json::json!({"kind": "ConfigMap", "data": {"ca.crt": MARKER}});
+    let secret = serde_json::json!({"kind": "Secret", "data": {"tls.key": base64(MARKER)}});
+    for kind in ["List", "ConfigMapList"] {
+        let list =
+            serde_json::json!({"kind": kind, "items": [secret, map(&one), other, map(&two)]});
+        let (keys, shown) = outcome(&list.to_string());
+        assert_eq!(keys, [one.public.clone(), two.public.clone()], "{shown}");
+        assert!(!shown.contains(MARKER), "{shown}");
+    }
+    let pem = one.public.to_spki_pem().replace('\n', "\n      ");
+    let yaml = format!(
+        "apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    service-account-001.pub: |\n      {pem}\n  kind: \
+         ConfigMap\nkind: List\nmetadata: {{resourceVersion: \"\"}}\n"
+    );
+    assert_eq!(outcome(&yaml).0, std::slice::from_ref(&one.public));
+    let none = serde_json::json!({"kind": "List", "items": [other]}).to_string();
+    assert!(outcome(&none).1.contains("without public keys"), "{}", outcome(&none).1);
+}
+
+#[test]
+fn a_key_that_is_not_there_is_told_from_one_that_is_damaged() {
+    let one = key();
+    let pem = one.private_pem.replace('\n', "\n      ");
+    for text in [
+        format!("certs:\n  k8sserviceaccount:\n    key: |\n      {pem}\n"),
+        format!("cluster:\n  serviceAccount:\n    key: |\n      {pem}\n"),
+    ] {
+        let (keys, shown) = outcome(&text);
+        assert_eq!(keys, std::slice::from_ref(&one.public), "{shown}");
+    }
+    let worker =
+        "version: v1alpha1\nmachine: {type: worker, token: NOT-FOR-ANY-LOG}\ncluster: {id: x}\n";
+    for (text, says) in [
+        ("certs: {k8sserviceaccount: {key: ''}}", "it is empty"),
+        ("certs: {k8sserviceaccount: {key: \"  \\n\"}}", "it is empty"),
+        ("certs: {k8sserviceaccount: {}}", "without certs.k8sserviceaccount.key"),
+        ("cluster: {serviceAccount: {key: ''}}", "it is empty"),
+        ("cluster: {serviceAccount: {key: null}}", "without cluster.serviceAccount.key"),
+        (worker, "workers do not have the key"),
+        ("{\"machine\": {\"type\": \"worker\"}, \"cluster\": {}}", "workers do not have the key"),
+        ("machine: {type: join}\ncluster: {serviceAccount: {}}", "workers do not have the key"),
+        ("kind: Keyset\nspec: {keys: []}", "a kops Keyset without keys"),
+        ("kind: Keyset\nspec: {keys: null}", "a kops Keyset without keys"),
+        ("kind: Keyset\nmetadata: {name: service-account}", "a kops Keyset without keys"),
+    ] {
+        let (keys, shown) = outcome(text);
+        assert!(keys.is_empty() && shown.contains(says), "{text}: {shown}");
+        assert!(!shown.contains(MARKER), "{shown}");
+    }
+}
+
+#[test]
 fn a_file_that_is_no_key_is_named() {
     // SEQUENCE { INTEGER 3, SEQUENCE { OID data, … } }, and SEQUENCE { OID signedData, … }.
     let content = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07];
