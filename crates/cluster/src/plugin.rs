@@ -232,7 +232,10 @@ fn said_by(err: &[u8], exec: &Exec, out: &[u8]) -> String {
         None => (!argument.starts_with('-')).then_some(argument.as_str()),
     });
     let printed = out.split(|c: char| c.is_whitespace() || "\"',".contains(c));
+    // The whole of one can be encoded, too.
+    let whole = exec.args.iter().map(String::as_str).filter(|argument| argument.contains('='));
     let values = arguments
+        .chain(whole)
         .chain(exec.env.iter().map(|variable| variable.value.as_str()))
         .chain(printed)
         .flat_map(|value| std::iter::once(value).chain(value.lines()))

@@ -55,6 +55,8 @@ impl Request {
                 "has a comma; give each issuer by itself"
             } else if kept.chars().any(|c| c.is_whitespace() || c.is_control()) {
                 "has white space"
+            } else if has_user(kept) {
+                "has user information before the host; an issuer is public"
             } else {
                 continue;
             };
@@ -82,6 +84,12 @@ impl Request {
     }
 }
 
+/// Whether a URL has a user or a password before its host.
+fn has_user(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())].contains('@')
+}
+
 /// An issuer for messages: on one line, and without a password.
 pub(crate) fn shown(issuer: &str) -> String {
     let line: String =
@@ -91,5 +99,29 @@ pub(crate) fn shown(issuer: &str) -> String {
     match authority.rsplit_once('@') {
         Some((_, host)) => format!("{scheme}://***@{host}{tail}"),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_issuer_to_be_kept_is_refused_and_not_shown() {
+        for kept in [
+            "https://u:hidden@x.example.com",
+            "https://hidden@x.example.com/path",
+            "https://u:hid@den@x.example.com?a",
+        ] {
+            let mut request = Request::new(Distribution::Kubeadm, "https://oidc.example.com/prod");
+            request.keep = vec![kept.to_owned()];
+            let error = request.check(&[]).unwrap_err().to_string();
+            assert!(error.contains("user information") && !error.contains("hid"), "{error}");
+            // What the file has already is a fact.
+            assert!(request.check(&[kept.to_owned()]).is_ok(), "{kept}");
+        }
+        let mut request = Request::new(Distribution::Kubeadm, "https://oidc.example.com/prod");
+        request.keep = vec!["https://x.example.com/a@b".to_owned()];
+        assert!(request.check(&[]).is_ok());
     }
 }

@@ -72,7 +72,13 @@ impl Place {
 
     /// Runs it with every kind of output.
     fn check(&self) {
-        let encoded = [MARKER.to_owned(), Base64::encode_string(format!("u:{MARKER}").as_bytes())];
+        let base64 = |text: &str| Base64::encode_string(text.as_bytes());
+        let encoded = [
+            MARKER.to_owned(),
+            base64(&format!("u:{MARKER}")),
+            base64(MARKER),
+            base64(&format!("{MARKER}\n")),
+        ];
         for more in [&["--verbose"][..], &["--verbose", "--output", "json"]] {
             let output = self.run(more);
             let text = [output.stdout, output.stderr]
@@ -173,6 +179,9 @@ fn exec_plugins_do_not_get_their_values_and_their_output_shown() {
     for (script, says) in [
         ("exit 3".to_owned(), "exit code 3"),
         ("echo login failed for $PASSWORD $1 $2 $3 >&2; exit 1".to_owned(), "login failed"),
+        ("echo login failed; printf %s $2 | base64 >&2; exit 1".to_owned(), "exit code 1"),
+        ("echo login failed >&2; echo $PASSWORD | base64 >&2; exit 1".to_owned(), "login failed"),
+        ("echo login failed >&2; echo $3 | base64 >&2; exit 1".to_owned(), "login failed"),
         ("kill -9 $$".to_owned(), "signal"),
         ("echo MARKER".to_owned(), "ExecCredential"),
         ("echo MARKER; echo got MARKER >&2".to_owned(), "ExecCredential"),

@@ -3,6 +3,11 @@
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// The forms of a text, and of the text with the line break that `echo` appends.
+pub(crate) fn forms_of_text(text: &str) -> Vec<String> {
+    [forms(text.as_bytes()), forms(format!("{text}\n").as_bytes())].concat()
+}
+
 /// Both alphabets, with and without padding.
 pub(crate) fn forms(bytes: &[u8]) -> [String; 4] {
     let (standard, url_safe) = (encode(bytes, STANDARD), encode(bytes, URL_SAFE));

@@ -38,12 +38,12 @@ pub fn register(secret: &str) {
         // A form has `+` for a space; `%20` is found without being registered.
         add(&line.replace(' ', "+"));
         if line.len() >= SHORTEST {
-            base64::forms(line.as_bytes()).iter().for_each(|form| add(form));
+            base64::forms_of_text(line).iter().for_each(|form| add(form));
         }
     }
     let whole = secret.trim();
     if whole.contains('\n') && whole.len() >= SHORTEST {
-        base64::forms(whole.as_bytes()).iter().for_each(|form| add(form));
+        base64::forms_of_text(whole).iter().for_each(|form| add(form));
     }
     in_use.sort_by_key(|known| std::cmp::Reverse(known.len()));
 }
@@ -55,9 +55,9 @@ pub fn redact(text: &str) -> String {
     redact_values(text, [])
 }
 
-/// The text without `values` of any length, then [`redact`]ed. A short value that is part of a longer
-/// word stays, and so does one that is a word or a number itself, unless it is quoted or behind `=`:
-/// `exit` would be in many messages.
+/// The text without `values` of any length and the base64 of the longer ones, then [`redact`]ed. A
+/// short value that is part of a longer word stays, and so does one that is a word or a number
+/// itself, unless it is quoted or behind `=`: `exit` would be in many messages.
 #[must_use]
 pub fn redact_values<'a>(text: &str, values: impl IntoIterator<Item = &'a str>) -> String {
     let values: Vec<&str> = values.into_iter().filter(|value| !value.is_empty()).collect();
@@ -79,7 +79,9 @@ pub fn redact_values<'a>(text: &str, values: impl IntoIterator<Item = &'a str>) 
     let decoded = joined.as_ref().unwrap_or(seen).decoded();
     let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     let long = values.iter().copied().filter(|value| value.len() >= SHORTEST);
-    for value in long.chain(in_use.iter().map(String::as_str)) {
+    let encoded: Vec<String> = long.clone().flat_map(base64::forms_of_text).collect();
+    let encoded = encoded.iter().map(String::as_str);
+    for value in long.chain(encoded).chain(in_use.iter().map(String::as_str)) {
         for view in std::iter::once(&written).chain(&visible).chain(&joined).chain(&decoded) {
             view.find(value, &mut found);
         }
@@ -220,6 +222,18 @@ mod tests {
             "fn5+P3NlY3JldC12YWx1ZT8",
         ] {
             assert_eq!(redact(text), REDACTED, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_base64_of_a_given_value_is_not_shown_either() {
+        for (value, text) in [
+            ("~~~?given-value?", "said fn5+P2dpdmVuLXZhbHVlPw== twice"),
+            ("~~~?given-value?", "said fn5-P2dpdmVuLXZhbHVlPw twice"),
+            ("given-value", "said Z2l2ZW4tdmFsdWUK twice"),
+            ("given-value", "said Z2l2ZW4t\n  dmFsdWU= twice"),
+        ] {
+            assert_eq!(redact_values(text, [value]), "said [redacted] twice", "{text}");
         }
     }
 

@@ -27,6 +27,10 @@ static LABELED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"(\b(?i:bearer|basic)[ :]+)[A-Za-z0-9+/_\-.~=]{7,}[A-Z0-9+/_\-.~=][A-Za-z0-9+/_\-.~=]*"#,
         // Private members of a JWK (RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1).
         r#"(["'](?:d|p|q|dp|dq|qi|k)["']\s*:\s*["'])[A-Za-z0-9_\-+/=]{16,}"#,
+        // Signed requests to AWS (Signature Version 4 and 2), in headers, URLs and answers.
+        r#"((?i:credential|awsaccesskeyid)(?:=|%3[Dd]|>|["']\s*:\s*["']))[A-Z0-9]{16,128}"#,
+        r#"((?i:signature|signatureprovided)(?:=|%3[Dd]|>))[A-Za-z0-9+/%_\-]{20,}=*"#,
+        r#"(\bAWS [A-Z0-9]{16,128}:)[A-Za-z0-9+/]{20,}=*"#,
         // Members of kubeconfig files, AWS files and OAuth answers.
         r#"(?i)((?:password|passwd|client-key-data|client[_-]secret|secret[_-]?access[_-]?key|session[_-]?token|security-token|(?:id|access|refresh)[_-]token|\btoken)["']?\s*[:=>]\s*["']?)[^\s"',;&{}\[\]()<>]{8,}"#,
     ])
@@ -164,6 +168,27 @@ mod tests {
                 r#"{"kty":"RSA","d":"aaaaaaaaaaaaaaaaaaaaaaaa","n":"AQAB"}"#.into(),
                 r#"{"kty":"RSA","d":"[redacted]","n":"AQAB"}"#,
             ),
+            (
+                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/s3/aws4_request, \
+                 SignedHeaders=host, Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024"
+                    .into(),
+                "AWS4-HMAC-SHA256 Credential=[redacted]/20260101/us-east-1/s3/aws4_request, \
+                 SignedHeaders=host, Signature=[redacted]",
+            ),
+            (
+                "https://b/k?X-Amz-Credential=ASIAIOSFODNN7EXAMPLE%2F20260101&X-Amz-Signature=fe5f80f77d5fa3beca038a248ff027d0&x"
+                    .into(),
+                "https://b/k?X-Amz-Credential=[redacted]%2F20260101&X-Amz-Signature=[redacted]&x",
+            ),
+            (
+                "<AWSAccessKeyId>AKIAIOSFODNN7EXAMPLE</AWSAccessKeyId><SignatureProvided>frJIUN8DYpKDtOLCwo//yllqDzg=</SignatureProvided>"
+                    .into(),
+                "<AWSAccessKeyId>[redacted]</AWSAccessKeyId><SignatureProvided>[redacted]</SignatureProvided>",
+            ),
+            (
+                "Authorization: AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=".into(),
+                "Authorization: AWS AKIAIOSFODNN7EXAMPLE:[redacted]",
+            ),
             ("https://u:p/MARKER@host".into(), "https://[redacted]@host"),
             ("https://u:1/MARKER@host/x".into(), "https://[redacted]@host/x"),
             ("\"https://u:p@x/MARKER?#@host\"".into(), "\"https://[redacted]@host\""),
@@ -198,6 +223,8 @@ mod tests {
             "the bearer token is not valid; basic authentication is off",
             "https://oidc.example.com/demo and mail@example.com",
             "the session token has expired",
+            "SignatureDoesNotMatch: the signature we calculated does not match",
+            "the Credential=NAME is not valid; Signature=NONE",
             "set --token FILE; a token: unexpected",
             r#"+ member "id_token_signing_alg_values_supported"  ["RS256"]"#,
             r#"  "id_token_signing_alg_values_supported": ["RS256"]"#,
