@@ -20,7 +20,7 @@ pub use documents::{Documents, check_permissions};
 pub use error::{Error, Name};
 pub use iam::{Iam, RoleList, assume_with_token};
 pub use issuer_diagnostic::{Check, Status};
-pub use lint::{LintOptions, LintReport, RoleReport, lint, lint_roles};
+pub use lint::{LintOptions, LintReport, RoleReport, RoleReports, lint, lint_roles};
 pub use names::{
     AccountId, Audience, DEFAULT_AUDIENCE, PolicyArn, PolicyName, ProviderArn, RolePath,
     ServiceAccountPattern,

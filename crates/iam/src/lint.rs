@@ -21,6 +21,7 @@ mod roles;
 mod statement;
 mod subject;
 mod template;
+mod time;
 mod together;
 mod values;
 mod yaml;
@@ -28,11 +29,15 @@ mod yaml;
 pub use options::LintOptions;
 pub use report::LintReport;
 
+use issuer_diagnostic::{Check, Fault};
+use issuer_discovery::Partition;
+
 use crate::difference::nearest;
 use crate::{APPROVED_TRUST_POLICY, Error, MAX_TRUST_POLICY, USUAL_TRUST_POLICY};
 use findings::{Findings, Topic, list};
-use input::Document;
+use input::{Document, Input, Unread};
 use options::Wanted;
+use principal::Principal;
 use statement::{Naming, Statement};
 
 /// How many values a message shows.
@@ -46,25 +51,42 @@ pub struct RoleReport {
     pub role: Option<String>,
     /// Whether a statement of its trust policy is for the issuer.
     pub trusts_issuer: bool,
+    /// Why its policy could not be judged, which is then the only finding.
+    pub unjudged: Option<Error>,
     /// The findings.
     pub report: LintReport,
+}
+
+/// The verdicts on all roles of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoleReports {
+    /// One for each role.
+    pub roles: Vec<RoleReport>,
+    /// Whether AWS says that there are more roles than the text has.
+    pub truncated: bool,
 }
 
 /// Judges every trust policy in `text` for one issuer. The text is a policy in JSON or YAML; a
 /// policy that is percent-encoded, as IAM's API returns it; or roles as the AWS CLI
 /// (`aws iam get-role`, `list-roles`), CloudFormation templates and Terraform (`terraform show
-/// -json`, states and plans in JSON) have them.
+/// -json`, states and plans in JSON) have them. Of several roles, one that cannot be judged does not
+/// affect the others.
 ///
 /// # Errors
 /// [`Error::NotAPolicy`], with line and column if it is neither JSON nor YAML; [`Error::Port`].
-pub fn lint_roles(text: &str, expected: &LintOptions) -> Result<Vec<RoleReport>, Error> {
+pub fn lint_roles(text: &str, expected: &LintOptions) -> Result<RoleReports, Error> {
     let issuer = &expected.issuer;
     if issuer.without_scheme() != format!("{}{}", issuer.host(), issuer.path()) {
         return Err(Error::Port { issuer: issuer.to_string() });
     }
     let wanted = Wanted::new(expected);
-    let documents = Document::read_all(text, &wanted)?;
-    Ok(documents.into_iter().map(|document| judge(document, &wanted)).collect())
+    let Input { documents, truncated } = Input::read(text, &wanted)?;
+    let roles = documents.into_iter().map(|document| match document {
+        Ok(document) => judge(document, &wanted),
+        Err(unread) => unjudged(unread),
+    });
+    Ok(RoleReports { roles: roles.collect(), truncated })
 }
 
 /// Judges the only trust policy in `text` for one issuer.
@@ -72,7 +94,7 @@ pub fn lint_roles(text: &str, expected: &LintOptions) -> Result<Vec<RoleReport>,
 /// # Errors
 /// Those of [`lint_roles`]; [`Error::NotAPolicy`] if there are several.
 pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
-    let mut reports = lint_roles(text, expected)?;
+    let mut reports = lint_roles(text, expected)?.roles;
     match (reports.pop(), reports.len()) {
         (Some(only), 0) => Ok(only.report),
         (_, others) => Err(Error::NotAPolicy { reason: format!("it has {} policies", others + 1) }),
@@ -106,12 +128,16 @@ fn judge(document: Document, wanted: &Wanted) -> RoleReport {
     if ours.is_empty() {
         statement_missing(&statements, wanted, &mut findings);
     }
-    let explained: Vec<bool> =
-        ours.iter().map(|statement| judge::statement(statement, wanted, &mut findings)).collect();
+    let partition = partition(&ours, wanted);
+    let explained: Vec<bool> = ours
+        .iter()
+        .map(|statement| judge::statement(statement, wanted, partition, &mut findings))
+        .collect();
     let judged: Vec<(&Statement<'_>, bool)> = ours.into_iter().zip(explained).collect();
     for statement in others {
         grammar::judge_statement(statement, &mut findings);
-        grammar::judge_principals(statement, |_, text| wanted.emulates(text), &mut findings);
+        let emulated = |_: &str, text: &str| wanted.emulates(text);
+        grammar::judge_principals(statement, partition, emulated, &mut findings);
         grammar::judge_missing(statement, &mut findings);
         grammar::judge_services(statement, &mut findings);
         judge::public_access(statement, &mut findings);
@@ -123,7 +149,32 @@ fn judge(document: Document, wanted: &Wanted) -> RoleReport {
     size(length, &mut findings);
     let trusts_issuer = !judged.is_empty();
     let report = findings.into_report(trusts_issuer, &wanted.issuer);
-    RoleReport { role, trusts_issuer, report }
+    RoleReport { role, trusts_issuer, unjudged: None, report }
+}
+
+fn unjudged(unread: Unread) -> RoleReport {
+    let named = unread.named();
+    let Unread { role, error } = unread;
+    let reason = match *error {
+        Error::NotAPolicy { reason } => reason,
+        other => other.to_string(),
+    };
+    let fault = Fault::new(
+        format!("the policy cannot be judged: {reason}"),
+        "lint the policy of the deployed role: aws iam get-role --role-name NAME",
+    );
+    let finding = Check::fail("unjudged", "whether it allows the tokens is not known", fault);
+    let report = LintReport { findings: vec![finding] };
+    RoleReport { role, trusts_issuer: false, unjudged: Some(named), report }
+}
+
+/// The partition of the role: that of its provider, or the given one.
+fn partition(ours: &[&Statement<'_>], wanted: &Wanted) -> Option<Partition> {
+    let mut providers = ours.iter().filter(|statement| statement.naming() == Naming::Rightly);
+    let arns = providers.next().into_iter().flat_map(|statement| statement.federated());
+    let mut ours = arns.filter(|arn| Principal::is_like(arn, &wanted.issuer));
+    let named = ours.next().and_then(|arn| Partition::named(arn.split(':').nth(1)?));
+    named.or(wanted.partition.filter(|_| !wanted.partition_of_host))
 }
 
 /// The statements that should allow tokens of the issuer.

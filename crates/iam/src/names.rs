@@ -6,6 +6,7 @@ use std::str::FromStr;
 use issuer_discovery::{IssuerUrl, Partition};
 
 use crate::glob::glob;
+use crate::principals::exists;
 use crate::{Error, Name};
 
 /// The audience that the AWS SDKs, the pod identity webhook and EKS use, in every partition.
@@ -50,6 +51,12 @@ impl AccountId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether AWS can have it: 000000000000 is a placeholder, or that of an emulator.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        exists(&self.0)
     }
 }
 

@@ -4,6 +4,9 @@
 use issuer_discovery::Partition;
 use serde_json::Value;
 
+use crate::json::strings;
+use crate::names::is_iam_name;
+
 /// A principal that IAM rejects with `Invalid principal in policy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rejected<'a> {
@@ -51,6 +54,35 @@ pub(crate) fn rejected(statement: &Value) -> Vec<Rejected<'_>> {
     rejected
 }
 
+/// The types of principals whose value is neither a string nor an array with strings. Numbers are
+/// account IDs that a template has as numbers.
+pub(crate) fn misshapen(statement: &Value) -> Vec<&str> {
+    let one = |value: &Value| value.is_string() || value.is_number();
+    let is_valid = |value: &Value| match value {
+        Value::Array(values) => !values.is_empty() && values.iter().all(one),
+        value => one(value),
+    };
+    let members = ["Principal", "NotPrincipal"].map(|member| statement[member].as_object());
+    let kinds = members.into_iter().flatten().flatten();
+    kinds.filter(|(_, value)| !is_valid(value)).map(|(kind, _)| kind.as_str()).collect()
+}
+
+/// The principals in another partition than that of the role, with their type.
+pub(crate) fn elsewhere(
+    statement: &Value,
+    partition: Option<Partition>,
+) -> Vec<(&str, &str, Partition)> {
+    let other = |text: &str| {
+        let there = Partition::named(text.strip_prefix("arn:")?.split(':').next()?)?;
+        (partition? != there).then_some(there)
+    };
+    let all = ["Principal", "NotPrincipal"].map(|member| statement[member].as_object());
+    let all = all.into_iter().flatten().flatten();
+    all.flat_map(|(kind, texts)| strings(texts).into_iter().map(move |text| (kind.as_str(), text)))
+        .filter_map(|(kind, text)| Some((kind, text, other(text)?)))
+        .collect()
+}
+
 /// The unique ID of a deleted principal in a statement.
 pub(crate) fn deleted(statement: &Value) -> Option<&str> {
     let mut rejected = rejected(statement).into_iter();
@@ -68,6 +100,10 @@ fn fault(kind: &str, text: &str) -> Option<(&'static str, &'static str)> {
         "CanonicalUser" => Some((
             "which only the policy of a bucket can have",
             "write the account ID, or the ARN of a role or user, under AWS",
+        )),
+        "Service" if text == "*" => Some((
+            "which is a wildcard, and there is none for services",
+            "name the service, such as ec2.amazonaws.com",
         )),
         _ if text == "*" => None,
         "AWS" => aws(text),
@@ -125,8 +161,11 @@ fn aws(text: &str) -> Option<(&'static str, &'static str)> {
     }
     let is_valid = match (service, kind) {
         ("iam", "root") => name.is_empty(),
-        ("iam", "role" | "user") | ("sts", "federated-user") => !name.is_empty(),
-        ("sts", "assumed-role") => name.contains('/'),
+        ("iam", "role" | "user") => is_path_and_name(name),
+        ("sts", "federated-user") => is_iam_name(name, 32),
+        ("sts", "assumed-role") => name
+            .split_once('/')
+            .is_some_and(|(role, session)| is_iam_name(role, 64) && is_iam_name(session, 64)),
         ("sts", "self") => true,
         ("iam", "oidc-provider" | "saml-provider") => {
             return Some(("which is an identity provider", "write it under Federated"));
@@ -150,9 +189,20 @@ fn federated(text: &str) -> Option<(&'static str, &'static str)> {
     }
     let is_provider = matches!(
         resource.split_once('/'),
-        Some(("oidc-provider" | "saml-provider", name)) if !name.is_empty() && !name.contains('*')
+        Some(("oidc-provider" | "saml-provider", name)) if !name.is_empty() && !name.contains('*') && is_graphic(name)
     );
     (!is_provider).then_some(("which is not the ARN of an identity provider", ARN))
+}
+
+/// Whether it is the name of a role or a user, with or without a path (IAM API, `roleNameType`,
+/// `userNameType`, `pathType`).
+fn is_path_and_name(text: &str) -> bool {
+    let (path, name) = text.rsplit_once('/').unwrap_or(("", text));
+    is_graphic(path) && is_iam_name(name, 64)
+}
+
+fn is_graphic(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// What is wrong with the partition or the account of an ARN.
@@ -207,6 +257,16 @@ mod tests {
             ("AWS", "arn:aws:sts::111122223333:assumed-role/app"),
             ("AWS", "arn:aws:s3:::bucket"),
             ("AWS", "arn:moon:iam::111122223333:root"),
+            ("AWS", "arn:aws:iam::111122223333:user/x y"),
+            ("AWS", "arn:aws:iam::111122223333:role/pa th/app"),
+            ("AWS", "arn:aws:iam::111122223333:role/app\n"),
+            ("AWS", "arn:aws:iam::111122223333:role/${aws:username}"),
+            ("AWS", "arn:aws:iam::111122223333:role/path/"),
+            ("AWS", "arn:aws:sts::111122223333:assumed-role/app/my session"),
+            ("AWS", "arn:aws:sts::111122223333:federated-user/a b"),
+            ("Federated", "arn:aws:iam::111122223333:saml-provider/My IdP"),
+            ("Federated", "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/a b"),
+            ("Service", "*"),
             ("Service", "ec2"),
             ("Service", "EC2.amazonaws.com"),
             ("Service", "https://ec2.amazonaws.com"),
@@ -229,6 +289,11 @@ mod tests {
             ("AWS", "arn:aws-cn:iam::111122223333:role/path/app"),
             ("AWS", "arn:aws:iam::111122223333:user/AROAEXAMPLE27HJSWAHEP"),
             ("AWS", "arn:aws:sts::111122223333:assumed-role/app/session"),
+            (
+                "AWS",
+                "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef",
+            ),
+            ("AWS", "arn:aws:sts::111122223333:assumed-role/app/me@example.com"),
             ("Service", "states.us-east-1.amazonaws.com"),
             ("Service", "ec2.amazonaws.com.cn"),
             ("Federated", "accounts.google.com"),

@@ -252,7 +252,7 @@ fn effects_and_actions() {
         (with("Action", json!(["sts:AssumeRoleWithSAML", "sts:TagSession"])), "!action-wrong"),
         (with("Action", Value::Null), "!action-wrong"),
         (with("Action", json!("sts:*")), "action-wide"),
-        (with("Action", json!("*")), "action-wide"),
+        (with("Action", json!("*")), "!action-all"),
         (with("NotAction", json!("sts:AssumeRole")), "action-wide"),
     ] {
         let mut statement = statement;
@@ -275,7 +275,8 @@ fn a_needless_action_beside_the_one_of_tokens_is_at_most_a_warning_and_one_of_an
         (vec!["sts:AssumeRole"], vec!["action-extra"]),
         (vec!["sts:TagSession", "sts:AssumeRoleWithSAML"], vec!["action-extra"]),
         (vec!["sts:*"], vec!["action-wide"]),
-        (vec!["*"], vec!["action-wide"]),
+        (vec!["*"], vec!["!action-all"]),
+        (vec!["*", "s3:*"], vec!["!action-all", "!action-service"]),
         (vec!["sts:AssumeRole*", "sts:AssumeRole"], vec!["action-wide", "action-extra"]),
         (vec!["s3:GetObject"], vec!["!action-service"]),
         (vec!["sts:SetContext"], vec!["action-extra"]),
@@ -288,6 +289,9 @@ fn a_needless_action_beside_the_one_of_tokens_is_at_most_a_warning_and_one_of_an
         assert_faults(&[with("Action", json!(actions))], &expected);
     }
     let ec2 = json!({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AsumeRole"});
+    let mut all = ec2.clone();
+    all["Action"] = json!("*");
+    assert_faults(&[good(), all], &["!action-all"]);
     let report = judge(&[good(), ec2], &options());
     assert_eq!(faults(&report), ["!action-unknown"]);
     let finding = report.findings.iter().find(|finding| finding.id == "action-unknown").unwrap();
@@ -304,8 +308,7 @@ fn denials() {
     let elsewhere = json!({"StringNotEquals": {"other.example:sub": "x"}});
     let everybody =
         json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": elsewhere});
-    let spared =
-        |arn: &str| json!({"Effect": "Deny", "NotPrincipal": {"Federated": arn}, "Action": "*"});
+    let spared = |arn: &str| json!({"Effect": "Deny", "NotPrincipal": {"Federated": arn}, "Action": "sts:*"});
     for (statement, expected) in [
         (deny(json!({})), vec!["!deny"]),
         (deny(json!({"StringEquals": {SUB: APP}})), vec!["!deny"]),

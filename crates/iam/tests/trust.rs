@@ -50,6 +50,7 @@ proptest! {
             account: Some(trust.account.clone()),
             partition: Some(trust.partition),
             audiences: trust.audiences.clone(),
+            now: None,
         };
         let report = lint(&TrustPolicy::new(&trusts).unwrap().to_json_pretty(), &options).unwrap();
         let covered = covers(trust, &token);
@@ -195,23 +196,21 @@ fn trusts() -> impl Strategy<Value = Vec<Trust>> {
         "https://oidc.example.com",
         "https://oidc.eks.us-west-2.amazonaws.com/id/0123456789ABCDEF",
     ];
-    // In one account: an issuer that differs in case has the same condition keys and another ARN.
+    // In one account and partition, as a role is: an issuer that differs in case has the same
+    // condition keys and another ARN.
     let account = select(vec!["111122223333", "000000000000"]);
-    let one = (
-        select(&PARTITIONS[..]),
-        subsequence(AUDIENCES.to_vec(), 1..=3),
-        proptest::collection::vec(pattern(), 1..4),
-    )
+    let place = (select(&PARTITIONS[..]), account);
+    let one = (subsequence(AUDIENCES.to_vec(), 1..=3), proptest::collection::vec(pattern(), 1..4))
         .boxed();
-    (account, subsequence(issuers, 1..=3))
-        .prop_flat_map(move |(account, issuers)| {
+    (place, subsequence(issuers, 1..=3))
+        .prop_flat_map(move |(place, issuers)| {
             let count = issuers.len();
-            (Just(account), Just(issuers), proptest::collection::vec(one.clone(), count))
+            (Just(place), Just(issuers), proptest::collection::vec(one.clone(), count))
         })
-        .prop_map(|(account, issuers, parts)| {
+        .prop_map(|((partition, account), issuers, parts)| {
             let account: AccountId = account.parse().unwrap();
             let each = issuers.into_iter().zip(parts);
-            each.map(|(issuer, (partition, audiences, service_accounts))| Trust {
+            each.map(|(issuer, (audiences, service_accounts))| Trust {
                 partition,
                 account: account.clone(),
                 issuer: IssuerUrl::parse(issuer, Ports::Refuse).unwrap(),

@@ -65,7 +65,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Role(RoleCommand::Show(args)) => role::show::run(args, format, ui),
         Command::Role(RoleCommand::Delete(args)) => role::delete::run(args, format, ui),
         Command::Role(RoleCommand::TrustPolicy(args)) => role::trust_policy::run(args, format, ui),
-        Command::Role(RoleCommand::Lint(args)) => role::lint::run(args, format),
+        Command::Role(RoleCommand::Lint(args)) => role::lint::run(args, format, ui),
         Command::Plan(args) => plan::run(&args.declared, format, ui, Exit::Changes),
         Command::Apply(args) if args.dry_run => plan::run(&args.declared, format, ui, Exit::Done),
         Command::Apply(args) => apply::run(args, format, ui),

@@ -250,7 +250,7 @@ fn keys(
             Key::Ours { claim } if claim != "aud" && claim != "sub" => {
                 other_claim(label, condition, claim, findings);
             }
-            Key::Context => context::judge(label, condition, findings),
+            Key::Context => context::judge(label, condition, wanted, findings),
             _ => {}
         }
     }

@@ -2,8 +2,10 @@
 //! context keys", "IAM and AWS STS condition context keys"; Service Authorization Reference, "AWS
 //! Security Token Service").
 
-use super::findings::{Findings, Topic};
+use super::findings::{Findings, Topic, list};
+use super::options::Wanted;
 use super::statement::Condition;
+use super::time::{Outlook, outlook};
 
 /// Whether `AssumeRoleWithWebIdentity` with a service-account token has a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +84,15 @@ pub(super) fn presence(key: &str) -> Presence {
 }
 
 /// Reports a condition on a key other than a token's claims.
-pub(super) fn judge(label: &str, condition: &Condition<'_>, findings: &mut Findings) {
+pub(super) fn judge(
+    label: &str,
+    condition: &Condition<'_>,
+    wanted: &Wanted,
+    findings: &mut Findings,
+) {
+    if condition.values.is_empty() && condition.well_formed {
+        return empty(label, condition, findings);
+    }
     let message = format!("{label} has a condition on {:?}", condition.key_name);
     let never = "no token is allowed: the condition is never met";
     match (presence(condition.key_name), condition.met("", None)) {
@@ -101,6 +111,32 @@ pub(super) fn judge(label: &str, condition: &Condition<'_>, findings: &mut Findi
             findings.fail(Topic::Statement, "key-constant", message, never, "remove it");
         }
         (Presence::Always(_), Some(true)) => {}
+        _ if wanted.now.is_some_and(|now| outlook(condition, now) == Some(Outlook::Never)) => {
+            let message = format!(
+                "{label} has {} {} for {}, which is over",
+                condition.operator_name,
+                list(&condition.values),
+                condition.key_name
+            );
+            let never = "no token is allowed any more";
+            findings.fail(Topic::Statement, "time-over", message, never, "change or remove it");
+        }
+        _ if wanted.now.is_some_and(|now| outlook(condition, now) == Some(Outlook::Later)) => {
+            let message = format!(
+                "{label} has {} {} for {}, which is still to come",
+                condition.operator_name,
+                list(&condition.values),
+                condition.key_name
+            );
+            let fix = "make sure that this is what you want, or remove it";
+            findings.warn(
+                Topic::Statement,
+                "time-later",
+                message,
+                "no token is allowed until then",
+                fix,
+            );
+        }
         _ => findings.warn(
             Topic::Statement,
             "key-other",
@@ -108,6 +144,21 @@ pub(super) fn judge(label: &str, condition: &Condition<'_>, findings: &mut Findi
             "whether a token is allowed also depends on the request, which is not judged here",
             "make sure that the requests of the pods meet it",
         ),
+    }
+}
+
+/// Reports a condition with an empty array of values.
+fn empty(label: &str, condition: &Condition<'_>, findings: &mut Findings) {
+    let message = format!(
+        "{label} has no value for {} under {}",
+        condition.key_name, condition.operator_name
+    );
+    if condition.operator.needs_values() {
+        let fix = format!("add the value that {} must have, or remove it", condition.key_name);
+        findings.fail(Topic::Statement, "condition-empty", message, "no token is allowed", fix);
+    } else {
+        let consequence = "it requires nothing of a value, or that there is none";
+        findings.warn(Topic::Statement, "condition-empty", message, consequence, "remove it");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What IAM rejects in a policy, in statements for any issuer or service (IAM user guide, "Grammar
 //! of the IAM JSON policy language" and "IAM JSON policy elements: Sid", "… Version").
 
+use issuer_discovery::Partition;
 use serde_json::Value;
 
 use super::findings::{Findings, Topic, list};
@@ -88,9 +89,34 @@ pub(super) fn judge_statement(statement: &Statement<'_>, findings: &mut Findings
 /// Reports principals that IAM rejects, except for those that are `explained` by other findings.
 pub(super) fn judge_principals(
     statement: &Statement<'_>,
+    partition: Option<Partition>,
     explained: impl Fn(&str, &str) -> bool,
     findings: &mut Findings,
 ) {
+    for kind in principals::misshapen(statement.value) {
+        if !explained(kind, "") {
+            let message = format!("the {kind} principal of {} is not a string", statement.label);
+            let message = format!("{message} or an array of strings");
+            let fix = format!("write it as \"{kind}\": \"VALUE\", or remove it");
+            refuse(findings, "principal-form", message, fix);
+        }
+    }
+    for (kind, text, there) in principals::elsewhere(statement.value, partition) {
+        if !explained(kind, text) {
+            let role = partition.map_or("", |partition| partition.name);
+            findings.fail(
+                Topic::Statement,
+                "principal-partition",
+                format!(
+                    "{} has the {kind} principal {text:?} in the partition {}, while the role is \
+                     in {role}",
+                    statement.label, there.name
+                ),
+                format!("{REFUSED} (Invalid principal in policy): partitions share nothing"),
+                "write a principal of the role's partition, or remove it",
+            );
+        }
+    }
     for rejected in principals::rejected(statement.value) {
         if explained(rejected.kind, rejected.text) {
             continue;
@@ -136,7 +162,7 @@ pub(super) fn judge_missing(statement: &Statement<'_>, findings: &mut Findings) 
 pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings) {
     let actions = ["Action", "NotAction"].map(|member| strings(&statement.value[member])).concat();
     let (known, foreign): (Vec<&str>, Vec<&str>) =
-        actions.into_iter().filter(|action| *action != "*").partition(|action| is_of_sts(action));
+        actions.into_iter().partition(|action| is_of_sts(action));
     let unknown: Vec<&str> = known.into_iter().filter(|action| is_unknown(action)).collect();
     if let [first, ..] = unknown[..] {
         let fix = match nearest(TRUST_ACTIONS, first) {
@@ -154,6 +180,17 @@ pub(super) fn judge_services(statement: &Statement<'_>, findings: &mut Findings)
             fix,
         );
     }
+    if foreign.contains(&"*") {
+        findings.fail(
+            Topic::Action,
+            "action-all",
+            format!("{} has the action \"*\", the actions of all services", statement.label),
+            format!("{REFUSED}: a trust policy may have only actions of STS"),
+            "name the actions: sts:AssumeRoleWithWebIdentity for tokens, sts:AssumeRole for roles, \
+             users and services",
+        );
+    }
+    let foreign: Vec<&str> = foreign.into_iter().filter(|action| *action != "*").collect();
     if !foreign.is_empty() {
         findings.fail(
             Topic::Action,

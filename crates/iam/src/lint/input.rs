@@ -23,61 +23,99 @@ pub(super) struct Document {
     pub(super) size: usize,
 }
 
-impl Document {
+/// A role whose policy cannot be judged, and why.
+pub(super) struct Unread {
+    pub(super) role: Option<String>,
+    pub(super) error: Box<Error>,
+}
+
+impl Unread {
+    /// The error with the name of the role.
+    pub(super) fn named(&self) -> Error {
+        match (&self.role, &*self.error) {
+            (Some(role), Error::NotAPolicy { reason }) => {
+                not(&format!("the policy of {role}: {reason}"))
+            }
+            (_, error) => error.clone(),
+        }
+    }
+}
+
+/// What a text has.
+pub(super) struct Input {
+    /// Each policy by itself: one that cannot be judged does not affect the others.
+    pub(super) documents: Vec<Result<Document, Unread>>,
+    /// Whether AWS says that there are more roles than these.
+    pub(super) truncated: bool,
+}
+
+impl Input {
     /// Reads the policies in a text: a policy alone, in JSON or YAML, or percent-encoded, as IAM's
     /// API returns it; or the policies of roles in the output of another tool.
-    pub(super) fn read_all(text: &str, wanted: &Wanted) -> Result<Vec<Self>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::NotAPolicy`] if it has none, or only one that cannot be judged.
+    pub(super) fn read(text: &str, wanted: &Wanted) -> Result<Self, Error> {
         // Editors on Windows add it, and JSON parsers reject it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim().is_empty() {
+            return Err(not(EMPTY));
+        }
         if is_encoded(text) {
-            return Ok(vec![Self::plain(&decoded(text)?)?]);
+            let document = Document::plain(&decoded(text)?)?;
+            return Ok(Self { documents: vec![Ok(document)], truncated: false });
         }
         if let Some((comment, text)) = after_comment(text) {
-            let mut all = Self::read_all(&text, wanted)?;
-            all.iter_mut().for_each(|document| document.comment = Some(comment));
+            let mut all = Self::read(&text, wanted)?;
+            all.documents
+                .iter_mut()
+                .flatten()
+                .for_each(|document| document.comment = Some(comment));
             return Ok(all);
         }
-        let documents = if is_json(text) {
+        let read = if is_json(text) {
             vec![serde_json::from_str(text).map_err(|error| not(&explain_json(text, &error)))?]
         } else {
             yaml::read(text)?
         };
-        let mut all = Vec::new();
-        for document in documents {
+        let truncated = read.iter().any(is_truncated);
+        let mut documents = Vec::new();
+        for document in read {
             let template = Template::of(&document, wanted);
             for found in roles::find(document) {
-                all.push(Self::of(found, template.as_ref())?);
+                documents.push(Document::of(found, &template));
             }
         }
-        match &mut all[..] {
+        if let [Err(unread)] = &documents[..] {
+            return Err(unread.named());
+        }
+        match &mut documents[..] {
             [] => return Err(not("it has no Statement, and no role with a trust policy")),
-            [one] if is_json(text) => one.twice.extend(duplicates::find(text)),
+            [Ok(one)] if is_json(text) => one.twice.extend(duplicates::find(text)),
             _ => {}
         }
-        Ok(all)
+        Ok(Self { documents, truncated })
     }
+}
 
-    fn of(found: Found, template: Option<&Template<'_>>) -> Result<Self, Error> {
-        let role = found.name;
-        let policy = match template {
-            Some(template) => template.resolve(found.policy)?,
-            None => found.policy,
-        };
-        let document = match policy {
+impl Document {
+    fn of(found: Found, template: &Template<'_>) -> Result<Self, Unread> {
+        let Found { name: role, policy } = found;
+        let read = template.resolve(policy).and_then(|policy| match policy {
             Value::String(inner) if is_encoded(&inner) => Self::plain(&decoded(&inner)?),
             Value::String(inner) => Self::plain(&inner),
             inner => Self::plain(&inner.to_string()),
-        };
-        match (document, &role) {
-            (Ok(document), _) => Ok(Self { role, ..document }),
-            (Err(Error::NotAPolicy { reason }), Some(role)) => {
-                Err(not(&format!("the policy of {role}: {reason}")))
-            }
-            (Err(error), _) => Err(error),
+        });
+        match read {
+            Ok(document) => Ok(Self { role, ..document }),
+            Err(error) => Err(Unread { role, error: Box::new(error) }),
         }
     }
 
     fn plain(text: &str) -> Result<Self, Error> {
+        if text.trim().is_empty() {
+            return Err(not(EMPTY));
+        }
         Ok(Self {
             role: None,
             policy: TrustPolicy::parse(text)?,
@@ -88,9 +126,20 @@ impl Document {
     }
 }
 
+const EMPTY: &str = "it is empty";
+
+/// Whether the AWS CLI or the API says that there are more: `--max-items` leaves a `NextToken`, and
+/// `--no-paginate` prints one answer of the API with a `Marker`.
+fn is_truncated(document: &Value) -> bool {
+    let has = |name: &str| {
+        document.get(name).and_then(Value::as_str).is_some_and(|token| !token.is_empty())
+    };
+    document.get("IsTruncated") == Some(&Value::Bool(true)) || has("NextToken") || has("Marker")
+}
+
 /// YAML can begin like JSON, but it allows what IAM rejects, such as a comma at the end.
 fn is_json(text: &str) -> bool {
-    text.trim_start().starts_with(['{', '[', '"']) || text.trim().is_empty()
+    text.trim_start().starts_with(['{', '[', '"'])
 }
 
 /// The comment before JSON, and the text with spaces instead of it, so that positions are the same.

@@ -1,9 +1,12 @@
 //! The findings on a statement: as one for the issuer, as an unrelated one, and as a `Deny`.
 
+use issuer_discovery::Partition;
+
 use super::findings::{Findings, Topic, list};
 use super::options::Wanted;
 use super::principal::Principal;
 use super::statement::{ACTION, Statement, of_sessions, takes};
+use super::time::{Outlook, outlook};
 use super::{claims, grammar};
 use crate::json::strings;
 
@@ -13,6 +16,7 @@ const ASSUME_ROLE: &str = "sts:AssumeRole";
 pub(super) fn statement(
     statement: &Statement<'_>,
     wanted: &Wanted,
+    partition: Option<Partition>,
     findings: &mut Findings,
 ) -> bool {
     let before = findings.failures();
@@ -21,9 +25,11 @@ pub(super) fn statement(
     let explained = |kind: &str, text: &str| {
         Principal::is_like(text, &wanted.issuer)
             || (kind == "Federated" && !named)
+            // A wildcard has a finding of its own.
+            || (kind == "Service" && text == "*")
             || wanted.emulates(text)
     };
-    grammar::judge_principals(statement, explained, findings);
+    grammar::judge_principals(statement, partition, explained, findings);
     statement.principal.judge(&statement.label, wanted, findings);
     action(statement, findings);
     claims::judge(statement, wanted, findings);
@@ -118,9 +124,11 @@ fn action(statement: &Statement<'_>, findings: &mut Findings) {
     let (wide, others): (Vec<&str>, Vec<&str>) = actions
         .iter()
         .copied()
-        .filter(|action| !named(action))
+        .filter(|action| !named(action) && *action != "*")
         .partition(|action| takes(action, ACTION));
-    if !wide.is_empty() || !actions.iter().any(named) {
+    // The wildcard of all services is already reported as an action of others.
+    let all = actions.contains(&"*");
+    if !wide.is_empty() || !(all || actions.iter().any(named)) {
         let message = if wide.is_empty() {
             format!("{} allows {ACTION} only by not excluding it", statement.label)
         } else {
@@ -154,6 +162,9 @@ fn action(statement: &Statement<'_>, findings: &mut Findings) {
 fn deny_hits(statement: &Statement<'_>, audience: &str, wanted: &Wanted) -> Option<Hit> {
     let mut hit = Hit::Surely;
     for condition in &statement.conditions {
+        if wanted.now.is_some_and(|now| outlook(condition, now) == Some(Outlook::Never)) {
+            return None;
+        }
         match condition.met(audience, wanted.subject.as_deref()) {
             Some(false) => return None,
             Some(true) => {}

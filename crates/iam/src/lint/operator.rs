@@ -115,6 +115,11 @@ impl Operator {
         }
     }
 
+    /// Whether no value of the request meets it if it is compared with none.
+    pub(super) fn needs_values(self) -> bool {
+        !self.base.is_negated() && self.set != Some(Set::All) && !self.if_exists
+    }
+
     /// Whether it compares strings or booleans, or only tests whether the key exists.
     pub(super) fn compares_words(self) -> bool {
         matches!(self.base, Base::Text { .. } | Base::Bool | Base::Null)

@@ -1,5 +1,7 @@
 //! What a trust policy is judged for.
 
+use std::time::SystemTime;
+
 use issuer_discovery::{IssuerUrl, Partition};
 
 use crate::principals::exists;
@@ -19,6 +21,8 @@ pub struct LintOptions {
     pub partition: Option<Partition>,
     /// The audiences of the tokens; if empty, [`DEFAULT_AUDIENCE`](crate::DEFAULT_AUDIENCE).
     pub audiences: Vec<Audience>,
+    /// The time; if not set, conditions on the time are not judged.
+    pub now: Option<SystemTime>,
 }
 
 impl LintOptions {
@@ -31,6 +35,7 @@ impl LintOptions {
             account: None,
             partition: None,
             audiences: vec![Audience::default()],
+            now: None,
         }
     }
 }
@@ -45,6 +50,7 @@ pub(super) struct Wanted {
     pub(super) partition_of_host: bool,
     pub(super) audiences: Vec<String>,
     pub(super) subject: Option<String>,
+    pub(super) now: Option<SystemTime>,
 }
 
 impl Wanted {
@@ -61,6 +67,7 @@ impl Wanted {
             partition_of_host: expected.partition.is_none(),
             audiences,
             subject: expected.service_account.as_ref().map(ServiceAccountPattern::subject),
+            now: expected.now,
         }
     }
 

@@ -48,6 +48,7 @@ fn walk(value: Value, label: Option<&str>, found: &mut Vec<Found>) {
             // The name of a resource in a state of Terraform is beside its instances.
             let own = name(&members);
             for (key, value) in members {
+                let value = if is_loop(&key) { unrolled(value) } else { value };
                 let label = match key.as_str() {
                     "Properties" | "values" | "instances" | "attributes" | "spec" => {
                         own.as_deref().or(label)
@@ -58,6 +59,45 @@ fn walk(value: Value, label: Option<&str>, found: &mut Vec<Found>) {
             }
         }
         _ => {}
+    }
+}
+
+/// A loop of CloudFormation (`AWS::LanguageExtensions`): its variable, its values and what is
+/// repeated.
+fn is_loop(key: &str) -> bool {
+    key.starts_with("Fn::ForEach::")
+}
+
+/// What a loop repeats, with a reference wherever the variable is part of a name or a text: which
+/// values it has is not known.
+fn unrolled(value: Value) -> Value {
+    match value {
+        Value::Array(mut parts) if parts.len() == 3 => match (parts.pop(), parts.first()) {
+            (Some(Value::Object(repeated)), Some(Value::String(variable))) => {
+                let parts = repeated.into_iter();
+                Value::Object(parts.map(|(name, part)| (name, opaque(part, variable))).collect())
+            }
+            _ => Value::Null,
+        },
+        _ => Value::Null,
+    }
+}
+
+fn opaque(value: Value, variable: &str) -> Value {
+    let is_in = |text: &str| {
+        ["${", "&{"].iter().any(|start| text.contains(&format!("{start}{variable}}}")))
+    };
+    let reference = || Value::Object(Map::from_iter([("Ref".to_owned(), variable.into())]));
+    match value {
+        Value::String(text) if is_in(&text) => reference(),
+        Value::Array(values) => {
+            Value::Array(values.into_iter().map(|value| opaque(value, variable)).collect())
+        }
+        Value::Object(members) if members.keys().any(|name| is_in(name)) => reference(),
+        Value::Object(members) => Value::Object(
+            members.into_iter().map(|(name, value)| (name, opaque(value, variable))).collect(),
+        ),
+        other => other,
     }
 }
 

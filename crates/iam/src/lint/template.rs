@@ -1,5 +1,4 @@
-//! Values of CloudFormation templates (template reference, "Intrinsic function reference"). A short
-//! form such as `!Ref Provider` is read as its argument.
+//! Values of CloudFormation templates (template reference, "Intrinsic function reference").
 
 use issuer_discovery::PARTITIONS;
 use serde_json::{Map, Value};
@@ -7,10 +6,12 @@ use serde_json::{Map, Value};
 use super::options::Wanted;
 use crate::Error;
 
-/// What a template refers to.
+/// What a template refers to. A policy that is no template has no functions to resolve, and a part
+/// of one refers to nothing in it.
 pub(super) struct Template<'a> {
     resources: Map<String, Value>,
     parameters: Map<String, Value>,
+    mappings: Map<String, Value>,
     wanted: &'a Wanted,
 }
 
@@ -18,16 +19,16 @@ pub(super) struct Template<'a> {
 const ACCOUNT: &str = "111122223333";
 
 impl<'a> Template<'a> {
-    /// The template of a document, if it is one.
-    pub(super) fn of(document: &Value, wanted: &'a Wanted) -> Option<Self> {
-        let object = |name: &str| document.get(name).and_then(Value::as_object).cloned();
-        let resources = object("Resources")?;
-        let parameters = object("Parameters").unwrap_or_default();
-        resources.values().any(|resource| resource.get("Type").is_some()).then_some(Self {
-            resources,
-            parameters,
+    /// The template of a document.
+    pub(super) fn of(document: &Value, wanted: &'a Wanted) -> Self {
+        let object =
+            |name: &str| document.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+        Self {
+            resources: object("Resources"),
+            parameters: object("Parameters"),
+            mappings: object("Mappings"),
             wanted,
-        })
+        }
     }
 
     /// A policy of the template with the values that it refers to.
@@ -35,39 +36,16 @@ impl<'a> Template<'a> {
     /// # Errors
     /// [`Error::NotAPolicy`] if the template does not contain such a value.
     pub(super) fn resolve(&self, policy: Value) -> Result<Value, Error> {
-        let mut policy = self.value(policy)?;
-        let statements = match policy.get_mut("Statement") {
-            Some(Value::Array(statements)) => statements.as_mut_slice(),
-            Some(statement) => std::slice::from_mut(statement),
-            None => return Ok(policy),
-        };
-        for federated in statements.iter_mut().filter_map(|s| s.pointer_mut("/Principal/Federated"))
-        {
-            let all = match federated {
-                Value::Array(all) => all.as_mut_slice(),
-                one => std::slice::from_mut(one),
-            };
-            for one in all {
-                if let Some(value) = one.as_str().and_then(|name| self.named(name)) {
-                    *one = Value::String(value);
-                }
-            }
-        }
-        Ok(policy)
-    }
-
-    fn value(&self, value: Value) -> Result<Value, Error> {
-        Ok(match value {
-            Value::String(text) => Value::String(self.substitute(&text, &Map::new())?),
+        Ok(match policy {
             Value::Array(values) => Value::Array(
-                values.into_iter().map(|value| self.value(value)).collect::<Result<_, _>>()?,
+                values.into_iter().map(|value| self.resolve(value)).collect::<Result<_, _>>()?,
             ),
             Value::Object(members) => match function(&members) {
                 Some((name, argument)) => Value::String(self.call(name, argument)?),
                 None => Value::Object(
                     members
                         .into_iter()
-                        .map(|(name, value)| Ok((name, self.value(value)?)))
+                        .map(|(name, value)| Ok((name, self.resolve(value)?)))
                         .collect::<Result<_, Error>>()?,
                 ),
             },
@@ -77,7 +55,10 @@ impl<'a> Template<'a> {
 
     /// The value of an intrinsic function.
     fn call(&self, name: &str, argument: &Value) -> Result<String, Error> {
-        let unknown = || unresolved(&format!("{name} {argument}"));
+        let unknown = || match argument {
+            Value::String(text) => unresolved(&format!("{name} {text}")),
+            _ => unresolved(name),
+        };
         match (name, argument) {
             ("Ref" | "Fn::GetAtt", Value::String(text)) => {
                 self.named(text).ok_or_else(|| unresolved(text))
@@ -98,13 +79,24 @@ impl<'a> Template<'a> {
                 }
                 _ => Err(unknown()),
             },
+            ("Fn::FindInMap", Value::Array(path)) => match &path[..] {
+                [map, first, second] => {
+                    let [map, first, second] =
+                        [self.text(map)?, self.text(first)?, self.text(second)?];
+                    let found =
+                        self.mappings.get(&map).and_then(|map| map.get(&first)?.get(&second));
+                    let missing = || unresolved(&format!("{name} {map}, {first}, {second}"));
+                    self.text(found.ok_or_else(missing)?)
+                }
+                _ => Err(unknown()),
+            },
             _ => Err(unknown()),
         }
     }
 
     fn text(&self, value: &Value) -> Result<String, Error> {
-        match self.value(value.clone())? {
-            Value::String(text) => Ok(self.named(&text).unwrap_or(text)),
+        match self.resolve(value.clone())? {
+            Value::String(text) => Ok(text),
             Value::Number(number) => Ok(number.to_string()),
             other => Err(unresolved(&other.to_string())),
         }
@@ -157,10 +149,13 @@ impl<'a> Template<'a> {
     }
 }
 
-/// The only member of an object, if it is an intrinsic function.
+/// The intrinsic function of an object: its only member, but macros and loops may be beside others.
 fn function(members: &Map<String, Value>) -> Option<(&str, &Value)> {
-    let (name, argument) = members.iter().next().filter(|_| members.len() == 1)?;
-    (name == "Ref" || name.starts_with("Fn::")).then_some((name.as_str(), argument))
+    let is_only = members.len() == 1;
+    let mut functions = members
+        .iter()
+        .filter(|(name, _)| name.starts_with("Fn::") || (is_only && name.as_str() == "Ref"));
+    functions.next().map(|(name, argument)| (name.as_str(), argument))
 }
 
 fn unresolved(name: &str) -> Error {

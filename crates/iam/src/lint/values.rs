@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use aws_smithy_types::date_time::{DateTime, Format};
+
 use super::operator::{Base, Operator, Type};
 
 /// What is wrong with the values of a condition.
@@ -37,6 +39,30 @@ pub(super) fn fault<'v>(operator: Operator, values: &'v [String]) -> Option<Faul
     let values: Vec<&str> =
         values.iter().map(String::as_str).filter(|value| !is_valid(value)).collect();
     (!values.is_empty()).then_some(Fault { values, kind, example })
+}
+
+/// The seconds since 1970 of a date.
+pub(super) fn instant(value: &str) -> Option<i64> {
+    /// The year 5138 in seconds: larger numbers are milliseconds.
+    const SECONDS: i64 = 100_000_000_000;
+    if !is_date(value) {
+        return None;
+    }
+    if value.len() > 4 && is_digits(value) {
+        let number: i64 = value.parse().ok()?;
+        return Some(if number < SECONDS { number } else { number / 1000 });
+    }
+    let value = value.to_ascii_uppercase();
+    let (date, time) = value.split_once('T').unwrap_or((&value, "00:00:00Z"));
+    let date = match date.len() {
+        4 => format!("{date}-01-01"),
+        7 => format!("{date}-01"),
+        _ => date.to_owned(),
+    };
+    let (clock, zone) = time.split_at(time.find(['Z', '+', '-'])?);
+    let seconds = if clock.len() == 5 { ":00" } else { "" };
+    let text = format!("{date}T{clock}{seconds}{zone}");
+    DateTime::from_str(&text, Format::DateTimeWithOffset).ok().map(|instant| instant.secs())
 }
 
 fn is_flag(value: &str) -> bool {
@@ -179,9 +205,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_form_of_a_date_is_an_instant() {
+        for (text, seconds) in [
+            ("2020-01-01T00:00:00Z", Some(1_577_836_800)),
+            ("2020-01-01t00:00z", Some(1_577_836_800)),
+            ("2020-01-01T02:00:00.250+02:00", Some(1_577_836_800)),
+            ("2020-01-01", Some(1_577_836_800)),
+            ("2020-01", Some(1_577_836_800)),
+            ("2020", Some(1_577_836_800)),
+            ("1577836800", Some(1_577_836_800)),
+            ("1577836800000", Some(1_577_836_800)),
+            ("tomorrow", None),
+            ("2020-02-31", None),
+        ] {
+            assert_eq!(instant(text), seconds, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_value_panics(value in ".{0,40}") {
+        fn no_value_panics(value in ".{0,40}", date in "[0-9TZtz:.+-]{0,30}") {
+            let _ = (instant(&value), instant(&date));
             for operator in ["IpAddress", "DateEquals", "NumericEquals", "Bool", "ArnLike", "BinaryEquals"] {
                 let _ = takes(operator, &value);
             }

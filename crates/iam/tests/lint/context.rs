@@ -146,3 +146,55 @@ fn conditions_that_no_token_meets_together_do_not_pass() {
     );
     assert_faults(&[aud], &["!aud-contradiction", "!aud-mismatch"]);
 }
+
+#[test]
+fn an_empty_array_of_values_is_never_met_whatever_the_key_is() {
+    for (operator, key, expected) in [
+        ("StringEquals", "aws:RequestedRegion", "!condition-empty"),
+        ("StringLike", "aws:SourceVpce", "!condition-empty"),
+        ("IpAddress", "aws:SourceIp", "!condition-empty"),
+        ("DateLessThan", "aws:CurrentTime", "!condition-empty"),
+        ("ForAnyValue:StringEquals", "aws:RequestedRegion", "!condition-empty"),
+        ("StringNotEquals", "aws:RequestedRegion", "condition-empty"),
+        ("NotIpAddress", "aws:SourceIp", "condition-empty"),
+        ("StringEqualsIfExists", "aws:SourceVpce", "condition-empty"),
+        ("ForAllValues:StringEquals", "aws:RequestedRegion", "condition-empty"),
+    ] {
+        let mut statement = good();
+        statement["Condition"][operator][key] = json!([]);
+        assert_faults(&[statement], &[expected]);
+    }
+}
+
+#[test]
+fn a_time_that_is_over_lets_nobody_in_and_one_to_come_is_a_warning() {
+    // 2030-01-01T00:00:00Z
+    let now = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_893_456_000);
+    let at = LintOptions { now: Some(now), ..options() };
+    for (operator, key, value, expected) in [
+        ("DateLessThan", "aws:CurrentTime", json!("2020-01-01"), "!time-over"),
+        ("DateLessThanEquals", "AWS:currenttime", json!("2029-12-31T23:59:59Z"), "!time-over"),
+        ("dateLessThanIfExists", "aws:CurrentTime", json!(["2020", "2021-05"]), "!time-over"),
+        ("DateEquals", "aws:CurrentTime", json!("2020-01-01"), "!time-over"),
+        ("DateLessThan", "aws:EpochTime", json!("1577836800"), "!time-over"),
+        ("NumericLessThan", "aws:EpochTime", json!(1_577_836_800), "!time-over"),
+        ("DateLessThan", "aws:CurrentTime", json!("2030-01-01T00:00:01Z"), "key-other"),
+        ("DateLessThan", "aws:CurrentTime", json!(["2020-01-01", "2040-01-01"]), "key-other"),
+        ("DateGreaterThan", "aws:CurrentTime", json!("2020-01-01"), "key-other"),
+        ("DateNotEquals", "aws:CurrentTime", json!("2020-01-01"), "key-other"),
+        ("DateGreaterThan", "aws:CurrentTime", json!("2040-01-01"), "time-later"),
+        ("DateGreaterThanEquals", "aws:EpochTime", json!(2_000_000_000), "time-later"),
+        ("DateEquals", "aws:CurrentTime", json!("2040-01-01"), "time-later"),
+    ] {
+        let mut statement = good();
+        statement["Condition"][operator][key] = value.clone();
+        let report = judge(&[statement.clone()], &at);
+        assert_eq!(faults(&report), [expected], "{operator} {key} {value}");
+        // Without a clock nothing is said about it.
+        assert_faults(&[statement], &["key-other"]);
+    }
+    // A Deny of the past denies nothing.
+    let deny = |value: &str| json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"DateLessThan": {"aws:CurrentTime": value}}});
+    assert_eq!(faults(&judge(&[good(), deny("2020-01-01")], &at)), [""; 0]);
+    assert_eq!(faults(&judge(&[good(), deny("2040-01-01")], &at)), ["deny"]);
+}

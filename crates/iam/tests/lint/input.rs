@@ -1,6 +1,6 @@
 //! Policies as people have them at hand.
 
-use issuer_iam::lint_roles;
+use issuer_iam::{RoleReport, lint_roles};
 
 use super::*;
 
@@ -65,7 +65,9 @@ fn what_holds_no_policy_is_still_an_error_that_says_where() {
         ("\u{feff}{\n}", "no Statement"),
         ("%7B%22Statement%22%3A%5B%2C", "line 1"),
         ("%ff", "not UTF-8"),
-        ("\"\"", "line 1"),
+        ("\"\"", "it is empty"),
+        ("", "it is empty"),
+        ("\u{feff} \r\n\t", "it is empty"),
         ("{\"Role\": {\"RoleName\": \"app\"}}", "no Statement"),
         ("{\"Role\": {\"AssumeRolePolicyDocument\": 1}}", "not a JSON object"),
     ] {
@@ -107,17 +109,71 @@ fn each_role_of_a_list_is_judged_by_itself() {
     let text =
         json!({"Roles": [role("a", good()), role("b", ec2), role("c", condition(json!({})))]})
             .to_string();
-    let reports = lint_roles(&text, &options()).unwrap();
+    let reports = lint_roles(&text, &options()).unwrap().roles;
     let seen: Vec<(&str, bool, bool)> = reports
         .iter()
         .map(|one| (one.role.as_deref().unwrap(), one.trusts_issuer, one.report.passed()))
         .collect();
     assert_eq!(seen, [("a", true, true), ("b", false, false), ("c", true, false)]);
     assert!(matches!(lint(&text, &options()), Err(Error::NotAPolicy { .. })));
-    let broken =
-        json!({"Roles": [role("a", good()), {"RoleName": "b", "AssumeRolePolicyDocument": 1}]});
-    let error = lint_roles(&broken.to_string(), &options()).unwrap_err().to_string();
-    assert!(error.contains("the policy of b"), "{error}");
+}
+
+/// The roles of a text: what each is called, and whether it was judged and passes.
+#[track_caller]
+fn verdicts(text: &str) -> Vec<(String, bool, bool)> {
+    let reports = lint_roles(text, &options()).unwrap().roles;
+    let one = |report: &RoleReport| {
+        let unjudged = report.unjudged.is_some();
+        assert_eq!(faults(&report.report) == ["!unjudged"], unjudged, "{report:?}");
+        (report.role.clone().unwrap_or_default(), !unjudged, report.report.passed())
+    };
+    reports.iter().map(one).collect()
+}
+
+#[test]
+fn one_role_that_cannot_be_judged_does_not_condemn_the_others_and_does_not_pass() {
+    let role =
+        |name: &str, policy: Value| json!({"RoleName": name, "AssumeRolePolicyDocument": policy});
+    let whole = json!({"Version": "2012-10-17", "Statement": [good()]});
+    for broken in [
+        json!(1),
+        json!("%7Bx"),
+        json!("{,}"),
+        json!(""),
+        json!({"Statement": [[good()]]}),
+        json!({"Statement": {"Fn::If": ["C", good(), {"Ref": "AWS::NoValue"}]}}),
+        json!({"Statement": [{"Fn::If": ["C", good(), {"Ref": "AWS::NoValue"}]}]}),
+        json!({"Statement": [good()], "Fn::Transform": {"Name": "AWS::Include"}}),
+        json!({"Statement": {"Fn::ForEach::S": ["X", ["a"], {"${X}": good()}]}}),
+    ] {
+        let text = json!({"Roles": [role("a", whole.clone()), role("b", broken), role("c", whole.clone())]});
+        assert_eq!(
+            verdicts(&text.to_string()),
+            [("a".into(), true, true), ("b".into(), false, false), ("c".into(), true, true)],
+            "{text}"
+        );
+        let alone = json!({"Role": text["Roles"][1]}).to_string();
+        let error = lint_roles(&alone, &options()).unwrap_err().to_string();
+        assert!(error.contains("the policy of b"), "{error}");
+    }
+}
+
+#[test]
+fn a_list_that_aws_cut_off_is_not_taken_for_all_roles() {
+    let role = json!({"RoleName": "a", "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [good()]}});
+    for (more, truncated) in [
+        (json!({}), false),
+        (json!({"IsTruncated": false}), false),
+        (json!({"NextToken": null, "Marker": ""}), false),
+        (json!({"IsTruncated": true}), true),
+        (json!({"NextToken": "eyJNYXJrZXIiOiBudWxsfQ=="}), true),
+        (json!({"Marker": "AAE"}), true),
+    ] {
+        let mut text = more;
+        text["Roles"] = json!([role]);
+        let read = lint_roles(&text.to_string(), &options()).unwrap();
+        assert_eq!(read.truncated, truncated, "{text}");
+    }
 }
 
 #[test]
@@ -140,8 +196,7 @@ fn a_template_is_judged_with_the_values_that_it_contains() {
         json!({"Ref": "Provider"}),
         json!({"Fn::GetAtt": ["Provider", "Arn"]}),
         json!({"Fn::GetAtt": "Provider.Arn"}),
-        // `!GetAtt Provider.Arn` in YAML.
-        json!("Provider.Arn"),
+        json!({"Fn::Sub": "${Provider.Arn}"}),
         json!({"Fn::Join": [":", ["arn:aws:iam:", {"Ref": "AWS::AccountId"}, "oidc-provider/oidc.example.com/prod"]]}),
         arn,
     ] {
@@ -159,6 +214,85 @@ fn a_template_is_judged_with_the_values_that_it_contains() {
     // A variable of the policy language.
     let text = template(json!(PROVIDER), json!("system:serviceaccount:${aws:username}:app"));
     assert!(lint(&text, &options()).is_ok());
+}
+
+/// A template with the role `App`, whose provider is given, and the role `Other`, which is right.
+fn yaml_template(federated: &str) -> String {
+    let policy = |federated: &str, indent: &str| {
+        format!(
+            "{indent}Version: 2012-10-17\n{indent}Statement:\n{indent}- Effect: Allow\n{indent}  Principal:\n{indent}    \
+             Federated: {federated}\n{indent}  Action: sts:AssumeRoleWithWebIdentity\n{indent}  Condition:\n{indent}    \
+             StringEquals:\n{indent}      {AUD}: sts.amazonaws.com\n{indent}      {SUB}: !Join [':', [system, serviceaccount, \
+             !Ref Namespace, app]]\n"
+        )
+    };
+    let role = |name: &str, federated: &str| {
+        format!(
+            "  {name}:\n    Type: AWS::IAM::Role\n    Properties:\n      AssumeRolePolicyDocument:\n{}",
+            policy(federated, "        ")
+        )
+    };
+    format!(
+        "Parameters:\n  Namespace: {{Type: String, Default: default}}\nMappings:\n  Issuers:\n    prod:\n      path: \
+         oidc.example.com/prod\nConditions:\n  IsProd: !Equals [!Ref Namespace, default]\nResources:\n  Provider:\n    \
+         Type: AWS::IAM::OIDCProvider\n    Properties: {{Url: 'https://oidc.example.com/prod'}}\n{}{}",
+        role("App", federated),
+        role("Other", "!GetAtt Provider.Arn"),
+    )
+}
+
+#[test]
+fn the_short_forms_of_a_template_are_functions_and_not_their_arguments() {
+    for federated in [
+        "!Ref Provider",
+        "!GetAtt [Provider, Arn]",
+        "!Sub 'arn:${AWS::Partition}:iam::${AWS::AccountId}:oidc-provider/oidc.example.com/prod'",
+        "!Join ['', ['arn:aws:iam::', !Ref 'AWS::AccountId', ':oidc-provider/', !FindInMap [Issuers, prod, path]]]",
+        "!Sub ['arn:aws:iam::${AWS::AccountId}:oidc-provider/${Path}', {Path: !FindInMap [Issuers, prod, path]}]",
+    ] {
+        let all = verdicts(&yaml_template(federated));
+        assert_eq!(all, [("App".into(), true, true), ("Other".into(), true, true)], "{federated}");
+    }
+}
+
+#[test]
+fn what_a_template_does_not_say_is_no_verdict() {
+    for federated in [
+        "!ImportValue prov-arn",
+        "!FindInMap [Issuers, !Ref 'AWS::Region', path]",
+        "!FindInMap [Issuers, dev, path]",
+        "!If [IsProd, !Ref Provider, !Ref 'AWS::NoValue']",
+        "!Select [0, !Split [',', !Ref Providers]]",
+        "!Join ['', !Ref Providers]",
+        "{'Fn::Transform': {Name: Lookup}}",
+    ] {
+        let all = verdicts(&yaml_template(federated));
+        assert_eq!(
+            all,
+            [("App".into(), false, false), ("Other".into(), true, true)],
+            "{federated}"
+        );
+    }
+    // A loop: what it repeats is there, the values of its variable are not.
+    let role = |member: &str, value: Value| {
+        let policy = json!({"Version": "2012-10-17", "Statement": [with(member, value)]});
+        json!({"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": policy}})
+    };
+    let provider = "arn:aws:iam::111122223333:oidc-provider/${Host}";
+    for (member, value) in [
+        ("Principal", json!({"Federated": provider})),
+        ("Principal", json!({"Federated": provider.replace('$', "&")})),
+        ("Principal", json!({"Federated": {"Fn::Sub": provider}})),
+        ("Condition", json!({"StringEquals": {"${Host}:sub": APP}})),
+    ] {
+        let repeated = json!({"App${Host}": role(member, value)});
+        let resources = json!({"Fn::ForEach::Apps": ["Host", [ISSUER], repeated], "Other": role("Sid", json!("Other"))});
+        assert_eq!(
+            verdicts(&json!({"Resources": resources}).to_string()),
+            [("App${Host}".into(), false, false), ("Other".into(), true, true)],
+            "{resources}"
+        );
+    }
 }
 
 #[test]

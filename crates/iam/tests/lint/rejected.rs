@@ -61,3 +61,58 @@ fn an_account_that_is_none_is_called_so() {
     let report = judge(&[with("Principal", json!({"Federated": arn}))], &emulator);
     assert_eq!(faults(&report), [""; 0]);
 }
+
+#[test]
+fn a_principal_that_is_no_text_is_not_passed_over() {
+    for principal in [
+        json!({"AWS": null}),
+        json!({"AWS": []}),
+        json!({"AWS": {"a": 1}}),
+        json!({"AWS": [["111122223333"]]}),
+        json!({"AWS": ["111122223333", null]}),
+        json!({"AWS": true}),
+        json!({"Service": {}}),
+        json!({"Federated": [], "AWS": "111122223333"}),
+    ] {
+        let other = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+        assert_faults(&[good(), other], &["!principal-form"]);
+    }
+    let mut ours = good();
+    ours["Principal"]["AWS"] = json!([]);
+    assert_faults(&[ours], &["!principal-form"]);
+    // Templates have account IDs as numbers.
+    let number = json!({"Effect": "Allow", "Principal": {"AWS": 111_122_223_333_u64}, "Action": "sts:AssumeRole"});
+    assert_faults(&[good(), number], &[]);
+}
+
+#[test]
+fn names_that_no_role_user_or_service_has_do_not_pass() {
+    for principal in [
+        json!({"AWS": "arn:aws:iam::111122223333:user/x y"}),
+        json!({"AWS": "arn:aws:iam::111122223333:role/a\tb"}),
+        json!({"AWS": ["arn:aws:sts::111122223333:assumed-role/app/a b"]}),
+        json!({"Service": "*"}),
+        json!({"Service": ["ec2.amazonaws.com", "*"]}),
+    ] {
+        let other = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+        assert_faults(&[good(), other], &["!principal-rejected"]);
+    }
+    let mut ours = good();
+    ours["Principal"]["Service"] = json!("*");
+    assert_faults(&[ours], &["!principal-wildcard"]);
+}
+
+#[test]
+fn a_principal_of_another_partition_than_the_role_does_not_pass() {
+    for principal in [
+        json!({"AWS": "arn:aws-cn:iam::111122223333:root"}),
+        json!({"AWS": ["111122223333", "arn:aws-us-gov:iam::111122223333:role/app"]}),
+        json!({"Federated": "arn:aws-cn:iam::111122223333:saml-provider/x"}),
+    ] {
+        let other = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+        assert_faults(&[good(), other.clone()], &["!principal-partition"]);
+        let cn = with("Principal", json!({"Federated": PROVIDER.replace("aws:", "aws-cn:")}));
+        let same = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws-cn:iam::111122223333:root"}, "Action": "sts:AssumeRole"});
+        assert_faults(&[cn, same], &[]);
+    }
+}

@@ -79,6 +79,8 @@ pub(crate) struct Lint<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct LintedRole<'a> {
     pub(crate) role: Option<&'a str>,
+    /// False if its policy cannot be read, or has values that the file does not contain.
+    pub(crate) judged: bool,
     pub(crate) trusts_issuer: bool,
     pub(crate) passed: bool,
     pub(crate) findings: &'a [Check],
@@ -105,6 +107,7 @@ impl<'a> LintedRole<'a> {
     fn new(report: &'a RoleReport) -> Self {
         Self {
             role: report.role.as_deref(),
+            judged: report.unjudged.is_none(),
             trusts_issuer: report.trusts_issuer,
             passed: report.report.passed(),
             findings: &report.report.findings,
@@ -131,7 +134,7 @@ pub(crate) fn roles_text(reports: &[RoleReport], passed: bool) -> String {
 fn summary(report: &RoleReport) -> (Status, String) {
     let findings = &report.report.findings;
     let all = |status| findings.iter().filter(move |check| check.status == status);
-    if !report.trusts_issuer {
+    if !report.trusts_issuer && report.unjudged.is_none() {
         let missing = findings.iter().find(|check| check.id == "statement-missing");
         return (Status::Skip, missing.map(|check| check.message.clone()).unwrap_or_default());
     }

@@ -1,5 +1,7 @@
 //! `issuerctl role lint`
 
+use std::time::SystemTime;
+
 use issuer_discovery::{IssuerUrl, Partition, Ports};
 use issuer_iam::{LintOptions, RoleReport};
 
@@ -8,8 +10,9 @@ use crate::cli::{LintArgs, OutputFormat};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output;
+use crate::ui::Ui;
 
-pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
+pub(crate) fn run(args: &LintArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let issuer = IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?;
     if args.service_account.as_ref().is_some_and(|account| !account.is_literal()) {
         let message = "--service-account must be one service account, without wildcards";
@@ -25,13 +28,24 @@ pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
         account: args.account.clone(),
         partition: args.partition.as_ref().map(partition).transpose()?,
         audiences: args.audience.clone(),
+        now: Some(SystemTime::now()),
     };
-    let mut reports = issuer_iam::lint_roles(&text, &options)?;
+    let read = issuer_iam::lint_roles(&text, &options)?;
+    if read.truncated {
+        ui.warning(
+            "the file does not have all roles: AWS says that there are more; run the command that \
+             printed it again, without --max-items and --no-paginate",
+        );
+    }
+    let mut reports = read.roles;
     if let Some(name) = &args.role {
         reports.retain(|report| report.role.as_deref() == Some(name));
         if reports.is_empty() {
             let message = format!("{} has no role {name}", files::name_of(&args.file));
             return Err(Failure::new(Exit::BadInput, message));
+        }
+        if let [RoleReport { unjudged: Some(error), .. }] = &reports[..] {
+            return Err(error.clone().into());
         }
     }
     let passed = passed(&reports);
@@ -47,8 +61,11 @@ pub(crate) fn run(args: &LintArgs, format: OutputFormat) -> Outcome {
     Ok(if passed { Exit::Done } else { Exit::Verification })
 }
 
-/// Whether some role trusts the issuer, and each role that does passes.
+/// Whether all roles could be judged, some role trusts the issuer, and each role that does passes.
 fn passed(reports: &[RoleReport]) -> bool {
+    if reports.iter().any(|report| report.unjudged.is_some()) {
+        return false;
+    }
     let mut trusting = reports.iter().filter(|report| report.trusts_issuer).peekable();
     trusting.peek().is_some() && trusting.all(|report| report.report.passed())
 }

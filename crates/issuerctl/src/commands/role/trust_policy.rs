@@ -30,6 +30,13 @@ pub(crate) fn run(args: &TrustPolicyArgs, format: OutputFormat, ui: &Ui) -> Outc
     for warning in args.service_account.iter().filter_map(ServiceAccountPattern::warning) {
         ui.warning(&warning);
     }
+    if !args.account.exists() {
+        ui.warning(&format!(
+            "the account {} exists only in emulators of AWS: IAM rejects the policy, and `issuerctl \
+             role lint` accepts it only with --account {}",
+            args.account, args.account
+        ));
+    }
     if let Some(warning) = policy.size_warning() {
         ui.warning(&format!("the policy has {warning}"));
     }
