@@ -39,6 +39,7 @@ enum Setting<'a> {
     Path,
     PolicyArn(&'a str),
     Region(&'a str),
+    Unconditional,
 }
 
 impl Surface {
@@ -64,6 +65,7 @@ impl Surface {
             }
             S::Issuer => both("--issuer https://…", "spec.issuer: https://…"),
             S::Namespace => both("--namespace NAME", "cluster: {name: NAME, namespace: NAME}"),
+            S::Unconditional => both("--unconditional", "spec.store.s3.unconditional: true"),
             S::Path => both("--path", "path"),
         };
         match self {
@@ -364,6 +366,10 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
         E::OtherIssuer { published, .. } => format!(
             "if this is an intended change of the issuer, --change-issuer replaces the document; \
              tokens of {published} then stop working"
+        ),
+        E::NoConditionalWrites { .. } | E::IgnoredConditions { .. } => format!(
+            "{} publishes nevertheless, as long as there is one writer at a time",
+            setting(Setting::Unconditional)
         ),
         E::NoPolicies { .. } => format!(
             "use {}, or {} if the store makes the objects public by itself",

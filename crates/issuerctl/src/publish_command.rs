@@ -72,6 +72,9 @@ fn options(target: &Target, url: &IssuerUrl, region: &str) -> Vec<String> {
     if s3.max_age_secs != 300 {
         words.push(format!("--max-age={}", s3.max_age_secs));
     }
+    if s3.unconditional {
+        words.push("--unconditional".to_owned());
+    }
     if site.shape == Shape::Kubernetes {
         words.push("--shape=kubernetes".to_owned());
     }

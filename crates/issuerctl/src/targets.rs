@@ -346,6 +346,7 @@ fn s3_options(s3: &S3Args) -> S3Options {
             Access::None => AccessMode::None,
         },
         create_bucket: s3.create_bucket,
+        unconditional: s3.unconditional,
     }
 }
 

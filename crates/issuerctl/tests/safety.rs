@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use issuer_jwks::{JwkSet, WeakKeys};
-use issuer_test_support::{ApiServer, Reply, S3Server};
+use issuer_test_support::{ApiServer, Fault, FaultProxy, Reply, S3Server};
 
 use desk::{Desk, ended, golden};
 use signer::Signer;
@@ -268,4 +268,20 @@ fn what_is_no_token_of_the_issuer_proves_nothing() {
     let (_, err) = ended(&desk.run(&line("other")), 5);
     assert!(err.contains("https://oidc.example.com/x"), "{err}");
     assert!(!desk.path().join("site").exists());
+}
+
+#[test]
+fn a_store_that_is_asked_too_often_is_asked_again() {
+    for status in [429, 503] {
+        let bucket = Bucket::new();
+        let proxy = FaultProxy::start(&bucket.0.endpoint(), 1, 0);
+        let desk = Desk::new();
+        desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+        let options = bucket.options().replace(&bucket.0.endpoint(), &proxy.endpoint());
+        // The question whether it keeps conditions, and the write.
+        proxy.times(4, "PUT /my-oidc/prod/keys.json", Fault::Busy(status));
+        ended(&desk.run(&format!("publish --key sa.pub {options}")), 0);
+        let busy = proxy.log().into_iter().filter(|line| line.contains("Busy")).count();
+        assert_eq!(busy, 4, "{status}");
+    }
 }

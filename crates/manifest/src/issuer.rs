@@ -200,6 +200,9 @@ pub struct S3Store {
     #[serde(default, deserialize_with = "text::optional")]
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9]{12}$"))]
     pub expected_bucket_owner: Option<AccountId>,
+    /// Write without conditions, to a store that ignores or refuses them; one writer at a time.
+    #[serde(default)]
+    pub unconditional: bool,
     /// Cache lifetime of the documents in seconds (Cache-Control: max-age).
     #[serde(default = "default_max_age")]
     pub max_age: u32,

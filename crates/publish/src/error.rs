@@ -256,6 +256,16 @@ pub enum Error {
         /// Their `Sid`s.
         sids: Vec<String>,
     },
+    /// A store that ignores the conditions of writes.
+    #[error(
+        "the store ignores the conditions of writes (If-None-Match, If-Match), so two writers could \
+         delete each other's keys; the check of this has written {location}, and nothing else was \
+         written"
+    )]
+    IgnoredConditions {
+        /// The document.
+        location: String,
+    },
     /// A store that refuses conditional writes.
     #[error(
         "the store of {location} does not support conditional writes (If-None-Match, If-Match), so \
@@ -369,6 +379,7 @@ impl Diagnostic for Error {
             | Self::NoAcls { .. }
             | Self::NoPolicies { .. }
             | Self::NoConditionalWrites { .. }
+            | Self::IgnoredConditions { .. }
             | Self::NoEtag { .. }
             | Self::NotStored { .. }
             | Self::Incomplete { .. }
@@ -453,7 +464,7 @@ impl Diagnostic for Error {
                 "S3 has an ETag for every object: is there another store, a proxy or a web server at \
                  the endpoint?"
             }
-            Self::NoConditionalWrites { .. } => {
+            Self::NoConditionalWrites { .. } | Self::IgnoredConditions { .. } => {
                 "publish to a folder instead, with the published keys.json as a further source of \
                  keys so that none is lost, and upload the folder with the tools of the store, one \
                  writer at a time"

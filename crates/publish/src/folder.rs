@@ -100,6 +100,20 @@ impl Folder {
         FolderLock::take(self.clone(), self.folders()?).await
     }
 
+    /// Deletes what a killed run left. Another run may be at work, or the folder not writable: then it
+    /// stays.
+    pub(crate) fn tidy(&self) {
+        let Ok(folders) = self.folders() else { return };
+        let documents = [KEYS_NAME, DISCOVERY_NAME].map(|name| self.root.join(name));
+        let places: Vec<&Path> = documents.iter().filter_map(|path| path.parent()).collect();
+        if !lock::is_left(&folders) && !places.iter().any(|place| has_temporary(place)) {
+            return;
+        }
+        if let Some(_lock) = FolderLock::try_take(self.clone(), folders) {
+            places.into_iter().for_each(sweep);
+        }
+    }
+
     /// Whether one of the documents is there without the other one.
     pub(crate) fn is_half(&self) -> bool {
         let is_there = |name| self.root.join(name).exists();
@@ -176,14 +190,20 @@ fn attributes(world_readable: bool) -> Attributes {
 }
 
 /// Deletes temporary files of interrupted runs; the lock is held, so they are not in use.
-pub(crate) fn sweep(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            // If this fails, the next run tries again.
-            let _ = fs::remove_file(entry.path());
-        }
+fn sweep(folder: &Path) {
+    for entry in temporary(folder) {
+        // If this fails, the next run tries again.
+        let _ = fs::remove_file(entry.path());
     }
+}
+
+fn has_temporary(folder: &Path) -> bool {
+    temporary(folder).next().is_some()
+}
+
+fn temporary(folder: &Path) -> impl Iterator<Item = fs::DirEntry> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY))
 }
 
 fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {

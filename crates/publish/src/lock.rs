@@ -55,6 +55,17 @@ impl FolderLock {
         }
         Ok(lock)
     }
+
+    /// Locks these folders if no other run holds them.
+    pub(crate) fn try_take(folder: Folder, folders: BTreeSet<PathBuf>) -> Option<Self> {
+        let mut lock = Self { folder, held: Vec::new() };
+        for folder in folders {
+            let path = folder.join(NAME);
+            let file = try_take(&path).ok()??;
+            lock.held.push((path, file));
+        }
+        Some(lock)
+    }
 }
 
 impl Drop for FolderLock {
@@ -71,6 +82,11 @@ impl Drop for FolderLock {
             let _ = fs::write(path, "");
         }
     }
+}
+
+/// Whether a run holds a lock here, or did not end.
+pub(crate) fn is_left(folders: &BTreeSet<PathBuf>) -> bool {
+    folders.iter().any(|folder| folder.join(NAME).exists())
 }
 
 /// The issuer that a run was writing here, if it did not end.

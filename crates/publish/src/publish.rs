@@ -54,6 +54,7 @@ pub async fn apply(
     progress: impl FnMut(Step),
 ) -> Result<(), Error> {
     if plan.is_empty() {
+        store.tidy();
         return Ok(());
     }
     let _lock = store.lock().await?;
@@ -135,6 +136,7 @@ pub async fn publish<E: From<Error>>(
     mut progress: impl FnMut(Step),
 ) -> Result<(), E> {
     if plan.is_empty() {
+        store.tidy();
         return Ok(());
     }
     // Only the removals in the first plan were approved.

@@ -9,6 +9,7 @@ mod permissions;
 mod policy;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -23,6 +24,7 @@ pub use bucket::{
     AccessMode, Block, BucketPlan, BucketSpec, BucketState, BucketStep, Existence, Setting,
 };
 pub(crate) use bucket_removal::BucketRemoval;
+use client::Probed;
 pub use client::S3Clients;
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
@@ -63,6 +65,15 @@ const ISSUER: &str = "issuerctl-issuer";
 /// The ETag of an object without bytes: their MD5 (S3 API reference, "Object").
 const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
+/// The call of which a body may break off; other failures of it have another name.
+const BODY: &str = "the body of GetObject";
+
+/// How often a body is read that breaks off.
+const BODIES: u32 = 3;
+
+/// Before it is read again.
+const BODY_PAUSE: Duration = Duration::from_millis(200);
+
 /// How to access a bucket, and how it is made public.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct S3Options {
@@ -80,6 +91,8 @@ pub struct S3Options {
     pub access: AccessMode,
     /// Whether the bucket is created if it does not exist.
     pub create_bucket: bool,
+    /// Whether writes have no conditions, for a store that ignores or refuses them.
+    pub unconditional: bool,
 }
 
 /// A prefix in a bucket.
@@ -89,6 +102,7 @@ pub struct S3 {
     location: S3Location,
     options: S3Options,
     region: String,
+    probed: Probed,
 }
 
 impl S3Options {
@@ -111,7 +125,8 @@ impl S3 {
     ) -> Result<Self, Error> {
         let connected = client::connect(clients, &location, &options).await?;
         let options = S3Options { endpoint_url: connected.endpoint_url, ..options };
-        Ok(Self { client: connected.client, region: connected.region, location, options })
+        let (client, region, probed) = (connected.client, connected.region, clients.probed());
+        Ok(Self { client, region, probed, location, options })
     }
 
     /// A store that uses an existing client.
@@ -122,7 +137,7 @@ impl S3 {
         options: S3Options,
         region: String,
     ) -> Self {
-        Self { client, location, options, region }
+        Self { client, location, options, region, probed: Probed::default() }
     }
 
     /// The region of the bucket.
@@ -217,6 +232,14 @@ impl S3 {
     pub(crate) async fn write(&self, write: Write<'_>) -> Result<Version, Error> {
         let name = write.name;
         let key = self.location.object_key(name);
+        if self.options.unconditional {
+            let now = self.get_document(name, &key).await?;
+            if !write.condition.holds_for(now.as_ref()) {
+                return Err(Error::Changed { location: format!("{}/{name}", self.location) });
+            }
+        } else {
+            self.probe_conditions(&key, &write).await?;
+        }
         let encrypted = || {
             let request = self.put_object(&key, &write);
             request.server_side_encryption(ServerSideEncryption::Aes256)
@@ -252,6 +275,28 @@ impl S3 {
         }
     }
 
+    /// Whether a store keeps the conditions of writes, which no answer says: a write of the same that
+    /// must fail, once a run. S3 itself keeps them.
+    ///
+    /// # Errors
+    /// [`Error::IgnoredConditions`].
+    async fn probe_conditions(&self, key: &str, write: &Write<'_>) -> Result<(), Error> {
+        let Some(endpoint) = &self.options.endpoint_url else { return Ok(()) };
+        if !self.probed.is_first(endpoint, self.location.bucket.as_str()) {
+            return Ok(());
+        }
+        let tag = format!("\"{}\"", "0".repeat(32));
+        let never = Condition::Unchanged(Version { tag, ours: write.condition.ours() });
+        let answer = self.put_object(key, &Write { condition: &never, ..*write }).send().await;
+        // Any failure that is not about the condition is that of the write, too.
+        match answer {
+            Err(_) => Ok(()),
+            Ok(_) => Err(Error::IgnoredConditions {
+                location: format!("{}/{}", self.location, write.name),
+            }),
+        }
+    }
+
     fn put_object(&self, key: &str, write: &Write<'_>) -> PutObjectFluentBuilder {
         let request = self
             .client
@@ -268,6 +313,7 @@ impl S3 {
             .body(ByteStream::from(write.bytes.to_vec()))
             .set_metadata(Some(metadata(write)));
         match write.condition {
+            _ if self.options.unconditional => request,
             Condition::Absent => request.if_none_match("*"),
             Condition::Unchanged(version) => request.if_match(&version.tag),
         }
@@ -363,6 +409,18 @@ impl S3 {
     }
 
     async fn get_document(&self, name: &str, key: &str) -> Result<Option<Stored>, Error> {
+        let mut left = BODIES;
+        loop {
+            match self.try_get_document(name, key).await {
+                // The client repeats requests, not bodies that break off.
+                Err(Error::Call { call: BODY, .. }) if left > 1 => left -= 1,
+                answer => return answer,
+            }
+            tokio::time::sleep(BODY_PAUSE).await;
+        }
+    }
+
+    async fn try_get_document(&self, name: &str, key: &str) -> Result<Option<Stored>, Error> {
         let answer = self
             .client
             .get_object()
@@ -412,7 +470,7 @@ impl S3 {
         let version = Version { tag: etag.to_owned(), ours };
         let written_secs = object.last_modified().and_then(|time| time.secs().try_into().ok());
         let bytes = collect(object.body).await.map_err(|message| Error::Call {
-            call: "GetObject",
+            call: BODY,
             resource: key.to_owned(),
             code: None,
             message,

@@ -84,6 +84,13 @@ impl Store {
         }
     }
 
+    /// Deletes what a killed run left, if nothing else does: a run that writes does it anyway.
+    pub(crate) fn tidy(&self) {
+        if let Self::Folder(folder) = self {
+            folder.tidy();
+        }
+    }
+
     /// Checks that all documents still are what a plan was made against. A write to a bucket checks
     /// that itself.
     ///

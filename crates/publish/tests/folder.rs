@@ -290,3 +290,15 @@ async fn a_lock_that_another_run_holds_is_waited_for_with_a_limit() {
     drop(held);
     run(root.path(), &site("rsa2048")).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_deleted_by_one_that_has_nothing_to_write() {
+    let root = tempfile::tempdir().unwrap();
+    run(root.path(), &site("rsa2048")).await.unwrap();
+    for name in [".issuerctl.lock", ".issuerctl-abc", ".well-known/.issuerctl-def"] {
+        fs::write(root.path().join(name), "half").unwrap();
+    }
+    assert!(run(root.path(), &site("rsa2048")).await.unwrap().is_empty());
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(root.path().join(".well-known")).unwrap().count(), 1);
+}

@@ -433,6 +433,7 @@ fn store_target(store: &StoreSpec, base: &Path, defaults: &Defaults) -> StoreTar
                 max_age_secs: s3.max_age,
                 access: s3.access,
                 create_bucket: s3.create_bucket,
+                unconditional: s3.unconditional,
             };
             StoreTarget::S3(s3.location(), options)
         }

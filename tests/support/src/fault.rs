@@ -79,6 +79,8 @@ struct Plan {
     percent: u64,
     /// Requests whose first line has this text always fail like this.
     always: Option<(String, Fault)>,
+    /// How many of them are left.
+    left: usize,
     log: Vec<String>,
 }
 
@@ -95,7 +97,9 @@ impl Plan {
         let fails = self.number(100) < self.percent;
         let index = usize::try_from(self.number(FAULTS.len() as u64)).unwrap();
         let line = request.lines().next().unwrap_or_default();
-        let always = self.always.as_ref().filter(|(text, _)| line.contains(text.as_str()));
+        let always =
+            self.always.as_ref().filter(|(text, _)| self.left > 0 && line.contains(text.as_str()));
+        self.left -= usize::from(always.is_some());
         let fault = always.map(|(_, fault)| *fault).or(fails.then_some(FAULTS[index]));
         self.log.push(fault.map_or_else(|| line.to_owned(), |fault| format!("{line} {fault:?}")));
         fault
@@ -108,7 +112,8 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = endpoint.trim_start_matches("http://").to_owned();
-        let plan = Mutex::new(Plan { state: seed, percent, always: None, log: Vec::new() });
+        let plan =
+            Mutex::new(Plan { state: seed, percent, always: None, left: 0, log: Vec::new() });
         let shared = Arc::new(Shared { upstream, plan, stop: AtomicBool::new(false) });
         let accepts = shared.clone();
         thread::spawn(move || {
@@ -136,7 +141,13 @@ impl FaultProxy {
 
     /// From now on every request whose first line has this text fails like this.
     pub fn always(&self, text: &str, fault: Fault) {
-        self.shared.plan.lock().unwrap().always = Some((text.to_owned(), fault));
+        self.times(usize::MAX, text, fault);
+    }
+
+    /// The next requests whose first line has this text fail like this.
+    pub fn times(&self, left: usize, text: &str, fault: Fault) {
+        let mut plan = self.shared.plan.lock().unwrap();
+        (plan.always, plan.left) = (Some((text.to_owned(), fault)), left);
     }
 
     /// From now on nothing fails.

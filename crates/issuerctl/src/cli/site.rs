@@ -242,6 +242,9 @@ pub(crate) struct S3Args {
     /// ID of the AWS account that must own the bucket
     #[arg(long, value_name = "ID")]
     pub(crate) expected_bucket_owner: Option<String>,
+    /// Write without conditions, to a store that ignores or refuses them; one writer at a time
+    #[arg(long)]
+    pub(crate) unconditional: bool,
     /// Print the IAM policy that this command needs, and exit
     #[arg(long)]
     pub(crate) print_iam_policy: bool,
@@ -262,6 +265,7 @@ impl S3Args {
             ("--path-style", self.path_style),
             ("--expected-bucket-owner", self.expected_bucket_owner.is_some()),
             ("--max-age", self.max_age.is_some()),
+            ("--unconditional", self.unconditional),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }

@@ -1,10 +1,16 @@
 //! The client, and the region of the bucket.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority,
+};
+use aws_smithy_types::retry::ErrorKind;
 use issuer_session::{Cause, check_endpoint, check_region, configured_endpoint, message};
 
 use super::{S3Location, S3Options};
@@ -16,7 +22,51 @@ pub struct S3Clients {
     config: SdkConfig,
     endpoint_url: Option<String>,
     clients: Mutex<HashMap<ClientKey, Client>>,
+    probed: Probed,
 }
+
+/// The buckets whose store was asked whether it keeps the conditions of writes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Probed(Arc<Mutex<HashSet<(String, String)>>>);
+
+impl Probed {
+    /// Whether this bucket at this endpoint is asked for the first time.
+    pub(super) fn is_first(&self, endpoint: &str, bucket: &str) -> bool {
+        let mut probed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        probed.insert((endpoint.to_owned(), bucket.to_owned()))
+    }
+}
+
+/// A server that is asked too often: 429, which the SDK takes for a fault of the request, and the pause
+/// that it asks for in `Retry-After`.
+#[derive(Debug)]
+struct Busy;
+
+impl ClassifyRetry for Busy {
+    fn name(&self) -> &'static str {
+        "busy"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::http_status_code_classifier())
+    }
+
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let Some(response) = context.response() else { return RetryAction::NoActionIndicated };
+        let pause = || response.headers().get("retry-after")?.trim().parse().ok();
+        match (response.status().as_u16(), pause()) {
+            (429 | 503, Some(secs)) => RetryAction::retryable_error_with_explicit_delay(
+                ErrorKind::ThrottlingError,
+                Duration::from_secs(secs).min(LONGEST),
+            ),
+            (429, None) => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+}
+
+/// The longest pause that a server can ask for.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Region, endpoint, and whether URLs are path-style.
 type ClientKey = (String, Option<String>, bool);
@@ -33,7 +83,12 @@ impl S3Clients {
     #[must_use]
     pub fn new(config: SdkConfig) -> Self {
         let endpoint_url = configured_endpoint(&config, "S3");
-        Self { config, endpoint_url, clients: Mutex::default() }
+        let (clients, probed) = (Mutex::default(), Probed::default());
+        Self { config, endpoint_url, clients, probed }
+    }
+
+    pub(super) fn probed(&self) -> Probed {
+        self.probed.clone()
     }
 
     fn client(&self, options: &S3Options, region: &str) -> Client {
@@ -42,6 +97,7 @@ impl S3Clients {
         let make = || {
             let mut builder = aws_sdk_s3::config::Builder::from(&self.config)
                 .region(Region::new(region.to_owned()))
+                .retry_classifier(Busy)
                 .force_path_style(options.path_style);
             if let Some(endpoint) = &options.endpoint_url {
                 builder = builder.endpoint_url(endpoint);

@@ -172,3 +172,54 @@ async fn an_empty_or_cut_answer_overrides_no_guard() {
         assert_eq!(server.dump(), before, "{query} {fault:?}: {}", ended.unwrap_err());
     }
 }
+
+#[tokio::test]
+async fn a_store_that_ignores_conditions_is_found_out_and_used_only_on_request() {
+    let server = S3Server::start_quirky("careless");
+    let compatible =
+        S3Options { endpoint_url: Some(server.endpoint()), access: AccessMode::None, ..options() };
+    let refused = store(&server, compatible.clone());
+    let error = run(&refused, &site("rsa2048"), &PlanOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::IgnoredConditions { .. }), "{error}");
+    assert!(server.get("my-oidc", DISCOVERY).is_none());
+    server.take_log();
+    let allowed = store(&server, S3Options { unconditional: true, ..compatible });
+    run(&allowed, &site("p256"), &PlanOptions::default()).await.unwrap();
+    let log = server.take_log();
+    assert!(!log.iter().any(|line| line.contains("if-")), "{log:?}");
+    // What came between the plan and the write is not overwritten, even so.
+    let (site, options) = (site("rsa4096"), PlanOptions::default());
+    let mut stale = plan(&allowed, &site, &options).await.unwrap();
+    run(&allowed, &self::site("p384"), &options).await.unwrap();
+    publish(&allowed, &site, &options, &mut stale, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
+    let published = JwkSet::parse(&server.get("my-oidc", KEYS).unwrap(), WeakKeys::Refuse).unwrap();
+    for case in ["p256", "p384", "rsa4096"] {
+        assert!(keys(case).difference(&published).is_empty(), "{case} was lost");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_conditions_is_asked_once() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let compatible =
+        S3Options { endpoint_url: Some(server.endpoint()), access: AccessMode::None, ..options() };
+    let store = store(&server, compatible);
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    run(&store, &site("p256"), &PlanOptions::default()).await.unwrap();
+    let puts = server.take_log().into_iter().filter(|line| line.starts_with("PutObject")).count();
+    assert_eq!(puts, 5, "two for each run, and the question");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_read_again() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.put("my-oidc", KEYS, keys("p384").to_json().as_bytes());
+    let proxy = FaultProxy::start(&server.endpoint(), 1, 0);
+    let store = connect_to(&proxy.endpoint(), S3Options { access: AccessMode::None, ..options() });
+    proxy.times(2, "GET /my-oidc/prod/keys.json", Fault::Reset);
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let resets = proxy.log().into_iter().filter(|line| line.ends_with("Reset")).count();
+    assert_eq!(resets, 2);
+}

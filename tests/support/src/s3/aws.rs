@@ -7,7 +7,7 @@ use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_er
 use s3s_fs::FileSystem;
 use tokio::sync::RwLock;
 
-use super::{ConcurrentPut, State};
+use super::{ConcurrentPut, Quirk, State};
 
 /// The objects of s3s-fs, and what s3s-fs does not implement.
 pub(super) struct Aws {
@@ -151,6 +151,10 @@ impl S3 for Aws {
             }
             let (bucket, key) = (&request.input.bucket, &request.input.key);
             state.encrypt(bucket, key, asked);
+        }
+        let mut request = request;
+        if self.state.lock().unwrap().quirk == Some(Quirk::Careless) {
+            (request.input.if_match, request.input.if_none_match) = (None, None);
         }
         let _writes = self.objects_lock.write().await;
         self.objects.put_object(request).await

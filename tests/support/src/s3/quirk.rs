@@ -17,12 +17,20 @@ pub enum Quirk {
     Scp,
     /// The store does not implement conditional writes.
     Unconditional,
+    /// The store ignores the conditions of writes.
+    Careless,
 }
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Self; 5] =
-        [Self::Deleted, Self::Expired, Self::KmsByDefault, Self::Scp, Self::Unconditional];
+    pub const ALL: [Self; 6] = [
+        Self::Deleted,
+        Self::Expired,
+        Self::KmsByDefault,
+        Self::Scp,
+        Self::Unconditional,
+        Self::Careless,
+    ];
 
     /// The name of the quirk.
     pub fn name(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Quirk {
             Self::KmsByDefault => "kms-by-default",
             Self::Scp => "scp",
             Self::Unconditional => "unconditional",
+            Self::Careless => "careless",
         }
     }
 
@@ -46,7 +55,7 @@ impl Quirk {
                 "my-oidc",
                 r#"{"Version":"2012-10-17","Statement":[{"Sid":"Logs","Effect":"Allow","Principal":{"AWS":"AROAEXAMPLEEXAMPLE123"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*"}]}"#,
             ),
-            Self::Expired | Self::Scp | Self::Unconditional => {}
+            Self::Expired | Self::Scp | Self::Unconditional | Self::Careless => {}
         }
     }
 
