@@ -81,7 +81,7 @@ pub(crate) fn of(text: &str) -> Option<Host> {
         return None;
     }
     let is_within = |suffix: &&str| before(&host, suffix).is_some_and(|before| !before.is_empty());
-    if OTHER.iter().any(|suffix| is_within(suffix)) {
+    if OTHER.iter().any(&is_within) {
         return Some(Host::Other);
     }
     if WEB.iter().any(|suffix| is_within(suffix) || host == *suffix) {
