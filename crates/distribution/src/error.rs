@@ -170,6 +170,24 @@ pub enum Error {
     Unsupported,
 }
 
+impl From<issuer_yaml::Error> for Error {
+    fn from(error: issuer_yaml::Error) -> Self {
+        use issuer_yaml::Error as E;
+        match error {
+            E::Syntax { line, column, reason } => Self::Yaml { line, column, reason },
+            E::Duplicate { line, column } => {
+                let reason = "the mapping has this name twice".to_owned();
+                Self::Yaml { line, column, reason }
+            }
+            E::NoMapping { line, column } => {
+                let reason = "a mapping is needed here".to_owned();
+                Self::Layout { line, column, reason }
+            }
+            _ => Self::Unsupported,
+        }
+    }
+}
+
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {

@@ -13,9 +13,10 @@ mod rancher;
 mod talos;
 mod unchanged;
 
+use issuer_yaml::Editor;
+
 use crate::decision::{Current, Decision};
 use crate::version::Version;
-use crate::yaml::Editor;
 use crate::{Distribution, Error, Request};
 
 pub(crate) use unchanged::keeps_everything_else;
@@ -48,7 +49,7 @@ pub(crate) fn find<'a>(request: &'a Request, text: &str) -> Result<Box<dyn Form 
     if !matches!(request.distribution, D::K3s | D::Rke2)
         && let Some(error) = editor.duplicate(None)
     {
-        return Err(error);
+        return Err(error.into());
     }
     Ok(match request.distribution {
         D::Kubeadm => Box::new(kubeadm::Kubeadm::find(request, editor)?),

@@ -1,11 +1,12 @@
 //! The lines alone.
 
+use issuer_yaml::quoted;
+
 use crate::decision::{Current, Decision, Step};
 use crate::form::{cluster_api_file, k0s_raw_arguments, kubeadm_sorting, one_issuer, talos_lists};
 use crate::request::shown;
 use crate::rollout::rollout;
 use crate::version::{self, Version};
-use crate::yaml::quoted;
 use crate::{Distribution, Error, Request};
 
 /// kubeadm writes v1beta4, a list, from this version on.

@@ -12,7 +12,6 @@ mod patch;
 mod request;
 mod rollout;
 mod version;
-mod yaml;
 
 pub use decision::{Next, Step};
 pub use distribution::Distribution;

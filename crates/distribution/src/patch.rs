@@ -1,8 +1,8 @@
 //! Objects of a running cluster: the change as a document for `kubectl patch`.
 
+use issuer_yaml::to_yaml;
 use serde_json::{Map, Value as Json};
 
-use crate::yaml::{Value, document};
 use crate::{Distribution, Error, Rendered, Request, merge};
 
 /// A change of an object.
@@ -60,7 +60,7 @@ pub fn patch(request: &Request, object: &Json) -> Result<Patch, Error> {
         }
     };
     let command = format!("kubectl -n {namespace} patch {resource} {name}{kind} --patch-file FILE");
-    rendered.document = document(&yaml(&change.unwrap_or(Json::Object(Map::new()))));
+    rendered.document = to_yaml([&change.unwrap_or(Json::Object(Map::new()))]);
     Ok(Patch { rendered, command })
 }
 
@@ -77,18 +77,6 @@ fn difference(before: &Json, after: &Json) -> Option<Json> {
     });
     let patch: Map<String, Json> = gone.chain(changed).collect();
     (!patch.is_empty()).then_some(Json::Object(patch))
-}
-
-fn yaml(value: &Json) -> Value {
-    match value {
-        Json::String(text) if text.contains('\n') => Value::Lines(text.clone()),
-        Json::String(text) => Value::Text(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(yaml).collect()),
-        Json::Object(members) => {
-            Value::Map(members.iter().map(|(name, value)| (name.clone(), yaml(value))).collect())
-        }
-        other => Value::Raw(other.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What the webhook would do, done to manifests.
 
-use issuer_yaml::{Editor, Node};
+use issuer_yaml::{At, Edit, Editor, Step, position};
 use serde_json::Value;
 
-use crate::mutation::text;
+use crate::mutation::{ContainerMutation, text};
 use crate::warning::warnings;
-use crate::workload::{Path, Place, Step, at, at_mut, places, strings};
+use crate::workload::{Path, Place, at, at_mut, places, strings};
 use crate::{Accounts, Error, Mutation, Settings, Warning};
 
 /// The label that opts a pod out; the webhook's configuration has it, not its flags.
@@ -93,11 +93,13 @@ pub fn inject(
             }
         }
         let own = manifests.get(document.range.clone()).unwrap_or_default();
-        let line = document.root.line();
         match edited(own, &changes, &value) {
             _ if changes.is_empty() => text.push_str(own),
             Some(edited) => text.push_str(&edited),
-            None => return Err(Error::Layout { line }),
+            None => {
+                let (line, _) = position(manifests, document.root.first());
+                return Err(Error::Layout { line });
+            }
         }
     }
     Ok(Injected { text, pods })
@@ -106,68 +108,78 @@ pub fn inject(
 /// A pod's path in its document, and its change.
 type Change = (Path, Mutation);
 
-/// The document with the changes, if that is what is wanted when it is read back. Where parts are
-/// shared through anchors, they are written out first.
+/// The document with the changes, if that is what is wanted when it is read back. Parts of pods
+/// that are shared through anchors are written out first.
 fn edited(text: &str, changes: &[Change], wanted: &Value) -> Option<String> {
-    let document = issuer_yaml::parse(text).ok()?.into_iter().next()?.root;
-    if let Some(done) = edit(text, &document, changes, wanted) {
-        return Some(done);
-    }
-    let mut editor = Editor::new(text, &document);
-    editor.expand(&document);
-    let text = editor.finish();
-    let document = issuer_yaml::parse(&text).ok()?.into_iter().next()?.root;
-    edit(&text, &document, changes, wanted)
-}
-
-fn edit(text: &str, document: &Node, changes: &[Change], whole: &Value) -> Option<String> {
-    let mut editor = Editor::new(text, document);
+    let mut editor = Editor::new(text).ok()?;
     for (path, change) in changes {
-        let (spec, wanted) = (follow(document, path)?, at(whole, path)?);
-        let (spec, wanted) = (spec.get("spec").filter(own)?, wanted.get("spec")?);
-        for added in &change.containers {
-            let container = spec.get(added.list).filter(own)?.items().get(added.index);
-            let container = container.filter(own)?;
-            let wanted = wanted.get(added.list)?.get(added.index)?;
-            append(&mut editor, container, "env", &added.env, wanted);
-            append(&mut editor, container, "volumeMounts", added.mount.as_slice(), wanted);
-        }
-        if let Some(volume) = &change.volume {
-            match spec.entry("volumes") {
-                Some(entry) => editor.prepend(entry, volume),
-                None => editor.add(spec, "volumes", wanted.get("volumes")?),
+        for place in lists(path, change) {
+            let (_, owner) = place.split_last()?;
+            editor.own(0, owner).ok()?;
+            // One that is merged from elsewhere is written as it has to be.
+            if editor.node(0, &place).is_some() {
+                editor.own(0, &place).ok()?;
             }
         }
     }
-    let text = editor.finish();
-    let read = issuer_yaml::parse(&text).ok()?;
-    let same = read.len() == 1 && read.first()?.root.value().ok()? == *whole;
-    same.then_some(text)
-}
-
-/// Adds to a list; one that is not there, or merged from elsewhere, is written as it has to be.
-fn append(editor: &mut Editor<'_>, object: &Node, key: &str, values: &[Value], wanted: &Value) {
-    match (object.entry(key), wanted.get(key)) {
-        _ if values.is_empty() => {}
-        (Some(entry), _) => editor.append(entry, values),
-        (None, Some(list)) => editor.add(object, key, list),
-        (None, None) => {}
+    let mut edits = Vec::new();
+    for (path, change) in changes {
+        at(wanted, &below(path, "spec")).filter(|spec| spec.is_object())?;
+        for added in &change.containers {
+            let container = container(path, added);
+            edits.extend(adding(&editor, &container, "env", &added.env, wanted)?);
+            let mounts = added.mount.as_slice();
+            edits.extend(adding(&editor, &container, "volumeMounts", mounts, wanted)?);
+        }
+        let volume = change.volume.as_slice();
+        edits.extend(adding(&editor, &below(path, "spec"), "volumes", volume, wanted)?);
     }
+    editor.apply(edits).ok()?;
+    let same = editor.documents().len() == 1 && editor.documents()[0].root.value().ok()? == *wanted;
+    same.then(|| editor.into_text())
 }
 
-/// Whether it is written here, and not an alias.
-fn own(node: &&Node) -> bool {
-    !node.is_alias()
+/// The lists that a change adds to.
+fn lists(path: &Path, change: &Mutation) -> Vec<Path> {
+    let containers = change
+        .containers
+        .iter()
+        .flat_map(|added| ["env", "volumeMounts"].map(|name| below(&container(path, added), name)));
+    let volumes = change.volume.iter().map(|_| below(&below(path, "spec"), "volumes"));
+    containers.chain(volumes).collect()
 }
 
-fn follow<'a>(document: &'a Node, path: &[Step]) -> Option<&'a Node> {
-    path.iter().try_fold(document, |node, step| {
-        let next = match step {
-            Step::Key(key) => node.get(key),
-            Step::Index(index) => node.items().get(*index),
-        };
-        next.filter(own)
-    })
+/// The change that adds to a list of an object: to the volumes in front of the others.
+fn adding(
+    editor: &Editor,
+    object: &Path,
+    name: &'static str,
+    values: &[Value],
+    whole: &Value,
+) -> Option<Vec<Edit>> {
+    let place = below(object, name);
+    // What is no object gets nothing.
+    let Some(wanted) = at(whole, &place).filter(|_| !values.is_empty()) else {
+        return Some(Vec::new());
+    };
+    if editor.node(0, &place).is_none() {
+        return editor.inserted_entry(0, object, name, &wanted.into()).ok();
+    }
+    let values: Vec<_> = values.iter().map(issuer_yaml::Value::from).collect();
+    let end = if name == "volumes" { At::Start } else { At::End };
+    editor.inserted(0, &place, end, &values).ok()
+}
+
+fn container(path: &Path, added: &ContainerMutation) -> Path {
+    let mut container = below(&below(path, "spec"), added.list);
+    container.push(Step::Index(added.index));
+    container
+}
+
+fn below(path: &Path, name: &'static str) -> Path {
+    let mut path = path.clone();
+    path.push(Step::Name(name));
+    path
 }
 
 fn plan(

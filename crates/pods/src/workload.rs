@@ -1,19 +1,13 @@
 //! Where the pods are in a manifest.
 
+use issuer_yaml::Step;
 use serde_json::Value;
 
 use crate::Annotations;
 use crate::mutation::text;
 
-/// A part of a document: the keys and indices that lead to it.
-pub(crate) type Path = Vec<Step>;
-
-/// A step into a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
-    Key(String),
-    Index(usize),
-}
+/// A part of a document: the names and indices that lead to it.
+pub(crate) type Path = Vec<Step<'static>>;
 
 /// A pod, or a template of pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +35,7 @@ pub(crate) fn places(document: &Value) -> Vec<Place> {
     objects(document, &mut |object, kind, path| {
         if let Some(below) = path_to_pod(kind, text(object, "apiVersion"), path.is_empty()) {
             let mut path = path.clone();
-            path.extend(below.iter().map(|key| Step::Key((*key).to_owned())));
+            path.extend(Step::names(below));
             let metadata = object.get("metadata").unwrap_or(&Value::Null);
             let name = [text(metadata, "name"), text(metadata, "generateName")];
             let name = name.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
@@ -65,7 +59,7 @@ pub(crate) fn objects(document: &Value, visit: &mut impl FnMut(&Value, &str, &Pa
 /// The value at the end of a path.
 pub(crate) fn at<'a>(value: &'a Value, path: &[Step]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, step| match step {
-        Step::Key(key) => value.get(key),
+        Step::Name(name) => value.get(name),
         Step::Index(index) => value.get(index),
     })
 }
@@ -73,7 +67,7 @@ pub(crate) fn at<'a>(value: &'a Value, path: &[Step]) -> Option<&'a Value> {
 /// The value at the end of a path, to be changed.
 pub(crate) fn at_mut<'a>(value: &'a mut Value, path: &[Step]) -> Option<&'a mut Value> {
     path.iter().try_fold(value, |value, step| match step {
-        Step::Key(key) => value.get_mut(key),
+        Step::Name(name) => value.get_mut(name),
         Step::Index(index) => value.get_mut(index),
     })
 }
@@ -106,7 +100,7 @@ fn walk(
             // Items of typed lists may leave their kind out; ResourceList is that of KRM functions.
             let assumed = if of == "Resource" { "" } else { of };
             for (index, item) in items.iter().enumerate() {
-                path.extend([Step::Key("items".to_owned()), Step::Index(index)]);
+                path.extend([Step::Name("items"), Step::Index(index)]);
                 walk(item, assumed, path, visit);
                 path.truncate(path.len() - 2);
             }

@@ -68,11 +68,11 @@ spec:
             volumes:
                 - name: aws-iam-token
                   projected:
-                    sources:
-                        - serviceAccountToken:
-                            audience: sts.amazonaws.com
-                            expirationSeconds: 86400
-                            path: token
+                      sources:
+                          - serviceAccountToken:
+                                audience: sts.amazonaws.com
+                                expirationSeconds: 86400
+                                path: token
 # the end
 "
     );
@@ -136,6 +136,39 @@ fn what_only_looks_like_a_workload_stays() {
         "!Ref x\n",
     ] {
         assert_eq!(run(text).text, text);
+    }
+}
+
+#[test]
+fn a_pod_without_a_spec_is_refused() {
+    // Its name gives it the role of the default account.
+    let mut accounts = Accounts::default();
+    let role = ("eks.amazonaws.com/role-arn".to_owned(), ROLE.to_owned());
+    accounts.add("demo", "default", Annotations::from([role]));
+    for spec in ["", "spec:\n", "spec: []\n"] {
+        let text = format!(
+            "# a\napiVersion: v1\nkind: Pod\nmetadata: {{name: x, namespace: demo}}\n{spec}"
+        );
+        let result = inject(&text, &accounts, "demo", &Settings::default(), false);
+        assert_eq!(result, Err(issuer_pods::Error::Layout { line: 2 }), "{spec}");
+    }
+}
+
+#[test]
+fn parts_that_are_merged_from_elsewhere_are_written_out() {
+    for (shared, own) in [
+        ("spec: {serviceAccountName: app, containers: [{name: main}]}", "<<: *x"),
+        ("serviceAccountName: app\n  containers: [{name: main}]", "spec: *x"),
+        ("serviceAccountName: app\n  containers: [{name: main}]", "spec: {<<: *x}"),
+    ] {
+        let text = format!(
+            "x: &x\n  {shared}\napiVersion: v1\nkind: Pod\nmetadata: {{name: x, namespace: demo}}\n{own}\n"
+        );
+        let done = run(&text);
+        assert_eq!(injected(&done), 1, "{text}");
+        let value: Value = serde_saphyr::from_str(&done.text).unwrap();
+        assert!(value["x"].to_string().find("AWS_ROLE_ARN").is_none(), "{}", done.text);
+        assert_eq!(run(&done.text).text, done.text);
     }
 }
 

@@ -5,12 +5,15 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use granit_parser::{
-    Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
+    ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
 };
-use serde_json::Value;
 
-use crate::scalar::plain;
-use crate::{Entry, Error, Kind, Node};
+use crate::node::{Anchor, Kind};
+use crate::place::{line_end, skip_blank};
+use crate::{Entry, Error, Node};
+
+/// The levels that a value may have. The parser limits those that are written, but aliases add up.
+const DEPTH: usize = 1000;
 
 /// One of the documents of a text.
 #[derive(Debug, Clone)]
@@ -27,8 +30,8 @@ pub struct Document {
 /// # Errors
 /// [`Error::Syntax`].
 pub fn parse(text: &str) -> Result<Vec<Document>, Error> {
-    let mut options = Options::default();
-    options.set_emit_comments(false);
+    // Generated files have long comments, for which the parser has a limit.
+    let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let mut reader = Reader {
         text,
         events: Parser::new_from_str_with_options(text, options),
@@ -39,11 +42,13 @@ pub fn parse(text: &str) -> Result<Vec<Document>, Error> {
         match event {
             Event::DocumentStart(..) => {
                 reader.anchors.clear();
-                let start = documents.last().map_or(0, |_| place(&span).start);
+                let Range { start, end } = place(&span);
+                let start = documents.last().map_or(0, |_| start);
                 if let Some(last) = documents.last_mut() {
                     last.range.end = start;
                 }
-                documents.push(Document { range: start..text.len(), root: reader.node(&span)? });
+                let root = reader.node(Some(end), &span)?;
+                documents.push(Document { range: start..text.len(), root });
             }
             Event::StreamEnd => break,
             _ => {}
@@ -64,88 +69,152 @@ impl<'a> Reader<'a> {
     }
 
     /// The next node; `at` is where an error is reported if there is none.
-    fn node(&mut self, at: &Span) -> Result<Node, Error> {
+    fn node(&mut self, lead: Option<usize>, at: &Span) -> Result<Node, Error> {
         let (event, span) = self.next()?.ok_or_else(|| missing(at))?;
-        self.of(event, &span)
+        self.of(event, &span, lead)
     }
 
-    fn of(&mut self, event: Event<'a>, span: &Span) -> Result<Node, Error> {
-        let start = place(span);
-        let (kind, end, anchor) = match event {
-            Event::Scalar(value, style, anchor, tag) => {
-                let end = self.scalar_end(&value, style, &start);
-                (Kind::Scalar(scalar(&value, style, tag.as_deref())), end, anchor)
+    /// The node that begins with this event. The parser reports neither dashes nor colons, nor
+    /// where block collections end, so they are found here.
+    fn of(&mut self, event: Event<'a>, span: &Span, lead: Option<usize>) -> Result<Node, Error> {
+        let Range { start, end } = place(span);
+        let anchor = match event {
+            Event::Scalar(_, _, id, _)
+            | Event::SequenceStart(_, id, _)
+            | Event::MappingStart(_, id, _)
+                if id > 0 =>
+            {
+                Some(self.anchor(span)?)
             }
-            Event::SequenceStart(style, anchor, _) => {
-                let mut items: Vec<Node> = Vec::new();
-                let close = loop {
-                    match self.next()?.ok_or_else(|| missing(span))? {
-                        (Event::SequenceEnd, close) => break place(&close).end,
-                        (event, span) => items.push(self.of(event, &span)?),
+            _ => None,
+        };
+        let tag = span.tag_span().and_then(|span| span.byte_range());
+        let lead = lead.unwrap_or(start);
+        let properties =
+            [anchor.as_ref().map(|anchor| anchor.place.end), tag.as_ref().map(|tag| tag.end)];
+        let inside = properties.into_iter().flatten().fold(lead, usize::max);
+        let (kind, start, end) = match event {
+            Event::Scalar(value, style, _, tag) => {
+                let string = style != ScalarStyle::Plain
+                    || tag.as_deref().and_then(Tag::core_suffix) == Some("str");
+                let scalar = |text| Kind::Scalar { text, style, string };
+                match style {
+                    ScalarStyle::Literal | ScalarStyle::Folded => {
+                        let start = skip_blank(self.text, inside);
+                        (scalar(value.into_owned()), start, self.block_end(start, end))
                     }
-                };
-                let flow = style == StructureStyle::Flow;
-                let last = items.last().map_or(start.end, |item| item.span.end);
-                (Kind::Sequence { flow, items }, if flow { close } else { last }, anchor)
+                    // The parser gives `~` for nothing at all.
+                    ScalarStyle::Plain if start == end => (scalar(String::new()), inside, inside),
+                    _ => (scalar(value.into_owned()), start, end),
+                }
             }
-            Event::MappingStart(style, anchor, _) => {
+            Event::SequenceStart(StructureStyle::Flow, ..) => {
+                let (items, _, end) = self.items(None, start, span)?;
+                (Kind::Sequence { flow: true, items }, start, end)
+            }
+            Event::SequenceStart(..) => {
+                let (items, start, end) = self.items(Some(inside), inside, span)?;
+                (Kind::Sequence { flow: false, items }, start, end)
+            }
+            Event::MappingStart(style, ..) => {
                 let flow = style == StructureStyle::Flow;
-                let mut entries: Vec<Entry> = Vec::new();
-                let close = loop {
-                    let (event, at) = self.next()?.ok_or_else(|| missing(span))?;
-                    if matches!(event, Event::MappingEnd) {
-                        break place(&at).end;
-                    }
-                    let key = self.of(event, &at)?;
-                    let mut value = self.node(&at)?;
-                    if self.is_indentless(&value) {
-                        value.column = key.column;
-                    }
-                    entries.push(Entry { key, value, flow });
-                };
-                let last = entries
-                    .last()
-                    .map_or(start.end, |entry| entry.value.span.end.max(entry.key.span.end));
-                (Kind::Mapping { flow, entries }, if flow { close } else { last }, anchor)
+                let (entries, close) = self.entries(span)?;
+                let first = entries.first().map_or(inside, |entry| entry.key.first());
+                let last = entries.last().map_or(inside, |entry| entry.value.end);
+                let (start, end) = if flow { (start, close) } else { (first, last) };
+                (Kind::Mapping { flow, entries }, start, end)
             }
             Event::Alias(id) => {
                 let node = self.anchors.get(&id).cloned().ok_or_else(|| missing(span))?;
-                (Kind::Alias(node), start.end, 0)
+                (Kind::Alias(node), start, end)
             }
             _ => return Err(missing(span)),
         };
-        let node = Node {
-            span: start.start..end,
-            line: span.start.line(),
-            column: span.start.col(),
-            kind: Rc::new(kind),
+        let height = match &kind {
+            Kind::Scalar { .. } => 0,
+            Kind::Alias(node) => node.height,
+            Kind::Sequence { items, .. } => {
+                1 + items.iter().map(|item| item.height).max().unwrap_or(0)
+            }
+            Kind::Mapping { entries, .. } => {
+                let heights = entries.iter().map(|entry| entry.key.height.max(entry.value.height));
+                1 + heights.max().unwrap_or(0)
+            }
         };
-        if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+        if height > DEPTH {
+            return Err(invalid(span, "aliases nest values too deeply"));
+        }
+        let node = Node { kind: Rc::new(kind), lead, start, end, anchor, tag, height };
+        if let Some(anchor) = &node.anchor {
+            self.anchors.insert(anchor.id, node.clone());
         }
         Ok(node)
     }
 
-    /// Whether it is a sequence whose dashes are in the column of its key: the parser reports where
-    /// the first item is, and not the dash.
-    fn is_indentless(&self, node: &Node) -> bool {
-        let dash = self.text.as_bytes().get(node.span.start) == Some(&b'-');
-        let before = self.text.get(..node.span.start).unwrap_or_default();
-        let line = before.rfind('\n').map_or(before, |end| &before[end + 1..]);
-        matches!(*node.kind, Kind::Sequence { flow: false, .. })
-            && (!dash || !line.trim_start().is_empty())
+    /// The items of a sequence, where it begins and where it ends; in block style with the places
+    /// of the dashes, behind `dash`.
+    fn items(
+        &mut self,
+        mut dash: Option<usize>,
+        mut start: usize,
+        at: &Span,
+    ) -> Result<(Vec<Node>, usize, usize), Error> {
+        let mut items: Vec<Node> = Vec::new();
+        loop {
+            let (event, span) = self.next()?.ok_or_else(|| missing(at))?;
+            if matches!(event, Event::SequenceEnd) {
+                return Ok((items, start, dash.unwrap_or_else(|| place(&span).end)));
+            }
+            let found = dash.map(|dash| skip_blank(self.text, dash));
+            let found = found.filter(|&dash| self.text[dash..].starts_with('-'));
+            let item = self.of(event, &span, found.map(|dash| dash + 1))?;
+            if let Some(dash) = &mut dash {
+                *dash = item.end;
+                if items.is_empty() {
+                    start = found.unwrap_or_else(|| item.first());
+                }
+            }
+            items.push(item);
+        }
     }
 
-    /// The end of what a scalar's value needs: block scalars also cover the empty lines behind.
-    fn scalar_end(&self, value: &str, style: ScalarStyle, span: &Range<usize>) -> usize {
-        if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-            return span.end;
+    /// The entries of a mapping, and the end of what closes it.
+    fn entries(&mut self, at: &Span) -> Result<(Vec<Entry>, usize), Error> {
+        let mut entries = Vec::new();
+        loop {
+            let (event, span) = self.next()?.ok_or_else(|| missing(at))?;
+            if matches!(event, Event::MappingEnd) {
+                return Ok((entries, place(&span).end));
+            }
+            let key = self.of(event, &span, None)?;
+            let after = skip_blank(self.text, key.end);
+            let colon = self.text[after..].starts_with(':');
+            let value = self.node(Some(if colon { after + 1 } else { key.end }), &span)?;
+            entries.push(Entry { key, value });
         }
-        let text = self.text.get(span.clone()).unwrap_or_default();
-        let keeps = value.ends_with("\n\n") || value == "\n";
-        let kept = if keeps { text.trim_end_matches(' ') } else { text.trim_end() };
-        let kept = kept.strip_suffix('\n').map_or(kept, |kept| kept.trim_end_matches('\r'));
-        span.start + kept.len()
+    }
+
+    fn anchor(&mut self, at: &Span) -> Result<Anchor, Error> {
+        match self.next()? {
+            Some((Event::Anchor(id, name), span)) => {
+                Ok(Anchor { id, name: name.into_owned(), place: place(&span) })
+            }
+            _ => Err(missing(at)),
+        }
+    }
+
+    /// The end of what a block scalar's value needs; the parser's also covers empty lines behind.
+    fn block_end(&self, start: usize, end: usize) -> usize {
+        let header = &self.text[start..line_end(self.text, start)];
+        let keeps = header.split('#').next().is_some_and(|header| header.contains('+'));
+        // Where the parser ends may be behind the indentation of what follows.
+        let content = self.text[start..end.max(start)].trim_end_matches([' ', '\t']);
+        let content = match content.strip_suffix('\n') {
+            Some(lines) if keeps => lines.strip_suffix('\r').unwrap_or(lines),
+            _ if keeps => content,
+            _ => content.trim_end(),
+        };
+        start + content.len().max(header.trim_end().len())
     }
 }
 
@@ -153,17 +222,9 @@ fn place(span: &Span) -> Range<usize> {
     span.byte_range().unwrap_or_default()
 }
 
-fn scalar(value: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
-    match tag.and_then(Tag::core_suffix) {
-        Some("str") => Value::String(value.to_owned()),
-        _ if style == ScalarStyle::Plain => plain(value),
-        _ => Value::String(value.to_owned()),
-    }
-}
-
-/// The parser's own words can quote the text, so they are not used.
+/// The parser's words, unless they quote the text or say too little.
 fn syntax(error: &ScanError) -> Error {
-    use granit_parser::ErrorKind;
+    let words = error.kind().to_string();
     let reason = match error.kind() {
         ErrorKind::UnknownAnchor => "an alias without an anchor",
         ErrorKind::UnexpectedEof
@@ -173,13 +234,22 @@ fn syntax(error: &ScanError) -> Error {
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::ExpectedBlockSequenceEntry => {
             "the indentation does not fit the lines above"
         }
-        _ => "check the indentation, brackets and quotes",
+        ErrorKind::UnexpectedCharacter { .. }
+        | ErrorKind::Custom(_)
+        | ErrorKind::ExpectedNodeContent
+        | ErrorKind::ExpectedFlowMappingSeparator
+        | ErrorKind::ExpectedFlowSequenceSeparator => "check the indentation, brackets and quotes",
+        _ => &words,
     };
     let at = error.marker();
-    Error::Syntax { line: at.line(), column: at.col() + 1, reason }
+    Error::Syntax { line: at.line(), column: at.col() + 1, reason: reason.to_owned() }
 }
 
 fn missing(at: &Span) -> Error {
+    invalid(at, "a value is missing, or an alias refers to itself")
+}
+
+fn invalid(at: &Span, reason: &str) -> Error {
     let (line, column) = (at.start.line(), at.start.col() + 1);
-    Error::Syntax { line, column, reason: "a value is missing, or an alias refers to itself" }
+    Error::Syntax { line, column, reason: reason.to_owned() }
 }

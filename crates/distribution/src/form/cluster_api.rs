@@ -1,12 +1,13 @@
 //! Cluster API: `KubeadmControlPlane`. Each flag can be set once, so kept issuers are added by a
 //! patch of the static Pod, on the first machine (init) and on every other one (join).
 
+use issuer_yaml::{At, Editor, Node, Step, Value};
+
 use super::flags::{ISSUER, JWKS_URI, NameValues, write_name};
 use super::patches::{self, DIRECTORY, Patch};
 use super::{Form, objects};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::jwks_uri;
-use crate::yaml::{Document, Editor, Node, Step, Value, map, names, text};
 use crate::{Error, Request};
 
 const GROUP: &str = "controlplane.cluster.x-k8s.io";
@@ -31,9 +32,9 @@ struct PatchFile {
 impl ClusterApi {
     pub(crate) fn find(request: &Request, editor: Editor) -> Result<Self, Error> {
         let kinds = ["KubeadmControlPlane", "KubeadmControlPlaneTemplate"];
-        let is_one = |document: &Document| objects::is(document, GROUP, &kinds);
+        let is_one = |document: &Node| objects::is(document, GROUP, &kinds);
         let document = objects::only(request, &editor, is_one, &["metadata", "name"])?;
-        let tree = &editor.documents()[document];
+        let tree = &editor.documents()[document].root;
         let base: &[&str] = match tree.text_at(&["kind"]) {
             Some("KubeadmControlPlaneTemplate") => {
                 &["spec", "template", "spec", "kubeadmConfigSpec"]
@@ -46,13 +47,17 @@ impl ClusterApi {
         if list {
             NameValues { document, path: &path, name: ISSUER }.check(&found.editor)?;
         } else if let Some(node) = found.tree().at(&path).filter(|node| node.is_sequence()) {
-            return Err(found.editor.layout_error(node, "extraArgs is a mapping in this version"));
+            return Err(objects::layout_error(
+                &found.editor,
+                node,
+                "extraArgs is a mapping in this version",
+            ));
         }
         Ok(found)
     }
 
-    fn tree(&self) -> &Document {
-        &self.editor.documents()[self.document]
+    fn tree(&self) -> &Node {
+        &self.editor.documents()[self.document].root
     }
 
     fn path<'a>(&self, rest: &[&'a str]) -> Vec<&'a str> {
@@ -65,7 +70,7 @@ impl ClusterApi {
             let values = NameValues { document: self.document, path: &path, name };
             return values.slots(&self.editor).into_iter().map(|slot| slot.value).collect();
         }
-        let node = self.tree().at(&path).and_then(|node| self.tree().get(node, name));
+        let node = self.tree().at(&path).and_then(|node| node.get(name));
         node.and_then(Node::text).map(str::to_owned).into_iter().collect()
     }
 
@@ -74,10 +79,10 @@ impl ClusterApi {
     }
 
     /// Names and places of the machine's files.
-    fn files(&self) -> Vec<(usize, &str)> {
-        let items = self.tree().at(&self.path(&["files"])).map_or(&[][..], Node::items).iter();
-        let path = |node| self.tree().get(node, "path").and_then(Node::text);
-        items.enumerate().filter_map(|(index, item)| Some((index, path(&item.node)?))).collect()
+    fn files<'a>(&'a self) -> Vec<(usize, &'a str)> {
+        let items = self.tree().at(&self.path(&["files"])).map_or(&[][..], Node::items);
+        let path = |(index, item): (usize, &'a Node)| Some((index, item.text_at(&["path"])?));
+        items.iter().enumerate().filter_map(path).collect()
     }
 
     /// The files that add issuers, in directories that are in use.
@@ -89,11 +94,11 @@ impl ClusterApi {
             if !used.contains(&trimmed(directory)) || !patches::is_patch(name) {
                 return None;
             }
-            let item = &list?.items().get(index)?.node;
-            if self.tree().get(item, "encoding").is_some_and(|encoding| !encoding.is_empty()) {
+            let item = list?.items().get(index)?;
+            if item.get("encoding").is_some_and(|encoding| !encoding.is_empty()) {
                 return None;
             }
-            let patch = Patch::read(self.tree().get(item, "content").and_then(Node::text)?)?;
+            let patch = Patch::read(item.get("content").and_then(Node::text)?)?;
             let directory = trimmed(directory).to_owned();
             (!patch.slots().is_empty()).then_some(PatchFile { index, directory, patch })
         };
@@ -106,8 +111,8 @@ impl ClusterApi {
             self.tree().text_at(&self.path(&["clusterConfiguration", "networking", "dnsDomain"]));
         let name = self.tree().text_at(&["metadata", "name"]);
         let clusters = || {
-            let documents = self.editor.documents().iter();
-            documents.filter(|document| objects::is(document, "cluster.x-k8s.io", &["Cluster"]))
+            let is_one = |root: &&Node| objects::is(root, "cluster.x-k8s.io", &["Cluster"]);
+            self.editor.roots().filter(is_one)
         };
         let mine = clusters()
             .find(|cluster| cluster.text_at(&["spec", "controlPlaneRef", "name"]) == name);
@@ -122,7 +127,7 @@ impl ClusterApi {
         editor: &mut Editor,
         name: &'static str,
         value: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), issuer_yaml::Error> {
         let path = self.path(&["clusterConfiguration", "apiServer", "extraArgs"]);
         if self.list {
             return NameValues { document: self.document, path: &path, name }
@@ -184,7 +189,7 @@ impl ClusterApi {
         for file in existing {
             let mine = if written.contains(&file.directory) { &[][..] } else { &wanted[..] };
             written.push(file.directory.clone());
-            let place = [&names(&files)[..], &[Step::Index(file.index)]].concat();
+            let place = [&Step::names(&files)[..], &[Step::Index(file.index)]].concat();
             match file.patch.write(mine)? {
                 None => gone.push(file.index),
                 Some(content) => {
@@ -198,19 +203,19 @@ impl ClusterApi {
             }
         }
         for index in gone.iter().rev() {
-            super::flags::remove_item(editor, self.document, &names(&files), *index)?;
+            super::flags::remove_item(editor, self.document, &Step::names(&files), *index)?;
         }
         for directory in directories.iter().filter(|directory| !written.contains(directory)) {
-            let file = map([
-                ("path", text(self.free_name(directory))),
-                ("owner", text("root:root")),
-                ("permissions", text("0644")),
+            let file = Value::map([
+                ("path", Value::text(self.free_name(directory))),
+                ("owner", Value::text("root:root")),
+                ("permissions", Value::text("0644")),
                 ("content", Value::Lines(patches::content(others))),
             ]);
-            let list = editor.documents()[self.document].at(&files);
-            match list.filter(|list| !list.is_empty()).map(|list| list.items().len()) {
+            let list = editor.documents()[self.document].root.at(&files);
+            match list.filter(|list| !list.is_empty()) {
                 None => editor.put(self.document, &files, Value::List(vec![file]))?,
-                Some(length) => editor.insert_item(self.document, &names(&files), length, &file)?,
+                Some(_) => editor.insert(self.document, &Step::names(&files), At::End, &[file])?,
             }
         }
         if others.is_empty() && !gone.is_empty() {
@@ -243,13 +248,13 @@ impl ClusterApi {
             let mut path = here.path(&[node, "patches", "directory"]);
             // What held only this goes with it.
             while path.len() > here.base.len() + 1 {
-                let parent = editor.node(self.document, &names(&path[..path.len() - 1]));
+                let parent = editor.node(self.document, &Step::names(&path[..path.len() - 1]));
                 if parent.is_none_or(|parent| parent.entries().len() != 1) {
                     break;
                 }
                 path.pop();
             }
-            editor.remove(self.document, &names(&path))?;
+            editor.remove(self.document, &Step::names(&path))?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! EKS Anywhere: `podIamConfig` of its `Cluster`.
 
+use issuer_yaml::{Editor, Node};
+
 use super::flags::{ISSUER, JWKS_URI, write_name};
 use super::{Form, objects};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::jwks_uri;
 use crate::request::shown;
-use crate::yaml::{Editor, Node};
 use crate::{Error, Request};
 
 const PLACE: [&str; 3] = ["spec", "podIamConfig", "serviceAccountIssuer"];
@@ -25,8 +26,8 @@ impl EksAnywhere {
     }
 
     fn argument(&self, name: &str) -> Option<&str> {
-        let document = &self.editor.documents()[self.document];
-        document.at(&ARGUMENTS).and_then(|node| document.get(node, name)).and_then(Node::text)
+        let document = &self.editor.documents()[self.document].root;
+        document.at(&ARGUMENTS).and_then(|node| node.get(name)).and_then(Node::text)
     }
 }
 
@@ -35,7 +36,7 @@ impl Form for EksAnywhere {
         if let Some(value) = self.argument(ISSUER) {
             return Err(Error::ExtraArgs { name: ISSUER, value: shown(value) });
         }
-        let written = self.editor.documents()[self.document].text_at(&PLACE);
+        let written = self.editor.documents()[self.document].root.text_at(&PLACE);
         let default = "https://kubernetes.default.svc.cluster.local".to_owned();
         Ok(Current::new(written.map(str::to_owned).into_iter().collect(), vec![default]))
     }

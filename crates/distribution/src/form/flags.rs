@@ -1,8 +1,10 @@
 //! Flags as entries of a YAML list or mapping.
 
+use issuer_yaml::{At, Editor, Node, Step, Value};
+
+use super::objects::layout_error;
 use crate::Error;
 use crate::align::{Change, align};
-use crate::yaml::{Editor, Node, Step, Value, map, names, text};
 
 /// The flag of the issuer.
 pub(crate) const ISSUER: &str = "service-account-issuer";
@@ -24,7 +26,12 @@ pub(crate) trait Entries {
     fn entry(&self, editor: &Editor, neighbor: Option<usize>, value: &str) -> Value;
 
     /// Replaces the value of an entry.
-    fn replace(&self, editor: &mut Editor, index: usize, value: &str) -> Result<(), Error>;
+    fn replace(
+        &self,
+        editor: &mut Editor,
+        index: usize,
+        value: &str,
+    ) -> Result<(), issuer_yaml::Error>;
 
     /// How many entries a value takes.
     fn width(&self, _editor: &Editor, _index: usize) -> usize {
@@ -40,8 +47,8 @@ pub(crate) fn write_list(
     slots: &[Slot],
     wanted: &[&str],
     entries: &impl Entries,
-) -> Result<(), Error> {
-    let steps = names(path);
+) -> Result<(), issuer_yaml::Error> {
+    let steps = Step::names(path);
     let existing: Vec<&str> = slots.iter().map(|slot| slot.value.as_str()).collect();
     if existing == wanted {
         return Ok(());
@@ -62,7 +69,7 @@ pub(crate) fn write_list(
             let last = slot.index + entries.width(editor, slot.index) - 1;
             for value in changes.after.iter().rev() {
                 let entry = entries.entry(editor, Some(slot.index), value);
-                editor.insert_after(document, &steps, last, &entry)?;
+                editor.insert(document, &steps, At::After(last), &[entry])?;
             }
         }
         match change {
@@ -76,14 +83,13 @@ pub(crate) fn write_list(
         }
         for value in before.iter().rev() {
             let entry = entries.entry(editor, Some(slot.index), value);
-            editor.insert_item(document, &steps, slot.index, &entry)?;
+            editor.insert(document, &steps, At::Before(slot.index), &[entry])?;
         }
     }
     if slots.is_empty() {
         for value in wanted {
             let entry = entries.entry(editor, Some(length - 1), value);
-            let end = editor.node(document, &steps).map_or(0, |list| list.items().len());
-            editor.insert_item(document, &steps, end, &entry)?;
+            editor.insert(document, &steps, At::End, &[entry])?;
         }
     }
     Ok(())
@@ -95,7 +101,7 @@ pub(crate) fn remove_item(
     document: usize,
     list: &[Step<'_>],
     index: usize,
-) -> Result<(), Error> {
+) -> Result<(), issuer_yaml::Error> {
     let alone = editor.node(document, list).is_some_and(|list| list.items().len() == 1);
     if alone && !list.is_empty() {
         return editor.remove(document, list);
@@ -109,12 +115,12 @@ pub(crate) fn write_name(
     document: usize,
     path: &[&str],
     value: &str,
-) -> Result<(), Error> {
-    let scalar = editor.documents()[document].at(path).and_then(Node::text).map(str::to_owned);
+) -> Result<(), issuer_yaml::Error> {
+    let scalar = editor.documents()[document].root.at(path).and_then(Node::text).map(str::to_owned);
     match scalar {
         Some(now) if now == value => Ok(()),
-        Some(_) => editor.set_text(document, &names(path), value),
-        None => editor.put(document, path, text(value)),
+        Some(_) => editor.set_text(document, &Step::names(path), value),
+        None => editor.put(document, path, Value::text(value)),
     }
 }
 
@@ -127,29 +133,35 @@ pub(crate) struct NameValues<'a> {
 
 impl NameValues<'_> {
     pub(crate) fn slots(&self, editor: &Editor) -> Vec<Slot> {
-        let document = &editor.documents()[self.document];
+        let document = &editor.documents()[self.document].root;
         let items = document.at(self.path).map_or(&[][..], Node::items).iter().enumerate();
-        let mine = items.filter(|(_, item)| {
-            document.get(&item.node, "name").and_then(Node::text) == Some(self.name)
-        });
+        let mine =
+            items.filter(|(_, item)| item.get("name").and_then(Node::text) == Some(self.name));
         mine.map(|(index, item)| {
-            let value = document.get(&item.node, "value").and_then(Node::text);
+            let value = item.get("value").and_then(Node::text);
             Slot { index, value: value.unwrap_or_default().to_owned() }
         })
         .collect()
     }
 
-    pub(crate) fn write(&self, editor: &mut Editor, wanted: &[&str]) -> Result<(), Error> {
+    pub(crate) fn write(
+        &self,
+        editor: &mut Editor,
+        wanted: &[&str],
+    ) -> Result<(), issuer_yaml::Error> {
         let slots = self.slots(editor);
         write_list(editor, self.document, self.path, &slots, wanted, self)
     }
 
     /// The list, if it is one.
     pub(crate) fn check(&self, editor: &Editor) -> Result<(), Error> {
-        let node = editor.documents()[self.document].at(self.path);
+        let node = editor.documents()[self.document].root.at(self.path);
         match node {
-            Some(node) if !node.is_sequence() && !node.is_empty() => Err(editor
-                .layout_error(node, "extraArgs is a list of names and values in this version")),
+            Some(node) if !node.is_sequence() && !node.is_empty() => Err(layout_error(
+                editor,
+                node,
+                "extraArgs is a list of names and values in this version",
+            )),
             _ => Ok(()),
         }
     }
@@ -157,16 +169,21 @@ impl NameValues<'_> {
 
 impl Entries for NameValues<'_> {
     fn entry(&self, _: &Editor, _: Option<usize>, value: &str) -> Value {
-        map([("name", text(self.name)), ("value", text(value))])
+        Value::map([("name", Value::text(self.name)), ("value", Value::text(value))])
     }
 
-    fn replace(&self, editor: &mut Editor, index: usize, value: &str) -> Result<(), Error> {
-        let item = [&names(self.path)[..], &[Step::Index(index)]].concat();
+    fn replace(
+        &self,
+        editor: &mut Editor,
+        index: usize,
+        value: &str,
+    ) -> Result<(), issuer_yaml::Error> {
+        let item = [&Step::names(self.path)[..], &[Step::Index(index)]].concat();
         let place = [&item[..], &[Step::Name("value")]].concat();
         editor.own(self.document, &place)?;
         if editor.node(self.document, &place).is_some() {
             return editor.set_text(self.document, &place, value);
         }
-        editor.insert_entry(self.document, &item, "value", &text(value))
+        editor.insert_entry(self.document, &item, "value", &Value::text(value))
     }
 }

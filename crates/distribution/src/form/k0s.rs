@@ -1,12 +1,13 @@
 //! k0s: `spec.api` of its `ClusterConfig`.
 
+use issuer_yaml::{Editor, Node, Step, Value};
+
 use super::flags::{Entries, ISSUER, JWKS_URI, Slot, write_list, write_name};
 use super::kops::styled;
 use super::{Form, objects};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::jwks_uri;
 use crate::version::{self, Version};
-use crate::yaml::{Editor, Node, Step, Value, names};
 use crate::{Error, Request};
 
 const ARGUMENTS: [&str; 3] = ["spec", "api", "extraArgs"];
@@ -26,29 +27,31 @@ impl<'a> K0s<'a> {
         let is_one = |document: &_| objects::is(document, "k0s.k0sproject.io", &["ClusterConfig"]);
         let document = objects::only(request, &editor, is_one, &["metadata", "name"])?;
         for path in [&ARGUMENTS, &RAW] {
-            if let Some(node) = editor.documents()[document].at(path)
+            if let Some(node) = editor.documents()[document].root.at(path)
                 && !node.is_empty()
                 && node.is_sequence() != (path == &RAW)
             {
-                return Err(editor.layout_error(node, "extraArgs is a mapping, and rawArgs a list"));
+                return Err(objects::layout_error(
+                    &editor,
+                    node,
+                    "extraArgs is a mapping, and rawArgs a list",
+                ));
             }
         }
         Ok(Self { request, editor, document })
     }
 
     fn argument(&self, name: &str) -> Option<&str> {
-        let document = &self.editor.documents()[self.document];
-        document.at(&ARGUMENTS).and_then(|node| document.get(node, name)).and_then(Node::text)
+        let document = &self.editor.documents()[self.document].root;
+        document.at(&ARGUMENTS).and_then(|node| node.get(name)).and_then(Node::text)
     }
 
     /// Values of a flag in `rawArgs`, as one item or as name and value.
     fn raw(&self, name: &str) -> Vec<Slot> {
-        let document = &self.editor.documents()[self.document];
+        let document = &self.editor.documents()[self.document].root;
         let items = document.at(&RAW).map_or(&[][..], Node::items);
-        let texts: Vec<&str> = items
-            .iter()
-            .map(|item| document.resolve(&item.node).text().unwrap_or_default())
-            .collect();
+        let texts: Vec<&str> =
+            items.iter().map(|item| item.resolved().text().unwrap_or_default()).collect();
         let mut slots = Vec::new();
         for (index, item) in texts.iter().enumerate() {
             let Some(rest) = item.trim_start_matches('-').strip_prefix(name) else { continue };
@@ -133,8 +136,13 @@ impl Entries for Raw {
         styled(editor, self.document, &RAW, neighbor, &format!("--{}={value}", self.name))
     }
 
-    fn replace(&self, editor: &mut Editor, index: usize, value: &str) -> Result<(), Error> {
-        let at = |index| [&names(&RAW)[..], &[Step::Index(index)]].concat();
+    fn replace(
+        &self,
+        editor: &mut Editor,
+        index: usize,
+        value: &str,
+    ) -> Result<(), issuer_yaml::Error> {
+        let at = |index| [&Step::names(&RAW)[..], &[Step::Index(index)]].concat();
         if self.width(editor, index) == 2 {
             return editor.set_text(self.document, &at(index + 1), value);
         }
@@ -142,7 +150,8 @@ impl Entries for Raw {
     }
 
     fn width(&self, editor: &Editor, index: usize) -> usize {
-        let item = editor.node(self.document, &[&names(&RAW)[..], &[Step::Index(index)]].concat());
+        let item =
+            editor.node(self.document, &[&Step::names(&RAW)[..], &[Step::Index(index)]].concat());
         let text = item.and_then(Node::text).unwrap_or_default();
         if text.trim().trim_start_matches('-') == self.name { 2 } else { 1 }
     }

@@ -1,11 +1,12 @@
 //! kops: `kubeAPIServer` of its `Cluster`.
 
+use issuer_yaml::{Editor, Node, Step, Value};
+
 use super::flags::{Entries, Slot, write_list, write_name};
 use super::{Form, objects};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::is_of;
 use crate::request::shown;
-use crate::yaml::{Document, Editor, Node, Step, Value, names, text};
 use crate::{Error, Request};
 
 const ISSUER: [&str; 3] = ["spec", "kubeAPIServer", "serviceAccountIssuer"];
@@ -25,8 +26,8 @@ impl<'a> Kops<'a> {
         Ok(Self { request, editor, document })
     }
 
-    fn document(&self) -> &Document {
-        &self.editor.documents()[self.document]
+    fn document(&self) -> &Node {
+        &self.editor.documents()[self.document].root
     }
 
     fn additional(&self) -> Result<Vec<Slot>, Error> {
@@ -38,8 +39,7 @@ impl<'a> Kops<'a> {
         let document = self.document();
         let mut defaults = Vec::new();
         let discovery = document.at(&["spec", "serviceAccountIssuerDiscovery", "discoveryService"]);
-        if let Some(url) = discovery.and_then(|node| document.get(node, "url")).and_then(Node::text)
-        {
+        if let Some(url) = discovery.and_then(|node| node.get("url")).and_then(Node::text) {
             defaults.push(url.to_owned());
         }
         let spec = |path: &[&str]| document.at(path).cloned();
@@ -51,7 +51,10 @@ impl<'a> Kops<'a> {
         let access =
             spec(&["spec", "api", "access"]).or_else(|| spec(&["spec", "kubernetesApiAccess"]));
         let open = access.is_some_and(|access| {
-            access.items().iter().any(|item| matches!(item.node.text(), Some("0.0.0.0/0" | "::/0")))
+            access
+                .items()
+                .iter()
+                .any(|item| matches!(item.resolved().text(), Some("0.0.0.0/0" | "::/0")))
         });
         if let Some(public) = public.filter(|_| anonymous && open) {
             defaults.push(format!("https://{public}"));
@@ -107,15 +110,15 @@ impl Form for Kops<'_> {
 /// # Errors
 /// [`Error::Layout`]: it is no list.
 pub(crate) fn texts(editor: &Editor, document: usize, path: &[&str]) -> Result<Vec<Slot>, Error> {
-    let tree = &editor.documents()[document];
+    let tree = &editor.documents()[document].root;
     let Some(list) = tree.at(path).filter(|list| !list.is_empty()) else { return Ok(Vec::new()) };
     if !list.is_sequence() {
-        return Err(editor.layout_error(list, "a list is needed here"));
+        return Err(objects::layout_error(editor, list, "a list is needed here"));
     }
     let items = list.items().iter().enumerate();
     Ok(items
         .map(|(index, item)| {
-            let value = tree.resolve(&item.node).text().unwrap_or_default().to_owned();
+            let value = item.resolved().text().unwrap_or_default().to_owned();
             Slot { index, value }
         })
         .collect())
@@ -132,10 +135,15 @@ impl Entries for Texts<'_> {
         styled(editor, self.document, self.path, neighbor, value)
     }
 
-    fn replace(&self, editor: &mut Editor, index: usize, value: &str) -> Result<(), Error> {
+    fn replace(
+        &self,
+        editor: &mut Editor,
+        index: usize,
+        value: &str,
+    ) -> Result<(), issuer_yaml::Error> {
         editor.set_text(
             self.document,
-            &[&names(self.path)[..], &[Step::Index(index)]].concat(),
+            &[&Step::names(self.path)[..], &[Step::Index(index)]].concat(),
             value,
         )
     }
@@ -149,10 +157,10 @@ pub(crate) fn styled(
     neighbor: Option<usize>,
     value: &str,
 ) -> Value {
-    let list = editor.node(document, &names(path));
+    let list = editor.node(document, &Step::names(path));
     let neighbor = neighbor.and_then(|index| list?.items().get(index));
-    match neighbor.and_then(|item| item.node.style()) {
+    match neighbor.and_then(|item| item.style()) {
         Some(style) => Value::Styled(value.to_owned(), style),
-        None => text(value),
+        None => Value::text(value),
     }
 }

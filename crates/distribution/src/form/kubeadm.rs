@@ -1,11 +1,12 @@
 //! kubeadm: `apiServer.extraArgs` of the `ClusterConfiguration`.
 
+use issuer_yaml::{Editor, Node};
+
 use super::flags::{ISSUER, JWKS_URI, NameValues, write_name};
 use super::{Form, objects};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::jwks_uri;
 use crate::request::shown;
-use crate::yaml::{Editor, Node};
 use crate::{Error, Request, version};
 
 const ARGUMENTS: [&str; 2] = ["apiServer", "extraArgs"];
@@ -24,18 +25,20 @@ impl<'a> Kubeadm<'a> {
             |document: &_| objects::is(document, "kubeadm.k8s.io", &["ClusterConfiguration"]);
         let document = objects::only(request, &editor, is_one, &["clusterName"])?;
         let list = !matches!(
-            objects::version(&editor.documents()[document]),
+            objects::version(&editor.documents()[document].root),
             "v1alpha3" | "v1beta1" | "v1beta2" | "v1beta3"
         );
         let kubeadm = Self { request, editor, document, list };
         if list {
             kubeadm.values(ISSUER).check(&kubeadm.editor)?;
-        } else if let Some(node) = kubeadm.editor.documents()[document].at(&ARGUMENTS)
+        } else if let Some(node) = kubeadm.editor.documents()[document].root.at(&ARGUMENTS)
             && node.is_sequence()
         {
-            return Err(kubeadm
-                .editor
-                .layout_error(node, "extraArgs is a mapping in this version"));
+            return Err(objects::layout_error(
+                &kubeadm.editor,
+                node,
+                "extraArgs is a mapping in this version",
+            ));
         }
         Ok(kubeadm)
     }
@@ -53,15 +56,16 @@ impl<'a> Kubeadm<'a> {
                 .map(|slot| slot.value)
                 .collect();
         }
-        let document = &self.editor.documents()[self.document];
-        let node = document.at(&ARGUMENTS).and_then(|node| document.get(node, name));
+        let document = &self.editor.documents()[self.document].root;
+        let node = document.at(&ARGUMENTS).and_then(|node| node.get(name));
         node.and_then(Node::text).map(str::to_owned).into_iter().collect()
     }
 }
 
 impl Form for Kubeadm<'_> {
     fn current(&self) -> Result<Current, Error> {
-        let domain = self.editor.documents()[self.document].text_at(&["networking", "dnsDomain"]);
+        let domain =
+            self.editor.documents()[self.document].root.text_at(&["networking", "dnsDomain"]);
         let default =
             format!("https://kubernetes.default.svc.{}", domain.unwrap_or("cluster.local"));
         Ok(Current::new(self.flags(ISSUER), vec![default]))
@@ -69,7 +73,7 @@ impl Form for Kubeadm<'_> {
 
     fn check(&self, decision: &Decision) -> Result<Vec<String>, Error> {
         if !self.list && !decision.others().is_empty() {
-            let version = objects::version(&self.editor.documents()[self.document]);
+            let version = objects::version(&self.editor.documents()[self.document].root);
             return Err(Error::OneIssuer {
                 why: format!(
                     "extraArgs of kubeadm.k8s.io/{version} is a mapping and holds one value for a flag"
@@ -83,7 +87,7 @@ impl Form for Kubeadm<'_> {
                         .to_owned(),
             });
         }
-        let file = self.editor.documents()[self.document].text_at(&["kubernetesVersion"]);
+        let file = self.editor.documents()[self.document].root.text_at(&["kubernetesVersion"]);
         sorting(version::of(file, self.request.kubernetes_version.as_deref())?, decision)
     }
 

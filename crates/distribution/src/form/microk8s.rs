@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
+use issuer_yaml::position;
+
 use super::Form;
 use super::flags::{ISSUER, JWKS_URI};
 use crate::align::{Change, align};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::jwks_uri;
-use crate::yaml::position;
 use crate::{Distribution, Error, Request};
 
 /// Files of other daemons in the same folder.

@@ -1,7 +1,8 @@
 //! Finding the object of a file.
 
+use issuer_yaml::{Editor, Node};
+
 use crate::request::shown;
-use crate::yaml::{Document, Editor, Node};
 use crate::{Distribution, Error, Request};
 
 /// The document that has the API server's configuration.
@@ -11,13 +12,13 @@ use crate::{Distribution, Error, Request};
 pub(crate) fn only(
     request: &Request,
     editor: &Editor,
-    is_one: impl Fn(&Document) -> bool,
+    is_one: impl Fn(&Node) -> bool,
     name: &[&str],
 ) -> Result<usize, Error> {
     let documents = editor.documents();
     let found: Vec<usize> =
-        (0..documents.len()).filter(|&index| is_one(&documents[index])).collect();
-    let name_of = |index: usize| documents[index].text_at(name).map(short);
+        (0..documents.len()).filter(|&index| is_one(&documents[index].root)).collect();
+    let name_of = |index: usize| documents[index].root.text_at(name).map(short);
     let known = || found.iter().filter_map(|&index| name_of(index)).collect::<Vec<String>>();
     if found.is_empty() {
         return Err(other_kind(request.distribution, editor));
@@ -45,14 +46,14 @@ pub(crate) fn only(
 }
 
 /// Whether the object has this kind in this group.
-pub(crate) fn is(document: &Document, group: &str, kinds: &[&str]) -> bool {
+pub(crate) fn is(document: &Node, group: &str, kinds: &[&str]) -> bool {
     let version = document.text_at(&["apiVersion"]).unwrap_or_default();
     version.split_once('/').is_some_and(|(name, _)| name == group)
         && document.text_at(&["kind"]).is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// The version of the object's API, such as `v1beta4`.
-pub(crate) fn version(document: &Document) -> &str {
+pub(crate) fn version(document: &Node) -> &str {
     document
         .text_at(&["apiVersion"])
         .and_then(|version| version.split_once('/'))
@@ -61,13 +62,10 @@ pub(crate) fn version(document: &Document) -> &str {
 
 /// The file is of another kind.
 pub(crate) fn other_kind(distribution: Distribution, editor: &Editor) -> Error {
-    let kinds: Vec<(&Document, &Node)> = editor
-        .documents()
-        .iter()
-        .filter_map(|document| Some((document, document.at(&["kind"])?)))
-        .collect();
+    let kinds: Vec<(&Node, &Node)> =
+        editor.roots().filter_map(|root| Some((root, root.at(&["kind"])?))).collect();
     let at = kinds.first().map(|(_, kind)| kind.first());
-    let at = at.or_else(|| editor.documents().first().map(|document| document.root.first()));
+    let at = at.or_else(|| editor.roots().next().map(Node::first));
     let (line, column) = editor.position(at.unwrap_or_default());
     let mut named: Vec<String> = Vec::new();
     for (document, kind) in kinds {
@@ -80,8 +78,7 @@ pub(crate) fn other_kind(distribution: Distribution, editor: &Editor) -> Error {
             named.push(name);
         }
     }
-    let root =
-        editor.documents().iter().map(|document| &document.root).find(|root| !root.is_null());
+    let root = editor.roots().find(|root| !root.is_null());
     let found = match root {
         _ if !named.is_empty() => named.join(", "),
         None => "an empty file".to_owned(),
@@ -103,4 +100,10 @@ pub(crate) fn short(text: &str) -> String {
         return shown(text);
     }
     "(not shown)".to_owned()
+}
+
+/// A value of another form than the distribution reads.
+pub(crate) fn layout_error(editor: &Editor, node: &Node, reason: &str) -> Error {
+    let (line, column) = editor.position(node.first());
+    Error::Layout { line, column, reason: reason.to_owned() }
 }

@@ -1,8 +1,9 @@
 //! Files with a JSON patch of the static Pod, in the `files` of a `KubeadmControlPlane`.
 
+use issuer_yaml::{Editor, Node, Step, Value};
+
 use super::flags::{Entries, ISSUER, Slot, write_list};
 use crate::Error;
-use crate::yaml::{Editor, Node, Step, Value, map, names, text};
 
 /// Where kubeadm looks for patches by default of this tool.
 pub(crate) const DIRECTORY: &str = "/etc/kubernetes/patches";
@@ -25,11 +26,11 @@ impl Patch {
 
     /// The issuers that it adds.
     pub(crate) fn slots(&self) -> Vec<Slot> {
-        let document = &self.editor.documents()[0];
-        let items = document.root.items().iter().enumerate();
+        let document = &self.editor.documents()[0].root;
+        let items = document.items().iter().enumerate();
         items
             .filter_map(|(index, item)| {
-                let get = |name| document.get(&item.node, name).and_then(Node::text);
+                let get = |name| item.get(name).and_then(Node::text);
                 let is_command = get("path")?.starts_with("/spec/containers/0/command/");
                 let value =
                     get("value")?.strip_prefix("--")?.strip_prefix(ISSUER)?.strip_prefix('=')?;
@@ -70,11 +71,20 @@ struct Operations;
 impl Entries for Operations {
     fn entry(&self, _: &Editor, _: Option<usize>, value: &str) -> Value {
         let value = format!("--{ISSUER}={value}");
-        map([("op", text("add")), ("path", text(COMMAND)), ("value", text(value))])
+        Value::map([
+            ("op", Value::text("add")),
+            ("path", Value::text(COMMAND)),
+            ("value", Value::text(value)),
+        ])
     }
 
-    fn replace(&self, editor: &mut Editor, index: usize, value: &str) -> Result<(), Error> {
-        let place = [&names(&[])[..], &[Step::Index(index), Step::Name("value")]].concat();
+    fn replace(
+        &self,
+        editor: &mut Editor,
+        index: usize,
+        value: &str,
+    ) -> Result<(), issuer_yaml::Error> {
+        let place = [&Step::names(&[])[..], &[Step::Index(index), Step::Name("value")]].concat();
         editor.set_text(0, &place, &format!("--{ISSUER}={value}"))
     }
 }

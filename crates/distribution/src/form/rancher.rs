@@ -1,13 +1,12 @@
 //! k3s and RKE2: `kube-apiserver-arg` of `config.yaml` and its drop-ins.
 
-use granit_parser::ScalarStyle;
+use issuer_yaml::{Editor, Node, ScalarStyle, Step, Value};
 
 use super::flags::{Entries, ISSUER, JWKS_URI, Slot, write_list};
 use super::{Form, objects};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::jwks_uri;
 use crate::version::{self, Version};
-use crate::yaml::{Document, Editor, Node, Step, Value, names};
 use crate::{Error, Request};
 
 const REPLACES: &str = "kube-apiserver-arg";
@@ -32,13 +31,13 @@ struct Argument<'a> {
 impl<'a> Rancher<'a> {
     pub(crate) fn find(request: &'a Request, editor: Editor) -> Result<Self, Error> {
         if let Some(error) = editor.duplicate(Some(&[REPLACES, APPENDS])) {
-            return Err(error);
+            return Err(error.into());
         }
         let drop_in = request.path.as_deref().is_some_and(|path| path.contains("config.yaml.d/"));
         let mut name = if drop_in { APPENDS } else { REPLACES };
         if let Some(document) = editor.documents().first() {
-            let root = document.resolve(&document.root);
-            let has = |name: &str| document.get(root, name);
+            let root = document.root.resolved();
+            let has = |name: &str| root.get(name);
             let other = has("kind").or(has("apiVersion")).or(has("machine")).is_some();
             if !(root.is_mapping() || root.is_null()) || other {
                 return Err(objects::other_kind(request.distribution, &editor));
@@ -52,18 +51,22 @@ impl<'a> Rancher<'a> {
             if let (Some(_), Some(node)) = (has(REPLACES), has(APPENDS)) {
                 let reason =
                     "kube-apiserver-arg and kube-apiserver-arg+ stand in one file: merge them";
-                return Err(editor.layout_error(node, reason));
+                return Err(objects::layout_error(&editor, node, reason));
             }
             name = [REPLACES, APPENDS].into_iter().find(|name| has(name).is_some()).unwrap_or(name);
             if let Some(node) = has(name).filter(|node| node.is_mapping() && !node.is_empty()) {
-                return Err(editor.layout_error(node, "a list of arguments is needed here"));
+                return Err(objects::layout_error(
+                    &editor,
+                    node,
+                    "a list of arguments is needed here",
+                ));
             }
         }
         Ok(Self { request, editor, name })
     }
 
-    fn document(&self) -> Option<&Document> {
-        self.editor.documents().first()
+    fn document(&self) -> Option<&Node> {
+        self.editor.roots().next()
     }
 
     /// The arguments, of a list or a single text.
@@ -73,7 +76,7 @@ impl<'a> Rancher<'a> {
         if let Some(text) = node.text() {
             return vec![text];
         }
-        let texts = node.items().iter().map(|item| document.resolve(&item.node).text());
+        let texts = node.items().iter().map(|item| item.resolved().text());
         texts.map(Option::unwrap_or_default).collect()
     }
 
@@ -140,7 +143,7 @@ impl Form for Rancher<'_> {
         let issuers = self.slots(ISSUER);
         let uris = self.slots(JWKS_URI);
         let uri = jwks_uri(uris.last().map(|(slot, _)| slot.value.as_str()), decision);
-        if self.document().is_none_or(|document| document.root.is_null()) {
+        if self.document().is_none_or(|document| document.is_null()) {
             return self.write_new(&wanted, uri.as_deref());
         }
         let mut editor = self.editor.clone();
@@ -183,7 +186,7 @@ impl Rancher<'_> {
         if let Some(text) = node.and_then(Node::text) {
             let style = node.and_then(Node::style).unwrap_or(ScalarStyle::Plain);
             let list = Value::List(vec![Value::Styled(text.to_owned(), style)]);
-            editor.set_value(0, &names(&[self.name]), &list)?;
+            editor.set_value(0, &Step::names(&[self.name]), &list)?;
         }
         Ok(())
     }
@@ -227,8 +230,8 @@ struct Flag<'a> {
 
 impl Flag<'_> {
     fn item<'a>(&self, editor: &'a Editor, index: usize) -> Option<&'a Node> {
-        let document = &editor.documents()[0];
-        document.at(self.path)?.items().get(index).map(|item| document.resolve(&item.node))
+        let document = &editor.documents()[0].root;
+        document.at(self.path)?.items().get(index).map(Node::resolved)
     }
 }
 
@@ -244,10 +247,15 @@ impl Entries for Flag<'_> {
         }
     }
 
-    fn replace(&self, editor: &mut Editor, index: usize, value: &str) -> Result<(), Error> {
+    fn replace(
+        &self,
+        editor: &mut Editor,
+        index: usize,
+        value: &str,
+    ) -> Result<(), issuer_yaml::Error> {
         let now = self.item(editor, index).and_then(Node::text);
         let hyphens = now.and_then(parse).map_or("", |argument| argument.hyphens).to_owned();
         let text = format!("{hyphens}{}={value}", self.name);
-        editor.set_text(0, &[&names(self.path)[..], &[Step::Index(index)]].concat(), &text)
+        editor.set_text(0, &[&Step::names(self.path)[..], &[Step::Index(index)]].concat(), &text)
     }
 }

@@ -1,12 +1,13 @@
 //! Talos: `.cluster.apiServer` to 1.13, documents of their own from 1.14 on.
 
+use issuer_yaml::{Editor, Node, Step, Value};
+
 use super::flags::{ISSUER, JWKS_URI, write_list, write_name};
 use super::kops::{Texts, texts};
 use super::{Form, objects};
 use crate::decision::{Current, Decision};
 use crate::jwks_uri::jwks_uri;
 use crate::version::{self, Version};
-use crate::yaml::{Document, Editor, Node, Value, names, text};
 use crate::{Error, Request};
 
 const MAIN: [&str; 3] = ["cluster", "apiServer", "extraArgs"];
@@ -39,9 +40,9 @@ enum Place {
 impl Talos {
     pub(crate) fn find(request: &Request, editor: Editor) -> Result<Self, Error> {
         let documents = editor.documents();
-        let kind = |name: &str| documents.iter().position(|document| is_kind(document, name));
+        let kind = |name: &str| editor.roots().position(|root| is_kind(root, name));
         let mains: Vec<usize> =
-            (0..documents.len()).filter(|&index| is_main(&documents[index])).collect();
+            (0..documents.len()).filter(|&index| is_main(&documents[index].root)).collect();
         if mains.len() > 1 {
             let line = |index: &usize| editor.position(documents[*index].root.first()).0;
             let names = mains
@@ -51,7 +52,7 @@ impl Talos {
         }
         let main = mains.first().copied();
         let (accounts, server) = (kind("KubeServiceAccountConfig"), kind("KubeAPIServerConfig"));
-        let is_new = documents.iter().any(|document| {
+        let is_new = editor.roots().any(|document| {
             is_v1alpha1(document)
                 && document
                     .text_at(&["kind"])
@@ -60,15 +61,17 @@ impl Talos {
         if main.is_none() && !is_new {
             return Err(objects::other_kind(request.distribution, &editor));
         }
-        let machine = main.and_then(|index| documents[index].at(&["machine", "type"]));
+        let machine = main.and_then(|index| documents[index].root.at(&["machine", "type"]));
         if let Some(node) = machine.filter(|node| matches!(node.text(), Some("worker" | "join"))) {
             let (line, column) = editor.position(node.first());
             let reason = "it is the configuration of a worker".to_owned();
             return Err(Error::NoApiServer { reason, line, column });
         }
-        let in_main = |path: &[&str]| main.is_some_and(|index| documents[index].at(path).is_some());
-        let in_server =
-            |name| server.is_some_and(|index| documents[index].at(&[SERVER[0], name]).is_some());
+        let in_main =
+            |path: &[&str]| main.is_some_and(|index| documents[index].root.at(path).is_some());
+        let in_server = |name| {
+            server.is_some_and(|index| documents[index].root.at(&[SERVER[0], name]).is_some())
+        };
         // A flag beats the document, and both must not stand side by side.
         let place = match (server, accounts, main) {
             (Some(server), _, _) if in_server(ISSUER) => Place::Arguments(server, &SERVER),
@@ -87,18 +90,18 @@ impl Talos {
             _ => Place::New,
         };
         if let Place::Arguments(index, path) = place
-            && let Some(node) = documents[index].at(path)
+            && let Some(node) = documents[index].root.at(path)
             && !node.is_empty()
             && !node.is_mapping()
         {
-            return Err(editor.layout_error(node, "extraArgs is a mapping"));
+            return Err(objects::layout_error(&editor, node, "extraArgs is a mapping"));
         }
         Ok(Self { editor, place })
     }
 
     /// The control-plane endpoint, which is Talos's default.
     fn endpoint(&self) -> Option<&str> {
-        self.editor.documents().iter().find_map(|document| match () {
+        self.editor.roots().find_map(|document| match () {
             () if is_main(document) => document.text_at(&["cluster", "controlPlane", "endpoint"]),
             () if is_kind(document, "KubeClusterConfig") => document.text_at(&["endpoint"]),
             () => None,
@@ -107,17 +110,17 @@ impl Talos {
 
     /// Values of a flag: one text, or a list of them.
     fn values(&self, document: usize, path: &[&str], name: &str) -> Vec<String> {
-        let tree = &self.editor.documents()[document];
-        let Some(node) = tree.at(path).and_then(|node| tree.get(node, name)) else {
+        let tree = &self.editor.documents()[document].root;
+        let Some(node) = tree.at(path).and_then(|node| node.get(name)) else {
             return Vec::new();
         };
-        let items = node.items().iter().filter_map(|item| tree.resolve(&item.node).text());
+        let items = node.items().iter().filter_map(|item| item.resolved().text());
         node.text().into_iter().chain(items).map(str::to_owned).collect()
     }
 
     /// The version of Talos, if the installer's image names it.
     fn version(&self) -> Option<Version> {
-        let mut documents = self.editor.documents().iter();
+        let mut documents = self.editor.roots();
         let image =
             documents.find_map(|document| document.text_at(&["machine", "install", "image"]))?;
         let name = image.split('@').next()?;
@@ -137,23 +140,25 @@ impl Talos {
             return Ok(());
         }
         let flag = [path, &[ISSUER]].concat();
-        let node = self.editor.documents()[document].at(&flag);
+        let node = self.editor.documents()[document].root.at(&flag);
         let is_list = node.is_some_and(|node| node.is_sequence() && !node.is_empty());
         match (&decision.issuers[..], is_list) {
-            ([issuer], false) => write_name(editor, document, &flag, issuer),
-            ([issuer], true) => editor.collapse(document, &names(&flag), issuer),
+            ([issuer], false) => write_name(editor, document, &flag, issuer)?,
+            ([issuer], true) => editor.collapse(document, &Step::names(&flag), issuer)?,
             (issuers, true) => {
                 let wanted: Vec<&str> = issuers.iter().map(String::as_str).collect();
                 let slots = texts(&self.editor, document, &flag)?;
                 let entries = Texts { document, path: &flag };
-                write_list(editor, document, &flag, &slots, &wanted, &entries)
+                write_list(editor, document, &flag, &slots, &wanted, &entries)?;
             }
             (issuers, false) => {
-                let list =
-                    Value::List(issuers.iter().map(|issuer| text(issuer.as_str())).collect());
-                editor.put(document, &flag, list)
+                let list = Value::List(
+                    issuers.iter().map(|issuer| Value::text(issuer.as_str())).collect(),
+                );
+                editor.put(document, &flag, list)?;
             }
         }
+        Ok(())
     }
 
     /// `api-audiences` of the API server: without a list of its own, that of the first issuer.
@@ -165,7 +170,7 @@ impl Talos {
     ) -> Result<(), Error> {
         let issuers = texts(&self.editor, document, &ISSUERS)?;
         let audiences = texts(&self.editor, document, &AUDIENCES)?;
-        let first = self.editor.documents()[document].text_at(&ISSUER_URL).or(self.endpoint());
+        let first = self.editor.documents()[document].root.text_at(&ISSUER_URL).or(self.endpoint());
         let now: Vec<&str> = audiences.iter().map(|slot| slot.value.as_str()).collect();
         let mut wanted = now.clone();
         if wanted.is_empty() {
@@ -187,11 +192,11 @@ impl Talos {
             let entries = Texts { document, path: &AUDIENCES };
             write_list(editor, document, &AUDIENCES, &slots, &wanted, &entries)?;
         }
-        let accepted = editor.node(document, &names(&["accepted"]));
+        let accepted = editor.node(document, &Step::names(&["accepted"]));
         if accepted.is_some_and(|node| node.is_null() || node.is_mapping() && node.is_empty())
-            && self.editor.documents()[document].at(&ISSUERS).is_some()
+            && self.editor.documents()[document].root.at(&ISSUERS).is_some()
         {
-            editor.remove(document, &names(&["accepted"]))?;
+            editor.remove(document, &Step::names(&["accepted"]))?;
         }
         Ok(())
     }
@@ -204,7 +209,7 @@ impl Form for Talos {
             Place::Arguments(document, path) => self.values(document, path, ISSUER),
             Place::Document(document) => {
                 let first =
-                    self.editor.documents()[document].text_at(&ISSUER_URL).map(str::to_owned);
+                    self.editor.documents()[document].root.text_at(&ISSUER_URL).map(str::to_owned);
                 let first = first.or(default.first().cloned());
                 let accepted = texts(&self.editor, document, &ISSUERS)?;
                 first.into_iter().chain(accepted.into_iter().map(|slot| slot.value)).collect()
@@ -236,7 +241,7 @@ impl Form for Talos {
                 editor.append(&format!("---\n{}", crate::fragment::talos_document(decision)))?;
             }
         }
-        for (index, document) in self.editor.documents().iter().enumerate() {
+        for (index, document) in self.editor.roots().enumerate() {
             let path: &[&str] = match () {
                 () if is_main(document) => &MAIN,
                 () if is_kind(document, "KubeAPIServerConfig") => &SERVER,
@@ -276,16 +281,16 @@ pub(crate) fn list_of_values(
     }
 }
 
-fn is_v1alpha1(document: &Document) -> bool {
+fn is_v1alpha1(document: &Node) -> bool {
     document.text_at(&["apiVersion"]) == Some("v1alpha1")
 }
 
-fn is_kind(document: &Document, kind: &str) -> bool {
+fn is_kind(document: &Node, kind: &str) -> bool {
     is_v1alpha1(document) && document.text_at(&["kind"]) == Some(kind)
 }
 
 /// The machine configuration, or a patch of it; not the bundle of secrets.
-fn is_main(document: &Document) -> bool {
+fn is_main(document: &Node) -> bool {
     let has = |name: &str| document.at(&[name]).is_some();
     let mapping = |name: &str| {
         document.at(&[name]).is_some_and(|node| Node::is_mapping(node) || node.is_null())

@@ -1,10 +1,12 @@
 //! A last look before a file is handed out: everything that is not about the issuer has its value.
 
-use granit_parser::ScalarStyle;
+use issuer_yaml::{Editor, Node, ScalarStyle};
 
 use crate::Distribution;
 use crate::jwks_uri::is_of;
-use crate::yaml::{Document, Editor, Node};
+
+/// The values that a file may expand to.
+const LIMIT: usize = 1_000_000;
 
 /// Whether nothing is lost but what is about the issuers, and nothing came but that.
 pub(crate) fn keeps_everything_else(
@@ -25,16 +27,16 @@ pub(crate) fn keeps_everything_else(
             || (distribution == Distribution::Talos
                 && (leaf.path == "/apiVersion" || leaf.value == "KubeServiceAccountConfig"))
     };
-    let leaves = |editor: &Editor| -> Vec<Leaf> {
-        let mut leaves = Vec::new();
-        for document in editor.documents() {
-            collect(document, &document.root, String::new(), 0, &mut leaves);
+    let leaves = |editor: &Editor| {
+        let (mut leaves, mut left) = (Vec::new(), LIMIT);
+        for root in editor.roots() {
+            collect(root, String::new(), &mut leaves, &mut left)?;
         }
         leaves.retain(|leaf| !about(leaf));
         leaves.sort();
-        leaves
+        Some(leaves)
     };
-    leaves(&before) == leaves(&after)
+    leaves(&before).is_some_and(|before| Some(before) == leaves(&after))
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,20 +47,20 @@ struct Leaf {
     plain: bool,
 }
 
-/// Values by their paths. Places in lists do not count, and neither do empty containers.
-fn collect(document: &Document, node: &Node, path: String, depth: u8, leaves: &mut Vec<Leaf>) {
-    if depth > 60 {
-        return;
-    }
-    let node = document.resolve(node);
-    for (name, value) in document.members(node) {
-        collect(document, value, format!("{path}/{name}"), depth + 1, leaves);
+/// Values by their paths. Places in lists do not count, and neither do empty containers. `None` if
+/// aliases make too many of them.
+fn collect(node: &Node, path: String, leaves: &mut Vec<Leaf>, left: &mut usize) -> Option<()> {
+    *left = left.checked_sub(1)?;
+    let node = node.resolved();
+    for (name, value) in node.members() {
+        collect(value, format!("{path}/{name}"), leaves, left)?;
     }
     for item in node.items() {
-        collect(document, &item.node, path.clone(), depth + 1, leaves);
+        collect(item, path.clone(), leaves, left)?;
     }
     if let Some(text) = node.text() {
         let plain = node.style() == Some(ScalarStyle::Plain);
         leaves.push(Leaf { path, value: text.to_owned(), plain });
     }
+    Some(())
 }
