@@ -83,6 +83,7 @@ fn start(desk: &Desk, line: &str) -> Child {
 }
 
 /// `CRASH_RUNS=N` sets how many runs are killed, of each kind.
+#[expect(clippy::print_stderr, reason = "how many runs were cut off depends on the machine")]
 fn killed_runs(new: impl Fn(u64) -> Box<dyn Place>) {
     let signer = Signer::new();
     let runs = number("CRASH_RUNS", 12);
@@ -93,7 +94,7 @@ fn killed_runs(new: impl Fn(u64) -> Box<dyn Place>) {
         desk.file("old.pub", &golden("encodings/rsa2048.spki.pem"));
         desk.file("new.pub", &signer.public_pem);
         let line = |key: &str| format!("publish --key {key} {}", place.options());
-        let first = run % 2 == 0;
+        let first = run.is_multiple_of(2);
         if !first {
             ended(&desk.run(&line("old.pub")), 0);
         }

@@ -42,7 +42,7 @@ async fn one_run(seed: u64) -> Result<bool, String> {
     let (before, given, prune) = CASES[index];
     let server = S3Server::start();
     server.make_bucket("my-oidc");
-    let access = if seed % 3 == 0 { AccessMode::Policy } else { AccessMode::None };
+    let access = if seed.is_multiple_of(3) { AccessMode::Policy } else { AccessMode::None };
     let options = S3Options { access, ..options() };
     let plain = PlanOptions::default();
     if let Some(before) = before {
