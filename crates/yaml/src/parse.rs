@@ -12,8 +12,8 @@ use crate::node::{Anchor, Kind};
 use crate::place::{line_end, skip_blank};
 use crate::{Entry, Error, Node};
 
-/// The levels that a value may have. The parser limits those that are written, but aliases add up.
-const DEPTH: usize = 1000;
+/// The levels that a value may have, as in `serde_json`. Those of aliases add up.
+const DEPTH: usize = 128;
 
 /// One of the documents of a text.
 #[derive(Debug, Clone)]
@@ -36,6 +36,7 @@ pub fn parse(text: &str) -> Result<Vec<Document>, Error> {
         text,
         events: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
+        level: 0,
     };
     let mut documents: Vec<Document> = Vec::new();
     while let Some((event, span)) = reader.next()? {
@@ -61,6 +62,8 @@ struct Reader<'a> {
     text: &'a str,
     events: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node>,
+    /// How many values the one that is being read is in.
+    level: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -77,6 +80,10 @@ impl<'a> Reader<'a> {
     /// The node that begins with this event. The parser reports neither dashes nor colons, nor
     /// where block collections end, so they are found here.
     fn of(&mut self, event: Event<'a>, span: &Span, lead: Option<usize>) -> Result<Node, Error> {
+        if self.level > DEPTH {
+            return Err(invalid(span, "values are nested too deeply"));
+        }
+        self.level += 1;
         let Range { start, end } = place(span);
         let anchor = match event {
             Event::Scalar(_, _, id, _)
@@ -142,9 +149,10 @@ impl<'a> Reader<'a> {
             }
         };
         if height > DEPTH {
-            return Err(invalid(span, "aliases nest values too deeply"));
+            return Err(invalid(span, "values are nested too deeply"));
         }
         let node = Node { kind: Rc::new(kind), lead, start, end, anchor, tag, height };
+        self.level -= 1;
         if let Some(anchor) = &node.anchor {
             self.anchors.insert(anchor.id, node.clone());
         }
