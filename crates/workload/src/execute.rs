@@ -1,10 +1,11 @@
 //! Executing plans.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::try_join;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::join;
+use futures_util::{StreamExt, stream};
 use issuer_change::Notice;
 use issuer_cluster::{Cluster, ObjectRef};
 use issuer_session::{Attempts, replan};
@@ -46,8 +47,7 @@ pub async fn apply(
             true => with_new_certificate(plan.certificate.as_ref())?,
             false => BTreeMap::new(),
         };
-        let objects = objects(cluster, &mut plan.objects, &made);
-        try_join(objects, accounts(cluster, &mut plan.accounts)).await.map(drop)
+        both(cluster, (&mut plan.objects, &made), &mut plan.accounts).await
     };
     let new = async |plan: &mut WorkloadPlan| {
         let next = WorkloadPlan::new(spec, &observe(cluster, spec, Reading::Plan).await?)?;
@@ -73,8 +73,7 @@ pub async fn delete(
 ) -> Result<(), Error> {
     let execute = async |plan: &mut WorkloadDeletion| {
         let made = BTreeMap::new();
-        let objects = objects(cluster, &mut plan.objects, &made);
-        try_join(objects, accounts(cluster, &mut plan.accounts)).await.map(drop)
+        both(cluster, (&mut plan.objects, &made), &mut plan.accounts).await
     };
     let new = async |plan: &mut WorkloadDeletion| {
         let next = WorkloadDeletion::new(spec, &observe(cluster, spec, Reading::Deletion).await?);
@@ -87,12 +86,26 @@ pub async fn delete(
     replan(ATTEMPTS, plan, execute, Error::is_overtaken, new).await
 }
 
+/// Objects and ServiceAccounts at the same time. After a failure nothing more is begun; what was
+/// begun is waited for, since it may succeed, and is then done.
+async fn both(
+    cluster: &Cluster,
+    (object_plans, made): (&mut [ObjectPlan], &BTreeMap<ObjectRef, Value>),
+    account_plans: &mut [AccountPlan],
+) -> Result<(), Error> {
+    let failed = AtomicBool::new(false);
+    let objects = objects(cluster, object_plans, made, &failed);
+    let (objects, accounts) = join(objects, accounts(cluster, account_plans, &failed)).await;
+    objects.and(accounts)
+}
+
 /// Those of the same rank at the same time: created in the order of the ranks, and then deleted in
 /// reverse.
 async fn objects(
     cluster: &Cluster,
     plans: &mut [ObjectPlan],
     made: &BTreeMap<ObjectRef, Value>,
+    failed: &AtomicBool,
 ) -> Result<(), Error> {
     let ranks = 0..=2;
     let order = ranks.clone().map(|of| (false, of)).chain(ranks.rev().map(|of| (true, of)));
@@ -100,7 +113,7 @@ async fn objects(
         let pending = plans.iter_mut().filter(|plan| {
             !plan.done && plan.deletes() == deletes && rank(plan.place.kind()) == of
         });
-        let changed = stream::iter(pending).map(|plan| async move {
+        let changes = pending.map(|plan| async move {
             match &plan.step {
                 None => return Ok(()),
                 Some(ObjectStep::Apply { object, needs_certificate: true, force }) => {
@@ -118,14 +131,18 @@ async fn objects(
             plan.done = true;
             Ok::<_, Error>(())
         });
-        changed.buffer_unordered(WRITES).try_collect::<()>().await?;
+        all(changes, failed).await?;
     }
     Ok(())
 }
 
-async fn accounts(cluster: &Cluster, plans: &mut [AccountPlan]) -> Result<(), Error> {
+async fn accounts(
+    cluster: &Cluster,
+    plans: &mut [AccountPlan],
+    failed: &AtomicBool,
+) -> Result<(), Error> {
     let pending = plans.iter_mut().filter(|plan| !plan.done && plan.step.is_some());
-    let changed = stream::iter(pending).map(|plan| async move {
+    let changes = pending.map(|plan| async move {
         match &plan.step {
             Some(Step::Apply { object, force }) => {
                 cluster.apply(&plan.place, object, *force).await?;
@@ -136,7 +153,26 @@ async fn accounts(cluster: &Cluster, plans: &mut [AccountPlan]) -> Result<(), Er
         plan.done = true;
         Ok::<_, Error>(())
     });
-    changed.buffer_unordered(WRITES).try_collect().await
+    all(changes, failed).await
+}
+
+/// Waits for all changes that are begun, and begins none after a failure; the first failure.
+async fn all<F>(changes: impl Iterator<Item = F>, failed: &AtomicBool) -> Result<(), Error>
+where
+    F: Future<Output = Result<(), Error>>,
+{
+    let changed = stream::iter(changes).map(|change| async move {
+        if failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let changed = change.await;
+        if changed.is_err() {
+            failed.store(true, Ordering::Relaxed);
+        }
+        changed
+    });
+    let changed: Vec<_> = changed.buffer_unordered(WRITES).collect().await;
+    changed.into_iter().collect()
 }
 
 /// What was done stays in a new plan, in its place.

@@ -6,6 +6,7 @@ mod apply;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use http_body_util::{BodyExt, Full};
@@ -47,6 +48,8 @@ struct State {
     admission: Option<Admission>,
     /// `VERB resource` that is forbidden.
     forbidden: Vec<String>,
+    /// Paths whose requests are answered late, and how late.
+    slow: Vec<(String, Duration)>,
     /// What somebody else does before the next write of a path.
     interference: Vec<(String, Interference)>,
 }
@@ -80,6 +83,8 @@ impl ClusterServer {
                     media.unwrap_or_default(),
                     &body,
                 );
+                let wait = state.lock().unwrap().wait_of(parts.uri.path());
+                tokio::time::sleep(wait).await;
                 let response = Response::builder()
                     .status(status)
                     .header("content-type", "application/json")
@@ -186,6 +191,24 @@ impl ClusterServer {
         self.state().objects.remove(path);
     }
 
+    /// Deletes an object that has a finalizer: it stays, and a namespace accepts nothing new.
+    pub fn terminate(&self, path: &str) {
+        let mut state = self.state();
+        let mut object = state.objects[path].clone();
+        object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        state.store(path, object);
+    }
+
+    /// Answers requests of a path late; they have their effect at once.
+    pub fn delay(&self, path: &str, wait: Duration) {
+        self.state().slow.push((path.to_owned(), wait));
+    }
+
+    /// Deletes a namespace, and what is in it.
+    pub fn remove_namespace(&self, name: &str) {
+        self.state().delete(&format!("/api/v1/namespaces/{name}"), &Value::Null);
+    }
+
     /// Everything, without what changes with every write.
     pub fn dump(&self) -> BTreeMap<String, Value> {
         let mut objects = self.state().objects.clone();
@@ -261,6 +284,11 @@ impl State {
             }
             _ => status(405, "MethodNotAllowed", "method not allowed"),
         }
+    }
+
+    fn wait_of(&self, path: &str) -> Duration {
+        let slow = self.slow.iter().find(|(of, _)| of == path);
+        slow.map(|(_, wait)| *wait).unwrap_or_default()
     }
 
     /// RBAC, as far as a test wants it.
@@ -402,10 +430,17 @@ impl State {
         let manager = query.get("fieldManager").map_or("unknown", String::as_str);
         let next = match (media, live) {
             ("application/apply-patch+yaml", live) => {
-                if let (None, Some(namespace)) = (&live, body["metadata"]["namespace"].as_str())
-                    && !self.objects.contains_key(&format!("/api/v1/namespaces/{namespace}"))
-                {
-                    return status(404, "NotFound", &format!("namespaces {namespace:?} not found"));
+                if let (None, Some(namespace)) = (&live, body["metadata"]["namespace"].as_str()) {
+                    match self.objects.get(&format!("/api/v1/namespaces/{namespace}")) {
+                        None => {
+                            let message = format!("namespaces {namespace:?} not found");
+                            return status(404, "NotFound", &message);
+                        }
+                        Some(object) if object["metadata"]["deletionTimestamp"].is_string() => {
+                            return terminating(path, namespace);
+                        }
+                        Some(_) => {}
+                    }
                 }
                 let force = query.get("force").is_some_and(|force| force == "true");
                 match apply::apply(live, body, manager, force) {
@@ -494,5 +529,18 @@ fn path_of(object: &Value) -> String {
 fn status(code: u16, reason: &str, message: &str) -> Answer {
     let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
                       "reason": reason, "message": message, "code": code});
+    (code, body)
+}
+
+/// What the admission plugin NamespaceLifecycle says.
+fn terminating(path: &str, namespace: &str) -> Answer {
+    let message = format!(
+        "{path:?} is forbidden: unable to create new content in namespace {namespace} because it is \
+         being terminated"
+    );
+    let (code, mut body) = status(403, "Forbidden", &message);
+    let cause = json!({"reason": "NamespaceTerminating", "field": "metadata.namespace",
+                       "message": format!("namespace {namespace} is being terminated")});
+    body["details"] = json!({"causes": [cause]});
     (code, body)
 }

@@ -320,6 +320,39 @@ fn what_somebody_changes_during_a_run_is_planned_again() {
 }
 
 #[test]
+fn what_was_created_before_a_new_plan_is_told_as_created() {
+    let site = Site::with_injection("policy");
+    site.apply(0);
+    let policy =
+        "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/irsa.issuerctl.dev";
+    let account = "/api/v1/namespaces/default/serviceaccounts/second";
+    site.cluster.interfere(policy, |policy| policy["metadata"]["labels"]["team"] = json!("a"));
+    // The conflict about the policy is answered first.
+    site.cluster.delay(account, std::time::Duration::from_millis(700));
+    let workload = format!(
+        "{}  workload: {{kubeconfig: workload.kubeconfig, injection: policy, serviceAccounts: \
+         create}}\n",
+        ROLES.split("  - name: jobs").next().unwrap().replace("default/app", "default/second")
+    );
+    site.sign_for("https://oidc.example.com/next");
+    site.lab.issuers(&[Issuer { name: "next", ..Issuer::prod(&workload) }]);
+    site.writes();
+    let (out, _) = site.lab.run("apply -f issuer.yaml --no-verify --output json", 0);
+    let (of_policy, of_account): (Vec<_>, Vec<_>) = site
+        .writes()
+        .into_iter()
+        .filter(|line| line.contains(policy) || line.contains(account))
+        .partition(|line| line.contains(policy));
+    assert_eq!((of_policy.len(), of_account.len()), (2, 1), "the policy was planned again");
+    assert_eq!(site.role("default/second"), APP);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let changes: Vec<issuer_change::Change> =
+        serde_json::from_value(report["issuers"][0]["changes"].clone()).unwrap();
+    let second = changes.iter().find(|change| change.resource.name == "default/second").unwrap();
+    assert_eq!(second.action, issuer_change::Action::Create, "{out}");
+}
+
+#[test]
 fn a_forbidden_request_to_the_cluster_ends_with_6_and_names_it() {
     let site = Site::new("");
     site.cluster.put_account("default/app", json!({}));
