@@ -258,7 +258,10 @@ impl Cluster {
         let doubt = self.link.read().await.doubt.clone().map(Box::new);
         Err(match status {
             401 => Error::Unauthorized { server, message, doubt },
-            403 => Error::Forbidden { server, verb, resource, message, doubt },
+            403 => match terminating(path, &body) {
+                Some(namespace) => Error::Terminating { namespace, server, verb, resource },
+                None => Error::Forbidden { server, verb, resource, message, doubt },
+            },
             404 => Error::NotFound {
                 object,
                 server,
@@ -365,6 +368,19 @@ fn account_of(path: &str) -> Option<ServiceAccountRef> {
     format!("{namespace}/{name}").parse().ok()
 }
 
+/// The namespace of a path, if the answer says that it accepts no new objects any more.
+fn terminating(path: &str, body: &[u8]) -> Option<String> {
+    let status: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let mut causes = status["details"]["causes"].as_array().into_iter().flatten();
+    // Older API servers have no causes.
+    let is_said = causes.any(|cause| cause["reason"] == "NamespaceTerminating")
+        || status["message"]
+            .as_str()
+            .is_some_and(|message| message.ends_with("because it is being terminated"));
+    let (_, within) = path.split_once("/namespaces/").filter(|_| is_said)?;
+    Some(within.split(['/', '?']).next()?.to_owned())
+}
+
 /// Half a second, doubled for each attempt.
 fn backoff(attempts: u32) -> Duration {
     Duration::from_millis(250).saturating_mul(2_u32.saturating_pow(attempts))
@@ -401,4 +417,31 @@ fn status_message(body: &[u8]) -> String {
 
 fn is_html(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_not_a_question_of_permissions() {
+        let path = "/api/v1/namespaces/jobs/serviceaccounts/nightly?fieldManager=issuerctl";
+        let said = |status: serde_json::Value| terminating(path, status.to_string().as_bytes());
+        let jobs = Some("jobs".to_owned());
+        let causes = json!([{"reason": "Other"}, {"reason": "NamespaceTerminating"}]);
+        assert_eq!(said(json!({"message": "", "details": {"causes": causes}})), jobs);
+        let message = "serviceaccounts \"nightly\" is forbidden: unable to create new content in \
+                       namespace jobs because it is being terminated";
+        assert_eq!(said(json!({"message": message})), jobs);
+        let denied = "serviceaccounts \"nightly\" is forbidden: User \"u\" cannot patch resource";
+        assert_eq!(said(json!({"message": denied, "details": {"name": "nightly"}})), None);
+        assert_eq!(terminating(path, b"<html>because it is being terminated"), None);
+        // A path without a namespace.
+        assert_eq!(
+            terminating("/api/v1/nodes", json!({"message": message}).to_string().as_bytes()),
+            None
+        );
+    }
 }

@@ -240,6 +240,20 @@ pub enum Error {
         /// What is known of the credentials.
         doubt: Option<Box<Doubt>>,
     },
+    /// 403 of a namespace that accepts no new objects any more.
+    #[error(
+        "the namespace {namespace} is being deleted: {verb} on {resource} is refused (403 from {server})"
+    )]
+    Terminating {
+        /// The namespace.
+        namespace: String,
+        /// The API server.
+        server: String,
+        /// The RBAC verb.
+        verb: &'static str,
+        /// The resource with its name and namespace, if any.
+        resource: String,
+    },
     /// 404.
     #[error("{resource} does not exist (404 from {server})")]
     NotFound {
@@ -334,7 +348,7 @@ impl Diagnostic for Error {
             | Self::NoCertificate { .. }
             | Self::Keys { .. } => ErrorKind::InvalidInput,
             Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::Terminating { .. } => ErrorKind::Conflict,
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::NotPermitted,
             _ => ErrorKind::Other,
         }
@@ -408,6 +422,9 @@ impl Diagnostic for Error {
                 }
                 _ => "issue the certificate of the API server anew, as one for servers",
             },
+            Self::Terminating { namespace, .. } => {
+                return Some(format!("run again when the namespace {namespace} is gone"));
+            }
             Self::Busy { .. } => {
                 "try again later; the API server, or what is in front of it, limits requests"
             }

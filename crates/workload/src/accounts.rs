@@ -256,6 +256,24 @@ impl<'a> Planner<'a> {
                 format!("no ServiceAccount matches {pattern} of the role {} yet", role.name);
             return Err(notice("no-service-account", message));
         }
+        let place = ObjectRef::namespaced(ObjectKind::ServiceAccount, namespace, name);
+        let own_namespace = ObjectRef::cluster_wide(ObjectKind::Namespace, namespace);
+        let is_going = |place| self.state.terminating.contains(place);
+        if is_going(&own_namespace) {
+            let message = format!(
+                "the namespace {namespace} of the ServiceAccount {pattern} is being deleted; create \
+                 it anew and run again when it is gone"
+            );
+            return Err(notice("terminating-namespace", message));
+        }
+        if is_going(&place) {
+            let message = format!(
+                "the ServiceAccount {pattern} of the role {} is being deleted; run again when it is \
+                 gone",
+                role.name
+            );
+            return Err(notice("terminating-service-account", message));
+        }
         let missing =
             format!("the ServiceAccount {pattern} of the role {} does not exist", role.name);
         if self.state.missing_namespaces.contains(namespace) {
@@ -273,7 +291,6 @@ impl<'a> Planner<'a> {
         }
         let mut after = self.requested(role);
         after.insert(ISSUERS.to_owned(), self.spec.issuer.to_string());
-        let place = ObjectRef::namespaced(ObjectKind::ServiceAccount, namespace, name);
         let mut object = body(&place, &after);
         object["metadata"]["labels"] = json!({MANAGED_BY.0: MANAGED_BY.1});
         Ok(AccountPlan {
@@ -339,9 +356,8 @@ impl<'a> Planner<'a> {
     }
 
     fn of(&self, account: &Account, before: Option<Names>) -> AccountPlan {
-        let (namespace, name) = (&account.namespace, &account.name);
         AccountPlan {
-            place: ObjectRef::namespaced(ObjectKind::ServiceAccount, namespace, name),
+            place: account.place(),
             server: self.state.server.clone(),
             after: before.clone(),
             before,
@@ -355,9 +371,7 @@ impl<'a> Planner<'a> {
 
     /// For server-side apply of this version.
     fn object(&self, account: &Account, annotations: &Names) -> Value {
-        let (namespace, name) = (&account.namespace, &account.name);
-        let place = ObjectRef::namespaced(ObjectKind::ServiceAccount, namespace, name);
-        let mut object = body(&place, annotations);
+        let mut object = body(&account.place(), annotations);
         object["metadata"]["resourceVersion"] = account.metadata.resource_version.as_str().into();
         object
     }

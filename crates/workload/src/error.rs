@@ -35,6 +35,12 @@ pub enum Error {
         /// Their kinds and names.
         objects: Vec<String>,
     },
+    /// An object that is needed and is being deleted.
+    #[error("the {object} is being deleted")]
+    Terminating {
+        /// Its kind and name.
+        object: String,
+    },
     /// No certificate for the webhook.
     #[error("cannot make a certificate")]
     Certificate {
@@ -84,7 +90,9 @@ impl fmt::Display for AnnotationConflict {
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Annotations { .. } | Self::NameTaken { .. } => ErrorKind::Conflict,
+            Self::Annotations { .. } | Self::NameTaken { .. } | Self::Terminating { .. } => {
+                ErrorKind::Conflict
+            }
             Self::TwoRoles { .. } | Self::NoPolicies => ErrorKind::InvalidInput,
             Self::Certificate { .. } => ErrorKind::Other,
             Self::Cluster(error) => error.kind(),
@@ -112,6 +120,7 @@ impl Diagnostic for Error {
             Self::NameTaken { .. } => {
                 Some("delete them, if nothing uses them any more".to_owned())
             }
+            Self::Terminating { .. } => Some("run again when it is gone".to_owned()),
             Self::Certificate { .. } => None,
             Self::Cluster(error) => Diagnostic::hint(error),
         }

@@ -1,6 +1,6 @@
 //! What gives pods the role of their ServiceAccount: an admission policy, or the webhook.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Notice, Reason, Resource};
@@ -21,8 +21,11 @@ pub struct InjectionState {
     pub api: Option<PolicyApi>,
     /// What gives pods their roles and was not created by issuerctl for an issuer, by name.
     pub others: BTreeMap<Dispenser, Vec<String>>,
-    /// Existing objects with the names of ours; of a Secret, the public part.
+    /// Existing objects with the names of ours, without those that are being deleted; of a Secret,
+    /// the public part.
     pub objects: BTreeMap<ObjectRef, Value>,
+    /// Those that are being deleted.
+    pub terminating: BTreeSet<ObjectRef>,
     /// The webhook's certificate, if it has one of ours.
     pub certificate: Option<CertificateInUse>,
 }
@@ -95,7 +98,7 @@ impl Chosen {
 /// Chooses, and plans every object.
 ///
 /// # Errors
-/// [`Error::NoPolicies`], [`Error::NameTaken`].
+/// [`Error::NoPolicies`], [`Error::NameTaken`], [`Error::Terminating`].
 pub(crate) fn plan(
     spec: &WorkloadSpec,
     state: &InjectionState,
@@ -120,6 +123,9 @@ pub(crate) fn plan(
     let (mut plans, mut taken, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
     for object in &desired {
         let Some(place) = ObjectRef::of(object) else { continue };
+        if state.terminating.contains(&place) {
+            return Err(Error::Terminating { object: place.to_string() });
+        }
         match planner.apply(&place, object, is_renewed) {
             Some(plan) => plans.push(plan),
             None => taken.push(place.to_string()),

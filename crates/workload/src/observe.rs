@@ -8,7 +8,7 @@ use issuer_pods::{POLICY, PolicyApi, WEBHOOK, dispensers};
 use serde_json::{Value, json};
 
 use crate::injection::{place_of_namespace, places, places_in_namespace};
-use crate::ownership::Metadata;
+use crate::ownership::{Metadata, is_terminating};
 use crate::{Account, AccountsMode, CertificateInUse, Error, Injection, InjectionState};
 use crate::{Running, WorkloadSpec, WorkloadState, pods};
 
@@ -30,14 +30,24 @@ pub async fn observe(
     spec: &WorkloadSpec,
     reading: Reading,
 ) -> Result<WorkloadState, Error> {
-    let (accounts, injection) = try_join(accounts(cluster, spec), injection(cluster, spec)).await?;
-    let missing_namespaces = missing_namespaces(cluster, spec, &accounts).await?;
+    let ((accounts, mut terminating), injection) =
+        try_join(accounts(cluster, spec), injection(cluster, spec)).await?;
+    let mut missing_namespaces = BTreeSet::new();
+    for (name, namespace) in unknown_namespaces(cluster, spec, &accounts).await? {
+        match namespace {
+            None => drop(missing_namespaces.insert(name)),
+            Some(namespace) if is_terminating(&namespace) => {
+                terminating.insert(ObjectRef::cluster_wide(ObjectKind::Namespace, &name));
+            }
+            Some(_) => {}
+        }
+    }
     let running = match reading {
         Reading::Plan => pods::running(cluster, spec, &accounts).await?,
         Reading::Deletion => Running::default(),
     };
     let server = cluster.server().to_owned();
-    Ok(WorkloadState { server, accounts, injection, running, missing_namespaces })
+    Ok(WorkloadState { server, accounts, injection, running, missing_namespaces, terminating })
 }
 
 /// The version in which the API server serves admission policies, if it does.
@@ -72,8 +82,10 @@ async fn injection(cluster: &Cluster, spec: &WorkloadSpec) -> Result<InjectionSt
         }
     };
     let webhooks = listed(cluster, ObjectKind::MutatingWebhookConfiguration, "v1");
-    let (policies, webhooks, mut objects) =
+    let (mut policies, mut webhooks, mut objects) =
         try_join3(policies, webhooks, existing(cluster, places(api))).await?;
+    policies.retain(|object| !is_terminating(object));
+    webhooks.retain(|object| !is_terminating(object));
     if objects.contains_key(&place_of_namespace()) {
         objects.extend(existing(cluster, places_in_namespace()).await?);
     }
@@ -100,6 +112,9 @@ async fn injection(cluster: &Cluster, spec: &WorkloadSpec) -> Result<InjectionSt
             }
         }
     }
+    let (gone, objects): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        objects.into_iter().partition(|(_, object)| is_terminating(object));
+    state.terminating = gone.into_keys().collect();
     let secret = ObjectRef::namespaced(ObjectKind::Secret, WEBHOOK, WEBHOOK);
     state.certificate = objects.get(&secret).and_then(CertificateInUse::of);
     state.objects = objects;
@@ -129,33 +144,38 @@ async fn existing(
     Ok(try_join_all(found).await?.into_iter().flatten().collect())
 }
 
-/// All of them: one that was annotated earlier may be in any namespace.
-async fn accounts(cluster: &Cluster, spec: &WorkloadSpec) -> Result<Vec<Account>, Error> {
+/// All of them: one that was annotated earlier may be in any namespace. Those that are being deleted
+/// are of no use any more.
+async fn accounts(
+    cluster: &Cluster,
+    spec: &WorkloadSpec,
+) -> Result<(Vec<Account>, BTreeSet<ObjectRef>), Error> {
     if !spec.has_accounts() {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let all = cluster.list("/api/v1/serviceaccounts", "", "ServiceAccounts").await?;
-    Ok(all.iter().map(Account::of).collect())
+    let (gone, all): (Vec<_>, Vec<_>) = all.iter().partition(|account| is_terminating(account));
+    let gone = gone.into_iter().map(|account| Account::of(account).place()).collect();
+    Ok((all.into_iter().map(Account::of).collect(), gone))
 }
 
-/// Which namespaces of ServiceAccounts that are to be created do not exist.
-async fn missing_namespaces(
+/// The namespaces of ServiceAccounts that are to be created, unless one that has a ServiceAccount.
+async fn unknown_namespaces(
     cluster: &Cluster,
     spec: &WorkloadSpec,
     accounts: &[Account],
-) -> Result<BTreeSet<String>, Error> {
+) -> Result<Vec<(String, Option<Value>)>, Error> {
     if spec.accounts != AccountsMode::Create {
-        return Ok(BTreeSet::new());
+        return Ok(Vec::new());
     }
     let requested = spec.roles.iter().flat_map(|role| &role.accounts);
     let requested = requested.filter(|account| account.is_literal());
     let is_known = |namespace: &str| accounts.iter().any(|account| account.namespace == namespace);
     let unknown = requested.map(|account| account.namespace()).filter(|name| !is_known(name));
     let unknown: BTreeSet<&str> = unknown.collect();
-    let missing = try_join_all(unknown.into_iter().map(async |name| {
+    try_join_all(unknown.into_iter().map(async |name| {
         let place = ObjectRef::cluster_wide(ObjectKind::Namespace, name);
-        let found = cluster.get(&place).await?;
-        Ok::<_, Error>(found.is_none().then(|| name.to_owned()))
-    }));
-    Ok(missing.await?.into_iter().flatten().collect())
+        Ok::<_, Error>((name.to_owned(), cluster.get(&place).await?))
+    }))
+    .await
 }

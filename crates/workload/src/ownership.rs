@@ -86,6 +86,12 @@ impl Metadata {
     }
 }
 
+/// Whether an object is being deleted: it stays until its finalizers are done, and nothing brings it
+/// back.
+pub(crate) fn is_terminating(object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string()
+}
+
 /// The value of [`ISSUERS`].
 pub(crate) fn list(issuers: &BTreeSet<String>) -> String {
     issuers.iter().map(String::as_str).collect::<Vec<_>>().join(" ")

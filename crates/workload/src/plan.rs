@@ -37,7 +37,8 @@ impl WorkloadPlan {
     /// Compares what is requested with what was read.
     ///
     /// # Errors
-    /// [`Error::Annotations`], [`Error::TwoRoles`], [`Error::NoPolicies`], [`Error::NameTaken`].
+    /// [`Error::Annotations`], [`Error::TwoRoles`], [`Error::NoPolicies`], [`Error::NameTaken`],
+    /// [`Error::Terminating`].
     pub fn new(spec: &WorkloadSpec, state: &WorkloadState) -> Result<Self, Error> {
         let (chosen, objects, mut notices) =
             injection::plan(spec, &state.injection, &state.server)?;

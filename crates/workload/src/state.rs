@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use issuer_cluster::{ObjectKind, ObjectRef};
 use serde_json::Value;
 
 use crate::InjectionState;
@@ -14,7 +15,7 @@ use crate::restart::Running;
 pub struct WorkloadState {
     /// The URL of its API server.
     pub server: String,
-    /// All ServiceAccounts, if they are managed.
+    /// All ServiceAccounts, if they are managed; without those that are being deleted.
     pub accounts: Vec<Account>,
     /// What gives pods their roles.
     pub injection: InjectionState,
@@ -22,6 +23,8 @@ pub struct WorkloadState {
     pub running: Running,
     /// Namespaces of requested ServiceAccounts that do not exist.
     pub missing_namespaces: BTreeSet<String>,
+    /// ServiceAccounts, and namespaces of requested ones, that are being deleted.
+    pub terminating: BTreeSet<ObjectRef>,
 }
 
 /// A ServiceAccount.
@@ -40,5 +43,9 @@ impl Account {
     pub fn of(object: &Value) -> Self {
         let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
         Self { namespace: text("namespace"), name: text("name"), metadata: Metadata::of(object) }
+    }
+
+    pub(crate) fn place(&self) -> ObjectRef {
+        ObjectRef::namespaced(ObjectKind::ServiceAccount, &self.namespace, &self.name)
     }
 }

@@ -17,4 +17,5 @@ mod runs;
 mod several;
 #[path = "../signer/mod.rs"]
 mod signer;
+mod terminating;
 mod workload;

@@ -52,6 +52,14 @@ impl Site {
         site
     }
 
+    /// One whose roles `app` and `jobs` are for these ServiceAccounts.
+    pub(crate) fn with_accounts(app: &str, jobs: &str, workload: &str) -> Self {
+        let site = Self::new("");
+        let roles = ROLES.replace("default/app", app).replace("jobs/*", jobs);
+        site.write(&roles, workload);
+        site
+    }
+
     /// The issuer of its tokens.
     pub(crate) fn sign_for(&self, issuer: &'static str) {
         let signer = self.signer.clone();
