@@ -284,22 +284,32 @@ impl Needs<'_> {
         }
     }
 
-    /// A token of one ServiceAccount of each role.
+    /// A token of one ServiceAccount of each role: the first one that there is.
     fn proof(&mut self) {
+        let creates = self.spec.accounts == AccountsMode::Create;
         for role in &self.spec.roles {
-            let existing = self.state.and_then(|state| {
-                let of = |pattern| state.accounts.iter().find(|account| is(pattern, account));
-                role.accounts.iter().find_map(of)
-            });
-            let literal = role.accounts.iter().find(|pattern| pattern.is_literal());
-            let (namespace, name) = match (existing, literal) {
-                (Some(account), _) => {
-                    (Some(account.namespace.as_str()), Some(account.name.as_str()))
+            if self.state.is_none() && self.spec.has_accounts() {
+                // It may be any of them.
+                for pattern in &role.accounts {
+                    let (namespace, name) = scope(pattern);
+                    self.rbac.allow(namespace, TOKENS, &["create"], name);
                 }
-                (None, Some(literal)) => scope(literal),
-                (None, None) => continue,
+                continue;
+            }
+            let known = self.state.map(|state| state.accounts.as_slice()).unwrap_or_default();
+            let of = |pattern: &ServiceAccountPattern| {
+                let exists = known.iter().find(|account| is(pattern, account));
+                let exists = exists.map(|it| (it.namespace.clone(), it.name.clone()));
+                let literal = || (pattern.namespace().to_owned(), pattern.name().to_owned());
+                exists.or_else(|| (creates && pattern.is_literal()).then(literal))
             };
-            self.rbac.allow(namespace, TOKENS, &["create"], name);
+            let first = role.accounts.iter().find_map(of).or_else(|| {
+                let literal = role.accounts.iter().find(|pattern| pattern.is_literal())?;
+                Some((literal.namespace().to_owned(), literal.name().to_owned()))
+            });
+            if let Some((namespace, name)) = first {
+                self.rbac.allow(Some(&namespace), TOKENS, &["create"], Some(&name));
+            }
         }
     }
 }
@@ -423,6 +433,39 @@ mod tests {
             json!({"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["patch"]});
         assert!(objects[1]["rules"].as_array().unwrap().contains(&patch), "{objects:#?}");
         assert_eq!(objects[1]["metadata"]["namespace"], "jobs");
+    }
+
+    #[test]
+    fn a_role_of_wildcards_alone_can_be_proved_with_what_is_allowed_without_reading_the_cluster() {
+        let token = |names: Option<&[&str]>| {
+            let mut rule = json!({"apiGroups": [""], "resources": ["serviceaccounts/token"],
+                                  "verbs": ["create"]});
+            if let Some(names) = names {
+                rule["resourceNames"] = json!(names);
+            }
+            rule
+        };
+        let has = |object: &Value, rule: &Value| object["rules"].as_array().unwrap().contains(rule);
+        for mode in [AccountsMode::Annotate, AccountsMode::Create] {
+            let within = spec(&["jobs/*"], mode, Injection::None);
+            let objects = permissions(&within, None, Run::Apply).objects("issuerctl-a");
+            let role = objects.iter().find(|object| object["kind"] == "Role").unwrap();
+            assert_eq!(role["metadata"]["namespace"], "jobs");
+            assert!(has(role, &token(None)), "{role:#}");
+            let anywhere = spec(&["team-*/app", "team-*/app-*"], mode, Injection::None);
+            let objects = permissions(&anywhere, None, Run::Apply).objects("issuerctl-a");
+            let [cluster] = &objects[..] else { panic!("{objects:?}") };
+            assert_eq!(cluster["kind"], "ClusterRole");
+            assert!(
+                has(cluster, &token(Some(&["app"]))) && has(cluster, &token(None)),
+                "{cluster:#}"
+            );
+        }
+        // Any of them may be the first one that there is.
+        let both = spec(&["jobs/*", "default/app"], AccountsMode::Annotate, Injection::None);
+        let objects = permissions(&both, None, Run::Apply).objects("issuerctl-a");
+        let [_, default, jobs] = &objects[..] else { panic!("{objects:?}") };
+        assert!(has(default, &token(Some(&["app"]))) && has(jobs, &token(None)), "{objects:#?}");
     }
 
     #[test]
