@@ -161,7 +161,7 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
             surface.setting(Setting::Jwks("URL"))
         )),
         E::NoUsableKey { source, .. } | E::Join { source } => jwks(source, surface),
-        E::NotLive { source } => live(source, surface),
+        E::NotLive { fault } => live(fault, surface),
         E::Cluster(error) => cluster(error, surface),
         E::Issuer(error) => issuer_url(error, surface),
         E::Publish(error) => publish(error, surface),
@@ -199,7 +199,16 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
         })) => {
             Some("--print-rbac prints the Roles and ClusterRoles that this run needs".to_owned())
         }
-        E::NotProvedLive { source, .. } => live(source, surface),
+        E::NotProvedLive { fault: LiveFault::WrongKey { .. }, .. } => {
+            let (key, all) = (Setting::Key("FILE"), Setting::ApiServer);
+            Some(format!(
+                "add the key with {}, or all keys of the API server with {}; \
+                 spec.workload.kubeconfig and spec.workload.context select the cluster of the token",
+                surface.setting(key),
+                surface.setting(all)
+            ))
+        }
+        E::NotProvedLive { fault, .. } => live(fault, surface),
         E::NotVerified { .. } => {
             Some("fix the issuer first; --no-verify skips the check".to_owned())
         }
@@ -534,12 +543,20 @@ fn cluster(error: &issuer_cluster::Error, surface: Surface) -> Option<String> {
 fn live(fault: &LiveFault, surface: Surface) -> Option<String> {
     let setting = |setting| surface.setting(setting);
     Some(match fault {
-        LiveFault::WrongKey { .. } => format!(
-            "add the key with {}, or all keys of the API server with {}; --live-kubeconfig and \
-             --live-context select the cluster of the token, and --drop-live-key publishes without it",
-            setting(Setting::Key("FILE")),
-            setting(Setting::ApiServer)
-        ),
+        LiveFault::WrongKey { .. } => {
+            let token = match surface {
+                Surface::Flags => {
+                    "--live-kubeconfig and --live-context select the cluster of the token"
+                }
+                Surface::File => "--token names a file with a token of the cluster",
+            };
+            format!(
+                "add the key with {}, or all keys of the API server with {}; {token}, and \
+                 --drop-live-key publishes without it",
+                setting(Setting::Key("FILE")),
+                setting(Setting::ApiServer)
+            )
+        }
         LiveFault::Signature(_) => {
             format!("use {} or the right sa.pub", setting(Setting::ApiServer))
         }

@@ -72,10 +72,10 @@ pub enum Error {
         cluster: Box<ClusterKeys>,
     },
     /// A live check that failed.
-    #[error("{source}; nothing was written")]
+    #[error("{fault}; nothing was written")]
     NotLive {
         /// What is wrong.
-        source: issuer_cluster::LiveFault,
+        fault: issuer_cluster::LiveFault,
     },
     /// A published issuer that AWS STS would not accept.
     #[error("{issuer} is published, but AWS STS would not accept it")]
@@ -123,12 +123,12 @@ pub enum Error {
         verdict: Box<Verdict>,
     },
     /// A fresh token of another key.
-    #[error("everything is applied, but the role {role} cannot be used: {source}")]
+    #[error("everything is applied, but the role {role} cannot be used: {fault}")]
     NotProvedLive {
         /// The role.
         role: String,
         /// What is wrong.
-        source: issuer_cluster::LiveFault,
+        fault: issuer_cluster::LiveFault,
     },
     /// The cluster.
     #[error(transparent)]
@@ -177,7 +177,7 @@ impl Diagnostic for Error {
             | Self::SameIssuer { .. } => ErrorKind::InvalidInput,
             // What is published would no longer have the key that the cluster signs with.
             Self::OtherCluster { .. }
-            | Self::NotLive { source: issuer_cluster::LiveFault::WrongKey { .. } } => {
+            | Self::NotLive { fault: issuer_cluster::LiveFault::WrongKey { .. } } => {
                 ErrorKind::Conflict
             }
             Self::NotLive { .. }
@@ -199,6 +199,7 @@ impl Diagnostic for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoUsableKey { source, .. } | Self::Join { source } => Diagnostic::hint(source),
+            Self::NotLive { fault } | Self::NotProvedLive { fault, .. } => Diagnostic::hint(fault),
             Self::OtherCluster { cluster, .. } => Some(cluster.how_to_check()),
             Self::Cluster(error) => Diagnostic::hint(error),
             Self::Issuer(error) => Diagnostic::hint(error),

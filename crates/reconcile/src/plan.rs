@@ -232,7 +232,7 @@ pub(crate) fn approve(
                     ),
                 });
             }
-            Err(source) => return Err(Error::NotLive { source }),
+            Err(fault) => return Err(Error::NotLive { fault }),
         }
     }
     Ok(notices)

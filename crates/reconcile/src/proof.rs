@@ -110,7 +110,10 @@ impl Reconciler<'_> {
                 unproved(&format!("the ServiceAccount {account} does not exist"));
                 Ok(None)
             }
-            Err(error @ issuer_cluster::Error::Forbidden { .. }) => {
+            Err(
+                error @ (issuer_cluster::Error::Forbidden { .. }
+                | issuer_cluster::Error::Terminating { .. }),
+            ) => {
                 unproved(&error.to_string());
                 Ok(None)
             }
@@ -175,7 +178,7 @@ impl Proof<'_> {
         let Some(observation) = self.observation else {
             if let Some(keys) = keys {
                 issuer_cluster::check_live(token, keys, url)
-                    .map_err(|source| Error::NotProvedLive { role: role.name.clone(), source })?;
+                    .map_err(|fault| Error::NotProvedLive { role: role.name.clone(), fault })?;
             }
             return Ok(None);
         };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::desk::golden;
 use crate::signer::Signer;
-use crate::workload::{ISSUER, Site};
+use crate::workload::{ISSUER, Site, in_one_line};
 
 /// A site with a ServiceAccount of the role `app`.
 fn signing(issuer: &'static str) -> Site {
@@ -56,6 +56,10 @@ fn a_token_of_a_key_that_is_not_published_ends_with_5_after_everything_is_applie
     // The same without reading the issuer.
     let (_, err) = site.lab.run("apply -f issuer.yaml --no-verify", 5);
     assert!(err.contains("the role app cannot be used"), "{err}");
+    let err = in_one_line(&err);
+    assert_eq!(err.matches("the cluster signs with the key").count(), 1, "{err}");
+    assert!(err.contains("spec.workload.kubeconfig and spec.workload.context select"), "{err}");
+    assert!(!err.contains("--live-"), "apply has no such option: {err}");
 }
 
 #[test]
