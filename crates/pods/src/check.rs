@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::inject::SKIP_LABEL;
 use crate::mutation::{VOLUME, items, named, text};
+use crate::policy::ACCOUNT_LABEL;
 use crate::{Annotations, Identity, Mutation, Settings};
 
 /// What adds roles to pods in a cluster.
@@ -192,9 +193,68 @@ pub fn verdict(
     }
 }
 
+/// A ServiceAccount with a role that the policy does not read, because it selects by a label that the
+/// ServiceAccount does not have; `bindings` is a list of `mutatingadmissionpolicybindings`.
+#[must_use]
+pub fn unselected(account: &Value, bindings: &Value) -> Option<Check> {
+    let pointer =
+        format!("/spec/paramRef/selector/matchLabels/{}", ACCOUNT_LABEL.replace('/', "~1"));
+    let selects = |binding: &Value| binding.pointer(&pointer).is_some_and(|value| value == "true");
+    let metadata = account.get("metadata")?;
+    let is_labelled =
+        metadata.get("labels").is_some_and(|labels| text(labels, ACCOUNT_LABEL) == "true");
+    if is_labelled || !items(bindings, "items").iter().any(selects) {
+        return None;
+    }
+    let (namespace, name) = (text(metadata, "namespace"), text(metadata, "name"));
+    Some(Check::fail(
+        "mutation",
+        "the SDK finds no credentials, or takes those of the node",
+        Fault::new(
+            format!(
+                "the ServiceAccount {namespace}/{name} has a role and not the label \
+                 {ACCOUNT_LABEL}=true, by which the policy selects ServiceAccounts"
+            ),
+            format!(
+                "kubectl label serviceaccount {name} --namespace {namespace} {ACCOUNT_LABEL}=true \
+                 --overwrite"
+            ),
+        ),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_account_that_the_policy_does_not_select_is_named_with_the_label_it_lacks() {
+        let options = |labelled| crate::PolicyOptions {
+            settings: Settings::default(),
+            api: crate::PolicyApi::V1,
+            roles: crate::Roles::Annotations { labelled },
+            namespaces: None,
+            guard: false,
+        };
+        let bindings = |labelled| {
+            let objects = crate::policy(&options(labelled)).unwrap();
+            json!({"items": objects})
+        };
+        let account = |labels: Value| json!({"metadata": {"name": "app", "namespace": "default", "labels": labels}});
+        for labels in [Value::Null, json!({}), json!({ACCOUNT_LABEL: "false"})] {
+            let check = unselected(&account(labels.clone()), &bindings(true)).unwrap();
+            assert!(check.failed());
+            let fix = check.fix.unwrap();
+            assert!(
+                fix.starts_with("kubectl label serviceaccount app --namespace default "),
+                "{fix}"
+            );
+            assert!(fix.contains(&format!(" {ACCOUNT_LABEL}=true")), "{fix}");
+            assert!(unselected(&account(labels), &bindings(false)).is_none());
+        }
+        assert!(unselected(&account(json!({ACCOUNT_LABEL: "true"})), &bindings(true)).is_none());
+        assert!(unselected(&account(json!({})), &json!({})).is_none());
+    }
 
     fn identity(role: &str) -> Identity {
         let annotations =

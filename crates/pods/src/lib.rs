@@ -17,7 +17,9 @@ mod webhook;
 mod workload;
 
 pub use accounts::Accounts;
-pub use check::{Dispenser, dispensers, dispensers_check, lacks_role, probe, verdict, with_role};
+pub use check::{
+    Dispenser, dispensers, dispensers_check, lacks_role, probe, unselected, verdict, with_role,
+};
 pub use error::Error;
 pub use identity::{Annotations, Identity};
 pub use inject::{Injected, Outcome, Pod, inject};

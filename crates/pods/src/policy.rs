@@ -23,7 +23,7 @@ use crate::{Error, Literal, Selector, Settings, literals};
 pub const POLICY: &str = "irsa.issuerctl.dev";
 
 /// The label of ServiceAccounts with a role, for `--select-labelled`.
-const ACCOUNT_LABEL: &str = "issuerctl.dev/has-role";
+pub(crate) const ACCOUNT_LABEL: &str = "issuerctl.dev/has-role";
 
 /// The label of pods that must not run without their role.
 const GUARD_LABEL: &str = "issuerctl.dev/require-role";

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use issuer_cluster::{Cluster, ServiceAccountRef};
+use issuer_cluster::{Cluster, ObjectKind, ObjectRef, ServiceAccountRef};
 use issuer_diagnostic::{Check, Fault};
-use issuer_pods::{Dispenser, Identity, Settings, dispensers, probe, verdict};
+use issuer_pods::{
+    Dispenser, Identity, PolicyApi, Settings, dispensers, probe, unselected, verdict,
+};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -84,5 +86,26 @@ async fn of_account(
     let identity = Identity::of(&annotations, settings);
     let pod = probe(account.namespace(), account.name());
     let stored = cluster.dry_run_pod(account.namespace(), &pod).await?;
-    Ok(verdict(&account.to_string(), identity.as_ref(), &stored, settings))
+    let check = verdict(&account.to_string(), identity.as_ref(), &stored, settings);
+    if !check.failed() {
+        return Ok(check);
+    }
+    Ok(cause(cluster, account).await.unwrap_or(check))
+}
+
+/// Why a ServiceAccount's pods get no role, if the objects that say so may be read.
+async fn cause(cluster: &Cluster, account: &ServiceAccountRef) -> Option<Check> {
+    let (namespace, name) = (account.namespace(), account.name());
+    let place = ObjectRef::namespaced(ObjectKind::ServiceAccount, namespace, name);
+    let object = cluster.get(&place).await.ok()??;
+    let resource = ObjectKind::MutatingAdmissionPolicyBinding.resource();
+    for version in [PolicyApi::V1, PolicyApi::V1beta1] {
+        let path = format!("/apis/admissionregistration.k8s.io/{}/{resource}", version.as_str());
+        if let Ok(Some(list)) = cluster.object(&path, resource).await
+            && let Some(check) = unselected(&object, &list)
+        {
+            return Some(check);
+        }
+    }
+    None
 }

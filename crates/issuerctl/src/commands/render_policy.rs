@@ -50,8 +50,16 @@ pub(crate) fn run(args: &PolicyArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let text = issuer_yaml::to_yaml(&policy(&options)?);
     let mut notes = NOTE.to_owned();
     if args.select_labelled {
+        ui.warning(
+            "pods of ServiceAccounts that exist already and have no label yet get no role from the \
+             selecting policy: apply label.irsa.issuerctl.dev (policy and binding) first, then run \
+             the `kubectl annotate` command in the comment, which labels them, and only then apply \
+             the rest",
+        );
         notes.push_str(
-            "# ServiceAccounts that exist already get their label when they are next written:\n\
+            "# ServiceAccounts that exist already get their label when they are next written; until\n\
+             # then their pods get no role. Apply label.irsa.issuerctl.dev first, then run this, and\n\
+             # only then apply the rest:\n\
              #   kubectl annotate serviceaccounts --all --all-namespaces issuerctl.dev/labelled=true\n",
         );
     }

@@ -272,3 +272,42 @@ fn a_run_that_is_cut_off_is_completed_by_the_next_one_and_taken_back_as_a_whole(
     site.apply(0);
     assert!(site.cluster.get(WEBHOOK).is_some());
 }
+
+#[test]
+fn a_service_account_without_the_label_that_the_policy_selects_by_is_named_as_the_cause() {
+    let site = Site::new("");
+    let (_, err) = site.lab.run("render policy --kubernetes-version 1.36", 0);
+    assert!(!err.contains("label"), "{err}");
+    let (out, err) = site.lab.run("render policy --kubernetes-version 1.36 --select-labelled", 0);
+    let err = in_one_line(&err);
+    assert!(err.contains("warning: pods of ServiceAccounts that exist already"), "{err}");
+    assert!(
+        out.contains("name: label.irsa.issuerctl.dev") && err.contains("label.irsa.issuerctl.dev")
+    );
+    assert!(out.contains("kubectl annotate serviceaccounts --all --all-namespaces"), "{out}");
+
+    let role = json!({"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/app"});
+    site.cluster.put_account("default/app", role);
+    let options = issuer_pods::PolicyOptions {
+        settings: issuer_pods::Settings::default(),
+        api: issuer_pods::PolicyApi::V1,
+        roles: issuer_pods::Roles::Annotations { labelled: true },
+        namespaces: None,
+        guard: false,
+    };
+    for object in issuer_pods::policy(&options).unwrap() {
+        site.cluster.put(&object);
+    }
+    let check = "policy check --service-account default/app --kubeconfig workload.kubeconfig";
+    let (out, _) = site.lab.run(check, 5);
+    let fix = "kubectl --kubeconfig workload.kubeconfig label serviceaccount app --namespace default \
+               issuerctl.dev/has-role=true";
+    assert!(in_one_line(&out).contains(fix), "{out}");
+    // With the label something else is the cause.
+    let path = "/api/v1/namespaces/default/serviceaccounts/app";
+    let mut account = site.cluster.get(path).unwrap();
+    account["metadata"]["labels"] = json!({"issuerctl.dev/has-role": "true"});
+    site.cluster.put(&account);
+    let (out, _) = site.lab.run(check, 5);
+    assert!(!out.contains("has-role") && out.contains("did not get its role"), "{out}");
+}
