@@ -60,7 +60,7 @@ pub(crate) fn run() {
     bench.sandbox.file("other.json", &policy("arn:aws:s3:::other/*").to_string());
 
     // Nothing exists yet.
-    bench.role("show", "app", "").ended(1);
+    bench.role("show", "app", "").ended(3);
     bench.role("delete", "app", "").ended(0);
 
     // Created with every option; the second run changes nothing.
@@ -69,7 +69,7 @@ pub(crate) fn run() {
          --managed-policy app-s3=extra.json --max-session-duration 7200 --tag team=platform"
     );
     bench.apply("app", "prod", &format!("{all} --dry-run")).ended(0);
-    bench.role("show", "app", "").ended(1);
+    bench.role("show", "app", "").ended(3);
     let made = bench.apply("app", "prod", &all).ended(0);
     let line = format!(
         "kubectl annotate serviceaccount app --namespace default \
@@ -152,7 +152,7 @@ pub(crate) fn run() {
     bench.role("delete", "own", "--dry-run").ended(0);
     bench.role("show", "own", "").ended(0);
     bench.role("delete", "own", "").ended(0);
-    bench.role("show", "own", "").ended(1);
+    bench.role("show", "own", "").ended(3);
     let gone = bench.sandbox.aws(&format!(
         "--endpoint-url {} iam get-policy --policy-arn {ACCOUNT}:policy/own-s3",
         bench.moto.url()
@@ -172,7 +172,7 @@ pub(crate) fn run() {
     });
     assert_eq!(bench.trust("many").len(), 4);
     bench.role("delete", "many", "").ended(0);
-    bench.role("show", "many", "").ended(1);
+    bench.role("show", "many", "").ended(3);
 
     // A role that was created with the printed trust policy is unmanaged, and its inline policy is
     // not overwritten.

@@ -98,6 +98,11 @@ impl Bench {
     }
 }
 
+/// Text whose lines are not continued: a plan fits 80 columns.
+fn unfolded(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 pub(crate) fn run() {
     let bench = Bench::new();
     // From nothing: `plan` changes nothing, and after `apply` there is nothing left to do.
@@ -227,7 +232,7 @@ pub(crate) fn run() {
     assert_eq!(left.object["issuers"][0]["orphaned_roles"], json!(["second"]));
     assert!(!left.names(Kind::Role, "by-hand"));
     let text = bench.plan("").ended(0).out;
-    assert!(text.contains("not in the file, kept; --prune deletes it"), "{text}");
+    assert!(unfolded(&text).contains("not in the file, kept; --prune deletes it"), "{text}");
     assert!(bench.has("iam get-role --role-name second"));
     bench.planned("--prune", 7).assert_actions(Action::Delete, &[(Kind::Role, "second")]);
     assert!(bench.changed("--prune"));
@@ -297,7 +302,10 @@ pub(crate) fn run() {
     );
     bench.apply("").ended(0);
     let text = bench.delete("--dry-run").ended(0).out;
-    assert!(text.contains("(not managed by issuerctl, kept; --force deletes it)"), "{text}");
+    assert!(
+        unfolded(&text).contains("(not managed by issuerctl, kept; --force deletes it)"),
+        "{text}"
+    );
     let kept = bench.delete("--output json").ended(0).report();
     assert_eq!(kept.change(Kind::OidcProvider, PROVIDER).reason, Some(Reason::Unmanaged));
     for (kind, name) in DOCUMENTS {
