@@ -77,7 +77,7 @@ pub fn merge(request: &Request, text: &str) -> Result<Rendered, Error> {
         tried.err().map(|error| error.to_string())
     };
     Ok(Rendered {
-        no_first_step: first_step().filter(|_| !decision.prepared),
+        no_first_step: if decision.prepared { None } else { first_step() },
         changed: result != body,
         document: format!("{mark}{result}"),
         issuers: decision.issuers.clone(),

@@ -114,6 +114,7 @@ fn s3_of(issuer: &str) -> Option<String> {
     is_aws.then(|| format!("s3://{bucket}{slash}{prefix}"))
 }
 
-fn spaced(options: &str) -> String {
+/// Options behind a command; nothing if there are none.
+pub(crate) fn spaced(options: &str) -> String {
     if options.is_empty() { String::new() } else { format!(" {options}") }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use issuer_distribution::Distribution;
 
-use crate::commands::{DEFAULT_AUDIENCE, Options};
+use crate::commands::{DEFAULT_AUDIENCE, Options, spaced};
 use crate::{ApiServer, Cluster, Facts, Known, Providers, Status, Step, TokenPod, TrustedRole};
 
 /// kubelet renews a token after 80 % of its life, at the latest after this time (kubelet,
@@ -486,7 +486,3 @@ fn moment(secs: u64) -> String {
 
 /// The end of the year 9999, the last that RFC 3339 has.
 const MAX_SECS: u64 = 253_402_300_799;
-
-fn spaced(options: &str) -> String {
-    if options.is_empty() { String::new() } else { format!(" {options}") }
-}
