@@ -39,6 +39,7 @@ enum Setting<'a> {
     Path,
     PolicyArn(&'a str),
     Region(&'a str),
+    SharedBucket,
     Unconditional,
 }
 
@@ -65,6 +66,7 @@ impl Surface {
             }
             S::Issuer => both("--issuer https://…", "spec.issuer: https://…"),
             S::Namespace => both("--namespace NAME", "cluster: {name: NAME, namespace: NAME}"),
+            S::SharedBucket => both("--shared-bucket", "spec.store.s3.sharedBucket: true"),
             S::Unconditional => both("--unconditional", "spec.store.s3.unconditional: true"),
             S::Path => both("--path", "path"),
         };
@@ -394,6 +396,10 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
                 setting(Setting::Access("acl"))
             )
         }
+        E::PolicyTooLarge { ours: 2.., .. } => format!(
+            "{} makes one statement of those for single issuers",
+            setting(Setting::SharedBucket)
+        ),
         E::NoBucket { .. } => format!("{} creates the bucket", setting(Setting::CreateBucket)),
         E::NoRegion { .. } => format!("set {}", setting(Setting::Region("REGION"))),
         E::OtherRegion { actual, .. } => format!("set {}", setting(Setting::Region(actual))),

@@ -69,6 +69,9 @@ fn options(target: &Target, url: &IssuerUrl, region: &str) -> Vec<String> {
         AccessMode::Acl => words.push("--access=acl".to_owned()),
         AccessMode::None => words.push("--access=none".to_owned()),
     }
+    if s3.shared_bucket {
+        words.push("--shared-bucket".to_owned());
+    }
     if s3.max_age_secs != 300 {
         words.push(format!("--max-age={}", s3.max_age_secs));
     }

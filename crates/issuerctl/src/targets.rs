@@ -150,6 +150,9 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
 /// that only a bucket has.
 fn store(to: &str, s3: &S3Args, issuer: Option<&IssuerUrl>) -> Result<StoreTarget, Failure> {
     match to.parse() {
+        Ok(Destination::S3(_)) if s3.shared_bucket && s3.access != Access::Policy => {
+            Err(Failure::new(Exit::Usage, "--shared-bucket requires --access policy"))
+        }
         Ok(Destination::S3(location)) => Ok(StoreTarget::S3(location, s3_options(s3))),
         Ok(destination @ Destination::Folder(_)) => {
             check_folder(to, s3, issuer)?;
@@ -345,6 +348,7 @@ fn s3_options(s3: &S3Args) -> S3Options {
             Access::Acl => AccessMode::Acl,
             Access::None => AccessMode::None,
         },
+        shared_bucket: s3.shared_bucket,
         create_bucket: s3.create_bucket,
         unconditional: s3.unconditional,
     }

@@ -190,6 +190,10 @@ pub struct S3Store {
     #[serde(default, deserialize_with = "text::access")]
     #[schemars(with = "String", extend("enum" = ["policy", "acl", "none"], "default" = "policy"))]
     pub access: AccessMode,
+    /// Make the documents of all issuers in the bucket public by one statement of its policy, which
+    /// keeps it small. Requires access: policy.
+    #[serde(default)]
+    pub shared_bucket: bool,
     /// Endpoint URL of an S3-compatible store.
     #[serde(default)]
     pub endpoint_url: Option<String>,

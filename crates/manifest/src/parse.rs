@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use issuer_diagnostic::deceptive_in;
+use issuer_publish::AccessMode;
 use serde_saphyr::{Error as YamlError, Options};
 
 use crate::{Error, Issuer, Role, StoreSpec};
@@ -131,6 +132,12 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
     }
     if spec.issuer.is_none() && !matches!(spec.store, Some(StoreSpec::S3(_))) {
         return Err(unfit(issuer, "spec.issuer is required without an S3 store"));
+    }
+    if let Some(StoreSpec::S3(s3)) = &spec.store
+        && s3.shared_bucket
+        && s3.access != AccessMode::Policy
+    {
+        return Err(unfit(issuer, "sharedBucket requires access: policy"));
     }
     let mut names = BTreeSet::new();
     for role in &spec.roles {

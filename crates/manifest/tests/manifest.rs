@@ -182,6 +182,17 @@ fn members_that_do_not_go_together_are_refused() {
 }
 
 #[test]
+fn a_statement_for_all_issuers_of_a_bucket_needs_a_bucket_policy() {
+    let policy = with("access: policy", "access: policy, sharedBucket: true");
+    let Some(StoreSpec::S3(s3)) = &parse(&policy).unwrap()[0].spec.store else { panic!() };
+    assert!(s3.shared_bucket);
+    for access in ["acl", "none"] {
+        let text = with("access: policy", &format!("access: {access}, sharedBucket: true"));
+        assert!(refused(&text).contains("sharedBucket requires access: policy"));
+    }
+}
+
+#[test]
 fn a_key_in_the_file_or_in_its_place_is_not_repeated() {
     let key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n";
     let block: String = key.lines().map(|line| format!("      {line}\n")).collect();

@@ -301,6 +301,8 @@ pub enum Error {
         size: usize,
         /// The maximum.
         limit: usize,
+        /// How many of its statements are ours, each for one issuer.
+        ours: usize,
     },
     /// Other objects would not be public any more.
     #[error(
@@ -440,6 +442,8 @@ impl Diagnostic for Error {
                      'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"
                 ));
             }
+            // Those for other issuers can be one.
+            Self::PolicyTooLarge { ours: 2.., .. } => return None,
             Self::PolicyTooLarge { .. } => "use a separate bucket for the issuer",
             Self::Call { code: Some(code), .. }
                 if code == "InvalidBucketAclWithObjectOwnership" =>

@@ -7,6 +7,7 @@ mod client;
 mod location;
 mod permissions;
 mod policy;
+mod statements;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -89,6 +90,8 @@ pub struct S3Options {
     pub max_age_secs: u32,
     /// How public read access is granted.
     pub access: AccessMode,
+    /// Whether one statement of the bucket policy is for all issuers in the bucket.
+    pub shared_bucket: bool,
     /// Whether the bucket is created if it does not exist.
     pub create_bucket: bool,
     /// Whether writes have no conditions, for a store that ignores or refuses them.
@@ -210,6 +213,7 @@ impl S3 {
             location: self.location.clone(),
             region: self.region.clone(),
             access: self.options.access,
+            shared: self.options.shared_bucket,
             create: self.options.create_bucket,
         }
     }

@@ -31,6 +31,16 @@ async fn published(store: &Store, path: &str) {
 }
 
 fn store(server: &S3Server, path: &str) -> Store {
+    let options = S3Options {
+        max_age_secs: 300,
+        create_bucket: true,
+        access: AccessMode::Policy,
+        ..S3Options::default()
+    };
+    store_with(server, path, options)
+}
+
+fn store_with(server: &S3Server, path: &str, options: S3Options) -> Store {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-west-2"))
@@ -38,12 +48,6 @@ fn store(server: &S3Server, path: &str) -> Store {
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
         .force_path_style(true)
         .build();
-    let options = S3Options {
-        max_age_secs: 300,
-        create_bucket: true,
-        access: AccessMode::Policy,
-        ..S3Options::default()
-    };
     let location = format!("s3://my-oidc/{path}").parse().unwrap();
     let client = aws_sdk_s3::Client::from_conf(config);
     Store::S3(Box::new(S3::with_client(client, location, options, "us-west-2".to_owned())))
@@ -185,6 +189,44 @@ async fn documents_that_were_there_before_stay_readable_until_forced() {
     let mut removal = plan_removal(&store, &issuer("prod"), true).await.unwrap();
     remove(&store, &mut removal).await.unwrap();
     assert!(server.get("my-oidc", KEYS).is_none() && server.policy("my-oidc").is_none());
+}
+
+#[tokio::test]
+async fn the_statement_of_a_shared_bucket_goes_with_its_last_issuer() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let shared = S3Options { max_age_secs: 300, shared_bucket: true, ..S3Options::default() };
+    for path in ["prod", "test"] {
+        published(&store_with(&server, path, shared.clone()), path).await;
+    }
+    let before = server.policy("my-oidc");
+    // Without the option, too: what is in the policy counts.
+    let store = store(&server, "prod");
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    let notices = removal.changes().notices;
+    assert!(notices[0].message.contains("test/.well-known/openid-configuration"), "{notices:?}");
+    remove(&store, &mut removal).await.unwrap();
+    assert_eq!(server.policy("my-oidc"), before);
+    assert!(server.is_readable("my-oidc", "test/keys.json"));
+    let store = store_with(&server, "test", shared);
+    let mut removal = plan_removal(&store, &issuer("test"), false).await.unwrap();
+    assert_eq!(removal.changes().notices, []);
+    remove(&store, &mut removal).await.unwrap();
+    assert_eq!(server.policy("my-oidc"), None);
+}
+
+#[tokio::test]
+async fn without_a_list_of_the_bucket_the_statement_of_a_shared_bucket_stays() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let shared = S3Options { max_age_secs: 300, shared_bucket: true, ..S3Options::default() };
+    let store = store_with(&server, "prod", shared);
+    published(&store, "prod").await;
+    server.refuse("ListObjectsV2", "AccessDenied");
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    assert!(removal.changes().notices[0].message.contains("s3:ListBucket"), "{removal:?}");
+    remove(&store, &mut removal).await.unwrap();
+    assert!(server.policy("my-oidc").is_some());
 }
 
 #[tokio::test]

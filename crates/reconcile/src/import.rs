@@ -204,6 +204,7 @@ fn rendered_site(
         region,
         create_bucket: options.create_bucket,
         access: options.access,
+        shared_bucket: options.shared_bucket,
         cache_control: options.cache_control(),
         documents,
     }

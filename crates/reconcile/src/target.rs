@@ -432,6 +432,7 @@ fn store_target(store: &StoreSpec, base: &Path, defaults: &Defaults) -> StoreTar
                 expected_bucket_owner: s3.expected_bucket_owner.as_ref().map(ToString::to_string),
                 max_age_secs: s3.max_age,
                 access: s3.access,
+                shared_bucket: s3.shared_bucket,
                 create_bucket: s3.create_bucket,
                 unconditional: s3.unconditional,
             };

@@ -135,7 +135,9 @@ impl<'a> Merged<'a> {
         if site.access == AccessMode::Policy {
             let found = bucket.existing.and_then(|existing| existing.policy.clone());
             let before = bucket.policy.as_ref().map(Value::to_string).or(found);
-            let after = bucket_policy(&site.location, &site.region, before.as_deref())?.or(before);
+            let (location, region) = (&site.location, &site.region);
+            let after = bucket_policy(location, region, site.shared_bucket, before.as_deref())?;
+            let after = after.or(before);
             // It is valid JSON: it was just parsed or written.
             bucket.policy = after.and_then(|text| serde_json::from_str(&text).ok());
         }

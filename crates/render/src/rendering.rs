@@ -38,6 +38,8 @@ pub struct RenderedSite {
     pub create_bucket: bool,
     /// How public read access is granted.
     pub access: AccessMode,
+    /// Whether one statement of the bucket policy is for all issuers in the bucket.
+    pub shared_bucket: bool,
     /// `Cache-Control` of the documents.
     pub cache_control: String,
     /// Their bytes; `None` for tools that cannot create objects.

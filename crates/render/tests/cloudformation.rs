@@ -32,8 +32,12 @@ fn policies_are_those_of_apply_and_nothing_says_that_issuerctl_made_it() {
         properties("PolicyAppS3")["PolicyDocument"],
         role.managed.as_ref().unwrap()["app-s3"]
     );
-    let bucket =
-        issuer_publish::bucket_policy(&document.site.as_ref().unwrap().location, "us-west-2", None);
+    let bucket = issuer_publish::bucket_policy(
+        &document.site.as_ref().unwrap().location,
+        "us-west-2",
+        false,
+        None,
+    );
     let bucket: Value = serde_json::from_str(&bucket.unwrap().unwrap()).unwrap();
     assert_eq!(properties("BucketPolicyMyOidc")["PolicyDocument"], bucket);
     assert!(!template.to_string().contains("issuerctl.dev/"));

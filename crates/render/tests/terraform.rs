@@ -118,10 +118,23 @@ fn objects_have_the_bytes_of_the_documents_and_policies_their_json() {
     assert_eq!(policy, role.managed.as_ref().unwrap()["app-s3"]);
     let bucket = json_of(&resources["aws_s3_bucket_policy.my_oidc"], "policy");
     let expected =
-        issuer_publish::bucket_policy(&site.location, "us-west-2", None).unwrap().unwrap();
+        issuer_publish::bucket_policy(&site.location, "us-west-2", false, None).unwrap().unwrap();
     assert_eq!(bucket, serde_json::from_str::<Value>(&expected).unwrap());
     assert!(!hcl.contains("issuerctl.dev/"), "no claim that issuerctl made it");
     assert!(!hcl.contains("jsonencode") && !hcl.contains(" count ") && !hcl.contains("for_each"));
+}
+
+#[test]
+fn a_shared_bucket_has_one_statement_for_all_issuers() {
+    // Whichever of them comes first.
+    for (first, second) in [(SMALL, WHOLE), (WHOLE, SMALL)] {
+        let second = second.replace("region: us-west-2", "region: us-west-2, sharedBucket: true");
+        let hcl = rendered(&format!("{first}---{second}"));
+        let policy = json_of(&resources(&hcl)["aws_s3_bucket_policy.my_oidc"], "policy");
+        let statements = policy["Statement"].as_array().unwrap();
+        assert_eq!(statements.len(), 1, "{policy}");
+        assert_eq!(statements[0]["Resource"][0], "arn:aws:s3:::my-oidc/*/keys.json");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use serde_json::Value;
 
+pub(crate) use self::access::matches;
 pub use self::account::{Account, AccountPolicy, AccountProvider, AccountRole};
 use self::actions::Call;
 use self::query::{Query, Refusal};

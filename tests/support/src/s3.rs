@@ -206,6 +206,11 @@ impl S3Server {
         self.state().encryption.get(&object).map(|encryption| encryption.as_str().to_owned())
     }
 
+    /// Whether the policy of its bucket makes an object public.
+    pub fn is_readable(&self, bucket: &str, key: &str) -> bool {
+        self.get(bucket, key).is_some() && self.state().is_public(bucket, key)
+    }
+
     /// Whether an object is public by its ACL.
     pub fn is_readable_by_acl(&self, bucket: &str, key: &str) -> bool {
         self.state().readable.contains(&(bucket.to_owned(), key.to_owned()))
@@ -378,8 +383,11 @@ impl State {
         let arn = format!("arn:aws:s3:::{bucket}/{key}");
         policy["Statement"].as_array().unwrap().iter().any(|statement| {
             let resource = &statement["Resource"];
-            let names_it = resource == &arn
-                || resource.as_array().is_some_and(|list| list.iter().any(|r| r == &arn));
+            let is_match = |pattern: &serde_json::Value| {
+                pattern.as_str().is_some_and(|pattern| crate::iam::matches(pattern, &arn))
+            };
+            let names_it = is_match(resource)
+                || resource.as_array().is_some_and(|list| list.iter().any(is_match));
             statement["Principal"] == "*" && statement["Action"] == "s3:GetObject" && names_it
         })
     }

@@ -227,6 +227,9 @@ pub(crate) struct S3Args {
     /// How public read access is granted: by bucket policy, by object ACLs, or not by issuerctl
     #[arg(long, value_enum, default_value_t)]
     pub(crate) access: Access,
+    /// Make the documents of all issuers in the bucket public by one statement of its policy
+    #[arg(long)]
+    pub(crate) shared_bucket: bool,
     /// Region of the bucket [default: that of the existing bucket, or of the profile for a new one]
     #[arg(long, value_name = "R")]
     pub(crate) region: Option<String>,
@@ -259,6 +262,7 @@ impl S3Args {
         let given = [
             ("--create-bucket", self.create_bucket),
             ("--access", self.access != Access::default()),
+            ("--shared-bucket", self.shared_bucket),
             ("--region", self.region.is_some()),
             ("--profile", self.profile.is_some()),
             ("--endpoint-url", self.endpoint_url.is_some()),

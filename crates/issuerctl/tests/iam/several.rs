@@ -97,6 +97,32 @@ fn issuers_that_share_a_bucket_make_it_once() {
 }
 
 #[test]
+fn a_policy_without_room_for_another_issuer_has_room_for_all_of_them_in_one_statement() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    let names: Vec<String> = (0..80).map(|number| format!("cluster-{number}")).collect();
+    let issuers: Vec<_> = names.iter().map(|name| Issuer::site(name, "policy")).collect();
+    lab.issuers(&issuers[..40]);
+    lab.apply(0);
+    lab.issuers(&issuers);
+    let (_, err) = lab.run("apply -f issuer.yaml --no-verify", 4);
+    assert!(err.contains("S3 accepts 20480") && err.contains("sharedBucket: true"), "{err}");
+    let left =
+        names.iter().filter(|name| lab.s3.get(BUCKET, &format!("{name}/keys.json")).is_none());
+    let left: Vec<_> = left.collect();
+    assert!(!left.is_empty());
+    // As the hint says.
+    let text = std::fs::read_to_string(lab.path("issuer.yaml")).unwrap();
+    lab.file("issuer.yaml", &text.replace("access: policy", "access: policy, sharedBucket: true"));
+    lab.run("apply -f issuer.yaml --no-verify", 0);
+    assert_eq!(sids(&lab.bucket_policy()), ["IssuerctlPublicReadShared"]);
+    assert!(names.iter().all(|name| lab.s3.is_readable(BUCKET, &format!("{name}/keys.json"))));
+    lab.plan(0);
+    lab.run("delete -f issuer.yaml", 0);
+    assert!(lab.s3.policy(BUCKET).is_none());
+}
+
+#[test]
 fn issuers_that_share_a_role_each_have_their_statement_in_it() {
     let lab = Lab::new();
     lab.s3.make_bucket(BUCKET);

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource, Value};
 
-use issuer_discovery::Partition;
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 
 use super::S3Location;
-use super::policy;
+use super::{policy, statements};
 use crate::Error;
 
 /// The tag of a bucket that issuerctl created.
@@ -49,6 +49,8 @@ pub struct BucketSpec {
     pub region: String,
     /// How public read access to the two documents is granted.
     pub access: AccessMode,
+    /// Whether one statement of the policy is for all issuers in the bucket.
+    pub shared: bool,
     /// Whether it is created if it does not exist.
     pub create: bool,
 }
@@ -111,6 +113,8 @@ pub struct BucketState {
     pub other_object: Setting<String>,
     /// The keys of such objects that are public by their ACL, if ACLs have an effect.
     pub public_by_acl: Setting<Vec<String>>,
+    /// The key of a document of another issuer, if the policy has a statement for all of them.
+    pub other_site: Setting<String>,
 }
 
 /// One call that changes a bucket.
@@ -177,6 +181,11 @@ impl BucketSpec {
     fn objects(&self) -> [String; 2] {
         self.location.object_arns(&self.region)
     }
+
+    /// The policy with our statement, if it has to be written.
+    fn policy(&self, existing: Option<&str>) -> Result<Option<String>, Error> {
+        policy::with_ours(&self.location, &self.region, self.shared, existing)
+    }
 }
 
 impl BucketPlan {
@@ -217,7 +226,8 @@ impl BucketPlan {
         self.steps.push(BucketStep::Create);
         if spec.access == AccessMode::Policy {
             self.steps.push(BucketStep::SetBlock { from: None, to: OPEN });
-            let to = policy::with_ours(&spec.location, &spec.region, None)?;
+            let to = spec.policy(None)?;
+            self.say_shared(spec, to.as_deref());
             self.steps.extend(to.map(|to| BucketStep::PutPolicy { from: None, to }));
         }
         Ok(())
@@ -234,27 +244,40 @@ impl BucketPlan {
         let text = existing.map(String::as_str).unwrap_or_default();
         let restricted = state.block.present().is_some_and(|block| block.restrict_public_buckets);
         if restricted {
-            let sids = policy::public(text, &spec.objects());
+            let sids = statements::public(text, &spec.objects());
             if !sids.is_empty() {
                 return Err(Error::WouldExpose { bucket: self.name.clone(), sids });
             }
         }
-        for sid in policy::denies(text, &spec.objects()) {
+        for sid in statements::denies(text, &spec.objects()) {
             let message = format!(
                 "the bucket policy's statement {sid:?} denies reading; no Allow overrides a Deny"
             );
             self.notices.push(("policy-denies-reading", message));
         }
-        let to = policy::with_ours(&spec.location, &spec.region, existing.map(String::as_str))?;
+        let to = spec.policy(existing.map(String::as_str))?;
         if let Some(to) = &to {
             policy::check_accepted(&spec.location, to)?;
         }
+        self.say_shared(spec, to.as_deref());
         let from = existing.cloned();
         let block = self.relax_block(&state.block);
         self.steps.extend(to.map(|to| BucketStep::PutPolicy { from, to }));
         self.set_ownership(spec, state)?;
         self.set_block(&state.block, block);
         Ok(())
+    }
+
+    /// The statement for all issuers is wider than the documents of this one.
+    fn say_shared(&mut self, spec: &BucketSpec, to: Option<&str>) {
+        if spec.shared && to.is_some() {
+            let message = format!(
+                "every object of the bucket {} whose name ends in /{KEYS_NAME} or /{DISCOVERY_NAME} \
+                 becomes public",
+                self.name
+            );
+            self.notices.push(("shared-bucket", message));
+        }
     }
 
     /// Allows public policies; returns the block as it is then.
@@ -280,7 +303,7 @@ impl BucketPlan {
         let exposed = match &state.public_by_acl {
             Setting::Present(keys) => {
                 let partition = Partition::of_region(&spec.region).name;
-                policy::not_public(&spec.location, partition, text, keys)
+                statements::not_public(&spec.location, partition, text, keys)
             }
             _ => Vec::new(),
         };
@@ -390,6 +413,7 @@ mod tests {
             location: "s3://my-oidc/prod".parse().unwrap(),
             region: "us-west-2".to_owned(),
             access: AccessMode::Policy,
+            shared: false,
             create: true,
         }
     }

@@ -16,6 +16,9 @@ pub(crate) struct BucketRemoval {
     fate: Fate,
     /// Whether the policy could not be read.
     policy_denied: bool,
+    /// Why the statement for all issuers of the bucket is kept: a document of another one, or `None` if
+    /// the bucket could not be listed.
+    shared_with: Option<Option<String>>,
 }
 
 /// What happens to the bucket itself.
@@ -43,15 +46,22 @@ impl BucketRemoval {
         keeps: Option<&str>,
     ) -> Result<Self, Error> {
         let name = spec.location.bucket.to_string();
+        let shared_with = match &state.other_site {
+            Setting::Present(key) => Some(Some(key.clone())),
+            Setting::Denied => Some(None),
+            _ => None,
+        };
         let statement = match state.policy.present().filter(|_| keeps.is_none()) {
-            Some(text) => match policy::without_ours(&spec.location, text)? {
-                Without::Unchanged => None,
-                Without::Put(to) => {
-                    policy::check_accepted(&spec.location, &to)?;
-                    Some((text.clone(), Some(to)))
+            Some(text) => {
+                match policy::without_ours(&spec.location, text, shared_with.is_some())? {
+                    Without::Unchanged => None,
+                    Without::Put(to) => {
+                        policy::check_accepted(&spec.location, &to)?;
+                        Some((text.clone(), Some(to)))
+                    }
+                    Without::Nothing => Some((text.clone(), None)),
                 }
-                Without::Nothing => Some((text.clone(), None)),
-            },
+            }
             None => None,
         };
         let other = keeps.map(str::to_owned).or_else(|| state.other_object.present().cloned());
@@ -64,7 +74,8 @@ impl BucketRemoval {
             _ => Fate::Unmanaged,
         };
         let policy_denied = matches!(state.policy, Setting::Denied);
-        Ok(Self { name, statement, fate, policy_denied })
+        let shared_with = shared_with.filter(|_| keeps.is_none());
+        Ok(Self { name, statement, fate, policy_denied, shared_with })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -98,6 +109,17 @@ impl Describe for BucketRemoval {
                 "s3:GetBucketPolicy is denied, so a statement of issuerctl in the bucket policy \
                  is not removed",
             );
+        }
+        if let Some(with) = &self.shared_with {
+            let why = match with {
+                Some(key) => format!("{key} of another issuer is public by it"),
+                None => "whether other issuers use it is not known (s3:ListBucket)".to_owned(),
+            };
+            let message = format!(
+                "the statement for all issuers in the policy of the bucket {} is kept: {why}",
+                self.name
+            );
+            into.notice("shared-statement-kept", message);
         }
         if self.fate == Fate::Unreadable {
             into.notice(
@@ -140,6 +162,7 @@ mod tests {
             location: "s3://my-oidc/prod".parse().unwrap(),
             region: "us-west-2".to_owned(),
             access: AccessMode::Policy,
+            shared: false,
             create: true,
         };
         let ours = BTreeMap::from([(CREATED.to_owned(), "true".to_owned())]);

@@ -26,6 +26,10 @@ const POLICY_ATTEMPTS: u32 = 3;
 /// The maximum number of objects whose ACLs are read.
 const ACLS: usize = 50;
 
+/// The maximum number of pages, of 1,000 objects each, in which other issuers are looked for; the
+/// statement for all issuers is kept if there are more.
+const LISTED_PAGES: usize = 100;
+
 /// How long a relaxed public access block may take to propagate.
 const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 
@@ -104,7 +108,8 @@ impl S3 {
         let owner = || self.options.expected_bucket_owner.clone();
         for _ in 0..POLICY_ATTEMPTS {
             let Setting::Present(existing) = self.read_policy().await? else { return Ok(()) };
-            match policy::without_ours(&self.location, &existing)? {
+            let keep_shared = !matches!(self.other_site(&existing).await?, Setting::Absent);
+            match policy::without_ours(&self.location, &existing, keep_shared)? {
                 Without::Unchanged => return Ok(()),
                 Without::Put(text) => {
                     let request = self.client.put_bucket_policy().bucket(bucket).policy(text);
@@ -222,10 +227,14 @@ impl S3 {
             }
             (policy, tags) => (or_denied(policy)?, or_denied(tags)?),
         };
+        let other_site = match policy.present() {
+            Some(policy) => self.other_site(policy).await?,
+            None => Setting::NotRead,
+        };
         // Other objects matter only in a bucket that issuerctl created.
         let ours = tags.present().is_some_and(|tags| tags.contains_key(CREATED));
         let other_object = if ours { other? } else { Setting::NotRead };
-        Ok(BucketState { policy, tags, other_object, ..BucketState::default() })
+        Ok(BucketState { policy, tags, other_object, other_site, ..BucketState::default() })
     }
 
     async fn head_bucket(&self) -> Result<BucketState, Error> {
@@ -346,6 +355,43 @@ impl S3 {
             }
             Err(error) => self.setting(&error, "NoSuchBucket", "ListObjectsV2", &["s3:ListBucket"]),
         }
+    }
+
+    /// The first document of another issuer that is public by the statement for all issuers of the
+    /// bucket; not read if the policy has none.
+    async fn other_site(&self, policy: &str) -> Result<Setting<String>, Error> {
+        if !policy::is_shared(policy) {
+            return Ok(Setting::NotRead);
+        }
+        let ours = [KEYS_NAME, DISCOVERY_NAME].map(|name| self.location.object_key(name));
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(self.location.bucket.as_str())
+            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone());
+        let mut pages = request.into_paginator().send();
+        for _ in 0..LISTED_PAGES {
+            let page = match pages.next().await {
+                None => return Ok(Setting::Absent),
+                Some(Ok(page)) if page.name().is_none() => {
+                    return Err(self.incomplete("ListObjectsV2", "Name"));
+                }
+                Some(Ok(page)) => page,
+                Some(Err(error)) => {
+                    let setting =
+                        self.setting(&error, "NoSuchBucket", "ListObjectsV2", &["s3:ListBucket"]);
+                    return or_denied(setting);
+                }
+            };
+            let mut keys = page.contents().iter().filter_map(|object| object.key());
+            let other = keys.find(|key| {
+                !ours.iter().any(|own| own == key) && policy::is_shared_by(policy, key)
+            });
+            if let Some(key) = other {
+                return Ok(Setting::Present(key.to_owned()));
+            }
+        }
+        Ok(Setting::Denied)
     }
 
     /// The meaning of an error response: the setting is absent, not implemented, or unreadable.
@@ -475,7 +521,8 @@ impl S3 {
                 setting => setting,
             };
             let existing = existing.present().map(String::as_str);
-            let Some(text) = policy::with_ours(&self.location, &self.region, existing)? else {
+            let (location, shared) = (&self.location, self.options.shared_bucket);
+            let Some(text) = policy::with_ours(location, &self.region, shared, existing)? else {
                 return Ok(());
             };
             let request = self.client.put_bucket_policy().bucket(self.location.bucket.as_str());

@@ -3,29 +3,47 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
+
 use super::S3Location;
+use super::statements::{deleted_principals, has, is_anonymous, matches, sid, statements, values};
 use crate::Error;
 
+/// The maximum size of a bucket policy in bytes (S3 user guide, "Bucket policies").
+const MAX_BYTES: usize = 20 * 1024;
+
+/// Prefix of the `Sid`s of our statements.
+pub(crate) const OUR_SID: &str = "IssuerctlPublicRead";
+
+/// The `Sid` of the statement for all issuers of a bucket.
+const SHARED_SID: &str = "IssuerctlPublicReadShared";
+
 /// The policy of a bucket with the statement that makes the two documents public; `None` if
-/// `existing` allows that already. There is one statement per prefix, so several issuers can share a
-/// bucket.
+/// `existing` allows that already.
+///
+/// There is one statement per prefix, so several issuers can share a bucket; or, if it is `shared`, one
+/// for the documents below all prefixes, which replaces those of single prefixes. An existing statement
+/// for all prefixes is enough for each of them.
 ///
 /// # Errors
 /// [`Error::BadPolicy`]: `existing` is not a policy.
 pub fn with_ours(
     location: &S3Location,
     region: &str,
+    shared: bool,
     existing: Option<&str>,
 ) -> Result<Option<String>, Error> {
-    match merge(existing, &own_sid(location), &location.object_arns(region)) {
+    let merged = if shared {
+        merge_shared(existing, location, region)
+    } else {
+        merge(existing, &own_sid(location), &location.object_arns(region))
+    };
+    match merged {
         Ok(Merge::Unchanged) => Ok(None),
         Ok(Merge::Put(text)) => Ok(Some(text)),
         Err(reason) => Err(Error::BadPolicy { bucket: location.bucket.to_string(), reason }),
     }
 }
-
-/// The maximum size of a bucket policy in bytes (S3 user guide, "Bucket policies").
-const MAX_BYTES: usize = 20 * 1024;
 
 /// Checks what S3 would refuse in a policy that is about to be written, so that it is known before
 /// anything is changed.
@@ -39,9 +57,27 @@ pub(crate) fn check_accepted(location: &S3Location, text: &str) -> Result<(), Er
         return Err(Error::DeletedPrincipals { bucket, statements });
     }
     if text.len() > MAX_BYTES {
-        return Err(Error::PolicyTooLarge { bucket, size: text.len(), limit: MAX_BYTES });
+        let ours = singles(text);
+        return Err(Error::PolicyTooLarge { bucket, size: text.len(), limit: MAX_BYTES, ours });
     }
     Ok(())
+}
+
+/// Whether the policy has our statement for all issuers of the bucket.
+pub(crate) fn is_shared(existing: &str) -> bool {
+    parse(existing).is_ok_and(|policy| policy.1.iter().any(is_shared_statement))
+}
+
+/// Whether our statement for all issuers of a bucket makes the object of this key public.
+pub(crate) fn is_shared_by(existing: &str, key: &str) -> bool {
+    let names = |statement: &Value| {
+        let mut keys = values(statement.get("Resource"))
+            .filter_map(|resource| Some(resource.split_once(":s3:::")?.1.split_once('/')?.1));
+        keys.any(|pattern| matches(pattern, key))
+    };
+    parse(existing).is_ok_and(|policy| {
+        policy.1.iter().any(|statement| is_shared_statement(statement) && names(statement))
+    })
 }
 
 /// The policy of a bucket without our statement.
@@ -55,25 +91,29 @@ pub(crate) enum Without {
     Nothing,
 }
 
-/// Removes the statement of a prefix from the policy.
+/// Removes the statement of a prefix from the policy, and, unless other issuers need it
+/// (`keep_shared`), the one for all prefixes.
 ///
 /// # Errors
 /// [`Error::BadPolicy`]: `existing` is not a policy.
-pub(crate) fn without_ours(location: &S3Location, existing: &str) -> Result<Without, Error> {
-    let bad = |reason: &str| Error::BadPolicy {
-        bucket: location.bucket.to_string(),
-        reason: reason.to_owned(),
-    };
-    let mut policy: Value =
-        serde_json::from_str(existing).map_err(|error| bad(&error.to_string()))?;
-    let members = policy.as_object_mut().ok_or_else(|| bad("it is not a JSON object"))?;
-    let statements = statements(members).map_err(|reason| bad(&reason))?;
-    let (sid, before) = (own_sid(location), statements.len());
-    statements.retain(|statement| self::sid(statement) != Some(sid.as_str()));
-    Ok(match statements.len() {
+pub(crate) fn without_ours(
+    location: &S3Location,
+    existing: &str,
+    keep_shared: bool,
+) -> Result<Without, Error> {
+    let bad = |reason| Error::BadPolicy { bucket: location.bucket.to_string(), reason };
+    let (mut policy, mut list) = parse(existing).map_err(bad)?;
+    let (own, before) = (own_sid(location), list.len());
+    list.retain(|statement| {
+        sid(statement) != Some(own.as_str()) && (keep_shared || !is_shared_statement(statement))
+    });
+    Ok(match list.len() {
         after if after == before => Without::Unchanged,
         0 => Without::Nothing,
-        _ => Without::Put(policy.to_string()),
+        _ => {
+            policy.insert("Statement".to_owned(), Value::Array(list));
+            Without::Put(Value::Object(policy).to_string())
+        }
     })
 }
 
@@ -97,309 +137,223 @@ enum Merge {
 ///
 /// # Errors
 /// A text that is not a policy.
-fn merge(existing: Option<&str>, sid: &str, objects: &[String]) -> Result<Merge, String> {
-    let mut policy = match existing {
-        None => json!({"Version": "2012-10-17", "Statement": []}),
-        Some(text) => serde_json::from_str(text).map_err(|error| error.to_string())?,
-    };
-    let ours = json!({"Sid": sid, "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects});
-    let members = policy.as_object_mut().ok_or("it is not a JSON object")?;
-    let statements = statements(members)?;
-    if objects.iter().all(|object| statements.iter().any(|statement| allows(statement, object))) {
+fn merge(existing: Option<&str>, own: &str, objects: &[String]) -> Result<Merge, String> {
+    let (policy, mut list) = parse(existing.unwrap_or(EMPTY))?;
+    if objects.iter().all(|object| list.iter().any(|statement| allows(statement, object))) {
         return Ok(Merge::Unchanged);
     }
-    match statements
-        .iter_mut()
-        .find(|statement| statement.get("Sid").and_then(Value::as_str) == Some(sid))
-    {
+    let ours = statement(own, objects);
+    match list.iter_mut().find(|statement| sid(statement) == Some(own)) {
         Some(statement) => *statement = ours,
-        None => statements.push(ours),
+        None => list.push(ours),
     }
-    Ok(Merge::Put(policy.to_string()))
+    Ok(put(policy, list))
 }
 
-/// `Statement` may be one object instead of a list.
-fn statements(policy: &mut Map<String, Value>) -> Result<&mut Vec<Value>, String> {
-    let member = policy.entry("Statement").or_insert_with(|| Value::Array(Vec::new()));
-    if member.is_object() {
-        *member = Value::Array(vec![member.take()]);
+/// Makes the documents below all prefixes public, those of the bucket itself if an issuer has none, and
+/// replaces our statements of single prefixes. One that somebody has changed is kept.
+///
+/// # Errors
+/// A text that is not a policy.
+fn merge_shared(
+    existing: Option<&str>,
+    location: &S3Location,
+    region: &str,
+) -> Result<Merge, String> {
+    let (policy, mut list) = parse(existing.unwrap_or(EMPTY))?;
+    let bucket = format!("arn:{}:s3:::{}/", Partition::of_region(region).name, location.bucket);
+    let is_single = |statement: &Value| is_single_statement(statement, &bucket);
+    let names = [KEYS_NAME, DISCOVERY_NAME];
+    let is_replaced = |statement: &Value| is_single(statement) || is_shared_statement(statement);
+    let root = names.map(|name| format!("{bucket}{name}"));
+    let has_root = location.object_key("").is_empty()
+        || list
+            .iter()
+            .filter(|statement| is_replaced(statement))
+            .any(|statement| root.iter().any(|object| has(statement, "Resource", object)));
+    let below = names.map(|name| format!("{bucket}*/{name}"));
+    let resources: Vec<String> =
+        below.into_iter().chain(has_root.then_some(root).into_iter().flatten()).collect();
+    let is_there = |statement: &Value| {
+        is_shared_statement(statement)
+            && resources.iter().all(|resource| grants(statement, |pattern| pattern == resource))
+    };
+    if list.iter().any(is_there) && !list.iter().any(is_single) {
+        return Ok(Merge::Unchanged);
     }
-    member.as_array_mut().ok_or_else(|| "its Statement is neither an object nor a list".to_owned())
+    let place = list.iter().position(is_replaced).unwrap_or(list.len());
+    list.retain(|statement| !is_replaced(statement));
+    list.insert(place.min(list.len()), statement(SHARED_SID, &resources));
+    Ok(put(policy, list))
 }
 
-/// Whether a statement by itself makes the object public, without any condition.
+const EMPTY: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
+
+/// The members of a policy, and its statements.
+fn parse(text: &str) -> Result<(Map<String, Value>, Vec<Value>), String> {
+    let policy: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let Value::Object(mut policy) = policy else {
+        return Err("it is not a JSON object".to_owned());
+    };
+    let list = std::mem::take(statements(&mut policy)?);
+    Ok((policy, list))
+}
+
+fn put(mut policy: Map<String, Value>, list: Vec<Value>) -> Merge {
+    policy.insert("Statement".to_owned(), Value::Array(list));
+    Merge::Put(Value::Object(policy).to_string())
+}
+
+fn statement(sid: &str, objects: &[String]) -> Value {
+    json!({"Sid": sid, "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects})
+}
+
+/// Whether a statement by itself makes the object public, without any condition. Wildcards are ours
+/// only in the statement for all issuers: somebody else may narrow theirs at any time.
 fn allows(statement: &Value, object: &str) -> bool {
-    let has =
-        |member: &str, wanted: &str| values(statement.get(member)).any(|value| value == wanted);
-    let anonymous = has("Principal", "*")
-        || values(statement.get("Principal").and_then(|p| p.get("AWS"))).any(|p| p == "*");
-    let members = ["Effect", "Principal", "Action", "Resource"];
+    let is_shared = is_shared_statement(statement);
+    grants(statement, |resource| resource == object || (is_shared && matches(resource, object)))
+}
+
+/// Whether a statement allows anonymous reads of such a resource, without any condition.
+fn grants(statement: &Value, is_wanted: impl Fn(&str) -> bool) -> bool {
+    let members = ["Sid", "Effect", "Principal", "Action", "Resource"];
     let plain = statement
         .as_object()
-        .is_some_and(|s| s.keys().all(|k| k == "Sid" || members.contains(&k.as_str())));
+        .is_some_and(|statement| statement.keys().all(|member| members.contains(&member.as_str())));
     plain
-        && has("Effect", "Allow")
-        && anonymous
-        && has("Action", "s3:GetObject")
-        && has("Resource", object)
+        && has(statement, "Effect", "Allow")
+        && is_anonymous(statement)
+        && has(statement, "Action", "s3:GetObject")
+        && values(statement.get("Resource")).any(is_wanted)
 }
 
-fn values(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    let list = match value {
-        Some(Value::Array(list)) => list.as_slice(),
-        Some(single) => std::slice::from_ref(single),
-        None => &[],
+fn is_shared_statement(statement: &Value) -> bool {
+    sid(statement) == Some(SHARED_SID)
+}
+
+/// Whether a statement is one of ours for a single prefix, with nothing but its two documents.
+fn is_single_statement(statement: &Value, bucket: &str) -> bool {
+    let is_document = |resource: &str| {
+        resource.strip_prefix(bucket).is_some_and(|key| {
+            [KEYS_NAME, DISCOVERY_NAME].iter().any(|name| {
+                key.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+            }) && !key.contains(['*', '?'])
+        })
     };
-    list.iter().filter_map(Value::as_str)
+    sid(statement).is_some_and(is_single_sid)
+        && grants(statement, is_document)
+        && values(statement.get("Resource")).all(is_document)
 }
 
-/// Prefix of the `Sid`s of our statements.
-pub(crate) const OUR_SID: &str = "IssuerctlPublicRead";
-
-/// Statements that deny anonymous reads of one of the objects; no Allow overrides a Deny.
-pub(crate) fn denies(existing: &str, objects: &[String]) -> Vec<String> {
-    named(existing, |statement| {
-        let reads = values(statement.get("Action"))
-            .any(|action| matches(&action.to_ascii_lowercase(), "s3:getobject"));
-        let action = reads || statement.get("NotAction").is_some();
-        has(statement, "Effect", "Deny")
-            && action
-            && is_for_everyone(statement)
-            && covers(statement, objects)
-            && !is_about_plain_http(statement)
-    })
+fn is_single_sid(sid: &str) -> bool {
+    sid.strip_prefix(OUR_SID)
+        .is_some_and(|rest| rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Unmanaged statements that make other objects public.
-pub(crate) fn public(existing: &str, objects: &[String]) -> Vec<String> {
-    named(existing, |statement| {
-        let ours = sid(statement).is_some_and(|sid| sid.starts_with(OUR_SID));
-        let only_these = values(statement.get("Resource"))
-            .all(|resource| objects.iter().any(|object| object == resource));
-        has(statement, "Effect", "Allow")
-            && is_for_everyone(statement)
-            && statement.get("Condition").is_none()
-            && !ours
-            && !(statement.get("Resource").is_some() && only_these)
-    })
-}
-
-/// Statements with principals that do not exist any more, each as `"Sid" (ID)`. AWS replaces the
-/// ARN of a deleted user or role by its unique ID, and accepts no policy with such an ID (IAM user
-/// guide, "AWS JSON policy elements: Principal"; "IAM identifiers", "Unique identifiers").
-fn deleted_principals(text: &str) -> Vec<String> {
-    let Ok(Value::Object(mut policy)) = serde_json::from_str(text) else { return Vec::new() };
-    let Ok(statements) = statements(&mut policy) else { return Vec::new() };
-    let of_statement = |(index, statement): (usize, &Value)| {
-        let principals = ["Principal", "NotPrincipal"]
-            .into_iter()
-            .flat_map(|member| values(statement.get(member).and_then(|p| p.get("AWS"))));
-        let ids: Vec<&str> = principals.filter(|principal| is_unique_id(principal)).collect();
-        let name = sid(statement).map_or(format!("number {}", index + 1), |sid| format!("{sid:?}"));
-        (!ids.is_empty()).then(|| format!("{name} ({})", ids.join(", ")))
+/// How many statements of single prefixes a policy has.
+fn singles(text: &str) -> usize {
+    let count = |list: Vec<Value>| {
+        list.iter().filter(|statement| sid(statement).is_some_and(is_single_sid)).count()
     };
-    statements.iter().enumerate().filter_map(of_statement).collect()
-}
-
-fn is_unique_id(principal: &str) -> bool {
-    const PREFIXES: [&str; 3] = ["AROA", "AIDA", "AGPA"];
-    // An assumed role has its session behind the ID.
-    let id = principal.split(':').next().unwrap_or_default();
-    id.len() >= 8
-        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        && PREFIXES.iter().any(|prefix| id.starts_with(prefix))
-}
-
-/// Those of the objects that no statement makes public.
-pub(crate) fn not_public(
-    location: &S3Location,
-    partition: &str,
-    existing: &str,
-    keys: &[String],
-) -> Vec<String> {
-    let is_public = |key: &str| {
-        let object = [format!("arn:{partition}:s3:::{}/{key}", location.bucket)];
-        let reads = |statement: &Value| {
-            has(statement, "Effect", "Allow")
-                && is_for_everyone(statement)
-                && statement.get("Condition").is_none()
-                && statement.get("Resource").is_some()
-                && covers(statement, &object)
-                && values(statement.get("Action"))
-                    .any(|action| matches(&action.to_ascii_lowercase(), "s3:getobject"))
-        };
-        !named(existing, reads).is_empty()
-    };
-    keys.iter().filter(|key| !is_public(key)).cloned().collect()
-}
-
-fn named(existing: &str, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
-    let Ok(Value::Object(mut policy)) = serde_json::from_str(existing) else { return Vec::new() };
-    let Ok(statements) = statements(&mut policy) else { return Vec::new() };
-    let found = statements.iter().filter(|statement| wanted(statement));
-    found.map(|statement| sid(statement).unwrap_or("without a Sid").to_owned()).collect()
-}
-
-fn sid(statement: &Value) -> Option<&str> {
-    statement.get("Sid").and_then(Value::as_str)
-}
-
-fn has(statement: &Value, member: &str, wanted: &str) -> bool {
-    values(statement.get(member)).any(|value| value == wanted)
-}
-
-/// `NotPrincipal` is everyone except the listed principals.
-fn is_for_everyone(statement: &Value) -> bool {
-    has(statement, "Principal", "*")
-        || values(statement.get("Principal").and_then(|principal| principal.get("AWS")))
-            .any(|principal| principal == "*")
-        || statement.get("NotPrincipal").is_some()
-}
-
-fn covers(statement: &Value, objects: &[String]) -> bool {
-    let resources = || values(statement.get("Resource"));
-    statement.get("NotResource").is_some()
-        || resources().any(|pattern| objects.iter().any(|object| matches(pattern, object)))
-}
-
-/// The common statement that denies plain http, which does not affect an issuer.
-fn is_about_plain_http(statement: &Value) -> bool {
-    let condition = statement.get("Condition").and_then(Value::as_object);
-    condition.is_some_and(|operators| {
-        operators
-            .values()
-            .filter_map(Value::as_object)
-            .flat_map(Map::keys)
-            .any(|key| key.eq_ignore_ascii_case("aws:SecureTransport"))
-    })
-}
-
-/// Matches an IAM pattern with `*` and `?`. Backtracking to the last `*` is sufficient.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut read) = (0, 0);
-    let mut star = None;
-    while read < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, read));
-                at += 1;
-            }
-            Some(wanted) if *wanted == '?' || *wanted == text[read] => {
-                at += 1;
-                read += 1;
-            }
-            _ => {
-                let Some((star_at, taken)) = star else { return false };
-                star = Some((star_at, taken + 1));
-                (at, read) = (star_at + 1, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|c| *c == '*')
+    parse(text).map(|(_, list)| count(list)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const OBJECTS: [&str; 2] =
-        ["arn:aws:s3:::b/p/keys.json", "arn:aws:s3:::b/p/.well-known/openid-configuration"];
-
-    fn objects() -> Vec<String> {
-        OBJECTS.map(str::to_owned).to_vec()
+    fn location(path: &str) -> S3Location {
+        format!("s3://my-oidc{path}").parse().unwrap()
     }
 
-    fn policy(statement: &str) -> String {
-        format!(r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"S",{statement}}}]}}"#)
+    fn put_in(path: &str, shared: bool, existing: Option<&str>) -> Option<String> {
+        with_ours(&location(path), "us-west-2", shared, existing).unwrap()
     }
 
-    #[test]
-    fn patterns_match_as_in_iam() {
-        for (pattern, text) in [
-            ("*", ""),
-            ("a*", "a"),
-            ("*a*b", "xaab"),
-            ("a?c", "abc"),
-            ("**", "x"),
-            ("a*b*c", "abbcbc"),
-        ] {
-            assert!(matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("", "a"), ("a?", "a"), ("*b", "ba"), ("a*b*c", "acb"), ("A", "a")]
-        {
-            assert!(!matches(pattern, text), "{pattern} {text}");
-        }
+    fn sids(policy: &str) -> Vec<String> {
+        let list = parse(policy).unwrap().1;
+        list.iter().map(|statement| sid(statement).unwrap_or_default().to_owned()).collect()
     }
 
-    #[test]
-    fn statements_that_forbid_reading_are_found() {
-        for statement in [
-            r#""Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*""#,
-            r#""Effect":"Deny","NotPrincipal":{"AWS":"x"},"Action":"s3:getobject","Resource":["arn:aws:s3:::b/p/*"]"#,
-            r#""Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:GetObject*","Resource":"*""#,
-            r#""Effect":"Deny","Principal":"*","NotAction":"s3:PutObject","NotResource":"arn:aws:s3:::b/logs/*""#,
-        ] {
-            assert_eq!(denies(&policy(statement), &objects()), ["S"], "{statement}");
-        }
-    }
-
-    #[test]
-    fn statements_that_forbid_something_else_are_not() {
-        for statement in [
-            r#""Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}"#,
-            r#""Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"*""#,
-            r#""Effect":"Deny","Principal":{"AWS":"arn:aws:iam::1:user/x"},"NotAction":"s3:PutObject","Resource":"*""#,
-            r#""Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/logs/*""#,
-        ] {
-            assert_eq!(denies(&policy(statement), &objects()), [""; 0], "{statement}");
-        }
-    }
-
-    #[test]
-    fn principals_that_were_deleted_are_named_with_their_statement() {
-        let of = |statement: &str| deleted_principals(&policy(statement));
-        for statement in [
-            r#""Effect":"Allow","Principal":{"AWS":"AROAEXAMPLEEXAMPLE123"}"#,
-            r#""Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::111122223333:root","AROAEXAMPLEEXAMPLE123"]}"#,
-            r#""Effect":"Allow","Principal":{"AWS":["AROAEXAMPLEEXAMPLE123"],"Service":"logging.s3.amazonaws.com"}"#,
-        ] {
-            assert_eq!(of(statement), [r#""S" (AROAEXAMPLEEXAMPLE123)"#], "{statement}");
-        }
-        let session = of(r#""Effect":"Allow","Principal":{"AWS":"AIDAEXAMPLEEXAMPLE123:ci"}"#);
-        assert_eq!(session, [r#""S" (AIDAEXAMPLEEXAMPLE123:ci)"#]);
-        for statement in [
-            r#""Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/AROAEXAMPLEEXAMPLE123"}"#,
-            r#""Effect":"Allow","Principal":{"AWS":"111122223333"}"#,
-            r#""Effect":"Allow","Principal":"*""#,
-            r#""Effect":"Allow","Principal":{"CanonicalUser":"AROAEXAMPLEEXAMPLE123"}"#,
-        ] {
-            assert_eq!(of(statement), [""; 0], "{statement}");
-        }
+    /// A policy with a statement of somebody else, and one for each prefix.
+    fn with_singles(paths: &[&str]) -> String {
+        let theirs = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::my-oidc/logs/*"}]}"#;
+        let add = |policy: String, path: &&str| put_in(path, false, Some(&policy)).unwrap();
+        paths.iter().fold(theirs.to_owned(), add)
     }
 
     #[test]
     fn a_policy_that_outgrows_s3_is_refused_before_it_is_written() {
-        let location: S3Location = "s3://my-oidc/prod".parse().unwrap();
-        let long = policy(&format!(r#""Effect":"Deny","Principal":"{}""#, "x".repeat(MAX_BYTES)));
-        let refused = check_accepted(&location, &long);
-        assert!(matches!(refused, Err(Error::PolicyTooLarge { limit: 20_480, .. })), "{refused:?}");
+        let paths: Vec<String> = (0..100).map(|number| format!("/cluster-{number}")).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let refused = check_accepted(&location("/prod"), &with_singles(&paths));
+        let Err(Error::PolicyTooLarge { limit: 20_480, ours: 100, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        // One for all of them is small, and stays so.
+        let shared = put_in("/prod", true, Some(&with_singles(&paths))).unwrap();
+        assert!(check_accepted(&location("/prod"), &shared).is_ok() && shared.len() < 500);
+        assert_eq!(sids(&shared), ["Theirs", SHARED_SID]);
     }
 
     #[test]
-    fn statements_that_make_other_objects_public_are_found() {
-        let wide = r#""Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*""#;
-        assert_eq!(public(&policy(wide), &objects()), ["S"]);
-        let these = format!(
-            r#""Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"{}""#,
-            OBJECTS[0]
-        );
-        let one = r#""Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:root"},"Action":"s3:*","Resource":"*""#;
-        for statement in [these.as_str(), one] {
-            assert_eq!(public(&policy(statement), &objects()), [""; 0], "{statement}");
+    fn statements_of_single_prefixes_are_folded_into_the_one_for_all() {
+        let shared = put_in("/prod", true, Some(&with_singles(&["/prod", "/test/a", ""]))).unwrap();
+        assert_eq!(sids(&shared), ["Theirs", SHARED_SID]);
+        for key in ["prod/keys.json", "test/a/.well-known/openid-configuration", "keys.json"] {
+            assert!(is_shared_by(&shared, key), "{key}: {shared}");
         }
-        let ours = policy(wide).replace("\"S\"", "\"IssuerctlPublicRead00\"");
-        assert_eq!(public(&ours, &objects()), [""; 0]);
+        // What it covers needs no statement, with and without the option.
+        for path in ["/prod", "/new", ""] {
+            assert_eq!(put_in(path, true, Some(&shared)), None, "{path}");
+            assert_eq!(put_in(path, false, Some(&shared)), None, "{path}");
+        }
+        // The root is made public only for an issuer that is there.
+        let below = put_in("/prod", true, None).unwrap();
+        assert!(!is_shared_by(&below, "keys.json"), "{below}");
+        let with_root = put_in("", true, Some(&below)).unwrap();
+        assert!(is_shared_by(&with_root, "keys.json") && sids(&with_root).len() == 1);
+        assert_eq!(put_in("/prod", true, Some(&with_root)), None);
+    }
+
+    #[test]
+    fn a_statement_that_somebody_narrowed_is_not_folded() {
+        let single = with_singles(&["/prod"]);
+        let narrowed = single.replace(
+            r#""Action":"s3:GetObject""#,
+            r#""Action":"s3:GetObject","Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}"#,
+        );
+        assert_ne!(narrowed, single);
+        let shared = put_in("/test", true, Some(&narrowed)).unwrap();
+        assert_eq!(sids(&shared).len(), 3, "{shared}");
+    }
+
+    #[test]
+    fn only_documents_are_public_by_the_statement_for_all() {
+        let shared = put_in("/prod", true, None).unwrap();
+        for private in [
+            "prod/.issuerctl/history/20261126T120000Z-keys",
+            "prod/.issuerctl/history/20261126T120000Z/keys.json.old",
+            "prod/.issuerctl/history/1/openid-configuration",
+            ".issuerctl/policy.lease",
+            "prod/keys.json/x",
+            "keys.json",
+            "logs/1",
+        ] {
+            assert!(!is_shared_by(&shared, private), "{private}");
+        }
+    }
+
+    #[test]
+    fn the_statement_for_all_goes_with_the_last_issuer() {
+        let shared = put_in("/prod", true, Some(&with_singles(&["/prod"]))).unwrap();
+        let without = |keep| without_ours(&location("/prod"), &shared, keep).unwrap();
+        assert_eq!(without(true), Without::Unchanged);
+        let Without::Put(left) = without(false) else { panic!("{shared}") };
+        assert_eq!(sids(&left), ["Theirs"]);
+        let alone = put_in("/prod", true, None).unwrap();
+        let gone = without_ours(&location("/prod"), &alone, false).unwrap();
+        assert_eq!(gone, Without::Nothing);
     }
 }

@@ -65,6 +65,49 @@ async fn issuers_side_by_side_in_a_bucket_have_a_statement_each() {
 }
 
 #[tokio::test]
+async fn issuers_of_a_shared_bucket_have_one_statement_and_write_it_once() {
+    let server = S3Server::start();
+    let publish = async |location: &str, options: S3Options| {
+        server.take_log();
+        let store = store_at(&server, location, options);
+        run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+        let log = server.take_log();
+        log.iter().filter(|line| line.starts_with("PutBucketPolicy")).count()
+    };
+    let shared = || S3Options { shared_bucket: true, ..options() };
+    assert_eq!(publish("s3://my-oidc/old", options()).await, 1);
+    assert_eq!(publish("s3://my-oidc/prod", shared()).await, 1);
+    assert_eq!(publish("s3://my-oidc/test/a", shared()).await, 0);
+    assert_eq!(publish("s3://my-oidc/plain", options()).await, 0);
+    assert_eq!(publish("s3://my-oidc", shared()).await, 1);
+    let policy: serde_json::Value =
+        serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
+    insta::assert_json_snapshot!(policy["Statement"], @r#"
+    [
+      {
+        "Sid": "IssuerctlPublicReadShared",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": [
+          "arn:aws:s3:::my-oidc/*/keys.json",
+          "arn:aws:s3:::my-oidc/*/.well-known/openid-configuration",
+          "arn:aws:s3:::my-oidc/keys.json",
+          "arn:aws:s3:::my-oidc/.well-known/openid-configuration"
+        ]
+      }
+    ]
+    "#);
+    for prefix in ["old/", "prod/", "test/a/", "plain/", ""] {
+        for name in ["keys.json", ".well-known/openid-configuration"] {
+            assert!(server.is_readable("my-oidc", &format!("{prefix}{name}")), "{prefix}{name}");
+        }
+    }
+    server.put("my-oidc", "prod/.issuerctl/history/1-keys", b"{}");
+    assert!(!server.is_readable("my-oidc", "prod/.issuerctl/history/1-keys"));
+}
+
+#[tokio::test]
 async fn acls_are_set_on_the_objects_and_a_bucket_without_them_is_named() {
     let server = S3Server::start();
     server.make_bucket("my-oidc");

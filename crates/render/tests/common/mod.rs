@@ -79,6 +79,7 @@ fn rendering(issuer: &Issuer) -> Rendering {
         region,
         create_bucket: s3.create_bucket,
         access: s3.access,
+        shared_bucket: s3.shared_bucket,
         cache_control: S3Options { max_age_secs: s3.max_age, ..S3Options::default() }
             .cache_control(),
         documents: Some(RenderedDocuments {

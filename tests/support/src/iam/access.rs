@@ -157,7 +157,7 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// `*` matches any characters, `?` matches one.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     // reached[n]: the pattern so far matches the first n characters.
