@@ -8,5 +8,5 @@ mod text;
 pub use model::{
     Action, Change, ChangeSet, Describe, Field, Kind, Notice, Reason, Resource, Value,
 };
-pub use summary::Summary;
+pub use summary::{Summary, Tally};
 pub use text::{Painter, Plain, render};

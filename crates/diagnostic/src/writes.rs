@@ -9,8 +9,11 @@ static STOPS: AtomicBool = AtomicBool::new(false);
 /// How many writes have begun and not ended.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// What was written, in order.
-static WRITTEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// What was written first, in order, and how much more.
+static WRITTEN: Mutex<(Vec<String>, usize)> = Mutex::new((Vec::new(), 0));
+
+/// How much is named of what was written: thousands of issuers do not fit a message.
+const NAMED: usize = 10;
 
 /// A write that has begun; dropping it ends it.
 struct Open;
@@ -40,7 +43,8 @@ pub async fn write<R>(work: impl Future<Output = R>) -> R {
 
 /// Records what was written.
 pub fn wrote(what: String) {
-    locked().push(what);
+    let (first, more) = &mut *locked();
+    if first.len() < NAMED { first.push(what) } else { *more += 1 }
 }
 
 /// No further write begins; returns whether one is still open.
@@ -50,12 +54,12 @@ pub fn stop_writing() -> bool {
     OPEN.load(Ordering::Relaxed) > 0
 }
 
-/// What was written so far.
+/// What was written so far: the names of the first writes, and the number of the others.
 #[must_use]
-pub fn written() -> Vec<String> {
+pub fn written() -> (Vec<String>, usize) {
     locked().clone()
 }
 
-fn locked() -> MutexGuard<'static, Vec<String>> {
+fn locked() -> MutexGuard<'static, (Vec<String>, usize)> {
     WRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
 }

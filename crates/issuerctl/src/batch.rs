@@ -1,10 +1,14 @@
-//! Several issuers in one run: each is planned and executed on its own, and a failure does not stop
-//! the others.
+//! Several issuers in one run: each is read, planned and executed on its own, and let go when it
+//! ends, so memory does not grow with their number. A failure does not stop the others.
 
-use issuer_change::{Describe, Notice};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use issuer_change::Describe;
+use issuer_discovery::IssuerUrl;
 use issuer_reconcile::{
     DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, RoleProof, Scope, Target,
-    each,
+    each, offline_url,
 };
 use issuer_verify::Verdict;
 use issuer_workload::AccountsMode;
@@ -12,48 +16,19 @@ use issuer_workload::AccountsMode;
 use crate::Outcome;
 use crate::advice::{self, Surface};
 use crate::engine::{annotations, failed};
-use crate::failure::{Exit, Failure};
-use crate::output::{self, Verify};
+use crate::failure::Failure;
+use crate::output::{self, Ended, Verify};
+use crate::report::Report;
 use crate::ui::Ui;
 
-/// One issuer with its plan, or the reason why it has none.
-pub(crate) struct Planned<'t, P> {
-    pub(crate) target: &'t Target,
-    pub(crate) result: Result<(Observed, P), Failure>,
-}
-
-/// Reads and plans every issuer, at most `parallel` at a time. A failure does not stop the other
-/// issuers.
-///
-/// # Errors
-/// Two issuers with the same URL.
-pub(crate) async fn plan_each<'t, P>(
-    engine: &Reconciler<'_>,
-    targets: &'t [Target],
-    parallel: usize,
-    scope: impl Fn(&Target) -> Scope,
-    plan: impl Fn(&Target, &Observed) -> Result<P, Error>,
-) -> Result<Vec<Planned<'t, P>>, Failure> {
-    let (scope, plan) = (&scope, &plan);
-    let work = |target: &'t Target| async move {
-        let planned = async {
-            let seen = engine.observe(target, scope(target)).await?;
-            let plan = plan(target, &seen)?;
-            Ok::<_, Error>((seen, plan))
-        };
-        let result = planned.await.map_err(|error| failed(error).on(Surface::File));
-        Planned { target, result }
-    };
-    let planned = each(targets, parallel, work).await;
-    let mut urls = std::collections::BTreeMap::new();
-    for Planned { target, result } in &planned {
-        let Ok((seen, _)) = result else { continue };
-        if let Some(other) = urls.insert(seen.url.to_string(), target.label()) {
-            let issuer = seen.url.clone();
-            return Err(failed(Error::SameIssuer { one: other, other: target.label(), issuer }));
-        }
-    }
-    Ok(planned)
+/// The issuers of a run, and how they are processed.
+pub(crate) struct Batch<'a> {
+    pub(crate) engine: &'a Reconciler<'a>,
+    pub(crate) ui: &'a Ui,
+    /// How many issuers are processed at the same time.
+    pub(crate) parallel: usize,
+    /// The issuer URLs so far, and who has them.
+    urls: RefCell<BTreeMap<String, String>>,
 }
 
 /// What an execution found out.
@@ -72,6 +47,118 @@ pub(crate) trait RunPlan: Describe {
 
     /// Whether the execution has changed anything.
     fn wrote(&self) -> bool;
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(engine: &'a Reconciler<'a>, parallel: u16, ui: &'a Ui) -> Self {
+        Self { engine, ui, parallel: parallel.into(), urls: RefCell::default() }
+    }
+
+    /// Plans every issuer.
+    ///
+    /// # Errors
+    /// Two issuers with the same URL; the most severe failure.
+    pub(crate) async fn plan<P: RunPlan>(
+        &self,
+        targets: Vec<Target>,
+        report: Report<'_>,
+        scope: impl Fn(&Target) -> Scope,
+        plan: impl Fn(&Target, &Observed) -> Result<P, Error>,
+    ) -> Outcome {
+        let work = async |target: &Target| {
+            let (seen, plan) = self.planned(target, &scope, &plan).await?;
+            let issuer = object(target, &seen, &plan);
+            self.warn(&issuer);
+            Ok((issuer, None))
+        };
+        self.each(targets, report, work).await
+    }
+
+    /// Plans every issuer, shows its plan, and executes it.
+    ///
+    /// # Errors
+    /// Two issuers with the same URL; the most severe failure.
+    pub(crate) async fn execute<P: RunPlan>(
+        &self,
+        targets: Vec<Target>,
+        report: Report<'_>,
+        scope: impl Fn(&Target) -> Scope,
+        plan: impl Fn(&Target, &Observed) -> Result<P, Error>,
+        execute: impl AsyncFn(&Target, &Observed, &mut P) -> Result<Executed, Error>,
+    ) -> Outcome {
+        let count = targets.len();
+        let work = async |target: &Target| {
+            let (seen, mut plan) = self.planned(target, &scope, &plan).await?;
+            let planned = object(target, &seen, &plan);
+            self.warn(&planned);
+            self.ui.plan_of_issuer(&planned, count);
+            let ended = execute(target, &seen, &mut plan).await;
+            Ok(executed(target, &seen, &plan, ended))
+        };
+        self.each(targets, report, work).await
+    }
+
+    /// Reads and plans one issuer.
+    async fn planned<P>(
+        &self,
+        target: &Target,
+        scope: impl Fn(&Target) -> Scope,
+        plan: impl Fn(&Target, &Observed) -> Result<P, Error>,
+    ) -> Result<(Observed, P), Failure> {
+        let planned = async {
+            let seen = self.engine.observe(target, scope(target)).await?;
+            self.own(target, &seen.url)?;
+            let plan = plan(target, &seen)?;
+            Ok::<_, Error>((seen, plan))
+        };
+        planned.await.map_err(|error| failed(error).on(Surface::File))
+    }
+
+    /// Refuses an issuer URL that another issuer of the run has.
+    fn own(&self, target: &Target, url: &IssuerUrl) -> Result<(), Error> {
+        let mut urls = self.urls.borrow_mut();
+        let owner = urls.entry(url.to_string()).or_insert_with(|| target.label());
+        if *owner == target.label() {
+            return Ok(());
+        }
+        Err(Error::SameIssuer { one: owner.clone(), other: target.label(), issuer: url.clone() })
+    }
+
+    fn warn(&self, issuer: &output::Issuer) {
+        self.ui.notices(&issuer.notices);
+        let hints = advice::to_keep(&issuer.notices, Surface::File);
+        hints.iter().for_each(|hint| self.ui.hint_once(hint));
+    }
+
+    /// Processes the issuers, at most `parallel` at a time, and reports each as it ends.
+    async fn each(
+        &self,
+        targets: Vec<Target>,
+        mut report: Report<'_>,
+        work: impl AsyncFn(&Target) -> Result<(output::Issuer, Option<Failure>), Failure>,
+    ) -> Outcome {
+        // What can be known before anything is changed; `own` finds the rest.
+        for target in &targets {
+            if let Ok(url) = offline_url(target) {
+                self.own(target, &url).map_err(failed)?;
+            }
+        }
+        self.ui.begin(targets.len());
+        let work = &work;
+        let work = |(index, target)| async move {
+            let (issuer, failure) = work(&target).await.unwrap_or_else(|failure| {
+                (output::Issuer::failed(&target, &failure), Some(failure))
+            });
+            Ended { index, name: target.label(), issuer, failure }
+        };
+        each(targets.into_iter().enumerate(), self.parallel, work, |ended| {
+            self.ui.issuer_ended();
+            report.ended(ended);
+        })
+        .await;
+        self.ui.end();
+        report.finish()
+    }
 }
 
 impl RunPlan for IssuerPlan {
@@ -117,103 +204,23 @@ fn object(target: &Target, seen: &Observed, plan: &impl RunPlan) -> output::Issu
     issuer
 }
 
-/// The plans as one JSON object, without the members that only an execution sets. Their warnings
-/// are printed.
-pub(crate) fn show<P: RunPlan>(dry_run: bool, planned: &[Planned<'_, P>], ui: &Ui) -> output::Plan {
-    let issuers = planned.iter().map(|planned| match &planned.result {
-        Ok((seen, plan)) => object(planned.target, seen, plan),
-        Err(failure) => output::Issuer::failed(planned.target, failure),
-    });
-    let plan = output::Plan::new(dry_run, issuers.collect());
-    for issuer in &plan.issuers {
-        ui.notices(&issuer.notices);
-    }
-    let notices: Vec<Notice> =
-        plan.issuers.iter().flat_map(|issuer| issuer.notices.iter().cloned()).collect();
-    advice::to_keep(&notices, Surface::File).iter().for_each(|hint| ui.hint(hint));
-    plan
-}
-
-/// The failures of a run that only plans, each with the name of its issuer.
-pub(crate) fn failures<P>(planned: Vec<Planned<'_, P>>) -> Vec<(String, Failure)> {
-    let failed = planned.into_iter();
-    let failed = failed.filter_map(|planned| Some((planned.target.label(), planned.result.err()?)));
-    failed.collect()
-}
-
-/// Executes every plan, at most `parallel` at a time; returns the objects of the issuers, and the
-/// failures with the names of theirs.
-pub(crate) async fn execute_each<'t, P: RunPlan>(
-    planned: Vec<Planned<'t, P>>,
-    parallel: usize,
-    execute: impl AsyncFn(&Target, &Observed, &mut P) -> Result<Executed, Error>,
-) -> (Vec<output::Issuer>, Vec<(String, Failure)>) {
-    let execute = &execute;
-    let work = |planned: Planned<'t, P>| async move {
-        let Planned { target, result } = planned;
-        let name = target.label();
-        let (seen, mut plan) = match result {
-            Ok(planned) => planned,
-            Err(failure) => {
-                return (output::Issuer::failed(target, &failure), Some((name, failure)));
-            }
-        };
-        let ended = execute(target, &seen, &mut plan).await;
-        let mut issuer = object(target, &seen, &plan);
-        issuer.changed = plan.wrote();
-        let verdict = match &ended {
-            Ok(executed) => executed.verdict.as_ref(),
-            Err(error) => error.refused().map(|(_, verdict)| verdict),
-        };
-        issuer.verification = verdict.map(Verify::from);
-        let proofs = ended.iter().flat_map(|executed| &executed.proofs);
-        issuer.proofs = proofs.map(output::Proof::from).collect();
-        let failure = ended.err().map(|error| failed(error).on(Surface::File));
-        issuer.error = failure.as_ref().map(Into::into);
-        (issuer, failure.map(|failure| (name, failure)))
+/// The object of an issuer whose plan was executed, and the failure if it was not executed whole.
+fn executed(
+    target: &Target,
+    seen: &Observed,
+    plan: &impl RunPlan,
+    ended: Result<Executed, Error>,
+) -> (output::Issuer, Option<Failure>) {
+    let mut issuer = object(target, seen, plan);
+    issuer.changed = plan.wrote();
+    let verdict = match &ended {
+        Ok(executed) => executed.verdict.as_ref(),
+        Err(error) => error.refused().map(|(_, verdict)| verdict),
     };
-    let (issuers, failures): (Vec<_>, Vec<_>) =
-        each(planned, parallel, work).await.into_iter().unzip();
-    (issuers, failures.into_iter().flatten().collect())
-}
-
-/// Ends a run: prints every failure and how many issuers failed. The exit code is that of the most
-/// severe failure.
-pub(crate) fn finish(
-    failures: Vec<(String, Failure)>,
-    issuers: usize,
-    ui: &Ui,
-    done: Exit,
-) -> Outcome {
-    ui.end();
-    if issuers == 1 {
-        return match failures.into_iter().next() {
-            Some((_, failure)) => Err(failure),
-            None => Ok(done),
-        };
-    }
-    let Some(most_severe) = failures.iter().map(|(_, failure)| failure.exit).max_by_key(severity)
-    else {
-        return Ok(done);
-    };
-    let count = failures.len();
-    for (name, mut failure) in failures {
-        failure.message = format!("{name}: {}", failure.message);
-        ui.failure(&failure);
-    }
-    Err(Failure::new(most_severe, format!("{count} of {issuers} issuers failed")))
-}
-
-/// The severity that decides which of several exit codes a run ends with.
-fn severity(exit: &Exit) -> u8 {
-    match exit {
-        // They end the whole run.
-        Exit::Interrupted | Exit::Terminated => 6,
-        Exit::Verification => 5,
-        Exit::Conflict => 4,
-        Exit::NotPermitted => 3,
-        Exit::BadInput => 2,
-        Exit::Failure | Exit::Usage => 1,
-        Exit::Done | Exit::Changes => 0,
-    }
+    issuer.verification = verdict.map(Verify::from);
+    let proofs = ended.iter().flat_map(|executed| &executed.proofs);
+    issuer.proofs = proofs.map(output::Proof::from).collect();
+    let failure = ended.err().map(|error| failed(error).on(Surface::File));
+    issuer.error = failure.as_ref().map(Into::into);
+    (issuer, failure)
 }

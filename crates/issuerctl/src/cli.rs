@@ -71,9 +71,10 @@ Exit codes:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General options")]
 pub(crate) struct GeneralArgs {
-    /// Output format: plain data, or one JSON object with schema_version
+    /// Output format: plain data, one JSON object with schema_version, or one a line for each issuer
+    /// as it ends (jsonl: plan, apply and delete)
     #[arg(long, short, global = true, value_enum, default_value_t, value_name = "FORMAT")]
-    pub(crate) output: OutputFormat,
+    pub(crate) output: Output,
     /// Print only warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -86,11 +87,30 @@ pub(crate) struct GeneralArgs {
     pub(crate) timeout: u32,
 }
 
+/// `--output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum OutputFormat {
+pub(crate) enum Output {
     #[default]
     Text,
     Json,
+    Jsonl,
+}
+
+/// The format of a command that prints one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputFormat {
+    Text,
+    Json,
+}
+
+impl Output {
+    /// What one thing is printed as: with `jsonl` as JSON, too.
+    pub(crate) fn format(self) -> OutputFormat {
+        match self {
+            Self::Text => OutputFormat::Text,
+            Self::Json | Self::Jsonl => OutputFormat::Json,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

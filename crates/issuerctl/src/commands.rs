@@ -29,10 +29,10 @@ mod version;
 use crate::Outcome;
 use crate::advice::Surface;
 use crate::cli::{
-    ChangeCommand, Cli, Command, IssuerCommand, PolicyCommand, ProviderCommand, RoleCommand,
-    RotateCommand,
+    ChangeCommand, Cli, Command, IssuerCommand, Output, PolicyCommand, ProviderCommand,
+    RoleCommand, RotateCommand,
 };
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
 pub(crate) use verify::now_secs;
@@ -42,7 +42,13 @@ pub(crate) use verify::now_secs;
 /// # Errors
 /// The failure of the command; the caller prints it.
 pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
-    let format = cli.general.output;
+    let output = cli.general.output;
+    if output == Output::Jsonl && !has_issuers(&cli.command) {
+        let message =
+            "--output jsonl is for plan, apply and delete, which end one issuer after another";
+        return Err(Failure::new(Exit::Usage, message).hint(Some("give --output json")));
+    }
+    let format = output.format();
     let outcome = match &cli.command {
         Command::Keygen(args) => keygen::run(args, format, ui),
         Command::Extract(args) => extract::run(args, format, ui),
@@ -66,10 +72,10 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Role(RoleCommand::Delete(args)) => role::delete::run(args, format, ui),
         Command::Role(RoleCommand::TrustPolicy(args)) => role::trust_policy::run(args, format, ui),
         Command::Role(RoleCommand::Lint(args)) => role::lint::run(args, format, ui),
-        Command::Plan(args) => plan::run(&args.declared, format, ui, Exit::Changes),
-        Command::Apply(args) if args.dry_run => plan::run(&args.declared, format, ui, Exit::Done),
-        Command::Apply(args) => apply::run(args, format, ui),
-        Command::Delete(args) => delete::run(args, format, ui),
+        Command::Plan(args) => plan::run(&args.declared, output, ui, Exit::Changes),
+        Command::Apply(args) if args.dry_run => plan::run(&args.declared, output, ui, Exit::Done),
+        Command::Apply(args) => apply::run(args, output, ui),
+        Command::Delete(args) => delete::run(args, output, ui),
         Command::Inject(args) => inject::run(args, format, ui),
         Command::Policy(PolicyCommand::Check(args)) => policy_check::run(args, format, ui),
         Command::Issuer(IssuerCommand::Change(ChangeCommand::Plan(args))) => {
@@ -82,6 +88,11 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Man(args) => man::run(args, format, ui),
     };
     outcome.map_err(|failure| failure.on(surface(&cli.command)))
+}
+
+/// Whether a command prints something of each issuer of its files.
+fn has_issuers(command: &Command) -> bool {
+    matches!(command, Command::Plan(_) | Command::Apply(_) | Command::Delete(_))
 }
 
 /// Where the settings of a command are written.

@@ -148,21 +148,20 @@ pub(crate) fn annotations(
     literal.map(command).collect()
 }
 
-/// Warns that service accounts are not in the cluster that the keys were read from.
-pub(crate) fn warn_of_management_cluster(targets: &[Target], ui: &Ui) {
-    let of_secret = |target: &&Target| {
-        let mut keys = target.site.iter().flat_map(|site| &site.keys);
-        target.workload.is_none()
-            && !target.roles.is_empty()
-            && keys.any(|source| matches!(source, KeySource::Secret { .. }))
-    };
-    for target in targets.iter().filter(of_secret) {
-        ui.warning(&format!(
-            "{}: its keys are read from a management cluster; its service accounts are in the \
-             workload cluster: give kubectl the kubeconfig of that one",
-            target.name.as_deref().unwrap_or("the issuer")
-        ));
+/// Warns that the service accounts of an issuer are not in the cluster that its keys were read from.
+pub(crate) fn warn_of_management_cluster(target: &Target, ui: &Ui) {
+    let mut keys = target.site.iter().flat_map(|site| &site.keys);
+    if target.workload.is_some()
+        || target.roles.is_empty()
+        || !keys.any(|source| matches!(source, KeySource::Secret { .. }))
+    {
+        return;
     }
+    ui.warning(&format!(
+        "{}: its keys are read from a management cluster; its service accounts are in the workload \
+         cluster: give kubectl the kubeconfig of that one",
+        target.name.as_deref().unwrap_or("the issuer")
+    ));
 }
 
 /// The command that verifies an issuer, which has a port only for readers other than AWS.

@@ -29,6 +29,15 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     text(path, read(path)?)
 }
 
+/// Reads a text like [`read_text`], as large as memory allows (1 GiB): the issuers of a fleet.
+///
+/// # Errors
+/// Those of [`read_text`].
+pub(crate) fn read_text_of_any_size(path: &Path) -> Result<String, Failure> {
+    let bytes = read_up_to(path, 1 << 30, "it is larger than 1 GiB");
+    text(path, bytes.map_err(|error| cannot_read(path, &error))?)
+}
+
 /// Reads a text like [`read_text`], up to 64 MiB: the roles of an account or the state of Terraform
 /// are larger than any key or document.
 ///

@@ -17,6 +17,7 @@ mod panics;
 mod publish_command;
 mod rbac;
 mod render_request;
+mod report;
 mod rotation;
 mod runtime;
 mod secrets;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod layout;
+mod lines;
 mod lists;
 mod migration;
 mod rotation;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 use crate::advice;
-use crate::cli::OutputFormat;
+use crate::cli::{Output, OutputFormat};
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
@@ -28,6 +29,7 @@ pub(crate) use changes::{
     Issuer, IssuerError, Plan, Proof, ProviderChange, Publish, RoleChange, Verify, changes_iam,
     dry_run_text, schema,
 };
+pub(crate) use lines::{Ended, Line, Totals, end_of_issuer};
 pub(crate) use lists::{ProviderList, RoleList};
 pub(crate) use migration::{IssuerChange, steps_text};
 pub(crate) use rotation::{Keys, RotateStatus};
@@ -88,7 +90,7 @@ pub(crate) struct Version {
 }
 
 /// Any command that failed before it printed another object.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Failed {
     pub(crate) schema_version: u32,
     pub(crate) error: IssuerError,
@@ -249,11 +251,16 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 static WRITTEN: AtomicBool = AtomicBool::new(false);
 
 /// Writes the object of a command that failed, unless the command has written one.
-pub(crate) fn failed(format: OutputFormat, failure: &Failure) {
-    if format == OutputFormat::Json && !WRITTEN.load(Ordering::Relaxed) {
-        // The failure itself is more important than that standard output cannot be written to.
-        let _ = json(&Failed { schema_version: SCHEMA_VERSION, error: failure.into() });
+pub(crate) fn failed(output: Output, failure: &Failure) {
+    if output == Output::Text || WRITTEN.load(Ordering::Relaxed) {
+        return;
     }
+    let failed = Failed { schema_version: SCHEMA_VERSION, error: failure.into() };
+    // The failure itself is more important than that standard output cannot be written to.
+    let _ = match output {
+        Output::Jsonl => json_line(&Line::Error(failed)),
+        _ => json(&failed),
+    };
 }
 
 /// Writes an object as JSON.
@@ -262,6 +269,17 @@ pub(crate) fn failed(format: OutputFormat, failure: &Failure) {
 /// Standard output cannot be written to.
 pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(object).map_err(|error| {
+        Failure::while_doing(Exit::Failure, "cannot write the result as JSON", &error)
+    })?;
+    write(&text, "\n")
+}
+
+/// Writes an object as JSON on one line.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub(crate) fn json_line(object: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(object).map_err(|error| {
         Failure::while_doing(Exit::Failure, "cannot write the result as JSON", &error)
     })?;
     write(&text, "\n")

@@ -70,7 +70,7 @@ impl<'a> Runtime<'a> {
             }
             tokio::time::sleep(POLL).await;
         }
-        signal.failure(&issuer_diagnostic::written())
+        signal.failure(issuer_diagnostic::written())
     }
 
     /// Names the host that a request is waiting for.

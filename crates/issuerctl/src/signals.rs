@@ -43,8 +43,8 @@ impl Signals {
 }
 
 impl Signal {
-    /// The end of a run that has written this.
-    pub(crate) fn failure(self, written: &[String]) -> Failure {
+    /// The end of a run that has written this, and so much more.
+    pub(crate) fn failure(self, (written, more): (Vec<String>, usize)) -> Failure {
         let exit = match self {
             Self::Int => Exit::Interrupted,
             Self::Term => Exit::Terminated,
@@ -55,8 +55,11 @@ impl Signal {
                 format!("{self}: the run was ended before it wrote anything"),
             );
         }
-        let mut written = written.to_vec();
+        let mut written = written;
         written.dedup();
+        if more > 0 {
+            written.push(format!("{more} more"));
+        }
         let message = format!("{self}: the run was ended after it wrote {}", written.join(", "));
         Failure::new(exit, message).hint(Some("the next run continues from there"))
     }

@@ -1,5 +1,6 @@
 //! From issuer files or options to the targets of a run.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use issuer_cluster::Connection;
@@ -43,15 +44,16 @@ pub(crate) fn of_files(
         allow_other_cluster: overrides.allow_other_cluster,
     };
     let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
+    let mut names = HashSet::new();
     for path in &files::in_folders(&args.file, args.recursive)? {
         let name = files::name_of(path);
         let refused = format!("{name} is not a valid issuer file");
-        let text = files::read_large_text(path)?;
+        let text = files::read_text_of_any_size(path)?;
         let base = path.parent().filter(|_| !files::is_stdin(path));
         let base = base.map(Path::to_owned).unwrap_or_default();
         let parsed = issuer_manifest::parse(&text);
         for issuer in parsed.map_err(|error| Failure::because(refused.clone(), &error))? {
-            if issuers.iter().any(|(other, _)| other.name() == issuer.name()) {
+            if !names.insert(issuer.name().to_owned()) {
                 let message = format!("two issuers have the name {}", issuer.name());
                 return Err(Failure::new(Exit::BadInput, message));
             }
@@ -59,7 +61,8 @@ pub(crate) fn of_files(
         }
     }
     issuer_manifest::agree(&issuers.iter().map(|(issuer, _)| issuer).collect::<Vec<_>>())?;
-    Ok(issuers.iter().map(|(issuer, base)| Target::from_issuer(issuer, base, &defaults)).collect())
+    let target = |(issuer, base): (_, PathBuf)| Target::from_issuer(&issuer, &base, &defaults);
+    Ok(issuers.into_iter().map(target).collect())
 }
 
 /// Gives the token of a cluster to the issuer that it names; a file with one issuer has no other.

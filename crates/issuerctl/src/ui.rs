@@ -12,13 +12,16 @@ use issuer_reconcile::{Event, Events};
 use issuer_redact::redact;
 use issuer_verify::Status;
 
-use crate::cli::{GeneralArgs, OutputFormat};
+use crate::cli::{GeneralArgs, Output};
 use crate::failure::Failure;
 use crate::output;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Up to this number of issuers, `apply` and `delete` print each plan; above it a line for each.
+const WHOLE_PLANS: usize = 20;
 
 /// Messages for a terminal or a log.
 pub(crate) struct Ui {
@@ -61,7 +64,7 @@ impl Ui {
         Self {
             quiet: general.quiet,
             verbose: general.verbose,
-            json: general.output == OutputFormat::Json,
+            json: general.output != Output::Text,
             terminal: std::io::stderr().is_terminal(),
             time_limit: Duration::from_secs(general.timeout.into()),
             ..Self::default()
@@ -77,6 +80,13 @@ impl Ui {
                 bar.set_style(style);
             }
             self.bar.replace(bar);
+        }
+    }
+
+    /// Moves the progress bar.
+    pub(crate) fn issuer_ended(&self) {
+        if self.several.get() {
+            self.bar.borrow().inc(1);
         }
     }
 
@@ -100,13 +110,23 @@ impl Ui {
             self.line(ERROR, "caused by", cause);
         }
         for hint in &failure.hints {
-            self.hint(hint);
+            match self.several.get() {
+                true => self.hint_once(hint),
+                false => self.hint(hint),
+            }
         }
     }
 
     /// Prints a hint.
     pub(crate) fn hint(&self, text: &str) {
         self.line(NOTE, "hint", text);
+    }
+
+    /// Prints a hint, and each text only once.
+    pub(crate) fn hint_once(&self, text: &str) {
+        if self.warned.borrow_mut().insert(format!("hint: {text}")) {
+            self.hint(text);
+        }
     }
 
     /// Prints a warning, also with `--quiet`; each text only once.
@@ -133,6 +153,22 @@ impl Ui {
     pub(crate) fn plan_text(&self, text: &str) {
         if !self.quiet && (!self.json || self.verbose) && !text.trim().is_empty() {
             self.plain(output::fitting(text).trim_end());
+        }
+    }
+
+    /// Prints the plan of an issuer that is about to be executed, one of so many.
+    pub(crate) fn plan_of_issuer(&self, issuer: &output::Issuer, issuers: usize) {
+        match issuers {
+            1 => self.plan_text(&output::dry_run_text(&issuer.heading(), &issuer.changes)),
+            _ if issuers <= WHOLE_PLANS || self.verbose => self.plan_text(&(issuer.text() + "\n")),
+            _ => {}
+        }
+    }
+
+    /// Prints a line about an issuer that has ended, if its plan was not printed.
+    pub(crate) fn end_of_issuer(&self, issuer: &output::Issuer, issuers: usize) {
+        if issuers > WHOLE_PLANS && !self.json {
+            self.note(&output::end_of_issuer(issuer));
         }
     }
 
@@ -223,7 +259,6 @@ impl Events for Ui {
             Event::Waiting(text) => self.wait(text),
             Event::Waited => self.waited(),
             Event::Started(what) => self.bar.borrow().set_message(about(what)),
-            Event::Finished if self.several.get() => self.bar.borrow().inc(1),
             Event::Replanned(set) => {
                 self.notices(&set.notices);
                 self.plan(&about("changed by another writer, planned again"), set);

@@ -1,13 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod agree;
 mod error;
 mod issuer;
 mod parse;
 mod text;
 
+pub use agree::agree;
 pub use error::Error;
 pub use issuer::{
     ApiServerSource, ApiVersion, ClusterSource, Issuer, KeySource, Kind, Metadata, Name, Provider,
     Role, S3Store, Spec, StoreSpec, ThumbprintSource, Workload, json_schema,
 };
-pub use parse::{agree, parse};
+pub use parse::parse;

@@ -6,7 +6,7 @@ use issuer_diagnostic::deceptive_in;
 use issuer_publish::AccessMode;
 use serde_saphyr::{Error as YamlError, Options};
 
-use crate::{Error, Issuer, Role, StoreSpec};
+use crate::{Error, Issuer, StoreSpec};
 
 /// Text that only PEM, base64-encoded PEM or a JSON Web Key has.
 const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
@@ -33,6 +33,13 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     // Keep leading zeros of account IDs; only true and false are booleans.
     options.leading_zero_numbers_as_strings = true;
     options.strict_booleans = true;
+    // A fleet is one file with thousands of issuers; aliases keep their limits.
+    if let Some(budget) = &mut options.budget {
+        budget.max_documents = usize::MAX;
+        budget.max_events = usize::MAX;
+        budget.max_nodes = usize::MAX;
+        budget.max_total_scalar_bytes = usize::MAX;
+    }
     let issuers: Vec<Issuer> = serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| unreadable(&error, text))?;
     if issuers.is_empty() {
@@ -46,80 +53,6 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
         }
     }
     Ok(issuers)
-}
-
-/// Whether issuers that are applied together configure shared resources the same way: a place to
-/// publish to, a role, a customer managed policy.
-///
-/// # Errors
-/// [`Error::Disagree`].
-pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
-    for (index, issuer) in issuers.iter().enumerate() {
-        for other in &issuers[..index] {
-            let both = |what| Error::Disagree {
-                one: other.name().to_owned(),
-                other: issuer.name().to_owned(),
-                what,
-            };
-            if let (Some(place), Some(theirs)) = (place(issuer), place(other))
-                && place == theirs
-            {
-                return Err(both(format!("publish to the same location, {place}")));
-            }
-            for (role, theirs) in pairs(issuer, other) {
-                if let Some(what) = difference(role, theirs) {
-                    return Err(both(format!("configure {what} differently")));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The destination, for messages and comparison.
-fn place(issuer: &Issuer) -> Option<String> {
-    match issuer.spec.store.as_ref()? {
-        StoreSpec::S3(s3) => {
-            Some(format!("{}{}", s3.location(), s3.endpoint_url.as_deref().unwrap_or_default()))
-        }
-        StoreSpec::Folder(folder) => Some(folder.display().to_string()),
-    }
-}
-
-fn pairs<'a>(one: &'a Issuer, other: &'a Issuer) -> impl Iterator<Item = (&'a Role, &'a Role)> {
-    one.spec.roles.iter().flat_map(|role| other.spec.roles.iter().map(move |theirs| (role, theirs)))
-}
-
-/// Customer managed policies are shared by all roles; the rest only matters for a role that both
-/// have.
-fn difference(a: &Role, b: &Role) -> Option<String> {
-    let same_role = a.name.as_str().eq_ignore_ascii_case(b.name.as_str());
-    for (name, document) in &a.managed_policies {
-        let theirs = b.managed_policies.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
-        if theirs.is_some_and(|(_, other)| !same_role || other != document) {
-            return Some(format!("the policy {name}"));
-        }
-    }
-    let differs =
-        |differs: bool, what: &str| differs.then(|| format!("the role {}: {what}", a.name));
-    if !same_role {
-        return None;
-    }
-    let inline = a
-        .inline_policies
-        .iter()
-        .any(|(name, document)| b.inline_policies.get(name).is_some_and(|o| o != document));
-    let tags =
-        a.tags.iter().any(|(key, value)| b.tags.get(key).is_some_and(|other| other != value));
-    differs(inline, "inline policies")
-        .or_else(|| differs(tags, "tags"))
-        .or_else(|| differs(a.path != b.path, "path"))
-        .or_else(|| {
-            differs(clash(&a.permissions_boundary, &b.permissions_boundary), "permissionsBoundary")
-        })
-        .or_else(|| {
-            differs(clash(&a.max_session_duration, &b.max_session_duration), "maxSessionDuration")
-        })
 }
 
 fn check(issuer: &Issuer) -> Result<(), Error> {
@@ -161,11 +94,6 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Whether both are set and differ.
-fn clash<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
-    a.is_some() && b.is_some() && a != b
 }
 
 fn unfit(issuer: &Issuer, reason: &str) -> Error {

@@ -332,3 +332,15 @@ fn what_cannot_be_seen_is_named_and_what_could_be_secret_is_not() {
         assert!(error.contains(says) && !error.contains(secret), "{error}");
     }
 }
+
+#[test]
+fn thousands_of_issuers_stand_in_one_file() {
+    let issuer = |number: usize| {
+        format!(
+            "---\napiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
+             c{number}}}\nspec: {{issuer: 'https://oidc.example.com/c{number}', provider: {{}}}}\n"
+        )
+    };
+    let text: String = (0..3000).map(issuer).collect();
+    assert_eq!(parse(&text).unwrap().len(), 3000);
+}

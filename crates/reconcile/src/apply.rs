@@ -46,7 +46,6 @@ impl Reconciler<'_> {
         }
         self.apply_iam(target, plan).await?;
         self.apply_workload(target, seen, &mut plan.workload).await?;
-        self.event(target, Event::Finished);
         Ok(verdict)
     }
 

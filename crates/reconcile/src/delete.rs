@@ -41,7 +41,6 @@ impl Reconciler<'_> {
         }));
         deleted.await.into_iter().collect::<Result<(), _>>()?;
         self.delete_site(target, seen, plan).await?;
-        self.event(target, Event::Finished);
         Ok(())
     }
 

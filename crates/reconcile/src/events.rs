@@ -17,8 +17,6 @@ pub enum Event<'a> {
     Replanned(&'a ChangeSet),
     /// A resource is being changed: `keys.json`, `role app`.
     Started(&'a str),
-    /// All changes of this issuer are made.
-    Finished,
     /// A fresh token of the cluster is signed by one of the keys, and has this issuer.
     LiveKeyProved,
     /// The issuer was read back and verified.

@@ -213,14 +213,17 @@ async fn within<R>(limit: &Semaphore, work: impl Future<Output = R>) -> R {
     work.await
 }
 
-/// Processes the targets, at most `parallel` at a time; returns the results in their order.
+/// Processes the targets, at most `parallel` at a time, and hands on each result as it ends.
 pub async fn each<T, R, F>(
     targets: impl IntoIterator<Item = T>,
     parallel: usize,
     work: impl Fn(T) -> F,
-) -> Vec<R>
-where
+    mut ended: impl FnMut(R),
+) where
     F: Future<Output = R>,
 {
-    stream::iter(targets).map(work).buffered(parallel.max(1)).collect().await
+    let mut results = stream::iter(targets).map(work).buffer_unordered(parallel.max(1));
+    while let Some(result) = results.next().await {
+        ended(result);
+    }
 }

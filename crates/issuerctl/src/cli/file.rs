@@ -75,7 +75,7 @@ pub(crate) struct DeleteArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Maximum number of issuers to process at the same time
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
     #[command(flatten)]
     pub(crate) kube: KubeArgs,
@@ -95,7 +95,7 @@ pub(crate) struct DeclaredArgs {
     #[arg(long, conflicts_with = "print_iam_policy")]
     pub(crate) print_rbac: bool,
     /// Maximum number of issuers to process at the same time
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
     /// Publish only if one of the keys verifies this token of the cluster: a file, or - for standard
     /// input

@@ -67,7 +67,7 @@ fn resources(command: &ResourceCommand, format: OutputFormat, ui: &Ui) -> Outcom
             if rendered.count == 0 {
                 ui.warning("no role has a service account without wildcards; nothing to render");
             }
-            engine::warn_of_management_cluster(&targets, ui);
+            targets.iter().for_each(|target| engine::warn_of_management_cluster(target, ui));
             for pattern in &rendered.left_out {
                 ui.warning(&format!("{pattern} has wildcards: skipped"));
             }

@@ -215,19 +215,6 @@ impl Plan {
             issuers,
         }
     }
-
-    /// The plan as text: each issuer, and how many resources change.
-    pub(crate) fn text(&self) -> String {
-        let issuers: Vec<_> = self.issuers.iter().filter(|issuer| issuer.error.is_none()).collect();
-        // If all issuers failed, only their errors are printed.
-        if issuers.is_empty() && !self.issuers.is_empty() {
-            return String::new();
-        }
-        let mut text: String = issuers.iter().map(|issuer| issuer.text() + "\n").collect();
-        text.push_str(&self.summary.to_string());
-        text.push('\n');
-        text
-    }
 }
 
 impl Issuer {
@@ -267,7 +254,11 @@ impl Issuer {
     }
 
     pub(crate) fn text(&self) -> String {
-        plan_text(&format!("issuer {} ({})", self.name, self.issuer), &self.changes)
+        plan_text(&self.heading(), &self.changes)
+    }
+
+    pub(crate) fn heading(&self) -> String {
+        format!("issuer {} ({})", self.name, self.issuer)
     }
 }
 
@@ -387,6 +378,8 @@ pub(crate) fn schema() -> serde_json::Value {
         Verify(Verify),
         /// Any command that failed before it printed another object
         Failed(super::Failed),
+        /// A line of `plan`, `apply` and `delete` with `--output jsonl`
+        Line(super::Line),
     }
     schemars::schema_for!(Output).to_value()
 }
@@ -473,13 +466,14 @@ mod tests {
         let json = serde_json::to_string_pretty(&plan).unwrap();
         let read_back: Plan = serde_json::from_str(&json).unwrap();
         assert_eq!(read_back, plan);
-        assert_eq!(read_back.text(), plan.text());
-        assert!(plan.text().ends_with("1 to create, 0 to update, 0 to delete, 2 to keep\n"));
+        assert_eq!(read_back.issuers[0].text(), plan.issuers[0].text());
+        let counts = "1 to create, 0 to update, 0 to delete, 2 to keep";
+        assert_eq!(read_back.summary.to_string(), counts);
     }
 
     #[test]
     fn what_is_kept_says_which_option_removes_it() {
-        let text = anstream::adapter::strip_str(&plan().text()).to_string();
+        let text = anstream::adapter::strip_str(&plan().issuers[0].text()).to_string();
         assert!(text.contains("(not in the file, kept; --prune deletes it)"), "{text}");
         assert!(text.contains("`issuerctl publish --prune` removes it"), "{text}");
     }
@@ -490,7 +484,7 @@ mod tests {
         let mut plan = plan();
         let role = &mut plan.issuers[0].changes[1];
         (role.action, role.fields) = (Action::Update, vec![own("trust/x"), own("inline/x")]);
-        let text = anstream::adapter::strip_str(&plan.text()).to_string();
+        let text = anstream::adapter::strip_str(&plan.issuers[0].text()).to_string();
         assert!(text.contains("    + tags that record what issuerctl manages\n"), "{text}");
         assert!(!text.contains("issuerctl.dev/"), "{text}");
         assert!(!changes_iam(&plan.issuers[0].changes));

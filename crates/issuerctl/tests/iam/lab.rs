@@ -90,7 +90,7 @@ impl Lab {
     }
 
     /// Writes `issuer.yaml`. The bucket is on the server of plain http, so nothing is read back.
-    pub(crate) fn issuers(&self, issuers: &[Issuer<'_>]) {
+    pub(crate) fn issuers(&self, issuers: &[Issuer<'_>]) -> PathBuf {
         let mut text = String::new();
         for Issuer { name, access, create, iam } in issuers {
             let endpoint = self.s3.endpoint();
@@ -104,7 +104,7 @@ impl Lab {
             )
             .unwrap();
         }
-        self.file("issuer.yaml", &text);
+        self.file("issuer.yaml", &text)
     }
 
     /// The command with arguments that have no spaces.

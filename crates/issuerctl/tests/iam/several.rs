@@ -40,6 +40,76 @@ fn an_issuer_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
+fn each_issuer_is_a_line_of_json_and_the_last_line_has_the_totals() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    let theirs =
+        json!({"issuer": "https://other.example.com", "jwks_uri": "https://other.example.com/k"});
+    lab.s3.put(BUCKET, "two/.well-known/openid-configuration", theirs.to_string().as_bytes());
+    lab.issuers(&all("none"));
+    let lines = |text: &str| -> Vec<Value> {
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (out, err) = lab.run("plan -f issuer.yaml -o jsonl", 4);
+    assert_eq!(lines(&out).last().unwrap()["dry_run"], true);
+    assert!(err.contains("error: two: "), "{err}");
+    assert!(lab.s3.get(BUCKET, "one/keys.json").is_none());
+    let (out, _) = lab.run("apply -f issuer.yaml --no-verify --output jsonl", 4);
+    let lines = lines(&out);
+    let (last, issuers) = lines.split_last().unwrap();
+    let totals = json!({"type": "summary", "schema_version": 2, "dry_run": false, "changed": true,
+        "issuers": 5, "failed": 1,
+        "summary": {"create": 8, "update": 0, "delete": 0, "keep": 0}});
+    assert_eq!(*last, totals);
+    let mut names: Vec<_> = issuers.iter().map(|line| line["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["five", "four", "one", "three", "two"]);
+    for line in issuers {
+        assert_eq!((&line["type"], &line["schema_version"]), (&json!("issuer"), &json!(2)));
+        let code = &line["error"]["exit_code"];
+        assert_eq!(*code, if line["name"] == "two" { json!(4) } else { Value::Null }, "{line:#}");
+    }
+    // A command that prints one thing, and a run that ends before its first issuer.
+    let (out, _) = lab.run("version --output jsonl", 2);
+    assert_eq!(out.lines().count(), 1, "{out}");
+    let (out, _) = lab.run("apply -f nothing.yaml --output jsonl", 3);
+    let failed: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&failed["type"], &failed["error"]["exit_code"]), (&json!("error"), &json!(3)));
+}
+
+#[test]
+fn a_fleet_has_a_line_for_each_issuer_and_its_plans_with_verbose_alone() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    let names: Vec<String> = (0..21).map(|number| format!("c{number}")).collect();
+    let issuers: Vec<_> = names.iter().map(|name| Issuer::site(name, "none")).collect();
+    lab.issuers(&issuers);
+    let (_, err) = lab.run("apply -f issuer.yaml --no-verify", 0);
+    for name in &names {
+        assert!(err.contains(&format!("{name}: 2 created\n")), "{err}");
+    }
+    assert!(err.ends_with("21 of 21 issuers are up to date: 42 created\n"), "{err}");
+    assert!(!err.contains("issuer c0 ("), "{err}");
+    let (_, err) = lab.run("apply -f issuer.yaml --no-verify --verbose", 0);
+    assert!(err.contains("issuer c0 (") && err.contains("c0: no changes"), "{err}");
+}
+
+#[test]
+fn issuers_with_the_same_url_are_refused_before_anything_is_written() {
+    let lab = Lab::new();
+    lab.s3.make_bucket(BUCKET);
+    let path = lab.issuers(&[Issuer::site("one", "none"), Issuer::site("two", "none")]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, text.replace("example.com/two", "example.com/one")).unwrap();
+    let (_, err) = lab.run("apply -f issuer.yaml --no-verify", 3);
+    assert!(
+        err.contains("one and two have the same issuer, https://oidc.example.com/one"),
+        "{err}"
+    );
+    assert!(lab.s3.get(BUCKET, "one/keys.json").is_none());
+}
+
+#[test]
 fn a_warning_about_a_store_is_said_once_for_all_its_issuers() {
     let lab = Lab::new();
     lab.s3.make_bucket(BUCKET);
