@@ -253,7 +253,7 @@ impl Cluster {
             return Ok(answer.body);
         }
         let (server, resource) = (self.server.clone(), resource.to_owned());
-        let Answer { status, body, .. } = answer;
+        let Answer { status, body, redirect, .. } = answer;
         let message = status_message(&body);
         let doubt = self.link.read().await.doubt.clone().map(Box::new);
         Err(match status {
@@ -270,6 +270,7 @@ impl Cluster {
                 connection: Box::new(self.configuration.connection.clone()),
             },
             409 => Error::Conflict { server, verb, resource, message },
+            300..=399 => Error::Redirect { to: redirect, server, verb, resource, status },
             _ => Error::Status { server, verb, resource, status, message },
         })
     }
@@ -332,10 +333,11 @@ impl Cluster {
             let retry_after = retry_after
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs);
+            let redirect = host_of(response.headers().get(header::LOCATION));
             match Limited::new(response.into_body(), MAX_INPUT_BYTES).collect().await {
                 Ok(collected) => {
                     let body = Zeroizing::new(collected.to_bytes().to_vec());
-                    Ok(Answer { status, retry_after, body })
+                    Ok(Answer { status, retry_after, redirect, body })
                 }
                 Err(error) if error.is::<LengthLimitError>() => {
                     Err(Error::Answer { resource: resource.to_owned(), what: TOO_LARGE.to_owned() })
@@ -358,6 +360,8 @@ impl Cluster {
 struct Answer {
     status: u16,
     retry_after: Option<Duration>,
+    /// Where it leads to, if it is a redirect.
+    redirect: String,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -398,6 +402,16 @@ pub(crate) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -
         };
         Error::Answer { resource: resource.to_owned(), what }
     })
+}
+
+/// Scheme and host of the URL in a header.
+fn host_of(location: Option<&header::HeaderValue>) -> String {
+    let url = location.and_then(|value| url::Url::parse(value.to_str().ok()?).ok());
+    let host = url.filter(url::Url::has_host).map(|mut url| {
+        let _ = (url.set_username(""), url.set_password(None));
+        url[..url::Position::BeforePath].to_owned()
+    });
+    host.unwrap_or_else(|| "another path".to_owned())
 }
 
 /// The message of a metav1.Status, or the beginning of any other text.

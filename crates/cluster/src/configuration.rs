@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
-use issuer_diagnostic::{Stray, deceptive_in};
+use issuer_diagnostic::{Stray, deceptive_in, for_a_shell};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_proxy::{Proxy, Settings};
 use issuer_trust::Authorities;
@@ -32,6 +32,8 @@ pub(crate) struct Configuration {
     pub(crate) user: User,
     /// For messages: `user "admin" in the kubeconfig /home/a/.kube/config`.
     pub(crate) user_name: String,
+    /// The command for kubectl that gives the user credentials.
+    pub(crate) log_in: String,
     server_entry: Server,
     /// For messages, as `user_name`.
     cluster: String,
@@ -92,12 +94,14 @@ impl Configuration {
                     reason: "it has no cluster".to_owned(),
                 },
                 SelectFault::Cluster { context, cluster, known } => Error::NoEntry {
+                    command: set_context(&context, "cluster", &known),
                     context: named("context", &context),
                     kind: "cluster",
                     name: cluster,
                     known,
                 },
                 SelectFault::User { context, user, known } => Error::NoEntry {
+                    command: set_context(&context, "user", &known),
                     context: named("context", &context),
                     kind: "user",
                     name: user,
@@ -124,9 +128,15 @@ impl Configuration {
             Some(url) => Some(Proxy::parse("proxy-url of the kubeconfig", url)?),
             None => Settings::from_env().without_all_proxy().proxy_for(&server)?,
         };
-        let (user_name, user) = match user {
-            Some((place, user)) => (named("user", &place), user),
-            None => (named("context", &context), User::default()),
+        let (user_name, log_in, user) = match user {
+            Some((place, user)) => {
+                let log_in = config(&place, "set-credentials", "--token TOKEN");
+                (named("user", &place), log_in, user)
+            }
+            None => {
+                let log_in = set_context(&context, "user", &[]);
+                (named("context", &context), log_in, User::default())
+            }
         };
         Ok(Self {
             server,
@@ -135,6 +145,7 @@ impl Configuration {
             proxy,
             user,
             user_name,
+            log_in,
             server_entry: entry,
             cluster,
             stray,
@@ -166,6 +177,7 @@ impl Configuration {
             proxy: None,
             user: User { token_file: file("token"), ..User::default() },
             user_name: "the service account of the pod".to_owned(),
+            log_in: String::new(),
             server_entry: Server { certificate_authority: file("ca.crt"), ..Server::default() },
             cluster: "the cluster of the pod".to_owned(),
             stray: None,
@@ -273,6 +285,21 @@ fn bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
         ));
     }
     Ok(bytes)
+}
+
+/// The command for kubectl that sets the cluster or the user of a context, to the one that there is.
+fn set_context(context: &Place, kind: &str, known: &[String]) -> String {
+    let name = match known {
+        [name] => for_a_shell(name),
+        _ => "NAME".to_owned(),
+    };
+    config(context, "set-context", &format!("--{kind} {name}"))
+}
+
+/// `kubectl --kubeconfig FILE config VERB NAME …` for an entry of a kubeconfig.
+fn config(Place { file, name }: &Place, verb: &str, options: &str) -> String {
+    let connection = Connection { kubeconfig: Some(file.clone()), context: None };
+    format!("{} config {verb} {} {options}", connection.kubectl(), for_a_shell(name))
 }
 
 /// For messages: `user "admin" in the kubeconfig /home/a/.kube/config`.

@@ -69,7 +69,8 @@ impl Credentials {
         }
         if !credentials.headers.contains_key(AUTHORIZATION) && credentials.identity.is_none() {
             let (user, stray) = (entry.clone(), configuration.stray.clone());
-            credentials.doubt = Some(Doubt::NoCredentials { user, stray });
+            let command = configuration.log_in.clone();
+            credentials.doubt = Some(Doubt::NoCredentials { user, stray, command });
         }
         Ok(credentials)
     }

@@ -16,6 +16,8 @@ pub enum Doubt {
         user: String,
         /// A file, and a character in it that looks like another.
         stray: Option<String>,
+        /// The command for kubectl that gives it credentials.
+        command: String,
     },
     /// A token of the kubeconfig that has expired.
     #[error("the token of {user} expired on {at}")]
@@ -44,15 +46,17 @@ pub enum Doubt {
 impl Doubt {
     /// What to do about it.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> String {
+        let hint = match self {
             Self::NoCredentials { stray: Some(_), .. } => {
                 "type this character anew: it looks like a space or a quotation mark, and is none \
                  for YAML"
             }
-            Self::NoCredentials { stray: None, .. } => {
-                "give the user of the kubeconfig credentials (kubectl config set-credentials), or \
-                 use a context whose user has some"
+            Self::NoCredentials { stray: None, command, .. } => {
+                return format!(
+                    "give the user of the kubeconfig credentials (`{command}`), or use a context \
+                     whose user has some"
+                );
             }
             Self::Token { .. } => "get a new token: log in again, or create one",
             Self::Certificate { .. } => {
@@ -61,7 +65,8 @@ impl Doubt {
             Self::Plugin { .. } => {
                 "log in again with the program of the plugin, and check the clock of this machine"
             }
-        }
+        };
+        hint.to_owned()
     }
 
     /// If a token is a JWT that has expired.

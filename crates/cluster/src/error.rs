@@ -85,6 +85,8 @@ pub enum Error {
         name: String,
         /// Those that exist.
         known: Vec<String>,
+        /// The command for kubectl that corrects it.
+        command: String,
     },
     /// An entry of the kubeconfig that cannot be used.
     #[error("{entry} cannot be used: {reason}")]
@@ -280,6 +282,20 @@ pub enum Error {
         /// Its message.
         message: String,
     },
+    /// 3xx, which no API server sends for these paths.
+    #[error("{server} redirects {verb} on {resource} to {to} ({status})")]
+    Redirect {
+        /// The API server.
+        server: String,
+        /// The RBAC verb.
+        verb: &'static str,
+        /// Resource with its name.
+        resource: String,
+        /// The HTTP status.
+        status: u16,
+        /// Scheme and host: the rest of the URL can have a token in it.
+        to: String,
+    },
     /// Any other status.
     #[error("{verb} on {resource} failed with status {status} from {server}: {message}")]
     Status {
@@ -365,8 +381,8 @@ impl Diagnostic for Error {
                 "type this character anew: it looks like a space or a quotation mark, and is none \
                  for YAML"
             }
-            Self::NoEntry { .. } => {
-                "correct the context (kubectl config set-context), or use another"
+            Self::NoEntry { command, .. } => {
+                return Some(format!("correct the context (`{command}`), or use another"));
             }
             Self::NoCurrentContext { path, known } => {
                 let name = match known.as_slice() {
@@ -428,11 +444,11 @@ impl Diagnostic for Error {
             Self::Busy { .. } => {
                 "try again later; the API server, or what is in front of it, limits requests"
             }
-            Self::Unauthorized { doubt: Some(doubt), .. } => doubt.hint(),
+            Self::Unauthorized { doubt: Some(doubt), .. } => return Some(doubt.hint()),
             Self::Forbidden { doubt: Some(doubt), .. }
                 if matches!(**doubt, Doubt::NoCredentials { .. }) =>
             {
-                doubt.hint()
+                return Some(doubt.hint());
             }
             Self::Forbidden { message, .. } if message.contains("system:anonymous") => {
                 "the server took the request for an anonymous one: it does not know the credentials \
@@ -474,6 +490,11 @@ impl Diagnostic for Error {
             Self::NotFound { object: Object::Endpoint, .. } => {
                 "the API server publishes its keys only if --service-account-issuer is an https \
                  URL"
+            }
+            Self::Redirect { .. } => {
+                "an API server does not redirect: a login page, a proxy or a web console answers \
+                 there. Set the server of the kubeconfig to the API server itself (often \
+                 https://HOST:6443), or log in to the proxy with its own tool"
             }
             Self::Unreachable { .. } | Self::Timeout { .. } => {
                 "check the server of the kubeconfig, and VPN, firewall and proxy"

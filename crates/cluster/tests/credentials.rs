@@ -127,13 +127,56 @@ async fn a_user_without_credentials_is_named_when_the_server_refuses() {
         assert_eq!(error.kind(), ErrorKind::NotPermitted);
         let text = error.to_string();
         assert!(text.contains("user \"test\"") && text.contains("has no credentials"), "{text}");
-        assert!(error.hint().unwrap().contains("set-credentials"));
+        let hint = error.hint().unwrap();
+        assert!(
+            hint.contains("`kubectl --kubeconfig /")
+                && hint.contains(" config set-credentials test --token TOKEN`"),
+            "{hint}"
+        );
     }
     // In a flow mapping this is the name of a field.
     let test = Test::refusing(403, "system:anonymous");
     let error = test.error_for("{token:\u{a0}hidden}").await;
     let text = error.to_string();
     assert!(text.contains("no-break space") && !text.contains("hidden"), "{text}");
+}
+
+#[tokio::test]
+async fn a_context_without_its_entry_is_corrected_in_its_own_file() {
+    let test = Test::refusing(401, "x");
+    for (from, to, kind) in
+        [("user: test}", "user: gone}", "user"), ("cluster: test,", "cluster: gone,", "cluster")]
+    {
+        let error = test.error_of(&test.server.kubeconfig("{token: x}").replace(from, to)).await;
+        let path = test.folder.path().join("kubeconfig");
+        let command = format!(
+            "`kubectl --kubeconfig {} config set-context test --{kind} test`",
+            path.display()
+        );
+        assert!(error.hint().unwrap().contains(&command), "{error}: {:?}", error.hint());
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_no_answer_of_an_api_server_and_only_its_host_is_shown() {
+    for (location, to) in [
+        (
+            Some("https://u:HIDDEN@login.example.com:8443/sso?token=HIDDEN"),
+            "https://login.example.com:8443 (302)",
+        ),
+        (Some("/HIDDEN"), "another path (302)"),
+        (None, "another path (302)"),
+    ] {
+        let location = location.map(str::to_owned);
+        let reply = Reply { status: 302, location, body: "HIDDEN".to_owned(), ..Reply::default() };
+        let paths = [JWKS, "GET /.well-known/openid-configuration"];
+        let server = ApiServer::start(paths.map(|path| (path, reply.clone())));
+        let test = Test { server, folder: tempfile::tempdir().unwrap() };
+        let error = test.error_for("{token: x}").await;
+        let text = format!("{error} {}", error.hint().unwrap());
+        assert!(text.contains(to) && text.contains("login page"), "{text}");
+        assert!(!text.contains("HIDDEN"), "{text}");
+    }
 }
 
 #[tokio::test]

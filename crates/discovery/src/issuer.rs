@@ -8,6 +8,7 @@ use crate::grammar::{
     has_placeholder, is_dot_segment, is_host, is_port, is_url_character, is_url_of, other_name,
     scheme_of, split_port, white, without_user_info,
 };
+use crate::storage::{Elsewhere, elsewhere};
 
 /// The path of the JWK Set below the issuer URL.
 pub const KEYS_NAME: &str = "keys.json";
@@ -80,6 +81,17 @@ pub enum IssuerUrlError {
         url: String,
         /// What it is.
         what: &'static str,
+    },
+    /// A host that serves no objects to anonymous readers: a web console, the website endpoint of a
+    /// bucket, an access point.
+    #[error("the issuer {url:?} is {what}; AWS STS could not fetch the discovery document")]
+    NotObjects {
+        /// As given.
+        url: String,
+        /// What it is.
+        what: &'static str,
+        /// The URL that was probably meant.
+        meant: Option<String>,
     },
     /// A port that is not a number from 1 to 65535.
     #[error("the issuer {url:?} has a port that is not a number from 1 to 65535")]
@@ -237,6 +249,12 @@ impl Diagnostic for IssuerUrlError {
             Self::NotHttps { url } | Self::Quotes { url } | Self::OtherName { url, .. } => {
                 return meant(url);
             }
+            Self::NotObjects { meant: Some(meant), .. } => {
+                return Some(format!("did you mean {meant}?"));
+            }
+            Self::NotObjects { .. } => {
+                "the URL of the objects of a bucket is https://BUCKET.s3.REGION.amazonaws.com/PREFIX"
+            }
             Self::TrailingSlash { .. } => {
                 "remove the slash here, in kube-apiserver's --service-account-issuer and in IAM"
             }
@@ -296,6 +314,9 @@ impl IssuerUrl {
         }
         if has_placeholder(rest) {
             return Err(E::Placeholder { url: url() });
+        }
+        if let Some(Elsewhere { what, meant }) = elsewhere(split_port(authority).0, tail) {
+            return Err(E::NotObjects { url: url(), what, meant });
         }
         if let Some(name) =
             [DISCOVERY_NAME, KEYS_NAME].into_iter().find(|name| is_url_of(text, name))

@@ -5,6 +5,7 @@ mod grammar;
 mod issuer;
 mod partition;
 mod published;
+mod storage;
 
 pub use document::{Discovery, DiscoveryError, Shape};
 pub use issuer::{DISCOVERY_NAME, IssuerUrl, IssuerUrlError, KEYS_NAME, Ports};

@@ -160,3 +160,54 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_host_that_serves_no_objects_is_refused_with_the_url_that_was_meant() {
+    let b = "https://my-oidc.s3.us-west-2.amazonaws.com";
+    for (text, meant) in [
+        ("https://s3.console.aws.amazon.com/s3/buckets/my-oidc?region=us-west-2", b.to_owned()),
+        (
+            "https://us-west-2.console.aws.amazon.com/s3/buckets/my-oidc?region=us-west-2&prefix=prod/&tab=x",
+            format!("{b}/prod"),
+        ),
+        (
+            "https://us-west-2.console.aws.amazon.com/s3/object/my-oidc?prefix=prod%2Fkeys.json",
+            format!("{b}/prod"),
+        ),
+        ("https://my-oidc.s3-website-us-west-2.amazonaws.com/prod", format!("{b}/prod")),
+        ("https://my-oidc.s3-website.us-west-2.amazonaws.com/prod/", format!("{b}/prod")),
+        (
+            "https://my-oidc.s3-website.cn-north-1.amazonaws.com.cn",
+            "https://my-oidc.s3.cn-north-1.amazonaws.com.cn".to_owned(),
+        ),
+        (
+            "https://my.oidc.s3-website.us-west-2.amazonaws.com",
+            "https://s3.us-west-2.amazonaws.com/my.oidc".to_owned(),
+        ),
+        ("https://console.aws.amazon.com/s3/home", String::new()),
+        ("https://x-111122223333.s3-accesspoint.us-west-2.amazonaws.com/prod", String::new()),
+        ("https://x-111122223333.s3-object-lambda.us-west-2.amazonaws.com", String::new()),
+        ("https://mfzwi23gnjvgw.accesspoint.s3-global.amazonaws.com/prod", String::new()),
+        ("https://console.cloud.google.com/storage/browser/my-oidc", String::new()),
+    ] {
+        let error = IssuerUrl::parse(text, Ports::Refuse).unwrap_err();
+        let hint = error.hint().unwrap();
+        match meant.as_str() {
+            "" => assert!(hint.contains("https://BUCKET.s3."), "{text}: {hint}"),
+            meant => {
+                assert_eq!(hint, format!("did you mean {meant}?"), "{text}");
+                assert!(IssuerUrl::parse(meant, Ports::Refuse).is_ok(), "{meant}");
+            }
+        }
+        assert!(matches!(error, IssuerUrlError::NotObjects { .. }), "{text}: {error}");
+    }
+    for fine in [
+        "https://my-oidc.s3.us-west-2.amazonaws.com/s3-website/accesspoint",
+        "https://s3-website.example.com",
+        "https://my-accesspoint.s3.us-west-2.amazonaws.com",
+        "https://console.example.com",
+        "https://oidc.eks.us-west-2.amazonaws.com/id/ABC",
+    ] {
+        assert!(IssuerUrl::parse(fine, Ports::Refuse).is_ok(), "{fine}");
+    }
+}

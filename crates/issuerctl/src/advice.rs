@@ -319,6 +319,7 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
     Some(match error {
         E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface),
         E::Unreadable { keys: None, .. } => REPLACE.to_owned(),
+        E::UnknownOwner { .. } => "--force deletes it anyway".to_owned(),
         E::Merge { source: issuer_jwks::Error::KidConflict { .. }, .. } => {
             "--replace-unreadable publishes the given key under this kid, and the other one under its \
              own"

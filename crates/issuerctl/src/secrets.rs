@@ -1,14 +1,24 @@
 //! The secrets of the command line and the environment.
 
-use issuer_redact::register as register_value;
+use issuer_redact::{register as register_value, register_access_key};
 
 /// Variables that are secrets.
 const VARIABLES: [&str; 3] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
+
+/// Variables whose values are names, and into which people put access keys by mistake.
+const NAMES: [&str; 4] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Registers the secrets of this process, so that no output repeats them.
 pub(crate) fn register() {
     for name in VARIABLES {
         register_value(&std::env::var(name).unwrap_or_default());
+    }
+    for text in std::env::args_os() {
+        let text = text.to_string_lossy();
+        register_access_key(text.strip_prefix("--").and_then(value_of).unwrap_or(&text));
+    }
+    for name in NAMES {
+        register_access_key(std::env::var(name).unwrap_or_default().trim());
     }
     let variables = std::env::vars_os().map(|(_, value)| value);
     for text in std::env::args_os().chain(variables) {
@@ -21,13 +31,18 @@ pub(crate) fn register() {
 /// Whether an argument is a key, a token or JSON, by itself or as the value of an option. No
 /// command has such an argument.
 pub(crate) fn is_secret(argument: &str) -> bool {
-    let value = argument.split_once('=').map_or("", |(_, value)| value);
+    let value = value_of(argument).unwrap_or_default();
     let is_json = |text: &str| text.trim_start().starts_with(['{', '[']);
     issuer_redact::is_secret(argument)
         || is_json(argument)
         || is_json(value)
         // An issuer URL with a line break gets its own error message.
         || (argument.trim_end().contains('\n') && !argument.contains("http"))
+}
+
+/// What is behind the equals sign.
+fn value_of(argument: &str) -> Option<&str> {
+    argument.split_once('=').map(|(_, value)| value)
 }
 
 /// The passwords of the URLs in a text, also of those that lack a slash or the scheme; without a

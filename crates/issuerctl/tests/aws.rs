@@ -180,6 +180,97 @@ fn each_refusal_has_its_own_message_and_hint() {
 }
 
 #[test]
+fn a_redirect_is_called_so_and_only_its_host_is_shown() {
+    for (status, location, shown) in [
+        (
+            "302 Found",
+            "https://login.example.com:8443/sso?token=HIDDEN",
+            "https://login.example.com:8443:",
+        ),
+        (
+            "307 Temporary Redirect",
+            "https://u:HIDDEN@login.example.com/x",
+            "https://login.example.com:",
+        ),
+        ("301 Moved Permanently", "/HIDDEN", "another path:"),
+        ("308 Permanent Redirect", "", "another path:"),
+    ] {
+        let location =
+            if location.is_empty() { String::new() } else { format!("location: {location}\r\n") };
+        let answer: &'static str = Box::leak(
+            format!(
+                "HTTP/1.1 {status}\r\n{location}content-type: text/html\r\ncontent-length: 6\r\n\
+                 connection: close\r\n\r\nHIDDEN"
+            )
+            .into_boxed_str(),
+        );
+        let url = server(answer);
+        let env = [
+            ("AWS_ENDPOINT_URL", url.as_str()),
+            ("AWS_REGION", "us-west-2"),
+            ("AWS_MAX_ATTEMPTS", "1"),
+        ];
+        for line in [PUBLISH, "provider show --issuer https://oidc.example.com/prod"] {
+            let (_, err) = ended(&desk().run_with(line, &env), 1);
+            assert!(
+                err.contains(&status[..3]) && err.contains(&format!("sends everybody to {shown}")),
+                "{err}"
+            );
+            assert!(err.contains("login page") && !err.contains("HIDDEN"), "{err}");
+        }
+    }
+}
+
+#[test]
+fn the_files_of_aws_may_be_in_the_encodings_of_windows() {
+    let s3 = S3Server::start();
+    s3.make_bucket("my-oidc");
+    let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect()
+    };
+    let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let keys =
+        format!("aws_access_key_id = {ACCESS_KEY}\r\naws_secret_access_key = {SECRET_KEY}\r\n");
+    let region = format!("region = us-west-2\r\nendpoint_url = {}\r\n", s3.endpoint());
+    let (wrong, of_prod) =
+        ("aws_access_key_id = AKIA\naws_secret_access_key = x\n", "[profile prod]");
+    for (config, credentials, profile) in [
+        (
+            utf16(&format!("[default]\r\n{region}"), u16::to_le_bytes),
+            format!("[default]\n{keys}").into_bytes(),
+            "",
+        ),
+        (
+            format!("{of_prod}\n{region}").into_bytes(),
+            utf16(&format!("[prod]\n{keys}"), u16::to_be_bytes),
+            "prod",
+        ),
+        // The credentials file wins, whichever of them is decoded.
+        (
+            marked(&format!("{of_prod}\n{region}{wrong}")),
+            format!("[prod]\n{keys}").into_bytes(),
+            "prod",
+        ),
+        (
+            format!("[default]\n{region}{wrong}").into_bytes(),
+            marked(&format!("[default]\n{keys}")),
+            "",
+        ),
+    ] {
+        let desk = desk();
+        std::fs::create_dir(desk.path().join(".aws")).unwrap();
+        std::fs::write(desk.path().join(".aws/config"), config).unwrap();
+        std::fs::write(desk.path().join(".aws/credentials"), credentials).unwrap();
+        let none =
+            [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_PROFILE", profile)];
+        ended(&desk.run_with(PUBLISH, &none), 0);
+        if !profile.is_empty() {
+            ended(&desk.run_with(&format!("{PUBLISH} --profile {profile}"), &none[..2]), 0);
+        }
+    }
+}
+
+#[test]
 fn the_page_of_a_proxy_is_no_answer_of_aws() {
     for status in ["403 Forbidden", "503 Service Unavailable", "200 OK"] {
         let answer: &'static str = Box::leak(
@@ -257,13 +348,13 @@ fn a_credentials_file_that_cannot_be_used_is_named_and_not_quoted() {
     let desk = desk();
     std::fs::create_dir(desk.path().join(".aws")).unwrap();
     let utf16: Vec<u8> =
-        "\u{feff}[default]\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        "\u{feff}[default]\r\nHIDDEN\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let keys = "aws_access_key_id = AKIA\naws_secret_access_key = HIDDEN\n";
     let file = |text: &str| format!("[default]\n{text}").into_bytes();
     let process = |command: &str| file(&format!("credential_process = {command}\n"));
     for (bytes, code, says) in [
-        (utf16, 3, "UTF-16"),
-        (format!("\u{feff}[default]\n{keys}").into_bytes(), 3, "byte order mark"),
+        (utf16, 3, "on line 2"),
+        (b"[default]\nregion = \xff\n".to_vec(), 3, "UTF-8"),
         (file("HIDDEN\n"), 3, "on line 2"),
         (file(&format!("{keys}endpoint_url = https://u:HIDDEN@h\n")), 3, "endpoint_url"),
         (file(&format!("{keys}endpoint_url = HIDDEN:9\n")), 3, "endpoint_url"),

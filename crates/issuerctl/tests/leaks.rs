@@ -345,6 +345,79 @@ fn files_that_are_given_by_mistake_are_not_quoted() {
     }
 }
 
+/// These commands print the file that they are given, with a change.
+#[test]
+fn keys_and_tokens_given_as_manifests_or_configurations_are_refused_and_not_printed() {
+    let mut commands: Vec<String> =
+        ["inject -f file", "inject -f pod --service-accounts file"].map(str::to_owned).to_vec();
+    let distributions = [
+        "kubeadm",
+        "eks-anywhere",
+        "cluster-api",
+        "talos",
+        "k3s",
+        "rke2",
+        "kops",
+        "k0s",
+        "microk8s",
+    ];
+    commands.extend(distributions.map(|distribution| {
+        format!("render {distribution} --issuer https://oidc.example.com --into file")
+    }));
+    for text in [
+        "-----BEGIN RSA PRIVATE KEY-----\nMARKER\n-----END RSA PRIVATE KEY-----\n".to_owned(),
+        "{\"kty\":\"RSA\",\"d\":\"MARKER\",\"n\":1}".to_owned(),
+        "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"x\",\"k\":\"MARKER\"}]}".to_owned(),
+        format!("{JWT}.{MARKER}"),
+        "MARKER".to_owned(),
+        "- MARKER\n".to_owned(),
+    ] {
+        for command in &commands {
+            let place = Place::new(command, "error:")
+                .file("file", &text)
+                .file("pod", "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n");
+            place.check();
+            assert_eq!(place.run(&[]).status.code(), Some(3), "{command}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn access_keys_in_the_place_of_a_name_are_refused_and_not_repeated() {
+    let id = "AKIAIOSFODNN7EXAMPLE";
+    let call = || Place::new("provider show --issuer https://oidc.example.com", "error");
+    for value in [
+        format!("{id}:MARKER"),
+        format!("{id}:x-MARKER"),
+        format!("{id}/MARKER"),
+        format!("{id} MARKER"),
+        format!("aws_access_key_id={id}:MARKER"),
+    ] {
+        for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION"] {
+            call().env(variable, &value).check();
+        }
+        for option in ["--profile", "--region"] {
+            call().arg(option).arg(&value).check();
+        }
+        Place::new("publish --key sa.pub --to", "error").arg(&format!("s3://{value}/x")).check();
+        Place::new("role show", "error").arg(&value).check();
+    }
+    // A secret alone has no marker, but a form.
+    let secret = "NotForAnyLog/4f1d+NotForAnyLog/4f1dNotFo";
+    for place in [
+        call().env("AWS_PROFILE", secret),
+        call().env("AWS_REGION", secret),
+        call().arg("--profile").arg(secret),
+        call().arg(&format!("--region={secret}")),
+        Place::new("role show", "error").arg(secret),
+    ] {
+        let output = place.run(&["--verbose"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains("error") && !text.contains("NotForAnyLog"), "{text}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
 #[test]
 fn credentials_of_aws_are_not_shown() {
     let call = || {

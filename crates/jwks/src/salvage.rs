@@ -49,7 +49,10 @@ pub fn salvage(bytes: &[u8], weak: WeakKeys) -> Salvage {
         objects = inner(&text).map(|inner| self::objects(&inner)).unwrap_or_default();
     }
     if objects.is_empty() {
-        let Ok(reading) = read(bytes, weak) else { return Salvage::default() };
+        let blocks = || read(blocks(&text).as_bytes(), weak);
+        let Ok(reading) = read(bytes, weak).or_else(|_| blocks()) else {
+            return Salvage::default();
+        };
         let private =
             |note: &Note| matches!(note, Note::PrivateKey { .. } | Note::PrivateKeyWithin { .. });
         // Which of several blocks is private is not known here; then all of them are suspect.
@@ -104,6 +107,20 @@ impl Salvage {
     }
 }
 
+/// The PEM blocks of a text, without the indentation that they have in YAML.
+fn blocks(text: &str) -> String {
+    let mut blocks = String::new();
+    let mut within = false;
+    for line in text.lines().map(str::trim) {
+        within |= line.starts_with("-----BEGIN ");
+        if within {
+            blocks.extend([line, "\n"]);
+        }
+        within &= !line.starts_with("-----END ");
+    }
+    blocks
+}
+
 /// Every JWK in JSON, the outermost ones first, then those in the rest of the text.
 fn objects(text: &str) -> Vec<Map<String, Value>> {
     let mut found = Vec::new();
@@ -127,6 +144,50 @@ fn objects(text: &str) -> Vec<Map<String, Value>> {
     }
     rest.push_str(&text[seen..]);
     found.extend(members::groups(&rest));
+    found.extend(encoded(&rest));
+    found
+}
+
+/// Every JWK in JSON that a part of the text encodes in base64, such as the `binaryData` of a ConfigMap
+/// or the `data` of a Secret, also in several lines.
+fn encoded(text: &str) -> Vec<Map<String, Value>> {
+    // `{"`, `{` and a line break, `{` and a space.
+    const STARTS: [&str; 4] = ["eyJ", "ewo", "ew0K", "eyA"];
+    let of_base64 = |c: char| c.is_ascii_alphanumeric() || "-_+/".contains(c);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let word = &text[at..];
+        let mut length = word.find(|c| !of_base64(c)).unwrap_or(word.len());
+        if !STARTS.iter().any(|start| word.starts_with(start)) {
+            let next = word[length..].find(of_base64);
+            at = next.map_or(text.len(), |next| at + length + next);
+            continue;
+        }
+        // The lines of a block scalar. What follows the value may be taken for a part of it, which does
+        // not matter behind the end of the JSON.
+        while word[length..].starts_with(['\n', '\r']) {
+            let line = word[length..].trim_start_matches(['\n', '\r', ' ']);
+            let next = line.find(|c| !of_base64(c)).unwrap_or(line.len());
+            if next == 0 {
+                break;
+            }
+            length = word.len() - line.len() + next;
+        }
+        let digits = url_alphabet(&word[..length]);
+        let whole = digits.len() - usize::from(digits.len() % 4 == 1);
+        let bytes = digits.get(..whole).map(Base64UrlUnpadded::decode_vec);
+        // Padding that is not zero, of what was taken for a part of it.
+        let bytes = bytes.and_then(|bytes| match bytes {
+            Ok(bytes) => Some(bytes),
+            Err(_) => Base64UrlUnpadded::decode_vec(digits.get(..digits.len() / 4 * 4)?).ok(),
+        });
+        let inner = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(inner) = inner.filter(|inner| inner.contains("\"kty\"")) {
+            found.extend(objects(&inner));
+        }
+        at += length;
+    }
     found
 }
 
@@ -253,6 +314,37 @@ mod tests {
         document.to_string()
     }
 
+    fn pretty() -> String {
+        serde_json::to_string_pretty(&serde_json::from_str::<Value>(GOLDEN).unwrap()).unwrap()
+    }
+
+    /// The set in YAML, with the value of each long member written by `value`, indented by 4.
+    fn yaml_with(value: impl Fn(&str) -> String) -> String {
+        let document: Value = serde_json::from_str(GOLDEN).unwrap();
+        let mut text = String::from("keys:\n");
+        for key in document["keys"].as_array().unwrap() {
+            text.push_str("- use: sig\n");
+            for (name, member) in key.as_object().unwrap() {
+                let member = member.as_str().unwrap();
+                let long = matches!(name.as_str(), "n" | "x" | "y");
+                let member = if long { value(member) } else { member.to_owned() };
+                text.push_str(&format!("  {name}: {member}\n"));
+            }
+            text.push_str("  alg: X\n");
+        }
+        text.replacen("  use: sig\n", "", 99)
+    }
+
+    fn folded(text: &str, width: usize, indent: &str) -> String {
+        let lines = text.as_bytes().chunks(width).map(|line| str::from_utf8(line).unwrap());
+        lines.map(|line| format!("\n{indent}{line}")).collect()
+    }
+
+    fn config_map(name: &str, value: &str) -> Vec<u8> {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+        format!("{text}{name}:\n  keys.json: {value}\n  other: text\n").into_bytes()
+    }
+
     fn yaml() -> String {
         let document: Value = serde_json::from_str(GOLDEN).unwrap();
         let mut text = String::from("keys:\n");
@@ -317,6 +409,25 @@ mod tests {
             GOLDEN.replacen("},{", "}],\"keys\":[{", 3).into_bytes(),
             with(|key| key["kty"] = json!(key["kty"].as_str().unwrap().to_lowercase()))
                 .into_bytes(),
+            yaml_with(|value| format!("|{}", folded(value, 64, "    "))).into_bytes(),
+            yaml_with(|value| format!(">-{}", folded(value, 40, "      "))).into_bytes(),
+            yaml_with(|value| folded(value, 50, "    ").trim_start().to_owned()).into_bytes(),
+            config_map(
+                "data",
+                &format!("|{}", yaml().replace('\n', "\n    ").replacen("keys", "\n    keys", 1)),
+            ),
+            config_map("data", &format!("|\n    {GOLDEN}")),
+            config_map("data", &format!("{GOLDEN:?}")),
+            config_map("data", &format!("'{GOLDEN}'")),
+            config_map("binaryData", &base64ct::Base64::encode_string(GOLDEN.as_bytes())),
+            config_map(
+                "binaryData",
+                &format!(
+                    "|{}",
+                    folded(&base64ct::Base64::encode_string(GOLDEN.as_bytes()), 76, "    ")
+                ),
+            ),
+            config_map("data", &base64ct::Base64::encode_string(pretty().as_bytes())),
         ] {
             let found = salvage(&bytes, WeakKeys::Refuse);
             assert!(found.lost.is_empty(), "{found:?}");
@@ -326,6 +437,27 @@ mod tests {
             expected.sort_by(|one, other| one.kid.as_str().cmp(other.kid.as_str()));
             assert_eq!(kids, expected, "{}", String::from_utf8_lossy(&bytes));
         }
+    }
+
+    #[test]
+    fn a_value_in_several_lines_that_are_cut_off_is_no_key() {
+        let whole = salvage(GOLDEN.as_bytes(), WeakKeys::Allow).set;
+        for text in [
+            yaml_with(|value| format!("|{}", folded(value, 64, "    "))),
+            yaml_with(|value| folded(value, 64, "    ").trim_start().to_owned()),
+        ] {
+            for end in (1..text.len()).step_by(5) {
+                let found = salvage(&text.as_bytes()[..end], WeakKeys::Allow).set;
+                assert!(found.difference(&whole).is_empty(), "{}", &text[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn pem_in_a_config_map_is_found_also_beside_other_text() {
+        let pem = include_str!("../../../fixtures/golden/encodings/rsa2048.spki.pem");
+        let block = format!("|\n    {}", pem.trim().replace('\n', "\n    "));
+        assert_eq!(salvage(&config_map("data", &block), WeakKeys::Refuse).set.keys().len(), 1);
     }
 
     #[test]

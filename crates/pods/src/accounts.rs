@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::mutation::text;
 use crate::workload::{objects, strings};
-use crate::{Annotations, Identity, Settings};
+use crate::{Annotations, Error, Identity, Settings, manifests};
 
 /// The name of the webhook's ConfigMap.
 const CONFIG_MAP: &str = "pod-identity-webhook";
@@ -28,15 +28,10 @@ impl Accounts {
     /// webhook's ConfigMap. Objects without a namespace are in `namespace`.
     ///
     /// # Errors
-    /// [`issuer_yaml::Error`].
-    pub fn read(
-        &mut self,
-        file: &str,
-        namespace: &str,
-        config: bool,
-    ) -> Result<(), issuer_yaml::Error> {
-        for document in issuer_yaml::parse(file)? {
-            self.collect(&document.root.value()?, namespace, config);
+    /// [`Error::Yaml`], [`Error::NotAnObject`].
+    pub fn read(&mut self, file: &str, namespace: &str, config: bool) -> Result<(), Error> {
+        for (_, value) in manifests::read(file)? {
+            self.collect(&value, namespace, config);
         }
         Ok(())
     }

@@ -9,6 +9,14 @@ pub enum Error {
     /// A manifest is not valid YAML.
     #[error(transparent)]
     Yaml(#[from] issuer_yaml::Error),
+    /// A document that is not an object of Kubernetes. Nothing of it is repeated: it may be a key.
+    #[error("the document at line {line} is not a Kubernetes object: it {reason}")]
+    NotAnObject {
+        /// Its first line, from 1.
+        line: usize,
+        /// What it is instead, as a clause whose subject is the document.
+        reason: &'static str,
+    },
     /// A document is laid out in a way that cannot be edited.
     #[error("the document at line {line} cannot be edited in place")]
     Layout {
@@ -60,6 +68,10 @@ impl Diagnostic for Error {
         let hint = match self {
             Self::Yaml(_) => {
                 "templates have to be rendered first, for example with helm template or kustomize build"
+            }
+            Self::NotAnObject { .. } => {
+                "manifests are YAML or JSON, each with apiVersion and kind; a file with a key or a \
+                 token is none"
             }
             Self::Layout { .. } => {
                 "write the pod's spec in block style or as JSON, without anchors and merge keys"

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::mutation::{ContainerMutation, text};
 use crate::warning::warnings;
 use crate::workload::{Path, Place, at, at_mut, places, strings};
-use crate::{Accounts, Error, Mutation, Settings, Warning};
+use crate::{Accounts, Error, Mutation, Settings, Warning, manifests};
 
 /// The label that opts a pod out; the webhook's configuration has it, not its flags.
 pub(crate) const SKIP_LABEL: &str = "eks.amazonaws.com/skip-pod-identity-webhook";
@@ -67,12 +67,10 @@ pub fn inject(
     settings: &Settings,
     config: bool,
 ) -> Result<Injected, Error> {
-    let documents = issuer_yaml::parse(manifests)?;
-    let values = documents.iter().map(|document| document.root.value());
-    let values = values.collect::<Result<Vec<_>, _>>()?;
+    let documents = manifests::read(manifests)?;
     let mut accounts = Accounts::default();
     // Of two with one name, the API server keeps the last.
-    for value in values.iter().rev() {
+    for (_, value) in documents.iter().rev() {
         accounts.collect(value, namespace, config);
     }
     accounts.extend(known);
@@ -80,7 +78,7 @@ pub fn inject(
     // A text without a document has comments at most.
     let without = if documents.is_empty() { manifests } else { "" };
     let (mut text, mut pods) = (without.to_owned(), Vec::new());
-    for (document, mut value) in documents.iter().zip(values) {
+    for (document, mut value) in documents {
         let mut changes = Vec::new();
         for place in places(&value) {
             let (pod, change) = plan(&value, &place, &accounts, namespace, settings);

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use issuer_pods::{Accounts, Annotations, Injected, Outcome, Settings, inject};
+use issuer_pods::{Accounts, Annotations, Injected, Outcome, Settings, inject, lookalikes};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -132,11 +132,104 @@ fn what_only_looks_like_a_workload_stays() {
         "",
         "---\n---\n",
         "[]\n",
-        "a\n",
-        "!Ref x\n",
+        "- {kind: Pod, apiVersion: v1}\n",
     ] {
         assert_eq!(run(text).text, text);
     }
+}
+
+#[test]
+fn what_is_no_object_is_refused_by_its_line_and_never_repeated() {
+    let pod = "apiVersion: v1\nkind: Pod\n";
+    for (text, line) in [
+        ("-----BEGIN PRIVATE KEY-----\nHIDDEN\n-----END PRIVATE KEY-----\n".to_owned(), 1),
+        ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.HIDDEN\n".to_owned(), 1),
+        ("HIDDEN".to_owned(), 1),
+        ("# c\n\n!Ref HIDDEN\n".to_owned(), 3),
+        ("7\n".to_owned(), 1),
+        ("{\"kty\":\"RSA\",\"d\":\"HIDDEN\"}".to_owned(), 1),
+        ("{\"keys\":[{\"kty\":\"oct\",\"k\":\"HIDDEN\"}]}".to_owned(), 1),
+        ("password: HIDDEN\n".to_owned(), 1),
+        ("- HIDDEN\n".to_owned(), 1),
+        ("- {kind: Pod}\n- {d: HIDDEN}\n".to_owned(), 1),
+        (format!("{pod}---\n---\n# nothing\n---\n\nHIDDEN\n"), 8),
+        (format!("{pod}---\n-----BEGIN EC PRIVATE KEY-----\nHIDDEN\n"), 4),
+    ] {
+        let refused = inject(&text, &known(), "demo", &Settings::default(), false).unwrap_err();
+        let message = refused.to_string();
+        assert!(message.contains(&format!("line {line} is not a Kubernetes object")), "{message}");
+        assert!(!message.contains("HIDDEN") && !message.contains("eyJ"), "{message}");
+        let read = Accounts::default().read(&text, "demo", false).unwrap_err();
+        assert_eq!(read, refused, "as a file of ServiceAccounts");
+    }
+}
+
+#[test]
+fn a_character_that_looks_like_another_is_named_where_it_matters_and_only_there() {
+    let account = |metadata: &str| {
+        format!("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: app\n{metadata}")
+    };
+    let workload = |spec: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nspec:\n  template:\n    spec:\n      {spec}\n"
+        )
+    };
+    for (text, says) in [
+        (
+            account("  annotations:\n    \u{201c}eks.amazonaws.com/role-arn\u{201d}: x\n"),
+            "U+201C (typographic quotation mark) at line 6, column 5, in the name of an annotation",
+        ),
+        (
+            account("  annotations:\n    eks.amazonaws.com/role-arn: \u{201c}arn:aws\u{201d}\n"),
+            "U+201C (typographic quotation mark) at line 6, column 33, in the value of an annotation",
+        ),
+        (
+            account("  annotations: {\"eks.amazonaws.com/role-arn\": \"arn\u{200b}\"}\n"),
+            "U+200B (zero width space) at line 5",
+        ),
+        (
+            account("  annotations: {\"eks.amazonaws.com/role-arn\": \"arn\\u200b\"}\n"),
+            "U+200B (zero width space) at line 5",
+        ),
+        (
+            account("  annotations\u{a0}: {}\n"),
+            "U+00A0 (no-break space) at line 5, column 14, in the name of a field",
+        ),
+        (account("  labels: {team: a\u{a0}b}\n"), "in the value of a label"),
+        (account("").replace("Account\n", "Account\u{200b}\n"), "in a kind"),
+        (account("").replace("name: app", "name: app\u{2011}x"), "dash that is not ASCII"),
+        (account("  namespace: \u{200b}demo\n"), "in a namespace"),
+        (workload("serviceAccountName: app\u{a0}"), "in the name of a ServiceAccount"),
+        (workload("service\u{200d}AccountName: app"), "in the name of a field"),
+        (
+            format!("kind: List\nitems:\n- metadata: {{name: x\u{a0}}}\n"),
+            "line 3, column 20, in a name",
+        ),
+    ] {
+        let found = lookalikes(&text, &Settings::default());
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(!found.is_empty() && found[0].contains(says), "{says}: {found:?}\n{text}");
+    }
+    for fine in [
+        account("  annotations: {description: \"a \u{201c}quoted\u{201d} word\"}\n# \u{a0}\n"),
+        "apiVersion: v1\nkind: ConfigMap\ndata: {\"a\u{a0}b\": \"\u{201c}\"}\n".to_owned(),
+        "apiVersion: x/v1\nkind: Dashboard\nspec: {name: \"\u{201c}x\u{201d}\"}\n".to_owned(),
+        workload(
+            "containers: [{name: a, args: [\"\u{2013}x\"], env: [{name: A, value: \"\u{a0}\"}]}]",
+        ),
+        account("").replace("app", "caf\u{e9}"),
+        "a: b\n\u{a0}c: [".to_owned(),
+    ] {
+        assert_eq!(lookalikes(&fine, &Settings::default()), [], "{fine}");
+    }
+}
+
+#[test]
+fn a_fault_of_yaml_names_the_no_break_space_in_its_line() {
+    let text = "apiVersion: v1\nkind:\u{a0}Pod\nmetadata: {name: x}\n";
+    let refused = inject(text, &known(), "demo", &Settings::default(), false).unwrap_err();
+    let message = refused.to_string();
+    assert!(message.contains("U+00A0 (no-break space) in column 6"), "{message}");
 }
 
 #[test]

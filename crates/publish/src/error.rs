@@ -51,6 +51,17 @@ pub enum Error {
         /// What is wrong with the keys, if it is the JWK Set.
         keys: Option<issuer_jwks::Error>,
     },
+    /// A document that is to be deleted, and does not say whose it is.
+    #[error(
+        "{location} cannot be read, so that it is not known which issuer it belongs to, and was not \
+         deleted: {reason}"
+    )]
+    UnknownOwner {
+        /// The document.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A bucket policy that cannot be read; it is not changed.
     #[error("the policy of the bucket {bucket} cannot be read, and was not changed: {reason}")]
     BadPolicy {
@@ -357,6 +368,7 @@ impl Diagnostic for Error {
             Self::Merge { .. }
             | Self::PruneWithNewKey { .. }
             | Self::Unreadable { .. }
+            | Self::UnknownOwner { .. }
             | Self::BadPolicy { .. }
             | Self::OtherKeys { .. }
             | Self::NewKey { .. }
@@ -399,6 +411,9 @@ impl Diagnostic for Error {
                     "check {location}; if no valid token needs it any more, delete it and publish \
                      again"
                 ));
+            }
+            Self::UnknownOwner { location, .. } => {
+                return Some(format!("check {location}: no other cluster may need it any more"));
             }
             Self::Destination { fault: DestinationFault::AccessPoint, .. } => {
                 "give the bucket of the access point: s3://BUCKET[/PREFIX]"

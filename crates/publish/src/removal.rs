@@ -3,11 +3,11 @@
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Resource};
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
-use issuer_jwks::{Jwk, JwkSet, WeakKeys};
+use issuer_jwks::{Jwk, JwkSet, WeakKeys, salvage};
 
 use crate::published::Named;
 use crate::s3::BucketRemoval;
-use crate::{Error, Purpose, Store, StoreState, Version};
+use crate::{Error, Purpose, Store, StoreState, Stored, Version};
 
 /// What the deletion of a site removes.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +15,8 @@ pub struct Removal {
     location: String,
     /// In the order of their deletion.
     documents: Vec<(&'static str, Version)>,
-    /// The keys in them.
-    keys: Vec<Jwk>,
+    /// The kids and descriptions of the keys in them.
+    keys: Vec<(String, String)>,
     /// Documents that issuerctl did not create.
     kept: Vec<&'static str>,
     bucket: Option<BucketRemoval>,
@@ -40,8 +40,8 @@ impl Removal {
     /// with `force`; as long as one of them is kept, it remains public.
     ///
     /// # Errors
-    /// [`Error::OtherIssuer`]: the documents belong to a different issuer; [`Error::Unreadable`]:
-    /// the issuer of the documents cannot be determined; [`Error::BadPolicy`].
+    /// [`Error::OtherIssuer`]: the documents belong to a different issuer; [`Error::UnknownOwner`]:
+    /// the issuer of the documents cannot be determined, and `force` is not set; [`Error::BadPolicy`].
     pub fn new(
         location: &str,
         issuer: &IssuerUrl,
@@ -49,13 +49,14 @@ impl Removal {
         force: bool,
     ) -> Result<Self, Error> {
         let place = |name: &str| format!("{}/{name}", location.trim_end_matches('/'));
-        let unreadable = |name: &str, reason: String| Error::Unreadable {
-            location: place(name),
-            reason,
-            keys: None,
+        let unknown =
+            |name: &str, reason: String| Error::UnknownOwner { location: place(name), reason };
+        let named = match state.discovery.as_ref().map(Named::read) {
+            Some(Err(_)) if force => None,
+            Some(Err(reason)) => return Err(unknown(DISCOVERY_NAME, reason)),
+            named => named.and_then(Result::ok),
         };
-        if let Some(stored) = &state.discovery {
-            let named = Named::read(stored).map_err(|reason| unreadable(DISCOVERY_NAME, reason))?;
+        if let Some(named) = named {
             if named.issuer != issuer.as_str() {
                 let (location, issuer) = (place(DISCOVERY_NAME), issuer.to_string());
                 return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
@@ -67,12 +68,14 @@ impl Removal {
             let (published, issuer) = (published.to_owned(), issuer.to_string());
             return Err(Error::OtherIssuer { location: place(KEYS_NAME), published, issuer });
         }
-        let keys = match keys.map(|stored| JwkSet::parse(&stored.bytes, WeakKeys::Allow)) {
-            Some(Ok(set)) => set.keys().to_vec(),
-            Some(Err(error)) if state.discovery.is_none() => {
-                return Err(unreadable(KEYS_NAME, error.to_string()));
+        let keys = match keys.filter(|stored| !stored.is_blank()) {
+            Some(stored) => {
+                deleted_keys(stored).or_else(|error| match (&state.discovery, owner) {
+                    (None, None) if !force => Err(unknown(KEYS_NAME, error.to_string())),
+                    _ => Ok(found_keys(stored)),
+                })?
             }
-            _ => Vec::new(),
+            None => Vec::new(),
         };
         let there = [(DISCOVERY_NAME, &state.discovery), (KEYS_NAME, &state.keys)];
         let there = there
@@ -143,7 +146,7 @@ impl Describe for Removal {
             let mut change = Change::new(self.resource(name), Action::Delete);
             if *name == KEYS_NAME {
                 let key =
-                    |jwk: &Jwk| Field::removed("key", jwk.key.describe()).of(jwk.kid.as_str());
+                    |(kid, what): &(String, String)| Field::removed("key", what.as_str()).of(kid);
                 change.fields.extend(self.keys.iter().map(key));
             }
             into.push(change);
@@ -155,6 +158,30 @@ impl Describe for Removal {
             bucket.describe(into);
         }
     }
+}
+
+/// All keys of a set, also those of types that AWS STS does not use.
+fn deleted_keys(stored: &Stored) -> Result<Vec<(String, String)>, issuer_jwks::Error> {
+    let (set, foreign) = JwkSet::parse_with_foreign(&stored.bytes, WeakKeys::Allow)?;
+    let foreign = foreign.into_iter().map(|key| {
+        let what = format!("not for AWS STS: {}", issuer_jwks::reason(&key.fault));
+        (key.kid.unwrap_or_default(), what)
+    });
+    Ok(set.keys().iter().map(described).chain(foreign).collect())
+}
+
+/// What can be found in a damaged set.
+fn found_keys(stored: &Stored) -> Vec<(String, String)> {
+    let found = salvage(&stored.bytes, WeakKeys::Allow);
+    let lost = found
+        .lost
+        .into_iter()
+        .map(|lost| (lost.kid.unwrap_or_default(), format!("cannot be read: {}", lost.reason)));
+    found.set.keys().iter().map(described).chain(lost).collect()
+}
+
+fn described(jwk: &Jwk) -> (String, String) {
+    (jwk.kid.as_str().to_owned(), jwk.key.describe())
 }
 
 /// Reads the store and plans the deletion.

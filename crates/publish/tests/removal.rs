@@ -163,6 +163,58 @@ async fn documents_of_another_issuer_and_keys_that_came_meanwhile_are_not_remove
     assert_eq!(server.get("my-oidc", KEYS).unwrap(), b"{\"keys\":[]}");
 }
 
+/// The set with a key of a type that STS does not use, as publish keeps it.
+fn with_foreign(keys: &[u8]) -> Vec<u8> {
+    let foreign = r#",{"kty":"OKP","kid":"theirs","crv":"Ed25519","x":"AA"}]}"#;
+    let text = String::from_utf8(keys.to_vec()).unwrap();
+    format!("{}{foreign}", text.strip_suffix("]}").unwrap()).into_bytes()
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_used_do_not_block_a_deletion_and_are_named_in_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (keys, discovery) =
+        (root.path().join("keys.json"), root.path().join(".well-known/openid-configuration"));
+    let store = Store::Folder(Folder::new(root.path()));
+    // An interrupted deletion leaves the keys alone.
+    for alone in [false, true] {
+        published(&store, "prod").await;
+        fs::write(&keys, with_foreign(&fs::read(&keys).unwrap())).unwrap();
+        if alone {
+            fs::remove_file(&discovery).unwrap();
+        }
+        let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+        let text = removal.changes().to_string();
+        assert!(text.contains("key \"theirs\"") && text.contains("not for AWS STS"), "{text}");
+        assert!(text.contains("RSA-2048"), "{text}");
+        remove(&store, &mut removal).await.unwrap();
+        assert!(!keys.exists());
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_found_in_a_damaged_set_is_named_before_it_is_deleted() {
+    let root = tempfile::tempdir().unwrap();
+    let (keys, discovery) =
+        (root.path().join("keys.json"), root.path().join(".well-known/openid-configuration"));
+    let store = Store::Folder(Folder::new(root.path()));
+    published(&store, "prod").await;
+    let mut damaged = with_foreign(&fs::read(&keys).unwrap());
+    damaged.truncate(damaged.len() - 2);
+    fs::write(&keys, &damaged).unwrap();
+    let named = |text: &str| text.contains("RSA-2048") && text.contains("key \"theirs\"");
+    let removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    assert!(named(&removal.changes().to_string()), "{removal:?}");
+    // Without the document, nobody knows whose they are.
+    fs::remove_file(&discovery).unwrap();
+    let error = plan_removal(&store, &issuer("prod"), false).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownOwner { .. }), "{error}");
+    let mut removal = plan_removal(&store, &issuer("prod"), true).await.unwrap();
+    assert!(named(&removal.changes().to_string()), "{removal:?}");
+    remove(&store, &mut removal).await.unwrap();
+    assert!(!keys.exists());
+}
+
 #[tokio::test]
 async fn documents_that_were_there_before_stay_readable_until_forced() {
     let (theirs, server) = (S3Server::start(), S3Server::start());

@@ -97,6 +97,21 @@ pub fn is_secret(text: &str) -> bool {
     shape::is_secret(text)
 }
 
+/// Whether a text, given as a name, is the ID of an access key of AWS, with or without its secret, or
+/// has the form of such a secret.
+#[must_use]
+pub fn is_access_key(text: &str) -> bool {
+    shape::access_key(text).is_some()
+}
+
+/// Registers the secret of an access key that was given as the name of something. A name that only
+/// looks like one is not shown either.
+pub fn register_access_key(text: &str) {
+    let Some(secret) = shape::access_key(text) else { return };
+    register(secret);
+    secret.split(['/', ':', '@']).for_each(register);
+}
+
 /// Replaces what is in one or more of the ranges, each connected part of the text once.
 fn replace(text: &str, mut found: Vec<Range<usize>>) -> String {
     found.sort_by_key(|range| range.start);

@@ -31,6 +31,8 @@ static LABELED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"((?i:credential|awsaccesskeyid)(?:=|%3[Dd]|>|["']\s*:\s*["']))[A-Z0-9]{16,128}"#,
         r#"((?i:signature|signatureprovided)(?:=|%3[Dd]|>))[A-Za-z0-9+/%_\-]{20,}=*"#,
         r#"(\bAWS [A-Z0-9]{16,128}:)[A-Za-z0-9+/]{20,}=*"#,
+        // An access key and its secret, as people join them.
+        r#"(\b(?:AKIA|ASIA)[A-Z0-9]{12,124}[:,;|])[A-Za-z0-9+/=]{16,}"#,
         // Members of kubeconfig files, AWS files and OAuth answers.
         r#"(?i)((?:password|passwd|client-key-data|client[_-]secret|secret[_-]?access[_-]?key|session[_-]?token|security-token|(?:id|access|refresh)[_-]token|\btoken)["']?\s*[:=>]\s*["']?)[^\s"',;&{}\[\]()<>]{8,}"#,
     ])
@@ -43,6 +45,13 @@ static LOGIN: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"((?:^|[\s"'`=(\[{,;<>|&])([A-Za-z0-9._%+\-]+):)([^\s"'`<>]+)@(?:sha(?:256|512):|[A-Za-z0-9\[])"#,
     ])
 });
+
+/// The ID of an access key (IAM user guide, "Unique identifiers": `AKIA` and `ASIA`).
+static ACCESS_KEY: LazyLock<Vec<Regex>> =
+    LazyLock::new(|| compile(&[r"\b(?:AKIA|ASIA)[A-Z0-9]{12,124}\b"]));
+
+/// The length of the secret of an access key.
+const SECRET_LENGTH: usize = 40;
 
 /// Names before a colon that are no users: what is after them can be an e-mail address.
 const NO_USERS: [&str; 4] = ["arn", "system", "mailto", "acct"];
@@ -125,6 +134,21 @@ pub(crate) fn is_secret(text: &str) -> bool {
         || !der::find(text).is_empty()
 }
 
+/// What follows the ID of an access key, or the whole text if it has the form of its secret; an empty
+/// text for an ID alone, `None` for any other.
+pub(crate) fn access_key(text: &str) -> Option<&str> {
+    if let Some(id) = ACCESS_KEY.iter().find_map(|shape| shape.find(text)) {
+        return Some(text[id.end()..].trim_matches(|c: char| !c.is_alphanumeric()));
+    }
+    let has = |is: fn(&u8) -> bool| text.bytes().any(|b| is(&b));
+    let is_secret = text.len() == SECRET_LENGTH
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/' || b == b'+')
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_digit);
+    is_secret.then_some(text)
+}
+
 fn compile(patterns: &[&str]) -> Vec<Regex> {
     patterns
         .iter()
@@ -189,6 +213,10 @@ mod tests {
                 "Authorization: AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=".into(),
                 "Authorization: AWS AKIAIOSFODNN7EXAMPLE:[redacted]",
             ),
+            (
+                "no profile \"AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG\"".into(),
+                "no profile \"AKIAIOSFODNN7EXAMPLE:[redacted]\"",
+            ),
             ("https://u:p/MARKER@host".into(), "https://[redacted]@host"),
             ("https://u:1/MARKER@host/x".into(), "https://[redacted]@host/x"),
             ("\"https://u:p@x/MARKER?#@host\"".into(), "\"https://[redacted]@host\""),
@@ -231,6 +259,7 @@ mod tests {
             "kid zDfnUpPbHHMbBGsDCzvTyNJpSRsbnHGqrHFUGdGzLJE",
             "s3://my-oidc/prod arn:aws:iam::111122223333:role/app",
             "-----BEGIN PUBLIC KEY-----",
+            "the access key AKIAIOSFODNN7EXAMPLE: it does not exist",
             "system:serviceaccount:ns:name and system:serviceaccount:ns:name@cluster and a:b",
             "arn:aws:sts::111122223333:assumed-role/app/me@example.com",
             "AROAIOSFODNN7EXAMPLE:me@example.com mailto:me@example.com (me@example.com)",
@@ -256,6 +285,23 @@ mod tests {
         for argument in ["sa.pub", "s3://b/p", "https://u:p@host", "eyJ.pub", "--issuer=https://x"]
         {
             assert!(!is_secret(argument), "{argument}");
+        }
+    }
+
+    #[test]
+    fn an_access_key_in_the_place_of_a_name_is_recognized() {
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        for (text, found) in [
+            ("AKIAIOSFODNN7EXAMPLE", Some("")),
+            ("AKIAIOSFODNN7EXAMPLE:x", Some("x")),
+            ("id=ASIAIOSFODNN7EXAMPLE, a/b+c=", Some("a/b+c")),
+            (secret, Some(secret)),
+            ("prod", None),
+            ("AKIA", None),
+            ("0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", None),
+            ("zDfnUpPbHHMbBGsDCzvTyNJpSRsbnHGqrHFUGdGzLJE", None),
+        ] {
+            assert_eq!(access_key(text), found, "{text}");
         }
     }
 

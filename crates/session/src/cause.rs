@@ -3,7 +3,7 @@
 use crate::credentials::SIGNED_OUT;
 use crate::http::{UNRESOLVED, UNUSABLE};
 use crate::region;
-use crate::sdk_error::WEB_PAGE;
+use crate::sdk_error::{REDIRECT, WEB_PAGE};
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,11 @@ pub enum Cause {
     Proxy,
     /// An answer of something else than AWS.
     NotAws,
+    /// A redirect to a page for people, or to another server.
+    Redirect {
+        /// Scheme and host, or what is known of it.
+        to: String,
+    },
     /// Too many requests.
     Throttled,
     /// A failure of the service.
@@ -165,6 +170,8 @@ impl Cause {
             Self::Process
         } else if message.contains("AWS_WEB_IDENTITY_TOKEN_FILE names") {
             Self::TokenFile
+        } else if let Some((_, to)) = message.split_once(REDIRECT) {
+            Self::Redirect { to: to.split_whitespace().next().unwrap_or_default().to_owned() }
         } else if message.contains(WEB_PAGE) {
             Self::NotAws
         } else if message.contains("the proxy ") || message.contains(UNUSABLE) {
@@ -305,6 +312,14 @@ impl Cause {
             Self::NotAws => {
                 "a proxy or another server answered instead of AWS: check HTTPS_PROXY, NO_PROXY and \
                  the endpoint"
+            }
+            Self::Redirect { to } => {
+                let to = if to.contains("://") { to.as_str() } else { "another path" };
+                return Some(format!(
+                    "a login page, a proxy or another server answers instead of AWS, and sends \
+                     everybody to {to}: check the endpoint URL (https or http, host, port), \
+                     HTTPS_PROXY and NO_PROXY"
+                ));
             }
             Self::Throttled => "AWS limits the rate of requests: run again later",
             Self::Service => "the service failed: run again later",

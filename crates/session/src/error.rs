@@ -19,6 +19,12 @@ pub enum Error {
         /// The profile that was probably meant.
         nearest: Option<String>,
     },
+    /// An access key in the place of a profile's name; it is not shown.
+    #[error("the profile{by} is not the name of a profile, but has the form of an access key")]
+    NotAProfile {
+        /// What names it, as a subordinate clause; empty if it was given.
+        by: String,
+    },
     /// A profile whose credentials cannot be loaded.
     #[error("the profile {profile:?} {fault}")]
     Profile {
@@ -94,6 +100,12 @@ impl Diagnostic for Error {
             Self::NoProfile { .. } => Some(
                 "`aws configure list-profiles` lists them; in ~/.aws/config a profile begins with \
                  [profile NAME]"
+                    .to_owned(),
+            ),
+            Self::NotAProfile { .. } => Some(
+                "`aws configure --profile NAME` stores a key under a name; or put the key into \
+                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. A secret access key that was written \
+                 to a log or a history should be replaced"
                     .to_owned(),
             ),
             Self::Profile { profile, fault } => Some(fault.hint(profile)),

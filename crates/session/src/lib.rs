@@ -16,19 +16,20 @@ mod sdk_error;
 use std::fmt;
 use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::service_config::ServiceConfigKey;
 use issuer_trust::Authorities;
 
 use crate::credentials::Checked;
 use crate::environment::Environment;
-use crate::profile::Selected;
+use crate::profile::{Profiles, Selected};
 
 pub use aws_config::SdkConfig;
 pub use cause::Cause;
@@ -89,9 +90,9 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     let keys = environment.keys.filter(|_| options.profile.is_none());
     let name = selected.as_ref().map(|selected| selected.name.clone());
     let mut region = options.region.clone().or(environment.region);
-    let mut base = None;
+    let (mut base, mut files) = (None, EnvConfigFiles::default());
     match profile::read().await {
-        Ok(profiles) => {
+        Ok(Profiles { set: profiles, files: read }) => {
             profile::register_secrets(&profiles);
             if let Some(selected) = &selected {
                 profile::check(&profiles, selected)?;
@@ -102,6 +103,7 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
             }
             let of_profile = || profiles.get_profile(first)?.get("region").map(str::to_owned);
             region = region.or_else(of_profile).filter(|region| !region.is_empty());
+            files = read;
         }
         // With keys in the environment the files are not needed.
         Err(error) if selected.is_some() || keys.is_none() => return Err(error),
@@ -119,46 +121,51 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
         .read_timeout(ANSWER)
         .operation_timeout(CALL)
         .build();
-    let provider = ProviderConfig::default()
-        .with_http_client(http.clone())
-        .with_timeout_config(timeouts.clone())
-        .with_region(region.clone());
-    let credentials = match (&options.profile, keys) {
-        // The default chain would prefer credentials in the environment to a profile that was
-        // given.
-        (Some(profile), _) => {
-            let of_profile = ProfileFileCredentialsProvider::builder().configure(&provider);
-            Checked::new(of_profile.profile_name(profile).build(), Some(profile.clone()))
-        }
-        (None, Some(keys)) => {
-            let (id, secret) = (keys.access_key_id, keys.secret_access_key);
-            let keys = Credentials::new(id, secret, keys.session_token, None, "environment");
-            Checked::new(keys, None)
-        }
-        (None, None) => {
-            let mut chain = DefaultCredentialsChain::builder().configure(provider);
-            chain.set_region(region.clone());
-            if let Some(name) = &name {
-                chain = chain.profile_name(name);
-            }
-            Checked::new(chain.build().await, None)
-        }
-    };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .timeout_config(timeouts)
+        .http_client(http.clone())
+        .timeout_config(timeouts.clone())
         .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
-        .credentials_provider(credentials.from(base));
+        .profile_files(files.clone());
     if let Some(name) = name {
         loader = loader.profile_name(name);
     }
-    if let Some(region) = region {
-        loader = loader.region(region);
+    if let Some(region) = &region {
+        loader = loader.region(region.clone());
     }
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
-    let config = loader.load().await;
+    let credentials = match (&options.profile, keys) {
+        // The default chain would prefer credentials in the environment to a profile that was
+        // given.
+        (Some(profile), _) => {
+            let provider = ProviderConfig::default()
+                .with_http_client(http)
+                .with_timeout_config(timeouts)
+                .with_region(region);
+            let of_profile = ProfileFileCredentialsProvider::builder().configure(&provider);
+            let of_profile = of_profile.profile_files(files).profile_name(profile).build();
+            Some(Checked::new(of_profile, Some(profile.clone())))
+        }
+        (None, Some(keys)) => {
+            let (id, secret) = (keys.access_key_id, keys.secret_access_key);
+            let keys = Credentials::new(id, secret, keys.session_token, None, "environment");
+            Some(Checked::new(keys, None))
+        }
+        (None, None) => None,
+    };
+    let config = match credentials {
+        Some(credentials) => loader.credentials_provider(credentials.from(base)).load().await,
+        None => {
+            // The default chain takes the files from the loader alone.
+            let config = loader.load().await;
+            let chain = config.credentials_provider().map(|chain| Checked::new(chain, None));
+            let chain = chain.map(|chain| SharedCredentialsProvider::new(chain.from(base)));
+            let mut builder = config.into_builder();
+            builder.set_credentials_provider(chain);
+            builder.build()
+        }
+    };
     // Those of the environment were checked before.
     for service in ["S3", "IAM", "STS"] {
         if let Some(endpoint) = configured_endpoint(&config, service) {
@@ -175,7 +182,11 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
 /// [`Error::Region`]
 pub fn check_region(name: &str) -> Result<(), Error> {
     match region::malformed(name) {
-        Some(reason) => Err(Error::Region { name: name.to_owned(), reason }),
+        Some(reason) => {
+            let is_key = issuer_redact::is_access_key(name);
+            let name = if is_key { issuer_redact::REDACTED } else { name };
+            Err(Error::Region { name: name.to_owned(), reason })
+        }
         None => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use aws_config::profile::{ProfileFileLoadError, ProfileSet, load};
+use aws_runtime::env_config::file::{Builder, EnvConfigFileKind, EnvConfigFiles};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use issuer_diagnostic::{Encoding, Stray, deceptive_in, decode};
@@ -19,52 +20,70 @@ pub(crate) struct Selected {
     pub(crate) variable: Option<&'static str>,
 }
 
+/// The files with profiles, and what they say.
+pub(crate) struct Profiles {
+    /// For the SDK, which reads them itself.
+    pub(crate) files: EnvConfigFiles,
+    pub(crate) set: ProfileSet,
+}
+
 /// The profiles of `~/.aws/config` and `~/.aws/credentials`, or of the files that the environment
 /// names.
 ///
 /// # Errors
 /// [`Error::ProfileFiles`]
-pub(crate) async fn read() -> Result<ProfileSet, Error> {
-    for path in files(|name| std::env::var_os(name)) {
+pub(crate) async fn read() -> Result<Profiles, Error> {
+    let (mut texts, mut are_plain) = (Vec::new(), true);
+    for (kind, path) in files(|name| std::env::var_os(name)) {
         // Files that do not exist are none.
-        if let Ok(bytes) = std::fs::read(&path) {
-            check_text(&bytes).map_err(|reason| Error::ProfileFiles {
-                reason: format!("{} {reason}", path.display()),
-            })?;
-        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let (text, is_plain) = check_text(&bytes).map_err(|reason| Error::ProfileFiles {
+            reason: format!("{} {reason}", path.display()),
+        })?;
+        are_plain &= is_plain;
+        texts.push((kind, text));
     }
-    load(&Fs::real(), &Env::real(), &Default::default(), None).await.map_err(|error| unread(&error))
+    let files = match are_plain {
+        true => EnvConfigFiles::default(),
+        // Both, since the order counts: the credentials file wins.
+        false => {
+            let with =
+                |builder: Builder, (kind, text): (_, String)| builder.with_contents(kind, text);
+            texts.into_iter().fold(EnvConfigFiles::builder(), with).build()
+        }
+    };
+    let set = load(&Fs::real(), &Env::real(), &files, None).await;
+    Ok(Profiles { set: set.map_err(|error| unread(&error))?, files })
 }
 
 /// The two files (AWS SDKs and tools reference guide, "Location of the shared config and credentials
 /// files").
-fn files(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+fn files(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(EnvConfigFileKind, PathBuf)> {
     let home = || variable("HOME").or_else(|| variable("USERPROFILE"));
-    [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")]
-        .into_iter()
-        .filter_map(|(name, usual)| {
-            let named = variable(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-            named.or_else(|| Some(PathBuf::from(home()?).join(".aws").join(usual)))
-        })
-        .collect()
+    [
+        (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", "config"),
+        (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+    ]
+    .into_iter()
+    .filter_map(|(kind, name, usual)| {
+        let named = variable(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Some((kind, named.or_else(|| Some(PathBuf::from(home()?).join(".aws").join(usual)))?))
+    })
+    .collect()
 }
 
-/// The SDK takes a file that is not UTF-8 for an empty one, a byte order mark for a property, and a
-/// no-break space for a part of a name.
-fn check_text(bytes: &[u8]) -> Result<(), String> {
-    match decode(bytes) {
-        Ok(text) if text.encoding == Encoding::Utf8 && !bytes.starts_with(b"\xef\xbb\xbf") => {
-            match stray(&text.text) {
-                Some((stray, place)) => Err(format!("has {stray}, in {place}: type it anew")),
-                None => Ok(()),
-            }
-        }
-        Ok(text) if text.encoding == Encoding::Utf8 => {
-            Err("begins with a byte order mark (U+FEFF): save it as UTF-8 without one".to_owned())
-        }
-        Ok(_) => Err("is UTF-16: save it as UTF-8".to_owned()),
-        Err(fault) => Err(format!("is not a text in UTF-8: {fault}")),
+/// The text of a file, and whether the SDK reads it as it is: it takes a file that is not UTF-8 for an
+/// empty one, and a byte order mark for a property.
+///
+/// # Errors
+/// What is wrong with the text. A no-break space would be a part of a name for the SDK.
+fn check_text(bytes: &[u8]) -> Result<(String, bool), String> {
+    let decoded = decode(bytes).map_err(|fault| format!("is not a text in UTF-8: {fault}"))?;
+    if let Some((stray, place)) = stray(&decoded.text) {
+        return Err(format!("has {stray}, in {place}: type it anew"));
     }
+    let is_plain = decoded.encoding == Encoding::Utf8 && !bytes.starts_with(b"\xef\xbb\xbf");
+    Ok((decoded.text.into_owned(), is_plain))
 }
 
 /// A character that is invisible or looks like another, in the name of a profile or of a setting, or
@@ -141,6 +160,9 @@ pub(crate) fn check(profiles: &ProfileSet, selected: &Selected) -> Result<(), Er
 
 /// A profile that does not exist.
 pub(crate) fn missing(profiles: &ProfileSet, name: &str, by: String) -> Error {
+    if issuer_redact::is_access_key(name) {
+        return Error::NotAProfile { by };
+    }
     let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
     let nearest = profiles.profiles().min_by_key(distance).filter(|known| distance(known) <= 2);
     Error::NoProfile { profile: name.to_owned(), by, nearest: nearest.map(str::to_owned) }
@@ -148,8 +170,6 @@ pub(crate) fn missing(profiles: &ProfileSet, name: &str, by: String) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-
     use super::*;
 
     async fn of(config: &str) -> Result<ProfileSet, Error> {
@@ -171,23 +191,28 @@ mod tests {
         );
         assert!(refused.to_string().contains("AWS_PROFILE"), "{refused}");
         assert!(select("Prod ", None).is_err() && select("other", None).is_err());
+        for key in ["AKIAIOSFODNN7HIDDEN:x", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMHIDDEN"] {
+            let refused = select(key, Some("AWS_PROFILE")).unwrap_err().to_string();
+            assert!(refused.contains("form of an access key"), "{refused}");
+            assert!(refused.contains("AWS_PROFILE") && !refused.contains("HIDDEN"), "{refused}");
+        }
     }
 
     #[test]
-    fn a_file_in_another_encoding_is_not_taken_for_an_empty_one() {
+    fn a_file_in_another_encoding_is_read_and_never_taken_for_an_empty_one() {
         let utf16: Vec<u8> =
             "\u{feff}[default]".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for (bytes, says) in [
-            (&b"\xef\xbb\xbf[default]\n"[..], "byte order mark"),
-            (&utf16, "UTF-16"),
-            (&utf16[2..], "UTF-16"),
-            (&b"[default]\nregion = \xff\n"[..], "UTF-8"),
-        ] {
-            let refused = check_text(bytes).unwrap_err();
-            assert!(refused.contains(says), "{refused}");
+        for bytes in [&b"\xef\xbb\xbf[default]"[..], &utf16, &utf16[2..]] {
+            assert_eq!(check_text(bytes), Ok(("[default]".to_owned(), false)));
         }
-        assert_eq!(check_text("[default]\r\n# für".as_bytes()), Ok(()));
-        assert_eq!(check_text(b""), Ok(()));
+        let refused = check_text(b"[default]\nregion = \xff\n").unwrap_err();
+        assert!(refused.contains("UTF-8"), "{refused}");
+        for plain in ["[default]\r\n# für", ""] {
+            assert_eq!(check_text(plain.as_bytes()), Ok((plain.to_owned(), true)));
+        }
+        let marked: Vec<u8> =
+            "\u{feff}[a\u{a0}b]".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert!(check_text(&marked).unwrap_err().contains("U+00A0"));
     }
 
     #[test]
@@ -208,7 +233,7 @@ mod tests {
             assert!(refused.contains(says) && !refused.contains("HID"), "{refused}");
         }
         for fine in ["# a\u{a0}b\n[a]\n", "[a]\ncredential_process = /caf\u{e9}\u{a0}x\n"] {
-            assert_eq!(check_text(fine.as_bytes()), Ok(()), "{fine}");
+            assert_eq!(check_text(fine.as_bytes()), Ok((fine.to_owned(), true)), "{fine}");
         }
     }
 

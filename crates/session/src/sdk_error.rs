@@ -6,9 +6,10 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_diagnostic::causes;
+use url::Url;
 
 use crate::credentials::NoCredentials;
-use crate::http::NoAnswer;
+use crate::http::{NoAnswer, host_of};
 
 /// The service's error code, such as `AccessDenied`.
 pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<String> {
@@ -35,6 +36,9 @@ where
             if text.is_empty() { code.to_owned() } else { format!("{code}: {text}") }
         }
         (_, SdkError::TimeoutError(_)) => NO_END.to_owned(),
+        _ if status().is_some_and(|status| (300..400).contains(&status)) => {
+            redirect(status().unwrap_or_default(), error.raw_response())
+        }
         _ if is_web_page(error) => format!("HTTP {} {WEB_PAGE}", status().unwrap_or_default()),
         _ => match status() {
             Some(status) => format!("HTTP {status} without an error code"),
@@ -42,6 +46,21 @@ where
         },
     }
 }
+
+/// A redirect without an error code, which no service of AWS sends. Only the host is shown: the rest of
+/// the URL can have a token in it.
+fn redirect(status: u16, response: Option<&Response>) -> String {
+    let to = response.and_then(|response| response.headers().get("location")).unwrap_or_default();
+    let to = Url::parse(to).ok().filter(Url::has_host);
+    let to = to.map_or_else(
+        || "another path".to_owned(),
+        |url| format!("{}://{}", url.scheme(), host_of(&url)),
+    );
+    format!("HTTP {status} {REDIRECT}{to}")
+}
+
+/// Before the host that a redirect leads to.
+pub(crate) const REDIRECT: &str = "without an error code, with a redirect to ";
 
 pub(crate) const WEB_PAGE: &str = "with an HTML page, which is not an answer of AWS";
 

@@ -82,6 +82,12 @@ impl Node {
         [anchor, tag].into_iter().flatten().fold(self.start, usize::min)
     }
 
+    /// Its bytes, without anchor and tag.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
     /// The node that an alias stands for; itself if it is none.
     #[must_use]
     pub fn resolved(&self) -> &Self {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use granit_parser::{
     ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
 };
+use issuer_diagnostic::deceptive_in;
 
 use crate::node::{Anchor, Kind};
 use crate::place::{line_end, skip_blank};
@@ -68,7 +69,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Error> {
-        self.events.next_event().transpose().map_err(|error| syntax(&error))
+        self.events.next_event().transpose().map_err(|error| syntax(&error, self.text))
     }
 
     /// The next node; `at` is where an error is reported if there is none.
@@ -230,8 +231,9 @@ fn place(span: &Span) -> Range<usize> {
     span.byte_range().unwrap_or_default()
 }
 
-/// The parser's words, unless they quote the text or say too little.
-fn syntax(error: &ScanError) -> Error {
+/// The parser's words, unless they quote the text or say too little. YAML takes a no-break space for a
+/// letter, so the fault that it causes is named, too.
+fn syntax(error: &ScanError, text: &str) -> Error {
     let words = error.kind().to_string();
     let reason = match error.kind() {
         ErrorKind::UnknownAnchor => "an alias without an anchor",
@@ -250,7 +252,12 @@ fn syntax(error: &ScanError) -> Error {
         _ => &words,
     };
     let at = error.marker();
-    Error::Syntax { line: at.line(), column: at.col() + 1, reason: reason.to_owned() }
+    let line = text.split('\n').nth(at.line().saturating_sub(1)).unwrap_or_default();
+    let reason = match deceptive_in(line).next() {
+        Some(stray) => format!("{reason}; the line has {} in column {}", stray.what, stray.column),
+        None => reason.to_owned(),
+    };
+    Error::Syntax { line: at.line(), column: at.col() + 1, reason }
 }
 
 fn missing(at: &Span) -> Error {

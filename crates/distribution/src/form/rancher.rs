@@ -38,7 +38,9 @@ impl<'a> Rancher<'a> {
         if let Some(document) = editor.documents().first() {
             let root = document.root.resolved();
             let has = |name: &str| root.get(name);
-            let other = has("kind").or(has("apiVersion")).or(has("machine")).is_some();
+            // A JWK is a mapping, too, and the whole file is printed.
+            let others = ["kind", "apiVersion", "machine", "kty", "keys"];
+            let other = others.into_iter().any(|name| has(name).is_some());
             if !(root.is_mapping() || root.is_null()) || other {
                 return Err(objects::other_kind(request.distribution, &editor));
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use issuer_cluster::{Cluster, ServiceAccountRef};
-use issuer_pods::{Accounts, Injected, Outcome as Became, inject};
+use issuer_pods::{Accounts, Injected, Outcome as Became, inject, lookalikes};
 
 use crate::Outcome;
 use crate::cli::{InjectArgs, OutputFormat};
@@ -21,15 +21,23 @@ pub(crate) fn run(args: &InjectArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     if stdin.count() > 1 {
         return Err(Failure::new(Exit::Usage, "standard input can be read only once"));
     }
+    let load = |path| {
+        let text = files::read_large_text(path)?;
+        for found in lookalikes(&text, &settings) {
+            let name = files::name_of(path);
+            ui.warning(&format!("{name} has {found}: it is taken as it is; type it anew"));
+        }
+        Ok::<_, Failure>(text)
+    };
     let mut accounts = Accounts::default();
     let mut manifests = Vec::new();
     for path in &args.file {
-        let text = files::read_large_text(path)?;
+        let text = load(path)?;
         read(&mut accounts, path, &text, &namespace, config)?;
         manifests.push((path, text));
     }
     for path in &args.service_accounts {
-        let text = files::read_large_text(path)?;
+        let text = load(path)?;
         read(&mut accounts, path, &text, &namespace, config)?;
     }
     let all = |accounts: &Accounts| {
@@ -71,7 +79,7 @@ fn read(
     namespace: &str,
     config: bool,
 ) -> Result<(), Failure> {
-    accounts.read(text, namespace, config).map_err(|error| failed(path, &error.into()))
+    accounts.read(text, namespace, config).map_err(|error| failed(path, &error))
 }
 
 fn failed(path: &std::path::Path, error: &issuer_pods::Error) -> Failure {

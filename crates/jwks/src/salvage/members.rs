@@ -1,5 +1,7 @@
 //! The members of JWKs in text that is not JSON: other quotes, YAML, escapes, a part that is cut off.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
 /// The members that make up a key, and those that show that something is one.
@@ -28,10 +30,13 @@ pub(super) fn groups(text: &str) -> Vec<Map<String, Value>> {
             if group.contains_key(name) {
                 found.push(std::mem::take(&mut group));
             }
-            let value = value(rest, name);
             at = text.len() - rest.len();
+            let value = match lines(&text, at, name) {
+                Some(place) => place.map(|place| &text[place]),
+                None => value(rest, name),
+            };
             // A name without a value still shows that there is a key.
-            group.insert(name.to_owned(), value.map_or(Value::Null, Value::from));
+            group.insert(name.to_owned(), value.map_or(Value::Null, |v| v.trim().into()));
             at += value.map_or(0, str::len);
             continue;
         }
@@ -91,6 +96,37 @@ fn value<'a>(rest: &'a str, name: &str) -> Option<&'a str> {
     };
     let value = &rest[start..end];
     (!value.is_empty() && value.chars().all(allowed)).then_some(value)
+}
+
+/// The place of a value in several lines of YAML, that begins at `at`: a block scalar (YAML 1.2.2,
+/// section 8.1), or an unquoted value that goes on in the next line. Its lines are indented deeper than
+/// that of the name. `Some(None)` if nothing follows them: in a document that is cut off, some may be
+/// missing.
+fn lines(text: &str, at: usize, name: &str) -> Option<Option<Range<usize>>> {
+    let of_value = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
+    let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let parent = text[line..].len() - text[line..].trim_start_matches([' ', '-']).len();
+    let first = &text[at..at + text[at..].find('\n')?];
+    let header = first.trim_end();
+    let is_block = header.starts_with(['|', '>'])
+        && header[1..].chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-'));
+    let begins = name != "kid" && !header.is_empty() && header.chars().all(of_value);
+    if !is_block && !begins {
+        return None;
+    }
+    let (mut next, mut end) = (at + first.len() + 1, None);
+    let start = if is_block { next } else { at };
+    for line in text[next..].split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let is_kid = name == "kid" && end.is_some();
+        if indent <= parent || is_kid || !line.trim().chars().all(of_value) {
+            break;
+        }
+        end = Some(next + line.trim_end().len());
+        next += line.len();
+    }
+    let end = end?;
+    Some((!text[end..].trim().is_empty()).then_some(start..end))
 }
 
 /// The text with plain quotes, and without the escapes of HTML and of a string within a string.
