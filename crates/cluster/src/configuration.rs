@@ -94,14 +94,14 @@ impl Configuration {
                     reason: "it has no cluster".to_owned(),
                 },
                 SelectFault::Cluster { context, cluster, known } => Error::NoEntry {
-                    command: set_context(&context, "cluster", &known),
+                    command: set_context(&context, "cluster", &known).into(),
                     context: named("context", &context),
                     kind: "cluster",
                     name: cluster,
                     known,
                 },
                 SelectFault::User { context, user, known } => Error::NoEntry {
-                    command: set_context(&context, "user", &known),
+                    command: set_context(&context, "user", &known).into(),
                     context: named("context", &context),
                     kind: "user",
                     name: user,

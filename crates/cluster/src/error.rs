@@ -86,7 +86,7 @@ pub enum Error {
         /// Those that exist.
         known: Vec<String>,
         /// The command for kubectl that corrects it.
-        command: String,
+        command: Box<str>,
     },
     /// An entry of the kubeconfig that cannot be used.
     #[error("{entry} cannot be used: {reason}")]

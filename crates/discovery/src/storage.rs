@@ -53,7 +53,7 @@ pub(crate) fn elsewhere(host: &str, tail: &str) -> Option<Elsewhere> {
     let is_access_point = |label: &&str| {
         ["s3-accesspoint", "s3-object-lambda", "accesspoint"].iter().any(|p| label.starts_with(p))
     };
-    labels.iter().any(|label| is_access_point(&label)).then_some(Elsewhere {
+    labels.iter().any(is_access_point).then_some(Elsewhere {
         // S3 user guide, "Access points restrictions and limitations".
         what: "an S3 access point, which accepts no anonymous requests",
         meant: None,

@@ -1,7 +1,7 @@
 //! Which issuers an API server is to have, given those that it has.
 
 use crate::request::shown;
-use crate::{Error, Request};
+use crate::{Distribution, Error, Request};
 
 /// The issuers that an API server has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -116,7 +116,11 @@ pub(crate) fn decide(current: &Current, request: &Request) -> Result<Decision, E
         }
         match (index, is_default(issuer)) {
             (0, true) => {}
-            (0, false) => return Err(Error::Lost { issuer: shown(issuer) }),
+            (0, false) => {
+                let is_variable =
+                    request.distribution == Distribution::MicroK8s && issuer.contains('$');
+                return Err(Error::Lost { issuer: shown(issuer), is_variable });
+            }
             _ => {
                 warnings.push(format!("{} stays accepted, because nobody named it", shown(issuer)));
                 issuers.push(issuer.clone());

@@ -73,6 +73,9 @@ pub enum Error {
     Lost {
         /// The issuer.
         issuer: String,
+        /// Whether the file has the name of a variable, which stands for an issuer that is not known
+        /// here (MicroK8s).
+        is_variable: bool,
     },
     /// Several issuers, where the configuration holds one.
     #[error("{why}, so {} cannot stay accepted beside {issuer}", kept.join(", "))]

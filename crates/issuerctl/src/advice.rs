@@ -592,7 +592,12 @@ fn iam(error: &issuer_iam::Error, surface: Surface) -> Option<String> {
 fn distribution(error: &issuer_distribution::Error) -> Option<String> {
     use issuer_distribution::Error as E;
     Some(match error {
-        E::Lost { issuer } => {
+        E::Lost { issuer, is_variable: true } => format!(
+            "MicroK8s reads {issuer} as the name of a variable: give it up with --drop-issuer {}, and \
+             keep the issuer that it stands for with --keep-issuer URL",
+            for_a_shell(issuer)
+        ),
+        E::Lost { issuer, .. } => {
             let issuer = for_a_shell(issuer);
             format!(
                 "keep it with --keep-issuer {issuer}, or give it up with --drop-issuer {issuer}"

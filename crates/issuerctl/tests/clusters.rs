@@ -108,6 +108,44 @@ fn the_objects_of_a_cluster_are_read_only_if_its_keys_are_new_beside_others() {
 }
 
 #[test]
+fn the_permissions_that_are_printed_include_the_objects_of_a_cluster_if_and_only_if_they_are_read()
+{
+    let (_server, desk) = management(vec![eks_anywhere(ISSUER)]);
+    let issuer = |kubeconfig: &str| {
+        format!(
+            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
+             prod}}\nspec:\n  issuer: {ISSUER}\n  keys: [{{cluster: {{name: prod, kubeconfig: \
+             {kubeconfig}}}}}]\n  store: {{folder: site}}\n"
+        )
+    };
+    desk.file("issuer.yaml", &issuer("kubeconfig"));
+    let objects =
+        ["anywhere.eks.amazonaws.com", "cluster.x-k8s.io", "controlplane.cluster.x-k8s.io"];
+    let printed = |read: bool| {
+        for command in ["plan", "apply"] {
+            let (out, _) = ended(&desk.run(&format!("{command} -f issuer.yaml --print-rbac")), 0);
+            assert!(out.contains("prod-sa"), "{out}");
+            for group in objects {
+                assert_eq!(out.contains(&format!("- {group}\n")), read, "{command} {group}: {out}");
+            }
+        }
+        let (out, _) = ended(&desk.run("delete -f issuer.yaml --print-rbac"), 0);
+        assert_eq!(out, "");
+    };
+    // Nothing is published, so there is no other cluster.
+    printed(false);
+    ended(&desk.run(&format!("publish --jwks theirs.json {}", place())), 0);
+    printed(true);
+    ended(&desk.run("apply -f issuer.yaml"), 0);
+    printed(false);
+    // What cannot be read may be new.
+    let other = ApiServer::start([(SECRET, Reply::status(403, "forbidden"))]);
+    desk.file("other", &other.kubeconfig("{token: a-token}"));
+    desk.file("issuer.yaml", &issuer("other"));
+    printed(true);
+}
+
+#[test]
 fn a_file_names_the_cluster_and_needs_the_option_as_well() {
     let (_server, desk) = management(vec![]);
     ended(&desk.run(&format!("publish --jwks theirs.json {}", place())), 0);

@@ -48,6 +48,20 @@ fn cases(desk: &Desk, refused: bool) -> Vec<(String, String, PathBuf)> {
 }
 
 #[test]
+fn an_issuer_in_a_variable_of_microk8s_is_given_up_by_its_name_and_kept_by_its_value() {
+    let desk = Desk::new();
+    desk.file("args", "--service-account-issuer=$ISS\n--profiling=false\n");
+    let line = format!("render microk8s --issuer {NEW} --into args");
+    let (_, said) = ended(&desk.run(&line), 4);
+    assert!(said.contains("--drop-issuer '$ISS'") && said.contains("--keep-issuer URL"), "{said}");
+    assert!(!said.contains("--keep-issuer '$ISS'"), "{said}");
+    // What the hint says; the other half would be refused.
+    ended(&desk.run(&format!("{line} --keep-issuer $ISS")), 3);
+    let (file, _) = ended(&desk.run(&format!("{line} --drop-issuer $ISS --keep-issuer {OLD}")), 0);
+    assert!(file.contains(NEW) && file.contains(OLD) && !file.contains("$ISS"), "{file}");
+}
+
+#[test]
 fn a_file_is_replaced_only_if_it_changes_and_keeps_its_mode() {
     let desk = Desk::new();
     let cases = cases(&desk, false);

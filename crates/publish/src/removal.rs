@@ -56,11 +56,9 @@ impl Removal {
             Some(Err(reason)) => return Err(unknown(DISCOVERY_NAME, reason)),
             named => named.and_then(Result::ok),
         };
-        if let Some(named) = named {
-            if named.issuer != issuer.as_str() {
-                let (location, issuer) = (place(DISCOVERY_NAME), issuer.to_string());
-                return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
-            }
+        if let Some(named) = named.filter(|named| named.issuer != issuer.as_str()) {
+            let (location, issuer) = (place(DISCOVERY_NAME), issuer.to_string());
+            return Err(Error::OtherIssuer { location, published: named.issuer, issuer });
         }
         let keys = state.keys.as_ref();
         let owner = keys.and_then(|stored| stored.issuer.as_deref());

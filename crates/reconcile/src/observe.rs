@@ -10,7 +10,7 @@ use issuer_jwks::{Token, salvage};
 use issuer_publish::{Purpose, Store, StoreState};
 use issuer_workload::WorkloadState;
 
-use crate::{ClusterKeys, Error, Event, Reconciler, SourceKeys, Target, keys};
+use crate::{ClusterKeys, Error, Event, KeySource, Reconciler, SourceKeys, Target, keys};
 
 /// The audience of the tokens that AWS STS accepts.
 pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
@@ -148,16 +148,23 @@ impl Reconciler<'_> {
         state: &StoreState,
         target: &Target,
     ) -> Result<(), Error> {
-        let weak = target.site.as_ref().map(|site| site.options.weak).unwrap_or_default();
-        let Some(published) = state.keys.as_ref().map(|stored| salvage(&stored.bytes, weak).set)
-        else {
-            return Ok(());
-        };
-        let is_new = |cluster: &&mut ClusterKeys| !cluster.shares_a_key_with(&published);
-        for cluster in keys.clusters.iter_mut().filter(is_new).filter(|_| !published.is_empty()) {
+        let is_new = new_here(state, target);
+        for cluster in keys.clusters.iter_mut().filter(|cluster| is_new(cluster)) {
             cluster.look_up_issuer().await?;
         }
         Ok(())
+    }
+
+    /// The clusters whose issuers [`Reconciler::observe`] looks up; `None` if their keys or the
+    /// published ones cannot be read here.
+    pub(crate) async fn looked_up(&self, target: &Target) -> Option<Vec<KeySource>> {
+        let scope = Scope::apply(false);
+        let store = self.store(target).await.ok()??;
+        let keys = self.read_keys(target, scope).await.ok()?;
+        let state = store.read(scope.purpose).await.ok()?;
+        let is_new = new_here(&state, target);
+        let clusters = keys.clusters.into_iter().filter(|cluster| is_new(cluster));
+        Some(clusters.map(|cluster| cluster.source).collect())
     }
 
     async fn live_token(&self, target: &Target, scope: Scope) -> Result<Option<Token>, Error> {
@@ -315,4 +322,12 @@ impl Reconciler<'_> {
         let found = found.await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(found.into_iter().flatten().collect())
     }
+}
+
+/// Whether a cluster is new here: there are published keys, and none of them is its own.
+fn new_here(state: &StoreState, target: &Target) -> impl Fn(&ClusterKeys) -> bool {
+    let weak = target.site.as_ref().map(|site| site.options.weak).unwrap_or_default();
+    let published = state.keys.as_ref().map(|stored| salvage(&stored.bytes, weak).set);
+    let published = published.unwrap_or_default();
+    move |cluster| !published.is_empty() && !cluster.shares_a_key_with(&published)
 }

@@ -51,8 +51,15 @@ async fn of_target(
 ) -> Result<Vec<(Connection, Rbac)>, Error> {
     let mut all = Vec::new();
     if purpose != Purpose::Remove {
-        let sources = target.site.iter().flat_map(|site| &site.keys);
-        all.extend(sources.filter_map(of_source));
+        let sources = || target.site.iter().flat_map(|site| &site.keys);
+        all.extend(sources().filter_map(of_source));
+        if sources().any(|source| matches!(source, KeySource::Secret { .. })) {
+            let looked_up = reconciler.looked_up(target).await;
+            let is = |source: &&KeySource| {
+                looked_up.as_ref().is_none_or(|looked_up| looked_up.contains(source))
+            };
+            all.extend(sources().filter(is).filter_map(of_lookup));
+        }
     }
     if let Some(workload) = &target.workload {
         let url = reconciler.issuer(target).await?;
@@ -77,6 +84,22 @@ async fn of_target(
         all.push((workload.connection.clone(), rbac));
     }
     Ok(all)
+}
+
+/// The objects of the management cluster that say which issuer a cluster has. The name of its
+/// KubeadmControlPlane is only known from its Cluster.
+fn of_lookup(source: &KeySource) -> Option<(Connection, Rbac)> {
+    let KeySource::Secret { cluster, namespace, connection } = source else { return None };
+    let mut rbac = Rbac::default();
+    let (namespace, name) = (namespace.to_string(), cluster.as_str());
+    for (group, resource, name) in [
+        ("anywhere.eks.amazonaws.com", "clusters", Some(name)),
+        ("cluster.x-k8s.io", "clusters", Some(name)),
+        ("controlplane.cluster.x-k8s.io", "kubeadmcontrolplanes", None),
+    ] {
+        rbac.allow(Some(&namespace), (group, resource), &["get"], name);
+    }
+    Some((connection.clone(), rbac))
 }
 
 fn of_source(source: &KeySource) -> Option<(Connection, Rbac)> {

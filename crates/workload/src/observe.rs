@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{try_join, try_join_all, try_join3};
 use issuer_cluster::{Cluster, ObjectKind, ObjectRef};
+use issuer_iam::ServiceAccountPattern;
 use issuer_pods::{POLICY, PolicyApi, WEBHOOK, dispensers};
 use serde_json::{Value, json};
 
@@ -159,20 +160,27 @@ async fn accounts(
     Ok((all.into_iter().map(Account::of).collect(), gone))
 }
 
-/// The namespaces of ServiceAccounts that are to be created, unless one that has a ServiceAccount.
+/// The namespaces of ServiceAccounts that do not exist. Where they are to be created, one that has
+/// another ServiceAccount is not read.
 async fn unknown_namespaces(
     cluster: &Cluster,
     spec: &WorkloadSpec,
     accounts: &[Account],
 ) -> Result<Vec<(String, Option<Value>)>, Error> {
-    if spec.accounts != AccountsMode::Create {
+    if !spec.has_accounts() {
         return Ok(Vec::new());
     }
+    let creates = spec.accounts == AccountsMode::Create;
     let requested = spec.roles.iter().flat_map(|role| &role.accounts);
     let requested = requested.filter(|account| account.is_literal());
-    let is_known = |namespace: &str| accounts.iter().any(|account| account.namespace == namespace);
-    let unknown = requested.map(|account| account.namespace()).filter(|name| !is_known(name));
-    let unknown: BTreeSet<&str> = unknown.collect();
+    let is_known = |requested: &&ServiceAccountPattern| {
+        accounts.iter().any(|account| {
+            account.namespace == requested.namespace()
+                && (creates || account.name == requested.name())
+        })
+    };
+    let unknown = requested.filter(|account| !is_known(account));
+    let unknown: BTreeSet<&str> = unknown.map(|account| account.namespace()).collect();
     try_join_all(unknown.into_iter().map(async |name| {
         let place = ObjectRef::cluster_wide(ObjectKind::Namespace, name);
         Ok::<_, Error>((name.to_owned(), cluster.get(&place).await?))

@@ -156,9 +156,12 @@ impl Needs<'_> {
         for pattern in patterns(self.spec) {
             let (namespace, name) = scope(pattern);
             let is_known = self.state.is_some_and(|state| {
-                state.accounts.iter().any(|account| Some(account.namespace.as_str()) == namespace)
+                state.accounts.iter().any(|account| {
+                    Some(account.namespace.as_str()) == namespace
+                        && (creates || Some(account.name.as_str()) == name)
+                })
             });
-            if creates && !is_known && self.run != Run::Delete && pattern.is_literal() {
+            if !is_known && self.run != Run::Delete && pattern.is_literal() {
                 self.rbac.allow(None, of(ObjectKind::Namespace), &["get"], namespace);
             }
             match self.run {

@@ -36,6 +36,29 @@ fn a_namespace_that_is_being_deleted_ends_with_4_and_is_no_question_of_permissio
 }
 
 #[test]
+fn no_service_account_is_to_be_created_in_a_namespace_that_is_being_deleted() {
+    // Also beside another ServiceAccount, which the namespace controller has not deleted yet.
+    for beside in [false, true] {
+        let site = Site::with_accounts("default/app", "jobs/nightly", "");
+        site.cluster.put_account("default/app", json!({}));
+        site.cluster.put_account("jobs/other", json!({}));
+        if !beside {
+            site.cluster.remove("/api/v1/namespaces/jobs/serviceaccounts/other");
+        }
+        site.cluster.terminate(JOBS);
+        let (_, err) = site.apply(0);
+        let err = in_one_line(&err);
+        assert!(err.contains("the namespace jobs of the ServiceAccount jobs/nightly"), "{err}");
+        assert!(err.contains("is being deleted") && !err.contains("kubectl create"), "{err}");
+        // Once it is gone, it is missing, too.
+        site.cluster.remove("/api/v1/namespaces/jobs/serviceaccounts/other");
+        site.cluster.remove(JOBS);
+        let (_, err) = site.apply(0);
+        assert!(in_one_line(&err).contains("create namespace jobs`"), "{err}");
+    }
+}
+
+#[test]
 fn a_service_account_is_not_planned_in_a_namespace_that_is_being_deleted() {
     let site = creating();
     site.cluster.put_account("jobs/nightly", json!({}));
