@@ -92,9 +92,16 @@ async fn execute(
         Ok::<_, Error>(Condition::Unchanged(version))
     };
     let mut now = (discovery.action == Action::Keep).then(|| discovery.bytes.clone());
-    let mut condition = discovery.condition;
+    let mut condition = discovery.condition.clone();
     if let Some(widened) = plan.widened.clone() {
         condition = put(plan, discovery.name, &widened, &condition).await?;
+        // Readers must not find a key that the document does not list, whatever the answer was.
+        let [_, stored] = store.read_documents().await?;
+        let mut written = discovery.clone();
+        written.bytes.clone_from(&widened);
+        if !is_stored(plan, &written, stored.as_ref())? {
+            return Err(Error::Changed { location: plan.place(discovery.name) });
+        }
         now = Some(widened);
     }
     if keys.action != Action::Keep {

@@ -14,6 +14,7 @@ mod safety;
 use std::time::Duration;
 
 use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_change::Describe;
 use issuer_diagnostic::{Diagnostic, ErrorKind};
@@ -64,11 +65,16 @@ fn connect_at(endpoint: &str, region: &str, location: &str, options: S3Options) 
     let quick = RetryConfig::standard()
         .with_initial_backoff(Duration::from_millis(1))
         .with_max_backoff(Duration::from_millis(5));
+    let limits = TimeoutConfig::builder()
+        .read_timeout(Duration::from_millis(700))
+        .operation_timeout(Duration::from_secs(60))
+        .build();
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .endpoint_url(endpoint)
         .retry_config(quick)
+        .timeout_config(limits)
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
         .force_path_style(true)
         .build();

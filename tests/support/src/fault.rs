@@ -1,6 +1,7 @@
 //! A network and a store that fail, by a plan that follows from a seed: a proxy between a client and a
 //! server of this process.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,9 +40,21 @@ pub enum Fault {
     Nowhere,
     /// 200 with an ETag; the request does not reach the server.
     Lie,
+    /// No answer until the client gives up; the request does not reach the server.
+    Hang,
+    /// The connection is closed in the middle of the request.
+    ResetRequest,
+    /// A redirection to another host, as S3 gives for a new bucket.
+    Elsewhere,
+    /// 403, since the clock of the client differs from that of the server.
+    Skewed,
+    /// 400, since the session of the credentials has ended.
+    Expired,
+    /// A read is answered with what it was answered first.
+    Stale,
 }
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 22] = [
     Fault::Drop,
     Fault::Unanswered,
     Fault::Delay(3),
@@ -58,6 +71,12 @@ const FAULTS: [Fault; 16] = [
     Fault::WrongEtag,
     Fault::Nowhere,
     Fault::Lie,
+    Fault::Hang,
+    Fault::ResetRequest,
+    Fault::Elsewhere,
+    Fault::Skewed,
+    Fault::Expired,
+    Fault::Stale,
 ];
 
 /// A proxy with faults; it stops when it is dropped.
@@ -69,6 +88,8 @@ pub struct FaultProxy {
 struct Shared {
     upstream: String,
     plan: Mutex<Plan>,
+    /// The first answer to each read, by its first line.
+    first: Mutex<HashMap<String, Vec<u8>>>,
     stop: AtomicBool,
 }
 
@@ -114,7 +135,8 @@ impl FaultProxy {
         let upstream = endpoint.trim_start_matches("http://").to_owned();
         let plan =
             Mutex::new(Plan { state: seed, percent, always: None, left: 0, log: Vec::new() });
-        let shared = Arc::new(Shared { upstream, plan, stop: AtomicBool::new(false) });
+        let (first, stop) = (Mutex::default(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { upstream, plan, first, stop });
         let accepts = shared.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -168,21 +190,50 @@ impl Drop for FaultProxy {
 /// One request for each connection.
 fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     client.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let Some((head, body)) = read_request(&mut client)? else { return Ok(()) };
-    let fault = shared.plan.lock().unwrap().next(&head);
+    let decide = |head: &str| shared.plan.lock().unwrap().next(head);
+    let Some(Request { head, body, fault }) = read_request(&mut client, decide)? else {
+        return Ok(());
+    };
     let answer = match fault {
-        Some(Fault::Drop) => return Ok(()),
+        Some(Fault::Drop | Fault::ResetRequest) => return Ok(()),
+        Some(Fault::Hang) => {
+            // Ends when the client closes the connection, or after the limit of a read.
+            let _ = client.read(&mut [0]);
+            return Ok(());
+        }
+        Some(Fault::Elsewhere) => {
+            let status = "307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/my-oidc";
+            response(status, "application/xml", &error("TemporaryRedirect"))
+        }
+        Some(Fault::Skewed) => {
+            response("403 Forbidden", "application/xml", &error("RequestTimeTooSkewed"))
+        }
+        Some(Fault::Expired) => {
+            response("400 Bad Request", "application/xml", &error("ExpiredToken"))
+        }
         Some(Fault::Busy(status)) => {
-            let xml =
-                "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>";
-            response(&format!("{status} Busy"), "application/xml", xml)
+            response(&format!("{status} Busy"), "application/xml", &error("SlowDown"))
         }
         Some(Fault::BadPage) => response("400 Bad Request", "text/html", PAGE),
         Some(Fault::Page) => response("200 OK", "text/html", PAGE),
         Some(Fault::Empty) => response("200 OK", "text/plain", ""),
         Some(Fault::Lie) => response("200 OK\r\netag: \"0123456789abcdef\"", "text/plain", ""),
         Some(Fault::Nowhere) => response("301 Moved Permanently", "text/plain", ""),
-        fault => changed(forward(&shared.upstream, &head, &body)?, fault),
+        fault => {
+            let answer = forward(&shared.upstream, &head, &body)?;
+            let line = head.lines().next().unwrap_or_default();
+            match (line.starts_with("GET "), fault) {
+                (false, _) => changed(answer, fault),
+                (true, fault) => {
+                    let mut first = shared.first.lock().unwrap();
+                    let stale = first.entry(line.to_owned()).or_insert_with(|| answer.clone());
+                    match fault {
+                        Some(Fault::Stale) => stale.clone(),
+                        fault => changed(answer, fault),
+                    }
+                }
+            }
+        }
     };
     match fault {
         Some(Fault::Unanswered) => return Ok(()),
@@ -190,6 +241,10 @@ fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
         _ => {}
     }
     client.write_all(&answer)
+}
+
+fn error(code: &str) -> String {
+    format!("<Error><Code>{code}</Code><Message>This is said on purpose.</Message></Error>")
 }
 
 const PAGE: &str = "<!DOCTYPE html><html><body>It works!</body></html>";
@@ -203,8 +258,19 @@ fn response(status: &str, content_type: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The head of a request, and its body; `None` if the connection was closed before one.
-fn read_request(client: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
+/// A request, and what happens to it.
+struct Request {
+    head: String,
+    body: Vec<u8>,
+    fault: Option<Fault>,
+}
+
+/// Reads a request; `None` if the connection was closed before one. A request that is cut off is not
+/// read further.
+fn read_request(
+    client: &mut TcpStream,
+    decide: impl FnOnce(&str) -> Option<Fault>,
+) -> io::Result<Option<Request>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 8192];
     loop {
@@ -217,6 +283,10 @@ fn read_request(client: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>>
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let length = header(&head, "content-length").and_then(|value| value.parse().ok());
         let length: usize = length.unwrap_or(0);
+        let fault = decide(&head);
+        if fault == Some(Fault::ResetRequest) {
+            return Ok(Some(Request { head, body: Vec::new(), fault }));
+        }
         if header(&head, "expect").is_some() {
             client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
@@ -228,7 +298,7 @@ fn read_request(client: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>>
             }
             body.extend_from_slice(&buffer[..read]);
         }
-        return Ok(Some((head, body)));
+        return Ok(Some(Request { head, body, fault }));
     }
 }
 

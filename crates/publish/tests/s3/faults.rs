@@ -1,4 +1,4 @@
-//! Hundreds of runs against a network and a store that fail, each by a plan that follows from its seed.
+//! Thousands of runs against a network and a store that fail, each by a plan that follows from its seed.
 //!
 //! `FAULT_SEED=N` repeats one of them, and `FAULT_RUNS=N` sets how many there are.
 
@@ -37,6 +37,30 @@ fn readable(server: &S3Server) -> Result<Option<JwkSet>, String> {
     }
 }
 
+/// A reader that comes again and again while a run works, and finds a complete site each time once
+/// there was one.
+async fn read_throughout(server: &S3Server, before: Option<&JwkSet>) -> String {
+    loop {
+        let keys = server.get("my-oidc", KEYS);
+        let read = readable(server);
+        // What belongs together is judged together.
+        if keys == server.get("my-oidc", KEYS) {
+            match (read, before) {
+                (Err(fault), _) => return format!("a reader found this: {fault}"),
+                (Ok(None), Some(_)) => return "a reader found no keys".to_owned(),
+                (Ok(_), Some(_)) if server.get("my-oidc", DISCOVERY).is_none() => {
+                    return "a reader found no discovery document".to_owned();
+                }
+                (Ok(Some(keys)), Some(before)) if !before.difference(&keys).is_empty() => {
+                    return "a reader did not find a key that was there before".to_owned();
+                }
+                _ => {}
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 async fn one_run(seed: u64) -> Result<bool, String> {
     let index = usize::try_from(seed).unwrap() % CASES.len();
     let (before, given, prune) = CASES[index];
@@ -55,8 +79,12 @@ async fn one_run(seed: u64) -> Result<bool, String> {
     let faulty = connect_to(&proxy.endpoint(), options);
     let plan_options = PlanOptions { prune, ..plain };
     let site = site(given);
-    let ended = run(&faulty, &site, &plan_options).await;
     let log = || proxy.log().join("\n  ");
+    let there = before.filter(|_| !prune).map(keys);
+    let ended = tokio::select! {
+        ended = run(&faulty, &site, &plan_options) => ended,
+        found = read_throughout(&server, there.as_ref()) => return Err(format!("{found}\n  {}", log())),
+    };
     let check = |succeeded: bool| -> Result<(), String> {
         let keys = readable(&server).map_err(|fault| format!("{fault}\n  {}", log()))?;
         let has = |case: &str| {
@@ -89,7 +117,7 @@ async fn one_run(seed: u64) -> Result<bool, String> {
 fn whatever_fails_success_means_a_complete_site_and_no_key_is_lost() {
     let (first, runs) = match number("FAULT_SEED") {
         Some(seed) => (seed, 1),
-        None => (0, number("FAULT_RUNS").unwrap_or(200)),
+        None => (0, number("FAULT_RUNS").unwrap_or(2000)),
     };
     let (next, succeeded) = (AtomicU64::new(first), AtomicUsize::new(0));
     let work = || {
