@@ -4,6 +4,7 @@ mod exchange;
 mod providers;
 mod role_steps;
 mod roles;
+mod trust_steps;
 
 use std::time::Duration;
 

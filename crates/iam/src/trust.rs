@@ -246,11 +246,6 @@ impl TrustPolicy {
         })
     }
 
-    /// Whether it contains every statement of another policy.
-    pub(crate) fn has_all_of(&self, other: &Self) -> bool {
-        other.statements().iter().all(|statement| self.statements().contains(statement))
-    }
-
     /// Its statements.
     pub fn statements(&self) -> &[Value] {
         self.0.get("Statement").and_then(Value::as_array).map_or(&[], Vec::as_slice)

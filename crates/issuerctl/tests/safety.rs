@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod desk;
+#[path = "safety/races.rs"]
+mod races;
 mod signer;
 
 use std::process::{Child, Command, Stdio};

@@ -112,10 +112,10 @@ pub enum Error {
         /// How long it was tried.
         secs: u64,
     },
-    /// A folder that another run holds.
-    #[error("the folder {location} is locked by {holder}, which did not end within {secs} s")]
+    /// A folder, or the policy of a bucket, that another run holds.
+    #[error("{location} is locked by {holder}, which did not end within {secs} s")]
     Locked {
-        /// The folder.
+        /// What is locked.
         location: String,
         /// The other run.
         holder: String,

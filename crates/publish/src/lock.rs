@@ -159,7 +159,7 @@ fn locked(folder: &Path, path: &Path) -> Error {
         ))
     });
     Error::Locked {
-        location: folder.display().to_string(),
+        location: format!("the folder {}", folder.display()),
         holder: holder.unwrap_or_else(|| "another run".to_owned()),
         secs: LIMIT.as_secs(),
     }

@@ -195,8 +195,8 @@ pub async fn plan_removal(
 }
 
 /// Executes a deletion. Unless there is nothing to delete, deleting a bucket that issuerctl created is
-/// attempted even if it was not empty: another issuer of the same run may have emptied it in the
-/// meantime.
+/// attempted even if it was not empty, and so is deleting the statement for all issuers of a bucket:
+/// another issuer of the same run may have been deleted in the meantime.
 ///
 /// # Errors
 /// [`Error::Changed`] if another writer changed the store since it was planned; a denied or failed
@@ -210,8 +210,8 @@ pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, E
         *wrote = true;
     }
     let Some(bucket) = bucket else { return Ok(BucketEnd::NotOurs) };
-    if bucket.removes_statement() {
-        issuer_diagnostic::write(store.remove_statement()).await?;
+    let is_due = bucket.removes_statement() || (!idle && bucket.keeps_shared());
+    if is_due && store.remove_statement().await? {
         issuer_diagnostic::wrote(format!("the policy of the bucket {}", bucket.name()));
         *wrote = true;
     }
@@ -222,7 +222,7 @@ pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, E
     if idle {
         return Ok(BucketEnd::Stays(name));
     }
-    let deleted = issuer_diagnostic::write(store.delete_bucket()).await?;
+    let deleted = store.delete_bucket().await?;
     *wrote |= deleted;
     Ok(if deleted { BucketEnd::Deleted(name) } else { BucketEnd::Stays(name) })
 }

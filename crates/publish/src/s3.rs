@@ -4,9 +4,11 @@ mod bucket;
 mod bucket_removal;
 mod calls;
 mod client;
+mod lease;
 mod location;
 mod permissions;
 mod policy;
+mod policy_calls;
 mod statements;
 
 use std::collections::HashMap;

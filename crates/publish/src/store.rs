@@ -139,13 +139,13 @@ impl Store {
         }
     }
 
-    /// Removes our statement from the bucket policy.
+    /// Removes our statement from the bucket policy; returns whether there was something to remove.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub(crate) async fn remove_statement(&self) -> Result<(), Error> {
+    pub(crate) async fn remove_statement(&self) -> Result<bool, Error> {
         match self {
-            Self::Folder(_) => Ok(()),
+            Self::Folder(_) => Ok(false),
             Self::S3(s3) => s3.remove_statement().await,
         }
     }

@@ -99,8 +99,11 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     DeleteObject prod/.well-known/openid-configuration if-match=…
     DeleteObject prod/keys.json if-match=…
     GetBucketPolicy
+    PutObject .issuerctl/policy.lease if-none-match=* content-type=text/plain
+    GetBucketPolicy
     DeleteBucketPolicy
     GetBucketPolicy
+    DeleteObject .issuerctl/policy.lease if-match=…
     DeleteBucket
     "#);
     assert!(plan_removal(&store, &issuer("prod"), false).await.unwrap().is_empty());

@@ -8,6 +8,8 @@ mod access;
 mod faults;
 #[path = "s3/headers.rs"]
 mod headers;
+#[path = "s3/lease.rs"]
+mod lease;
 #[path = "s3/safety.rs"]
 mod safety;
 
@@ -159,9 +161,11 @@ async fn the_first_publish_makes_the_bucket_public_for_two_objects_and_writes_ke
     CreateBucket content-type=application/xml
     PutBucketTagging content-type=application/xml
     PutPublicAccessBlock content-type=application/xml
+    PutObject .issuerctl/policy.lease if-none-match=* content-type=text/plain
     GetBucketPolicy
     PutBucketPolicy content-type=text/plain
     GetBucketPolicy
+    DeleteObject .issuerctl/policy.lease if-match=…
     PutObject prod/keys.json if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
     PutObject prod/.well-known/openid-configuration if-none-match=* content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
     "#);
@@ -296,7 +300,8 @@ async fn a_setting_that_somebody_changed_is_mended_and_nothing_else_is_written()
     run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
     let writes: Vec<_> =
         server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
-    assert_eq!(writes, ["PutBucketPolicy content-type=text/plain"]);
+    let lease = "PutObject .issuerctl/policy.lease if-none-match=* content-type=text/plain";
+    assert_eq!(writes, [lease, "PutBucketPolicy content-type=text/plain"]);
 }
 
 #[tokio::test]

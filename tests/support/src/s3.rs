@@ -280,6 +280,13 @@ impl S3Server {
         self.state().concurrent_put = Some(ConcurrentPut { before, bucket, key, bytes });
     }
 
+    /// Makes an object older, by the clock of the server.
+    pub fn age(&self, bucket: &str, key: &str, by: Duration) {
+        let path = self.state().root.join(bucket).join(key);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - by).unwrap();
+    }
+
     /// Deletes an object without a request.
     pub fn remove(&self, bucket: &str, key: &str) {
         std::fs::remove_file(self.state().root.join(bucket).join(key)).unwrap();

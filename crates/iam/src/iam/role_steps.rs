@@ -1,18 +1,11 @@
 //! The calls that change a role and its policies (IAM API), one for each step of a plan.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 
+use super::trust_steps::Rewrite;
 use super::{ATTEMPTS, Iam, failed, gone, is_policy_missing, to_iam};
 use crate::tags::CREATED;
-use crate::{Error, RoleName, RoleStep, Tags, TrustPolicy};
-
-/// How long another writer may take from its read to its write of a trust policy.
-const SETTLE: Duration = Duration::from_millis(700);
-
-/// Computes the trust policy from the one that is read just before it is written.
-type Rewrite<'a> = &'a dyn Fn(TrustPolicy) -> Result<TrustPolicy, Error>;
+use crate::{Error, RoleName, RoleStep, Tags};
 
 /// How much of a plan was executed.
 #[derive(Default)]
@@ -81,29 +74,7 @@ impl Iam {
                     .map(drop)
                     .map_err(|error| failed("iam:CreateRole", &arn, &error))
             }
-            RoleStep::UpdateTrust { .. } => {
-                // IAM has no conditional updates, so the statement is merged into the current
-                // policy.
-                let wanted = rewrite(self.trust_now(name).await?)?;
-                let request = client
-                    .update_assume_role_policy()
-                    .role_name(role)
-                    .policy_document(wanted.to_json());
-                request
-                    .send()
-                    .await
-                    .map_err(|error| failed("iam:UpdateAssumeRolePolicy", &arn, &error))?;
-                // A writer that read before this write overwrites it after the first look, so there
-                // is a second one after a pause.
-                for pause in [Duration::ZERO, SETTLE] {
-                    tokio::time::sleep(pause).await;
-                    if !self.trust_now(name).await?.has_all_of(&wanted) {
-                        let message = "its trust policy was overwritten".to_owned();
-                        return Err(Error::Changed { resource: arn, code: None, message });
-                    }
-                }
-                Ok(())
-            }
+            RoleStep::UpdateTrust { .. } => self.update_trust(name, rewrite).await,
             RoleStep::SetMaxSession { to, .. } => {
                 let request = client
                     .update_role()
@@ -234,15 +205,6 @@ impl Iam {
                 gone(answer.map(drop), "iam:DeleteRole", &arn)
             }
         }
-    }
-
-    async fn trust_now(&self, name: &RoleName) -> Result<TrustPolicy, Error> {
-        let gone = || Error::Changed {
-            resource: self.role_arn(name),
-            code: None,
-            message: "the role no longer exists".to_owned(),
-        };
-        self.get_role(name).await?.map(|role| role.trust).ok_or_else(gone)
     }
 
     /// Deletes a policy unless it is still in use; returns whether it was deleted.

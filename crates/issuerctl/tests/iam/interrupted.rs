@@ -40,8 +40,7 @@ fn a_statement_that_is_overwritten_is_written_again() {
     lab.iam.after("UpdateAssumeRolePolicy", |account: &mut Account| {
         account.roles.get_mut("app").unwrap().trust = by_hand(&["Theirs", "Late"]).trust;
     });
-    let (_, err) = lab.apply(0);
-    assert!(err.contains("changed by another writer, planned again"), "{err}");
+    lab.apply(0);
     let sids = trust(&lab);
     assert_eq!((&sids[..2], sids.len()), (&["Theirs", "Late"].map(str::to_owned)[..], 3));
     lab.plan(0);

@@ -86,6 +86,11 @@ impl BucketRemoval {
         self.statement.is_some()
     }
 
+    /// Whether the statement for all issuers is kept for others, which may be deleted meanwhile.
+    pub(crate) fn keeps_shared(&self) -> bool {
+        self.shared_with.is_some()
+    }
+
     pub(crate) fn deletes_bucket(&self) -> bool {
         self.fate == Fate::Deleted
     }

@@ -1,7 +1,6 @@
 //! The S3 API calls for a bucket and its settings; the decisions are in [`super::bucket`].
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
@@ -16,12 +15,10 @@ use super::bucket::{
     AccessMode, Block, BucketPlan, BucketState, BucketStep, CREATED, ENFORCED, Existence, NO_BLOCK,
     NO_BLOCK_TEXT, Setting,
 };
-use super::policy::{self, Without};
+use super::lease::LEASE_KEY;
+use super::policy;
 use super::{Purpose, S3, code};
 use crate::Error;
-
-/// Maximum attempts to write a policy with concurrent writers.
-const POLICY_ATTEMPTS: u32 = 3;
 
 /// The maximum number of objects whose ACLs are read.
 const ACLS: usize = 50;
@@ -29,9 +26,6 @@ const ACLS: usize = 50;
 /// The maximum number of pages, of 1,000 objects each, in which other issuers are looked for; the
 /// statement for all issuers is kept if there are more.
 const LISTED_PAGES: usize = 100;
-
-/// How long a relaxed public access block may take to propagate.
-const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 
 const NOT_TAGGED: &str = "the new bucket could not be tagged as created by issuerctl \
                           (s3:PutBucketTagging), so `issuerctl delete` will keep it";
@@ -68,7 +62,11 @@ impl S3 {
         let creates = plan.steps().contains(&BucketStep::Create);
         let mut relaxes = false;
         for step in plan.steps() {
-            let notice = issuer_diagnostic::write(self.apply_step(step, creates, relaxes)).await?;
+            let notice = match step {
+                // It waits for others, and is a write only while it has its lease.
+                BucketStep::PutPolicy { .. } => self.add_statement(relaxes).await.map(|()| None)?,
+                _ => issuer_diagnostic::write(self.apply_step(step, creates)).await?,
+            };
             relaxes |= matches!(step, BucketStep::SetBlock { .. });
             issuer_diagnostic::wrote(format!("settings of the bucket {}", self.location.bucket));
             done(notice.map(|(id, message)| Notice { id: id.into(), message: message.to_owned() }));
@@ -76,12 +74,11 @@ impl S3 {
         Ok(())
     }
 
-    /// One step of a plan, and a warning for the user: its id, and its text.
+    /// One step of a plan, except for the policy, and a warning for the user: its id, and its text.
     async fn apply_step(
         &self,
         step: &BucketStep,
         creates: bool,
-        relaxes: bool,
     ) -> Result<Option<(&'static str, &'static str)>, Error> {
         match step {
             BucketStep::Create => {
@@ -93,41 +90,9 @@ impl S3 {
                 let implemented = self.put_block(*to, creates).await?;
                 return Ok((!implemented).then_some((NO_BLOCK, NO_BLOCK_TEXT)));
             }
-            BucketStep::PutPolicy { .. } => self.put_policy_when_unblocked(relaxes).await?,
+            BucketStep::PutPolicy { .. } => {}
         }
         Ok(None)
-    }
-
-    /// Removes our statement. S3 has no conditional writes of policies, so the policy is read just
-    /// before and checked afterwards.
-    ///
-    /// # Errors
-    /// A denied or failed call; [`Error::Changed`].
-    pub(crate) async fn remove_statement(&self) -> Result<(), Error> {
-        let bucket = self.location.bucket.as_str();
-        let owner = || self.options.expected_bucket_owner.clone();
-        for _ in 0..POLICY_ATTEMPTS {
-            let Setting::Present(existing) = self.read_policy().await? else { return Ok(()) };
-            let keep_shared = !matches!(self.other_site(&existing).await?, Setting::Absent);
-            match policy::without_ours(&self.location, &existing, keep_shared)? {
-                Without::Unchanged => return Ok(()),
-                Without::Put(text) => {
-                    let request = self.client.put_bucket_policy().bucket(bucket).policy(text);
-                    let answer = request.set_expected_bucket_owner(owner()).send().await;
-                    answer.map_err(|error| {
-                        self.failed("PutBucketPolicy", &["s3:PutBucketPolicy"], "", &error)
-                    })?;
-                }
-                Without::Nothing => {
-                    let request = self.client.delete_bucket_policy().bucket(bucket);
-                    let answer = request.set_expected_bucket_owner(owner()).send().await;
-                    answer.map_err(|error| {
-                        self.failed("DeleteBucketPolicy", &["s3:DeleteBucketPolicy"], "", &error)
-                    })?;
-                }
-            }
-        }
-        Err(self.policy_changed())
     }
 
     /// Deletes the bucket if it is empty; returns whether it was deleted.
@@ -135,6 +100,18 @@ impl S3 {
     /// # Errors
     /// A denied or failed call.
     pub(crate) async fn delete_bucket(&self) -> Result<bool, Error> {
+        if issuer_diagnostic::write(self.try_delete_bucket()).await? {
+            return Ok(true);
+        }
+        // A run that was killed may have left its lease, and nothing else.
+        if self.other_object().await? != Setting::Absent {
+            return Ok(false);
+        }
+        self.clear_lease().await?;
+        issuer_diagnostic::write(self.try_delete_bucket()).await
+    }
+
+    async fn try_delete_bucket(&self) -> Result<bool, Error> {
         let request = self.client.delete_bucket().bucket(self.location.bucket.as_str());
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
@@ -307,7 +284,7 @@ impl S3 {
         }
     }
 
-    async fn read_policy(&self) -> Result<Setting<String>, Error> {
+    pub(super) async fn read_policy(&self) -> Result<Setting<String>, Error> {
         let request = self.client.get_bucket_policy().bucket(self.location.bucket.as_str());
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
@@ -340,17 +317,18 @@ impl S3 {
         }
     }
 
-    /// The first object that is neither document; `max-keys` 3 is enough to find one.
+    /// The first object that is neither document nor the lease; `max-keys` 4 is enough to find one.
     async fn other_object(&self) -> Result<Setting<String>, Error> {
         let ours = [KEYS_NAME, DISCOVERY_NAME].map(|name| self.location.object_key(name));
         let request =
-            self.client.list_objects_v2().bucket(self.location.bucket.as_str()).max_keys(3);
+            self.client.list_objects_v2().bucket(self.location.bucket.as_str()).max_keys(4);
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
             Ok(output) if output.name().is_none() => Err(self.incomplete("ListObjectsV2", "Name")),
             Ok(output) => {
                 let mut keys = output.contents().iter().filter_map(|object| object.key());
-                let other = keys.find(|key| !ours.iter().any(|own| own == key));
+                let other =
+                    keys.find(|key| !ours.iter().any(|own| own == key) && *key != LEASE_KEY);
                 Ok(other.map_or(Setting::Absent, |key| Setting::Present(key.to_owned())))
             }
             Err(error) => self.setting(&error, "NoSuchBucket", "ListObjectsV2", &["s3:ListBucket"]),
@@ -359,7 +337,7 @@ impl S3 {
 
     /// The first document of another issuer that is public by the statement for all issuers of the
     /// bucket; not read if the policy has none.
-    async fn other_site(&self, policy: &str) -> Result<Setting<String>, Error> {
+    pub(super) async fn other_site(&self, policy: &str) -> Result<Setting<String>, Error> {
         if !policy::is_shared(policy) {
             return Ok(Setting::NotRead);
         }
@@ -493,60 +471,6 @@ impl S3 {
             }
             Err(error) => Err(self.failed(CALL, &["s3:PutBucketPublicAccessBlock"], "", &error)),
         }
-    }
-
-    /// A relaxed public access block may take some time to propagate.
-    async fn put_policy_when_unblocked(&self, relaxes: bool) -> Result<(), Error> {
-        let start = Instant::now();
-        loop {
-            match self.put_policy().await {
-                Err(Error::Denied { by_public_access_block: true, .. })
-                    if relaxes && start.elapsed() < SPREAD_LIMIT =>
-                {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                ended => return ended,
-            }
-        }
-    }
-
-    /// S3 has no conditional writes of policies, so the policy is read just before and checked
-    /// afterwards: a concurrent writer may have removed our statement.
-    async fn put_policy(&self) -> Result<(), Error> {
-        for _ in 0..POLICY_ATTEMPTS {
-            let existing = match self.read_policy().await? {
-                Setting::Unsupported => {
-                    return Err(self.no_policies("GetBucketPolicy is not implemented"));
-                }
-                setting => setting,
-            };
-            let existing = existing.present().map(String::as_str);
-            let (location, shared) = (&self.location, self.options.shared_bucket);
-            let Some(text) = policy::with_ours(location, &self.region, shared, existing)? else {
-                return Ok(());
-            };
-            let request = self.client.put_bucket_policy().bucket(self.location.bucket.as_str());
-            let owner = self.options.expected_bucket_owner.clone();
-            let answer = request.set_expected_bucket_owner(owner).policy(text).send().await;
-            if let Err(error) = answer {
-                return Err(if self.is_unsupported(code(&error).as_deref(), &error) {
-                    self.no_policies(&super::message(&error))
-                } else {
-                    self.failed("PutBucketPolicy", &["s3:PutBucketPolicy"], "", &error)
-                });
-            }
-        }
-        Err(self.policy_changed())
-    }
-
-    fn policy_changed(&self) -> Error {
-        let location = format!("the policy of the bucket {}", self.location.bucket);
-        Error::Changed { location }
-    }
-
-    fn no_policies(&self, message: &str) -> Error {
-        let (bucket, message) = (self.location.bucket.to_string(), message.to_owned());
-        Error::NoPolicies { bucket, message }
     }
 }
 

@@ -3,6 +3,7 @@
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use serde_json::{Value, json};
 
+use super::lease::LEASE_KEY;
 use super::{AccessMode, S3Location, S3Options};
 
 /// What a site is read for.
@@ -73,10 +74,16 @@ fn document(
     let bucket = format!("arn:{partition}:s3:::{}", location.bucket);
     let objects =
         [KEYS_NAME, DISCOVERY_NAME].map(|name| format!("{bucket}/{}", location.object_key(name)));
-    json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": on_objects, "Resource": objects},
-        {"Effect": "Allow", "Action": on_bucket, "Resource": bucket},
-    ]})
+    let mut statements = vec![
+        json!({"Effect": "Allow", "Action": on_objects, "Resource": objects}),
+        json!({"Effect": "Allow", "Action": on_bucket, "Resource": bucket}),
+    ];
+    if on_bucket.contains(&"s3:PutBucketPolicy") {
+        let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+        let lease = format!("{bucket}/{LEASE_KEY}");
+        statements.push(json!({"Effect": "Allow", "Action": actions, "Resource": lease}));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
 }
 
 #[cfg(test)]
@@ -113,9 +120,10 @@ mod tests {
         let options = S3Options { create_bucket: true, ..S3Options::default() };
         let text = |purpose| permissions(&at, &options, purpose).to_string();
         assert!(!text(Purpose::Plan).contains("Put") && !text(Purpose::Plan).contains("Create"));
+        let removal = permissions(&at, &options, Purpose::Remove);
         assert!(
-            text(Purpose::Remove).contains("s3:DeleteObject")
-                && !text(Purpose::Remove).contains("PutObject")
+            removal["Statement"][0].to_string().contains("s3:DeleteObject")
+                && !removal["Statement"][0].to_string().contains("PutObject")
         );
     }
 }
