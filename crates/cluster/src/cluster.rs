@@ -22,6 +22,10 @@ const JSON: &str = "application/json";
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 pub(crate) const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
+/// Media types of answers. The JWK Set has its own; kube-apiserver returns 406 to clients that do not
+/// accept it.
+const ANSWERS: &str = "application/json, application/jwk-set+json";
+
 /// What a response is whose end is not read.
 pub(crate) const TOO_LARGE: &str = "larger than 1 MiB";
 
@@ -43,6 +47,10 @@ pub struct Cluster {
     server: String,
     /// Replaced when credentials have expired.
     link: RwLock<Link>,
+    /// For one request and its whole response.
+    answer_limit: Duration,
+    /// How long a server that is busy is asked again.
+    busy_limit: Duration,
 }
 
 /// What an API server publishes about itself.
@@ -86,7 +94,15 @@ impl Cluster {
     async fn configured(configuration: Configuration) -> Result<Self, Error> {
         let link = Link::new(&configuration).await?;
         let server = link.server().to_owned();
-        Ok(Self { configuration, server, link: RwLock::new(link) })
+        let (answer_limit, busy_limit) = (ANSWER_LIMIT, BUSY_LIMIT);
+        Ok(Self { configuration, server, link: RwLock::new(link), answer_limit, busy_limit })
+    }
+
+    /// The same for somebody who does not wait: `limit` for a response, and as long for a server that
+    /// is busy.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { answer_limit: limit, busy_limit: limit, ..self }
     }
 
     /// The public keys in Secret `<cluster>-sa` (Cluster API `util/secret`): every PEM block of its
@@ -139,6 +155,17 @@ impl Cluster {
         let keys = keys.map_err(|source| Error::Keys { resource: keys_path.to_owned(), source })?;
         let document: Document = parse(&document?, document_path)?;
         Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
+    }
+
+    /// `/openid/v1/jwks` alone, which may have no key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Keys`], and failures of the connection.
+    pub async fn served_keys(&self, weak: WeakKeys) -> Result<JwkSet, Error> {
+        let path = "/openid/v1/jwks";
+        let body = self.ask(Method::GET, path, "get", (Object::Endpoint, path), None).await?;
+        JwkSet::parse(&body, weak)
+            .map_err(|source| Error::Keys { resource: path.to_owned(), source })
     }
 
     /// The URL of its API server.
@@ -248,7 +275,32 @@ impl Cluster {
         (object, resource): (Object, &str),
         body: Option<(&'static str, &str)>,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let answer = self.answer(method, path, (verb, resource), body).await?;
+        let answer = self.answer(method, path, (verb, resource), body, ANSWERS).await?;
+        self.accepted(answer, path, verb, (object, resource)).await
+    }
+
+    /// Reads any path with other media types; `resource` is what it is in the rules of RBAC.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], and failures of the connection.
+    pub async fn read(
+        &self,
+        path: &str,
+        accept: &'static str,
+        (verb, resource): (&'static str, &str),
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let answer = self.answer(&Method::GET, path, (verb, resource), None, accept).await?;
+        self.accepted(answer, path, verb, (Object::Other, resource)).await
+    }
+
+    /// The body of a success, or what the status means.
+    async fn accepted(
+        &self,
+        answer: Answer,
+        path: &str,
+        verb: &'static str,
+        (object, resource): (Object, &str),
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }
@@ -283,12 +335,13 @@ impl Cluster {
         path: &str,
         (verb, resource): (&'static str, &str),
         body: Option<(&'static str, &str)>,
+        accept: &'static str,
     ) -> Result<Answer, Error> {
         let begun = Instant::now();
         let (mut attempts, mut renewed) = (0, false);
         loop {
             attempts += 1;
-            let answer = self.exchange(method, path, (verb, resource), body).await?;
+            let answer = self.exchange(method, path, (verb, resource), body, accept).await?;
             if answer.status == 401 && !renewed && self.link.read().await.renewable {
                 renewed = true;
                 *self.link.write().await = Link::new(&self.configuration).await?;
@@ -299,7 +352,7 @@ impl Cluster {
             }
             let wait = answer.retry_after.unwrap_or_else(|| backoff(attempts));
             let most = if answer.retry_after.is_some() { MAX_BUSY } else { MAX_UNAVAILABLE };
-            if attempts >= most || begun.elapsed() + wait > BUSY_LIMIT {
+            if attempts >= most || begun.elapsed() + wait > self.busy_limit {
                 return Err(Error::Busy {
                     server: self.server.clone(),
                     verb,
@@ -322,12 +375,13 @@ impl Cluster {
         path: &str,
         (verb, resource): (&'static str, &str),
         body: Option<(&'static str, &str)>,
+        accept: &'static str,
     ) -> Result<Answer, Error> {
         let link = self.link.read().await;
         let (server, route) = (link.server(), link.route());
         let _waiting = Waiting::new(format!("{server}{route} ({verb} on {resource})"));
         let whole = async {
-            let response = link.send(method.clone(), path, body).await?;
+            let response = link.send(method.clone(), path, body, accept).await?;
             let status = response.status().as_u16();
             let retry_after = response.headers().get(header::RETRY_AFTER);
             let retry_after = retry_after
@@ -345,12 +399,12 @@ impl Cluster {
                 Err(error) => Err(link.unreachable(&*error)),
             }
         };
-        tokio::time::timeout(ANSWER_LIMIT, whole).await.unwrap_or_else(|_| {
+        tokio::time::timeout(self.answer_limit, whole).await.unwrap_or_else(|_| {
             Err(Error::Timeout {
                 server: format!("{server}{route}"),
                 verb,
                 resource: resource.to_owned(),
-                limit_secs: ANSWER_LIMIT.as_secs(),
+                limit_secs: self.answer_limit.as_secs(),
             })
         })
     }

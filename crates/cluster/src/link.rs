@@ -94,14 +94,13 @@ impl Link {
         method: Method,
         path: &str,
         body: Option<(&'static str, &str)>,
+        accept: &'static str,
     ) -> Result<Response<Body>, Error> {
         let (content_type, body) = body.unwrap_or(("application/json", ""));
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
-            // The JWK Set has its own media type; kube-apiserver returns 406 to clients that
-            // do not accept it.
-            .header(header::ACCEPT, "application/json, application/jwk-set+json")
+            .header(header::ACCEPT, accept)
             .header(header::CONTENT_TYPE, content_type)
             .header(header::USER_AGENT, concat!("issuerctl/", env!("CARGO_PKG_VERSION")))
             .body(Full::from(body.to_owned()))

@@ -16,8 +16,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use issuer_discovery::Partition;
 use issuer_session::{Attempts, Cause, is_web_page};
 
-pub use self::exchange::assume_with_token;
-pub use self::roles::RoleList;
+pub use self::exchange::{TokenAnswer, assume_with_token, try_token};
+pub use self::roles::{RoleList, RoleOutline};
 use crate::{AccountId, Error, Name, Tags};
 
 /// Maximum re-plan attempts after a conflict; IAM is eventually consistent.

@@ -51,6 +51,7 @@ proptest! {
             partition: Some(trust.partition),
             audiences: trust.audiences.clone(),
             now: None,
+            allow_port: false,
         };
         let report = lint(&TrustPolicy::new(&trusts).unwrap().to_json_pretty(), &options).unwrap();
         let covered = covers(trust, &token);

@@ -7,7 +7,7 @@ use std::error::Error;
 
 use issuer_change::Notice;
 use issuer_cluster::{LiveFault, Object};
-use issuer_diagnostic::{Remedy, for_a_shell};
+use issuer_diagnostic::{Check, Remedy, for_a_shell};
 use issuer_discovery::IssuerUrlError;
 use issuer_jwks::{Content, JwkFault, JwksSource, KeyFault};
 use issuer_publish::DestinationFault;
@@ -471,26 +471,30 @@ pub(crate) fn to_keep(notices: &[Notice], surface: Surface) -> Vec<String> {
 /// A verdict whose fixes also name the options that publishing again needs: without them it refuses
 /// to overwrite what it cannot read, and what belongs to another issuer.
 pub(crate) fn with_options(mut verdict: Verdict) -> Verdict {
-    for check in &mut verdict.checks {
-        let option = match check.remedy {
-            Some(Remedy::ReplaceUnreadable) => {
-                "--replace-unreadable also replaces a document that cannot be read, and a kid that \
-                 another key has, and keeps every key that can be found"
-                    .to_owned()
-            }
-            Some(Remedy::ReplaceOther) => "--change-issuer replaces the document".to_owned(),
-            Some(Remedy::AddThumbprint) => format!(
-                "`issuerctl provider apply --issuer {} --thumbprint auto` adds it",
-                verdict.issuer
-            ),
-            _ => continue,
-        };
-        if let Some(fix) = &mut check.fix {
-            fix.push_str("; ");
-            fix.push_str(&option);
-        }
-    }
+    let checks = std::mem::take(&mut verdict.checks).into_iter();
+    verdict.checks = checks.map(|check| of_check(check, &verdict.issuer)).collect();
     verdict
+}
+
+/// A check of an issuer with the options of the commands that its fix names.
+pub(crate) fn of_check(mut check: Check, issuer: &str) -> Check {
+    let option = match check.remedy {
+        Some(Remedy::ReplaceUnreadable) => {
+            "--replace-unreadable also replaces a document that cannot be read, and a kid that \
+             another key has, and keeps every key that can be found"
+                .to_owned()
+        }
+        Some(Remedy::ReplaceOther) => "--change-issuer replaces the document".to_owned(),
+        Some(Remedy::AddThumbprint) => {
+            format!("`issuerctl provider apply --issuer {issuer} --thumbprint auto` adds it")
+        }
+        _ => return check,
+    };
+    if let Some(fix) = &mut check.fix {
+        fix.push_str("; ");
+        fix.push_str(&option);
+    }
+    check
 }
 
 /// Advice for a published JWK Set that is not valid.

@@ -1,6 +1,7 @@
 //! The command line. Man pages and completions are generated from these definitions.
 
 mod distribution;
+mod doctor;
 mod file;
 mod iam;
 mod keys;
@@ -22,6 +23,7 @@ pub(crate) use iam::{
 };
 
 pub(crate) use distribution::{DistributionArgs, DistributionCommand, FromClusterArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
 pub(crate) use keys::{DiscoveryArgs, ExtractArgs, JwksArgs, KeyArgs, KeygenArgs, RequiredKeyArgs};
 pub(crate) use migration::{ChangeCommand, IssuerChangeArgs, IssuerCommand};
@@ -122,6 +124,7 @@ pub(crate) enum Command {
     Publish(Box<PublishArgs>),
     Url(UrlArgs),
     Verify(VerifyArgs),
+    Doctor(Box<DoctorArgs>),
     Keys(Box<KeysArgs>),
     #[command(subcommand)]
     Rotate(RotateCommand),

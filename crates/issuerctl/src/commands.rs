@@ -5,6 +5,7 @@ mod completions;
 mod delete;
 mod discovery;
 mod distribution;
+mod doctor;
 mod extract;
 mod inject;
 mod issuer_change;
@@ -57,6 +58,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Publish(args) => publish::run(args, format, ui),
         Command::Url(args) => url::run(args, format, ui),
         Command::Verify(args) => verify::run(args, format, ui),
+        Command::Doctor(args) => doctor::run(args, format, ui),
         Command::Keys(args) => keys::run(args, format, ui),
         Command::Rotate(RotateCommand::Status(args)) => rotate::status::run(args, format, ui),
         Command::Rotate(RotateCommand::Start(args)) => rotate::start::run(args, format, ui),

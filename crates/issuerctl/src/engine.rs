@@ -4,7 +4,7 @@ use issuer_change::Describe;
 use issuer_cluster::Connection;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_iam::Iam;
-use issuer_reconcile::{Error, IssuerPlan, KeySource, Reconciler, Scope, Target};
+use issuer_reconcile::{Error, IssuerPlan, KeySource, Reconciler, Scope, Silent, Target};
 use issuer_session::SessionOptions;
 use issuer_verify::{Authorities, FetchOptions};
 
@@ -25,6 +25,12 @@ pub(crate) fn start<'a>(session: SessionOptions, targets: &[Target], ui: &'a Ui)
     session.region = session.region.or_else(of_bucket);
     let fetch = FetchOptions::new(session.authorities.clone());
     Reconciler::new(session, fetch, files::read_bytes, ui)
+}
+
+/// An engine that reports nothing.
+pub(crate) fn start_silent(session: SessionOptions, events: &Silent) -> Reconciler<'_> {
+    let fetch = FetchOptions::new(session.authorities.clone());
+    Reconciler::new(session, fetch, files::read_bytes, events)
 }
 
 /// The session options of commands that call IAM.

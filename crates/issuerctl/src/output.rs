@@ -1,6 +1,7 @@
 //! Standard output: documents, and the versioned objects of `--output json`.
 
 mod changes;
+mod doctor;
 mod layout;
 mod lines;
 mod lists;
@@ -29,6 +30,7 @@ pub(crate) use changes::{
     Issuer, IssuerError, Plan, Proof, ProviderChange, Publish, RoleChange, Verify, changes_iam,
     dry_run_text, schema,
 };
+pub(crate) use doctor::doctor;
 pub(crate) use lines::{Ended, Line, Totals, end_of_issuer};
 pub(crate) use lists::{ProviderList, RoleList};
 pub(crate) use migration::{IssuerChange, steps_text};

@@ -1,7 +1,8 @@
 //! What `--print-rbac` prints.
 
+use issuer_cluster::Connection;
 use issuer_publish::Purpose;
-use issuer_reconcile::{ClusterNeeds, Reconciler, Target, cluster_permissions};
+use issuer_reconcile::{ClusterNeeds, Examination, Reconciler, Target, cluster_permissions};
 
 use crate::Outcome;
 use crate::cli::OutputFormat;
@@ -26,6 +27,23 @@ pub(crate) async fn print(
     }
     let parts: Vec<String> = needs.iter().map(part).collect();
     output::rendered(format, parts.join("---\n"))
+}
+
+/// The same for `doctor`.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub(crate) fn print_doctor(
+    request: &Examination,
+    connection: &Connection,
+    format: OutputFormat,
+    ui: &Ui,
+) -> Outcome {
+    let needs = issuer_reconcile::doctor_permissions(request, connection);
+    ui.note(
+        "each check that lacks a permission is skipped: Roles of the namespace alone are useful, too",
+    );
+    output::rendered(format, part(&needs))
 }
 
 /// One cluster: objects for `kubectl apply`, below the commands that bind them.

@@ -100,6 +100,11 @@ impl Ui {
         self.quiet
     }
 
+    /// Whether more detail was asked for.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Prints an error, also with `--quiet`.
     pub(crate) fn failure(&self, failure: &Failure) {
         if let Some(report) = &failure.report {

@@ -188,6 +188,23 @@ impl S3 {
         Ok(StoreState { keys: keys?, discovery: discovery?, desired, bucket: Some(bucket) })
     }
 
+    /// The settings of the bucket, as a plan reads them.
+    ///
+    /// # Errors
+    /// A failed call; a denied one is [`Setting::Denied`].
+    pub async fn bucket_state(&self) -> Result<BucketState, Error> {
+        self.read_bucket(Purpose::Plan).await
+    }
+
+    /// Whether the discovery document and the keys exist.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn has_documents(&self) -> Result<[bool; 2], Error> {
+        let [keys, discovery] = self.read_documents().await?;
+        Ok([discovery.is_some(), keys.is_some()])
+    }
+
     /// The documents with what a plan for them depends on, without the bucket.
     pub(crate) async fn read_objects(&self) -> Result<StoreState, Error> {
         let (keys, discovery) = tokio::join!(

@@ -4,6 +4,7 @@ mod apply;
 mod delete;
 mod error;
 mod events;
+mod examine;
 mod import;
 mod keys;
 mod observe;
@@ -17,6 +18,7 @@ mod workload;
 
 pub use error::Error;
 pub use events::{Event, Events, Silent};
+pub use examine::{Examination, Management, doctor_permissions, doctor_policy};
 pub use import::{PublishLine, Rendered, offline_url, render_offline};
 pub use keys::{ClusterKeys, KeySource, ReadFile, SourceKeys, read_files, read_keys};
 pub use observe::{Observed, Scope};

@@ -176,6 +176,12 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     Ok(config)
 }
 
+/// The same configuration for another region.
+#[must_use]
+pub fn in_region(config: &SdkConfig, region: &str) -> SdkConfig {
+    config.to_builder().region(Region::new(region.to_owned())).build()
+}
+
 /// Checks the name of a region: whether there can be one, not whether it exists.
 ///
 /// # Errors

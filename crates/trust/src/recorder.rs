@@ -30,6 +30,12 @@ impl Served {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
+    /// All of them, the server's own first.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What was served.
     #[must_use]
     pub fn chain(&self) -> Option<Chain> {

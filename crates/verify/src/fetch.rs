@@ -83,7 +83,42 @@ pub async fn top_of_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<
             None => fetched.location,
         },
     })?;
-    Ok(Sha1::digest(&top).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(thumbprint(&top))
+}
+
+/// The certificates of an issuer's host as AWS sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostChain {
+    /// SHA-1 of each certificate that the server sends, the top of the chain last.
+    pub thumbprints: Vec<String>,
+    /// Whether the system trusts it, without the authorities of the options.
+    pub is_public: bool,
+}
+
+/// The certificates of an issuer's host, and whether a client without the authorities of the options
+/// trusts them, as AWS does those of public authorities.
+///
+/// # Errors
+/// [`Error::NoChain`] if there is no TLS server; [`Error::Client`].
+pub async fn host_chain(issuer: &IssuerUrl, options: &FetchOptions) -> Result<HostChain, Error> {
+    let plain =
+        FetchOptions { authorities: Authorities::default(), proxies: options.proxies.clone() };
+    let fetcher = Fetcher::new(&plain, Policy::none())?;
+    let fetched = fetcher.get(&issuer.document_url(DISCOVERY_NAME)).await;
+    let certificates = fetcher.served.certificates();
+    if certificates.is_empty() {
+        return Err(Error::NoChain { url: fetched.location });
+    }
+    let thumbprints = certificates.iter().map(|one| thumbprint(one)).collect();
+    let is_public = !matches!(&fetched.outcome, Err(Unreached::Certificate(_)));
+    Ok(HostChain { thumbprints, is_public })
+}
+
+/// SHA-1 of a certificate's DER, in hexadecimal digits.
+#[must_use]
+pub fn thumbprint(der: &[u8]) -> String {
+    Sha1::digest(der).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What to fetch after the discovery document.

@@ -7,13 +7,14 @@ mod judge;
 mod jwks_url;
 mod observation;
 mod proxy;
+mod serving;
 mod sts;
 mod text;
 mod tls;
 mod verdict;
 
 pub use error::Error;
-pub use fetch::{FetchOptions, fetch, top_of_chain};
+pub use fetch::{FetchOptions, HostChain, fetch, host_chain, thumbprint, top_of_chain};
 pub use folder::read_folder;
 pub use issuer_trust::{Authorities, CertificateFault, Chain};
 pub use judge::{Expected, judge};
@@ -22,4 +23,5 @@ pub use observation::{
     Answer, BodyFault, Fetched, FileFault, Observation, ProxyFault, TIME_LIMIT_SECS, Unreached,
     Vantage,
 };
+pub use serving::{ServingFault, check_serving};
 pub use verdict::{Check, Status, Verdict};

@@ -66,6 +66,8 @@ struct State {
     policy: Option<Value>,
     /// The error code of the next request of an action.
     failures: Vec<(String, String)>,
+    /// The error, code and message, of every exchange of a token.
+    token_refusal: Option<(String, String)>,
     hooks: Vec<Hook>,
     /// Number of changing requests until no request is answered any more.
     writes_left: Option<usize>,
@@ -97,6 +99,7 @@ impl IamServer {
             denied: BTreeSet::new(),
             policy: None,
             failures: Vec::new(),
+            token_refusal: None,
             hooks: Vec::new(),
             writes_left: None,
             requests: 0,
@@ -197,6 +200,11 @@ impl IamServer {
     /// Several calls let several requests fail.
     pub fn fail_once(&self, action: &str, code: &str) {
         self.state().failures.push((action.to_owned(), code.to_owned()));
+    }
+
+    /// Refuses every token with this code and message.
+    pub fn refuse_tokens(&self, code: &str, message: &str) {
+        self.state().token_refusal = Some((code.to_owned(), message.to_owned()));
     }
 
     /// Simulates a concurrent change just before the next request of an action is executed.
@@ -322,6 +330,11 @@ impl State {
         if let Some(index) = failure {
             let (_, code) = self.failures.remove(index);
             return Err(Refusal::new(&code, "as the test wants it"));
+        }
+        if let Some((code, message)) =
+            self.token_refusal.as_ref().filter(|_| query.action() == WEB_IDENTITY)
+        {
+            return Err(Refusal::new(code, message.clone()));
         }
         // Neither requires a permission.
         if ["GetCallerIdentity", WEB_IDENTITY].contains(&query.action()) {

@@ -54,6 +54,16 @@ impl Reply {
     }
 }
 
+/// A request.
+pub struct Asked {
+    /// Method, path and query.
+    pub line: String,
+    /// `Accept`.
+    pub accepted: String,
+    /// The body.
+    pub body: String,
+}
+
 /// An API server that speaks HTTPS.
 pub struct ApiServer {
     server: Server,
@@ -72,40 +82,45 @@ impl ApiServer {
         authority: &Authority,
         replies: impl IntoIterator<Item = (&'static str, Reply)>,
     ) -> Self {
-        let replies: Arc<HashMap<&'static str, Reply>> = Arc::new(replies.into_iter().collect());
+        let replies: HashMap<&'static str, Reply> = replies.into_iter().collect();
+        Self::answering(authority, move |asked| {
+            let line = asked.line.split('?').next().unwrap_or_default();
+            replies.get(line).cloned().unwrap_or_else(|| Reply::status(404, "not found"))
+        })
+    }
+
+    /// One whose answers are made when it is asked.
+    pub fn answering(
+        authority: &Authority,
+        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
-        let (service_replies, service_log) = (replies, log.clone());
+        let (answer, service_log) = (Arc::new(answer), log.clone());
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let (replies, log) = (service_replies.clone(), service_log.clone());
+            let (answer, log) = (answer.clone(), service_log.clone());
             async move {
-                let line = format!("{} {}", request.method(), request.uri().path());
-                let accepted = request
-                    .headers()
-                    .get("accept")
-                    .map_or("*/*", |v| v.to_str().unwrap())
-                    .to_owned();
-                let authorization =
-                    request.headers().get("authorization").map(|v| v.to_str().unwrap().to_owned());
+                let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+                let line = format!("{} {path}", request.method());
+                let header = |name: &str| {
+                    request.headers().get(name).map(|v| v.to_str().unwrap().to_owned())
+                };
+                let accepted = header("accept").unwrap_or_else(|| "*/*".to_owned());
+                let authorization = header("authorization");
                 let body = request
                     .into_body()
                     .collect()
                     .await
                     .map(|body| body.to_bytes())
                     .unwrap_or_default();
-                let words = [
-                    Some(line.clone()),
-                    authorization,
-                    Some(String::from_utf8(body.to_vec()).unwrap()),
-                ];
+                let body = String::from_utf8(body.to_vec()).unwrap();
+                let plain = line.split('?').next().unwrap_or_default().to_owned();
+                let words = [Some(plain.clone()), authorization, Some(body.clone())];
                 let words: Vec<String> =
                     words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
                 log.lock().unwrap().push(words.join(" "));
-                let mut reply = replies
-                    .get(line.as_str())
-                    .cloned()
-                    .unwrap_or_else(|| Reply::status(404, "not found"));
+                let mut reply = answer(&Asked { line, accepted: accepted.clone(), body });
                 // As in kube-apiserver (pkg/routes/openidmetadata.go).
-                let jwks = line == "GET /openid/v1/jwks";
+                let jwks = plain == "GET /openid/v1/jwks";
                 if jwks
                     && !accepted.contains("application/jwk-set+json")
                     && !accepted.contains("*/*")

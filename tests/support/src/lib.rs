@@ -15,7 +15,7 @@ mod tls;
 pub use cluster::ClusterServer;
 pub use fault::{Fault, FaultProxy};
 pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};
-pub use kubernetes::{ApiServer, Reply};
+pub use kubernetes::{ApiServer, Asked, Reply};
 pub use refusal::Refusal;
 pub use s3::{ACCESS_KEY, Quirk, S3Server, SECRET_KEY};
 pub use tls::{Authority, ISSUER_HOST};

@@ -232,6 +232,17 @@ impl S3Server {
         self.state().blocks.insert(bucket.to_owned(), block);
     }
 
+    /// Sets BlockPublicPolicy and RestrictPublicBuckets alone, as `publish` leaves or finds them.
+    pub fn set_policy_block(&self, bucket: &str, on: bool) {
+        let block = PublicAccessBlockConfiguration {
+            block_public_acls: Some(true),
+            ignore_public_acls: Some(true),
+            block_public_policy: Some(on),
+            restrict_public_buckets: Some(on),
+        };
+        self.state().blocks.insert(bucket.to_owned(), block);
+    }
+
     /// Creates a bucket as AWS does, without a request.
     pub fn make_bucket(&self, name: &str) {
         let mut state = self.state();

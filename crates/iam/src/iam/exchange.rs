@@ -13,6 +13,62 @@ const SESSION: &str = "issuerctl";
 /// The shortest session that STS gives, in seconds.
 const SHORTEST_SECS: i32 = 900;
 
+/// What STS answers to a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenAnswer {
+    /// Credentials, which were dropped; whose they were.
+    Given(String),
+    /// An error of STS.
+    Refused {
+        /// Its code; `None` if the answer has none.
+        code: Option<String>,
+        /// Its message.
+        message: String,
+        /// The HTTP status.
+        status: Option<u16>,
+    },
+    /// No answer, and why.
+    Unreached(String),
+}
+
+/// Exchanges a token for credentials of a role once, under a name that is found in CloudTrail, and drops
+/// them.
+pub async fn try_token(
+    config: &SdkConfig,
+    role_arn: &str,
+    token: &str,
+    session: &str,
+) -> TokenAnswer {
+    let client = aws_sdk_sts::Client::new(config);
+    let answer = client
+        .assume_role_with_web_identity()
+        .role_arn(role_arn)
+        .role_session_name(session)
+        .web_identity_token(token)
+        .duration_seconds(SHORTEST_SECS)
+        .send()
+        .await;
+    let error = match answer {
+        Ok(answer) => {
+            for credentials in answer.credentials().iter() {
+                register(credentials.access_key_id());
+                register(credentials.secret_access_key());
+                register(credentials.session_token());
+            }
+            let whose = answer.assumed_role_user().map(|user| user.arn().to_owned());
+            return TokenAnswer::Given(whose.unwrap_or_default());
+        }
+        Err(error) => error,
+    };
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let (code, message) = (issuer_session::code(&error), issuer_session::message(&error));
+    match status {
+        Some(_) => TokenAnswer::Refused { code, message, status },
+        None => TokenAnswer::Unreached(message),
+    }
+}
+
 /// Exchanges a token for credentials of a role (`sts:AssumeRoleWithWebIdentity`), drops them, and
 /// returns whose they were: `arn:aws:sts::111122223333:assumed-role/app/issuerctl`. A refusal is
 /// asked again until `patience` is over: a new role takes a while to be known everywhere.

@@ -79,6 +79,14 @@ impl Iam {
         gone(request.send().await.map(drop), "iam:DeleteOpenIDConnectProvider", &provider.arn)
     }
 
+    /// The provider with this ARN, if it exists; an emulator may have one with a port.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn provider_at(&self, arn: &str) -> Result<Option<Provider>, Error> {
+        self.get_provider(arn).await
+    }
+
     async fn get_provider(&self, arn: &str) -> Result<Option<Provider>, Error> {
         let answer = self
             .client

@@ -22,6 +22,20 @@ const VERSIONS: usize = 5;
 #[derive(Debug, Clone, Default)]
 pub struct RoleList(Vec<Listed>);
 
+/// A role as STS sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoleOutline {
+    /// Its ARN.
+    pub arn: String,
+    /// Its trust policy, as text.
+    pub trust: String,
+    /// When it was created, in seconds since 1970.
+    pub created_secs: Option<u64>,
+    /// The ARN of its permissions boundary.
+    pub boundary: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 struct Listed {
     name: String,
@@ -106,6 +120,42 @@ impl Iam {
             Some(Listed { name: role.role_name, arn: role.arn, trust })
         });
         Ok(RoleList(listed.collect()))
+    }
+
+    /// A role as STS sees it, without its policies; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, Error> {
+        let answer = match self.client.get_role().role_name(name.as_str()).send().await {
+            Ok(answer) => answer,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(failed("iam:GetRole", &self.role_arn(name), &error)),
+        };
+        Ok(answer.role.map(|role| RoleOutline {
+            arn: role.arn,
+            trust: decoded(role.assume_role_policy_document.as_deref().unwrap_or_default()),
+            created_secs: role.create_date.secs().try_into().ok(),
+            boundary: role
+                .permissions_boundary
+                .and_then(|boundary| boundary.permissions_boundary_arn),
+        }))
+    }
+
+    /// How many policies are attached to a role.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn count_attached(&self, name: &RoleName) -> Result<usize, Error> {
+        Ok(self.list_attached(name).await?.len())
+    }
+
+    /// How many inline policies a role has.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn count_inline(&self, name: &RoleName) -> Result<usize, Error> {
+        Ok(self.list_inline(name).await?.len())
     }
 
     /// Names of the roles whose trust policy has our statement for this issuer.

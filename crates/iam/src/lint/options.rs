@@ -23,6 +23,8 @@ pub struct LintOptions {
     pub audiences: Vec<Audience>,
     /// The time; if not set, conditions on the time are not judged.
     pub now: Option<SystemTime>,
+    /// Whether the issuer may have a port, as it has for emulators of AWS.
+    pub allow_port: bool,
 }
 
 impl LintOptions {
@@ -36,6 +38,7 @@ impl LintOptions {
             partition: None,
             audiences: vec![Audience::default()],
             now: None,
+            allow_port: false,
         }
     }
 }

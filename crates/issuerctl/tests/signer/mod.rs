@@ -27,7 +27,7 @@ impl Signer {
 
     /// A token of `NAMESPACE/NAME`, valid for ten minutes.
     pub(crate) fn token(&self, issuer: &str, account: &str, audience: &str) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = now();
         let part = |json: String| Base64UrlUnpadded::encode_string(json.as_bytes());
         let header = part(format!(r#"{{"alg":"ES256","kid":"{}"}}"#, self.kid));
         let subject = format!("system:serviceaccount:{}", account.replace('/', ":"));
@@ -35,9 +35,18 @@ impl Signer {
             r#"{{"aud":["{audience}"],"exp":{},"iat":{now},"nbf":{now},"iss":"{issuer}","sub":"{subject}"}}"#,
             now + 600
         ));
-        let signature: p256::ecdsa::Signature =
-            self.key.sign(format!("{header}.{claims}").as_bytes());
-        let signature = Base64UrlUnpadded::encode_string(&signature.to_bytes());
+        let signature = self.sign(&format!("{header}.{claims}"));
         format!("{header}.{claims}.{signature}")
     }
+
+    /// The signature of header and claims.
+    pub(crate) fn sign(&self, text: &str) -> String {
+        let signature: p256::ecdsa::Signature = self.key.sign(text.as_bytes());
+        Base64UrlUnpadded::encode_string(&signature.to_bytes())
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

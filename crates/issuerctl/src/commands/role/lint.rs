@@ -29,6 +29,7 @@ pub(crate) fn run(args: &LintArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         partition: args.partition.as_ref().map(partition).transpose()?,
         audiences: args.audience.clone(),
         now: Some(SystemTime::now()),
+        allow_port: false,
     };
     let read = issuer_iam::lint_roles(&text, &options)?;
     if read.truncated {

@@ -1,0 +1,478 @@
+//! The ServiceAccount and its annotations.
+
+use issuer_diagnostic::{Fault, quote};
+use serde_json::{Map, Value};
+
+use super::case::{AUDIENCE, Case};
+use crate::diagnosis::Report;
+use crate::kubernetes::{account_of, annotation, name, namespace};
+use crate::probe::of_pod;
+use crate::{Fact, RoleArn};
+
+const SO: &str =
+    "the pods get no role, and the SDK finds no credentials or takes those of the node";
+
+pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
+    if case.subject.is_none() {
+        return report.skip(
+            "service-account",
+            "no ServiceAccount was asked for: --service-account NAMESPACE/NAME",
+        );
+    }
+    if let Some(reason) = &case.seen.asked.no_cluster {
+        report.skip("service-account", format!("nothing is known of the cluster: {reason}"));
+        return given_role(case, report);
+    }
+    exists(case, report);
+    role(case, report);
+    audience(case, report);
+    expiration(case, report);
+}
+
+fn exists(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "service-account";
+    let Some(subject) = case.subject else { return };
+    if let Fact::Known(None) = &case.seen.workload.namespace {
+        let fault = Fault::new(
+            format!(
+                "the namespace {} does not exist in {}",
+                subject.namespace, case.seen.cluster.place
+            ),
+            "correct the namespace, or use the kubeconfig of the cluster that has it",
+        );
+        return report.fail(ID, SO, fault);
+    }
+    match &case.seen.workload.account {
+        Fact::Known(None) => {
+            let known = case.seen.workload.accounts.known().map_or(&[][..], Vec::as_slice);
+            let others: Vec<&str> =
+                known.iter().map(name).filter(|name| !name.is_empty()).take(5).collect();
+            let others = match others.is_empty() {
+                true => String::new(),
+                false => format!("; the namespace has {}", others.join(", ")),
+            };
+            let fault = Fault::new(
+                format!(
+                    "the ServiceAccount {subject} does not exist{others}; its pods cannot be created"
+                ),
+                format!(
+                    "`kubectl create serviceaccount {} --namespace {}`, and annotate it with its role; or \
+                     correct serviceAccountName in the workload",
+                    subject.name, subject.namespace
+                ),
+            );
+            report.fail(ID, "the API server refuses pods that name it", fault);
+        }
+        Fact::Known(Some(account)) => match runs_as_another(case) {
+            Some(fault) => report.fail(ID, SO, fault),
+            None if account.pointer("/metadata/deletionTimestamp").is_some() => {
+                report.warn(ID, format!("{subject} is being deleted"), "wait, and create it again");
+            }
+            None => report.pass(ID, format!("{subject} exists")),
+        },
+        unknown => report.skip(ID, format!("the ServiceAccount {subject}: {}", unknown.why())),
+    }
+}
+
+/// No pod runs as the account, and the pods that were probably meant run as another one.
+fn runs_as_another(case: &Case<'_>) -> Option<Fault> {
+    let subject = case.subject?;
+    let pods = case.seen.workload.pods.known()?;
+    if case.seen.asked.pod.is_some() || pods.iter().any(|pod| account_of(pod) == subject.name) {
+        return None;
+    }
+    let deployments = case.seen.workload.deployments.known().map_or(&[][..], Vec::as_slice);
+    let sets = case.seen.workload.replica_sets.known().map_or(&[][..], Vec::as_slice);
+    let names = |own: &Value| account_of(&own["spec"]["template"]) == subject.name;
+    if deployments.iter().chain(sets).any(names) {
+        return None;
+    }
+    let here = pods.iter().filter(|pod| namespace(pod) == subject.namespace);
+    let found: Vec<(&Value, crate::Workload)> =
+        here.map(|pod| (pod, of_pod(pod, deployments, sets))).collect();
+    let same = found.iter().find(|(pod, own)| {
+        own.name == subject.name
+            || pod.pointer("/metadata/labels/app").is_some_and(|app| *app == subject.name.as_str())
+    });
+    let only = match &found[..] {
+        [one] => Some(one),
+        _ => None,
+    };
+    let (pod, workload) = same.or(only).filter(|(pod, _)| account_of(pod) == "default")?;
+    let reference = workload.reference();
+    Some(Fault::new(
+        format!(
+            "no pod runs as the ServiceAccount {subject}: the pods of {reference}, such as {}, run as \
+             \"default\", because their template has no serviceAccountName",
+            name(pod)
+        ),
+        format!(
+            "set it: `kubectl set serviceaccount {reference} {} --namespace {}`",
+            subject.name, subject.namespace
+        ),
+    ))
+}
+
+/// A role that was given without a cluster.
+fn given_role(case: &Case<'_>, report: &mut Report) {
+    if let Some(given) = &case.seen.asked.role {
+        match RoleArn::parse(given) {
+            Ok(_) => report.pass("annotation", format!("the role that was given is {given}")),
+            Err(why) => {
+                let fault = Fault::new(
+                    format!("{} is not the ARN of a role: {why}", quote(given)),
+                    "give the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME",
+                );
+                report.fail("annotation", "STS refuses the request", fault);
+            }
+        }
+    }
+}
+
+fn role(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "annotation";
+    let Some(subject) = case.subject else { return };
+    let key = case.settings.annotation("role-arn");
+    match &case.seen.workload.account {
+        Fact::Known(None) => return report.follows(ID),
+        Fact::Known(Some(account)) => {
+            if let Some(value) = annotation(account, &key).filter(|value| !value.is_empty()) {
+                return of_value(case, report, value);
+            }
+            missing(case, report, account);
+        }
+        unknown => match &case.role {
+            Some((role, place)) => {
+                report.skip(
+                    ID,
+                    format!("the annotation of {subject}: {}; {place} names {role}", unknown.why()),
+                );
+            }
+            None => report.skip(ID, format!("the annotation of {subject}: {}", unknown.why())),
+        },
+    }
+}
+
+fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
+    const ID: &str = "annotation";
+    let Some(subject) = case.subject else { return };
+    let key = case.settings.annotation("role-arn");
+    let annotate = |arn: &str| {
+        format!(
+            "`kubectl annotate {} {key}={arn} --overwrite`, then {}",
+            case.account_words(),
+            case.recreate()
+        )
+    };
+    let composed = case.arn.as_ref().filter(|arn| arn.text != value && arn.text.ends_with(value));
+    let arn = match (RoleArn::parse(value), composed) {
+        (Ok(arn), _) => arn,
+        (Err(_), Some(arn)) => {
+            let text = &arn.text;
+            return report
+                .pass(ID, format!("{key} of {subject} is {}, which becomes {text}", quote(value)));
+        }
+        (Err(why), None) => {
+            let fix = match RoleArn::meant(value) {
+                Some(meant) => annotate(&meant.text),
+                None => format!(
+                    "set it to the role's ARN: {}",
+                    annotate("arn:aws:iam::ACCOUNT:role/NAME")
+                ),
+            };
+            let cause = format!(
+                "{key} of {subject} is {}, which is not the ARN of a role: {why}",
+                quote(value)
+            );
+            return report.fail(
+                ID,
+                "STS refuses the request: Request ARN is invalid",
+                Fault::new(cause, fix),
+            );
+        }
+    };
+    if let Some(given) = case.seen.asked.role.as_ref().filter(|given| *given != value) {
+        let fault = Fault::new(
+            format!("{key} of {subject} is {value}, and the role that was asked for is {given}"),
+            annotate(given),
+        );
+        return report.fail(ID, "the pods get the role of the annotation", fault);
+    }
+    if let Some(fault) = of_another_account(case, &arn) {
+        return match case.refusal() {
+            Some(_) => {
+                report.fail(ID, "STS looks for the provider in the account of the role", fault)
+            }
+            None => report.warn(ID, fault.cause, fault.fix),
+        };
+    }
+    let declared = case.seen.asked.declared.as_ref().filter(|own| !own.roles.is_empty());
+    if let Some(own) = declared.filter(|own| !own.roles.contains(&arn.name)) {
+        return report.warn(
+            ID,
+            format!(
+                "{key} of {subject} is {value}, and {} declares {} for it",
+                own.name,
+                own.roles.join(", ")
+            ),
+            format!("issuerctl apply -f {}", own.name),
+        );
+    }
+    report.pass(ID, format!("{key} of {subject} is {value}"));
+}
+
+/// The role is in an account without the provider, and the account of the credentials has it.
+fn of_another_account(case: &Case<'_>, arn: &RoleArn) -> Option<Fault> {
+    let caller = case.seen.aws.caller.known()?;
+    let issuer = case.issuer.as_deref()?;
+    let has_provider = case.seen.aws.provider.known().is_some_and(Option::is_some);
+    let refused = case.is_refused_for("No OpenIDConnect provider found");
+    if arn.account == caller.account
+        || !has_provider
+        || (case.refusal().is_some() && !refused)
+        || case.seen.is_proved()
+    {
+        return None;
+    }
+    let role = case.seen.aws.role.known().and_then(Option::as_ref);
+    let also = role.map(|own| format!(" and the role {}", own.arn)).unwrap_or_default();
+    let key = case.settings.annotation("role-arn");
+    let said = if refused { ", and STS finds no provider of this issuer there" } else { "" };
+    let cause = format!(
+        "{key} names a role in the account {}{said}; the provider of {issuer}{also} is in the account {}, \
+         whose credentials are used here",
+        arn.account, caller.account
+    );
+    let fix = match role {
+        Some(own) => format!(
+            "correct the account: `kubectl annotate {} {key}={} --overwrite`, then {}; or create provider \
+             and role in the account {}",
+            case.account_words(),
+            own.arn,
+            case.recreate(),
+            arn.account
+        ),
+        None => format!(
+            "correct the account in the annotation, or create the provider in the account {}: `issuerctl \
+             provider apply --issuer {issuer}` with its credentials",
+            arn.account
+        ),
+    };
+    Some(Fault::new(cause, fix))
+}
+
+fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
+    const ID: &str = "annotation";
+    let Some(subject) = case.subject else { return };
+    let key = case.settings.annotation("role-arn");
+    let wanted =
+        case.seen.asked.role.clone().unwrap_or_else(|| "arn:aws:iam::ACCOUNT:role/NAME".to_owned());
+    let annotate = |arn: &str| {
+        format!(
+            "`kubectl annotate {} {key}={arn} --overwrite`, then {}",
+            case.account_words(),
+            case.recreate()
+        )
+    };
+    let own = annotations(account);
+    let is_arn = |value: &str| value.contains(":role/") && value.contains("arn:");
+    let similar = |name: &str| {
+        let tail = name.rsplit('/').next().unwrap_or(name);
+        let letters: String = tail.chars().filter(char::is_ascii_alphanumeric).collect();
+        letters.eq_ignore_ascii_case("rolearn")
+    };
+    if let Some((name, value)) =
+        own.iter().find(|(name, value)| (similar(name) || is_arn(value)) && !value.is_empty())
+    {
+        let is_other = name.rsplit('/').next() == key.rsplit('/').next()
+            && case.settings.prefix != "eks.amazonaws.com";
+        let why = match is_other {
+            true => {
+                format!("the webhook reads {key} (--annotation-prefix={})", case.settings.prefix)
+            }
+            false => format!("the webhook reads {key}, and not this one"),
+        };
+        let value = value.as_str();
+        let arn = if RoleArn::parse(value).is_ok() { value } else { wanted.as_str() };
+        let fault = Fault::new(
+            format!("{subject} has the annotation {name}, and no {key}: {why}"),
+            format!(
+                "{}; and remove the other: `kubectl annotate {} {name}-`",
+                annotate(arn),
+                case.account_words()
+            ),
+        );
+        return report.fail(ID, SO, fault);
+    }
+    if annotation(account, &key) == Some("") && case.role.is_none() {
+        let fault = Fault::new(
+            format!("the annotation {key} of {subject} is empty, so the webhook does nothing"),
+            annotate(&wanted),
+        );
+        return report.fail(ID, SO, fault);
+    }
+    if let Some((role, place)) = case.role.as_ref().filter(|(_, place)| *place != "--role") {
+        return report
+            .pass(ID, format!("{subject} has no annotation {key}; {place} names the role {role}"));
+    }
+    let workload = case.workload.as_ref();
+    let of_pod = case
+        .pods
+        .iter()
+        .find_map(|pod| Some((format!("the pod {}", name(pod)), annotation(pod, &key)?)));
+    let of_template = workload.and_then(|own| {
+        Some((format!("the pods of {}", own.reference()), annotation(&own.template, &key)?))
+    });
+    let of_deployment =
+        case.seen.workload.deployments.known().into_iter().flatten().find_map(|own| {
+            Some((format!("the Deployment {}", name(own)), annotation(own, &key)?))
+        });
+    let of_namespace = case
+        .seen
+        .workload
+        .namespace
+        .known()
+        .and_then(Option::as_ref)
+        .and_then(|own| Some((format!("the namespace {}", name(own)), annotation(own, &key)?)));
+    if let Some((place, value)) = of_template.or(of_pod).or(of_deployment).or(of_namespace) {
+        let arn = if RoleArn::parse(value).is_ok() { value } else { wanted.as_str() };
+        let fault = Fault::new(
+            format!(
+                "the annotation {key} stands on {place}, and not on the ServiceAccount {subject}; the webhook \
+                 reads the ServiceAccount alone"
+            ),
+            format!("annotate the ServiceAccount: {}", annotate(arn)),
+        );
+        return report.fail(ID, SO, fault);
+    }
+    if case
+        .seen
+        .workload
+        .account
+        .known()
+        .and_then(Option::as_ref)
+        .and_then(|own| own.pointer("/metadata/labels"))
+        .and_then(Value::as_object)
+        .is_some_and(|labels| labels.keys().any(|label| similar(label)))
+    {
+        let fault = Fault::new(
+            format!("{subject} has {key} as a label, not as an annotation"),
+            annotate(&wanted),
+        );
+        return report.fail(ID, SO, fault);
+    }
+    let known = case.seen.workload.accounts.known().map_or(&[][..], Vec::as_slice);
+    let other = known.iter().find(|own| {
+        namespace(own) == subject.namespace
+            && name(own) != subject.name
+            && annotation(own, &key).is_some()
+    });
+    let hint = other.map_or(String::new(), |own| {
+        format!(
+            "; the ServiceAccount {} of the same namespace has one ({}): do the pods name the wrong account?",
+            name(own),
+            annotation(own, &key).unwrap_or_default()
+        )
+    });
+    let names: Vec<&str> = own.iter().map(|(name, _)| name.as_str()).take(4).collect();
+    let has =
+        if names.is_empty() { String::new() } else { format!("; it has {}", names.join(", ")) };
+    let fault = Fault::new(
+        format!("the ServiceAccount {subject} has no annotation {key}{has}{hint}"),
+        match other.filter(|_| subject.name == "default") {
+            Some(own) => format!(
+                "let the pods run as {}: set serviceAccountName in their template; or annotate this one: {}",
+                name(own),
+                annotate(&wanted)
+            ),
+            None => annotate(&wanted),
+        },
+    );
+    report.fail(ID, SO, fault);
+}
+
+/// The audience that the account's tokens get, against those of the provider.
+fn audience(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "annotation";
+    let key = case.settings.annotation("audience");
+    let account = case.seen.workload.account.known().and_then(Option::as_ref);
+    let (Some(subject), Some(value)) =
+        (case.subject, account.and_then(|own| annotation(own, &key)))
+    else {
+        return;
+    };
+    let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
+    let accepted = provider.map(|own| own.audiences.clone());
+    let is_wrong = match &accepted {
+        Some(list) => !list.iter().any(|own| own == value),
+        None => {
+            value.is_empty()
+                || value.trim() != value
+                || is_endpoint(value)
+                || case.is_refused_for("audience")
+        }
+    };
+    if !is_wrong || (case.seen.is_proved() && case.audience == value) {
+        return;
+    }
+    let list = accepted.unwrap_or_else(|| vec![AUDIENCE.to_owned()]);
+    let what = match value {
+        "" => "empty, so that the token has the API server's audience".to_owned(),
+        value => quote(value),
+    };
+    let wanted =
+        list.iter().find(|own| *own == AUDIENCE).or(list.first()).map_or(AUDIENCE, String::as_str);
+    let fault = Fault::new(
+        format!(
+            "the annotation {key} of {subject} is {what}: the pods' tokens have this audience, and the \
+             provider's client IDs are {}",
+            list.iter().map(|own| quote(own)).collect::<Vec<_>>().join(", ")
+        ),
+        format!(
+            "`kubectl annotate {} {key}={wanted} --overwrite` (or remove it), then {}",
+            case.account_words(),
+            case.recreate()
+        ),
+    );
+    report.fail(ID, "InvalidIdentityToken: Incorrect token audience", fault);
+}
+
+/// `sts.REGION.amazonaws.com` is where STS is, and not what tokens are for.
+fn is_endpoint(audience: &str) -> bool {
+    audience != AUDIENCE && audience.contains("sts.") && audience.contains("amazonaws.com")
+}
+
+/// A lifetime that the webhook ignores, or the API server refuses.
+fn expiration(case: &Case<'_>, report: &mut Report) {
+    let key = case.settings.annotation("token-expiration");
+    let account = case.seen.workload.account.known().and_then(Option::as_ref);
+    let Some(value) = account.and_then(|own| annotation(own, &key)) else { return };
+    let fix = format!("`kubectl annotate {} {key}=86400 --overwrite`", case.account_words());
+    match value.parse::<i64>() {
+        Err(_) => report.warn(
+            "annotation",
+            format!(
+                "the annotation {key} is {}, which is not a number of seconds, and is ignored",
+                quote(value)
+            ),
+            fix,
+        ),
+        Ok(seconds) if seconds > 1 << 32 => {
+            let fault = Fault::new(
+                format!(
+                    "the annotation {key} is {value}, more seconds than the API server accepts: it refuses the pods"
+                ),
+                fix,
+            );
+            report.fail("annotation", "no pod can be created", fault);
+        }
+        Ok(_) => {}
+    }
+}
+
+fn annotations(object: &Value) -> Vec<(String, String)> {
+    let members: Option<&Map<String, Value>> =
+        object.pointer("/metadata/annotations").and_then(Value::as_object);
+    let members = members.into_iter().flatten();
+    members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+}

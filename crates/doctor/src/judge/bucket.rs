@@ -1,0 +1,237 @@
+//! Why anonymous readers do not get the documents, as far as the bucket shows it.
+
+use issuer_diagnostic::{Check, Fault};
+use issuer_publish::{BucketState, Existence, Setting};
+use serde_json::Value;
+
+use super::case::Case;
+
+/// The reason of a failed check, if it lies in the bucket: the id of the check, and the fault.
+pub(super) fn reason(case: &Case<'_>, failed: &Check) -> Option<(&'static str, Fault)> {
+    let state = case.seen.documents.bucket.known()?;
+    let store = case.seen.asked.store.clone()?;
+    let (bucket, _) = parts(&store);
+    let publish = format!("issuerctl publish --apiserver --to {store}");
+    if state.existence == Existence::Missing {
+        return Some((
+            "bucket-missing",
+            Fault::new(
+                format!(
+                    "the bucket {bucket} does not exist (NoSuchBucket), and the issuer's documents were in \
+                     it; providers and roles trust the issuer all the same"
+                ),
+                format!(
+                    "create the bucket again at once, before somebody else takes its name, and publish the \
+                     documents: `{publish} --create-bucket`"
+                ),
+            ),
+        ));
+    }
+    // Only a document that is denied or missing has its reason here.
+    let denied = ["403", "denied", "404", "NoSuchKey", "not allowed"];
+    if !denied.iter().any(|word| failed.message.contains(word)) {
+        return None;
+    }
+    if let Some([discovery, keys]) = case.seen.documents.objects.known()
+        && !(*discovery && *keys)
+    {
+        let (_, prefix) = parts(&store);
+        let missing: Vec<String> =
+            [(discovery, ".well-known/openid-configuration"), (keys, "keys.json")]
+                .into_iter()
+                .filter(|(exists, _)| !**exists)
+                .map(|(_, name)| format!("{prefix}{name}"))
+                .collect();
+        return Some((
+            "bucket-object",
+            Fault::new(
+                format!("the bucket {bucket} has no object {}", missing.join(" and no ")),
+                format!("publish the documents: `{publish}`"),
+            ),
+        ));
+    }
+    access(state, &store, &publish)
+}
+
+/// Policy and public access block, which are both needed.
+fn access(state: &BucketState, store: &str, publish: &str) -> Option<(&'static str, Fault)> {
+    let (bucket, prefix) = parts(store);
+    let block = state.block.present();
+    let set: Vec<&str> = block
+        .into_iter()
+        .flat_map(|own| {
+            [
+                (own.block_public_policy, "BlockPublicPolicy"),
+                (own.restrict_public_buckets, "RestrictPublicBuckets"),
+            ]
+        })
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, name)| name)
+        .collect();
+    let policy = match &state.policy {
+        Setting::Present(text) => Some(Policy::of(text, &bucket, &prefix)),
+        Setting::Absent => Some(Policy::None),
+        _ => None,
+    };
+    let has = match policy {
+        Some(Policy::None) => "it has no bucket policy",
+        Some(Policy::Others) => {
+            "its bucket policy does not allow s3:GetObject on the two documents"
+        }
+        _ => "",
+    };
+    if !set.is_empty() {
+        let also = if has.is_empty() { String::new() } else { format!("; {has}") };
+        return Some((
+            "bucket-block",
+            Fault::new(
+                format!(
+                    "the public access block of the bucket {bucket} has {}, so that nobody reads its objects \
+                     anonymously (403 AccessDenied), whatever its policy says{also}",
+                    set.join(" and ")
+                ),
+                format!(
+                    "let issuerctl set the bucket policy and turn off BlockPublicPolicy and \
+                     RestrictPublicBuckets, and nothing more: `{publish}`; if the account forbids that, put \
+                     CloudFront in front of the bucket"
+                ),
+            ),
+        ));
+    }
+    match policy? {
+        Policy::None | Policy::Others => Some((
+            "bucket-policy",
+            Fault::new(
+                format!(
+                    "anonymous readers are denied (403 AccessDenied): {has} (bucket {bucket}, public access \
+                     block off)"
+                ),
+                format!("write the bucket policy for the two documents: `{publish}`"),
+            ),
+        )),
+        Policy::Denies => Some((
+            "bucket-policy",
+            Fault::new(
+                format!(
+                    "a Deny statement in the policy of the bucket {bucket} denies anonymous readers"
+                ),
+                "exclude the two documents from the Deny statement of the bucket policy",
+            ),
+        )),
+        Policy::Allows => Some((
+            "bucket-account",
+            Fault::new(
+                format!(
+                    "the policy and the public access block of the bucket {bucket} allow anonymous readers, \
+                     and they are denied (403) all the same: the public access block of the account, or a \
+                     policy of the organization, forbids it"
+                ),
+                "turn off BlockPublicPolicy and RestrictPublicBuckets in the account's own public access \
+                 block (`aws s3control get-public-access-block --account-id ACCOUNT`), or put CloudFront in \
+                 front of the bucket",
+            ),
+        )),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    None,
+    /// It is about something else.
+    Others,
+    Allows,
+    Denies,
+}
+
+impl Policy {
+    fn of(text: &str, bucket: &str, prefix: &str) -> Self {
+        let Ok(policy) = serde_json::from_str::<Value>(text) else { return Self::Others };
+        let statements = list(&policy["Statement"]);
+        let public = |own: &&&Value| {
+            let principal = &own["Principal"];
+            list(principal).iter().any(|one| **one == "*")
+                || list(&principal["AWS"]).iter().any(|one| **one == "*")
+        };
+        let reads = |own: &&&Value| {
+            list(&own["Action"]).iter().filter_map(|one| one.as_str()).any(|action| {
+                ["s3:getobject", "s3:get*", "s3:*", "*"]
+                    .contains(&action.to_ascii_lowercase().as_str())
+            })
+        };
+        let ours = |own: &&&Value| {
+            list(&own["Resource"]).iter().filter_map(|one| one.as_str()).any(|arn| {
+                let path = arn.splitn(6, ':').nth(5).unwrap_or(arn);
+                covers(path, &format!("{bucket}/{prefix}keys.json"))
+                    || covers(path, &format!("{bucket}/{prefix}.well-known/openid-configuration"))
+            })
+        };
+        let of = |effect: &str| {
+            // Requests without TLS are denied by many policies; these have it.
+            let plain = |own: &&&Value| own["Condition"].to_string().contains("SecureTransport");
+            let found = statements.iter().filter(|own| own["Effect"] == effect && !plain(own));
+            found.filter(public).filter(reads).filter(ours).count()
+        };
+        match (of("Allow"), of("Deny")) {
+            (_, 1..) => Self::Denies,
+            (0, 0) => Self::Others,
+            _ => Self::Allows,
+        }
+    }
+}
+
+/// Whether a pattern with stars matches.
+fn covers(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => {
+            let Some(tail) = text.strip_prefix(start) else { return false };
+            rest.is_empty()
+                || (0..=tail.len()).any(|at| tail.get(at..).is_some_and(|tail| covers(rest, tail)))
+        }
+    }
+}
+
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(list) => list.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
+}
+
+/// Bucket, and prefix with its slash.
+fn parts(store: &str) -> (String, String) {
+    let rest = store.trim_start_matches("s3://").trim_end_matches('/');
+    match rest.split_once('/') {
+        Some((bucket, prefix)) => (bucket.to_owned(), format!("{prefix}/")),
+        None => (rest.to_owned(), String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_is_told_from_one_for_other_objects() {
+        let policy = |statement: Value| {
+            Policy::of(&json!({"Statement": [statement]}).to_string(), "b", "p/")
+        };
+        let allow = |resource: Value| {
+            policy(
+                json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}),
+            )
+        };
+        assert_eq!(allow(json!("arn:aws:s3:::b/p/keys.json")), Policy::Allows);
+        assert_eq!(allow(json!(["arn:aws:s3:::b/*"])), Policy::Allows);
+        assert_eq!(allow(json!("arn:aws:s3:::b/other/*")), Policy::Others);
+        assert_eq!(allow(json!("arn:aws:s3:::c/p/keys.json")), Policy::Others);
+        let private = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"},
+                             "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"});
+        assert_eq!(policy(private), Policy::Others);
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/*"});
+        assert_eq!(policy(deny), Policy::Denies);
+    }
+}

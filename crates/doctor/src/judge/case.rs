@@ -1,0 +1,246 @@
+//! What follows from everything that was seen, before it is judged.
+
+use issuer_discovery::IssuerUrl;
+use issuer_pods::Settings;
+use serde_json::Value;
+
+use crate::RoleArn;
+use crate::kubernetes::{account_of, annotation, items, name, named, namespace, text};
+use crate::probe::{self, Workload, find_webhook, self_provided, settings_of, workload_of};
+use crate::seen::{DryRun, Exchange, Seen, Subject};
+
+/// The audience that every AWS SDK and the webhook use.
+pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// One question, and what is known beforehand.
+pub(super) struct Case<'a> {
+    pub(super) seen: &'a Seen,
+    pub(super) subject: Option<&'a Subject>,
+    /// The issuer in question.
+    pub(super) issuer: Option<String>,
+    /// The same, if it can be an issuer at all.
+    pub(super) url: Option<IssuerUrl>,
+    /// The issuer that signs tokens now.
+    pub(super) signs: Option<String>,
+    /// What the webhook's flags say.
+    pub(super) settings: Settings,
+    /// The value of the annotation.
+    pub(super) annotation: Option<String>,
+    /// The role that pods should get, and where it is named.
+    pub(super) role: Option<(String, &'static str)>,
+    /// The same, if it is an ARN.
+    pub(super) arn: Option<RoleArn>,
+    /// The audience of the pods' tokens.
+    pub(super) audience: String,
+    pub(super) workload: Option<Workload>,
+    /// The pods in question that run.
+    pub(super) pods: Vec<&'a Value>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn of(seen: &'a Seen) -> Self {
+        let subject = seen.asked.subject.as_ref();
+        let signs = signs(seen);
+        let issuer = seen.asked.issuer.clone().or_else(|| seen.documents.issuer.clone());
+        let issuer = issuer.or_else(|| signs.clone());
+        let url =
+            issuer.as_deref().and_then(|text| IssuerUrl::parse(text, seen.asked.ports()).ok());
+        let deployment = seen.injection.deployment.known().and_then(Option::as_ref);
+        let settings = settings_of(deployment);
+        let workload = workload_of(seen);
+        let pods = pods(seen);
+        let account = seen.workload.account.known().and_then(Option::as_ref);
+        let key = settings.annotation("role-arn");
+        let annotation = account.and_then(|own| annotation(own, &key)).map(str::to_owned);
+        let role = role(seen, annotation.as_deref(), &pods, workload.as_ref());
+        let arn = role.as_ref().and_then(|(text, _)| RoleArn::parse(text).ok());
+        let audience = audience_of(seen, &settings);
+        Self {
+            seen,
+            subject,
+            issuer,
+            url,
+            signs,
+            settings,
+            annotation,
+            role,
+            arn,
+            audience,
+            workload,
+            pods,
+        }
+    }
+
+    /// Whether the pods bring role and token themselves.
+    pub(super) fn is_self_provided(&self) -> bool {
+        self.workload.as_ref().is_some_and(|workload| self_provided(&workload.template))
+    }
+
+    /// The pod that would be stored now.
+    pub(super) fn stored(&self) -> Option<&'a Value> {
+        match self.seen.injection.dry_run.known() {
+            Some(DryRun::Stored(pod)) => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// Whether a pod made now would get a role; `None` if it is not known.
+    pub(super) fn would_be_given(&self) -> Option<bool> {
+        self.stored().map(has_identity)
+    }
+
+    /// The webhook and its entry.
+    pub(super) fn webhook(&self) -> Option<(&'a Value, &'a Value)> {
+        find_webhook(self.seen.injection.webhooks.known()?)
+    }
+
+    /// The refusal of STS: code and message.
+    pub(super) fn refusal(&self) -> Option<(&'a str, &'a str)> {
+        match self.seen.exchange.known() {
+            Some(Exchange::Refused { code, message, .. }) => {
+                Some((code.as_deref().unwrap_or_default(), message.as_str()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether STS refused with a text.
+    pub(super) fn is_refused_for(&self, text: &str) -> bool {
+        self.refusal().is_some_and(|(_, message)| message.contains(text))
+    }
+
+    /// `kubectl … serviceaccount NAME --namespace NAMESPACE`, the part behind the verb.
+    pub(super) fn account_words(&self) -> String {
+        let (namespace, name) = self
+            .subject
+            .map_or(("NAMESPACE", "NAME"), |own| (own.namespace.as_str(), own.name.as_str()));
+        format!("serviceaccount {name} --namespace {namespace}")
+    }
+
+    /// How the pods are made anew.
+    pub(super) fn recreate(&self) -> String {
+        let namespace = self.subject.map_or("NAMESPACE", |own| own.namespace.as_str());
+        match &self.workload {
+            Some(own)
+                if ["Deployment", "StatefulSet", "DaemonSet"].contains(&own.kind.as_str()) =>
+            {
+                format!(
+                    "recreate the pods: `kubectl rollout restart {} --namespace {namespace}`",
+                    own.reference()
+                )
+            }
+            Some(own) if own.kind == "Pod" => format!(
+                "recreate the pod: delete it (`kubectl delete pod {} --namespace {namespace}`) and create it again",
+                own.name
+            ),
+            Some(own) => {
+                format!("recreate the pods: delete them, and {} makes new ones", own.reference())
+            }
+            None => "recreate the pods".to_owned(),
+        }
+    }
+}
+
+/// The issuer of fresh tokens, of the discovery document, or the first in the flags.
+fn signs(seen: &Seen) -> Option<String> {
+    let token = seen.cluster.tokens.known().and_then(|tokens| tokens.first());
+    let token = token.map(|token| token.iss.clone());
+    let published = seen.cluster.discovery.known().and_then(Option::as_ref);
+    let flags = || seen.cluster.flagz.known()?.as_ref()?.issuers().first().cloned();
+    token.or_else(|| published.map(|own| own.issuer.clone())).or_else(flags)
+}
+
+/// Pods of the account, or the one that was asked for: not ended, not being deleted.
+fn pods(seen: &Seen) -> Vec<&Value> {
+    let Some(subject) = &seen.asked.subject else { return Vec::new() };
+    let all = seen.workload.pods.known().map_or(&[][..], Vec::as_slice);
+    let is_ours = |pod: &&Value| {
+        let phase = pod.get("status").map_or("", |status| text(status, "phase"));
+        namespace(pod) == subject.namespace
+            && account_of(pod) == subject.name
+            && seen.asked.pod.as_deref().is_none_or(|wanted| wanted == name(pod))
+            && (seen.asked.pod.is_some() || !["Succeeded", "Failed"].contains(&phase))
+            && pod.pointer("/metadata/deletionTimestamp").is_none()
+    };
+    let mut pods: Vec<&Value> = all.iter().filter(is_ours).collect();
+    pods.sort_by_key(|pod| probe::created(pod).to_owned());
+    pods
+}
+
+fn role(
+    seen: &Seen,
+    annotation: Option<&str>,
+    pods: &[&Value],
+    workload: Option<&Workload>,
+) -> Option<(String, &'static str)> {
+    if let Some(given) = &seen.asked.role {
+        return Some((given.clone(), "--role"));
+    }
+    let stored = match seen.injection.dry_run.known() {
+        Some(DryRun::Stored(pod)) => Some(pod),
+        _ => None,
+    };
+    let of_stored = || stored.and_then(role_in).map(|role| (role, "the dry run"));
+    match annotation.filter(|role| !role.is_empty()) {
+        // The webhook makes an ARN of a name (--compose-role-arn).
+        Some(role) if RoleArn::parse(role).is_err() => {
+            let composed = of_stored().filter(|(own, _)| own != role && own.ends_with(role));
+            composed.or_else(|| Some((role.to_owned(), "the annotation")))
+        }
+        Some(role) => Some((role.to_owned(), "the annotation")),
+        None => {
+            let of_pod = pods.iter().rev().find_map(|pod| role_in(pod));
+            let of_template = || role_in(&workload?.template);
+            of_stored()
+                .or_else(|| of_pod.map(|role| (role, "the pod")))
+                .or_else(|| of_template().map(|role| (role, "the template of the pods")))
+        }
+    }
+}
+
+/// The role that the account's pods should get, as far as it is known.
+#[must_use]
+pub fn role_of(seen: &Seen) -> Option<String> {
+    Case::of(seen).role.map(|(role, _)| role)
+}
+
+/// The role that a pod's containers name.
+pub(super) fn role_in(pod: &Value) -> Option<String> {
+    let spec = pod.get("spec")?;
+    let lists = ["containers", "initContainers"].into_iter().flat_map(|list| items(spec, list));
+    let mut roles =
+        lists.filter_map(|own| named(own, "env", "AWS_ROLE_ARN")?.get("value")?.as_str());
+    roles.find(|role| !role.is_empty()).map(str::to_owned)
+}
+
+/// Whether any container of a pod has a variable of its role.
+pub(super) fn has_identity(pod: &Value) -> bool {
+    let spec = pod.get("spec").unwrap_or(&Value::Null);
+    let lists = ["containers", "initContainers"].into_iter().flat_map(|list| items(spec, list));
+    let mut lists = lists;
+    lists.any(|own| {
+        ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"]
+            .iter()
+            .any(|name| named(own, "env", name).is_some())
+    })
+}
+
+/// The audience that the pods' tokens should have: the given one, else one of the provider that the
+/// account or the webhook names, else that of the SDKs.
+#[must_use]
+pub fn audience_of(seen: &Seen, settings: &Settings) -> String {
+    if let Some(given) = &seen.asked.audience {
+        return given.clone();
+    }
+    let provider = seen.aws.provider.known().and_then(Option::as_ref);
+    let account = seen.workload.account.known().and_then(Option::as_ref);
+    let named = account.and_then(|own| annotation(own, &settings.annotation("audience")));
+    let wanted = named.unwrap_or(&settings.audience);
+    match provider {
+        Some(provider) if !provider.audiences.iter().any(|own| own == wanted) => {
+            AUDIENCE.to_owned()
+        }
+        _ if wanted.is_empty() => AUDIENCE.to_owned(),
+        _ => wanted.to_owned(),
+    }
+}

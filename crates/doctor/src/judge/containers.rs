@@ -1,0 +1,203 @@
+//! The containers of a pod: which of them have the role, and what they name.
+
+use issuer_diagnostic::{Fault, quote};
+use serde_json::Value;
+
+use super::case::{Case, role_in};
+use super::pod::Finding;
+use crate::kubernetes::{annotation, items, name, text};
+
+pub(super) const ROLE: &str = "AWS_ROLE_ARN";
+pub(super) const FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
+/// A variable of a container; of several with one name, the last counts.
+pub(super) fn variable<'a>(container: &'a Value, name: &str) -> Option<&'a Value> {
+    items(container, "env").iter().rev().find(|own| text(own, "name") == name)
+}
+
+/// The value of a variable, if it is written in the pod.
+pub(super) fn value<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
+    variable(container, name)?.get("value")?.as_str()
+}
+
+/// The containers of a pod with their list, and those of them that have a variable of the role.
+pub(super) fn with_role(pod: &Value) -> impl Iterator<Item = &Value> {
+    each(pod).map(|(_, own)| own).filter(|own| has(own))
+}
+
+fn each(pod: &Value) -> impl Iterator<Item = (&'static str, &Value)> {
+    let spec = &pod["spec"];
+    ["containers", "initContainers"]
+        .into_iter()
+        .flat_map(move |list| items(spec, list).iter().map(move |own| (list, own)))
+}
+
+fn has(container: &Value) -> bool {
+    [ROLE, FILE].iter().any(|name| variable(container, name).is_some())
+}
+
+/// Whether the template of the pods sets a variable itself.
+pub(super) fn is_of_template(case: &Case<'_>, container: &Value, variable_name: &str) -> bool {
+    let Some(workload) = &case.workload else { return false };
+    let spec = &workload.template["spec"];
+    let lists = ["containers", "initContainers"].into_iter().flat_map(|list| items(spec, list));
+    let mut same = lists.filter(|own| own["name"] == container["name"]);
+    workload.kind != "Pod" && same.any(|own| variable(own, variable_name).is_some())
+}
+
+/// Where a variable of a container is to be changed.
+pub(super) fn place(case: &Case<'_>) -> String {
+    case.workload.as_ref().map_or("the pod's template".to_owned(), |own| {
+        format!("the template of {}", own.reference())
+    })
+}
+
+/// `kubectl set env` that removes variables from the workload.
+pub(super) fn unset(case: &Case<'_>, container: &Value, variables: &[&str]) -> String {
+    let namespace = case.subject.map_or("NAMESPACE", |own| own.namespace.as_str());
+    let list = variables.iter().map(|name| format!("{name}-")).collect::<Vec<_>>().join(" ");
+    match &case.workload {
+        Some(own) if ["Deployment", "StatefulSet", "DaemonSet"].contains(&own.kind.as_str()) => {
+            format!(
+                "`kubectl set env {} --namespace {namespace} --containers {} {list}`",
+                own.reference(),
+                text(container, "name")
+            )
+        }
+        _ => format!("remove {} from {}", variables.join(" and "), place(case)),
+    }
+}
+
+/// Role and token file: both are there, and the role is the right one.
+pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for container in with_role(pod) {
+        let (role, file) = (variable(container, ROLE), variable(container, FILE));
+        let (pod, own) = (name(pod), text(container, "name"));
+        match (role, file) {
+            (Some(_), None) | (None, Some(_)) => {
+                let (there, lacks) = if role.is_some() { (ROLE, FILE) } else { (FILE, ROLE) };
+                findings.push(Finding::Fault(
+                    "the SDK does not use the role",
+                    Fault::new(
+                        format!(
+                            "the container {own} of the pod {pod} has {there} and not {lacks}: the webhook adds neither \
+                             where one of them is set already"
+                        ),
+                        format!(
+                            "remove {there} from {}, so that the webhook sets both: {}",
+                            place(case),
+                            unset(case, container, &[there])
+                        ),
+                    ),
+                ));
+            }
+            _ => {}
+        }
+        for (name, found) in [(ROLE, role), (FILE, file)] {
+            if found.and_then(|own| own.get("value")).is_some_and(|own| own == "") {
+                findings.push(Finding::Fault(
+                    "the SDK does not use the role",
+                    Fault::new(
+                        format!("{name} is empty in the container {own} of the pod {pod}"),
+                        format!(
+                            "remove it from {}: {}",
+                            place(case),
+                            unset(case, container, &[name])
+                        ),
+                    ),
+                ));
+            } else if found.is_some_and(|own| own.get("valueFrom").is_some()) {
+                findings.push(Finding::Unknown(format!(
+                    "{name} of the container {own} of the pod {pod} comes from another object, which is not read"
+                )));
+            }
+        }
+        let wanted =
+            case.role.as_ref().filter(|(_, place)| ["--role", "the annotation"].contains(place));
+        let given = value(container, ROLE);
+        if let (Some((wanted, place_of_role)), Some(given)) = (wanted, given)
+            && given != wanted
+            && !given.is_empty()
+            && !(case.arn.is_none() && given.ends_with(wanted.as_str()))
+        {
+            let own_template = is_of_template(case, container, ROLE);
+            let cause = format!(
+                "{ROLE} of the container {own} of the pod {pod} is {}, and {place_of_role} is {}{}",
+                quote(given),
+                quote(wanted),
+                if own_template {
+                    "; the template of the pods sets it, and the webhook leaves it"
+                } else {
+                    ""
+                }
+            );
+            let would = case.stored().and_then(role_in);
+            let fix = match own_template {
+                true => format!(
+                    "remove it from {}: {}",
+                    place(case),
+                    unset(case, container, &[ROLE, FILE])
+                ),
+                false if would.as_deref().is_none_or(|own| own == wanted.as_str()) => {
+                    format!(
+                        "the pod was made before the annotation was changed: {}",
+                        case.recreate()
+                    )
+                }
+                false => case.recreate(),
+            };
+            findings.push(Finding::Fault("the pod uses another role", Fault::new(cause, fix)));
+        }
+    }
+    findings
+}
+
+/// Whether a container was left out.
+pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
+    let key = case.settings.annotation("skip-containers");
+    let skipped = annotation(pod, &key);
+    let main = annotation(pod, "kubectl.kubernetes.io/default-container");
+    let containers = items(&pod["spec"], "containers");
+    let main = main.or_else(|| containers.first().map(|own| text(own, "name"))).unwrap_or_default();
+    let mut findings = Vec::new();
+    for (list, container) in each(pod).filter(|(_, own)| !has(own)) {
+        let own = text(container, "name");
+        let names: Vec<&str> =
+            skipped.unwrap_or_default().split(',').map(|own| own.trim_matches('"')).collect();
+        let is_main = own == main && list == "containers";
+        let cause = match names.contains(&own) {
+            true => format!(
+                "the container {own} of the pod {} has no role: the annotation {key} names it ({})",
+                name(pod),
+                quote(skipped.unwrap_or_default())
+            ),
+            false => format!(
+                "the container {own} of the pod {} has no role, and others have it: it was added after the webhook, \
+                 or by hand",
+                name(pod)
+            ),
+        };
+        let fix = match names.contains(&own) {
+            true => format!(
+                "take {own} out of the annotation {key} in {}, and {}",
+                place(case),
+                case.recreate()
+            ),
+            false => format!(
+                "{}; a webhook that adds containers later needs reinvocationPolicy: IfNeeded in the pod \
+                              identity webhook",
+                case.recreate()
+            ),
+        };
+        if is_main {
+            findings.push(Finding::Fault(
+                "this container has no credentials of the role",
+                Fault::new(cause, fix),
+            ));
+        } else if !names.contains(&own) && list == "containers" {
+            findings.push(Finding::Doubt(Fault::new(cause, fix)));
+        }
+    }
+    findings
+}

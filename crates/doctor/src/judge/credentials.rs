@@ -1,0 +1,155 @@
+//! Other credentials that the SDK takes before the role.
+
+use issuer_diagnostic::{Fault, quote};
+use serde_json::Value;
+
+use super::case::Case;
+use super::containers::{place, unset, value, variable, with_role};
+use super::pod::Finding;
+use crate::Fact;
+use crate::kubernetes::{items, name, named, text};
+
+const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
+const SO: &str = "the SDK uses the access key, and not the role";
+
+pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for container in with_role(pod) {
+        of_variables(case, pod, container, &mut findings);
+        of_sources(case, pod, container, &mut findings);
+        of_profile(case, pod, container, &mut findings);
+    }
+    findings
+}
+
+/// Static keys among the variables; by name, their values are not kept.
+fn of_variables(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Vec<Finding>) {
+    let there: Vec<&str> = KEYS
+        .into_iter()
+        .chain(["AWS_SESSION_TOKEN"])
+        .filter(|name| variable(container, name).is_some())
+        .collect();
+    if !KEYS.iter().any(|key| there.contains(key)) {
+        return;
+    }
+    let from =
+        KEYS.iter().filter_map(|key| variable(container, key)?.get("valueFrom")).find_map(|from| {
+            let secret = from.pointer("/secretKeyRef/name").and_then(Value::as_str);
+            secret.map(|own| format!(" from the Secret {own}"))
+        });
+    findings.push(Finding::Fault(
+        SO,
+        Fault::new(
+            format!(
+                "{} {} set{} in the container {} of the pod {}: static keys precede the role in every SDK",
+                there.join(" and "),
+                if there.len() == 1 { "is" } else { "are" },
+                from.unwrap_or_default(),
+                text(container, "name"),
+                name(pod)
+            ),
+            format!("remove them from {}: {}", place(case), unset(case, container, &there)),
+        ),
+    ));
+}
+
+/// Static keys that come from a whole Secret or ConfigMap.
+fn of_sources(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Vec<Finding>) {
+    for source in items(container, "envFrom") {
+        let prefix = text(source, "prefix");
+        for (kind, member, known) in [
+            ("Secret", "secretRef", &case.seen.workload.secrets),
+            ("ConfigMap", "configMapRef", &case.seen.workload.config_maps),
+        ] {
+            let Some(reference) = source.get(member) else { continue };
+            let object = text(reference, "name");
+            let (pod, own) = (name(pod), text(container, "name"));
+            match known.get(object) {
+                Some(Fact::Known(Some(keys))) => {
+                    let names = keys.iter().map(|key| format!("{prefix}{key}"));
+                    let found: Vec<String> = names.filter(|key| KEYS.contains(&key.as_str())).collect();
+                    if !found.is_empty() {
+                        findings.push(Finding::Fault(
+                            SO,
+                            Fault::new(
+                                format!(
+                                    "the {kind} {object}, from which the container {own} of the pod {pod} takes \
+                                     variables (envFrom), has {}: static keys precede the role in every SDK",
+                                    found.join(" and ")
+                                ),
+                                format!(
+                                    "remove the keys from the {kind} {object}, or the {kind} from envFrom in {}, and {}",
+                                    place(case),
+                                    case.recreate()
+                                ),
+                            ),
+                        ));
+                    }
+                }
+                Some(Fact::Known(None)) => {}
+                Some(unknown) => findings.push(Finding::Unknown(format!(
+                    "the names of the keys in the {kind} {object} (envFrom of the container {own}): {}",
+                    unknown.why()
+                ))),
+                None => findings.push(Finding::Unknown(format!(
+                    "the names of the keys in the {kind} {object} (envFrom of the container {own}) are not known"
+                ))),
+            }
+        }
+    }
+}
+
+/// A profile or credentials file, which some SDKs take first.
+fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Vec<Finding>) {
+    let (pod_name, own) = (name(pod), text(container, "name"));
+    let spec = &pod["spec"];
+    let mounts = items(container, "volumeMounts");
+    let is_file = |volume: &Value| {
+        volume.get("secret").is_some()
+            || volume.get("configMap").is_some()
+            || volume["kind"].is_string()
+            || (volume.get("projected").is_some()
+                && !volume["projected"].to_string().contains("serviceAccountToken"))
+    };
+    let folder = mounts.iter().find(|mount| {
+        let path = text(mount, "mountPath");
+        let is_aws = path.ends_with("/.aws") || path.contains("/.aws/");
+        is_aws && named(spec, "volumes", text(mount, "name")).is_some_and(is_file)
+    });
+    let has_config = variable(container, "AWS_CONFIG_FILE").is_some()
+        || folder.is_some()
+        || variable(container, "AWS_SHARED_CREDENTIALS_FILE").is_some();
+    for variable_name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+        let Some(profile) = variable(container, variable_name) else { continue };
+        let profile =
+            profile.get("value").and_then(Value::as_str).unwrap_or("(from another object)");
+        let fault = Fault::new(
+            format!(
+                "{variable_name} is {} in the container {own} of the pod {pod_name}: SDKs then take the profile instead \
+                 of the role{}",
+                quote(profile),
+                if has_config { "" } else { ", and no file with profiles is mounted" }
+            ),
+            format!("remove it from {}: {}", place(case), unset(case, container, &[variable_name])),
+        );
+        findings.push(match has_config {
+            true => Finding::Doubt(fault),
+            false => Finding::Fault("the SDK looks for the profile, and not for the role", fault),
+        });
+        return;
+    }
+    let file = value(container, "AWS_SHARED_CREDENTIALS_FILE");
+    let place_of_file =
+        file.map(str::to_owned).or_else(|| folder.map(|mount| text(mount, "mountPath").to_owned()));
+    if let Some(path) = place_of_file {
+        findings.push(Finding::Doubt(Fault::new(
+            format!(
+                "the container {own} of the pod {pod_name} has a credentials file ({}): some SDKs (JavaScript) take its \
+                 default profile before the role",
+                quote(&path)
+            ),
+            format!("remove the file, and AWS_SHARED_CREDENTIALS_FILE, from {}, if it has static keys", place(case)),
+        )));
+    }
+}

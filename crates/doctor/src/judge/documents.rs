@@ -1,0 +1,61 @@
+//! The documents and a fresh token, judged as `verify` does.
+
+use issuer_diagnostic::Status;
+use issuer_verify::Expected;
+
+use super::bucket;
+use super::case::Case;
+use crate::diagnosis::Report;
+
+/// Checks that mean that STS did not get a document.
+const UNREAD: [&str; 2] = ["discovery-reachable", "keys-reachable"];
+
+pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
+    let documents = &case.seen.documents;
+    let Some(observation) = documents.observation.known() else {
+        report.skip("discovery-reachable", documents.observation.why());
+        return token_alone(case, report);
+    };
+    // A token of another issuer follows from that.
+    let is_ours = case.signs.is_none() || case.signs == case.issuer;
+    let token = documents.token.known().filter(|_| is_ours);
+    let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
+    let mut audiences = provider.map(|provider| provider.audiences.clone()).unwrap_or_default();
+    // Whether the provider knows the audience is judged with the provider.
+    audiences.push(case.audience.clone());
+    let expected = Expected {
+        issuer: case.url.clone(),
+        token: token.cloned(),
+        audiences,
+        now_secs: case.seen.asked.now_secs,
+        ..Expected::default()
+    };
+    let verdict = issuer_verify::judge(observation, &expected);
+    for check in verdict.checks {
+        if check.id == "aws-side" {
+            continue;
+        }
+        if check.status == Status::Fail
+            && UNREAD.contains(&check.id)
+            && let Some((id, fault)) = bucket::reason(case, &check)
+        {
+            report.doubt(id, check.consequence.unwrap_or_default(), fault);
+            report.follows(check.id);
+            continue;
+        }
+        report.take(check, true);
+    }
+    if token.is_none() {
+        token_alone(case, report);
+    }
+}
+
+/// Why the token was not judged.
+fn token_alone(case: &Case<'_>, report: &mut Report) {
+    let documents = &case.seen.documents;
+    match documents.token.known() {
+        None => report.skip("token-iss", format!("no fresh token: {}", documents.token.why())),
+        Some(_) if report.root().is_some() => report.follows("token-iss"),
+        Some(_) => report.skip("token-iss", "the documents are not known"),
+    }
+}

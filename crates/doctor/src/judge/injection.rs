@@ -1,0 +1,182 @@
+//! What gives pods their roles, and whether a pod made now would get its role.
+
+use issuer_diagnostic::{Fault, quote};
+
+use super::case::{Case, role_in};
+use super::{policy, webhook};
+use crate::diagnosis::Report;
+use crate::kubernetes::{items, named};
+use crate::seen::DryRun;
+
+pub(super) const SO: &str =
+    "new pods get no role, and the SDK finds no credentials or takes those of the node";
+
+pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
+    if let Some(reason) = &case.seen.asked.no_cluster {
+        return report.skip("injection", format!("nothing is known of the cluster: {reason}"));
+    }
+    webhook::judge(case, report);
+    policy::judge(case, report);
+    dry_run(case, report);
+}
+
+/// Whether what is wrong with a webhook or a policy keeps pods from their roles.
+pub(super) fn is_at_fault(case: &Case<'_>) -> bool {
+    if case.is_self_provided() || case.would_be_given() == Some(true) {
+        return false;
+    }
+    let is_given =
+        |pod: &&serde_json::Value| named(&pod["spec"], "volumes", "aws-iam-token").is_some();
+    // Without a dry run, a pod that was given its role shows that it worked.
+    case.would_be_given() == Some(false)
+        || is_refused_by_webhook(case)
+        || !case.pods.iter().any(is_given)
+}
+
+/// A fault of webhook or policy: what is wrong if pods get no role, and a doubt if they do.
+pub(super) fn fault(case: &Case<'_>, report: &mut Report, id: &'static str, fault: Fault) {
+    let is_asked = case.subject.is_none() || case.role.is_some() || case.annotation.is_some();
+    if is_at_fault(case) && is_asked {
+        report.fail(id, SO, fault);
+    } else {
+        report.warn(id, fault.cause, fault.fix);
+    }
+}
+
+/// Whether the dry run was refused because the pod identity webhook could not be called.
+pub(super) fn is_refused_by_webhook(case: &Case<'_>) -> bool {
+    refusal_of_webhook(case).is_some()
+}
+
+/// The message of a refusal by the pod identity webhook.
+pub(super) fn refusal_of_webhook<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let Some(DryRun::Refused { message, .. }) = case.seen.injection.dry_run.known() else {
+        return None;
+    };
+    let (_, hook) = case.webhook()?;
+    let name = hook["name"].as_str()?;
+    (message.contains("failed calling webhook") && message.contains(name))
+        .then_some(message.as_str())
+}
+
+fn dry_run(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "injection";
+    let Some(subject) = case.subject else {
+        return report
+            .skip(ID, "no ServiceAccount was asked for: --service-account NAMESPACE/NAME");
+    };
+    match case.seen.injection.dry_run.known() {
+        None => {
+            report.skip(ID, format!("a dry run of a pod: {}", case.seen.injection.dry_run.why()))
+        }
+        Some(DryRun::Refused { status, message }) => match refusal_of_webhook(case) {
+            Some(_) if report.root().is_some() => report.follows(ID),
+            Some(_) => {
+                let fault = Fault::new(
+                    format!(
+                        "no pod can be created: the API server cannot call the pod identity webhook, and its \
+                         failurePolicy is Fail: {}",
+                        issuer_diagnostic::shorten(message)
+                    ),
+                    "mend the webhook (its pod, its log, its certificate); until then failurePolicy: Ignore \
+                     lets pods in without a role",
+                );
+                report.fail(ID, "the API server refuses every pod", fault);
+            }
+            None => report.skip(
+                ID,
+                format!(
+                    "the dry run was refused, which says nothing about roles ({status}: {})",
+                    issuer_diagnostic::shorten(message)
+                ),
+            ),
+        },
+        Some(DryRun::Stored(pod)) => {
+            let given = role_in(pod);
+            match (case.would_be_given(), given) {
+                (Some(true), Some(given)) => {
+                    let template = case.workload.as_ref().and_then(|own| role_in(&own.template));
+                    let wanted = case.annotation.as_ref().filter(|own| !own.is_empty() && !given.ends_with(own.as_str()));
+                    match wanted.filter(|_| template.is_none()) {
+                        Some(wanted) => {
+                            let fault = Fault::new(
+                                format!("a pod of {subject} made now gets the role {given}, and the annotation is {wanted}"),
+                                "render the policy again from the file (`issuerctl render policy --help`), or \
+                                 correct the annotation",
+                            );
+                            report.fail(ID, "the pods use another role", fault);
+                        }
+                        None => report.pass(ID, format!("a pod of {subject} made now gets the role {given}")),
+                    }
+                }
+                (Some(true), None) => report.pass(ID, format!("a pod of {subject} made now gets its variables")),
+                _ if case.is_self_provided() => report.pass(
+                    ID,
+                    "the workload names role and token file itself; nothing has to be given to its pods",
+                ),
+                _ if report.root().is_some() => report.follows(ID),
+                _ if case.annotation.is_none() && case.role.is_none() => {
+                    report.skip(ID, format!("{subject} has no role"));
+                }
+                _ => nothing_given(case, report, pod),
+            }
+        }
+    }
+}
+
+/// A pod made now gets nothing, and nothing that can be seen says why.
+fn nothing_given(case: &Case<'_>, report: &mut Report, stored: &serde_json::Value) {
+    let Some(subject) = case.subject else { return };
+    let partly = items(&stored["spec"], "volumes").iter().any(|own| own["name"] == "aws-iam-token");
+    let got = if partly { "a volume, and no variables" } else { "nothing" };
+    if let Some((_, hook)) = case.webhook() {
+        let (namespace, service) = crate::webhook_service(hook)
+            .map_or(("NAMESPACE".to_owned(), "pod-identity-webhook".to_owned()), |own| {
+                (own.0, own.1)
+            });
+        let serving = case.seen.injection.serving.known();
+        let (cause, fix) = match serving {
+            Some(serving) => (
+                format!(
+                    "the webhook {} is called about pods of {subject}, its certificate ({}) satisfies the \
+                     caBundle, and yet a pod made now gets {got} (dry run): it answers without a patch, as it \
+                     does when it may not read ServiceAccounts",
+                    quote(hook["name"].as_str().unwrap_or_default()),
+                    serving.address
+                ),
+                format!(
+                    "read its log: `kubectl logs deployment/{service} --namespace {namespace}`; let its \
+                     ServiceAccount get, list and watch serviceaccounts (ClusterRole), and restart it: \
+                     `kubectl rollout restart deployment/{service} --namespace {namespace}`"
+                ),
+            ),
+            None => (
+                format!(
+                    "the webhook {} should be called about pods of {subject}, and yet a pod made now gets \
+                     {got} (dry run): either the API server cannot call it (failurePolicy Ignore hides that; \
+                     its certificate may not be one of the caBundle), or it answers without a patch, as it \
+                     does when it may not read ServiceAccounts",
+                    quote(hook["name"].as_str().unwrap_or_default())
+                ),
+                format!(
+                    "read its log: `kubectl logs deployment/{service} --namespace {namespace}`. \"TLS handshake \
+                     error\" or no line at all: renew the serving certificate and the caBundle \
+                     (cert-manager's CA injector, or install it again). Else let its ServiceAccount get, list \
+                     and watch serviceaccounts (ClusterRole), and restart it"
+                ),
+            ),
+        };
+        return report.fail("webhook-answer", SO, Fault::new(cause, fix));
+    }
+    let names = policy::names(case);
+    let cause = match names.is_empty() {
+        true => format!("a pod of {subject} made now gets {got} (dry run)"),
+        false => format!(
+            "the admission policy {} takes pods of {subject}, and yet a pod made now gets {got} (dry run): \
+             its matchConditions or expressions do not find the role",
+            names.join(", ")
+        ),
+    };
+    let fix = "render the policy again (`issuerctl render policy --help`), and compare";
+    report.fail("injection", SO, Fault::new(cause, fix));
+}

@@ -1,0 +1,197 @@
+//! The pods that run now: do they have the role, and can they use it?
+
+use issuer_diagnostic::Fault;
+use serde_json::Value;
+
+use super::case::{Case, has_identity};
+use super::{containers, credentials, readable, region, table, token_file};
+use crate::diagnosis::Report;
+use crate::kubernetes::{items, labels, name, owner, text};
+use crate::probe::{created, of_pod};
+
+/// What is wrong with one pod.
+pub(super) enum Finding {
+    /// It keeps the pod from its role.
+    Fault(&'static str, Fault),
+    /// It may.
+    Doubt(Fault),
+    /// It cannot be judged, and why.
+    Unknown(String),
+}
+
+const IDS: [&str; 6] =
+    ["pod-env", "pod-credentials", "pod-token", "pod-readable", "pod-region", "pod-containers"];
+
+pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "pod-injected";
+    if let Some(reason) = &case.seen.asked.no_cluster {
+        return report.skip(ID, format!("nothing is known of the cluster: {reason}"));
+    }
+    let Some(subject) = case.subject else { return table::judge(case, report) };
+    if case.seen.workload.pods.known().is_none() {
+        return report
+            .skip(ID, format!("the pods of {subject}: {}", case.seen.workload.pods.why()));
+    }
+    if case.pods.is_empty() {
+        let why = failed_creation(case).map(|why| format!("; {why}")).unwrap_or_default();
+        return report.skip(ID, format!("no pod runs as {subject}{why}"));
+    }
+    let (given, bare): (Vec<&Value>, Vec<&Value>) =
+        case.pods.iter().partition(|pod| has_identity(pod));
+    injected(case, report, &given, &bare);
+    if given.is_empty() {
+        IDS.into_iter().for_each(|id| report.follows_of(id, ID));
+        return;
+    }
+    let checks: [fn(&Case<'_>, &Value) -> Vec<Finding>; 6] = [
+        containers::env,
+        credentials::judge,
+        token_file::judge,
+        readable::judge,
+        region::judge,
+        containers::all,
+    ];
+    for (id, check) in IDS.into_iter().zip(checks) {
+        let findings: Vec<Finding> = given.iter().flat_map(|pod| check(case, pod)).collect();
+        settle(report, id, findings);
+    }
+}
+
+/// One check from what was found about all pods.
+fn settle(report: &mut Report, id: &'static str, findings: Vec<Finding>) {
+    let (mut doubt, mut unknown) = (None, None);
+    for finding in findings {
+        match finding {
+            Finding::Fault(consequence, fault) => return report.fail(id, consequence, fault),
+            Finding::Doubt(fault) => doubt = doubt.or(Some(fault)),
+            Finding::Unknown(why) => unknown = unknown.or(Some(why)),
+        }
+    }
+    match (doubt, unknown) {
+        (Some(fault), _) => report.warn(id, fault.cause, fault.fix),
+        (None, Some(why)) => report.skip(id, why),
+        (None, None) => report.pass(id, right(id)),
+    }
+}
+
+fn right(id: &str) -> &'static str {
+    match id {
+        "pod-env" => "role and token file are named, and the role is the right one",
+        "pod-credentials" => "no other credentials come before the role",
+        "pod-token" => "the token file is mounted, and its audience is right",
+        "pod-readable" => "every container can read the token",
+        "pod-region" => "the region is set",
+        _ => "every container has the role",
+    }
+}
+
+/// Whether the pods have what the webhook or the policy gives.
+fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Value]) {
+    const ID: &str = "pod-injected";
+    let Some(subject) = case.subject else { return };
+    // What a pod without the variables may have instead: a configuration file of the SDK.
+    let has_config = |pod: &&Value| {
+        let containers = items(&pod["spec"], "containers");
+        containers.iter().any(|own| containers::variable(own, "AWS_CONFIG_FILE").is_some())
+    };
+    let (configured, bare): (Vec<&Value>, Vec<&Value>) =
+        bare.iter().partition(|pod| has_config(pod));
+    let Some(pod) = bare.first() else {
+        return match configured.first() {
+            Some(pod) => report.skip(
+                ID,
+                format!("the pod {} has a configuration file of the SDK (AWS_CONFIG_FILE), which is not read", name(pod)),
+            ),
+            None => report.pass(ID, format!("{} pod(s) of {subject} have the role's variables", given.len())),
+        };
+    };
+    if case.role.is_none() && case.annotation.is_none() && report.root().is_none() {
+        return report.skip(ID, format!("{subject} has no role"));
+    }
+    if report.root().is_some_and(|root| !root.starts_with("cluster") && !root.starts_with("bucket"))
+        && case.would_be_given() != Some(true)
+    {
+        return report.follows(ID);
+    }
+    let workload = of_pod(
+        pod,
+        case.seen.workload.deployments.known().map_or(&[][..], Vec::as_slice),
+        case.seen.workload.replica_sets.known().map_or(&[][..], Vec::as_slice),
+    );
+    let count = match (bare.len(), given.len()) {
+        (1, 0) => String::new(),
+        (bare, given) => format!(" ({bare} of {} pods)", bare + given),
+    };
+    let made = created(pod);
+    let annotated = annotated_at(case).filter(|at| at.as_str() > made);
+    let when = match (annotated, case.would_be_given()) {
+        (Some(at), _) => format!("it was made at {made}, before the annotation was set (at {at})"),
+        (None, Some(true)) => {
+            format!(
+                "it was made at {made}, before a pod of {subject} could get one: a pod made now gets it"
+            )
+        }
+        (None, _) => format!(
+            "it was made at {made}, perhaps before the annotation or the webhook; pods are changed \
+                              only when they are made"
+        ),
+    };
+    if labels(pod).get("eks.amazonaws.com/skip-pod-identity-webhook").is_some() {
+        let fault = Fault::new(
+            format!(
+                "the pod {} has no role{count}: its label eks.amazonaws.com/skip-pod-identity-webhook opts out, \
+                 whatever its value",
+                name(pod)
+            ),
+            format!(
+                "remove the label from the template of {}, and recreate the pods",
+                workload.reference()
+            ),
+        );
+        return report.fail(ID, super::injection::SO, fault);
+    }
+    let fault = Fault::new(
+        format!("the pod {} of {subject} has no role{count}: {when}", name(pod)),
+        Case { workload: Some(workload), ..copy(case) }.recreate(),
+    );
+    report.fail(ID, super::injection::SO, fault);
+}
+
+/// The same case; only what [`Case::recreate`] needs.
+fn copy<'a>(case: &Case<'a>) -> Case<'a> {
+    Case::of(case.seen)
+}
+
+/// When the annotation was set last, as its `managedFields` say.
+fn annotated_at(case: &Case<'_>) -> Option<String> {
+    let account = case.seen.workload.account.known()?.as_ref()?;
+    let field = format!("f:{}", case.settings.annotation("role-arn"));
+    let fields = account.pointer("/metadata/managedFields")?.as_array()?.iter();
+    let times = fields.filter(|own| {
+        own.pointer("/fieldsV1/f:metadata/f:annotations")
+            .is_some_and(|fields| fields.get(&field).is_some())
+    });
+    times.filter_map(|own| own["time"].as_str().map(str::to_owned)).max()
+}
+
+/// Why a ReplicaSet of the account cannot create pods.
+fn failed_creation(case: &Case<'_>) -> Option<String> {
+    let subject = case.subject?;
+    let sets = case.seen.workload.replica_sets.known()?;
+    let mut ours = sets.iter().filter(|set| {
+        crate::kubernetes::account_of(&set["spec"]["template"]) == subject.name
+            || owner(set).is_some_and(|(_, own)| {
+                case.workload.as_ref().is_some_and(|workload| workload.name == own)
+            })
+    });
+    ours.find_map(|set| {
+        let failure = items(&set["status"], "conditions")
+            .iter()
+            .find(|own| own["type"] == "ReplicaFailure")?;
+        Some(format!(
+            "the ReplicaSet {} cannot create any: {}",
+            name(set),
+            issuer_diagnostic::shorten(text(failure, "message"))
+        ))
+    })
+}

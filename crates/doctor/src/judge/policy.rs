@@ -1,0 +1,189 @@
+//! MutatingAdmissionPolicies that give pods their roles, and their bindings.
+
+use issuer_diagnostic::Fault;
+use issuer_pods::{Dispenser, dispensers};
+use serde_json::{Value, json};
+
+use super::case::Case;
+use super::injection::fault;
+use super::webhook::rules_lack;
+use crate::Fact;
+use crate::diagnosis::Report;
+use crate::kubernetes::{items, labels, name, text};
+use crate::labels::{mend, unmet};
+use crate::probe::pod_labels;
+
+/// The names of the policies that set the variables of a role.
+pub(super) fn names(case: &Case<'_>) -> Vec<String> {
+    let Some(all) = case.seen.injection.policies.known() else { return Vec::new() };
+    let found = dispensers("mutatingadmissionpolicies", &json!({"items": all}));
+    found.into_iter().filter(|(kind, _)| *kind == Dispenser::Policy).map(|(_, name)| name).collect()
+}
+
+pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "policy";
+    let seen = &case.seen.injection;
+    let Some(all) = seen.policies.known() else {
+        return report.skip(ID, format!("mutatingadmissionpolicies: {}", seen.policies.why()));
+    };
+    let names = names(case);
+    let Some(policy) = all.iter().find(|own| names.iter().any(|wanted| wanted == name(own))) else {
+        return report.pass(ID, "no admission policy is about roles");
+    };
+    let Some(bindings) = seen.bindings.known() else {
+        return report
+            .skip(ID, format!("mutatingadmissionpolicybindings: {}", seen.bindings.why()));
+    };
+    if case.webhook().is_some() && report.root().is_some() {
+        return report.follows(ID);
+    }
+    let policy_name = name(policy);
+    let bound: Vec<&Value> =
+        bindings.iter().filter(|own| own["spec"]["policyName"] == policy_name).collect();
+    if bound.is_empty() {
+        return fault(
+            case,
+            report,
+            ID,
+            Fault::new(
+                format!(
+                    "the admission policy {policy_name} has no binding (MutatingAdmissionPolicyBinding): it does nothing"
+                ),
+                "create the binding: `issuerctl render policy | kubectl apply -f -`",
+            ),
+        );
+    }
+    let constraints = &policy["spec"]["matchConstraints"];
+    if let Some(why) = rules_lack(items(constraints, "resourceRules")) {
+        return fault(
+            case,
+            report,
+            ID,
+            Fault::new(
+                format!(
+                    "the admission policy {policy_name} does not include the creation of pods: {why}"
+                ),
+                "render the policy again: `issuerctl render policy | kubectl apply -f -`",
+            ),
+        );
+    }
+    if case.subject.is_none() {
+        return report.pass(ID, format!("the admission policy {policy_name} is bound"));
+    }
+    if let Some(found) = excluded(case, &format!("the admission policy {policy_name}"), constraints)
+    {
+        return fault(case, report, ID, found);
+    }
+    let whys: Vec<Option<Fault>> = bound.iter().map(|own| unbound(case, policy, own)).collect();
+    if whys.iter().all(Option::is_some)
+        && let Some(found) = whys.into_iter().flatten().next()
+    {
+        return fault(case, report, ID, found);
+    }
+    report
+        .pass(ID, format!("the admission policy {policy_name} and its binding include these pods"));
+}
+
+/// Why namespace or pod are not included by `matchConstraints` or `matchResources`.
+fn excluded(case: &Case<'_>, what: &str, constraints: &Value) -> Option<Fault> {
+    let subject = case.subject?;
+    if let Fact::Known(Some(namespace)) = &case.seen.workload.namespace {
+        let mut own = labels(namespace).clone();
+        if !own.is_object() {
+            own = json!({});
+        }
+        own["kubernetes.io/metadata.name"] = subject.namespace.as_str().into();
+        if let Some(why) = unmet(&constraints["namespaceSelector"], &own) {
+            let label = mend(&constraints["namespaceSelector"], &own).unwrap_or_default();
+            return Some(Fault::new(
+                format!(
+                    "the namespaceSelector of {what} asks for {why} in the namespace {}",
+                    subject.namespace
+                ),
+                format!(
+                    "`kubectl label namespace {} {label} --overwrite`, then {}",
+                    subject.namespace,
+                    case.recreate()
+                ),
+            ));
+        }
+    }
+    let workload = case.workload.as_ref()?;
+    let own = pod_labels(Some(workload));
+    let why = unmet(&constraints["objectSelector"], &own)?;
+    let label = mend(&constraints["objectSelector"], &own).unwrap_or_default();
+    let fix = match label.strip_suffix('-') {
+        Some(label) => format!(
+            "remove the label {label} from the pod template of {}, and {}",
+            workload.reference(),
+            case.recreate()
+        ),
+        None => format!(
+            "add the label {label} to the pod template of {}, and {}",
+            workload.reference(),
+            case.recreate()
+        ),
+    };
+    Some(Fault::new(
+        format!(
+            "the objectSelector of {what} asks for {why} in the pods of {} (a label that opts out)",
+            workload.reference()
+        ),
+        fix,
+    ))
+}
+
+/// Why a binding does not take this ServiceAccount or its pods.
+fn unbound(case: &Case<'_>, policy: &Value, binding: &Value) -> Option<Fault> {
+    let subject = case.subject?;
+    let what = format!("the binding {}", name(binding));
+    if let Some(found) = excluded(case, &what, &binding["spec"]["matchResources"]) {
+        return Some(found);
+    }
+    let takes_accounts = policy["spec"]["paramKind"]["kind"] == "ServiceAccount";
+    let reference = &binding["spec"]["paramRef"];
+    if !takes_accounts {
+        return None;
+    }
+    if reference.is_null() {
+        return Some(Fault::new(
+            format!("{what} has no paramRef, and the policy reads ServiceAccounts as parameters"),
+            "render policy and binding again: `issuerctl render policy | kubectl apply -f -`",
+        ));
+    }
+    let (namespace, account) = (text(reference, "namespace"), text(reference, "name"));
+    if !namespace.is_empty() && namespace != subject.namespace {
+        return Some(Fault::new(
+            format!(
+                "the paramRef of {what} takes ServiceAccounts of the namespace {namespace} alone, and this one is {subject}"
+            ),
+            format!(
+                "remove the namespace from paramRef: `kubectl edit mutatingadmissionpolicybindings {}`",
+                name(binding)
+            ),
+        ));
+    }
+    if !account.is_empty() && account != subject.name {
+        return Some(Fault::new(
+            format!(
+                "the paramRef of {what} takes the ServiceAccount {account} alone, and this one is {subject}"
+            ),
+            format!(
+                "use a selector in paramRef instead of a name: `kubectl edit mutatingadmissionpolicybindings {}`",
+                name(binding)
+            ),
+        ));
+    }
+    let object = case.seen.workload.account.known().and_then(Option::as_ref)?;
+    let selector = &reference["selector"];
+    let why = unmet(selector, labels(object))?;
+    let label = mend(selector, labels(object)).unwrap_or_default();
+    Some(Fault::new(
+        format!("the selector of {what} asks for {why} in the ServiceAccount {subject}"),
+        format!(
+            "`kubectl label {} {label} --overwrite`, then {}",
+            case.account_words(),
+            case.recreate()
+        ),
+    ))
+}

@@ -1,0 +1,114 @@
+//! The region whose STS the pod asks.
+
+use issuer_diagnostic::{Fault, quote};
+use issuer_discovery::Partition;
+use serde_json::Value;
+
+use super::case::Case;
+use super::containers::{place, value, variable, with_role};
+use super::pod::Finding;
+use crate::kubernetes::{name, text};
+
+/// Regions that an account has to enable, whose STS is off until then (AWS Account Management guide,
+/// "Enable or disable AWS Regions"): tokens of the global STS do not count in them by default.
+pub(super) const OPT_IN: [&str; 16] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-south-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-west-1",
+    "eu-central-2",
+    "eu-south-1",
+    "eu-south-2",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+];
+
+pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for container in with_role(pod) {
+        let (pod, own) = (name(pod), text(container, "name"));
+        let set = ["AWS_REGION", "AWS_DEFAULT_REGION"]
+            .into_iter()
+            .find_map(|name| Some((name, variable(container, name)?)));
+        let Some((variable_name, found)) = set else {
+            findings.push(Finding::Doubt(Fault::new(
+                format!(
+                    "neither AWS_REGION nor AWS_DEFAULT_REGION is set in the container {own} of the pod {pod}: SDKs that are \
+                     given no region by the program cannot ask STS"
+                ),
+                format!(
+                    "set AWS_REGION in {}, or --aws-default-region of the webhook, and {}",
+                    place(case),
+                    case.recreate()
+                ),
+            )));
+            continue;
+        };
+        let Some(region) = found.get("value").and_then(Value::as_str) else {
+            findings.push(Finding::Unknown(format!(
+                "{variable_name} of the container {own} comes from another object"
+            )));
+            continue;
+        };
+        let legacy = value(container, "AWS_STS_REGIONAL_ENDPOINTS") == Some("legacy");
+        if let Some(why) = is_wrong(case, region) {
+            findings.push(Finding::Fault(
+                "the SDK cannot reach the STS of the region",
+                Fault::new(
+                    format!("{variable_name} of the container {own} of the pod {pod} is {}: {why}", quote(region)),
+                    format!(
+                        "set it to a region, such as us-west-2, where it comes from (the webhook's --aws-default-region, or \
+                         {}), and {}",
+                        place(case),
+                        case.recreate()
+                    ),
+                ),
+            ));
+        } else if legacy && OPT_IN.contains(&region) {
+            findings.push(Finding::Doubt(Fault::new(
+                format!(
+                    "{variable_name} is {region}, which accounts have to enable, and AWS_STS_REGIONAL_ENDPOINTS is legacy in the \
+                     container {own} of the pod {pod}: credentials of the global STS do not count there by default"
+                ),
+                format!("set AWS_STS_REGIONAL_ENDPOINTS to regional in {}, and {}", place(case), case.recreate()),
+            )));
+        }
+    }
+    findings
+}
+
+/// Why a region cannot be one, or not the role's.
+fn is_wrong(case: &Case<'_>, region: &str) -> Option<String> {
+    if issuer_session::check_region(region).is_err() {
+        return Some("a region consists of lower-case letters, digits and hyphens".to_owned());
+    }
+    let fields: Vec<&str> = region.split('-').collect();
+    if fields.last().is_some_and(|last| {
+        last.len() > 1
+            && last.starts_with(|c: char| c.is_ascii_digit())
+            && last.ends_with(|c: char| c.is_ascii_lowercase())
+    }) {
+        return Some("that is an availability zone, not a region".to_owned());
+    }
+    if fields.len() < 3
+        || !fields.last().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return Some("regions are named like us-west-2".to_owned());
+    }
+    let role = case.arn.as_ref()?;
+    let partition = Partition::of_region(region).name;
+    let known = Partition::named(&role.partition).is_some();
+    (known && partition != role.partition).then(|| {
+        format!(
+            "it is in the partition {partition}, and the role {} in {}",
+            role.text, role.partition
+        )
+    })
+}

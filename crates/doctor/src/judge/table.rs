@@ -1,0 +1,102 @@
+//! Without an account: every annotated ServiceAccount, and its pods that lack the role.
+
+use issuer_diagnostic::Fault;
+use issuer_pods::{Annotations, Identity, lacks_role};
+use serde_json::Value;
+
+use super::case::Case;
+use crate::diagnosis::Report;
+use crate::kubernetes::{account_of, name, namespace, text};
+
+/// An annotated ServiceAccount.
+struct Row<'a> {
+    account: String,
+    role: String,
+    pods: usize,
+    lacking: Vec<&'a Value>,
+}
+
+fn rows<'a>(case: &Case<'a>) -> Option<Vec<Row<'a>>> {
+    let accounts = case.seen.workload.accounts.known()?;
+    let pods = case.seen.workload.pods.known()?;
+    let runs = |pod: &&Value| {
+        !["Succeeded", "Failed"]
+            .contains(&pod.get("status").map_or("", |status| text(status, "phase")))
+            && pod.pointer("/metadata/deletionTimestamp").is_none()
+    };
+    let rows = accounts.iter().filter_map(|account| {
+        let annotations = account.pointer("/metadata/annotations").and_then(Value::as_object)?;
+        let annotations: Annotations = annotations
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect();
+        let identity = Identity::of(&annotations, &case.settings)?;
+        let own = pods
+            .iter()
+            .filter(runs)
+            .filter(|pod| namespace(pod) == namespace(account) && account_of(pod) == name(account));
+        let own: Vec<&Value> = own.collect();
+        let lacking = own.iter().copied().filter(|pod| lacks_role(pod, &identity, &case.settings));
+        let lacking: Vec<&Value> = lacking.collect();
+        Some(Row {
+            account: format!("{}/{}", namespace(account), name(account)),
+            role: identity.role,
+            pods: own.len(),
+            lacking,
+        })
+    });
+    Some(rows.collect())
+}
+
+/// The table: account, role, pods, and those that lack the role.
+pub(super) fn lines(case: &Case<'_>) -> Vec<String> {
+    if case.subject.is_some() {
+        return Vec::new();
+    }
+    let rows = rows(case).unwrap_or_default();
+    let width = rows.iter().map(|row| row.account.len()).max().unwrap_or_default();
+    let line = |row: &Row<'_>| {
+        let lacking: Vec<&str> = row.lacking.iter().map(|pod| name(pod)).take(3).collect();
+        let state = match (row.pods, row.lacking.len()) {
+            (0, _) => "no pods".to_owned(),
+            (pods, 0) => format!("{pods} pod(s) with the role"),
+            (pods, lacks) => format!("{lacks} of {pods} pod(s) without it: {}", lacking.join(", ")),
+        };
+        format!("{:width$}  {}  {state}", row.account, row.role)
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Whether the pods of all annotated ServiceAccounts have their roles.
+pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "pod-injected";
+    let Some(rows) = rows(case) else {
+        let whys = [case.seen.workload.accounts.why(), case.seen.workload.pods.why()].into_iter();
+        let whys: Vec<String> = whys.filter(|why| !why.is_empty()).collect();
+        return report.skip(ID, format!("ServiceAccounts and pods: {}", whys.join("; ")));
+    };
+    let Some(row) = rows.iter().find(|row| !row.lacking.is_empty()) else {
+        return match rows.is_empty() {
+            true => report.skip(ID, "no ServiceAccount has the annotation of a role"),
+            false => report.pass(
+                ID,
+                format!(
+                    "the pods of all {} annotated ServiceAccounts have their roles",
+                    rows.len()
+                ),
+            ),
+        };
+    };
+    let count = rows.iter().filter(|row| !row.lacking.is_empty()).count();
+    let (namespace, pod) = (namespace(row.lacking[0]), name(row.lacking[0]));
+    let fault = Fault::new(
+        format!(
+            "pods of {count} of {} annotated ServiceAccounts lack their role, such as {pod} of {}, whose role is {}",
+            rows.len(),
+            row.account,
+            row.role
+        ),
+        format!("ask about it: `issuerctl doctor --pod {namespace}/{pod}`"),
+    );
+    report.fail(ID, super::injection::SO, fault);
+}

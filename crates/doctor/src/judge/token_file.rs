@@ -1,0 +1,208 @@
+//! The token file: where it is mounted, and whom its token is for.
+
+use issuer_diagnostic::{Fault, quote};
+use serde_json::Value;
+
+use super::case::{AUDIENCE, Case};
+use super::containers::{FILE, is_of_template, place, unset, value, with_role};
+use super::pod::Finding;
+use crate::kubernetes::{items, name, named, text};
+
+/// Where every pod has its API token.
+const API_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+const NOT_FOUND: &str = "the SDK finds no token, and does not use the role";
+
+const AUDIENCE_SO: &str = "InvalidIdentityToken: Incorrect token audience";
+
+pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for container in with_role(pod) {
+        let Some(path) = value(container, FILE).filter(|path| !path.is_empty()) else { continue };
+        findings.extend(of_container(case, pod, container, path));
+    }
+    findings
+}
+
+fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> Option<Finding> {
+    let (pod_name, own) = (name(pod), text(container, "name"));
+    let by_hand = is_of_template(case, container, FILE);
+    let mend = match by_hand {
+        true => format!(
+            "remove it from {}, so that the webhook sets it and mounts its own token: {}",
+            place(case),
+            unset(case, container, &["AWS_ROLE_ARN", FILE])
+        ),
+        false => case.recreate(),
+    };
+    let api_token = || {
+        Finding::Fault(
+            AUDIENCE_SO,
+            Fault::new(
+                format!(
+                    "{FILE} of the container {own} of the pod {pod_name} is {}, the API token of the ServiceAccount: its \
+                     audience is the API server (its issuer), and not {}",
+                    quote(path),
+                    quote(&case.audience)
+                ),
+                format!("{mend}; or mount a projected token with the audience {}", case.audience),
+            ),
+        )
+    };
+    let Some((mount, rest)) = mount_of(container, path) else {
+        if unix(path) == API_TOKEN
+            || unix(path) == format!("/run{}", API_TOKEN.trim_start_matches("/var/run"))
+        {
+            return Some(api_token());
+        }
+        let mounts: Vec<&str> =
+            items(container, "volumeMounts").iter().map(|own| text(own, "mountPath")).collect();
+        let token = items(container, "volumeMounts")
+            .iter()
+            .find(|own| text(own, "name") == "aws-iam-token");
+        let there = match token {
+            Some(mount) => format!("the token is mounted at {}", quote(text(mount, "mountPath"))),
+            None if mounts.is_empty() => "nothing is mounted in it".to_owned(),
+            None => format!("volumes are mounted at {}", mounts.join(", ")),
+        };
+        return Some(Finding::Fault(
+            NOT_FOUND,
+            Fault::new(
+                format!(
+                    "{FILE} of the container {own} of the pod {pod_name} is {}, a path at which no volume is mounted \
+                     ({there})",
+                    quote(path)
+                ),
+                format!("{mend}; or mount a projected token at this path"),
+            ),
+        ));
+    };
+    let volume = named(&pod["spec"], "volumes", text(mount, "name"))?;
+    let sources = volume.get("projected").map_or(&[][..], |projected| items(projected, "sources"));
+    let tokens: Vec<&Value> =
+        sources.iter().filter_map(|source| source.get("serviceAccountToken")).collect();
+    if tokens.is_empty() {
+        let kind = match (volume.get("secret"), volume.get("projected")) {
+            (Some(secret), _) => format!("the Secret {}", text(secret, "secretName")),
+            (None, Some(_)) => "a projected volume without a token".to_owned(),
+            _ => format!(
+                "a volume of another kind ({})",
+                volume["kind"].as_str().unwrap_or("configMap")
+            ),
+        };
+        // Something else may put a token there.
+        return Some(match volume.get("secret") {
+            Some(_) => Finding::Fault(
+                AUDIENCE_SO,
+                Fault::new(
+                    format!(
+                        "{FILE} of the container {own} of the pod {pod_name} is {} in {kind}: tokens in Secrets have no \
+                         audience, and STS refuses them",
+                        quote(path)
+                    ),
+                    format!(
+                        "{mend}; or mount a projected token with the audience {}",
+                        case.audience
+                    ),
+                ),
+            ),
+            None => Finding::Unknown(format!(
+                "{FILE} of the container {own} of the pod {pod_name} is in {kind}"
+            )),
+        });
+    }
+    let named_so = tokens.iter().find(|token| text(token, "path").trim_start_matches('/') == rest);
+    let Some(token) = named_so else {
+        let paths: Vec<String> = tokens
+            .iter()
+            .map(|token| {
+                quote(&format!(
+                    "{}/{}",
+                    text(mount, "mountPath").trim_end_matches('/'),
+                    text(token, "path")
+                ))
+            })
+            .collect();
+        return Some(Finding::Fault(
+            NOT_FOUND,
+            Fault::new(
+                format!(
+                    "{FILE} of the container {own} of the pod {pod_name} is {}, and the token in the volume {} is {}",
+                    quote(path),
+                    text(volume, "name"),
+                    paths.join(", ")
+                ),
+                mend,
+            ),
+        ));
+    };
+    let audience = text(token, "audience");
+    if audience.is_empty() {
+        return Some(api_token());
+    }
+    let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
+    let accepted = provider.map(|own| own.audiences.clone());
+    let is_right = match &accepted {
+        Some(list) => list.iter().any(|own| own == audience),
+        None => {
+            audience == AUDIENCE || (audience == case.audience && !case.is_refused_for("audience"))
+        }
+    };
+    if is_right || (provider.is_some_and(|own| own.audiences.is_empty())) {
+        return None;
+    }
+    // The provider is what is wrong if it does not know the usual audience.
+    if audience == AUDIENCE {
+        return None;
+    }
+    let list = accepted.clone().unwrap_or_else(|| vec![case.audience.clone()]);
+    let fault = Fault::new(
+        format!(
+            "the token of the container {own} of the pod {pod_name} has the audience {}, and the provider's client IDs are \
+             {}",
+            quote(audience),
+            list.iter().map(|own| quote(own)).collect::<Vec<_>>().join(", ")
+        ),
+        format!(
+            "set the audience of the token to {}: in the volume {} of {}, or the annotation {} of the ServiceAccount, or \
+             the webhook's --token-audience; then {}",
+            list.first().map_or(AUDIENCE, String::as_str),
+            text(volume, "name"),
+            place(case),
+            case.settings.annotation("audience"),
+            case.recreate()
+        ),
+    );
+    let is_sure = accepted.is_some()
+        || (audience.contains("sts.") && audience.contains("amazonaws.com"))
+        || case.is_refused_for("audience");
+    Some(if is_sure { Finding::Fault(AUDIENCE_SO, fault) } else { Finding::Doubt(fault) })
+}
+
+/// The mount that a path is in, and the path within it.
+fn mount_of<'a>(container: &'a Value, path: &str) -> Option<(&'a Value, String)> {
+    let path = unix(path);
+    let within = items(container, "volumeMounts").iter().filter_map(|mount| {
+        let at = unix(text(mount, "mountPath"));
+        let rest = path.strip_prefix(at.trim_end_matches('/'))?;
+        // With subPath the mount is the file itself.
+        if rest.is_empty() {
+            let sub = text(mount, "subPath").to_owned();
+            return (!sub.is_empty()).then_some((mount, sub, at.len()));
+        }
+        Some((mount, rest.strip_prefix('/')?.to_owned(), at.len()))
+    });
+    within.max_by_key(|(.., length)| *length).map(|(mount, rest, _)| (mount, rest))
+}
+
+/// A path without drive, with slashes; `/run` is `/var/run`.
+fn unix(path: &str) -> String {
+    let slashes = path.replace('\\', "/");
+    let path = slashes.strip_prefix("C:").or(slashes.strip_prefix("c:")).unwrap_or(&slashes);
+    let mut clean = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        clean.push('/');
+        clean.push_str(part);
+    }
+    clean
+}

@@ -1,0 +1,184 @@
+//! `issuerctl doctor` in worlds: what is wrong in each is found, and nothing else is.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../desk/mod.rs"]
+mod desk;
+#[path = "../signer/mod.rs"]
+mod signer;
+mod world;
+
+use std::sync::Mutex;
+
+use regex::RegexBuilder;
+use serde_json::Value;
+
+use world::{Ran, World};
+
+/// What is the matter with a run; `None` if it is as expected.
+fn judged(world: &World, ran: &Ran) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut wrong = |what: String| faults.push(what);
+    let matches = |pattern: &str, text: &str| {
+        RegexBuilder::new(pattern).case_insensitive(true).build().unwrap().is_match(text)
+    };
+    let expect = &world.expect;
+    let empty = Vec::new();
+    let checks = ran.object["checks"].as_array().unwrap_or(&empty);
+    let of = |status: &str| -> Vec<&Value> {
+        checks.iter().filter(|own| own["status"] == status).collect()
+    };
+    let text = |check: &Value, member: &str| check[member].as_str().unwrap_or_default().to_owned();
+    let exit = expect["exit"].as_i64().unwrap();
+    let may_warn = expect["warn"] == true;
+    if i64::from(ran.exit) != exit && !(may_warn && ran.exit == 0) {
+        wrong(format!("exit {} instead of {exit}", ran.exit));
+    }
+    let failed = of("fail");
+    for check in failed.iter().chain(&of("warn")) {
+        let length = (text(check, "message") + &text(check, "fix")).chars().count();
+        if length >= 1500 || text(check, "fix").is_empty() {
+            wrong(format!("{} has {length} characters, or no fix", check["id"]));
+        }
+    }
+    for check in checks {
+        if text(check, "id").len() > 32 {
+            wrong(format!("{} is too long", check["id"]));
+        }
+    }
+    if world.healthy || exit == 6 || exit == 0 {
+        wrong_if_failed(&failed, &mut wrong);
+        for skip in expect["skips"].as_array().into_iter().flatten() {
+            let all: String = of("skip").iter().map(|own| text(own, "message") + "\n").collect();
+            if !matches(skip.as_str().unwrap(), &all) {
+                wrong(format!("no skipped check says {skip}"));
+            }
+        }
+        let proved = of("pass").iter().any(|own| own["id"] == "exchange");
+        if expect["proof"].as_bool().is_some_and(|proof| proof != proved) {
+            wrong(format!("proof is {proved}"));
+        }
+        if exit == 6 {
+            let all = format!("{}{}", ran.out, ran.err);
+            for says in expect["says"].as_array().into_iter().flatten() {
+                if !matches(says.as_str().unwrap(), &all) {
+                    wrong(format!("nothing says {says}"));
+                }
+            }
+        }
+        return faults;
+    }
+    let beside = failed.iter().filter(|own| own["id"] != "exchange").count();
+    if beside > 1 {
+        let ids: Vec<&Value> = failed.iter().map(|own| &own["id"]).collect();
+        wrong(format!("several root causes: {ids:?}"));
+    }
+    let warned = of("warn");
+    let root = failed.first().copied().or_else(|| {
+        let fits = |own: &&&Value| {
+            expect["says"].as_array().into_iter().flatten().all(|says| {
+                matches(says.as_str().unwrap(), &(text(own, "message") + "\n" + &text(own, "fix")))
+            })
+        };
+        warned.iter().find(fits).copied().filter(|_| may_warn)
+    });
+    let Some(root) = root else {
+        wrong("nothing failed".to_owned());
+        return faults;
+    };
+    let both = text(root, "message") + "\n" + &text(root, "fix");
+    if !matches(expect["id"].as_str().unwrap(), &text(root, "id")) {
+        wrong(format!("the root is {}", root["id"]));
+    }
+    for says in expect["says"].as_array().unwrap() {
+        if !matches(says.as_str().unwrap(), &both) {
+            wrong(format!("the root does not say {says}"));
+        }
+    }
+    if !matches(expect["fix"].as_str().unwrap(), &text(root, "fix")) {
+        wrong(format!("the fix is not like {}", expect["fix"]));
+    }
+    faults
+}
+
+fn wrong_if_failed(failed: &[&Value], wrong: &mut impl FnMut(String)) {
+    for check in failed {
+        wrong(format!("{} failed: {}", check["id"], check["message"]));
+    }
+}
+
+/// What no run may do or print.
+fn misdeeds(ran: &Ran) -> Vec<String> {
+    let mut faults = Vec::new();
+    let reads = ["GET ", "POST /apis/authorization.k8s.io/"];
+    for request in &ran.requests {
+        let is_token = request.starts_with("POST ") && request.contains("/token ");
+        let is_dry_run =
+            request.starts_with("POST /api/v1/namespaces/") && request.contains("/pods ");
+        if !reads.iter().any(|start| request.starts_with(start)) && !is_token && !is_dry_run {
+            faults.push(format!("a write: {request}"));
+        }
+    }
+    for call in &ran.calls {
+        if !["Get", "List", "AssumeRoleWithWebIdentity"].iter().any(|start| call.starts_with(start))
+        {
+            faults.push(format!("a write: {call}"));
+        }
+    }
+    for secret in ["eyJ", "kubeconfig-token", "wJalrMadeUp", "AKIAMADEUP", "MARKER"] {
+        if ran.out.contains(secret) || ran.err.contains(secret) {
+            faults.push(format!("it shows {secret}"));
+        }
+    }
+    if ran.seconds > 25.0 {
+        faults.push(format!("it took {} s", ran.seconds));
+    }
+    faults
+}
+
+/// Runs worlds, a few at a time, and reports all that are not as expected.
+fn all_as_expected(worlds: Vec<World>) {
+    let only = std::env::var("WORLD").unwrap_or_default();
+    let queue = Mutex::new(
+        worlds.into_iter().filter(|world| world.name.contains(&only)).collect::<Vec<_>>(),
+    );
+    let faults = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some(world) = queue.lock().unwrap().pop() else { return };
+                    let ran = world.run();
+                    let mut found = judged(&world, &ran);
+                    found.extend(misdeeds(&ran));
+                    if !found.is_empty() || !only.is_empty() {
+                        let root = ran.object["checks"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .find(|own| own["status"] == "fail");
+                        let shown = if only.is_empty() {
+                            root.map(|root| format!("{root:#}")).unwrap_or_else(|| ran.err.clone())
+                        } else {
+                            format!("{}{}", ran.out, ran.err)
+                        };
+                        faults.lock().unwrap().push(format!(
+                            "== {} ({:.1} s): {}\n{shown}",
+                            world.name,
+                            ran.seconds,
+                            found.join("; ")
+                        ));
+                    }
+                }
+            });
+        }
+    });
+    let faults = faults.into_inner().unwrap();
+    assert!(faults.is_empty(), "{} worlds\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn every_recorded_world_has_its_one_root_cause_or_none() {
+    let worlds: Vec<World> = world::names().iter().map(|name| World::named(name)).collect();
+    assert!(worlds.len() >= 43);
+    all_as_expected(worlds);
+}

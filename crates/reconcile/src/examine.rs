@@ -1,0 +1,202 @@
+//! Filling in what the doctor judges, in three waves: everything that can be read at once; a fresh token, a
+//! dry run and what the first wave named; the exchange with STS. Nothing is changed anywhere.
+
+mod account;
+mod aws;
+mod hosts;
+mod injection;
+mod learnt;
+mod permissions;
+mod reader;
+mod server;
+
+use std::time::Duration;
+
+pub use permissions::{doctor_permissions, doctor_policy};
+
+use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
+use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_discovery::IssuerUrl;
+use issuer_doctor::{Asked, Fact, Seen};
+use issuer_publish::{S3Location, S3Options};
+
+use crate::{Error, Reconciler};
+
+/// For everything that is asked of AWS in one wave.
+const AWS_PATIENCE: Duration = Duration::from_secs(8);
+
+/// For one answer of an API server, and for one that is busy.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// What is examined, and how.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Examination {
+    /// What is asked for.
+    pub asked: Asked,
+    /// The cluster whose pods use the issuer; if not set, `asked.no_cluster` says why.
+    pub connection: Option<Connection>,
+    /// Whether the connection was not given, so that there may be none.
+    pub is_optional: bool,
+    /// Its management cluster.
+    pub management: Option<Management>,
+    /// The bucket of the documents.
+    pub store: Option<(S3Location, S3Options)>,
+    /// Whether no pod is created by a server-side dry run.
+    pub no_dry_run: bool,
+    /// Whether no token is exchanged.
+    pub no_exchange: bool,
+}
+
+/// A management cluster, and the cluster that is meant; any of its clusters if there is no name.
+#[derive(Debug, Clone)]
+pub struct Management {
+    /// The connection to it.
+    pub connection: Connection,
+    /// The cluster.
+    pub cluster: Option<ClusterName>,
+    /// Its namespace.
+    pub namespace: Option<Namespace>,
+}
+
+impl Reconciler<'_> {
+    /// Looks at cluster, issuer and account; what cannot be seen is part of the answer.
+    ///
+    /// # Errors
+    /// A kubeconfig that cannot be used; session options that are not valid.
+    pub async fn examine(&self, request: &Examination) -> Result<Seen, Error> {
+        let mut seen = Seen::default();
+        seen.asked = request.asked.clone();
+        let cluster = match &request.connection {
+            Some(connection) => match connect(connection).await {
+                Err(Error::Cluster(issuer_cluster::Error::NoConfiguration))
+                    if request.is_optional =>
+                {
+                    seen.asked.no_cluster = Some(
+                        "there is no kubeconfig (--kubeconfig, KUBECONFIG, ~/.kube/config)"
+                            .to_owned(),
+                    );
+                    None
+                }
+                connected => Some(connected?),
+            },
+            None => None,
+        };
+        let management = match &request.management {
+            Some(own) => Some(connect(&own.connection).await?),
+            None => None,
+        };
+        self.first(request, cluster.as_ref(), management.as_ref(), &mut seen).await;
+        // A server that did not answer is not asked again.
+        let cluster = cluster.filter(|_| !matches!(seen.cluster.version, Fact::Failed(_)));
+        self.second(request, cluster.as_ref(), &mut seen).await;
+        self.third(request, &mut seen).await;
+        Ok(seen)
+    }
+
+    /// Everything that depends on nothing.
+    async fn first(
+        &self,
+        request: &Examination,
+        cluster: Option<&Cluster>,
+        management: Option<&Cluster>,
+        seen: &mut Seen,
+    ) {
+        let issuer = url(&seen.asked, seen.asked.issuer.as_deref());
+        let (server, managed, workload, injection, documents, aws, bucket) = tokio::join!(
+            server::first(cluster),
+            server::managed(management, request.management.as_ref()),
+            account::first(cluster, &seen.asked),
+            injection::first(cluster),
+            hosts::documents(issuer.as_ref(), &self.fetch),
+            aws::first(self, issuer.as_ref()),
+            aws::bucket(self, request),
+        );
+        seen.cluster = server;
+        seen.cluster.managed = managed;
+        seen.workload = workload;
+        seen.injection = injection;
+        (seen.documents.observation, seen.documents.chain) = documents;
+        seen.documents.issuer = issuer.map(|issuer| issuer.as_str().to_owned());
+        seen.aws = aws;
+        (seen.documents.bucket, seen.documents.objects) = bucket;
+        learnt::subject(seen);
+    }
+
+    /// What the first wave named.
+    async fn second(&self, request: &Examination, cluster: Option<&Cluster>, seen: &mut Seen) {
+        let learnt = learnt::issuer(seen);
+        let issuer =
+            url(&seen.asked, learnt.as_deref()).filter(|_| seen.documents.issuer.is_none());
+        let (more, account, injection, token, documents, aws) = tokio::join!(
+            account::sources(cluster, seen),
+            account::account(cluster, seen),
+            injection::second(cluster, request, seen),
+            server::tokens(cluster, seen),
+            hosts::documents(issuer.as_ref(), &self.fetch),
+            aws::second(self, issuer.as_ref(), seen),
+        );
+        (seen.workload.secrets, seen.workload.config_maps) = more;
+        if let Some(account) = account {
+            seen.workload.account = account;
+        }
+        injection.into_seen(seen);
+        (seen.cluster.tokens, seen.documents.token) = token;
+        if let Some(issuer) = issuer {
+            (seen.documents.observation, seen.documents.chain) = documents;
+            seen.documents.issuer = Some(issuer.as_str().to_owned());
+        }
+        aws.into_seen(seen);
+    }
+
+    /// What needs a token, or what only a token named.
+    async fn third(&self, request: &Examination, seen: &mut Seen) {
+        let learnt = learnt::issuer(seen);
+        let issuer =
+            url(&seen.asked, learnt.as_deref()).filter(|_| seen.documents.issuer.is_none());
+        let role = learnt::role(seen);
+        let needs_role = matches!(seen.aws.role, Fact::NotAsked(_)) && role.is_some();
+        let (exchange, documents, aws) = tokio::join!(
+            aws::exchange(self, request, seen),
+            hosts::documents(issuer.as_ref(), &self.fetch),
+            async {
+                match needs_role || issuer.is_some() {
+                    true => Some(aws::second(self, issuer.as_ref(), seen).await),
+                    false => None,
+                }
+            },
+        );
+        seen.exchange = exchange;
+        if let Some(issuer) = issuer {
+            (seen.documents.observation, seen.documents.chain) = documents;
+            seen.documents.issuer = Some(issuer.as_str().to_owned());
+        }
+        if let Some(aws) = aws {
+            aws.into_seen(seen);
+        }
+    }
+}
+
+async fn connect(connection: &Connection) -> Result<Cluster, Error> {
+    Ok(Cluster::connect(connection).await?.within(PATIENCE))
+}
+
+/// An issuer that can be read.
+fn url(asked: &Asked, text: Option<&str>) -> Option<IssuerUrl> {
+    IssuerUrl::parse(text?, asked.ports())
+        .ok()
+        .filter(|url| !url.host().starts_with("kubernetes.default"))
+}
+
+/// Why something of a cluster is not known.
+fn unknown<T>(error: &issuer_cluster::Error, verb: &str, resource: &str) -> Fact<T> {
+    match error.kind() {
+        ErrorKind::NotPermitted => match error {
+            issuer_cluster::Error::Forbidden { .. } => {
+                Fact::Denied(format!("{verb} on {resource}"))
+            }
+            other => Fact::Denied(other.to_string()),
+        },
+        _ => Fact::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,197 @@
+//! What gives pods their roles: webhook, policy, and a dry run.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use issuer_cluster::{Cluster, Error};
+use issuer_doctor::{
+    DryRun, Fact, InjectionSeen, Seen, Serving, find_webhook, outline, probe, webhook_service,
+    workload_of,
+};
+use issuer_trust::Authorities;
+use issuer_verify::{ServingFault, check_serving};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::learnt::no_cluster;
+use super::reader::{get, list};
+use super::{Examination, unknown};
+
+/// For a handshake with the webhook, which is seldom reachable from outside.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+
+/// What kubectl encodes in a query.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const GROUP: &str = "/apis/admissionregistration.k8s.io";
+
+pub(super) async fn first(cluster: Option<&Cluster>) -> InjectionSeen {
+    let Some(cluster) = cluster else { return InjectionSeen::default() };
+    let hooks = format!("{GROUP}/v1/mutatingwebhookconfigurations");
+    let (webhooks, policies, bindings) = tokio::join!(
+        list(
+            cluster,
+            &hooks,
+            "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+            Clone::clone
+        ),
+        served(cluster, "mutatingadmissionpolicies"),
+        served(cluster, "mutatingadmissionpolicybindings"),
+    );
+    InjectionSeen { webhooks, policies, bindings, ..InjectionSeen::default() }
+}
+
+/// `v1` from Kubernetes 1.36 on, `v1beta1` before.
+async fn served(cluster: &Cluster, resource: &str) -> Fact<Vec<Value>> {
+    let what = format!("{resource}.admissionregistration.k8s.io");
+    let path = |version: &str| format!("{GROUP}/{version}/{resource}");
+    match get(cluster, &path("v1"), &what).await {
+        Fact::Known(None) => list(cluster, &path("v1beta1"), &what, Clone::clone).await,
+        Fact::Known(Some(found)) => {
+            Fact::Known(found["items"].as_array().cloned().unwrap_or_default())
+        }
+        // `get` would be another permission.
+        Fact::Denied(_) => Fact::Denied(format!("list on {what}")),
+        Fact::NotAsked(why) => Fact::NotAsked(why),
+        Fact::Failed(why) => Fact::Failed(why),
+    }
+}
+
+/// What the second wave has found.
+#[derive(Default)]
+pub(super) struct Second {
+    webhook: Webhook,
+    dry_run: Fact<DryRun>,
+}
+
+#[derive(Default)]
+struct Webhook {
+    service: Fact<Option<Value>>,
+    slices: Fact<Vec<Value>>,
+    deployment: Fact<Option<Value>>,
+    pods: Fact<Vec<Value>>,
+    serving: Fact<Serving>,
+}
+
+impl Second {
+    pub(super) fn into_seen(self, seen: &mut Seen) {
+        let Webhook { service, slices, deployment, pods, serving } = self.webhook;
+        let injection = &mut seen.injection;
+        (injection.service, injection.slices, injection.deployment) = (service, slices, deployment);
+        (injection.pods, injection.serving, injection.dry_run) = (pods, serving, self.dry_run);
+    }
+}
+
+pub(super) async fn second(
+    cluster: Option<&Cluster>,
+    request: &Examination,
+    seen: &Seen,
+) -> Second {
+    let Some(cluster) = cluster else {
+        return Second { dry_run: no_cluster(seen), ..Second::default() };
+    };
+    let (webhook, dry_run) = tokio::join!(webhook(cluster, seen), dry_run(cluster, request, seen));
+    Second { webhook, dry_run }
+}
+
+async fn webhook(cluster: &Cluster, seen: &Seen) -> Webhook {
+    let hooks = seen.injection.webhooks.known().map_or(&[][..], Vec::as_slice);
+    let hook = find_webhook(hooks).map(|(_, hook)| hook);
+    let Some((space, name, port)) = hook.and_then(webhook_service) else {
+        return Webhook::default();
+    };
+    let paths = [
+        format!("/api/v1/namespaces/{space}/services/{name}"),
+        format!(
+            "/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{name}"
+        ),
+        format!("/apis/apps/v1/namespaces/{space}/deployments/{name}"),
+    ];
+    let whats = [
+        format!("services/{name} in namespace {space}"),
+        format!("endpointslices.discovery.k8s.io in namespace {space}"),
+        format!("deployments.apps/{name} in namespace {space}"),
+    ];
+    let service_and_pods = async {
+        let service = get(cluster, &paths[0], &whats[0]).await;
+        let selector = service.known().and_then(Option::as_ref).map(selector).unwrap_or_default();
+        let address = service.known().and_then(Option::as_ref).and_then(address);
+        let pods = async {
+            if selector.is_empty() {
+                return Fact::NotAsked("the Service has no selector".to_owned());
+            }
+            let path = format!("/api/v1/namespaces/{space}/pods?labelSelector={selector}");
+            list(cluster, &path, &format!("pods in namespace {space}"), outline).await
+        };
+        let serving = async {
+            match (hook, address) {
+                (Some(hook), Some(address)) => {
+                    serving(hook, SocketAddr::new(address, port), &format!("{name}.{space}.svc"))
+                        .await
+                }
+                _ => Fact::NotAsked("the address of the Service is not known".to_owned()),
+            }
+        };
+        let (pods, serving) = tokio::join!(pods, serving);
+        (service, pods, serving)
+    };
+    let ((service, pods, serving), slices, deployment) = tokio::join!(
+        service_and_pods,
+        list(cluster, &paths[1], &whats[1], Clone::clone),
+        get(cluster, &paths[2], &whats[2]),
+    );
+    let deployment = deployment.map(|found| found.map(|object| outline(&object)));
+    Webhook { service, slices, deployment, pods, serving }
+}
+
+/// The labels that a Service selects, for a query.
+fn selector(service: &Value) -> String {
+    let members = service["spec"]["selector"].as_object().into_iter().flatten();
+    let pairs = members.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+    let text = pairs.collect::<Vec<_>>().join(",");
+    utf8_percent_encode(&text, ENCODED).to_string()
+}
+
+fn address(service: &Value) -> Option<IpAddr> {
+    service["spec"]["clusterIP"].as_str()?.parse().ok()
+}
+
+/// Whether the certificate that is served satisfies the caBundle.
+async fn serving(hook: &Value, address: SocketAddr, name: &str) -> Fact<Serving> {
+    let bundle = hook.pointer("/clientConfig/caBundle").and_then(Value::as_str).unwrap_or_default();
+    let Ok(authorities) = Authorities::parse_usable(bundle.as_bytes()) else {
+        return Fact::NotAsked("the caBundle has no usable certificate".to_owned());
+    };
+    let serving = |fault| Fact::Known(Serving { address: address.to_string(), fault });
+    match check_serving(address, name, &authorities, HANDSHAKE).await {
+        Ok(()) => serving(None),
+        Err(ServingFault::Certificate(why)) => serving(Some(why)),
+        Err(ServingFault::NotReached(why)) => {
+            Fact::NotAsked(format!("the webhook cannot be reached from here ({why})"))
+        }
+        Err(_) => Fact::NotAsked("the webhook cannot be reached from here".to_owned()),
+    }
+}
+
+async fn dry_run(cluster: &Cluster, request: &Examination, seen: &Seen) -> Fact<DryRun> {
+    if request.no_dry_run {
+        return Fact::NotAsked("--no-dry-run".to_owned());
+    }
+    let Some(subject) = seen.asked.subject.as_ref().filter(|own| !own.name.is_empty()) else {
+        return Fact::NotAsked("no ServiceAccount was asked for".to_owned());
+    };
+    let pod = probe(subject, workload_of(seen).as_ref());
+    match cluster.dry_run_pod(&subject.namespace, &pod).await {
+        Ok(stored) => Fact::Known(DryRun::Stored(outline(&stored))),
+        Err(Error::Status { status, message, .. }) => {
+            Fact::Known(DryRun::Refused { status, message })
+        }
+        // A refusal by quota or Pod Security has the same status as a missing permission.
+        Err(Error::Forbidden { message, .. }) if !message.contains("cannot create resource") => {
+            Fact::Known(DryRun::Refused { status: 403, message })
+        }
+        Err(error) => {
+            unknown(&error, "create", &format!("pods in namespace {}", subject.namespace))
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The API server: its version, its issuer, its flags, its tokens.
+
+use issuer_cluster::{Cluster, Error, ServiceAccountRef};
+use issuer_doctor::{
+    ClusterSeen, Fact, Managed, Published, Seen, ServerFlags, TokenSeen, parse_arguments,
+    parse_flagz,
+};
+use issuer_jwks::WeakKeys;
+use issuer_redact::register;
+use serde_json::Value;
+
+use super::reader::{get, list};
+use super::{Management, learnt, unknown};
+
+/// Fresh tokens that are requested, each over its own connection: servers of one cluster may differ.
+const TOKENS: usize = 3;
+
+/// The object of 1.36; before that, lines of text.
+const FLAGZ: &str = "application/json;v=v1beta1;g=config.k8s.io;as=Flagz, \
+                     application/json;v=v1alpha1;g=config.k8s.io;as=Flagz, text/plain";
+
+pub(super) async fn first(cluster: Option<&Cluster>) -> ClusterSeen {
+    let Some(cluster) = cluster else { return ClusterSeen::default() };
+    let (version, discovery, kids, flagz, static_pods, kubeadm) = tokio::join!(
+        version(cluster),
+        get(cluster, "/.well-known/openid-configuration", "/.well-known/openid-configuration"),
+        get_keys(cluster),
+        flagz(cluster),
+        list(
+            cluster,
+            "/api/v1/namespaces/kube-system/pods?labelSelector=component%3Dkube-apiserver",
+            "pods in namespace kube-system",
+            Clone::clone,
+        ),
+        get(
+            cluster,
+            "/api/v1/namespaces/kube-system/configmaps/kubeadm-config",
+            "configmaps/kubeadm-config in namespace kube-system",
+        ),
+    );
+    let text = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
+    ClusterSeen {
+        place: cluster.place(),
+        version,
+        discovery: discovery.map(|found| {
+            let found = found.filter(|own| own["issuer"].is_string());
+            found.map(|own| Published {
+                issuer: text(&own, "issuer"),
+                jwks_uri: text(&own, "jwks_uri"),
+            })
+        }),
+        kids,
+        flagz,
+        static_pods: static_pods.map(|pods| pods.iter().map(of_manifest).collect()),
+        kubeadm: kubeadm.map(|found| found.as_ref().and_then(of_kubeadm)),
+        ..ClusterSeen::default()
+    }
+}
+
+async fn version(cluster: &Cluster) -> Fact<String> {
+    match get(cluster, "/version", "/version").await {
+        Fact::Known(Some(version)) => {
+            let git = version["gitVersion"].as_str().unwrap_or_default().trim_start_matches('v');
+            let numbers = ["major", "minor"].map(|name| version[name].as_str().unwrap_or_default());
+            Fact::Known(match git.starts_with("0.0.0") || git.is_empty() {
+                true => numbers.join("."),
+                false => git.to_owned(),
+            })
+        }
+        Fact::Known(None) => {
+            Fact::Failed("/version does not exist: this is no API server".to_owned())
+        }
+        other => other.map(|_| String::new()),
+    }
+}
+
+async fn get_keys(cluster: &Cluster) -> Fact<Vec<String>> {
+    match cluster.served_keys(WeakKeys::Allow).await {
+        Ok(keys) => Fact::Known(keys.keys().iter().map(|key| key.kid.to_string()).collect()),
+        Err(error) => unknown(&error, "get", "/openid/v1/jwks"),
+    }
+}
+
+async fn flagz(cluster: &Cluster) -> Fact<Option<ServerFlags>> {
+    match cluster.read("/flagz", FLAGZ, ("get", "/flagz")).await {
+        Ok(body) => Fact::Known(parse_flagz(&String::from_utf8_lossy(&body))),
+        Err(Error::NotFound { .. } | Error::Status { .. }) => Fact::Known(None),
+        Err(error) => unknown(&error, "get", "/flagz"),
+    }
+}
+
+/// Name and flags of a static pod.
+fn of_manifest(pod: &Value) -> (String, ServerFlags) {
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    let words = containers.flat_map(|own| {
+        ["command", "args"].into_iter().flat_map(|list| own[list].as_array().into_iter().flatten())
+    });
+    let flags = parse_arguments(words.filter_map(Value::as_str));
+    (pod["metadata"]["name"].as_str().unwrap_or_default().to_owned(), flags)
+}
+
+/// API version and issuers of `ClusterConfiguration`: a map to v1beta3, a list from v1beta4 on.
+fn of_kubeadm(object: &Value) -> Option<(String, Vec<String>)> {
+    let text = object["data"]["ClusterConfiguration"].as_str()?;
+    let documents = issuer_yaml::parse(text).ok()?;
+    let value = documents.first()?.root.value().ok()?;
+    let arguments = &value["apiServer"]["extraArgs"];
+    let flag = "service-account-issuer";
+    let issuers = match arguments {
+        Value::Array(list) => {
+            let own = list.iter().filter(|own| own["name"] == flag);
+            own.filter_map(|own| own["value"].as_str().map(str::to_owned)).collect()
+        }
+        arguments => arguments[flag].as_str().map(str::to_owned).into_iter().collect(),
+    };
+    Some((value["apiVersion"].as_str().unwrap_or_default().to_owned(), issuers))
+}
+
+/// The clusters of EKS Anywhere and the control planes of Cluster API.
+pub(super) async fn managed(
+    cluster: Option<&Cluster>,
+    request: Option<&Management>,
+) -> Fact<Vec<Managed>> {
+    let (Some(cluster), Some(request)) = (cluster, request) else {
+        return Fact::NotAsked(
+            "no management cluster was given (--management-kubeconfig)".to_owned(),
+        );
+    };
+    let (eks, planes) = tokio::join!(
+        list(
+            cluster,
+            "/apis/anywhere.eks.amazonaws.com/v1alpha1/clusters",
+            "clusters.anywhere.eks.amazonaws.com",
+            Clone::clone,
+        ),
+        list(
+            cluster,
+            "/apis/controlplane.cluster.x-k8s.io/v1beta1/kubeadmcontrolplanes",
+            "kubeadmcontrolplanes.controlplane.cluster.x-k8s.io",
+            Clone::clone,
+        ),
+    );
+    let (Fact::Known(eks), planes) = (&eks, planes.known()) else { return eks.map(|_| Vec::new()) };
+    let of = |kind: &'static str, object: &Value| {
+        let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
+        Managed {
+            kind,
+            namespace: text("namespace"),
+            name: text("name"),
+            issuer: issuer_of(kind, object),
+        }
+    };
+    let all = eks.iter().map(|own| of("Cluster", own));
+    let all = all.chain(planes.into_iter().flatten().map(|own| of("KubeadmControlPlane", own)));
+    let wanted = |own: &Managed| {
+        request.cluster.as_ref().is_none_or(|name| own.name.starts_with(name.as_str()))
+            && request.namespace.as_ref().is_none_or(|name| own.namespace == name.to_string())
+    };
+    Fact::Known(all.filter(wanted).collect())
+}
+
+fn issuer_of(kind: &str, object: &Value) -> Option<String> {
+    if kind == "Cluster" {
+        return object["spec"]["podIamConfig"]["serviceAccountIssuer"].as_str().map(str::to_owned);
+    }
+    let arguments =
+        &object["spec"]["kubeadmConfigSpec"]["clusterConfiguration"]["apiServer"]["extraArgs"];
+    let flag = "service-account-issuer";
+    match arguments {
+        Value::Array(list) => {
+            list.iter().find(|own| own["name"] == flag)?["value"].as_str().map(str::to_owned)
+        }
+        arguments => arguments[flag].as_str().map(str::to_owned),
+    }
+}
+
+/// Several tokens as they were signed, and the first of them.
+pub(super) async fn tokens(
+    cluster: Option<&Cluster>,
+    seen: &Seen,
+) -> (Fact<Vec<TokenSeen>>, Fact<String>) {
+    let (Some(cluster), Some(subject)) = (cluster, &seen.asked.subject) else {
+        let why = match cluster {
+            None => seen.asked.no_cluster.clone().unwrap_or_default(),
+            Some(_) => "no ServiceAccount was asked for".to_owned(),
+        };
+        return (Fact::NotAsked(why.clone()), Fact::NotAsked(why));
+    };
+    let Ok(account) = subject.to_string().parse::<ServiceAccountRef>() else {
+        return Default::default();
+    };
+    let audience = learnt::audience(seen);
+    let one = || cluster.fresh_token(&account, &audience);
+    let answers = futures_util::future::join_all((0..TOKENS).map(|_| one())).await;
+    let (mut tokens, mut compact, mut failure) = (Vec::new(), None, None);
+    for answer in answers {
+        match answer {
+            Ok(token) => {
+                let claim = |name: &str| {
+                    token.claims().get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+                };
+                let kid = token
+                    .header()
+                    .get("kid")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
+                tokens.push(TokenSeen { iss: claim("iss"), kid });
+                register(&token.compact());
+                compact = compact.or_else(|| Some(token.compact()));
+            }
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    let resource = format!("serviceaccounts/token ({subject})");
+    match (compact, failure) {
+        (Some(compact), _) => (Fact::Known(tokens), Fact::Known(compact)),
+        (None, Some(error)) => {
+            (unknown(&error, "create", &resource), unknown(&error, "create", &resource))
+        }
+        (None, None) => Default::default(),
+    }
+}
