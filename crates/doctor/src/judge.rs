@@ -26,12 +26,15 @@ use crate::seen::Seen;
 use case::Case;
 pub use case::{audience_of, role_of};
 
+/// The checks of a group.
+type Step = fn(&Case<'_>, &mut Report);
+
 /// Judges what was seen.
 #[must_use]
 pub fn judge(seen: &Seen) -> Diagnosis {
     let case = Case::of(seen);
     let mut report = Report::new(seen.is_proved());
-    let steps: [(Group, fn(&Case<'_>, &mut Report)); 7] = [
+    let steps: [(Group, Step); 7] = [
         (Group::Cluster, cluster::judge),
         (Group::Documents, documents::judge),
         (Group::Account, account::judge),

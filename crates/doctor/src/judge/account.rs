@@ -134,7 +134,7 @@ fn role(case: &Case<'_>, report: &mut Report) {
     let Some(subject) = case.subject else { return };
     let key = case.settings.annotation("role-arn");
     match &case.seen.workload.account {
-        Fact::Known(None) => return report.follows(ID),
+        Fact::Known(None) => report.follows(ID),
         Fact::Known(Some(account)) => {
             if let Some(value) = annotation(account, &key).filter(|value| !value.is_empty()) {
                 return of_value(case, report, value);

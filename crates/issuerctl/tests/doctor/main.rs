@@ -1,10 +1,13 @@
 //! `issuerctl doctor` in worlds: what is wrong in each is found, and nothing else is.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "worlds run the command themselves")]
 #[path = "../desk/mod.rs"]
 mod desk;
+#[expect(dead_code, reason = "worlds make tokens of recorded claims")]
 #[path = "../signer/mod.rs"]
 mod signer;
+#[expect(dead_code, reason = "variations of worlds follow")]
 mod world;
 
 use std::sync::Mutex;

@@ -46,8 +46,11 @@ async fn account(engine: &Reconciler<'_>, issuer: Option<&IssuerUrl>) -> AwsSeen
 #[derive(Default)]
 pub(super) struct Second {
     provider: Option<Fact<Option<Provider>>>,
-    role: Option<(Fact<Option<RoleSeen>>, Fact<usize>, Fact<usize>)>,
+    role: Option<Role>,
 }
+
+/// A role, and how many policies are attached to it and written in it.
+type Role = (Fact<Option<RoleSeen>>, Fact<usize>, Fact<usize>);
 
 impl Second {
     pub(super) fn into_seen(self, seen: &mut Seen) {
