@@ -1,5 +1,5 @@
-//! The changed objects of Cluster API and EKS Anywhere on an API server with their CRDs, and a
-//! Talos machine configuration in Talos' own reader.
+//! The changed objects of Cluster API and EKS Anywhere, and the printed ones of cert-manager, on an API
+//! server with their CRDs, and a Talos machine configuration in Talos' own reader.
 
 use std::process::Command;
 
@@ -11,22 +11,17 @@ const NEW: &str = "https://my-oidc.s3.us-west-2.amazonaws.com/prod";
 const DEFAULT: &str = "https://kubernetes.default.svc.cluster.local";
 const CLUSTER_API: &str = "controlplane.cluster.x-k8s.io";
 const EKS_ANYWHERE: &str = "anywhere.eks.amazonaws.com";
+const CERT_MANAGER: &str = "cert-manager.io";
 
 pub(crate) fn crds(version: &str) {
     let authority = Authority::new();
     let sandbox = Sandbox::new(&authority);
-    sandbox.issuerctl("keygen --out-dir pki").succeeded();
-    let etcd = Etcd::start(version);
-    let (key, public) = (sandbox.path().join("pki/sa.key"), sandbox.path().join("pki/sa.pub"));
-    let flags =
-        Flags { issuers: &[DEFAULT], signing_key: &key, public_keys: &[&public], others: &[] };
-    let server = ApiServer::start(version, "management", &etcd, &authority, &flags);
-    for (group, plural) in [(CLUSTER_API, "kubeadmcontrolplanes"), (EKS_ANYWHERE, "clusters")] {
-        let file = installed(&format!("crds/{group}_{plural}.yaml"));
-        server.kubectl(&format!("apply --server-side -f {}", file.display()));
-        let name = format!("crd/{plural}.{group}");
-        server.kubectl(&format!("wait --for=condition=Established {name} --timeout=60s"));
-    }
+    let (_etcd, server) = with_crds(
+        version,
+        &authority,
+        &sandbox,
+        &[(CLUSTER_API, "kubeadmcontrolplanes"), (EKS_ANYWHERE, "clusters")],
+    );
     server.kubectl("create namespace clusters");
 
     // The API server refuses what the rules of the CRD refuse, so it would see a mistake of ours.
@@ -52,6 +47,85 @@ pub(crate) fn crds(version: &str) {
         assert!(object(&changed, group).contains(NEW));
     }
     from_cluster(&sandbox, &server);
+}
+
+/// What `render webhook --cert-manager` prints is taken by the CRDs, and its parts name each other:
+/// the webhook's configuration its Certificate, the Certificates their Issuers, the Issuer and the
+/// Deployment the Secrets that cert-manager writes.
+pub(crate) fn cert_manager(version: &str) {
+    let authority = Authority::new();
+    let sandbox = Sandbox::new(&authority);
+    let crds = [(CERT_MANAGER, "certificates"), (CERT_MANAGER, "issuers")];
+    let (_etcd, server) = with_crds(version, &authority, &sandbox, &crds);
+    let get = |line: &str| -> Value {
+        serde_json::from_str(&server.kubectl(&format!("get {line} -o json"))).unwrap()
+    };
+    for namespace in ["pod-identity-webhook", "irsa-system"] {
+        let line = format!("render webhook --cert-manager --namespace {namespace}");
+        let printed = sandbox.issuerctl(&line).succeeded();
+        let file = sandbox.file("webhook.yaml", &printed);
+        server.kubectl(&format!("apply --validate=strict -f {}", file.display()));
+
+        let hook = get("mutatingwebhookconfiguration pod-identity-webhook");
+        let source = &hook["metadata"]["annotations"]["cert-manager.io/inject-ca-from"];
+        let (place, name) = source.as_str().unwrap().split_once('/').unwrap();
+        assert_eq!(place, namespace);
+        let object = |kind: &str, name: &Value| {
+            get(&format!("{kind} {} --namespace {namespace}", name.as_str().unwrap()))
+        };
+        let serving = object("certificate", &name.into());
+        let client = &hook["webhooks"][0]["clientConfig"]["service"];
+        assert_eq!(client["namespace"], namespace);
+        let host = format!("{}.{namespace}.svc", client["name"].as_str().unwrap());
+        let names = serving["spec"]["dnsNames"].as_array().unwrap();
+        assert!(names.contains(&host.as_str().into()), "{names:?} {host}");
+        let deployment = object("deployment", &"pod-identity-webhook".into());
+        let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array().unwrap();
+        let secret = &serving["spec"]["secretName"];
+        assert!(volumes.iter().any(|volume| volume["secret"]["secretName"] == *secret));
+
+        let signing = object("issuer", &serving["spec"]["issuerRef"]["name"]);
+        let certificates = get(&format!("certificates --namespace {namespace}"));
+        let mut certificates = certificates["items"].as_array().unwrap().iter();
+        let of_issuer = &signing["spec"]["ca"]["secretName"];
+        let root = certificates.find(|one| one["spec"]["secretName"] == *of_issuer).unwrap();
+        assert_eq!(root["spec"]["isCA"], true);
+        let own = object("issuer", &root["spec"]["issuerRef"]["name"]);
+        assert!(own["spec"]["selfSigned"].is_object(), "{own:#}");
+
+        // The CRDs would see a mistake of ours.
+        for (right, wrong, says) in [
+            ("algorithm: ECDSA", "algorithm: DSA", "Unsupported value"),
+            ("rotationPolicy: Always", "rotationPolicy: Sometimes", "Unsupported value"),
+            ("secretName:", "secret:", "unknown field"),
+        ] {
+            assert!(printed.contains(right), "{right}");
+            let refused = try_dry_run(&sandbox, &server, &printed.replace(right, wrong));
+            assert!(refused.contains(says), "{wrong}: {refused}");
+        }
+    }
+}
+
+/// An API server with CRDs.
+fn with_crds(
+    version: &str,
+    authority: &Authority,
+    sandbox: &Sandbox,
+    crds: &[(&str, &str)],
+) -> (Etcd, ApiServer) {
+    sandbox.issuerctl("keygen --out-dir pki").succeeded();
+    let etcd = Etcd::start(version);
+    let (key, public) = (sandbox.path().join("pki/sa.key"), sandbox.path().join("pki/sa.pub"));
+    let flags =
+        Flags { issuers: &[DEFAULT], signing_key: &key, public_keys: &[&public], others: &[] };
+    let server = ApiServer::start(version, "management", &etcd, authority, &flags);
+    for (group, plural) in crds {
+        let file = installed(&format!("crds/{group}_{plural}.yaml"));
+        server.kubectl(&format!("apply --server-side -f {}", file.display()));
+        let name = format!("crd/{plural}.{group}");
+        server.kubectl(&format!("wait --for=condition=Established {name} --timeout=60s"));
+    }
+    (etcd, server)
 }
 
 /// The object in the cluster is changed by the printed command, and then there is nothing to change.

@@ -99,6 +99,9 @@ fn main() -> ExitCode {
     trials.push(trial("objects_of_cluster_api_and_eks_anywhere_fit_their_crds".to_owned(), || {
         cluster_objects::crds(NEWEST);
     }));
+    trials.push(trial("objects_of_cert_manager_fit_their_crds_and_each_other".to_owned(), || {
+        cluster_objects::cert_manager(NEWEST);
+    }));
     trials.push(trial(
         "rotation_by_its_printed_commands_fails_no_reader_of_two_api_servers".to_owned(),
         || rotate::run(NEWEST),

@@ -102,6 +102,31 @@ fn the_bundle_is_complete_and_keeps_clear_of_kube_system() {
 }
 
 #[test]
+fn cert_manager_injects_the_authority_of_the_certificate_that_the_webhook_serves_with() {
+    let objects = webhook(&bundle(ServingCertificate::CertManager));
+    let find = |kind: &str, name: &Value| {
+        let is = |o: &&Value| o["kind"] == kind && o["metadata"]["name"] == *name;
+        objects.iter().find(is).unwrap()
+    };
+    let hook = objects.last().unwrap();
+    assert_eq!(
+        hook["metadata"]["annotations"]["cert-manager.io/inject-ca-from"],
+        "irsa/pod-identity-webhook"
+    );
+    let serving = find("Certificate", &"pod-identity-webhook".into());
+    let deployment = find("Deployment", &"pod-identity-webhook".into());
+    let mounted = &deployment["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"];
+    assert_eq!(serving["spec"]["secretName"], *mounted);
+    let signing = find("Issuer", &serving["spec"]["issuerRef"]["name"]);
+    let is_root = |o: &&Value| {
+        o["kind"] == "Certificate" && o["spec"]["secretName"] == signing["spec"]["ca"]["secretName"]
+    };
+    let root = objects.iter().find(is_root).unwrap();
+    assert_eq!(root["spec"]["isCA"], true);
+    assert!(find("Issuer", &root["spec"]["issuerRef"]["name"])["spec"]["selfSigned"].is_object());
+}
+
+#[test]
 fn only_flags_that_differ_are_passed_on() {
     let arguments = |settings: Settings| {
         let options = WebhookOptions { settings, ..bundle(ServingCertificate::CertManager) };
