@@ -58,6 +58,9 @@ fn write_change(text: &mut String, change: &Change, painter: &dyn Painter) {
     if resource.locator != resource.name {
         let _ = write!(line, " ({})", resource.locator);
     }
+    if is_tags_only(change) {
+        line.push_str(": tags only");
+    }
     if let Some(reason) = change.reason {
         line.push_str(&because(painter, resource.kind, None, reason));
     }
@@ -70,6 +73,15 @@ fn write_change(text: &mut String, change: &Change, painter: &dyn Painter) {
         write_field(text, resource.kind, field, width, painter);
     }
     write_joined(text, &joined, painter);
+}
+
+/// Whether nothing but tags is updated: what a resource does stays as it is. Those of issuerctl record
+/// what it manages.
+fn is_tags_only(change: &Change) -> bool {
+    let mut changed = change.fields.iter().filter(|field| field.reason.is_none()).peekable();
+    change.action == Action::Update
+        && changed.peek().is_some()
+        && changed.all(|field| field.name == "tag")
 }
 
 /// One line for all fields of a name; it is updated if not all have the same action.

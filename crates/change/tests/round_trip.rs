@@ -135,6 +135,26 @@ fn lists_show_what_comes_and_goes_and_what_is_kept_says_why() {
 }
 
 #[test]
+fn an_update_of_nothing_but_tags_says_so() {
+    let role = || Resource::new(Kind::Role, "a", "arn:x");
+    let tag = || Field::added("tag", "1").of("issuerctl.dev/created");
+    let kept = Field::kept("attached_policy", "arn:y", Reason::Unmanaged);
+    let update = || Change::new(role(), Action::Update);
+    let text = |change: Change| render(&[change], &Plain);
+    assert!(text(update().with_field(tag())).starts_with("~ role a (arn:x): tags only\n"));
+    assert!(
+        text(update().with_field(tag()).with_field(kept)).starts_with("~ role a (arn:x): tags")
+    );
+    for more in [
+        update().with_field(tag()).with_field(Field::changed("path", "/", "/x/")),
+        Change::new(role(), Action::Create).with_field(tag()),
+        Change::new(role(), Action::Delete).with_field(Field::removed("tag", "1")),
+    ] {
+        assert!(!text(more.clone()).contains("tags only"), "{}", text(more));
+    }
+}
+
+#[test]
 fn the_summary_counts_resources_and_not_lines() {
     let mut set = ChangeSet::default();
     let role = |name: &str| Resource::new(Kind::Role, name, name);

@@ -372,7 +372,11 @@ impl Diagnostic for Error {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoConfiguration => "set KUBECONFIG to a kubeconfig file",
+            Self::NoConfiguration => {
+                "set KUBECONFIG to a kubeconfig file: kubeadm has one in /etc/kubernetes/admin.conf of \
+                 its control plane nodes, k3s in /etc/rancher/k3s/k3s.yaml, and `kubectl config view` \
+                 shows which one kubectl uses"
+            }
             Self::Kubeconfig { path, .. } => {
                 let kubectl = of_file(path).kubectl();
                 return Some(format!("`{kubectl} config view` reports what is wrong in that line"));

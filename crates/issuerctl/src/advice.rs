@@ -162,6 +162,12 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
             "{} reads a JWK Set from an https URL",
             surface.setting(Setting::Jwks("URL"))
         )),
+        E::ReadFile { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+            let key = "kubeadm has the public key of a cluster in /etc/kubernetes/pki/sa.pub of its \
+                       control plane nodes, and `issuerctl keygen --out-dir DIR` generates a new pair";
+            let place = crate::files::looked_for(path, source).map(|place| format!("{place}; "));
+            Some(format!("{}{key}", place.unwrap_or_default()))
+        }
         E::NoUsableKey { source, .. } | E::Join { source } => jwks(source, surface),
         E::NotLive { fault } => live(fault, surface),
         E::Cluster(error) => cluster(error, surface),

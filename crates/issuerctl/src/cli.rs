@@ -50,13 +50,23 @@ const STYLES: Styles = Styles::styled()
 /// small public documents. issuerctl generates both from the cluster's public signing keys,
 /// publishes them to S3 or a folder without losing a key, and reads them back the way STS does.
 #[derive(Debug, Parser)]
-#[command(name = "issuerctl", version, styles = STYLES, max_term_width = 110, after_long_help = EXIT_CODES)]
+#[command(name = "issuerctl", version, styles = STYLES, max_term_width = 110, after_help = START,
+    after_long_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) general: GeneralArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// Where to begin.
+const START: &str = "\
+Begin with:
+  issuerctl publish --apiserver --to ./site --issuer https://oidc.example.com
+  issuerctl verify --issuer https://oidc.example.com
+Or with one file for documents, provider and roles:
+  issuerctl plan -f issuer.yaml
+https://github.com/issuerctl/issuerctl#readme has such a file.";
 
 /// One line per exit code (`docs/usage.md`).
 pub(crate) const EXIT_CODES: &str = "\

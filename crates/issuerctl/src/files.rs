@@ -18,7 +18,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn cannot_read(path: &Path, error: &io::Error) -> Failure {
-    Failure::while_doing(Exit::BadInput, format!("cannot read {}", name_of(path)), error)
+    let failure =
+        Failure::while_doing(Exit::BadInput, format!("cannot read {}", name_of(path)), error);
+    failure.hint(looked_for(path, error))
+}
+
+/// Where a file with a relative path would be, if it does not exist.
+pub(crate) fn looked_for(path: &Path, error: &io::Error) -> Option<String> {
+    let is_missing = error.kind() == io::ErrorKind::NotFound && path.is_relative();
+    let folder = is_missing.then(std::env::current_dir)?.ok()?;
+    Some(format!("there is no {} in {}", path.display(), folder.display()))
 }
 
 /// Reads a text in UTF-8 or UTF-16.

@@ -27,7 +27,7 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
@@ -59,6 +59,9 @@ fn run() -> ExitCode {
             if let Some(option) = option_for(&error) {
                 ui.hint(&format!("give it with an option: {option}"));
             }
+            if let Some(example) = example_for(&error) {
+                ui.hint(&format!("for example: {example}"));
+            }
             return Exit::Usage.into();
         }
         // Help and version go to standard output.
@@ -77,6 +80,32 @@ fn run() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The first example of a command that lacks an argument, in one line.
+fn example_for(error: &clap::Error) -> Option<String> {
+    if error.kind() != clap::error::ErrorKind::MissingRequiredArgument {
+        return None;
+    }
+    let whole = cli::Cli::command();
+    let mut command = &whole;
+    for argument in std::env::args().skip(1) {
+        command = command.find_subcommand(&argument).unwrap_or(command);
+    }
+    let examples = command.get_after_help()?.to_string();
+    let (_, lines) = examples.split_once("Examples:\n")?;
+    let mut example = String::new();
+    for line in lines.lines() {
+        let (text, goes_on) = match line.strip_suffix('\\') {
+            Some(text) => (text, true),
+            None => (line, line.ends_with('|')),
+        };
+        example.extend([text.trim(), " "]);
+        if !goes_on {
+            break;
+        }
+    }
+    Some(example.trim().to_owned())
 }
 
 /// The option for a value that was given without one.

@@ -48,7 +48,13 @@ pub(crate) fn of_files(
     for path in &files::in_folders(&args.file, args.recursive)? {
         let name = files::name_of(path);
         let refused = format!("{name} is not a valid issuer file");
-        let text = files::read_text_of_any_size(path)?;
+        let missing = !files::is_stdin(path) && !path.exists();
+        let text = files::read_text_of_any_size(path).map_err(|failure| {
+            failure.hint(missing.then_some(
+                "https://github.com/issuerctl/issuerctl#readme has an issuer file to begin with, and \
+                 `issuerctl schema` prints its fields",
+            ))
+        })?;
         let base = path.parent().filter(|_| !files::is_stdin(path));
         let base = base.map(Path::to_owned).unwrap_or_default();
         let parsed = issuer_manifest::parse(&text);

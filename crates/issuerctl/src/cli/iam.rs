@@ -222,6 +222,9 @@ pub(crate) struct RoleListArgs {
 
 /// Show a role; exits with 3 if it does not exist
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  issuerctl role show app --output json")]
 pub(crate) struct RoleShowArgs {
     /// Name of the role
     pub(crate) name: RoleName,

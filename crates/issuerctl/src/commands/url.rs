@@ -23,7 +23,11 @@ pub(crate) fn run(args: &UrlArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let issuers = Runtime::start(ui)?.block_on(async {
         let mut issuers = Vec::new();
         for target in &targets {
-            let issuer = engine.issuer(target).await.map_err(engine::failed)?.to_string();
+            // The region of a bucket is asked for only if it is not given.
+            let advice = args.to.is_some() && aws.region.is_none();
+            let advice = advice.then_some("with --region REGION, AWS is not called");
+            let issuer = engine.issuer(target).await;
+            let issuer = issuer.map_err(|error| engine::failed(error).hint(advice))?.to_string();
             issuers.push(output::IssuerUrl { name: target.name.clone(), issuer });
         }
         Ok::<_, Failure>(issuers)

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::lab::{BUCKET, Issuer, Lab, SMALL, WHOLE, sids};
+use crate::workload::Site;
 
 const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
 
@@ -239,4 +240,39 @@ fn what_is_a_list_of_the_whole_account_is_read_once_for_all_issuers() {
         let count = log.iter().filter(|request| request.action == action).count();
         assert_eq!(count, 1, "{action}");
     }
+}
+
+#[test]
+fn what_two_issuers_share_in_a_cluster_counts_once_in_a_plan() {
+    let site = Site::new("");
+    site.cluster.put_account("default/app", json!({}));
+    let workload = format!(
+        "{SMALL}  workload: {{kubeconfig: workload.kubeconfig, injection: policy, restart: false}}\n"
+    );
+    let issuers: Vec<_> = NAMES[..2]
+        .iter()
+        .map(|name| Issuer { create: true, iam: &workload, ..Issuer::site(name, "policy") })
+        .collect();
+    site.lab.issuers(&issuers);
+    let counted = |line: &str, code: i32| {
+        let (out, _) = site.lab.run(&format!("{line} -f issuer.yaml --output json"), code);
+        let json: Value = serde_json::from_str(&out).unwrap();
+        let changes = json["issuers"].as_array().unwrap().iter().flat_map(|issuer| {
+            issuer["changes"].as_array().unwrap().iter().map(|change| {
+                let resource = &change["resource"];
+                (resource["kind"].to_string(), resource["locator"].to_string())
+            })
+        });
+        let all: Vec<_> = changes.collect();
+        let distinct: std::collections::BTreeSet<_> = all.iter().cloned().collect();
+        let summary = json["summary"].as_object().unwrap();
+        let sum: u64 = summary.values().map(|number| number.as_u64().unwrap()).sum();
+        assert_eq!(sum, distinct.len() as u64, "{summary:?} {all:#?}");
+        assert!(all.len() > distinct.len() + 3, "{all:#?}");
+        summary["create"].as_u64().unwrap()
+    };
+    // A bucket, a role, a policy and its binding; and two documents and a provider of each.
+    assert_eq!(counted("plan", 7), 4 + 2 * 3);
+    let text = site.lab.plan(7);
+    assert!(text.contains("\n10 to create, 1 to update, 0 to delete"), "{text}");
 }
