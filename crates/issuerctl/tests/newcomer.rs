@@ -11,8 +11,13 @@ use desk::{Desk, ended, golden};
 fn hints(desk: &Desk, line: &str, env: &[(&str, &str)], code: i32) -> String {
     let (_, err) = ended(&desk.run_with(line, env), code);
     assert!(err.contains("error: "), "{line}: {err}");
-    let (_, hints) = err.split_once("hint: ").unwrap_or_else(|| panic!("{line}: no hint\n{err}"));
-    hints.to_owned()
+    let hints = err.split_once("hint: ").map(|(_, hints)| hints.to_owned());
+    assert!(
+        hints.is_some(),
+        "{line}: no hint
+{err}"
+    );
+    hints.unwrap()
 }
 
 #[test]
