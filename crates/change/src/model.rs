@@ -32,6 +32,8 @@ pub enum Kind {
     Bucket,
     /// A published document: `keys.json` with its keys, or the discovery document.
     Document,
+    /// The copies of previous documents.
+    History,
     /// An OIDC provider in IAM.
     OidcProvider,
     /// A role in IAM, with its trust policy, inline policies and attachments.
@@ -206,6 +208,7 @@ impl Kind {
         match self {
             Self::Bucket => "bucket",
             Self::Document => "document",
+            Self::History => "history",
             Self::OidcProvider => "OIDC provider",
             Self::Role => "role",
             Self::ManagedPolicy => "managed policy",

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+mod clock;
 mod encoding;
 mod error;
 mod show;
@@ -8,6 +9,7 @@ mod waiting;
 mod writes;
 
 pub use check::{Check, Fault, Remedy, Status};
+pub use clock::{now_millis, now_secs};
 pub use encoding::{
     Encoding, EncodingFault, Stray, Text, Unexpected, deceptive, deceptive_in, decode,
     explain_json, stray_in_json,

@@ -33,6 +33,7 @@ enum Setting<'a> {
     CreateBucket,
     ExpectedBucketOwner,
     Issuer,
+    NoHistory,
     Jwks(&'a str),
     Key(&'a str),
     Namespace,
@@ -65,6 +66,7 @@ impl Surface {
                 both("--expected-bucket-owner", "spec.store.s3.expectedBucketOwner")
             }
             S::Issuer => both("--issuer https://…", "spec.issuer: https://…"),
+            S::NoHistory => both("--keep-history 0", "spec.keepHistory: 0"),
             S::Namespace => both("--namespace NAME", "cluster: {name: NAME, namespace: NAME}"),
             S::SharedBucket => both("--shared-bucket", "spec.store.s3.sharedBucket: true"),
             S::Unconditional => both("--unconditional", "spec.store.s3.unconditional: true"),
@@ -365,6 +367,12 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
             "a shell expands variables between double quotes, not between single quotes, and cmd.exe \
              writes %NAME%; a folder with such a name is --to ./NAME"
                 .to_owned()
+        }
+        E::NotKept { .. } => {
+            format!("{} publishes without keeping what it replaces", setting(Setting::NoHistory))
+        }
+        E::NoVersion { .. } | E::BrokenHistory { .. } => {
+            "`issuerctl history`, with the same place, lists what was kept".to_owned()
         }
         E::PruneWithNewKey { .. } => {
             "run once without --prune; or add --check-live NS/NAME, which \

@@ -3,6 +3,7 @@
 mod distribution;
 mod doctor;
 mod file;
+mod history;
 mod iam;
 mod keys;
 mod migration;
@@ -25,6 +26,7 @@ pub(crate) use iam::{
 pub(crate) use distribution::{DistributionArgs, DistributionCommand, FromClusterArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
+pub(crate) use history::{HistoryArgs, KeepArgs, RollbackArgs};
 pub(crate) use keys::{DiscoveryArgs, ExtractArgs, JwksArgs, KeyArgs, KeygenArgs, RequiredKeyArgs};
 pub(crate) use migration::{ChangeCommand, IssuerChangeArgs, IssuerCommand};
 pub(crate) use pods::{
@@ -33,7 +35,7 @@ pub(crate) use pods::{
 pub(crate) use render::{RenderArgs, RenderCommand, ResourceCommand};
 pub(crate) use rotation::{
     ChangeArgs, KeysArgs, PlaceArgs, RotateAbortArgs, RotateCommand, RotateFinishArgs,
-    RotateStartArgs, RotateStatusArgs, ServerArgs, WaitArgs,
+    RotateStartArgs, RotateStatusArgs, ServerArgs, SiteArgs, WaitArgs,
 };
 pub(crate) use site::{Access, DocumentArgs, Overrides, PublishArgs, S3Args, UrlArgs, VerifyArgs};
 
@@ -136,6 +138,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Doctor(Box<DoctorArgs>),
     Keys(Box<KeysArgs>),
+    History(Box<HistoryArgs>),
+    Rollback(Box<RollbackArgs>),
     #[command(subcommand)]
     Rotate(RotateCommand),
     #[command(subcommand)]

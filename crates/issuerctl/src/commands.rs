@@ -7,6 +7,7 @@ mod discovery;
 mod distribution;
 mod doctor;
 mod extract;
+mod history;
 mod inject;
 mod issuer_change;
 mod jwks;
@@ -21,6 +22,7 @@ mod render;
 mod render_policy;
 mod render_webhook;
 mod role;
+mod rollback;
 mod rotate;
 mod schema;
 mod url;
@@ -60,6 +62,8 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Verify(args) => verify::run(args, format, ui),
         Command::Doctor(args) => doctor::run(args, format, ui),
         Command::Keys(args) => keys::run(args, format, ui),
+        Command::History(args) => history::run(args, format, ui),
+        Command::Rollback(args) => rollback::run(args, format, ui),
         Command::Rotate(RotateCommand::Status(args)) => rotate::status::run(args, format, ui),
         Command::Rotate(RotateCommand::Start(args)) => rotate::start::run(args, format, ui),
         Command::Rotate(RotateCommand::Finish(args)) => rotate::finish::run(args, format, ui),

@@ -24,6 +24,7 @@ mod secrets;
 mod signals;
 mod targets;
 mod ui;
+mod user;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 mod changes;
 mod doctor;
+mod history;
 mod layout;
 mod lines;
 mod lists;
@@ -31,6 +32,7 @@ pub(crate) use changes::{
     dry_run_text, schema,
 };
 pub(crate) use doctor::doctor;
+pub(crate) use history::History;
 pub(crate) use lines::{Ended, Line, Totals, end_of_issuer};
 pub(crate) use lists::{ProviderList, RoleList};
 pub(crate) use migration::{IssuerChange, steps_text};

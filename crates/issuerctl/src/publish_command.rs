@@ -4,7 +4,7 @@ use issuer_cluster::Connection;
 use issuer_diagnostic::for_a_shell;
 use issuer_discovery::{IssuerUrl, Shape};
 use issuer_jwks::{JwksSource, WeakKeys};
-use issuer_publish::AccessMode;
+use issuer_publish::{AccessMode, KEEP_HISTORY};
 use issuer_reconcile::{KeySource, Target};
 
 /// `issuerctl publish …` for the keys of the file, one command per cluster: published keys are
@@ -78,6 +78,9 @@ fn options(target: &Target, url: &IssuerUrl, region: &str) -> Vec<String> {
     if s3.unconditional {
         words.push("--unconditional".to_owned());
     }
+    if site.options.keep_history != KEEP_HISTORY {
+        words.push(format!("--keep-history={}", site.options.keep_history));
+    }
     if site.shape == Shape::Kubernetes {
         words.push("--shape=kubernetes".to_owned());
     }
@@ -116,13 +119,14 @@ mod tests {
               issuer: https://oidc.example.com
               keys: [{file: "it's.pub"}, {cluster: {name: prod}}, {apiserver: {context: a b}}]
               shape: kubernetes
+              keepHistory: 3
               store: {s3: {bucket: my-oidc, access: none, maxAge: 60}}
         "#;
         let issuer = &issuer_manifest::parse(text).unwrap()[0];
         let target = Target::from_issuer(issuer, Path::new("/deploy"), &Defaults::default());
         let url = IssuerUrl::parse("https://oidc.example.com", Ports::Refuse).unwrap();
         let place = "--to=s3://my-oidc --region=us-west-2 --issuer=https://oidc.example.com \
-                     --access=none --max-age=60 --shape=kubernetes";
+                     --access=none --max-age=60 --keep-history=3 --shape=kubernetes";
         let (one, other) =
             ("--cluster prod --namespace eksa-system", "--apiserver '--context=a b'");
         let file = r"'/deploy/it'\''s.pub'";

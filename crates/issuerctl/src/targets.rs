@@ -8,18 +8,20 @@ use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_publish::{
-    AccessMode, Destination, DestinationFault, Error, PlanOptions, S3Location, S3Options,
+    AccessMode, Destination, DestinationFault, Error, KEEP_HISTORY, PlanOptions, S3Location,
+    S3Options,
 };
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
 };
 
 use crate::cli::{
-    Access, AwsArgs, DeclaredArgs, FileArgs, KeyArgs, KubeArgs, NamedFile, Overrides, PlaceArgs,
-    ProviderApplyArgs, PublishArgs, RoleApplyArgs, S3Args,
+    Access, AwsArgs, DeclaredArgs, FileArgs, KeepArgs, KeyArgs, KubeArgs, NamedFile, Overrides,
+    PlaceArgs, ProviderApplyArgs, PublishArgs, RoleApplyArgs, S3Args,
 };
 use crate::failure::{Exit, Failure};
 use crate::files;
+use crate::user::user;
 
 /// The issuers of all given files, in order.
 ///
@@ -42,6 +44,7 @@ pub(crate) fn of_files(
         replace_unreadable: overrides.replace_unreadable,
         drop_live_key: overrides.drop_live_key,
         allow_other_cluster: overrides.allow_other_cluster,
+        by: user(),
     };
     let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
     let mut names = HashSet::new();
@@ -106,7 +109,7 @@ pub(crate) fn with_token(
     Err(Failure::new(Exit::BadInput, message))
 }
 
-fn read_token(path: &Path) -> Result<Token, Failure> {
+pub(crate) fn read_token(path: &Path) -> Result<Token, Failure> {
     let refused = || format!("{} is not a token", files::name_of(path));
     Token::parse(&files::read_text(path)?)
         .map_err(|fault| Failure::while_doing(Exit::BadInput, refused(), &fault))
@@ -139,6 +142,7 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             replace_unreadable: args.overrides.replace_unreadable,
             change_issuer: args.overrides.change_issuer,
             weak: args.keys.keys.weak(),
+            keep_history: args.keep.keep_history.unwrap_or(KEEP_HISTORY),
         },
         live: live.check_live.as_ref().map(|account| LiveCheck {
             account: account.clone(),
@@ -147,6 +151,7 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
         token: live.token.as_deref().map(read_token).transpose()?,
         drop_live_key: args.overrides.drop_live_key,
         allow_other_cluster: args.overrides.allow_other_cluster,
+        by: user(),
     };
     let (name, provider, roles, workload) = (None, None, Vec::new(), None);
     Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload })
@@ -187,7 +192,7 @@ fn store(to: &str, s3: &S3Args, issuer: Option<&IssuerUrl>) -> Result<StoreTarge
 ///
 /// # Errors
 /// Those of [`of_files`] and [`of_publish`]; several issuers.
-pub(crate) fn of_site(args: &PlaceArgs) -> Result<Target, Failure> {
+pub(crate) fn of_site(args: &PlaceArgs, keep: KeepArgs) -> Result<Target, Failure> {
     // A weak key is a reason to rotate it.
     let weak = WeakKeys::Allow;
     if let Some(to) = &args.to {
@@ -197,6 +202,8 @@ pub(crate) fn of_site(args: &PlaceArgs) -> Result<Target, Failure> {
         let mut site = SiteTarget::of(store(to, &args.s3, issuer.as_ref())?);
         site.shape = args.document.shape.into();
         site.options.weak = weak;
+        site.options.keep_history = keep.keep_history.unwrap_or(KEEP_HISTORY);
+        site.by = user();
         let (name, provider, roles, workload) = (None, None, Vec::new(), None);
         return Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload });
     }
@@ -213,6 +220,9 @@ pub(crate) fn of_site(args: &PlaceArgs) -> Result<Target, Failure> {
             if let Some(site) = &mut target.site {
                 site.keys.clear();
                 site.options.weak = weak;
+                if let Some(keep_history) = keep.keep_history {
+                    site.options.keep_history = keep_history;
+                }
             }
             let (provider, roles, workload) = (None, Vec::new(), None);
             Ok(Target { provider, roles, workload, ..target })

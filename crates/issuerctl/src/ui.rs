@@ -308,6 +308,9 @@ impl Events for Ui {
                 }));
             }
             Event::Notice(notice) => self.warning(&notice.message),
+            Event::Kept(version) => {
+                self.detail(&about(&format!("the published site is kept as {version}")));
+            }
             Event::Detail(text) => self.detail(&about(text)),
             _ => {}
         }

@@ -111,10 +111,12 @@ fn killed_runs(new: impl Fn(u64) -> Box<dyn Place>) {
         let now = kids(&*place, &desk);
         assert!(before.iter().chain([&signer.kid]).all(|kid| now.contains(kid)), "run {run}");
         assert!(place.read(&desk, ".well-known/openid-configuration").is_some());
-        let left = std::fs::read_dir(desk.path().join("site")).into_iter().flatten().flatten();
-        let left =
-            left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".issuerctl"));
-        assert_eq!(left.count(), 0, "run {run}: something is left in the folder");
+        for folder in ["site", "site/.well-known", "site/.issuerctl/history"] {
+            let left = std::fs::read_dir(desk.path().join(folder)).into_iter().flatten().flatten();
+            let is_left = |name: &str| name.starts_with(".issuerctl") && name != ".issuerctl";
+            let left = left.filter(|entry| is_left(&entry.file_name().to_string_lossy()));
+            assert_eq!(left.count(), 0, "run {run}: something is left in {folder}");
+        }
     }
     eprintln!("{runs} runs, {cut_off} of them were cut off");
 }

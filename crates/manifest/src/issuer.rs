@@ -12,7 +12,7 @@ use issuer_iam::{
     Thumbprint,
 };
 use issuer_jwks::JwksSource;
-use issuer_publish::{AccessMode, BucketName, Prefix, S3Location};
+use issuer_publish::{AccessMode, BucketName, KEEP_HISTORY, Prefix, S3Location};
 use issuer_workload::{AccountsMode, Injection};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -85,6 +85,9 @@ pub struct Spec {
     /// Where the two documents are published. Without `keys` and `store`, only IAM is managed.
     #[serde(default, deserialize_with = "text::present")]
     pub store: Option<StoreSpec>,
+    /// How many previous sites are kept where the store does not keep versions itself; 0 keeps none.
+    #[serde(default = "default_keep_history")]
+    pub keep_history: u32,
     /// Issuer URL, as in the cluster's --service-account-issuer; by default derived from the S3
     /// store.
     #[serde(default, deserialize_with = "text::issuer")]
@@ -366,6 +369,10 @@ impl FromStr for ThumbprintSource {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Given) }
     }
+}
+
+fn default_keep_history() -> u32 {
+    KEEP_HISTORY
 }
 
 fn default_max_age() -> u32 {

@@ -101,6 +101,35 @@ pub enum Error {
         /// The issuer that was to be published.
         issuer: String,
     },
+    /// The published site could not be copied to the history.
+    #[error(
+        "the published site of {location} cannot be kept in its history, so nothing was changed"
+    )]
+    NotKept {
+        /// The store.
+        location: String,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// A version that the history does not have, or a history without any.
+    #[error("{}", match version {
+        Some(version) => format!("the history of {location} has no version {version:?}"),
+        None => format!("{location} has no history: no previous site was kept"),
+    })]
+    NoVersion {
+        /// The store.
+        location: String,
+        /// The version that was requested.
+        version: Option<String>,
+    },
+    /// A previous site that cannot be used.
+    #[error("{location} cannot be restored: {reason}")]
+    BrokenHistory {
+        /// The copy or version.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Another writer kept changing it.
     #[error(
         "{location} was changed by another writer again and again for {secs} s; nothing was \
@@ -360,10 +389,12 @@ impl Diagnostic for Error {
         match self {
             Self::Session(error) => error.kind(),
             Self::Discovery(error) => error.kind(),
+            Self::NotKept { source, .. } => source.kind(),
             Self::NoKeys
             | Self::Location { .. }
             | Self::Destination { .. }
             | Self::NoIssuer { .. }
+            | Self::BrokenHistory { .. }
             | Self::NoRegion { .. } => ErrorKind::InvalidInput,
             Self::Merge { .. }
             | Self::PruneWithNewKey { .. }
@@ -381,7 +412,7 @@ impl Diagnostic for Error {
             | Self::Locked { .. }
             | Self::Changed { .. }
             | Self::NotADocument { .. } => ErrorKind::Conflict,
-            Self::NoBucket { .. } => ErrorKind::NotFound,
+            Self::NoBucket { .. } | Self::NoVersion { .. } => ErrorKind::NotFound,
             Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => {
                 ErrorKind::NotPermitted
             }
@@ -405,6 +436,7 @@ impl Diagnostic for Error {
         let hint = match self {
             Self::Session(error) => return error.hint(),
             Self::Discovery(error) => return error.hint(),
+            Self::NotKept { source, .. } => return source.hint(),
             Self::Merge { source, .. } => return source.hint(),
             Self::Unreadable { location, .. } => {
                 return Some(format!(

@@ -1,19 +1,22 @@
 //! A folder that a web server serves.
 
+mod history;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use issuer_diagnostic::now_secs;
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use sha2::{Digest, Sha256};
 
 use crate::lock::{self, FolderLock};
 use crate::state::{Attributes, Write};
-use crate::{Condition, Error, StoreState, Stored, Version};
+use crate::{Condition, Error, Purpose, Setting, StoreState, Stored, Version};
 
 /// Prefix of temporary file names.
 const TEMPORARY: &str = ".issuerctl-";
@@ -34,9 +37,17 @@ impl Folder {
         self.root.display().to_string()
     }
 
-    pub(crate) fn read(&self) -> Result<StoreState, Error> {
+    pub(crate) fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
         let [keys, discovery] = self.read_documents()?;
-        Ok(StoreState { keys, discovery, desired: attributes(true), bucket: None })
+        let history = match purpose {
+            Purpose::Remove => {
+                let kept = self.list_kept()?.into_iter().map(|kept| kept.version);
+                Setting::Present(kept.collect())
+            }
+            _ => Setting::NotRead,
+        };
+        let (desired, read_secs) = (attributes(true), now_secs());
+        Ok(StoreState { keys, discovery, desired, bucket: None, history, read_secs })
     }
 
     /// `keys.json` and the discovery document. The lock of a run that was killed between its writes
@@ -172,11 +183,15 @@ impl Folder {
             .map_err(failed("read", &path))?;
         let version = version(metadata.len(), &bytes);
         let attributes = attributes(is_world_readable(&metadata));
-        let written =
-            metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let written_secs = written.map(|since| since.as_secs());
-        Ok(Some(Stored { bytes, version, attributes, issuer: None, written_secs }))
+        let written_secs = metadata.modified().ok().and_then(secs);
+        let (issuer, retained) = (None, false);
+        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained }))
     }
+}
+
+/// Seconds since 1970.
+fn secs(time: SystemTime) -> Option<u64> {
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// A file cannot record who created it.
@@ -210,12 +225,17 @@ fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
     // A symbolic link is kept: its target is replaced.
     let target = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
     let folder = target.parent().unwrap_or(folder);
+    write_to(&target, folder, bytes, 0o644)
+}
+
+/// Writes a file with this mode, completely or not at all.
+fn write_to(target: &Path, folder: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // Only its owner can read it until it is complete.
     let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
-    set_mode(temporary.path(), 0o644)?;
-    temporary.persist(&target).map_err(|error| error.error)?;
+    set_mode(temporary.path(), mode)?;
+    temporary.persist(target).map_err(|error| error.error)?;
     sync_folder(folder);
     Ok(())
 }

@@ -4,9 +4,10 @@ use issuer_change::{
     Action, Change, ChangeSet, Describe, Field, Kind, Notice, Reason, Resource, Value,
 };
 use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Published, Shape};
-use issuer_jwks::{Jwk, JwkSet, KeyId, WeakKeys};
+use issuer_jwks::{ForeignKey, Jwk, JwkSet, KeyId, WeakKeys};
 
 use crate::confirm::algorithms;
+use crate::history::PastSite;
 use crate::s3::BucketPlan;
 use crate::state::Attributes;
 use crate::{Condition, Error, KeyChange, StoreState, Stored, merge, prune, published};
@@ -23,6 +24,18 @@ pub struct Site {
     pub issuer: IssuerUrl,
     /// The members of its discovery document.
     pub shape: Shape,
+    /// Keys of types that AWS STS does not use, which a rollback publishes again.
+    pub foreign: Vec<ForeignKey>,
+    /// Who publishes it, which is recorded in the history.
+    pub by: Option<String>,
+}
+
+impl Site {
+    /// A site with these keys.
+    #[must_use]
+    pub fn new(keys: JwkSet, issuer: IssuerUrl, shape: Shape) -> Self {
+        Self { keys, issuer, shape, foreign: Vec::new(), by: None }
+    }
 }
 
 /// Options of a plan.
@@ -41,6 +54,8 @@ pub struct PlanOptions {
     pub change_issuer: bool,
     /// Whether weak keys in the published set are accepted.
     pub weak: WeakKeys,
+    /// How many previous sites are kept where the store does not do it; 0: none.
+    pub keep_history: u32,
 }
 
 /// What happens to one document.
@@ -77,6 +92,23 @@ pub struct Plan {
     /// The discovery document that is written before the keys, with the algorithms of the keys before
     /// and after: readers find no key with an algorithm that it does not list.
     pub(crate) widened: Option<Vec<u8>>,
+    /// The site that is published, if it is copied before it is changed.
+    pub(crate) previous: Option<PastSite>,
+    /// How many copies are kept.
+    pub(crate) keep_history: u32,
+    /// The copies that the execution has written, and those that are deleted in return.
+    pub(crate) copied: Option<Copied>,
+}
+
+/// A copy of a previous site that a run has written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Copied {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its contents.
+    pub(crate) site: PastSite,
+    /// The copies that are deleted in return.
+    pub(crate) surplus: Vec<String>,
 }
 
 impl Plan {
@@ -114,10 +146,16 @@ impl Plan {
         let written =
             |algorithms| Discovery::new(site.issuer.clone(), None, algorithms, site.shape);
         let discovery = written(merged.set.algorithms())?;
+        let mut foreign = published.foreign;
+        for key in &site.foreign {
+            if !foreign.contains(key) {
+                foreign.push(key.clone());
+            }
+        }
         let mut documents = [
             document(
                 KEYS_NAME,
-                merged.set.to_json_with(&published.foreign),
+                merged.set.to_json_with(&foreign),
                 state.keys.as_ref(),
                 &state.desired,
             ),
@@ -137,6 +175,7 @@ impl Plan {
             true => Some(written(both)?.to_json().into_bytes()),
             false => None,
         };
+        let previous = previous(site, state, &documents).filter(|_| options.keep_history > 0);
         Ok(Self {
             location: location.to_owned(),
             issuer: site.issuer.clone(),
@@ -149,6 +188,9 @@ impl Plan {
             bucket,
             documents,
             widened,
+            previous,
+            keep_history: options.keep_history,
+            copied: None,
         })
     }
 
@@ -198,6 +240,12 @@ impl Plan {
     /// The keys that are removed.
     pub(crate) fn dropped(&self) -> Vec<KeyId> {
         prune::removed(&self.key_changes)
+    }
+
+    /// The document that is written first.
+    pub(crate) fn first_write(&self) -> &DocumentPlan {
+        let [keys, discovery] = &self.documents;
+        if self.widened.is_some() || keys.action == Action::Keep { discovery } else { keys }
     }
 
     /// The plan for the bucket, if the store is one; executed first.
@@ -301,6 +349,20 @@ fn document(
     let unchanged = stored.bytes == bytes && fields.is_empty();
     let action = if unchanged { Action::Keep } else { Action::Update };
     DocumentPlan { name, bytes, action, condition, fields }
+}
+
+/// The published site, if its documents are about to get other bytes, and the store does not keep them.
+fn previous(site: &Site, state: &StoreState, documents: &[DocumentPlan; 2]) -> Option<PastSite> {
+    let stored = [&state.keys, &state.discovery];
+    let is_changed = |(stored, document): (&&Option<Stored>, &DocumentPlan)| {
+        stored.as_ref().is_some_and(|stored| stored.bytes != document.bytes)
+    };
+    let is_changed = stored.iter().zip(documents).any(is_changed);
+    let is_kept = stored.iter().all(|stored| stored.as_ref().is_none_or(|one| one.retained));
+    (is_changed && !is_kept).then(|| PastSite {
+        replaced_by: site.by.clone(),
+        ..PastSite::of(state.keys.as_ref(), state.discovery.as_ref(), site.issuer.as_str())
+    })
 }
 
 /// Why the JWK Set is written although it has the same keys, which have their own fields.

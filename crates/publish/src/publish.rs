@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use issuer_change::{Action, Notice};
+use issuer_diagnostic::now_millis;
 use issuer_discovery::KEYS_NAME;
 use issuer_session::{Attempts, replan};
 
 use crate::confirm::{confirm, is_stored};
+use crate::history::surplus;
+use crate::plan::Copied;
 use crate::state::Write;
 use crate::{Condition, Error, Plan, PlanOptions, Purpose, Site, Store};
 
@@ -26,6 +30,8 @@ pub enum Step {
     Bucket,
     /// This document is being written.
     Document(&'static str),
+    /// The previous site was copied to the history, under this name.
+    Kept(String),
     /// A warning for the user.
     Notice(Notice),
 }
@@ -71,6 +77,8 @@ async fn execute(
         return Ok(());
     }
     store.check_unchanged(&plan.documents)?;
+    // Their futures are large, and most runs need neither.
+    Box::pin(keep_previous(store, plan, &mut progress)).await?;
     if let Some(bucket) = plan.bucket.as_ref().filter(|bucket| !bucket.is_empty()) {
         progress(Step::Bucket);
         let done = |notice: Option<Notice>| {
@@ -118,7 +126,13 @@ async fn execute(
         }
         put(plan, discovery.name, &discovery.bytes, &condition).await?;
     }
-    match confirm(plan, &store.read_documents().await?) {
+    let (documents, kept) =
+        tokio::join!(store.read_documents(), Box::pin(end_history(store, plan)));
+    let (documents, notice) = (documents?, kept?);
+    if let Some(notice) = notice {
+        progress(Step::Notice(notice));
+    }
+    match confirm(plan, &documents) {
         // Another writer may have put the old contents back.
         Err(Error::NotStored { location, .. }) if !plan.doubted => {
             plan.doubted = true;
@@ -126,6 +140,58 @@ async fn execute(
         }
         confirmed => confirmed,
     }
+}
+
+/// Copies the published site, unless this run has copied it already: nothing is changed before that.
+///
+/// # Errors
+/// [`Error::NotKept`]; [`Error::IgnoredConditions`].
+async fn keep_previous(
+    store: &Store,
+    plan: &mut Plan,
+    progress: &mut impl FnMut(Step),
+) -> Result<(), Error> {
+    let Some(site) = plan.previous.clone() else { return Ok(()) };
+    if plan.copied.as_ref().is_some_and(|copied| copied.site == site) {
+        return Ok(());
+    }
+    let name = site.name(now_millis());
+    let issuer = plan.issuer().to_string();
+    let document = plan.first_write();
+    let (bytes, condition) = (document.bytes.as_slice(), &document.condition);
+    let first = Write { name: document.name, bytes, condition, issuer: &issuer };
+    let write = issuer_diagnostic::write(store.keep(&name, &site, &first));
+    let (kept, listed) = tokio::join!(write, store.list_kept());
+    kept.map_err(|error| match error {
+        // The probe has written a document.
+        Error::IgnoredConditions { .. } => error,
+        error => Error::NotKept { location: store.location(), source: Box::new(error) },
+    })?;
+    // Its failure ends no run: there is a copy too many.
+    let mut names = listed.unwrap_or_default();
+    names.push(name.clone());
+    let mut surplus = surplus(names, plan.keep_history);
+    surplus.retain(|surplus| *surplus != name);
+    progress(Step::Kept(name.clone()));
+    plan.copied = Some(Copied { name, site, surplus });
+    Ok(())
+}
+
+/// Checks that the copy is there, and deletes those that are too many. A failure to delete one is a
+/// warning.
+///
+/// # Errors
+/// [`Error::NotStored`]; a denied or failed read.
+async fn end_history(store: &Store, plan: &Plan) -> Result<Option<Notice>, Error> {
+    let Some(Copied { name, site, surplus }) = &plan.copied else { return Ok(None) };
+    let forgotten = join_all(surplus.iter().map(|name| store.forget(name)));
+    let (checked, forgotten) = tokio::join!(store.check_kept(name, site), forgotten);
+    checked?;
+    let failed = forgotten.into_iter().find_map(Result::err);
+    Ok(failed.map(|error| Notice {
+        id: "history-not-pruned".into(),
+        message: format!("an old copy in the history could not be deleted: {error}"),
+    }))
 }
 
 /// Executes a plan. After a write conflict nothing is overwritten: a new plan is made, and passed to
@@ -172,6 +238,7 @@ pub async fn publish<E: From<Error>>(
         approve(&now).map_err(Ended::Failed)?;
         now.bucket = now.bucket.or_else(|| plan.bucket.take());
         (now.wrote, now.wrote_keys, now.doubted) = (plan.wrote, plan.wrote_keys, plan.doubted);
+        now.copied = plan.copied.take();
         *plan = now;
         Ok(())
     };

@@ -5,9 +5,10 @@ use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Re
 use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, KEYS_NAME};
 use issuer_jwks::{Jwk, JwkSet, WeakKeys, salvage};
 
+use crate::history::FOLDER;
 use crate::published::Named;
 use crate::s3::BucketRemoval;
-use crate::{Error, Purpose, Store, StoreState, Stored, Version};
+use crate::{Error, Purpose, Setting, Store, StoreState, Stored, Version};
 
 /// What the deletion of a site removes.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,10 @@ pub struct Removal {
     /// Documents that issuerctl did not create.
     kept: Vec<&'static str>,
     bucket: Option<BucketRemoval>,
+    /// The copies of previous sites.
+    history: Vec<String>,
+    /// Whether these could not be listed.
+    history_denied: bool,
     /// Whether the execution has deleted something.
     wrote: bool,
 }
@@ -87,7 +92,12 @@ impl Removal {
             .as_ref()
             .map(|bucket| BucketRemoval::new(&bucket.spec, &bucket.state, kept.first().copied()));
         let bucket = bucket.transpose()?;
-        Ok(Self { location: location.to_owned(), documents, keys, kept, bucket, wrote: false })
+        let (location, wrote) = (location.to_owned(), false);
+        // A document that is kept keeps its history.
+        let history = state.history.present().filter(|_| kept.is_empty()).cloned();
+        let (history, history_denied) =
+            (history.unwrap_or_default(), state.history == Setting::Denied && kept.is_empty());
+        Ok(Self { location, documents, keys, kept, bucket, history, history_denied, wrote })
     }
 
     /// Whether there is nothing to delete and nothing to report.
@@ -95,6 +105,7 @@ impl Removal {
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty()
             && self.kept.is_empty()
+            && self.history.is_empty()
             && self.bucket.as_ref().is_none_or(BucketRemoval::is_empty)
     }
 
@@ -103,6 +114,7 @@ impl Removal {
     pub fn changes_anything(&self) -> bool {
         let bucket = self.bucket.as_ref();
         !self.documents.is_empty()
+            || !self.history.is_empty()
             || bucket.is_some_and(|bucket| bucket.removes_statement() || bucket.deletes_bucket())
     }
 
@@ -151,6 +163,19 @@ impl Describe for Removal {
         }
         for name in &self.kept {
             into.push(Change::keep(self.resource(name), Reason::Unmanaged));
+        }
+        if self.history_denied {
+            into.notice(
+                "history-not-readable",
+                "s3:ListBucket is denied, so copies of what was published before are not found, and \
+                 stay",
+            );
+        }
+        if !self.history.is_empty() {
+            let locator = format!("{}/{FOLDER}", self.location.trim_end_matches('/'));
+            let resource = Resource::new(Kind::History, FOLDER, locator);
+            let copies = Field::removed("copies", self.history.len() as u64);
+            into.push(Change::new(resource, Action::Delete).with_field(copies));
         }
         if let Some(bucket) = &self.bucket {
             bucket.describe(into);
@@ -203,18 +228,25 @@ pub async fn plan_removal(
 /// call. Completed steps are kept ([`Removal::wrote`]), and the next run continues from there.
 pub async fn remove(store: &Store, removal: &mut Removal) -> Result<BucketEnd, Error> {
     let idle = !removal.changes_anything();
-    let Removal { documents, bucket, wrote, .. } = removal;
+    let Removal { documents, bucket, history, wrote, .. } = removal;
     for (name, version) in documents {
         issuer_diagnostic::write(store.remove(name, version)).await?;
         issuer_diagnostic::wrote(format!("the deletion of {}", store.document_location(name)));
         *wrote = true;
     }
-    let Some(bucket) = bucket else { return Ok(BucketEnd::NotOurs) };
-    let is_due = bucket.removes_statement() || (!idle && bucket.keeps_shared());
-    if is_due && store.remove_statement().await? {
-        issuer_diagnostic::wrote(format!("the policy of the bucket {}", bucket.name()));
+    if let Some(bucket) = bucket.as_ref() {
+        let is_due = bucket.removes_statement() || (!idle && bucket.keeps_shared());
+        if is_due && store.remove_statement().await? {
+            issuer_diagnostic::wrote(format!("the policy of the bucket {}", bucket.name()));
+            *wrote = true;
+        }
+    }
+    for name in history {
+        issuer_diagnostic::write(store.forget(name)).await?;
+        issuer_diagnostic::wrote(format!("the deletion of {FOLDER}/{name}"));
         *wrote = true;
     }
+    let Some(bucket) = bucket else { return Ok(BucketEnd::NotOurs) };
     if !bucket.is_ours() {
         return Ok(BucketEnd::NotOurs);
     }

@@ -4,6 +4,7 @@ mod bucket;
 mod bucket_removal;
 mod calls;
 mod client;
+mod history;
 mod lease;
 mod location;
 mod permissions;
@@ -19,6 +20,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission, ServerSideEncryption};
+use issuer_diagnostic::now_secs;
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::{Cause, is_web_page, message};
@@ -172,10 +174,25 @@ impl S3 {
 
     /// Reads everything; independent requests are sent concurrently.
     pub(crate) async fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
-        let (keys, discovery, state) = tokio::join!(
+        let history = async {
+            match purpose {
+                Purpose::Remove => match self.list_kept().await {
+                    Ok(kept) => {
+                        let names = kept.into_iter().map(|kept| kept.version);
+                        Ok(Setting::Present(names.collect()))
+                    }
+                    // What is not known is left, and said.
+                    Err(Error::Denied { .. }) => Ok(Setting::Denied),
+                    Err(error) => Err(error),
+                },
+                _ => Ok(Setting::NotRead),
+            }
+        };
+        let (keys, discovery, state, history) = tokio::join!(
             self.read_document(KEYS_NAME, purpose),
             self.read_document(DISCOVERY_NAME, purpose),
             self.read_bucket(purpose),
+            history,
         );
         // An error about the bucket is more specific than one about an object in it, except for an
         // answer to HEAD, which has no code.
@@ -183,9 +200,9 @@ impl S3 {
             (Err(error), Err(Error::Call { code: None, .. })) => return Err(error),
             (keys, state) => (keys, state?),
         };
-        let bucket = Bucket { state, spec: self.bucket_spec() };
-        let desired = self.desired();
-        Ok(StoreState { keys: keys?, discovery: discovery?, desired, bucket: Some(bucket) })
+        let bucket = Some(Bucket { state, spec: self.bucket_spec() });
+        let (keys, discovery, desired, history) = (keys?, discovery?, self.desired(), history?);
+        Ok(StoreState { keys, discovery, desired, bucket, history, read_secs: now_secs() })
     }
 
     /// The settings of the bucket, as a plan reads them.
@@ -211,8 +228,9 @@ impl S3 {
             self.read_document(KEYS_NAME, Purpose::Plan),
             self.read_document(DISCOVERY_NAME, Purpose::Plan),
         );
-        let (keys, discovery) = (keys?, discovery?);
-        Ok(StoreState { keys, discovery, desired: self.desired(), bucket: None })
+        let (keys, discovery, desired) = (keys?, discovery?, self.desired());
+        let (history, read_secs) = (Setting::NotRead, now_secs());
+        Ok(StoreState { keys, discovery, desired, bucket: None, history, read_secs })
     }
 
     /// The two documents alone.
@@ -261,7 +279,7 @@ impl S3 {
                 return Err(Error::Changed { location: format!("{}/{name}", self.location) });
             }
         } else {
-            self.probe_conditions(&key, &write).await?;
+            self.probe_conditions(&write).await?;
         }
         let encrypted = || {
             let request = self.put_object(&key, &write);
@@ -303,8 +321,12 @@ impl S3 {
     ///
     /// # Errors
     /// [`Error::IgnoredConditions`].
-    async fn probe_conditions(&self, key: &str, write: &Write<'_>) -> Result<(), Error> {
+    pub(crate) async fn probe_conditions(&self, write: &Write<'_>) -> Result<(), Error> {
         let Some(endpoint) = &self.options.endpoint_url else { return Ok(()) };
+        if self.options.unconditional {
+            return Ok(());
+        }
+        let key = &self.location.object_key(write.name);
         if !self.probed.is_first(endpoint, self.location.bucket.as_str()) {
             return Ok(());
         }
@@ -432,9 +454,20 @@ impl S3 {
     }
 
     async fn get_document(&self, name: &str, key: &str) -> Result<Option<Stored>, Error> {
+        self.get_version(name, key, None, MAX_INPUT_BYTES).await
+    }
+
+    /// A version of an object, up to `limit` bytes and one; without an ID, the current one.
+    async fn get_version(
+        &self,
+        name: &str,
+        key: &str,
+        id: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Stored>, Error> {
         let mut left = BODIES;
         loop {
-            match self.try_get_document(name, key).await {
+            match self.try_get_version(name, key, id, limit).await {
                 // The client repeats requests, not bodies that break off.
                 Err(Error::Call { call: BODY, .. }) if left > 1 => left -= 1,
                 answer => return answer,
@@ -443,12 +476,19 @@ impl S3 {
         }
     }
 
-    async fn try_get_document(&self, name: &str, key: &str) -> Result<Option<Stored>, Error> {
+    async fn try_get_version(
+        &self,
+        name: &str,
+        key: &str,
+        id: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Stored>, Error> {
         let answer = self
             .client
             .get_object()
             .bucket(self.location.bucket.as_str())
             .key(key)
+            .set_version_id(id.map(str::to_owned))
             .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
             .send()
             .await;
@@ -457,13 +497,22 @@ impl S3 {
             Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey")) => return Ok(None),
             // Reported by the requests about the bucket.
             Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => return Ok(None),
+            // An ID that S3 never gives is an invalid argument.
+            Err(error)
+                if id.is_some()
+                    && matches!(
+                        code(&error).as_deref(),
+                        Some("NoSuchVersion" | "InvalidArgument" | "MethodNotAllowed")
+                    ) =>
+            {
+                return Ok(None);
+            }
             Err(error) => {
-                return Err(self.failed(
-                    "GetObject",
-                    &["s3:GetObject", "s3:ListBucket"],
-                    key,
-                    &error,
-                ));
+                let permissions: &[&str] = match id {
+                    None => &["s3:GetObject", "s3:ListBucket"],
+                    Some(_) => &["s3:GetObjectVersion", "s3:ListBucketVersions"],
+                };
+                return Err(self.failed("GetObject", permissions, key, &error));
             }
         };
         // An object without encryption, from before 2023 or in another store, is as readable.
@@ -492,7 +541,9 @@ impl S3 {
         let issuer = object.metadata().and_then(|metadata| metadata.get(ISSUER)).cloned();
         let version = Version { tag: etag.to_owned(), ours };
         let written_secs = object.last_modified().and_then(|time| time.secs().try_into().ok());
-        let bytes = collect(object.body).await.map_err(|message| Error::Call {
+        // A version with an ID of its own stays, also if versioning was suspended since.
+        let retained = object.version_id().is_some_and(|id| id != history::NULL_VERSION);
+        let bytes = collect(object.body, limit).await.map_err(|message| Error::Call {
             call: BODY,
             resource: key.to_owned(),
             code: None,
@@ -502,7 +553,7 @@ impl S3 {
         if bytes.is_empty() && version.tag.trim_matches('"') != EMPTY {
             return Err(self.incomplete("GetObject", "the document"));
         }
-        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs }))
+        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained }))
     }
 
     /// An answer that lacks what every answer has must not be taken for a setting that is off.
@@ -592,12 +643,12 @@ fn metadata(write: &Write<'_>) -> HashMap<String, String> {
 }
 
 /// The body, or the beginning of one that is too large ([`Stored::bytes`]).
-async fn collect(mut body: ByteStream) -> Result<Vec<u8>, String> {
+async fn collect(mut body: ByteStream, limit: usize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_INPUT_BYTES {
-            bytes.truncate(MAX_INPUT_BYTES + 1);
+        if bytes.len() > limit {
+            bytes.truncate(limit + 1);
             break;
         }
     }

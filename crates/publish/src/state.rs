@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use issuer_jwks::MAX_INPUT_BYTES;
 
-use crate::s3::{BucketSpec, BucketState};
+use crate::s3::{BucketSpec, BucketState, Setting};
 
 /// The version of a document that a plan is based on: an ETag, or the hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,9 @@ pub struct Stored {
     pub issuer: Option<String>,
     /// When it was written last, in seconds since 1970, if the store says it.
     pub written_secs: Option<u64>,
+    /// Whether the store keeps these bytes when the document is written again: a bucket with
+    /// versioning does.
+    pub retained: bool,
 }
 
 impl Condition {
@@ -98,6 +101,10 @@ pub struct StoreState {
     pub desired: Attributes,
     /// The bucket, if the store is one.
     pub bucket: Option<Bucket>,
+    /// The copies of previous sites; read for a deletion alone.
+    pub history: Setting<Vec<String>>,
+    /// When it was read, in seconds since 1970.
+    pub read_secs: u64,
 }
 
 /// The desired and the observed state of a bucket.

@@ -1,11 +1,16 @@
 //! Stores of a site: documents are read, and written conditionally.
 
 use issuer_change::Notice;
+use issuer_discovery::IssuerUrl;
 
+use crate::history::{self, FOLDER, HistoryEntry, PastSite, Read, Restored};
 use crate::lock::FolderLock;
 use crate::s3::BucketPlan;
 use crate::state::{StoreState, Stored, Version, Write};
 use crate::{DocumentPlan, Error, Folder, Purpose, S3};
+
+/// How many previous sites are read to find the one before the published one: some may be the same.
+const NEWEST: usize = 10;
 
 /// Where a site is stored.
 #[derive(Debug)]
@@ -38,7 +43,7 @@ impl Store {
     /// A denied or failed read; a bucket in another region or account.
     pub async fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
         match self {
-            Self::Folder(folder) => folder.read(),
+            Self::Folder(folder) => folder.read(purpose),
             Self::S3(s3) => s3.read(purpose).await,
         }
     }
@@ -50,7 +55,7 @@ impl Store {
     /// Those of [`Store::read`].
     pub(crate) async fn read_again(&self, bucket: bool) -> Result<StoreState, Error> {
         match self {
-            Self::Folder(folder) => folder.read(),
+            Self::Folder(folder) => folder.read(Purpose::Plan),
             Self::S3(s3) if bucket => s3.read(Purpose::Plan).await,
             Self::S3(s3) => s3.read_objects().await,
         }
@@ -125,6 +130,117 @@ impl Store {
             Self::Folder(folder) => folder.read_documents(),
             Self::S3(s3) => s3.read_documents().await,
         }
+    }
+
+    /// Writes a copy of a previous site; `first` is the write that follows. A store that ignores
+    /// conditions is found out at the same time.
+    ///
+    /// # Errors
+    /// A denied or failed write; [`Error::IgnoredConditions`].
+    pub(crate) async fn keep(
+        &self,
+        name: &str,
+        past: &PastSite,
+        first: &Write<'_>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => folder.keep(name, past),
+            Self::S3(s3) => {
+                let (probed, kept) = tokio::join!(s3.probe_conditions(first), s3.keep(name, past));
+                probed.and(kept)
+            }
+        }
+    }
+
+    /// Whether a copy is there as it was written.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; a denied or failed read.
+    pub(crate) async fn check_kept(&self, name: &str, past: &PastSite) -> Result<(), Error> {
+        let read = match self {
+            Self::Folder(folder) => folder.read_kept(name),
+            Self::S3(s3) => s3.read_kept(name).await,
+        };
+        let what = match read? {
+            Some(bytes) if bytes == past.to_bytes() => return Ok(()),
+            Some(_) => "it has other contents",
+            None => "it does not exist",
+        };
+        Err(Error::NotStored {
+            location: self.document_location(&format!("{FOLDER}/{name}")),
+            what,
+        })
+    }
+
+    /// The names of the copies of previous sites.
+    ///
+    /// # Errors
+    /// A denied or failed read.
+    pub(crate) async fn list_kept(&self) -> Result<Vec<String>, Error> {
+        let listed = match self {
+            Self::Folder(folder) => folder.list_kept(),
+            Self::S3(s3) => s3.list_kept().await,
+        };
+        Ok(listed?.into_iter().map(|listed| listed.version).collect())
+    }
+
+    /// Deletes a copy of a previous site.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub(crate) async fn forget(&self, name: &str) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => folder.forget(name),
+            Self::S3(s3) => s3.forget(name).await,
+        }
+    }
+
+    /// What is published, and what was published before, the newest first: at most `limit` previous
+    /// sites.
+    ///
+    /// # Errors
+    /// A denied or failed call. A previous site that cannot be read has an error of its own.
+    pub async fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>, Error> {
+        let (now, past) = self.read_history(limit).await?;
+        Ok(history::entries(&now, past, &self.location()))
+    }
+
+    /// A previous site of an issuer; without a version, the one before the published one.
+    ///
+    /// # Errors
+    /// [`Error::NoVersion`]; [`Error::BrokenHistory`]; [`Error::OtherIssuer`]; a denied or failed call.
+    pub async fn past(&self, issuer: &IssuerUrl, version: Option<&str>) -> Result<Restored, Error> {
+        let no_version = || {
+            let (location, version) = (self.location(), version.map(str::to_owned));
+            Error::NoVersion { location, version }
+        };
+        let (version, site) = match version {
+            Some(version) => {
+                let read = match self {
+                    Self::Folder(folder) => folder.read_past(version),
+                    Self::S3(s3) => s3.read_past(version).await,
+                };
+                (version.to_owned(), read?.ok_or_else(no_version)?)
+            }
+            None => {
+                let (now, past) = self.read_history(NEWEST).await?;
+                let newest = history::in_order(&now, past).into_iter().next();
+                let (listed, site) = newest.ok_or_else(no_version)?;
+                (listed.version, site?)
+            }
+        };
+        site.restored(&version, &format!("{} ({version})", self.location()), issuer)
+    }
+
+    async fn read_history(&self, limit: usize) -> Result<(PastSite, Vec<Read>), Error> {
+        let ([keys, discovery], past) = match self {
+            Self::Folder(folder) => (folder.read_documents()?, folder.history(limit)?),
+            Self::S3(s3) => {
+                let (documents, past) = tokio::join!(s3.read_documents(), s3.history(limit));
+                (documents?, past?)
+            }
+        };
+        Ok((PastSite::of(keys.as_ref(), discovery.as_ref(), ""), past))
     }
 
     /// Deletes a document if it still has this version. Deleting a document that no longer exists

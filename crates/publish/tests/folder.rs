@@ -18,7 +18,7 @@ fn keys(case: &str) -> JwkSet {
 
 fn site(case: &str) -> Site {
     let issuer = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
-    Site { keys: keys(case), issuer, shape: Shape::Irsa }
+    Site::new(keys(case), issuer, Shape::Irsa)
 }
 
 fn store(path: &Path) -> Store {

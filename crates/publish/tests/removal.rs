@@ -24,8 +24,7 @@ async fn published(store: &Store, path: &str) {
     let jwks =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/golden/cases/rsa2048/jwks.json");
     let keys = JwkSet::parse(&fs::read(jwks).unwrap(), WeakKeys::Refuse).unwrap();
-    let (site, options) =
-        (Site { keys, issuer: issuer(path), shape: Shape::Irsa }, PlanOptions::default());
+    let (site, options) = (Site::new(keys, issuer(path), Shape::Irsa), PlanOptions::default());
     let mut plan = plan(store, &site, &options).await.unwrap();
     publish(store, &site, &options, &mut plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
 }
@@ -90,6 +89,7 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     GetObject prod/.well-known/openid-configuration
     GetObject prod/keys.json
     ListObjectsV2
+    ListObjectsV2
     "#);
     assert_eq!(
         remove(&store, &mut removal).await.unwrap(),
@@ -107,6 +107,36 @@ async fn a_bucket_of_our_own_goes_with_its_site_and_the_document_before_its_keys
     DeleteBucket
     "#);
     assert!(plan_removal(&store, &issuer("prod"), false).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_copies_of_previous_sites_go_last_and_do_not_keep_the_bucket() {
+    let server = S3Server::start();
+    let (store, options) =
+        (store(&server, "prod"), PlanOptions { keep_history: 10, ..PlanOptions::default() });
+    for case in ["rsa2048", "p256", "p384"] {
+        let path =
+            format!("{}/../../fixtures/golden/cases/{case}/jwks.json", env!("CARGO_MANIFEST_DIR"));
+        let keys = JwkSet::parse(&fs::read(path).unwrap(), WeakKeys::Refuse).unwrap();
+        let site = Site::new(keys, issuer("prod"), Shape::Irsa);
+        let mut plan = plan(&store, &site, &options).await.unwrap();
+        publish(&store, &site, &options, &mut plan, |_| Ok::<(), Error>(()), |_| {}).await.unwrap();
+    }
+    let mut removal = plan_removal(&store, &issuer("prod"), false).await.unwrap();
+    let text = removal.changes().to_string();
+    assert!(
+        text.contains(
+            "- history .issuerctl/history (s3://my-oidc/prod/.issuerctl/history)\n    - copies  2"
+        ),
+        "{text}"
+    );
+    server.take_log();
+    let end = remove(&store, &mut removal).await.unwrap();
+    assert_eq!(end, BucketEnd::Deleted("my-oidc".to_owned()));
+    let log = server.take_log();
+    let at = |text: &str| log.iter().rposition(|line| line.contains(text)).unwrap();
+    assert!(at("keys.json") < at(".issuerctl/history"), "{log:#?}");
+    assert!(server.dump().is_empty(), "{:?}", server.dump());
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod access;
 mod faults;
 #[path = "s3/headers.rs"]
 mod headers;
+#[path = "s3/history.rs"]
+mod history;
 #[path = "s3/lease.rs"]
 mod lease;
 #[path = "s3/safety.rs"]
@@ -24,7 +26,7 @@ use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_publish::{
     AccessMode, BucketState, Error, Existence, KeyChange, Plan, PlanOptions, Purpose, S3,
-    S3Options, Site, Store, plan, publish,
+    S3Options, Site, Step, Store, plan, publish,
 };
 use issuer_test_support::{ACCESS_KEY, S3Server, SECRET_KEY};
 
@@ -39,7 +41,7 @@ fn keys(case: &str) -> JwkSet {
 
 fn site(case: &str) -> Site {
     let issuer = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
-    Site { keys: keys(case), issuer, shape: Shape::Irsa }
+    Site::new(keys(case), issuer, Shape::Irsa)
 }
 
 fn options() -> S3Options {

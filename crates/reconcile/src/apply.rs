@@ -95,6 +95,7 @@ impl Reconciler<'_> {
         let progress = |step: Step| match step {
             Step::Bucket => self.event(target, Event::Started("bucket")),
             Step::Document(name) => self.event(target, Event::Started(name)),
+            Step::Kept(version) => self.event(target, Event::Kept(&version)),
             Step::Notice(notice) => self.event(target, Event::Notice(&notice)),
             _ => {}
         };

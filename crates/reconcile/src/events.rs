@@ -17,6 +17,8 @@ pub enum Event<'a> {
     Replanned(&'a ChangeSet),
     /// A resource is being changed: `keys.json`, `role app`.
     Started(&'a str),
+    /// The published site was copied to the history under this name, before it is changed.
+    Kept(&'a str),
     /// A fresh token of the cluster is signed by one of the keys, and has this issuer.
     LiveKeyProved,
     /// The issuer was read back and verified.

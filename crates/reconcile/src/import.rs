@@ -181,7 +181,7 @@ fn plan(
     let wanted = target.site.as_ref();
     let shape = wanted.map(|site| site.shape).unwrap_or_default();
     let options = wanted.map(|site| site.options).unwrap_or_default();
-    let site = Site { keys: keys.keys.clone(), issuer: url.clone(), shape };
+    let site = Site::new(keys.keys.clone(), url.clone(), shape);
     Ok(Plan::new(location, &site, state, &options)?)
 }
 

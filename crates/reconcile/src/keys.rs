@@ -7,7 +7,7 @@ use issuer_change::Notice;
 use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
 use issuer_diagnostic::{Diagnostic as _, Encoding};
 use issuer_discovery::IssuerUrl;
-use issuer_jwks::{JwkSet, JwksSource, Note, Reading, WeakKeys};
+use issuer_jwks::{ForeignKey, JwkSet, JwksSource, Note, Reading, WeakKeys};
 use issuer_verify::FetchOptions;
 
 use crate::{Error, Event, Events, error};
@@ -42,6 +42,8 @@ pub struct SourceKeys {
     pub keys: JwkSet,
     /// The clusters among the sources.
     pub clusters: Vec<ClusterKeys>,
+    /// Keys of types that AWS STS does not use, which a previous site had.
+    pub foreign: Vec<ForeignKey>,
     /// Warnings for the user, whatever the issuer is.
     pub notices: Vec<Notice>,
 }

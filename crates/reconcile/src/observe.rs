@@ -93,9 +93,8 @@ impl Reconciler<'_> {
         let mut keys = self.read_keys(target, scope).await?;
         let store = self.store(target).await?;
         let url = self.url(target, store.as_ref())?;
-        if let Some(Store::S3(s3)) = &store {
-            let text = format!("S3: {}, region {}{}", s3.location(), s3.region(), self.profile());
-            self.event(target, Event::Using(&text));
+        if let Some(store) = &store {
+            self.using(target, store);
         }
         let state = async {
             match &store {

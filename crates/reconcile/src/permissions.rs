@@ -20,14 +20,20 @@ pub async fn permissions(
     let iam = if targets.iter().any(asks) { reconciler.iam().await.ok() } else { None };
     let mut parts = Vec::new();
     for target in targets {
-        if let Some((location, options)) = target.s3() {
-            parts.push(issuer_publish::permissions(location, options, purpose));
-        }
+        parts.extend(site_permissions(target, purpose));
         if asks(target) {
             parts.extend(of_iam(reconciler, iam, target, purpose, prune).await?);
         }
     }
     Ok(policies::join(parts))
+}
+
+/// The part of it that is about the documents; `None` if they are not in a bucket.
+#[must_use]
+pub fn site_permissions(target: &Target, purpose: Purpose) -> Option<Value> {
+    let (location, options) = target.s3()?;
+    let keep_history = target.site.as_ref()?.options.keep_history;
+    Some(issuer_publish::permissions(location, options, purpose, keep_history))
 }
 
 /// The customer managed policies that earlier runs created for a role; `None` if that is not known.
@@ -66,10 +72,10 @@ async fn of_iam(
     for role in &target.roles {
         parts.push(match purpose {
             Purpose::Import => policies::show_role(iam, &role.name),
-            Purpose::Plan | Purpose::Publish => {
+            Purpose::Plan | Purpose::Publish | Purpose::History | Purpose::Rollback => {
                 let made = made(iam, &role.name).await.unwrap_or_default();
                 let policy = policies::apply_role(iam, &role.needs(&made));
-                if purpose == Purpose::Plan { policies::reading(policy) } else { policy }
+                if purpose == Purpose::Publish { policy } else { policies::reading(policy) }
             }
             Purpose::Remove => {
                 let made = made(iam, &role.name).await;

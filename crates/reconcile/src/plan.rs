@@ -134,8 +134,11 @@ impl IssuerPlan {
         let (Some(wanted), Some((store, state))) = (&target.site, &seen.site) else {
             return Ok(());
         };
-        let keys = seen.keys.keys.clone();
-        let site = Site { keys, issuer: seen.url.clone(), shape: wanted.shape };
+        let site = Site {
+            foreign: seen.keys.foreign.clone(),
+            by: wanted.by.clone(),
+            ..Site::new(seen.keys.keys.clone(), seen.url.clone(), wanted.shape)
+        };
         let plan = Plan::new(&store.location(), &site, state, &wanted.options)?;
         if !wanted.allow_other_cluster {
             refuse_other_cluster(&plan, seen)?;

@@ -11,7 +11,7 @@ use issuer_iam::{
 };
 use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_manifest::{Issuer, KeySource as FileKeySource, StoreSpec, ThumbprintSource};
-use issuer_publish::{PlanOptions, S3Location, S3Options};
+use issuer_publish::{KEEP_HISTORY, PlanOptions, S3Location, S3Options};
 use issuer_workload::{AccountsMode, Injection};
 
 use crate::KeySource;
@@ -54,6 +54,8 @@ pub struct SiteTarget {
     pub drop_live_key: bool,
     /// Whether keys of a cluster are published although it is probably not the one of this issuer.
     pub allow_other_cluster: bool,
+    /// Who publishes them, which is recorded in the history.
+    pub by: Option<String>,
 }
 
 /// Where the documents are stored.
@@ -142,6 +144,8 @@ pub struct Defaults {
     pub drop_live_key: bool,
     /// [`SiteTarget::allow_other_cluster`].
     pub allow_other_cluster: bool,
+    /// [`SiteTarget::by`].
+    pub by: Option<String>,
 }
 
 impl Target {
@@ -175,12 +179,14 @@ impl Target {
                 change_issuer: defaults.change_issuer,
                 replace_unreadable: defaults.replace_unreadable,
                 weak,
+                keep_history: spec.keep_history,
                 ..PlanOptions::default()
             },
             live: None,
             token: None,
             drop_live_key: defaults.drop_live_key,
             allow_other_cluster: defaults.allow_other_cluster,
+            by: defaults.by.clone(),
         });
         let provider = spec.provider.as_ref().map(|provider| ProviderTarget {
             audiences: provider.audiences.clone(),
@@ -337,9 +343,17 @@ impl SiteTarget {
     /// A site of which only the store is known.
     #[must_use]
     pub fn of(store: StoreTarget) -> Self {
-        let (keys, shape, options) = (Vec::new(), Shape::default(), PlanOptions::default());
-        let (live, token, drop_live_key, allow_other_cluster) = (None, None, false, false);
-        Self { keys, store, shape, options, live, token, drop_live_key, allow_other_cluster }
+        Self {
+            keys: Vec::new(),
+            store,
+            shape: Shape::default(),
+            options: PlanOptions { keep_history: KEEP_HISTORY, ..PlanOptions::default() },
+            live: None,
+            token: None,
+            drop_live_key: false,
+            allow_other_cluster: false,
+            by: None,
+        }
     }
 }
 

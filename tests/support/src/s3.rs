@@ -2,10 +2,11 @@
 
 mod aws;
 mod quirk;
+mod versions;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
@@ -16,6 +17,7 @@ use s3s_fs::FileSystem;
 
 use self::aws::Aws;
 pub use self::quirk::Quirk;
+use self::versions::Versions;
 use crate::Authority;
 use crate::server::Server;
 
@@ -72,9 +74,13 @@ struct State {
     without_encryption: bool,
     /// The `Content-Encoding` of objects that were written by others.
     encodings: HashMap<(String, String), String>,
+    /// The versions of the objects in buckets with versioning.
+    versions: Versions,
     /// The policy that another writer puts just after the next PutBucketPolicy.
     overwritten: Option<String>,
     delay: Duration,
+    /// When each call was received, and when its answer was due.
+    spans: Vec<(Instant, Instant)>,
     root: std::path::PathBuf,
 }
 
@@ -152,6 +158,20 @@ impl S3Server {
         std::mem::take(&mut self.state().log)
     }
 
+    /// The sequential round trips since the last time this was called: the most calls of which each was
+    /// received after the answer to the one before. Meaningful with a delay.
+    pub fn take_round_trips(&self) -> usize {
+        let mut spans = std::mem::take(&mut self.state().spans);
+        spans.sort_by_key(|(_, answered)| *answered);
+        let (mut count, mut last) = (0, None);
+        for (received, answered) in spans {
+            if last.is_none_or(|last| received > last) {
+                (count, last) = (count + 1, Some(answered));
+            }
+        }
+        count
+    }
+
     /// Lets a call (`PutBucketPolicy`) fail with this error code from now on.
     pub fn refuse(&self, call: &str, code: &str) {
         let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap();
@@ -176,6 +196,11 @@ impl S3Server {
     /// Reverts every [`S3Server::refuse`].
     pub fn refuse_nothing(&self) {
         self.state().refused.clear();
+    }
+
+    /// Enables versioning of a bucket: what is written from now on has a version.
+    pub fn keep_versions(&self, bucket: &str) {
+        self.state().versions.enable(bucket);
     }
 
     /// Enables ACLs.
@@ -347,9 +372,9 @@ impl S3Server {
             Arc::new(Mutex::new(State { root: folder.path().to_owned(), ..State::default() }));
         let objects = FileSystem::new(folder.path()).unwrap();
         let mut builder = S3ServiceBuilder::new(Aws {
-            objects,
+            objects: Arc::new(objects),
             state: state.clone(),
-            objects_lock: tokio::sync::RwLock::default(),
+            objects_lock: Arc::default(),
         });
         let mut auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
         for quirk in Quirk::ALL {
@@ -455,9 +480,11 @@ impl S3Access for Door {
                 line += &format!(" {name}={shown}");
             }
         }
+        let received = Instant::now();
         let delay = self.state.lock().unwrap().delay;
         tokio::time::sleep(delay).await;
         let mut state = self.state.lock().unwrap();
+        state.spans.push((received, Instant::now()));
         if cx.credentials().is_none() {
             line += " (anonymous)";
         }

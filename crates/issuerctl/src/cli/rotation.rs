@@ -8,7 +8,7 @@ use issuer_cluster::ServiceAccountRef;
 
 use super::keys::KeyAlgorithm;
 use super::migration::NamedDistribution;
-use super::{AwsArgs, DocumentArgs, KubeArgs, S3Args, TlsArgs};
+use super::{AwsArgs, DocumentArgs, KeepArgs, KubeArgs, S3Args, TlsArgs};
 
 /// Change the signing key of a cluster without an outage
 ///
@@ -149,6 +149,8 @@ pub(crate) struct ChangeArgs {
     /// Skip reading the published documents back
     #[arg(long)]
     pub(crate) no_verify: bool,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
 }

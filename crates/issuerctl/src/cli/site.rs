@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use issuer_cluster::ServiceAccountRef;
 use issuer_discovery::Ports;
 
-use super::{AwsArgs, FileArgs, KeyArgs, RequiredKeyArgs, TlsArgs};
+use super::{AwsArgs, FileArgs, KeepArgs, KeyArgs, RequiredKeyArgs, TlsArgs};
 
 /// Publish keys.json and the discovery document, and verify them
 ///
@@ -37,6 +37,8 @@ pub(crate) struct PublishArgs {
     pub(crate) prune: bool,
     #[command(flatten)]
     pub(crate) overrides: Overrides,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     /// Show what would change, without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,

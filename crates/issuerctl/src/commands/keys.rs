@@ -7,7 +7,7 @@ use issuer_reconcile::Target;
 use issuer_rotation::{Facts, fates};
 
 use crate::Outcome;
-use crate::cli::{KeysArgs, OutputFormat};
+use crate::cli::{KeepArgs, KeysArgs, OutputFormat};
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &KeysArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             let url = IssuerUrl::parse(url, place.document.ports.ports())?;
             Target { ports: place.document.ports.ports(), ..Target::of(url) }
         }
-        _ => targets::of_site(place)?,
+        _ => targets::of_site(place, KeepArgs::default())?,
     };
     if place.s3.print_iam_policy {
         return super::rotate::policy(&target, Purpose::Plan, format, ui);

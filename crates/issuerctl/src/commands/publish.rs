@@ -17,9 +17,7 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let target = targets::of_publish(args)?;
     if args.s3.print_iam_policy {
-        let of_bucket = target.s3().map(|(location, options)| {
-            issuer_publish::permissions(location, options, Purpose::Publish)
-        });
+        let of_bucket = issuer_reconcile::site_permissions(&target, Purpose::Publish);
         // A folder needs no permissions: the policy has no statements.
         return output::policy(format, &issuer_iam::policies::join(of_bucket), ui);
     }

@@ -45,9 +45,7 @@ fn key_of(path: &Path, ui: &Ui) -> Result<Jwk, Failure> {
 /// # Errors
 /// Standard output cannot be written to.
 pub(super) fn policy(target: &Target, purpose: Purpose, format: OutputFormat, ui: &Ui) -> Outcome {
-    let of_bucket = target
-        .s3()
-        .map(|(location, options)| issuer_publish::permissions(location, options, purpose));
+    let of_bucket = issuer_reconcile::site_permissions(target, purpose);
     output::policy(format, &issuer_iam::policies::join(of_bucket), ui)
 }
 

@@ -181,13 +181,9 @@ impl Keys {
                 one.may_be_removed_from.clone().unwrap_or_else(|| "-".to_owned()),
             ]
         }));
-        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..heading.len()).map(width).collect();
         let mut text = String::new();
-        for (index, row) in rows.iter().enumerate() {
-            let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-            let line = cells.collect::<Vec<_>>().join("  ");
-            let _ = writeln!(text, "{}", line.trim_end());
+        for (index, line) in layout::table(&rows).iter().enumerate() {
+            let _ = writeln!(text, "{line}");
             if let Some(one) = index.checked_sub(1).and_then(|index| self.keys.get(index)) {
                 let why = format!("    {}", one.why);
                 let _ = writeln!(text, "{}", layout::hanging(&why, 4, columns));

@@ -19,6 +19,7 @@ use super::lease::LEASE_KEY;
 use super::policy;
 use super::{Purpose, S3, code};
 use crate::Error;
+use crate::history::FOLDER;
 
 /// The maximum number of objects whose ACLs are read.
 const ACLS: usize = 50;
@@ -45,7 +46,9 @@ impl S3 {
                 }
                 Ok(state)
             }
-            Purpose::Plan | Purpose::Publish => self.read_for_publish().await,
+            Purpose::Plan | Purpose::Publish | Purpose::History | Purpose::Rollback => {
+                self.read_for_publish().await
+            }
         }
     }
 
@@ -317,18 +320,20 @@ impl S3 {
         }
     }
 
-    /// The first object that is neither document nor the lease; `max-keys` 4 is enough to find one.
+    /// The first object that is neither document, nor a copy in their history, nor the lease.
     async fn other_object(&self) -> Result<Setting<String>, Error> {
         let ours = [KEYS_NAME, DISCOVERY_NAME].map(|name| self.location.object_key(name));
-        let request =
-            self.client.list_objects_v2().bucket(self.location.bucket.as_str()).max_keys(4);
+        let history = self.location.object_key(&format!("{FOLDER}/"));
+        let is_ours = |key: &&str| {
+            key.starts_with(&history) || *key == LEASE_KEY || ours.iter().any(|own| own == key)
+        };
+        let request = self.client.list_objects_v2().bucket(self.location.bucket.as_str());
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
             Ok(output) if output.name().is_none() => Err(self.incomplete("ListObjectsV2", "Name")),
             Ok(output) => {
                 let mut keys = output.contents().iter().filter_map(|object| object.key());
-                let other =
-                    keys.find(|key| !ours.iter().any(|own| own == key) && *key != LEASE_KEY);
+                let other = keys.find(|key| !is_ours(key));
                 Ok(other.map_or(Setting::Absent, |key| Setting::Present(key.to_owned())))
             }
             Err(error) => self.setting(&error, "NoSuchBucket", "ListObjectsV2", &["s3:ListBucket"]),

@@ -9,6 +9,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use issuer_diagnostic::Waiting;
+use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::Attempts;
 
 use super::{S3, code, collect};
@@ -199,7 +200,7 @@ impl S3 {
             u64::try_from(now.secs() - written).ok().map(Duration::from_secs)
         });
         if version != other.version {
-            let text = collect(object.body).await.unwrap_or_default();
+            let text = collect(object.body, MAX_INPUT_BYTES).await.unwrap_or_default();
             let text = String::from_utf8_lossy(&text).into_owned();
             let place = text.lines().next().unwrap_or_default().to_owned();
             let holder = format!("another run, which publishes to {place}");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::lease::LEASE_KEY;
 use super::{AccessMode, S3Location, S3Options};
+use crate::history::FOLDER;
 
 /// What a site is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,22 +16,58 @@ pub enum Purpose {
     Import,
     /// To publish, including the setup of the bucket.
     Publish,
+    /// To list what was published before (`history`).
+    History,
+    /// To publish what was published before, which is listed first (`rollback`).
+    Rollback,
     /// To delete it, including a bucket that issuerctl created (`delete`).
     Remove,
 }
 
+impl Purpose {
+    /// Whether the site may be changed.
+    fn publishes(self) -> bool {
+        matches!(self, Self::Publish | Self::Rollback)
+    }
+
+    /// Whether previous sites are listed and read.
+    fn looks_back(self) -> bool {
+        matches!(self, Self::History | Self::Rollback)
+    }
+}
+
 /// The policy that a run on this location with these options needs.
 #[must_use]
-pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose) -> Value {
+pub fn permissions(
+    location: &S3Location,
+    options: &S3Options,
+    purpose: Purpose,
+    keep_history: u32,
+) -> Value {
+    let mut on_history = Vec::new();
     // Without ListBucket S3 returns 403 instead of 404 for missing objects.
     let (mut on_objects, mut on_bucket) = (vec!["s3:GetObject"], vec!["s3:ListBucket"]);
     if purpose == Purpose::Remove {
         on_objects.push("s3:DeleteObject");
         on_bucket.extend(["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"]);
         on_bucket.extend(["s3:GetBucketTagging", "s3:DeleteBucket"]);
-        return document(location, options, &on_objects, &on_bucket);
+        on_history.push("s3:DeleteObject");
+        return document(location, options, [&on_objects, &on_history, &on_bucket]);
     }
-    let publishes = purpose == Purpose::Publish;
+    let publishes = purpose.publishes();
+    if publishes && keep_history > 0 {
+        on_history.extend(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]);
+    }
+    if purpose.looks_back() {
+        on_objects.push("s3:GetObjectVersion");
+        on_bucket.push("s3:ListBucketVersions");
+        if on_history.is_empty() {
+            on_history.push("s3:GetObject");
+        }
+    }
+    if purpose == Purpose::History {
+        return document(location, options, [&on_objects, &on_history, &on_bucket]);
+    }
     on_objects.extend(publishes.then_some("s3:PutObject"));
     match options.access {
         AccessMode::Policy => {
@@ -60,29 +97,37 @@ pub fn permissions(location: &S3Location, options: &S3Options, purpose: Purpose)
         // `delete` recognises by the tag that issuerctl created the bucket.
         on_bucket.extend(["s3:CreateBucket", "s3:PutBucketTagging"]);
     }
-    document(location, options, &on_objects, &on_bucket)
+    document(location, options, [&on_objects, &on_history, &on_bucket])
 }
 
+/// A policy with the actions on the documents, on their history and on the bucket.
 fn document(
     location: &S3Location,
     options: &S3Options,
-    on_objects: &[&str],
-    on_bucket: &[&str],
+    [on_objects, on_history, on_bucket]: [&[&str]; 3],
 ) -> Value {
     let partition =
         options.region.as_deref().map_or("*", |region| Partition::of_region(region).name);
     let bucket = format!("arn:{partition}:s3:::{}", location.bucket);
     let objects =
         [KEYS_NAME, DISCOVERY_NAME].map(|name| format!("{bucket}/{}", location.object_key(name)));
-    let mut statements = vec![
-        json!({"Effect": "Allow", "Action": on_objects, "Resource": objects}),
-        json!({"Effect": "Allow", "Action": on_bucket, "Resource": bucket}),
+    let history = format!("{bucket}/{}/*", location.object_key(FOLDER));
+    let lease = format!("{bucket}/{LEASE_KEY}");
+    let on_lease: &[&str] = match on_bucket.contains(&"s3:PutBucketPolicy") {
+        true => &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+        false => &[],
+    };
+    let allow = |actions: &[&str], resource: Value| {
+        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": resource});
+        (!actions.is_empty()).then_some(statement)
+    };
+    let statements = [
+        allow(on_objects, json!(objects)),
+        allow(on_history, json!(history)),
+        allow(on_bucket, json!(bucket)),
+        allow(on_lease, json!(lease)),
     ];
-    if on_bucket.contains(&"s3:PutBucketPolicy") {
-        let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
-        let lease = format!("{bucket}/{LEASE_KEY}");
-        statements.push(json!({"Effect": "Allow", "Action": actions, "Resource": lease}));
-    }
+    let statements: Vec<Value> = statements.into_iter().flatten().collect();
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
@@ -91,7 +136,8 @@ mod tests {
     use super::*;
 
     fn actions(options: S3Options) -> String {
-        permissions(&"s3://my-oidc/prod".parse().unwrap(), &options, Purpose::Publish).to_string()
+        permissions(&"s3://my-oidc/prod".parse().unwrap(), &options, Purpose::Publish, 0)
+            .to_string()
     }
 
     #[test]
@@ -100,6 +146,7 @@ mod tests {
             &"s3://my-oidc/prod".parse().unwrap(),
             &S3Options { region: Some("cn-north-1".to_owned()), ..S3Options::default() },
             Purpose::Publish,
+            0,
         );
         assert_eq!(policy["Statement"][0]["Resource"][0], "arn:aws-cn:s3:::my-oidc/prod/keys.json");
         assert_eq!(policy["Statement"][1]["Resource"], "arn:aws-cn:s3:::my-oidc");
@@ -118,9 +165,9 @@ mod tests {
     fn a_plan_writes_nothing_and_a_removal_creates_nothing() {
         let at = "s3://my-oidc/prod".parse().unwrap();
         let options = S3Options { create_bucket: true, ..S3Options::default() };
-        let text = |purpose| permissions(&at, &options, purpose).to_string();
+        let text = |purpose| permissions(&at, &options, purpose, 10).to_string();
         assert!(!text(Purpose::Plan).contains("Put") && !text(Purpose::Plan).contains("Create"));
-        let removal = permissions(&at, &options, Purpose::Remove);
+        let removal = permissions(&at, &options, Purpose::Remove, 10);
         assert!(
             removal["Statement"][0].to_string().contains("s3:DeleteObject")
                 && !removal["Statement"][0].to_string().contains("PutObject")

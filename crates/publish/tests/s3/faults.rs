@@ -68,7 +68,11 @@ async fn one_run(seed: u64) -> Result<bool, String> {
     server.make_bucket("my-oidc");
     let access = if seed.is_multiple_of(3) { AccessMode::Policy } else { AccessMode::None };
     let options = S3Options { access, ..options() };
-    let plain = PlanOptions::default();
+    // With a history, and every fifth time with versions.
+    let plain = PlanOptions { keep_history: 3, ..PlanOptions::default() };
+    if seed.is_multiple_of(5) {
+        server.keep_versions("my-oidc");
+    }
     if let Some(before) = before {
         run(&store(&server, options.clone()), &site(before), &plain).await.unwrap();
     }

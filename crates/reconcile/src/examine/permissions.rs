@@ -71,7 +71,7 @@ pub fn doctor_policy(request: &Examination) -> Value {
     ];
     if let Some((location, options)) = &request.store {
         let options = S3Options { create_bucket: false, ..options.clone() };
-        let policy = permissions(location, &options, Purpose::Plan);
+        let policy = permissions(location, &options, Purpose::Plan, 0);
         statements.extend(policy["Statement"].as_array().cloned().unwrap_or_default());
     }
     json!({"Version": "2012-10-17", "Statement": statements})

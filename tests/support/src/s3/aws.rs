@@ -11,10 +11,10 @@ use super::{ConcurrentPut, Quirk, State};
 
 /// The objects of s3s-fs, and what s3s-fs does not implement.
 pub(super) struct Aws {
-    pub(super) objects: FileSystem,
+    pub(super) objects: Arc<FileSystem>,
     pub(super) state: Arc<Mutex<State>>,
     /// Reads and writes of objects: the condition of a write and the write are one step.
-    pub(super) objects_lock: RwLock<()>,
+    pub(super) objects_lock: Arc<RwLock<()>>,
 }
 
 impl Aws {
@@ -117,9 +117,14 @@ impl S3 for Aws {
             ));
         }
         let _reads = self.objects_lock.read().await;
+        if let Some(id) = &request.input.version_id {
+            let output = self.state(&object.0)?.versions.get(&object.0, &object.1, id)?;
+            return Ok(S3Response::new(output));
+        }
         let mut response = self.objects.get_object(request).await?;
         response.output.server_side_encryption = encryption;
         response.output.content_encoding = encoding;
+        response.output.version_id = self.state(&object.0)?.versions.current(&object.0, &object.1);
         Ok(response)
     }
 
@@ -156,8 +161,22 @@ impl S3 for Aws {
         if self.state.lock().unwrap().quirk == Some(Quirk::Careless) {
             (request.input.if_match, request.input.if_none_match) = (None, None);
         }
-        let _writes = self.objects_lock.write().await;
-        self.objects.put_object(request).await
+        let (objects, state) = (self.objects.clone(), self.state.clone());
+        let lock = self.objects_lock.clone();
+        // A write that has begun ends, also if the client does not wait for it.
+        let write = tokio::spawn(async move {
+            let _writes = lock.write().await;
+            let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
+            let metadata = request.input.metadata.clone();
+            let mut response = objects.put_object(request).await?;
+            let mut state = state.lock().unwrap();
+            let bytes = std::fs::read(state.root.join(&bucket).join(&key)).unwrap();
+            let etag = response.output.e_tag.clone();
+            response.output.version_id =
+                state.versions.keep((&bucket, &key), bytes, metadata, etag);
+            Ok(response)
+        });
+        write.await.unwrap()
     }
 
     async fn get_object_acl(
@@ -285,6 +304,20 @@ impl S3 for Aws {
             }
         }
         self.objects.delete_object(request).await
+    }
+
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let state = self.state(&request.input.bucket)?;
+        let prefix = request.input.prefix.clone().unwrap_or_default();
+        Ok(S3Response::new(ListObjectVersionsOutput {
+            versions: Some(state.versions.list(&request.input.bucket, &prefix)),
+            name: Some(request.input.bucket),
+            is_truncated: Some(false),
+            ..ListObjectVersionsOutput::default()
+        }))
     }
 
     async fn list_objects_v2(

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &RotateFinishArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let (place, servers) = (&args.change.site.place, &args.change.servers);
-    let mut target = targets::of_site(place)?;
+    let mut target = targets::of_site(place, args.change.keep)?;
     if place.s3.print_iam_policy {
         return super::policy(&target, Purpose::Publish, format, ui);
     }

@@ -4,7 +4,7 @@ use issuer_publish::Purpose;
 use issuer_rotation::{phase, steps};
 
 use crate::Outcome;
-use crate::cli::{OutputFormat, RotateStatusArgs};
+use crate::cli::{KeepArgs, OutputFormat, RotateStatusArgs};
 use crate::failure::Exit;
 use crate::output;
 use crate::rotation::{self, Ask};
@@ -14,7 +14,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &RotateStatusArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let place = &args.site.place;
-    let target = targets::of_site(place)?;
+    let target = targets::of_site(place, KeepArgs::default())?;
     if place.s3.print_iam_policy {
         return super::policy(&target, Purpose::Plan, format, ui);
     }

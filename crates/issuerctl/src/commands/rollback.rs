@@ -1,0 +1,40 @@
+//! `issuerctl rollback`
+
+use issuer_publish::Purpose;
+use issuer_reconcile::{IssuerPlan, LiveCheck};
+
+use super::publish::{How, carry_out};
+use crate::Outcome;
+use crate::cli::{OutputFormat, RollbackArgs};
+use crate::engine;
+use crate::runtime::Runtime;
+use crate::targets;
+use crate::ui::Ui;
+
+pub(crate) fn run(args: &RollbackArgs, format: OutputFormat, ui: &Ui) -> Outcome {
+    let place = &args.site.place;
+    let mut target = targets::of_site(place, args.keep)?;
+    if place.s3.print_iam_policy {
+        return super::rotate::policy(&target, Purpose::Rollback, format, ui);
+    }
+    if let Some(site) = &mut target.site {
+        site.live = args.check_live.as_ref().map(|account| LiveCheck {
+            account: account.clone(),
+            connection: targets::connection(&args.kube),
+        });
+        site.token = args.token.as_deref().map(targets::read_token).transpose()?;
+        site.options.live_check = site.live.is_some();
+        site.drop_live_key = args.drop_live_key;
+    }
+    let engine = super::rotate::engine(place, &target, ui)?;
+    Runtime::start(ui)?.block_on(async {
+        let version = args.version.as_deref();
+        let (seen, version) =
+            engine.observe_past(&mut target, version).await.map_err(engine::failed)?;
+        ui.note(&format!("back to the version {version}"));
+        let plan = IssuerPlan::new(&target, &seen, false).map_err(engine::failed)?;
+        let how = How { dry_run: args.dry_run, verify: !args.no_verify };
+        let (_, exit) = carry_out(&engine, &target, &seen, plan, how, (format, ui)).await?;
+        Ok(exit)
+    })
+}

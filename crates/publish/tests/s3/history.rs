@@ -1,0 +1,111 @@
+//! The history of a bucket: what it costs, and what happens if it fails.
+
+use issuer_publish::KEEP_HISTORY;
+use issuer_test_support::{Fault, FaultProxy};
+
+use super::*;
+
+fn kept() -> PlanOptions {
+    PlanOptions { keep_history: KEEP_HISTORY, ..PlanOptions::default() }
+}
+
+/// The sequential round trips of a run.
+async fn round_trips(server: &S3Server, store: &Store, site: &Site) -> usize {
+    server.delay(Duration::from_millis(300));
+    server.take_round_trips();
+    run(store, site, &kept()).await.unwrap();
+    server.delay(Duration::ZERO);
+    server.take_round_trips()
+}
+
+#[tokio::test]
+async fn a_copy_is_one_round_trip_more_and_a_version_is_none() {
+    for (versioning, probes, new_key) in
+        [(true, false, 3), (false, false, 4), (true, true, 4), (false, true, 4)]
+    {
+        let server = S3Server::start();
+        server.make_bucket("my-oidc");
+        if versioning {
+            server.keep_versions("my-oidc");
+        }
+        let endpoint_url = probes.then(|| server.endpoint());
+        let options = || S3Options {
+            access: AccessMode::None,
+            endpoint_url: endpoint_url.clone(),
+            ..options()
+        };
+        run(&store(&server, options()), &site("rsa2048"), &kept()).await.unwrap();
+        // Another process asks for the conditions again.
+        let store = store(&server, options());
+        let trips = round_trips(&server, &store, &site("rsa4096")).await;
+        assert_eq!(trips, new_key, "versioning {versioning}, endpoint {probes}");
+        let trips = round_trips(&server, &store, &site("rsa4096")).await;
+        assert_eq!(trips, 1, "nothing changed");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_is_complete_before_anything_is_changed_and_private() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &kept()).await.unwrap();
+    server.take_log();
+    run(&store, &site("p256"), &kept()).await.unwrap();
+    let log = server.take_log();
+    let writes: Vec<&String> = log.iter().filter(|line| line.starts_with("PutObject ")).collect();
+    assert!(writes[0].starts_with("PutObject prod/.issuerctl/history/"), "{writes:#?}");
+    assert!(writes[0].contains("if-none-match=*") && writes[0].contains("no-store"), "{writes:#?}");
+    assert!(!writes[0].contains("x-amz-acl"), "{writes:#?}");
+    // No statement covers it, not one for each issuer of a bucket either.
+    let policy: serde_json::Value =
+        serde_json::from_str(&server.policy("my-oidc").unwrap()).unwrap();
+    let key = server.dump().into_keys().find(|key| key.contains("/.issuerctl/")).unwrap();
+    assert!(!policy.to_string().contains(".issuerctl"), "{policy}");
+    assert!(!key.ends_with("/keys.json") && !key.ends_with("openid-configuration"), "{key}");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_not_there_afterwards_is_an_error() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let proxy = FaultProxy::start(&server.endpoint(), 1, 0);
+    let store = connect_to(&proxy.endpoint(), S3Options { access: AccessMode::None, ..options() });
+    run(&store, &site("rsa2048"), &kept()).await.unwrap();
+    proxy.always("PUT /my-oidc/prod/.issuerctl", Fault::Lie);
+    let error = run(&store, &site("p256"), &kept()).await.unwrap_err();
+    assert!(matches!(error, Error::NotStored { .. }), "{error}");
+    assert!(error.to_string().contains(".issuerctl/history"), "{error}");
+    for fault in [Fault::Empty, Fault::Page, Fault::NoEtag, Fault::Busy(503), Fault::BadPage] {
+        proxy.always("PUT /my-oidc/prod/.issuerctl", fault);
+        let before = (server.get("my-oidc", KEYS), server.get("my-oidc", DISCOVERY));
+        let error = run(&store, &site("p384"), &kept()).await.unwrap_err();
+        assert!(matches!(error, Error::NotKept { .. }), "{fault:?}: {error}");
+        let after = (server.get("my-oidc", KEYS), server.get("my-oidc", DISCOVERY));
+        assert_eq!(after, before, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn old_copies_are_deleted_and_a_failure_of_that_is_a_warning() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    let two = PlanOptions { keep_history: 2, ..PlanOptions::default() };
+    for case in ["rsa2048", "rsa4096", "p256", "p384"] {
+        run(&store, &site(case), &two).await.unwrap();
+    }
+    let copies =
+        || server.dump().into_keys().filter(|key| key.contains("/.issuerctl/")).collect::<Vec<_>>();
+    assert_eq!(copies().len(), 2);
+    assert_eq!(store.history(10).await.unwrap().len(), 3);
+    server.refuse("DeleteObject", "AccessDenied");
+    let (all, mut notices) = (site("multi-all-six"), Vec::new());
+    let mut plan = plan(&store, &all, &two).await.unwrap();
+    let progress = |step| {
+        if let Step::Notice(notice) = step {
+            notices.push(notice.id.to_string());
+        }
+    };
+    publish(&store, &all, &two, &mut plan, |_| Ok::<(), Error>(()), progress).await.unwrap();
+    assert_eq!(notices, ["history-not-pruned"]);
+    assert_eq!(copies().len(), 3);
+}
