@@ -402,6 +402,11 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
             setting(Setting::Access("acl")),
             no_access()
         ),
+        E::AccountBlocks { .. } => format!(
+            "for a bucket that CloudFront serves, use {} and {}",
+            no_access(),
+            setting(Setting::Issuer)
+        ),
         E::WouldExpose { .. } => {
             format!("if something else serves the bucket, use {}", no_access())
         }

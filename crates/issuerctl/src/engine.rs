@@ -2,6 +2,7 @@
 
 use issuer_change::Describe;
 use issuer_cluster::Connection;
+use issuer_diagnostic::Diagnostic;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_iam::Iam;
 use issuer_reconcile::{Error, IssuerPlan, KeySource, Reconciler, Scope, Silent, Target};
@@ -181,7 +182,14 @@ pub(crate) fn failed(error: Error) -> Failure {
     let refused = error.refused();
     let report = refused.map(|(_, verdict)| output::verdict_text(verdict));
     let again = refused.map(|(issuer, _)| format!("`{}` checks it again", verify_command(issuer)));
-    Failure::from(error).after(report).hint(again)
+    let failure = match &error {
+        Error::Publish(issuer_publish::Error::Several { problems, .. }) => {
+            let failure = Failure::new(error.kind().into(), error.to_string());
+            problems.iter().fold(failure, Failure::and)
+        }
+        _ => Failure::from(error),
+    };
+    failure.after(report).hint(again)
 }
 
 /// An error on one line.

@@ -104,6 +104,12 @@ impl Failure {
         self
     }
 
+    /// Adds one of several causes, with its own hints.
+    pub(crate) fn and<E: Diagnostic + 'static>(mut self, problem: &E) -> Self {
+        self.causes.push(problem.to_string());
+        self.advised(problem)
+    }
+
     /// Adds a report.
     pub(crate) fn after(mut self, report: Option<String>) -> Self {
         self.report = report.map(String::into_boxed_str);

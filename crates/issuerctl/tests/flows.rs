@@ -15,6 +15,51 @@ use signer::Signer;
 const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
 
 #[test]
+fn every_problem_of_a_bucket_is_a_cause_with_its_hint() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.set_account_block(true);
+    server.requester_pays();
+    let desk = Desk::new();
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let line = format!(
+        "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --endpoint-url {} --path-style \
+         --issuer https://oidc.example.com/prod --expected-bucket-owner 111122223333",
+        server.endpoint()
+    );
+    let control = [("AWS_ENDPOINT_URL_S3_CONTROL", server.endpoint())];
+    let control = control.each_ref().map(|(name, url)| (*name, url.as_str()));
+    for dry_run in [" --dry-run", ""] {
+        let output = desk.run_with(&format!("{line}{dry_run}"), &control);
+        let (_, err) = ended(&output, 6);
+        let of = |label: &str| err.lines().filter(|line| line.starts_with(label)).count();
+        assert!(err.contains("the bucket my-oidc cannot be set up: 2 problems"), "{err}");
+        // What CloudFront serves is a hint of its own.
+        assert_eq!((of("error: "), of("caused by: "), of("hint: ")), (1, 2, 3), "{err}");
+        assert!(err.contains("put-public-access-block") && err.contains("Payer=BucketOwner"));
+    }
+    let output = desk.run_with(&format!("{line} --output json"), &control);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["error"]["causes"].as_array().unwrap().len(), 2, "{json}");
+}
+
+#[test]
+fn what_could_not_be_checked_is_said_with_verbose_alone() {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.refuse("GetBucketRequestPayment", "AccessDenied");
+    let desk = Desk::new();
+    desk.file("sa.pub", &golden("encodings/rsa2048.spki.pem"));
+    let line = format!(
+        "publish --key sa.pub --to s3://my-oidc/prod --region us-west-2 --endpoint-url {} --path-style \
+         --issuer https://oidc.example.com/prod --dry-run",
+        server.endpoint()
+    );
+    let said = |line: &str| ended(&desk.run(line), 0).1.contains("s3:GetBucketRequestPayment");
+    assert!(!said(&line) && said(&format!("{line} --verbose")));
+}
+
+#[test]
 fn a_bucket_is_made_published_read_back_over_https_and_then_left_alone() {
     let authority = Authority::new();
     let server = S3Server::start_https(&authority);

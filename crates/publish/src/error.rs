@@ -7,7 +7,7 @@ use issuer_discovery::DiscoveryError;
 use issuer_jwks::KeyId;
 use issuer_session::Cause;
 
-use crate::DestinationFault;
+use crate::{Block, BucketName, DestinationFault};
 
 /// Why something could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -356,6 +356,59 @@ pub enum Error {
         /// Their keys.
         objects: Vec<String>,
     },
+    /// A public access block of the account that forbids public documents.
+    #[error(
+        "the public access block of the account {account} ({}) forbids that the documents are public; it \
+         takes precedence over that of the bucket",
+        block.on().join(", ")
+    )]
+    AccountBlocks {
+        /// The account.
+        account: String,
+        /// Its block.
+        block: Block,
+        /// Whether the documents were to be public by their ACLs.
+        by_acl: bool,
+    },
+    /// A public access block of the bucket that forbids ACLs.
+    #[error("the public access block of the bucket {bucket} ({}) forbids public ACLs", block.on().join(", "))]
+    BlocksAcls {
+        /// The bucket.
+        bucket: String,
+        /// Its block.
+        block: Block,
+    },
+    /// A bucket whose readers pay.
+    #[error(
+        "the readers of the bucket {bucket} pay for their requests (Requester Pays), which anonymous \
+         readers such as AWS STS cannot"
+    )]
+    RequesterPays {
+        /// The bucket.
+        bucket: String,
+    },
+    /// A bucket policy that denies the write of documents that anonymous readers can read.
+    #[error(
+        "the policy of the bucket {bucket} denies writes that are not encrypted with KMS ({}), and \
+         anonymous readers such as AWS STS cannot read what is",
+        sids.join(", ")
+    )]
+    ForcesKms {
+        /// The bucket.
+        bucket: String,
+        /// The `Sid`s of its statements.
+        sids: Vec<String>,
+        /// The ARNs of the two documents.
+        objects: [String; 2],
+    },
+    /// Everything that prevents the setup of a bucket.
+    #[error("the bucket {bucket} cannot be set up: {} problems, and nothing was changed", problems.len())]
+    Several {
+        /// The bucket.
+        bucket: String,
+        /// The problems.
+        problems: Vec<Error>,
+    },
     /// An object without an ETag.
     #[error("{location} has no ETag, so a write could not be protected against other writers")]
     NoEtag {
@@ -384,6 +437,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The problem, or all of them if there are several.
+    pub(crate) fn all(bucket: &BucketName, mut problems: Vec<Self>) -> Self {
+        match problems.len() {
+            1 => problems.swap_remove(0),
+            _ => Self::Several { bucket: bucket.to_string(), problems },
+        }
+    }
+}
+
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -407,12 +470,17 @@ impl Diagnostic for Error {
             | Self::DeletedPrincipals { .. }
             | Self::PolicyTooLarge { .. }
             | Self::WouldHide { .. }
+            | Self::BlocksAcls { .. }
+            | Self::RequesterPays { .. }
+            | Self::ForcesKms { .. }
             | Self::OtherIssuer { .. }
             | Self::LostRace { .. }
             | Self::Locked { .. }
             | Self::Changed { .. }
             | Self::NotADocument { .. } => ErrorKind::Conflict,
             Self::NoBucket { .. } | Self::NoVersion { .. } => ErrorKind::NotFound,
+            Self::AccountBlocks { .. } => ErrorKind::NotPermitted,
+            Self::Several { problems, .. } => gravest(problems),
             Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => {
                 ErrorKind::NotPermitted
             }
@@ -463,6 +531,32 @@ impl Diagnostic for Error {
                     Some(hint) => hint,
                     None => denied_hint(permissions, call, resource),
                 });
+            }
+            Self::AccountBlocks { account, block, by_acl } => {
+                return Some(format!(
+                    "serve the bucket through CloudFront, which needs no public bucket; or, if the \
+                     account may have public buckets: aws s3control put-public-access-block --account-id \
+                     {account} {}",
+                    relaxed(*block, *by_acl)
+                ));
+            }
+            Self::BlocksAcls { bucket, block } => {
+                return Some(format!(
+                    "aws s3api put-public-access-block --bucket {bucket} {}",
+                    relaxed(*block, true)
+                ));
+            }
+            Self::RequesterPays { bucket } => {
+                return Some(format!(
+                    "aws s3api put-bucket-request-payment --bucket {bucket} \
+                     --request-payment-configuration Payer=BucketOwner"
+                ));
+            }
+            Self::ForcesKms { objects, .. } => {
+                return Some(format!(
+                    "except the two documents: instead of Resource, the statement has \"NotResource\": \
+                     {objects:?}"
+                ));
             }
             Self::BadPolicy { .. } => {
                 "fix it (aws s3api get-bucket-policy shows it) and publish again"
@@ -530,6 +624,24 @@ impl Diagnostic for Error {
         };
         Some(hint.to_owned())
     }
+}
+
+/// A public access block that allows what the given one forbids, as an option of the AWS CLI.
+fn relaxed(block: Block, by_acl: bool) -> String {
+    let relaxed = match by_acl {
+        true => Block { block_public_acls: false, ignore_public_acls: false, ..block },
+        false => Block { block_public_policy: false, restrict_public_buckets: false, ..block },
+    };
+    let members = relaxed.members().map(|(name, is_on)| format!("{name}={is_on}"));
+    format!("--public-access-block-configuration {}", members.join(","))
+}
+
+/// The kind of the problem that is solved last: what is not permitted, somebody else has to change.
+fn gravest(problems: &[Error]) -> ErrorKind {
+    use ErrorKind as K;
+    let kinds: Vec<ErrorKind> = problems.iter().map(Diagnostic::kind).collect();
+    let order = [K::NotPermitted, K::Conflict, K::NotFound, K::InvalidInput];
+    order.into_iter().find(|kind| kinds.contains(kind)).unwrap_or(K::Other)
 }
 
 const PLAIN_ENCRYPTION: &str = "if it requires encryption with KMS, it must except the two \

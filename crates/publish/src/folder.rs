@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use issuer_change::Notice;
 use issuer_diagnostic::now_secs;
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
@@ -46,8 +47,40 @@ impl Folder {
             }
             _ => Setting::NotRead,
         };
+        let notices = self.closed().into_iter().collect();
         let (desired, read_secs) = (attributes(true), now_secs());
-        Ok(StoreState { keys, discovery, desired, bucket: None, history, read_secs })
+        Ok(StoreState { keys, discovery, desired, bucket: None, history, read_secs, notices })
+    }
+
+    /// A warning about the first folder on the way to the documents that only its owner can enter: a web
+    /// server runs as another user. What is in the folder for temporary files is not served from there.
+    #[cfg(unix)]
+    fn closed(&self) -> Option<Notice> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let absolute = std::path::absolute(&self.root).ok()?;
+        // The rest is created readable.
+        let there = absolute.ancestors().find_map(|folder| fs::canonicalize(folder).ok())?;
+        let temporary = fs::canonicalize(std::env::temp_dir()).ok();
+        if temporary.is_some_and(|temporary| there.starts_with(temporary)) {
+            return None;
+        }
+        let mut folders: Vec<&Path> = there.ancestors().collect();
+        folders.reverse();
+        let (folder, mode) = folders.into_iter().find_map(|folder| {
+            let mode = fs::metadata(folder).ok()?.permissions().mode() & 0o777;
+            (mode & 0o011 == 0).then_some((folder, mode))
+        })?;
+        let shown = folder.display().to_string();
+        let message = format!(
+            "no web server can read through the folder {shown}, which has mode {mode:04o}: chmod o+x {}",
+            issuer_diagnostic::for_a_shell(&shown)
+        );
+        Some(Notice { id: "folder-closed".into(), message })
+    }
+
+    #[cfg(not(unix))]
+    fn closed(&self) -> Option<Notice> {
+        None
     }
 
     /// `keys.json` and the discovery document. The lock of a run that was killed between its writes

@@ -28,7 +28,7 @@ pub use publish::{Step, apply, plan, publish};
 pub use removal::{BucketEnd, Removal, plan_removal, remove};
 pub use s3::{
     AccessMode, Block, BucketName, BucketPlan, BucketSpec, BucketState, BucketStep, Existence,
-    MEDIA_TYPE, Prefix, Purpose, S3, S3Clients, S3Location, S3Options, SSE_S3, Setting,
+    MEDIA_TYPE, Prefix, Preflight, Purpose, S3, S3Clients, S3Location, S3Options, SSE_S3, Setting,
     bucket_policy, permissions,
 };
 pub use state::{Attributes, Bucket, Condition, StoreState, Stored, Version};

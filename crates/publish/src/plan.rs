@@ -176,11 +176,18 @@ impl Plan {
             false => None,
         };
         let previous = previous(site, state, &documents).filter(|_| options.keep_history > 0);
+        let writes = documents.iter().any(|document| document.action != Action::Keep);
+        let hidden = state.notices.iter().filter(|_| writes).cloned();
         Ok(Self {
             location: location.to_owned(),
             issuer: site.issuer.clone(),
             keys: merged.set,
-            notices: published.notices.into_iter().chain(prune::notices(&merged.changes)).collect(),
+            notices: published
+                .notices
+                .into_iter()
+                .chain(prune::notices(&merged.changes))
+                .chain(hidden)
+                .collect(),
             key_changes: merged.changes,
             wrote: false,
             wrote_keys: false,

@@ -10,6 +10,8 @@ mod location;
 mod permissions;
 mod policy;
 mod policy_calls;
+mod preflight;
+mod preflight_calls;
 mod statements;
 
 use std::collections::HashMap;
@@ -29,11 +31,12 @@ pub use bucket::{
     AccessMode, Block, BucketPlan, BucketSpec, BucketState, BucketStep, Existence, Setting,
 };
 pub(crate) use bucket_removal::BucketRemoval;
-use client::Probed;
 pub use client::S3Clients;
+use client::{Account, Probed};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;
+pub use preflight::Preflight;
 
 use crate::state::{Attributes, Bucket, Write};
 use crate::{Condition, Error, StoreState, Stored, Version};
@@ -110,6 +113,9 @@ pub struct S3 {
     options: S3Options,
     region: String,
     probed: Probed,
+    account: Account,
+    /// The address of `s3-control`, if it is configured.
+    control_url: Option<String>,
 }
 
 impl S3Options {
@@ -133,7 +139,8 @@ impl S3 {
         let connected = client::connect(clients, &location, &options).await?;
         let options = S3Options { endpoint_url: connected.endpoint_url, ..options };
         let (client, region, probed) = (connected.client, connected.region, clients.probed());
-        Ok(Self { client, region, probed, location, options })
+        let (account, control_url) = (clients.account(), clients.control_url());
+        Ok(Self { client, region, probed, account, control_url, location, options })
     }
 
     /// A store that uses an existing client.
@@ -144,7 +151,14 @@ impl S3 {
         options: S3Options,
         region: String,
     ) -> Self {
-        Self { client, location, options, region, probed: Probed::default() }
+        let (probed, account) = (Probed::default(), Account::default());
+        Self { client, location, options, region, probed, account, control_url: None }
+    }
+
+    /// The same store, with the address of the API for settings of the account (`s3-control`).
+    #[must_use]
+    pub fn with_control_url(self, url: String) -> Self {
+        Self { control_url: Some(url), ..self }
     }
 
     /// The region of the bucket.
@@ -200,9 +214,18 @@ impl S3 {
             (Err(error), Err(Error::Call { code: None, .. })) => return Err(error),
             (keys, state) => (keys, state?),
         };
-        let bucket = Some(Bucket { state, spec: self.bucket_spec() });
+        let mut bucket = Bucket { state, spec: self.bucket_spec() };
         let (keys, discovery, desired, history) = (keys?, discovery?, self.desired(), history?);
-        Ok(StoreState { keys, discovery, desired, bucket, history, read_secs: now_secs() })
+        // Only what is set up can be in need of something: a bucket that serves its documents does.
+        let sets_up = || {
+            let plan = BucketPlan::new(&bucket.spec, &bucket.state);
+            keys.is_none() || discovery.is_none() || !plan.is_ok_and(|plan| plan.is_empty())
+        };
+        if matches!(purpose, Purpose::Plan | Purpose::Publish) && sets_up() {
+            bucket.state.preflight = self.read_preflight(bucket.state.existence).await;
+        }
+        let (bucket, read_secs, notices) = (Some(bucket), now_secs(), Vec::new());
+        Ok(StoreState { keys, discovery, desired, bucket, history, read_secs, notices })
     }
 
     /// The settings of the bucket, as a plan reads them.
@@ -230,7 +253,15 @@ impl S3 {
         );
         let (keys, discovery, desired) = (keys?, discovery?, self.desired());
         let (history, read_secs) = (Setting::NotRead, now_secs());
-        Ok(StoreState { keys, discovery, desired, bucket: None, history, read_secs })
+        Ok(StoreState {
+            keys,
+            discovery,
+            desired,
+            bucket: None,
+            history,
+            read_secs,
+            notices: Vec::new(),
+        })
     }
 
     /// The two documents alone.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use issuer_change::Notice;
 use issuer_jwks::MAX_INPUT_BYTES;
 
 use crate::s3::{BucketSpec, BucketState, Setting};
@@ -105,6 +106,8 @@ pub struct StoreState {
     pub history: Setting<Vec<String>>,
     /// When it was read, in seconds since 1970.
     pub read_secs: u64,
+    /// What keeps readers from documents that are written.
+    pub notices: Vec<Notice>,
 }
 
 /// The desired and the observed state of a bucket.

@@ -49,6 +49,33 @@ async fn a_new_folder_holds_two_world_readable_documents_and_nothing_else() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_only_its_owner_can_enter_is_named_with_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    // What is in the folder for temporary files is not checked, so this one is elsewhere.
+    let home = tempfile::Builder::new().tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let set_mode =
+        |mode| fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
+    let publish = async |name: &str| {
+        let plan = run(&home.path().join(name), &site("rsa2048")).await.unwrap();
+        plan.changes().notices.into_iter().map(|notice| notice.message).collect::<Vec<_>>()
+    };
+    let shown = fs::canonicalize(home.path()).unwrap().display().to_string();
+    let warning = format!(
+        "no web server can read through the folder {shown}, which has mode 0700: chmod o+x {shown}"
+    );
+    set_mode(0o700);
+    // Once, also for folders that do not exist yet.
+    assert_eq!(publish("deep/site").await, [warning]);
+    assert_eq!(publish("deep/site").await, [""; 0]);
+    // A web server may be in its group.
+    for mode in [0o750, 0o711, 0o755] {
+        set_mode(mode);
+        assert_eq!(publish(&format!("site-{mode:o}")).await, [""; 0], "{mode:o}");
+    }
+}
+
 #[tokio::test]
 async fn a_second_publish_touches_no_file() {
     let root = tempfile::tempdir().unwrap();

@@ -12,6 +12,8 @@ mod headers;
 mod history;
 #[path = "s3/lease.rs"]
 mod lease;
+#[path = "s3/preflight.rs"]
+mod preflight;
 #[path = "s3/safety.rs"]
 mod safety;
 

@@ -117,6 +117,16 @@ impl Reconciler<'_> {
         );
         // Errors of IAM take precedence over those of the store: they affect the whole run.
         let (iam, state, live, workload) = (iam?, state?, live?, workload?);
+        if let Some(bucket) = state.as_ref().and_then(|state| state.bucket.as_ref()) {
+            let denied = bucket.state.preflight.denied();
+            if !denied.is_empty() {
+                let text = format!(
+                    "not checked, since the credentials do not permit it: {}",
+                    denied.join(", ")
+                );
+                self.event(target, Event::Detail(&text));
+            }
+        }
         if let Some(state) = &state {
             self.look_up_issuers(&mut keys, state, target).await?;
         }

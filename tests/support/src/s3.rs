@@ -76,6 +76,12 @@ struct State {
     encodings: HashMap<(String, String), String>,
     /// The versions of the objects in buckets with versioning.
     versions: Versions,
+    /// Whether readers pay.
+    requester_pays: bool,
+    /// How long S3 Object Lock keeps new objects, if it is on.
+    locked_days: Option<i32>,
+    /// All four settings of the public access block of the account, if it has one.
+    account_block: Option<bool>,
     /// The policy that another writer puts just after the next PutBucketPolicy.
     overwritten: Option<String>,
     delay: Duration,
@@ -212,6 +218,22 @@ impl S3Server {
     pub fn kms_by_default(&self) {
         self.state().default_encryption =
             Some(ServerSideEncryption::from_static(ServerSideEncryption::AWS_KMS));
+    }
+
+    /// Lets the readers of all buckets pay.
+    pub fn requester_pays(&self) {
+        self.state().requester_pays = true;
+    }
+
+    /// Turns S3 Object Lock on for all buckets.
+    pub fn lock_objects(&self, days: i32) {
+        self.state().locked_days = Some(days);
+    }
+
+    /// Sets all four settings of the public access block of the account, which is read at
+    /// [`S3Server::endpoint`], too.
+    pub fn set_account_block(&self, on: bool) {
+        self.state().account_block = Some(on);
     }
 
     /// Refuses writes with an encryption, as MinIO without KMS does.

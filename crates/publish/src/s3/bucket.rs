@@ -11,6 +11,7 @@ use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind, Reason, Re
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 
 use super::S3Location;
+use super::preflight::{self, Preflight};
 use super::{policy, statements};
 use crate::Error;
 
@@ -115,6 +116,8 @@ pub struct BucketState {
     pub public_by_acl: Setting<Vec<String>>,
     /// The key of a document of another issuer, if the policy has a statement for all of them.
     pub other_site: Setting<String>,
+    /// What may stand in the way of anonymous readers; read before the bucket is set up.
+    pub preflight: Preflight,
 }
 
 /// One call that changes a bucket.
@@ -167,6 +170,13 @@ impl Block {
     }
 }
 
+impl Block {
+    /// The names of those that are on.
+    pub(crate) fn on(self) -> Vec<&'static str> {
+        self.members().into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
+    }
+}
+
 impl<T> Setting<T> {
     /// The value, if it is set and was read.
     pub fn present(&self) -> Option<&T> {
@@ -193,21 +203,36 @@ impl BucketPlan {
     ///
     /// # Errors
     /// [`Error::NoBucket`], [`Error::NoPolicies`], [`Error::BadPolicy`], [`Error::WouldExpose`],
-    /// [`Error::DeletedPrincipals`], [`Error::PolicyTooLarge`], [`Error::WouldHide`].
+    /// [`Error::DeletedPrincipals`], [`Error::PolicyTooLarge`], [`Error::WouldHide`],
+    /// [`Error::AccountBlocks`], [`Error::RequesterPays`], [`Error::NoAcls`], [`Error::BlocksAcls`],
+    /// [`Error::ForcesKms`]; [`Error::Several`] if it is more than one of them.
     pub fn new(spec: &BucketSpec, state: &BucketState) -> Result<Self, Error> {
         let name = spec.location.bucket.to_string();
         let mut plan = Self { name, access: spec.access, steps: Vec::new(), notices: Vec::new() };
+        let mut problems = preflight::problems(spec, state);
         match state.existence {
             Existence::Missing if !spec.create => {
-                return Err(Error::NoBucket { bucket: plan.name });
+                problems.push(Error::NoBucket { bucket: plan.name.clone() });
             }
-            Existence::Missing => plan.create(spec)?,
+            Existence::Missing => problems.extend(plan.create(spec).err()),
             Existence::Exists | Existence::Unknown if spec.access == AccessMode::Policy => {
-                plan.open(spec, state)?;
+                plan.open(spec, state, &mut problems);
             }
             Existence::Exists | Existence::Unknown => {}
         }
-        Ok(plan)
+        if let Some(length) = state.preflight.retention.present() {
+            let message = format!(
+                "S3 Object Lock keeps every version of an object in the bucket {} for {length}: a \
+                 replaced or deleted document is not public any more, but the bucket cannot be deleted \
+                 before",
+                plan.name
+            );
+            plan.notices.push(("object-lock", message));
+        }
+        match problems.is_empty() {
+            true => Ok(plan),
+            false => Err(Error::all(&spec.location.bucket, problems)),
+        }
     }
 
     /// Whether there is nothing to do.
@@ -233,11 +258,12 @@ impl BucketPlan {
         Ok(())
     }
 
-    fn open(&mut self, spec: &BucketSpec, state: &BucketState) -> Result<(), Error> {
+    fn open(&mut self, spec: &BucketSpec, state: &BucketState, problems: &mut Vec<Error>) {
         let existing = match &state.policy {
             Setting::Unsupported => {
                 let message = "GetBucketPolicy is not implemented".to_owned();
-                return Err(Error::NoPolicies { bucket: self.name.clone(), message });
+                problems.push(Error::NoPolicies { bucket: self.name.clone(), message });
+                return;
             }
             setting => setting.present(),
         };
@@ -246,7 +272,7 @@ impl BucketPlan {
         if restricted {
             let sids = statements::public(text, &spec.objects());
             if !sids.is_empty() {
-                return Err(Error::WouldExpose { bucket: self.name.clone(), sids });
+                problems.push(Error::WouldExpose { bucket: self.name.clone(), sids });
             }
         }
         for sid in statements::denies(text, &spec.objects()) {
@@ -255,17 +281,21 @@ impl BucketPlan {
             );
             self.notices.push(("policy-denies-reading", message));
         }
-        let to = spec.policy(existing.map(String::as_str))?;
-        if let Some(to) = &to {
-            policy::check_accepted(&spec.location, to)?;
-        }
+        let to = match spec.policy(existing.map(String::as_str)) {
+            Ok(to) => to,
+            Err(error) => {
+                problems.push(error);
+                None
+            }
+        };
+        let refused = to.as_ref().and_then(|to| policy::check_accepted(&spec.location, to).err());
+        problems.extend(refused);
         self.say_shared(spec, to.as_deref());
         let from = existing.cloned();
         let block = self.relax_block(&state.block);
         self.steps.extend(to.map(|to| BucketStep::PutPolicy { from, to }));
-        self.set_ownership(spec, state)?;
+        problems.extend(self.set_ownership(spec, state).err());
         self.set_block(&state.block, block);
-        Ok(())
     }
 
     /// The statement for all issuers is wider than the documents of this one.

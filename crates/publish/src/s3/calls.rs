@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_public_access_block::GetPublicAccessBlockOutput;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
     OwnershipControlsRule, PublicAccessBlockConfiguration, Tag, Tagging,
@@ -137,8 +138,10 @@ impl S3 {
     }
 
     async fn read_for_publish(&self) -> Result<BucketState, Error> {
-        if self.options.access != AccessMode::Policy {
-            return self.head_bucket().await;
+        match self.options.access {
+            AccessMode::Policy => {}
+            AccessMode::Acl => return self.read_for_acls().await,
+            AccessMode::None => return self.head_bucket().await,
         }
         let (ownership, block, policy) =
             tokio::join!(self.read_ownership(), self.read_block(), self.read_policy());
@@ -148,8 +151,7 @@ impl S3 {
             | (Ok(_), Err(Error::NoBucket { .. }), _)
             | (Ok(_), Ok(_), Err(Error::NoBucket { .. })) => Ok(missing()),
             (ownership, block, policy) => {
-                let (ownership, block) = (ownership?, block?);
-                let policy = policy?;
+                let (ownership, block, policy) = self.all_of(ownership, block, policy)?;
                 let public_by_acl = match acls_have_effect(&ownership, &block) {
                     true => self.public_by_acl().await?,
                     false => Setting::NotRead,
@@ -158,6 +160,44 @@ impl S3 {
                 Ok(BucketState { public_by_acl, ..state })
             }
         }
+    }
+
+    /// The settings, or every one that is denied.
+    ///
+    /// # Errors
+    /// [`Error::Several`]; any other error.
+    fn all_of<A, B, C>(
+        &self,
+        a: Result<A, Error>,
+        b: Result<B, Error>,
+        c: Result<C, Error>,
+    ) -> Result<(A, B, C), Error> {
+        match (a, b, c) {
+            (Ok(a), Ok(b), Ok(c)) => Ok((a, b, c)),
+            (a, b, c) => {
+                let errors = [a.err(), b.err(), c.err()].into_iter().flatten();
+                let (denied, mut others): (Vec<_>, Vec<_>) =
+                    errors.partition(|error| matches!(error, Error::Denied { .. }));
+                // What is wrong with a request is often wrong with all.
+                match others.is_empty() {
+                    true => Err(Error::all(&self.location.bucket, denied)),
+                    false => Err(others.swap_remove(0)),
+                }
+            }
+        }
+    }
+
+    /// What forbids ACLs; a job that may not read it finds out when it writes.
+    async fn read_for_acls(&self) -> Result<BucketState, Error> {
+        let (state, ownership, block) =
+            tokio::join!(self.head_bucket(), self.read_ownership(), self.read_block());
+        let state = state?;
+        if state.existence == Existence::Missing {
+            return Ok(state);
+        }
+        let (ownership, block) =
+            (ownership.unwrap_or(Setting::Denied), block.unwrap_or(Setting::Denied));
+        Ok(BucketState { ownership, block, ..state })
     }
 
     /// The other objects whose ACL makes them public, of the first page of objects; documents of
@@ -262,22 +302,7 @@ impl S3 {
         let request = self.client.get_public_access_block().bucket(self.location.bucket.as_str());
         let owner = self.options.expected_bucket_owner.clone();
         match request.set_expected_bucket_owner(owner).send().await {
-            Ok(output) => {
-                let missing = |member| self.incomplete("GetPublicAccessBlock", member);
-                let block = output
-                    .public_access_block_configuration()
-                    .ok_or_else(|| missing("PublicAccessBlockConfiguration"))?;
-                let flag = |flag: Option<bool>, member| flag.ok_or_else(|| missing(member));
-                Ok(Setting::Present(Block {
-                    block_public_acls: flag(block.block_public_acls(), "BlockPublicAcls")?,
-                    ignore_public_acls: flag(block.ignore_public_acls(), "IgnorePublicAcls")?,
-                    block_public_policy: flag(block.block_public_policy(), "BlockPublicPolicy")?,
-                    restrict_public_buckets: flag(
-                        block.restrict_public_buckets(),
-                        "RestrictPublicBuckets",
-                    )?,
-                }))
-            }
+            Ok(output) => self.block_of(&output).map(Setting::Present),
             Err(error) => self.setting(
                 &error,
                 "NoSuchPublicAccessBlockConfiguration",
@@ -285,6 +310,27 @@ impl S3 {
                 &["s3:GetBucketPublicAccessBlock"],
             ),
         }
+    }
+
+    /// All members of a public access block.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`].
+    pub(super) fn block_of(&self, output: &GetPublicAccessBlockOutput) -> Result<Block, Error> {
+        let missing = |member| self.incomplete("GetPublicAccessBlock", member);
+        let block = output
+            .public_access_block_configuration()
+            .ok_or_else(|| missing("PublicAccessBlockConfiguration"))?;
+        let flag = |flag: Option<bool>, member| flag.ok_or_else(|| missing(member));
+        Ok(Block {
+            block_public_acls: flag(block.block_public_acls(), "BlockPublicAcls")?,
+            ignore_public_acls: flag(block.ignore_public_acls(), "IgnorePublicAcls")?,
+            block_public_policy: flag(block.block_public_policy(), "BlockPublicPolicy")?,
+            restrict_public_buckets: flag(
+                block.restrict_public_buckets(),
+                "RestrictPublicBuckets",
+            )?,
+        })
     }
 
     pub(super) async fn read_policy(&self) -> Result<Setting<String>, Error> {
@@ -378,7 +424,7 @@ impl S3 {
     }
 
     /// The meaning of an error response: the setting is absent, not implemented, or unreadable.
-    fn setting<T, E>(
+    pub(super) fn setting<T, E>(
         &self,
         error: &SdkError<E>,
         absent: &str,

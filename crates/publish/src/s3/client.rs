@@ -11,6 +11,8 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority,
 };
 use aws_smithy_types::retry::ErrorKind;
+use tokio::sync::OnceCell;
+
 use issuer_session::{Cause, check_endpoint, check_region, configured_endpoint, message};
 
 use super::{S3Location, S3Options};
@@ -23,6 +25,35 @@ pub struct S3Clients {
     endpoint_url: Option<String>,
     clients: Mutex<HashMap<ClientKey, Client>>,
     probed: Probed,
+    account: Account,
+}
+
+/// The account of the credentials, asked for when it is first needed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Account {
+    config: Option<SdkConfig>,
+    id: Arc<OnceCell<Option<String>>>,
+}
+
+impl Account {
+    /// Whether it can be asked for.
+    pub(super) fn is_known(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// Its ID, if STS says it.
+    pub(super) async fn id(&self) -> Option<String> {
+        let config = self.config.as_ref()?;
+        let ask = || async {
+            let config = match config.region() {
+                Some(_) => config.clone(),
+                None => config.to_builder().region(Region::new("us-east-1")).build(),
+            };
+            let answer = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await;
+            answer.ok()?.account().map(str::to_owned)
+        };
+        self.id.get_or_init(ask).await.clone()
+    }
 }
 
 /// The buckets whose store was asked whether it keeps the conditions of writes.
@@ -84,7 +115,17 @@ impl S3Clients {
     pub fn new(config: SdkConfig) -> Self {
         let endpoint_url = configured_endpoint(&config, "S3");
         let (clients, probed) = (Mutex::default(), Probed::default());
-        Self { config, endpoint_url, clients, probed }
+        let account = Account { config: Some(config.clone()), id: Arc::default() };
+        Self { config, endpoint_url, clients, probed, account }
+    }
+
+    pub(super) fn account(&self) -> Account {
+        self.account.clone()
+    }
+
+    /// The configured address of the API for settings of the account.
+    pub(super) fn control_url(&self) -> Option<String> {
+        configured_endpoint(&self.config, "S3 Control")
     }
 
     pub(super) fn probed(&self) -> Probed {

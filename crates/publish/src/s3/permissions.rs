@@ -69,6 +69,10 @@ pub fn permissions(
         return document(location, options, [&on_objects, &on_history, &on_bucket]);
     }
     on_objects.extend(publishes.then_some("s3:PutObject"));
+    if options.access != AccessMode::None {
+        // Read before a bucket is set up.
+        on_bucket.extend(["s3:GetBucketRequestPayment", "s3:GetBucketObjectLockConfiguration"]);
+    }
     match options.access {
         AccessMode::Policy => {
             on_bucket.extend([
@@ -86,6 +90,7 @@ pub fn permissions(
         }
         AccessMode::Acl => {
             on_objects.push("s3:GetObjectAcl");
+            on_bucket.extend(["s3:GetBucketOwnershipControls", "s3:GetBucketPublicAccessBlock"]);
             on_objects.extend(publishes.then_some("s3:PutObjectAcl"));
         }
         AccessMode::None => {}
@@ -127,7 +132,12 @@ fn document(
         allow(on_bucket, json!(bucket)),
         allow(on_lease, json!(lease)),
     ];
-    let statements: Vec<Value> = statements.into_iter().flatten().collect();
+    let account: &[&str] = match on_bucket.contains(&"s3:GetBucketRequestPayment") {
+        true if options.endpoint_url.is_none() => &["s3:GetAccountPublicAccessBlock"],
+        _ => &[],
+    };
+    let statements = statements.into_iter().chain([allow(account, json!("*"))]);
+    let statements: Vec<Value> = statements.flatten().collect();
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 

@@ -20,6 +20,51 @@ pub(crate) fn denies(existing: &str, objects: &[String]) -> Vec<String> {
     })
 }
 
+/// Statements that deny writing one of the objects unless it is encrypted with KMS, which a document must
+/// not be (S3 user guide, "Using server-side encryption with AWS KMS keys").
+pub(crate) fn forces_kms(existing: &str, objects: &[String]) -> Vec<String> {
+    named(existing, |statement| {
+        let writes = values(statement.get("Action"))
+            .any(|action| matches(&action.to_ascii_lowercase(), "s3:putobject"));
+        has(statement, "Effect", "Deny")
+            && writes
+            && covers(statement, objects)
+            && denies_sse_s3(statement)
+    })
+}
+
+/// Whether its conditions hold for a write with `x-amz-server-side-encryption: AES256`.
+fn denies_sse_s3(statement: &Value) -> bool {
+    const KEY: &str = "s3:x-amz-server-side-encryption";
+    let Some(operators) = statement.get("Condition").and_then(Value::as_object) else {
+        return false;
+    };
+    let mut found = false;
+    for (operator, keys) in operators {
+        let negated = operator.to_ascii_lowercase().contains("notequals")
+            || operator.to_ascii_lowercase().contains("notlike");
+        let is_null = operator.eq_ignore_ascii_case("null");
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            if !key.eq_ignore_ascii_case(KEY) {
+                // Something else decides, too; the write itself will tell.
+                return false;
+            }
+            let mut listed = values(Some(value));
+            let holds = match (is_null, negated) {
+                // The key is present.
+                (true, _) => listed.any(|value| value == "false"),
+                (_, true) => listed.all(|value| !matches(value, "AES256")),
+                (_, false) => listed.any(|value| matches(value, "AES256")),
+            };
+            if !holds {
+                return false;
+            }
+            found = true;
+        }
+    }
+    found
+}
+
 /// Unmanaged statements that make other objects public.
 pub(crate) fn public(existing: &str, objects: &[String]) -> Vec<String> {
     named(existing, |statement| {

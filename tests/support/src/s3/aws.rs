@@ -69,6 +69,35 @@ fn as_another_writer<T, U>(input: T, request: &S3Request<U>) -> S3Request<T> {
     }
 }
 
+/// The first part of the paths of `s3-control` (S3 API reference, "Amazon S3 Control"), which is taken
+/// for the name of a bucket here.
+const CONTROL: &str = "v20180820";
+
+impl Aws {
+    /// `GetPublicAccessBlock` of `s3-control`.
+    fn account_block(&self) -> S3Result<S3Response<GetObjectOutput>> {
+        let on = self.state.lock().unwrap().account_block;
+        let on = on.ok_or_else(|| {
+            let mut error = not_set("NoSuchPublicAccessBlockConfiguration");
+            error.set_status_code(hyper::StatusCode::NOT_FOUND);
+            error
+        })?;
+        let flag = |name: &str| format!("<{name}>{on}</{name}>");
+        let flags =
+            ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
+        let text = format!(
+            "<PublicAccessBlockConfiguration xmlns=\"http://awss3control.amazonaws.com/doc/2018-08-20/\">\
+             {}</PublicAccessBlockConfiguration>",
+            flags.map(flag).concat()
+        );
+        Ok(S3Response::new(GetObjectOutput {
+            body: Some(StreamingBlob::from(Body::from(text))),
+            content_type: Some("text/xml".to_owned()),
+            ..GetObjectOutput::default()
+        }))
+    }
+}
+
 fn not_set(code: &'static str) -> S3Error {
     S3Error::with_message(S3ErrorCode::from_bytes(code.as_bytes()).unwrap(), "not set")
 }
@@ -105,6 +134,9 @@ impl S3 for Aws {
         &self,
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
+        if request.input.bucket == CONTROL {
+            return self.account_block();
+        }
         let object = (request.input.bucket.clone(), request.input.key.clone());
         let encryption = self.state(&object.0)?.encryption.get(&object).cloned();
         let encoding = self.state(&object.0)?.encodings.get(&object).cloned();
@@ -203,6 +235,32 @@ impl S3 for Aws {
             owner: Some(Owner { id: Some("111122223333".to_owned()), display_name: None }),
             ..GetObjectAclOutput::default()
         }))
+    }
+
+    async fn get_bucket_request_payment(
+        &self,
+        request: S3Request<GetBucketRequestPaymentInput>,
+    ) -> S3Result<S3Response<GetBucketRequestPaymentOutput>> {
+        let state = self.state(&request.input.bucket)?;
+        let payer = if state.requester_pays { Payer::REQUESTER } else { Payer::BUCKET_OWNER };
+        let payer = Some(Payer::from_static(payer));
+        Ok(S3Response::new(GetBucketRequestPaymentOutput { payer }))
+    }
+
+    async fn get_object_lock_configuration(
+        &self,
+        request: S3Request<GetObjectLockConfigurationInput>,
+    ) -> S3Result<S3Response<GetObjectLockConfigurationOutput>> {
+        let state = self.state(&request.input.bucket)?;
+        let days =
+            state.locked_days.ok_or_else(|| not_set("ObjectLockConfigurationNotFoundError"))?;
+        let mode = Some(ObjectLockRetentionMode::from_static(ObjectLockRetentionMode::GOVERNANCE));
+        let retention = DefaultRetention { days: Some(days), mode, years: None };
+        let object_lock_configuration = Some(ObjectLockConfiguration {
+            object_lock_enabled: Some(ObjectLockEnabled::from_static(ObjectLockEnabled::ENABLED)),
+            rule: Some(ObjectLockRule { default_retention: Some(retention) }),
+        });
+        Ok(S3Response::new(GetObjectLockConfigurationOutput { object_lock_configuration }))
     }
 
     async fn get_bucket_policy(
