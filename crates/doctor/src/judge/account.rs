@@ -198,6 +198,20 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
         );
         return report.fail(ID, "the pods get the role of the annotation", fault);
     }
+    if let Some(caller) = case.seen.aws.caller.known()
+        && caller.account == arn.account
+        && caller.partition != arn.partition
+    {
+        let right = arn.text.replacen(&arn.partition, &caller.partition, 1);
+        let fault = Fault::new(
+            format!(
+                "{key} of {subject} is {value}, in the partition {}, and the account {} is in {}",
+                arn.partition, arn.account, caller.partition
+            ),
+            annotate(&right),
+        );
+        return report.doubt(ID, "STS finds neither the provider nor the role", fault);
+    }
     if let Some(fault) = of_another_account(case, &arn) {
         return match case.refusal() {
             Some(_) => {

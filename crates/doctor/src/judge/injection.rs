@@ -59,6 +59,12 @@ pub(super) fn refusal_of_webhook<'a>(case: &Case<'a>) -> Option<&'a str> {
         .then_some(message.as_str())
 }
 
+/// What is behind the call itself in the API server's message about a webhook.
+pub(super) fn reason(message: &str) -> String {
+    let reason = message.rsplit_once("\": ").map_or(message, |(_, reason)| reason);
+    issuer_diagnostic::shorten(reason)
+}
+
 fn dry_run(case: &Case<'_>, report: &mut Report) {
     const ID: &str = "injection";
     let Some(subject) = case.subject else {
@@ -76,7 +82,7 @@ fn dry_run(case: &Case<'_>, report: &mut Report) {
                     format!(
                         "no pod can be created: the API server cannot call the pod identity webhook, and its \
                          failurePolicy is Fail: {}",
-                        issuer_diagnostic::shorten(message)
+                        reason(message)
                     ),
                     "mend the webhook (its pod, its log, its certificate); until then failurePolicy: Ignore \
                      lets pods in without a role",

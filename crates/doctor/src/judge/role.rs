@@ -113,7 +113,8 @@ fn trust(case: &Case<'_>, report: &mut Report, arn: &RoleArn, role: &RoleSeen) {
             let message = finding
                 .message
                 .replace("; there is one for ", "; there is one for another issuer: ");
-            finding.message = format!("the trust policy of {}: {message}", arn.name);
+            let has = if finding.id == "role-deny" { " has a Deny" } else { "" };
+            finding.message = format!("the trust policy of {}{has}: {message}", arn.name);
             if ["role-sub-mismatch", "role-statement-missing"].contains(&finding.id) {
                 let fix = finding.fix.unwrap_or_default();
                 finding.fix = Some(format!("{fix}; {} does that", create(case, arn)));

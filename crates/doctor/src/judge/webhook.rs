@@ -5,7 +5,7 @@ use issuer_trust::{Authorities, not_after};
 use serde_json::Value;
 
 use super::case::Case;
-use super::injection::{fault, is_refused_by_webhook, refusal_of_webhook};
+use super::injection::{fault, is_refused_by_webhook, reason, refusal_of_webhook};
 use super::policy;
 use crate::Fact;
 use crate::diagnosis::Report;
@@ -408,7 +408,7 @@ fn certificate(case: &Case<'_>, report: &mut Report, configuration: &Value, hook
                 format!(
                     "the API server does not accept the certificate of the webhook against the caBundle of \
                  {configuration}: {}",
-                    issuer_diagnostic::shorten(message)
+                    reason(message)
                 ),
                 renew,
             ),

@@ -7,7 +7,7 @@ mod desk;
 #[expect(dead_code, reason = "worlds make tokens of recorded claims")]
 #[path = "../signer/mod.rs"]
 mod signer;
-#[expect(dead_code, reason = "variations of worlds follow")]
+mod neighbors;
 mod world;
 
 use std::sync::Mutex;
@@ -47,6 +47,14 @@ fn judged(world: &World, ran: &Ran) -> Vec<String> {
         if text(check, "id").len() > 32 {
             wrong(format!("{} is too long", check["id"]));
         }
+    }
+    if expect["failure"] == true {
+        for says in expect["says"].as_array().into_iter().flatten() {
+            if !matches(says.as_str().unwrap(), &ran.err) {
+                wrong(format!("no error says {says}: {}", ran.err));
+            }
+        }
+        return faults;
     }
     if world.healthy || exit == 6 || exit == 0 {
         wrong_if_failed(&failed, &mut wrong);
@@ -184,4 +192,34 @@ fn every_recorded_world_has_its_one_root_cause_or_none() {
     let worlds: Vec<World> = world::names().iter().map(|name| World::named(name)).collect();
     assert!(worlds.len() >= 43);
     all_as_expected(worlds);
+}
+
+#[test]
+fn what_is_wrong_with_the_cluster_is_told_apart() {
+    all_as_expected(neighbors::cluster());
+}
+
+#[test]
+fn what_is_wrong_with_the_documents_is_told_apart() {
+    all_as_expected(neighbors::documents());
+}
+
+#[test]
+fn what_is_wrong_with_the_account_is_told_apart() {
+    all_as_expected(neighbors::account());
+}
+
+#[test]
+fn what_keeps_pods_from_being_given_their_role_is_told_apart() {
+    all_as_expected(neighbors::injection());
+}
+
+#[test]
+fn what_is_wrong_with_the_pods_is_told_apart() {
+    all_as_expected(neighbors::pods());
+}
+
+#[test]
+fn what_is_wrong_in_aws_is_told_apart() {
+    all_as_expected(neighbors::aws());
 }

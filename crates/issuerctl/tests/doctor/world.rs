@@ -49,7 +49,7 @@ pub(crate) const STATIC_PODS: &str =
 pub(crate) struct World {
     pub(crate) name: String,
     pub(crate) kubernetes: BTreeMap<String, Value>,
-    management: Option<BTreeMap<String, Value>>,
+    pub(crate) management: Option<BTreeMap<String, Value>>,
     pub(crate) aws: Value,
     /// The arguments behind `doctor`.
     pub(crate) run: Vec<String>,
@@ -126,6 +126,11 @@ impl World {
         &mut self.kubernetes.get_mut(path).unwrap()["body"]
     }
 
+    /// The body of an answer of the management cluster.
+    pub(crate) fn manage(&mut self, path: &str) -> &mut Value {
+        &mut self.management.as_mut().unwrap().get_mut(path).unwrap()["body"]
+    }
+
     /// Lets a path be answered like this.
     pub(crate) fn answer(&mut self, path: &str, status: u16, body: Value) {
         self.kubernetes.insert(path.to_owned(), json!({"status": status, "body": body}));
@@ -163,12 +168,6 @@ impl World {
     /// Its trust policy.
     pub(crate) fn trust(&mut self) -> &mut Value {
         &mut self.aws["roles"][0]["trust_policy"]
-    }
-
-    /// Adds arguments.
-    pub(crate) fn with(mut self, arguments: &str) -> Self {
-        self.run.extend(arguments.split_whitespace().map(str::to_owned));
-        self
     }
 
     /// Replaces the value of an option; removes it with `None`.

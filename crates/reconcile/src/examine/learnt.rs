@@ -16,7 +16,10 @@ pub(super) fn subject(seen: &mut Seen) {
         account.unwrap_or("default").to_owned()
     });
     let namespace = subject.namespace.clone();
-    seen.asked.subject = account.map(|name| Subject { namespace, name });
+    // Without its pod, nothing is known of the account.
+    if account.is_some() || seen.workload.pods.known().is_none() {
+        seen.asked.subject = account.map(|name| Subject { namespace, name });
+    }
 }
 
 /// The issuer in question: as given, else the one that signs.
