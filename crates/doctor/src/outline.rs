@@ -148,7 +148,7 @@ fn container(container: &Value) -> Value {
     let variable = |own: &Value| {
         let mut kept = members(own, &["name"]);
         if let Some(value) = own.get("value") {
-            let shown = SHOWN.contains(&text(own, "name"));
+            let shown = SHOWN.contains(&text(own, "name")) || value == "";
             kept["value"] = if shown { value.clone() } else { "(not kept)".into() };
         }
         if let Some(from) = own.get("valueFrom") {

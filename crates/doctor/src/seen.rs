@@ -227,8 +227,9 @@ pub struct DocumentsSeen {
     pub chain: Fact<Chain>,
     /// The bucket; `None` without one.
     pub bucket: Fact<BucketState>,
-    /// Which of the two objects exist in the bucket: the discovery document, the keys.
-    pub objects: Fact<[bool; 2]>,
+    /// How the two objects in the bucket are encrypted: the discovery document, the keys; `None` for one
+    /// that does not exist.
+    pub objects: Fact<[Option<String>; 2]>,
 }
 
 /// The certificates of the issuer's host.

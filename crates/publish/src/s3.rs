@@ -236,13 +236,15 @@ impl S3 {
         self.read_bucket(Purpose::Plan).await
     }
 
-    /// Whether the discovery document and the keys exist.
+    /// How the discovery document and the keys are encrypted; `None` for one that does not exist.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn has_documents(&self) -> Result<[bool; 2], Error> {
+    pub async fn encryption_of_documents(&self) -> Result<[Option<String>; 2], Error> {
         let [keys, discovery] = self.read_documents().await?;
-        Ok([discovery.is_some(), keys.is_some()])
+        let encryption = |stored: Stored| stored.attributes.get(ENCRYPTION).cloned();
+        let of = |stored: Option<Stored>| stored.map(|own| encryption(own).unwrap_or_default());
+        Ok([of(discovery), of(keys)])
     }
 
     /// The documents with what a plan for them depends on, without the bucket.

@@ -21,6 +21,8 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// What differs in the certificates of its servers.
     change: fn(&mut CertificateParams),
+    /// More names of its servers.
+    names: Vec<String>,
     /// Whether servers have the certificate of the authority itself.
     serves_itself: bool,
 }
@@ -47,6 +49,11 @@ impl Authority {
         Self { change, ..Self::new() }
     }
 
+    /// One whose servers have this name, too.
+    pub fn with_name(name: &str) -> Self {
+        Self { names: vec![name.to_owned()], ..Self::new() }
+    }
+
     /// A self-signed certificate that is marked as a CA, and that the server itself has.
     pub fn of_itself() -> Self {
         let key = KeyPair::generate().unwrap();
@@ -62,6 +69,7 @@ impl Authority {
             certificate,
             issuer: Issuer::new(params, key),
             change: |_| {},
+            names: Vec::new(),
             serves_itself: false,
         }
     }
@@ -97,9 +105,10 @@ impl Authority {
             return (self.certificate.clone(), key);
         }
         let key = KeyPair::generate().unwrap();
-        let mut params =
-            CertificateParams::new(["localhost", "127.0.0.1", ISSUER_HOST].map(str::to_owned))
-                .unwrap();
+        let names =
+            ["localhost", "127.0.0.1", ISSUER_HOST].map(str::to_owned).into_iter();
+        let names: Vec<String> = names.chain(self.names.iter().cloned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
         // Python's strict mode requires both.
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -27,19 +27,36 @@ pub(super) fn reason(case: &Case<'_>, failed: &Check) -> Option<(&'static str, F
             ),
         ));
     }
+    let objects = case.seen.documents.objects.known();
+    let mut encryptions = objects.into_iter().flatten().flatten();
+    if let Some(encryption) = encryptions.find(|own| own.starts_with("aws:kms")) {
+        return Some((
+            "bucket-encryption",
+            Fault::new(
+                format!(
+                    "the documents in the bucket {bucket} are encrypted with a KMS key ({encryption}), and \
+                     such objects cannot be read anonymously"
+                ),
+                format!("publish them again, encrypted with SSE-S3 (AES256): `{publish}`"),
+            ),
+        ));
+    }
+    if ["KMS", "encrypted", "archive", "signed"].iter().any(|word| failed.message.contains(word)) {
+        return None;
+    }
     // Only a document that is denied or missing has its reason here.
     let denied = ["403", "denied", "404", "NoSuchKey", "not allowed"];
     if !denied.iter().any(|word| failed.message.contains(word)) {
         return None;
     }
     if let Some([discovery, keys]) = case.seen.documents.objects.known()
-        && !(*discovery && *keys)
+        && (discovery.is_none() || keys.is_none())
     {
         let (_, prefix) = parts(&store);
         let missing: Vec<String> =
             [(discovery, ".well-known/openid-configuration"), (keys, "keys.json")]
                 .into_iter()
-                .filter(|(exists, _)| !**exists)
+                .filter(|(object, _)| object.is_none())
                 .map(|(_, name)| format!("{prefix}{name}"))
                 .collect();
         return Some((

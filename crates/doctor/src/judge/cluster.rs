@@ -204,6 +204,15 @@ fn mismatch(case: &Case<'_>, issuer: &str, signs: &str) -> Fault {
             None => {}
         }
     }
+    let old_form = kubeadm.filter(|(api, _)| api.ends_with("/v1beta3") || api.ends_with("/v1beta2"));
+    let set = match old_form {
+        Some((api, _)) => format!(
+            "{set} (in kubeadm's {} extraArgs is a map, which cannot repeat a flag: `kubeadm config migrate` writes \
+             the newer form)",
+            api.rsplit('/').next().unwrap_or_default()
+        ),
+        None => set,
+    };
     let named =
         |list: Option<&[String]>| list.filter(|list| !list.is_empty()).map(|list| list.join(", "));
     match (named(running), in_manifest, kubeadm) {

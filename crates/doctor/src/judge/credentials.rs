@@ -23,12 +23,18 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     findings
 }
 
+/// Whether a variable has a value; SDKs take an empty one as none.
+fn is_set(container: &Value, name: &str) -> bool {
+    variable(container, name).is_some_and(|own| own.get("value").is_none_or(|value| value != "")
+        && (own.get("value").is_some() || own.get("valueFrom").is_some()))
+}
+
 /// Static keys among the variables; by name, their values are not kept.
 fn of_variables(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Vec<Finding>) {
     let there: Vec<&str> = KEYS
         .into_iter()
         .chain(["AWS_SESSION_TOKEN"])
-        .filter(|name| variable(container, name).is_some())
+        .filter(|name| is_set(container, name))
         .collect();
     if !KEYS.iter().any(|key| there.contains(key)) {
         return;
@@ -122,6 +128,9 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
         || variable(container, "AWS_SHARED_CREDENTIALS_FILE").is_some();
     for variable_name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
         let Some(profile) = variable(container, variable_name) else { continue };
+        if !is_set(container, variable_name) {
+            continue;
+        }
         let profile =
             profile.get("value").and_then(Value::as_str).unwrap_or("(from another object)");
         let fault = Fault::new(

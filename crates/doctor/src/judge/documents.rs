@@ -1,7 +1,7 @@
 //! The documents and a fresh token, judged as `verify` does.
 
 use issuer_diagnostic::Status;
-use issuer_verify::Expected;
+use issuer_verify::{CertificateFault, Expected, Unreached};
 
 use super::bucket;
 use super::case::Case;
@@ -35,6 +35,15 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         if check.id == "aws-side" {
             continue;
         }
+        if check.status == Status::Fail && UNREAD.contains(&check.id) && is_pinned(case) {
+            let fix = "give its CA: --ca-file FILE";
+            let message = format!(
+                "{}; the provider has its thumbprint, so that AWS trusts it all the same",
+                check.message
+            );
+            report.warn(check.id, message, fix);
+            continue;
+        }
         if check.status == Status::Fail
             && UNREAD.contains(&check.id)
             && let Some((id, fault)) = bucket::reason(case, &check)
@@ -48,6 +57,19 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     if token.is_none() {
         token_alone(case, report);
     }
+}
+
+/// Whether this machine does not trust the host, and AWS does, by a thumbprint of the provider.
+fn is_pinned(case: &Case<'_>) -> bool {
+    let documents = &case.seen.documents;
+    let outcome = documents.observation.known().map(|own| &own.discovery.outcome);
+    let is_untrusted = matches!(
+        outcome,
+        Some(Err(Unreached::Certificate(CertificateFault::Untrusted(_))))
+    );
+    let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
+    let served = documents.chain.known().map_or(&[][..], |chain| chain.thumbprints.as_slice());
+    is_untrusted && provider.is_some_and(|own| own.thumbprints.iter().any(|one| served.contains(one)))
 }
 
 /// Why the token was not judged.

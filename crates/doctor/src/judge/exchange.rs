@@ -127,7 +127,9 @@ fn denied(case: &Case<'_>, message: &str, refuses: &str, role: &str, issuer: &st
              denies sts:AssumeRoleWithWebIdentity",
         );
     }
-    let seen = case.seen.aws.role.known().and_then(Option::as_ref);
+    let foreign = case.arn.as_ref().zip(case.seen.aws.caller.known());
+    let foreign = foreign.filter(|(arn, caller)| arn.account != caller.account);
+    let seen = case.seen.aws.role.known().and_then(Option::as_ref).filter(|_| foreign.is_none());
     let age = seen.and_then(|own| case.seen.asked.now_secs.checked_sub(own.created_secs?));
     if let Some(age) = age.filter(|age| *age < SPREADS_SECS) {
         return Fault::new(
@@ -152,11 +154,17 @@ fn denied(case: &Case<'_>, message: &str, refuses: &str, role: &str, issuer: &st
         format!(" for system:serviceaccount:{}:{}", own.namespace, own.name)
     });
     let name = case.arn.as_ref().map_or("NAME", |arn| arn.name.as_str());
+    let why = match foreign {
+        Some((arn, caller)) => {
+            format!("it is in the account {}, and the credentials are of {}", arn.account, caller.account)
+        }
+        None if case.seen.aws.caller.known().is_none() => case.seen.aws.caller.why(),
+        None => case.seen.aws.role.why(),
+    };
     Fault::new(
         format!(
             "{refuses} (AccessDenied): the role {role} does not exist, or its trust policy does not allow the issuer{sub}; STS \
-             says the same for both, and the role cannot be read here ({})",
-            case.seen.aws.role.why()
+             says the same for both, and the role cannot be read here ({why})"
         ),
         format!(
             "have the trust policy checked by somebody who may read it: `aws iam get-role --role-name {name} | issuerctl role \

@@ -43,6 +43,9 @@ fn absent(case: &Case<'_>, report: &mut Report, all: &[Value]) {
         return report
             .pass(ID, format!("no webhook; the admission policy {} does it", policies.join(", ")));
     }
+    if policy::lost(case).is_some() {
+        return report.pass(ID, "no webhook; an admission policy is bound");
+    }
     if case.would_be_given() == Some(true) {
         return report
             .pass(ID, "no webhook of a known name, and a pod made now gets its role all the same");

@@ -181,6 +181,38 @@ pub(crate) fn cluster() -> Vec<World> {
                 *answer = json!({"status": 429, "body": {"message": "too many requests"}});
             }
         }),
+        well("without-an-account", |w| {
+            w.set("--service-account", None);
+            w.expect["proof"] = false.into();
+            w.expect["skips"] = json!(["no ServiceAccount was asked for"]);
+            let (account, pod) = (w.body(ACCOUNT).clone(), w.body(PODS)["items"][0].clone());
+            w.answer("GET /api/v1/serviceaccounts", 200, json!({"items": [account]}));
+            w.answer("GET /api/v1/pods", 200, json!({"items": [pod]}));
+        }),
+        fault("without-an-account-and-an-old-pod", "pod-injected", &["demo/app", "1 of 1"], "doctor --pod demo/", |w| {
+            w.set("--service-account", None);
+            w.uninjected();
+            let (account, pod) = (w.body(ACCOUNT).clone(), w.body(PODS)["items"][0].clone());
+            w.answer("GET /api/v1/serviceaccounts", 200, json!({"items": [account]}));
+            w.answer("GET /api/v1/pods", 200, json!({"items": [pod]}));
+        }),
+        doubt("by-file", "cluster-issuer", &["other\\.issuerctl\\.test", "oidc-bucket/prod"], |w| {
+            w.set("--issuer", None);
+            w.set("--store", None);
+            w.run.extend(["-f", "issuer.yaml"].map(str::to_owned));
+            let text = "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {name: prod}\nspec:\n  issuer: https://other.issuerctl.test/x\n  roles:\n  - name: app\n    serviceAccounts: [demo/app]\n";
+            w.files.push(("issuer.yaml", text.to_owned()));
+        }),
+        well("secrets-everywhere", |w| {
+            w.change_pod(true, |pod| {
+                set_env(pod, "PASSWORD", "MARKER");
+                pod["metadata"]["annotations"] = json!({"note": "MARKER",
+                    "kubectl.kubernetes.io/last-applied-configuration": "MARKER"});
+                container(pod)["args"] = json!(["--token=MARKER"]);
+            });
+            annotate(w, "note", "MARKER".into());
+            w.run.push("--verbose".into());
+        }),
         ends("no-such-kubeconfig", 3, &["kubeconfig"], |w| w.set("--kubeconfig", Some("none"))),
         ends("no-such-namespace", 3, &["namespace", "shop"], |w| w.set("--service-account", Some("shop/app"))),
         ends("no-such-pod", 3, &["pod", "gone"], |w| {
@@ -403,6 +435,19 @@ pub(crate) fn injection() -> Vec<World> {
             w.uninjected();
             hook(w)["clientConfig"].as_object_mut().unwrap().remove("caBundle");
         }),
+        fault("serving-another-ca", "webhook-certificate", &["caBundle", "127\\.0\\.0\\.1"], "caBundle|renew", |w| {
+            w.uninjected();
+            w.serving = Some(false);
+        }),
+        fault("serving-well-and-no-answer", "webhook-answer", &["without a patch"], "log", |w| {
+            w.uninjected();
+            w.serving = Some(true);
+        }),
+        well("serving-well", |w| w.serving = Some(true)),
+        fault("policy-lost", "policy", &["does not exist"], "render policy", move |w| {
+            unpolicied(w, "policy-lost");
+            w.body(POLICIES)["items"] = json!([]);
+        }),
         fault("ca-bundle-broken", "webhook-certificate", &["caBundle"], "caBundle|cert-manager", |w| {
             w.uninjected();
             hook(w)["clientConfig"]["caBundle"] = "bm8gY2VydGlmaWNhdGU=".into();
@@ -619,6 +664,12 @@ pub(crate) fn pods() -> Vec<World> {
                 token_volume(pod)["defaultMode"] = 256.into();
             });
         }),
+        well("empty-keys", |w| {
+            w.change_pod(true, |pod| {
+                set_env(pod, "AWS_ACCESS_KEY_ID", "");
+                set_env(pod, "AWS_SECRET_ACCESS_KEY", "");
+            });
+        }),
         well("windows", |w| {
             w.change_pod(true, |pod| {
                 pod["spec"]["nodeSelector"] = json!({"kubernetes.io/os": "windows"});
@@ -702,6 +753,19 @@ pub(crate) fn aws() -> Vec<World> {
             denied(w);
         }),
         fault("organization", "exchange", &["organization"], "service control|organization", denied),
+        fault("role-of-seconds-ago", "exchange", &["created", "while|wait"], "wait", |w| {
+            w.aws["roles"][0]["created"] = crate::world::just_now().into();
+            denied(w);
+        }),
+        fault("role-of-another-account-denied", "exchange", &["999988887777"], "get-role", |w| {
+            role(w, "arn:aws:iam::999988887777:role/app");
+            denied(w);
+        }),
+        well("role-of-another-account", |w| {
+            role(w, "arn:aws:iam::999988887777:role/app");
+            w.expect["proof"] = true.into();
+            w.aws["sts"] = json!({"answer": "everybody"});
+        }),
         fault("organization-explicitly", "exchange", &["explicit deny|organization"], "organization", |w| {
             w.sts("AccessDenied", "User is not authorized to perform: sts:AssumeRoleWithWebIdentity with an explicit deny in a service control policy");
         }),

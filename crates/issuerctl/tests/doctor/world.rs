@@ -21,6 +21,8 @@ const KID: &str = "nOsB-oSE68uB--8HzAnJpII7WmvKj1k3qzgfdUWkC90";
 const OTHER_KID: &str = "_uPlmmxuCIWdHnqckCD3r89CLeT-K0TGlWGbYXKGezk";
 const THUMBPRINT: &str = "beddd2baa3c4a716ccd94f498973602a0e3aeed6";
 
+const WEBHOOK_NAME: &str = "pod-identity-webhook.default.svc";
+
 pub(crate) const ACCOUNT: &str = "GET /api/v1/namespaces/demo/serviceaccounts/app";
 pub(crate) const PODS: &str = "GET /api/v1/namespaces/demo/pods";
 pub(crate) const DEPLOYMENTS: &str = "GET /apis/apps/v1/namespaces/demo/deployments";
@@ -59,6 +61,10 @@ pub(crate) struct World {
     pub(crate) objects: BTreeMap<String, String>,
     /// Tokens are signed by another issuer each time.
     pub(crate) token_issuers: Vec<String>,
+    /// Files in the folder of the run.
+    pub(crate) files: Vec<(&'static str, String)>,
+    /// The webhook's Service can be reached: whether its certificate is of the caBundle.
+    pub(crate) serving: Option<bool>,
 }
 
 /// What a run has printed, and what it has asked.
@@ -113,6 +119,8 @@ impl World {
             expect: world["expect"].clone(),
             objects: BTreeMap::new(),
             token_issuers: Vec::new(),
+            files: Vec::new(),
+            serving: None,
         }
     }
 
@@ -192,13 +200,26 @@ impl World {
         let aws: Value = serde_json::from_str(&place(&self.aws.to_string())).unwrap();
         self.fill_bucket(&s3, &aws["bucket"], &signer, &place);
         let iam = account(&aws);
-        let answers: BTreeMap<String, Value> = self
+        let (right, wrong) = (Authority::with_name(WEBHOOK_NAME), Authority::with_name(WEBHOOK_NAME));
+        let webhook = self.serving.map(|is_right| {
+            ApiServer::start_under(if is_right { &right } else { &wrong }, Vec::new())
+        });
+        let mut answers: BTreeMap<String, Value> = self
             .kubernetes
             .iter()
             .map(|(path, answer)| {
                 (path.clone(), serde_json::from_str(&place(&answer.to_string())).unwrap())
             })
             .collect();
+        if let Some(webhook) = &webhook {
+            let port: u16 = webhook.url().rsplit(':').next().unwrap().parse().unwrap();
+            let service = &mut answers.get_mut(SERVICE).unwrap()["body"]["spec"];
+            service["clusterIP"] = "127.0.0.1".into();
+            service["ports"][0]["port"] = port.into();
+            let hook = &mut answers.get_mut(WEBHOOKS).unwrap()["body"]["items"][0]["webhooks"][0];
+            hook["clientConfig"]["service"]["port"] = port.into();
+            hook["clientConfig"]["caBundle"] = Base64::encode_string(right.pem().as_bytes()).into();
+        }
         let keys = jwks(&signer, &other);
         let api = serve(
             &authority,
@@ -225,6 +246,9 @@ impl World {
             desk.file("management", &management.kubeconfig("{token: kubeconfig-token}"));
         }
         desk.file("ca.pem", authority.pem());
+        for (name, text) in &self.files {
+            desk.file(name, &place(text));
+        }
         let mut command = desk.command("doctor --allow-port");
         for word in &self.run {
             command.arg(match word.as_str() {
@@ -325,12 +349,14 @@ fn account(aws: &Value) -> IamServer {
             let (_, path) = arn.split_once(":role").unwrap();
             let (path, name) = path.rsplit_once('/').unwrap();
             own.path = format!("{path}/");
+            own.created = role["created"].as_str().map(str::to_owned);
             for policy in texts(&role["inline_policies"]) {
                 own.inline.insert(policy, "{}".to_owned());
             }
             account.roles.insert(name.to_owned(), own);
         }
     });
+    iam.change(|account| account.trusts_every_token = aws["sts"]["answer"] == "everybody");
     for action in texts(&aws["denied"]) {
         iam.deny(action.trim_start_matches("iam:"));
     }
@@ -393,4 +419,9 @@ fn token(
     let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
     let text = format!("{}.{}", part(&json!({"alg": "ES256", "kid": kid})), part(&claims));
     format!("{text}.{}", signer.sign(&text))
+}
+
+/// The present time as IAM writes it.
+pub(crate) fn just_now() -> String {
+    issuer_diagnostic::date(crate::signer::now())
 }

@@ -129,7 +129,7 @@ fn of<T>(answer: Result<T, Error>) -> Fact<T> {
 async fn read_bucket(
     engine: &Reconciler<'_>,
     request: &Examination,
-) -> (Fact<BucketState>, Fact<[bool; 2]>) {
+) -> (Fact<BucketState>, Fact<[Option<String>; 2]>) {
     let Some((location, options)) = &request.store else {
         let why = || "no bucket is known (--store)".to_owned();
         return (Fact::NotAsked(why()), Fact::NotAsked(why()));
@@ -142,7 +142,7 @@ async fn read_bucket(
         Ok(s3) => s3,
         Err(error) => return (of_s3(&error), of_s3(&error)),
     };
-    let (state, objects) = tokio::join!(s3.bucket_state(), s3.has_documents());
+    let (state, objects) = tokio::join!(s3.bucket_state(), s3.encryption_of_documents());
     (
         state.map_or_else(|error| of_s3(&error), Fact::Known),
         objects.map_or_else(|error| of_s3(&error), Fact::Known),
@@ -153,7 +153,7 @@ async fn read_bucket(
 pub(super) async fn bucket(
     engine: &Reconciler<'_>,
     request: &Examination,
-) -> (Fact<BucketState>, Fact<[bool; 2]>) {
+) -> (Fact<BucketState>, Fact<[Option<String>; 2]>) {
     let read = timeout(AWS_PATIENCE, read_bucket(engine, request)).await;
     read.unwrap_or_else(|_| (too_late(), too_late()))
 }

@@ -17,6 +17,8 @@ pub struct Account {
     pub roles: BTreeMap<String, AccountRole>,
     /// Customer managed policies by ARN; every AWS managed policy exists.
     pub policies: BTreeMap<String, AccountPolicy>,
+    /// Whether STS gives credentials of every role for every token of an issuer that it knows.
+    pub trusts_every_token: bool,
     /// The quota of a trust policy, in characters without white space.
     pub acl_size_per_role: usize,
 }
@@ -45,6 +47,8 @@ pub struct AccountRole {
     pub description: Option<String>,
     /// `MaxSessionDuration`, in seconds.
     pub max_session: u32,
+    /// `CreateDate`, if it is not the usual one.
+    pub created: Option<String>,
     /// ARN of the permissions boundary.
     pub boundary: Option<String>,
     /// Tags by key.
@@ -85,6 +89,7 @@ impl Account {
             providers: BTreeMap::new(),
             roles: BTreeMap::new(),
             policies: BTreeMap::new(),
+            trusts_every_token: false,
             acl_size_per_role: 2048,
         }
     }
@@ -156,6 +161,7 @@ impl AccountRole {
             trust: trust.to_string(),
             description: None,
             max_session: 3600,
+            created: None,
             boundary: None,
             tags: BTreeMap::new(),
             attached: BTreeSet::new(),

@@ -61,6 +61,7 @@ impl Call<'_> {
             self.check_boundary(arn)?;
         }
         let role = AccountRole {
+            created: None,
             path: self.query.get("Path").unwrap_or("/").to_owned(),
             trust: trust.to_owned(),
             description: self.query.get("Description").map(str::to_owned),
@@ -239,7 +240,7 @@ fn listed(xml: &mut Xml, account: &Account, name: &str, role: &AccountRole) {
     xml.text("RoleName", name);
     xml.text("RoleId", id("AROA", name));
     xml.text("Arn", account.arn("role", &format!("{}{name}", role.path)));
-    xml.text("CreateDate", date(0));
+    xml.text("CreateDate", role.created.clone().unwrap_or_else(|| date(0)));
     xml.text("AssumeRolePolicyDocument", encoded(&role.trust));
     if let Some(description) = &role.description {
         xml.text("Description", description);

@@ -38,7 +38,7 @@ impl Call<'_> {
                     && meets(&statement["Condition"], issuer, audience, text("sub"))
             })
         });
-        if !trusts {
+        if !trusts && !self.account.trusts_every_token {
             let message = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
             return Err(Refusal::new("AccessDenied", message));
         }
