@@ -19,6 +19,8 @@ mod vantage;
 
 pub use expected::Expected;
 
+use issuer_discovery::{IssuerUrl, Ports};
+
 use crate::{Check, Observation, Verdict};
 
 /// Judges an observation as AWS STS would.
@@ -39,23 +41,26 @@ pub fn judge(observation: &Observation, expected: &Expected) -> Verdict {
         token::judge(text, expected, &site, &mut checks);
     }
     checks.push(vantage::judge(observation, asked.as_deref().or(document.issuer.as_deref())));
-    checks.push(aws_side(&checks, expected));
+    let issuer = asked.clone().or(document.issuer.clone());
+    checks.push(aws_side(&checks, expected, issuer.as_deref().unwrap_or("URL")));
     Verdict { issuer: asked.or(document.issuer).unwrap_or_default(), checks }
 }
 
 /// The last check, always skipped: what AWS itself has cannot be observed here.
-fn aws_side(checks: &[Check], expected: &Expected) -> Check {
+fn aws_side(checks: &[Check], expected: &Expected, issuer: &str) -> Check {
     let message = if checks.iter().any(Check::failed) {
         "not checked: fix the first failed check, then verify again".to_owned()
     } else {
+        let is_refused = IssuerUrl::parse(issuer, Ports::Refuse).is_err();
+        let port = if is_refused && issuer.starts_with("https://") { " --allow-port" } else { "" };
         let token = match expected.token {
             Some(_) => "",
             None => " (no token was given to check)",
         };
         format!(
-            "nothing that can be checked from outside is wrong{token}; check next what cannot be \
-             read from here: the IAM provider (its URL, client IDs, account and partition), the \
-             role's trust policy, then AWS itself"
+            "nothing that can be checked from outside is wrong{token}; the IAM provider (its URL, client \
+             IDs, account and partition), the role's trust policy and the pods are looked at by \
+             `issuerctl doctor --issuer {issuer}{port} --service-account NAMESPACE/NAME`"
         )
     };
     Check::skip("aws-side", message)

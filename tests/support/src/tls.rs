@@ -105,8 +105,7 @@ impl Authority {
             return (self.certificate.clone(), key);
         }
         let key = KeyPair::generate().unwrap();
-        let names =
-            ["localhost", "127.0.0.1", ISSUER_HOST].map(str::to_owned).into_iter();
+        let names = ["localhost", "127.0.0.1", ISSUER_HOST].map(str::to_owned).into_iter();
         let names: Vec<String> = names.chain(self.names.iter().cloned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         // Python's strict mode requires both.

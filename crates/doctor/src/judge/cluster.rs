@@ -75,7 +75,7 @@ fn issuer(case: &Case<'_>, report: &mut Report) {
     }
     let Some(signs) = &case.signs else {
         let why = [cluster.discovery.why(), cluster.tokens.why()].join("; ");
-        report.skip(ID, format!("which issuer signs is {why}"));
+        report.skip(ID, format!("which issuer signs is not known ({why})"));
         return;
     };
     let Some(issuer) = &case.issuer else {
@@ -204,7 +204,8 @@ fn mismatch(case: &Case<'_>, issuer: &str, signs: &str) -> Fault {
             None => {}
         }
     }
-    let old_form = kubeadm.filter(|(api, _)| api.ends_with("/v1beta3") || api.ends_with("/v1beta2"));
+    let old_form =
+        kubeadm.filter(|(api, _)| api.ends_with("/v1beta3") || api.ends_with("/v1beta2"));
     let set = match old_form {
         Some((api, _)) => format!(
             "{set} (in kubeadm's {} extraArgs is a map, which cannot repeat a flag: `kubeadm config migrate` writes \

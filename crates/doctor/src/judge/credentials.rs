@@ -25,8 +25,10 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
 
 /// Whether a variable has a value; SDKs take an empty one as none.
 fn is_set(container: &Value, name: &str) -> bool {
-    variable(container, name).is_some_and(|own| own.get("value").is_none_or(|value| value != "")
-        && (own.get("value").is_some() || own.get("valueFrom").is_some()))
+    variable(container, name).is_some_and(|own| {
+        own.get("value").is_none_or(|value| value != "")
+            && (own.get("value").is_some() || own.get("valueFrom").is_some())
+    })
 }
 
 /// Static keys among the variables; by name, their values are not kept.

@@ -156,7 +156,10 @@ fn denied(case: &Case<'_>, message: &str, refuses: &str, role: &str, issuer: &st
     let name = case.arn.as_ref().map_or("NAME", |arn| arn.name.as_str());
     let why = match foreign {
         Some((arn, caller)) => {
-            format!("it is in the account {}, and the credentials are of {}", arn.account, caller.account)
+            format!(
+                "it is in the account {}, and the credentials are of {}",
+                arn.account, caller.account
+            )
         }
         None if case.seen.aws.caller.known().is_none() => case.seen.aws.caller.why(),
         None => case.seen.aws.role.why(),

@@ -25,7 +25,8 @@ pub(super) fn lost<'a>(case: &Case<'a>) -> Option<(&'a str, &'a str)> {
     let all = case.seen.injection.policies.known()?;
     let bindings = case.seen.injection.bindings.known()?.iter();
     let mut wanted = bindings.map(|own| (name(own), text(&own["spec"], "policyName")));
-    wanted.find(|(_, wanted)| wanted.contains("irsa") && !all.iter().any(|own| name(own) == *wanted))
+    wanted
+        .find(|(_, wanted)| wanted.contains("irsa") && !all.iter().any(|own| name(own) == *wanted))
 }
 
 pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
@@ -37,10 +38,17 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     let names = names(case);
     let Some(policy) = all.iter().find(|own| names.iter().any(|wanted| wanted == name(own))) else {
         if let Some((binding, wanted)) = lost(case).filter(|_| case.webhook().is_none()) {
-            return fault(case, report, ID, Fault::new(
-                format!("the binding {binding} names the admission policy {wanted}, which does not exist"),
-                "create the policy again: `issuerctl render policy | kubectl apply -f -`",
-            ));
+            return fault(
+                case,
+                report,
+                ID,
+                Fault::new(
+                    format!(
+                        "the binding {binding} names the admission policy {wanted}, which does not exist"
+                    ),
+                    "create the policy again: `issuerctl render policy | kubectl apply -f -`",
+                ),
+            );
         }
         return report.pass(ID, "no admission policy is about roles");
     };

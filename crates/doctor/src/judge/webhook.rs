@@ -380,7 +380,7 @@ fn image(case: &Case<'_>, report: &mut Report, namespace: &str, is_down: bool) -
     );
     let fix = format!(
         "correct the image, or its registry: `kubectl describe pod {pod} --namespace {namespace}` has the reason; \
-         `kubectl set image deployment/{deployment} '*={image}' --namespace {namespace}` with one that can be pulled"
+         `kubectl set image deployment/{deployment} '*=IMAGE' --namespace {namespace}` with one that can be pulled"
     );
     if is_down {
         fault(case, report, ID, Fault::new(cause, fix));

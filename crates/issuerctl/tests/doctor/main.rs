@@ -4,10 +4,10 @@
 #[expect(dead_code, reason = "worlds run the command themselves")]
 #[path = "../desk/mod.rs"]
 mod desk;
+mod neighbors;
 #[expect(dead_code, reason = "worlds make tokens of recorded claims")]
 #[path = "../signer/mod.rs"]
 mod signer;
-mod neighbors;
 mod world;
 
 use std::sync::Mutex;
@@ -117,6 +117,9 @@ fn wrong_if_failed(failed: &[&Value], wrong: &mut impl FnMut(String)) {
     }
 }
 
+/// `docs/doctor.md`, which explains each check.
+const DOCS: &str = include_str!("../../../../docs/doctor.md");
+
 /// What no run may do or print.
 fn misdeeds(ran: &Ran) -> Vec<String> {
     let mut faults = Vec::new();
@@ -133,6 +136,12 @@ fn misdeeds(ran: &Ran) -> Vec<String> {
         if !["Get", "List", "AssumeRoleWithWebIdentity"].iter().any(|start| call.starts_with(start))
         {
             faults.push(format!("a write: {call}"));
+        }
+    }
+    for check in ran.object["checks"].as_array().into_iter().flatten() {
+        let id = check["id"].as_str().unwrap();
+        if !DOCS.contains(&format!("<a id=\"{id}\"></a>")) {
+            faults.push(format!("docs/doctor.md does not explain {id}"));
         }
     }
     for secret in ["eyJ", "kubeconfig-token", "wJalrMadeUp", "AKIAMADEUP", "MARKER"] {

@@ -200,7 +200,8 @@ impl World {
         let aws: Value = serde_json::from_str(&place(&self.aws.to_string())).unwrap();
         self.fill_bucket(&s3, &aws["bucket"], &signer, &place);
         let iam = account(&aws);
-        let (right, wrong) = (Authority::with_name(WEBHOOK_NAME), Authority::with_name(WEBHOOK_NAME));
+        let (right, wrong) =
+            (Authority::with_name(WEBHOOK_NAME), Authority::with_name(WEBHOOK_NAME));
         let webhook = self.serving.map(|is_right| {
             ApiServer::start_under(if is_right { &right } else { &wrong }, Vec::new())
         });
