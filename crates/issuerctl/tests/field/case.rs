@@ -58,23 +58,39 @@ impl Case {
             fs::write(desk.path().join(file), signed_token(desk.path())).unwrap();
         }
         let line = fill(self.get("run").unwrap());
-        let mut words = line.split_whitespace();
-        assert_eq!(words.next(), Some("issuerctl"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
-        command
-            .args(words)
-            .current_dir(desk.path())
-            .env_clear()
-            .env("HOME", desk.path())
-            .env("PATH", format!("{}:/usr/bin:/bin", desk.path().display()))
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        for value in self.all("env") {
-            let (name, value) = value.split_once('=').unwrap();
-            command.env(name, fill(value));
-        }
+        let command = |more: &[&str]| {
+            let mut words = line.split_whitespace();
+            assert_eq!(words.next(), Some("issuerctl"));
+            let mut command = Command::new(env!("CARGO_BIN_EXE_issuerctl"));
+            command
+                .args(words)
+                .args(more)
+                .current_dir(desk.path())
+                .env_clear()
+                .env("HOME", desk.path())
+                .env("PATH", format!("{}:/usr/bin:/bin", desk.path().display()))
+                .env("AWS_EC2_METADATA_DISABLED", "true");
+            for value in self.all("env") {
+                let (name, value) = value.split_once('=').unwrap();
+                command.env(name, fill(value));
+            }
+            command
+        };
         let began = Instant::now();
-        let (code, out, err) = finish(&mut command, self.get("stdin"), desk.path());
-        self.judge(code, &out, &err, began.elapsed(), desk.path())
+        let (code, out, err) = finish(&mut command(&[]), self.get("stdin"), desk.path());
+        let took = began.elapsed();
+        // What was left behind shows in the plan of a second run.
+        let left = self.get("again").and_then(|pattern| {
+            let (_, out, err) = finish(&mut command(&["--dry-run"]), None, desk.path());
+            let said = format!("{out}\n{err}");
+            (!is_found(pattern, &said))
+                .then(|| format!("a second run does not say: {pattern}\n{said}"))
+        });
+        let wrong = self.judge(code, &out, &err, took, desk.path());
+        (left.is_some() || wrong.is_some()).then(|| {
+            let name = self.folder.file_name().unwrap().display();
+            format!("== {name}\n{}{}", left.unwrap_or_default(), wrong.unwrap_or_default())
+        })
     }
 
     fn judge(
@@ -108,10 +124,7 @@ impl Case {
         if took > Duration::from_secs(limit) {
             writeln!(faults, "it took {took:?}").unwrap();
         }
-        (!faults.is_empty()).then(|| {
-            let name = self.folder.file_name().unwrap().display();
-            format!("== {name}\n{faults}-- stdout\n{out}\n-- stderr\n{err}")
-        })
+        (!faults.is_empty()).then(|| format!("{faults}-- stdout\n{out}\n-- stderr\n{err}"))
     }
 
     fn get<'a>(&'a self, name: &'a str) -> Option<&'a str> {
