@@ -34,7 +34,7 @@ pub(crate) fn unmet(selector: &Value, labels: &Value) -> Option<String> {
             }
             "Exists" if there.is_none() => format!("the label {key}, which is missing"),
             "DoesNotExist" if there.is_some() => {
-                format!("that there is no label {key}, and {shown}")
+                format!("no label {key}, and {shown}")
             }
             _ => continue,
         };

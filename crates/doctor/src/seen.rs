@@ -112,6 +112,8 @@ pub struct ClusterSeen {
     pub kubeadm: Fact<Option<(String, Vec<String>)>>,
     /// The clusters of the management cluster, if one was given.
     pub managed: Fact<Vec<Managed>>,
+    /// The URLs of the cluster's API servers, if there are several (EndpointSlice `kubernetes`).
+    pub servers: Vec<String>,
     /// `iss` and `kid` of fresh tokens, each requested by itself.
     pub tokens: Fact<Vec<TokenSeen>>,
 }
@@ -145,6 +147,8 @@ pub struct TokenSeen {
     pub iss: String,
     /// The key that signed it.
     pub kid: String,
+    /// The server that was asked, if it is not the one of the kubeconfig.
+    pub server: Option<String>,
 }
 
 /// What was seen of the account and its pods.

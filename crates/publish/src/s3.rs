@@ -228,12 +228,13 @@ impl S3 {
         Ok(StoreState { keys, discovery, desired, bucket, history, read_secs, notices })
     }
 
-    /// The settings of the bucket, as a plan reads them.
+    /// What decides whether the bucket's objects are public: policy and public access block. One that
+    /// cannot be read is [`Setting::NotRead`].
     ///
     /// # Errors
-    /// A failed call; a denied one is [`Setting::Denied`].
-    pub async fn bucket_state(&self) -> Result<BucketState, Error> {
-        self.read_bucket(Purpose::Plan).await
+    /// None of them could be read, and why.
+    pub async fn publicity(&self) -> Result<BucketState, Error> {
+        self.read_publicity().await
     }
 
     /// How the discovery document and the keys are encrypted; `None` for one that does not exist.

@@ -132,7 +132,7 @@ impl Reconciler<'_> {
             account::sources(cluster, seen),
             account::account(cluster, seen),
             injection::second(cluster, request, seen),
-            server::tokens(cluster, seen),
+            server::tokens(cluster, request.connection.as_ref(), seen),
             hosts::documents(issuer.as_ref(), &self.fetch),
             aws::second(self, issuer.as_ref(), seen),
         );

@@ -73,6 +73,24 @@ fn issuer(case: &Case<'_>, report: &mut Report) {
         report.fail(ID, "tokens of some API servers are refused", fault);
         return;
     }
+    // Every API server names its first issuer in its own document.
+    let token = cluster.tokens.known().and_then(|tokens| tokens.first());
+    let published = cluster.discovery.known().and_then(Option::as_ref);
+    if let (Some(token), Some(published)) = (token, published)
+        && token.iss != published.issuer
+    {
+        let fault = Fault::new(
+            format!(
+                "the API servers of {} differ: one publishes the issuer {}, and one signs a fresh token with {}",
+                cluster.place,
+                quote(&published.issuer),
+                quote(&token.iss)
+            ),
+            "give every API server the same --service-account-issuer, and restart those that differ",
+        );
+        report.fail(ID, "tokens of some API servers are refused", fault);
+        return;
+    }
     let Some(signs) = &case.signs else {
         let why = [cluster.discovery.why(), cluster.tokens.why()].join("; ");
         report.skip(ID, format!("which issuer signs is not known ({why})"));
@@ -270,23 +288,32 @@ fn field(kind: &str) -> &'static str {
 
 /// How tokens of one cluster differ, which were requested one by one.
 fn differing(tokens: &[TokenSeen]) -> Option<String> {
-    let mut kinds: Vec<&TokenSeen> = tokens.iter().collect();
-    kinds.sort();
+    let mut kinds: Vec<(&str, &str)> = tokens.iter().map(kind).collect();
+    kinds.sort_unstable();
     kinds.dedup();
     if kinds.len() < 2 {
         return None;
     }
-    let count = |kind: &TokenSeen| tokens.iter().filter(|own| *own == kind).count();
-    let shown = kinds.iter().map(|kind| {
+    let shown = kinds.iter().map(|own| {
+        let alike = || tokens.iter().filter(|token| kind(token) == *own);
+        let servers: Vec<&str> = alike().filter_map(|token| token.server.as_deref()).collect();
+        let from = match servers.is_empty() {
+            true => String::new(),
+            false => format!(" (from {})", servers.join(", ")),
+        };
+        let (iss, kid) = own;
+        let (count, all) = (alike().count(), tokens.len());
         format!(
-            "{} of {} fresh tokens have the issuer {} and the kid {}",
-            count(kind),
-            tokens.len(),
-            quote(&kind.iss),
-            quote(&kind.kid)
+            "{count} of {all} fresh tokens have the issuer {} and the kid {}{from}",
+            quote(iss),
+            quote(kid)
         )
     });
     Some(shown.collect::<Vec<_>>().join(", "))
+}
+
+fn kind(token: &TokenSeen) -> (&str, &str) {
+    (&token.iss, &token.kid)
 }
 
 /// Whether the published keys are those of this cluster, and of no other.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::case::{Case, role_in};
 use super::pod::Finding;
+use crate::RoleArn;
 use crate::kubernetes::{annotation, items, name, text};
 
 pub(super) const ROLE: &str = "AWS_ROLE_ARN";
@@ -74,6 +75,28 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     for container in with_role(pod) {
         let (role, file) = (variable(container, ROLE), variable(container, FILE));
         let (pod, own) = (name(pod), text(container, "name"));
+        if let Some(given) = value(container, ROLE).filter(|given| !given.is_empty())
+            && let Err(why) = RoleArn::parse(given)
+        {
+            let by_hand = is_of_template(case, container, ROLE);
+            let fix = match RoleArn::meant(given).filter(|_| by_hand) {
+                Some(meant) => format!("write {} in {}", meant.text, place(case)),
+                None if by_hand => format!(
+                    "write the ARN of the role, arn:aws:iam::ACCOUNT:role/NAME, in {}",
+                    place(case)
+                ),
+                None => {
+                    format!("correct the annotation of the ServiceAccount, and {}", case.recreate())
+                }
+            };
+            findings.push(Finding::Fault(
+                "STS refuses the request: Request ARN is invalid",
+                Fault::new(
+                    format!("{ROLE} of the container {own} of the pod {pod} is {}, which is not the ARN of a role: {why}", quote(given)),
+                    fix,
+                ),
+            ));
+        }
         match (role, file) {
             (Some(_), None) | (None, Some(_)) => {
                 let (there, lacks) = if role.is_some() { (ROLE, FILE) } else { (FILE, ROLE) };

@@ -65,6 +65,19 @@ pub(super) fn reason(message: &str) -> String {
     issuer_diagnostic::shorten(reason)
 }
 
+/// What to do about a webhook that cannot be called.
+fn mend(message: &str) -> &'static str {
+    let is_late = ["deadline exceeded", "timeout", "timed out", "no route"]
+        .iter()
+        .any(|word| reason(message).contains(word));
+    if is_late {
+        "let the control plane reach the port of the webhook's pods (firewall, security group, NetworkPolicy), or run the \
+         webhook with hostNetwork; until then failurePolicy: Ignore lets pods in without a role"
+    } else {
+        "mend the webhook (its pod, its log, its certificate); until then failurePolicy: Ignore lets pods in without a role"
+    }
+}
+
 fn dry_run(case: &Case<'_>, report: &mut Report) {
     const ID: &str = "injection";
     let Some(subject) = case.subject else {
@@ -84,8 +97,7 @@ fn dry_run(case: &Case<'_>, report: &mut Report) {
                          failurePolicy is Fail: {}",
                         reason(message)
                     ),
-                    "mend the webhook (its pod, its log, its certificate); until then failurePolicy: Ignore \
-                     lets pods in without a role",
+                    mend(message),
                 );
                 report.fail(ID, "the API server refuses every pod", fault);
             }

@@ -138,7 +138,10 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
     };
     let audience = text(token, "audience");
     if audience.is_empty() {
-        return Some(api_token());
+        // The API server's own audiences may be set to that of STS.
+        let flags = case.seen.cluster.flagz.known().and_then(Option::as_ref);
+        let own = flags.map_or(&[][..], |flags| flags.get("api-audiences"));
+        return (own != [case.audience.clone()]).then(api_token);
     }
     let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
     let accepted = provider.map(|own| own.audiences.clone());

@@ -172,6 +172,24 @@ pub(crate) fn cluster() -> Vec<World> {
                 w.token_issuers = vec![ISSUER.to_owned(), default.to_owned()];
             },
         ),
+        fault(
+            "one-server-publishes-another",
+            "cluster-issuer",
+            &["differ", "kubernetes\\.default"],
+            "every API server",
+            |w| {
+                w.body(DISCOVERY)["issuer"] = default.into();
+            },
+        ),
+        fault(
+            "another-server-signs-differently",
+            "cluster-issuer",
+            &["differ", "from https://127", "kubernetes\\.default"],
+            "every API server",
+            |w| {
+                w.second_server = Some(default.to_owned());
+            },
+        ),
         fault("manifests-differ", "cluster", &["cp1", "cp2", "differ"], "same", |w| {
             let mut other = w.body(STATIC_PODS)["items"][0].clone();
             other["metadata"]["name"] = "kube-apiserver-cp2".into();
@@ -708,6 +726,17 @@ pub(crate) fn injection() -> Vec<World> {
             w.refuse(POLICIES, 404, "the server could not find the requested resource");
             w.refuse(BINDINGS, 404, "the server could not find the requested resource");
         }),
+        fault(
+            "webhook-behind-a-firewall",
+            "injection|webhook",
+            &["deadline|firewall", "webhook"],
+            "firewall|NetworkPolicy",
+            |w| {
+                w.body(PODS)["items"] = json!([]);
+                hook(w)["failurePolicy"] = "Fail".into();
+                w.refuse(DRY_RUN, 500, "Internal error occurred: failed calling webhook \"pod-identity-webhook.amazonaws.com\": failed to call webhook: Post \"https://pod-identity-webhook.default.svc:443/mutate?timeout=5s\": context deadline exceeded");
+            },
+        ),
         well("dry-run-over-quota", move |w| w.refuse(DRY_RUN, 403, quota)),
         well("dry-run-against-pod-security", move |w| w.refuse(DRY_RUN, 403, security)),
         well("dry-run-and-another-webhook", move |w| w.refuse(DRY_RUN, 500, other)),
@@ -907,6 +936,30 @@ pub(crate) fn pods() -> Vec<World> {
                 w.change_pod(true, |pod| set_env(pod, "AWS_REGION", "cn-north-1"));
             },
         ),
+        fault("role-by-hand-is-no-arn", "pod-env", &["ARN", "backslash"], "role/app", |w| {
+            *w = World {
+                name: "role-by-hand-is-no-arn".into(),
+                expect: w.expect.clone(),
+                healthy: false,
+                ..World::named("static-injection")
+            };
+            w.body(ACCOUNT)["metadata"]["annotations"] = json!({});
+            w.change_pod(true, |pod| {
+                set_env(pod, "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role\\/app")
+            });
+            set_env(w.body(DRY_RUN), "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role\\/app");
+        }),
+        well("api-token-with-the-audience-of-sts", |w| {
+            w.body(FLAGZ)["flags"]["api-audiences"] = "[sts.amazonaws.com]".into();
+            w.change_pod(true, |pod| {
+                set_env(
+                    pod,
+                    "AWS_WEB_IDENTITY_TOKEN_FILE",
+                    "/var/run/secrets/kubernetes.io/serviceaccount/token",
+                );
+                set_env(pod, "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app");
+            });
+        }),
         doubt("no-region", "pod-region", &["AWS_REGION"], |w| {
             w.change_pod(false, |pod| {
                 unset_env(pod, "AWS_REGION");

@@ -21,6 +21,7 @@ const KID: &str = "nOsB-oSE68uB--8HzAnJpII7WmvKj1k3qzgfdUWkC90";
 const OTHER_KID: &str = "_uPlmmxuCIWdHnqckCD3r89CLeT-K0TGlWGbYXKGezk";
 const THUMBPRINT: &str = "beddd2baa3c4a716ccd94f498973602a0e3aeed6";
 
+const KUBERNETES: &str = "GET /apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes";
 const WEBHOOK_NAME: &str = "pod-identity-webhook.default.svc";
 
 pub(crate) const ACCOUNT: &str = "GET /api/v1/namespaces/demo/serviceaccounts/app";
@@ -61,6 +62,8 @@ pub(crate) struct World {
     pub(crate) objects: BTreeMap<String, String>,
     /// Tokens are signed by another issuer each time.
     pub(crate) token_issuers: Vec<String>,
+    /// Another API server of the same cluster, whose tokens have this issuer.
+    pub(crate) second_server: Option<String>,
     /// Files in the folder of the run.
     pub(crate) files: Vec<(&'static str, String)>,
     /// The webhook's Service can be reached: whether its certificate is of the caBundle.
@@ -119,6 +122,7 @@ impl World {
             expect: world["expect"].clone(),
             objects: BTreeMap::new(),
             token_issuers: Vec::new(),
+            second_server: None,
             files: Vec::new(),
             serving: None,
         }
@@ -222,6 +226,17 @@ impl World {
             hook["clientConfig"]["caBundle"] = Base64::encode_string(right.pem().as_bytes()).into();
         }
         let keys = jwks(&signer, &other);
+        let second = self.second_server.as_ref().map(|issuer| {
+            let issuers = vec![issuer.clone()];
+            serve(&authority, answers.clone(), (Signer::new(), Signer::new()), Value::Null, issuers)
+        });
+        if let Some(second) = &second {
+            let port: u16 = second.url().rsplit(':').next().unwrap().parse().unwrap();
+            let slice = |port: u16| json!({"ports": [{"port": port}], "endpoints": [{"addresses": ["127.0.0.1"]}]});
+            // The first one cannot be reached, as from outside.
+            let slices = json!({"items": [slice(1), slice(port)]});
+            answers.insert(KUBERNETES.to_owned(), json!({"status": 200, "body": slices}));
+        }
         let api = serve(
             &authority,
             answers,

@@ -200,6 +200,19 @@ impl S3 {
         Ok(BucketState { ownership, block, ..state })
     }
 
+    /// Policy and public access block, each as far as it can be read.
+    pub(super) async fn read_publicity(&self) -> Result<BucketState, Error> {
+        let (block, policy) = tokio::join!(self.read_block(), self.read_policy());
+        match (block, policy) {
+            (Err(Error::NoBucket { .. }), _) | (_, Err(Error::NoBucket { .. })) => Ok(missing()),
+            (Err(error), Err(_)) => Err(error),
+            (block, policy) => {
+                let (block, policy) = (block.unwrap_or_default(), policy.unwrap_or_default());
+                Ok(BucketState { block, policy, ..BucketState::default() })
+            }
+        }
+    }
+
     /// The other objects whose ACL makes them public, of the first page of objects; documents of
     /// other issuers first, since a cluster depends on them.
     async fn public_by_acl(&self) -> Result<Setting<Vec<String>>, Error> {

@@ -134,15 +134,20 @@ async fn read_bucket(
         let why = || "no bucket is known (--store)".to_owned();
         return (Fact::NotAsked(why()), Fact::NotAsked(why()));
     };
-    let clients = match engine.sdk_config().await {
-        Ok(config) => S3Clients::new(config.clone()),
+    let config = match engine.sdk_config().await {
+        Ok(config) => config,
         Err(error) => return (Fact::Failed(error.to_string()), Fact::Failed(error.to_string())),
     };
-    let s3 = match S3::connect(&clients, location.clone(), options.clone()).await {
+    let of_session = configured_endpoint(config, "S3").is_some();
+    let clients = S3Clients::new(config.clone());
+    let mut options = options.clone();
+    // Every store but S3 itself knows path-style URLs, and few have a host name for each bucket.
+    options.path_style |= options.endpoint_url.is_some() || of_session;
+    let s3 = match S3::connect(&clients, location.clone(), options).await {
         Ok(s3) => s3,
         Err(error) => return (of_s3(&error), of_s3(&error)),
     };
-    let (state, objects) = tokio::join!(s3.bucket_state(), s3.encryption_of_documents());
+    let (state, objects) = tokio::join!(s3.publicity(), s3.encryption_of_documents());
     (
         state.map_or_else(|error| of_s3(&error), Fact::Known),
         objects.map_or_else(|error| of_s3(&error), Fact::Known),

@@ -1,13 +1,17 @@
 //! The API server: its version, its issuer, its flags, its tokens.
 
-use issuer_cluster::{Cluster, Error, ServiceAccountRef};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use issuer_cluster::{Cluster, Connection, Error, ServiceAccountRef};
 use issuer_doctor::{
     ClusterSeen, Fact, Managed, Published, Seen, ServerFlags, TokenSeen, parse_arguments,
     parse_flagz,
 };
-use issuer_jwks::WeakKeys;
+use issuer_jwks::{Token, WeakKeys};
 use issuer_redact::register;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::reader::{get, list};
 use super::{Management, learnt, unknown};
@@ -15,13 +19,20 @@ use super::{Management, learnt, unknown};
 /// Fresh tokens that are requested, each over its own connection: servers of one cluster may differ.
 const TOKENS: usize = 3;
 
+/// Servers of a cluster that are asked one by one.
+const SERVERS: usize = 5;
+
+/// For a server that may not be reachable from here.
+const REACH: Duration = Duration::from_secs(2);
+
 /// The object of 1.36; before that, lines of text.
 const FLAGZ: &str = "application/json;v=v1beta1;g=config.k8s.io;as=Flagz, \
                      application/json;v=v1alpha1;g=config.k8s.io;as=Flagz, text/plain";
 
 pub(super) async fn first(cluster: Option<&Cluster>) -> ClusterSeen {
     let Some(cluster) = cluster else { return ClusterSeen::default() };
-    let (version, discovery, kids, flagz, static_pods, kubeadm) = tokio::join!(
+    let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes";
+    let (version, discovery, kids, flagz, static_pods, kubeadm, slices) = tokio::join!(
         version(cluster),
         get(cluster, "/.well-known/openid-configuration", "/.well-known/openid-configuration"),
         get_keys(cluster),
@@ -37,10 +48,12 @@ pub(super) async fn first(cluster: Option<&Cluster>) -> ClusterSeen {
             "/api/v1/namespaces/kube-system/configmaps/kubeadm-config",
             "configmaps/kubeadm-config in namespace kube-system",
         ),
+        list(cluster, slices, "endpointslices.discovery.k8s.io in namespace default", Clone::clone),
     );
     let text = |object: &Value, name: &str| object[name].as_str().unwrap_or_default().to_owned();
     ClusterSeen {
         place: cluster.place(),
+        servers: slices.known().map(|own| servers(own)).unwrap_or_default(),
         version,
         discovery: discovery.map(|found| {
             let found = found.filter(|own| own["issuer"].is_string());
@@ -55,6 +68,20 @@ pub(super) async fn first(cluster: Option<&Cluster>) -> ClusterSeen {
         kubeadm: kubeadm.map(|found| found.as_ref().and_then(of_kubeadm)),
         ..ClusterSeen::default()
     }
+}
+
+/// The API servers behind the Service `kubernetes`; none if there is one alone.
+fn servers(slices: &[Value]) -> Vec<String> {
+    let of_slice = |slice: &Value| -> Vec<String> {
+        let port = slice["ports"][0]["port"].as_u64().unwrap_or(6443);
+        let endpoints = slice["endpoints"].as_array().into_iter().flatten();
+        let addresses = endpoints.filter_map(|own| own["addresses"][0].as_str());
+        let bracketed =
+            |own: &str| if own.contains(':') { format!("[{own}]") } else { own.to_owned() };
+        addresses.map(|own| format!("https://{}:{port}", bracketed(own))).collect()
+    };
+    let all: Vec<String> = slices.iter().flat_map(of_slice).take(SERVERS).collect();
+    if all.len() > 1 { all } else { Vec::new() }
 }
 
 async fn version(cluster: &Cluster) -> Fact<String> {
@@ -174,9 +201,10 @@ fn issuer_of(kind: &str, object: &Value) -> Option<String> {
     }
 }
 
-/// Several tokens as they were signed, and the first of them.
+/// Several tokens as they were signed, also by each server that can be reached, and the first of them.
 pub(super) async fn tokens(
     cluster: Option<&Cluster>,
+    connection: Option<&Connection>,
     seen: &Seen,
 ) -> (Fact<Vec<TokenSeen>>, Fact<String>) {
     let (Some(cluster), Some(subject)) = (cluster, &seen.asked.subject) else {
@@ -191,26 +219,31 @@ pub(super) async fn tokens(
     };
     let audience = learnt::audience(seen);
     let one = || cluster.fresh_token(&account, &audience);
-    let answers = futures_util::future::join_all((0..TOKENS).map(|_| one())).await;
+    let each = async |url: &String| {
+        let direct = async {
+            let server = Cluster::connect_to(connection?, url).await.ok()?.within(REACH);
+            Some((url.clone(), server.fresh_token(&account, &audience).await.ok()?))
+        };
+        timeout(REACH, direct).await.ok().flatten()
+    };
+    let (answers, of_servers) = tokio::join!(
+        join_all((0..TOKENS).map(|_| one())),
+        join_all(seen.cluster.servers.iter().map(each))
+    );
     let (mut tokens, mut compact, mut failure) = (Vec::new(), None, None);
     for answer in answers {
         match answer {
             Ok(token) => {
-                let claim = |name: &str| {
-                    token.claims().get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-                };
-                let kid = token
-                    .header()
-                    .get("kid")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
-                tokens.push(TokenSeen { iss: claim("iss"), kid });
+                tokens.push(seen_of(&token, None));
                 register(&token.compact());
                 compact = compact.or_else(|| Some(token.compact()));
             }
             Err(error) => failure = failure.or(Some(error)),
         }
+    }
+    for (url, token) in of_servers.into_iter().flatten() {
+        register(&token.compact());
+        tokens.push(seen_of(&token, Some(url)));
     }
     let resource = format!("serviceaccounts/token ({subject})");
     match (compact, failure) {
@@ -220,4 +253,9 @@ pub(super) async fn tokens(
         }
         (None, None) => Default::default(),
     }
+}
+
+fn seen_of(token: &Token, server: Option<String>) -> TokenSeen {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    TokenSeen { iss: text(token.claims().get("iss")), kid: text(token.header().get("kid")), server }
 }
