@@ -1,8 +1,6 @@
 //! What is known of credentials before a server refuses them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use issuer_diagnostic::date;
+use issuer_diagnostic::{date, now_secs};
 use issuer_jwks::Token;
 
 /// Why a server may refuse the credentials of a user.
@@ -73,12 +71,12 @@ impl Doubt {
     pub(crate) fn of_token(user: &str, token: &str) -> Option<Self> {
         let claims = Token::parse(token).ok()?;
         let at = claims.claims().get("exp")?.as_u64()?;
-        (at <= now()).then(|| Self::Token { user: user.to_owned(), at: date(at) })
+        (at <= now_secs()).then(|| Self::Token { user: user.to_owned(), at: date(at) })
     }
 
     /// If a client certificate is no longer valid, from the end of its validity.
     pub(crate) fn of_certificate(user: &str, not_after: Option<u64>) -> Option<Self> {
-        let at = not_after.filter(|at| *at < now())?;
+        let at = not_after.filter(|at| *at < now_secs())?;
         Some(Self::Certificate { user: user.to_owned(), at: date(at) })
     }
 
@@ -91,13 +89,9 @@ impl Doubt {
             .zip(*b"dddd-dd-ddTdd:dd:dd")
             .all(|(byte, form)| if form == b'd' { byte.is_ascii_digit() } else { byte == form });
         let is_utc = rest.ends_with('Z');
-        let expired = is_date && is_utc && *until_second < date(now())[..19];
+        let expired = is_date && is_utc && *until_second < date(now_secs())[..19];
         expired.then(|| Self::Plugin { user: user.to_owned() })
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn also(stray: &Option<String>) -> String {

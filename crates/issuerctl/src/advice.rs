@@ -374,6 +374,9 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
         E::NoVersion { .. } | E::BrokenHistory { .. } => {
             "`issuerctl history`, with the same place, lists what was kept".to_owned()
         }
+        E::LatelyLive { .. } => "--drop-live-key publishes without it, and --retire-after says how long \
+                                 tokens live here"
+            .to_owned(),
         E::PruneWithNewKey { .. } => {
             "run once without --prune; or add --check-live NS/NAME, which \
                                       proves that the API server signs with one of these keys"

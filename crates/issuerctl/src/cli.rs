@@ -26,7 +26,7 @@ pub(crate) use iam::{
 pub(crate) use distribution::{DistributionArgs, DistributionCommand, FromClusterArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use file::{ApplyArgs, DeclaredArgs, DeleteArgs, FileArgs, PlanArgs};
-pub(crate) use history::{HistoryArgs, KeepArgs, RollbackArgs};
+pub(crate) use history::{HistoryArgs, KeepArgs, RetireArgs, RollbackArgs};
 pub(crate) use keys::{DiscoveryArgs, ExtractArgs, JwksArgs, KeyArgs, KeygenArgs, RequiredKeyArgs};
 pub(crate) use migration::{ChangeCommand, IssuerChangeArgs, IssuerCommand};
 pub(crate) use pods::{

@@ -38,8 +38,6 @@ use crate::cli::{
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
-pub(crate) use verify::now_secs;
-
 /// Runs the given command.
 ///
 /// # Errors

@@ -3,9 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use issuer_cluster::{Cluster, Connection, ServiceAccountRef};
-use issuer_diagnostic::for_a_shell;
+use issuer_diagnostic::{for_a_shell, now_secs};
+use issuer_iam::DEFAULT_AUDIENCE;
 use issuer_jwks::{JwkSet, Token, WeakKeys};
 use issuer_migration::{Known, api_servers};
+use issuer_publish::{KeyLife, KeyRecord};
 use issuer_reconcile::{Observed, Reconciler, Scope, Target};
 use issuer_rotation::{Facts, Rotation, Server};
 
@@ -14,9 +16,6 @@ use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::targets;
 use crate::ui::Ui;
-
-/// The audience of tokens for AWS.
-const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// The documents of an issuer, and its API servers.
 pub(crate) struct Seen {
@@ -63,7 +62,8 @@ pub(crate) async fn look(
         None => JwkSet::default(),
     };
     let written_secs = stored.and_then(|stored| stored.written_secs);
-    let (facts, token) = facts(&published, written_secs, args, ask, ui).await?;
+    let record = stored.map(|stored| stored.record.clone()).unwrap_or_default();
+    let (facts, token) = facts(&published, (written_secs, &record), args, ask, ui).await?;
     Ok(Seen { observed, published, facts, token })
 }
 
@@ -73,12 +73,12 @@ pub(crate) async fn look(
 /// A time in the future.
 pub(crate) async fn facts(
     published: &JwkSet,
-    written_secs: Option<u64>,
+    (written_secs, record): (Option<u64>, &KeyRecord),
     args: &ServerArgs,
     ask: Ask,
     ui: &Ui,
 ) -> Result<(Facts, Option<Token>), Failure> {
-    let now_secs = crate::commands::now_secs();
+    let now_secs = now_secs();
     let is_given = args.check_live.is_some() || !args.server.is_empty();
     let mut asked = Asked::default();
     if ask == Ask::Always || is_given {
@@ -88,9 +88,16 @@ pub(crate) async fn facts(
         Some(since) => Known::Seen(past(since, now_secs)?),
         None => asked.started_secs,
     };
-    let named = published.without_empty_kid();
+    let published: Vec<String> =
+        published.without_empty_kid().keys().iter().map(|jwk| jwk.kid.to_string()).collect();
+    let recorded = |time: fn(KeyLife) -> Option<u64>| {
+        let times = published.iter().map(|kid| (kid.clone(), time(record.life(kid))));
+        times.filter_map(|(kid, time)| Some((kid, time?))).collect()
+    };
     let facts = Facts {
-        published: named.keys().iter().map(|jwk| jwk.kid.to_string()).collect(),
+        first_secs: recorded(|life| life.first_secs),
+        signed_secs: recorded(|life| life.signed_secs),
+        published,
         written_secs,
         servers: asked.servers,
         unasked: asked.unasked,
@@ -279,8 +286,8 @@ async fn tokens(
     let mut tokens = Vec::new();
     for _ in 0..tries {
         let cluster = connect(connection, url).await?;
-        let token = cluster.fresh_token(account, AUDIENCE).await?;
-        let now = i64::try_from(crate::commands::now_secs()).ok();
+        let token = cluster.fresh_token(account, DEFAULT_AUDIENCE).await?;
+        let now = i64::try_from(now_secs()).ok();
         let issued = token.claims().get("iat").and_then(serde_json::Value::as_i64);
         let ahead = issued.zip(now).map(|(issued, now)| issued.saturating_sub(now));
         tokens.push((token, ahead));

@@ -8,8 +8,8 @@ use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_publish::{
-    AccessMode, Destination, DestinationFault, Error, KEEP_HISTORY, PlanOptions, S3Location,
-    S3Options,
+    AccessMode, Destination, DestinationFault, Error, KEEP_HISTORY, PlanOptions, RETIRE_SECS,
+    S3Location, S3Options,
 };
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
@@ -43,6 +43,7 @@ pub(crate) fn of_files(
         change_issuer: overrides.change_issuer,
         replace_unreadable: overrides.replace_unreadable,
         drop_live_key: overrides.drop_live_key,
+        retire_secs: overrides.retire.secs(),
         allow_other_cluster: overrides.allow_other_cluster,
         by: user(),
     };
@@ -143,13 +144,14 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             change_issuer: args.overrides.change_issuer,
             weak: args.keys.keys.weak(),
             keep_history: args.keep.keep_history.unwrap_or(KEEP_HISTORY),
+            retire_secs: args.overrides.retire.secs().unwrap_or(RETIRE_SECS),
+            drop_live_key: args.overrides.drop_live_key,
         },
         live: live.check_live.as_ref().map(|account| LiveCheck {
             account: account.clone(),
             connection: live_connection(args),
         }),
         token: live.token.as_deref().map(read_token).transpose()?,
-        drop_live_key: args.overrides.drop_live_key,
         allow_other_cluster: args.overrides.allow_other_cluster,
         by: user(),
     };

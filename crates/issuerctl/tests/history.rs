@@ -202,7 +202,9 @@ fn a_copy_that_cannot_be_written_ends_the_run_before_anything_changes() {
 
     let bench = Bench::folder();
     bench.publish("--key old.pub");
-    std::fs::write(bench.desk.path().join("site/.issuerctl"), "in the way").unwrap();
+    let hidden = bench.desk.path().join("site/.issuerctl");
+    std::fs::remove_dir_all(&hidden).unwrap();
+    std::fs::write(hidden, "in the way").unwrap();
     let before = bench.kids();
     let (_, err) = bench.run("publish --no-verify --key new.pub", 1);
     assert!(err.contains(".issuerctl") && err.contains("--keep-history 0"), "{err}");

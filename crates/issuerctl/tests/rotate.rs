@@ -116,8 +116,9 @@ impl Bench {
         kids(&serde_json::from_slice(&text).unwrap())
     }
 
-    /// Sets the time of the last write of keys.json.
+    /// Sets the time of the last write of keys.json, as all that is known of when its keys came.
     fn age_keys(&self, ago: u64) {
+        std::fs::remove_file(self.desk.path().join("site/.issuerctl/keys")).unwrap();
         let file = std::fs::File::open(self.desk.path().join("site/keys.json")).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(ago)).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use issuer_diagnostic::{Diagnostic, ErrorKind};
+use issuer_diagnostic::{Diagnostic, ErrorKind, date};
 use issuer_discovery::DiscoveryError;
 use issuer_jwks::KeyId;
 use issuer_session::Cause;
@@ -37,6 +37,22 @@ pub enum Error {
         added: KeyId,
         /// The keys that would be removed.
         removed: Vec<KeyId>,
+    },
+    /// A key that was seen signing lately would not be published any more.
+    #[error(
+        "{key} was seen signing at {}, and would not be published in {location} any more: pods hold \
+         tokens of it, and the API server may still sign with it",
+        date(*signed_secs)
+    )]
+    LatelyLive {
+        /// The document.
+        location: String,
+        /// The key.
+        key: String,
+        /// When a token was signed with it, in seconds since 1970.
+        signed_secs: u64,
+        /// Until when it must stay, in seconds since 1970.
+        until_secs: u64,
     },
     /// The discovery document cannot be written.
     #[error("the discovery document cannot be created")]
@@ -461,6 +477,7 @@ impl Diagnostic for Error {
             | Self::NoRegion { .. } => ErrorKind::InvalidInput,
             Self::Merge { .. }
             | Self::PruneWithNewKey { .. }
+            | Self::LatelyLive { .. }
             | Self::Unreadable { .. }
             | Self::UnknownOwner { .. }
             | Self::BadPolicy { .. }
@@ -565,6 +582,12 @@ impl Diagnostic for Error {
                 "publish the new key in addition to the others first, and remove them once the API \
                  server signs with it and the last token of the old key has expired (24 h by \
                  default)"
+            }
+            Self::LatelyLive { until_secs, .. } => {
+                return Some(format!(
+                    "publish it too, or wait until {}, if no API server signs with it any more",
+                    date(*until_secs)
+                ));
             }
             Self::NewKey { .. } => "check the keys that are published now, and run again",
             Self::WouldExpose { .. } => {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::lock::{self, FolderLock};
 use crate::state::{Attributes, Write};
-use crate::{Condition, Error, Purpose, Setting, StoreState, Stored, Version};
+use crate::{Condition, Error, KeyRecord, Purpose, Setting, StoreState, Stored, Version};
 
 /// Prefix of temporary file names.
 const TEMPORARY: &str = ".issuerctl-";
@@ -48,8 +48,16 @@ impl Folder {
             _ => Setting::NotRead,
         };
         let notices = self.closed().into_iter().collect();
-        let (desired, read_secs) = (attributes(true), now_secs());
-        Ok(StoreState { keys, discovery, desired, bucket: None, history, read_secs, notices })
+        Ok(StoreState {
+            keys,
+            discovery,
+            desired: attributes(true),
+            bucket: None,
+            history,
+            read_secs: now_secs(),
+            clock_ahead_secs: 0,
+            notices,
+        })
     }
 
     /// A warning about the first folder on the way to the documents that only its owner can enter: a web
@@ -91,6 +99,9 @@ impl Folder {
         if let (Some(keys), None) = (&mut keys, &discovery) {
             keys.issuer = lock::owner(&self.folders()?);
         }
+        if let Some(keys) = &mut keys {
+            keys.record = self.read_record();
+        }
         Ok([keys, discovery])
     }
 
@@ -104,6 +115,9 @@ impl Folder {
         lock::claim(&self.folders()?, write.issuer);
         sweep(folder);
         replace(&path, folder, write.bytes).map_err(failed("write", &path))?;
+        if write.name == KEYS_NAME {
+            self.write_record(write.record);
+        }
         Ok(version(write.bytes.len() as u64, write.bytes))
     }
 
@@ -127,6 +141,9 @@ impl Folder {
                 return Err(Error::Changed { location: path.display().to_string() });
             }
             Some(_) => fs::remove_file(&path).map_err(failed("delete", &path))?,
+        }
+        if name == KEYS_NAME {
+            self.remove_record();
         }
         if let Some(folder) = path.parent().filter(|folder| *folder != self.root) {
             // Fails if the folder contains anything else.
@@ -217,8 +234,8 @@ impl Folder {
         let version = version(metadata.len(), &bytes);
         let attributes = attributes(is_world_readable(&metadata));
         let written_secs = metadata.modified().ok().and_then(secs);
-        let (issuer, retained) = (None, false);
-        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained }))
+        let (issuer, retained, record) = (None, false, KeyRecord::default());
+        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained, record }))
     }
 }
 

@@ -13,6 +13,7 @@ mod plan;
 mod prune;
 mod publish;
 mod published;
+mod record;
 mod removal;
 mod s3;
 mod state;
@@ -24,7 +25,8 @@ pub use folder::Folder;
 pub use history::{HistoryEntry, KEEP_HISTORY, PastSite, Restored, published_shape};
 pub use merge::{KeyChange, Merged, merge};
 pub use plan::{DocumentPlan, Plan, PlanOptions, Site};
-pub use publish::{Step, apply, plan, publish};
+pub use publish::{Step, apply, plan, publish, record_sightings};
+pub use record::{KeyLife, KeyRecord, RECORD, RETIRE_SECS, Sighting};
 pub use removal::{BucketEnd, Removal, plan_removal, remove};
 pub use s3::{
     AccessMode, Block, BucketName, BucketPlan, BucketSpec, BucketState, BucketStep, Existence,

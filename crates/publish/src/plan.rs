@@ -3,6 +3,7 @@
 use issuer_change::{
     Action, Change, ChangeSet, Describe, Field, Kind, Notice, Reason, Resource, Value,
 };
+use issuer_diagnostic::date;
 use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Published, Shape};
 use issuer_jwks::{ForeignKey, Jwk, JwkSet, KeyId, WeakKeys};
 
@@ -10,7 +11,9 @@ use crate::confirm::algorithms;
 use crate::history::PastSite;
 use crate::s3::BucketPlan;
 use crate::state::Attributes;
-use crate::{Condition, Error, KeyChange, StoreState, Stored, merge, prune, published};
+use crate::{
+    Condition, Error, KeyChange, KeyRecord, Sighting, StoreState, Stored, merge, prune, published,
+};
 
 /// The members of a discovery document that depend on the issuer.
 const OWN_MEMBERS: [&str; 3] = ["issuer", "jwks_uri", "id_token_signing_alg_values_supported"];
@@ -28,13 +31,15 @@ pub struct Site {
     pub foreign: Vec<ForeignKey>,
     /// Who publishes it, which is recorded in the history.
     pub by: Option<String>,
+    /// The keys that tokens of the cluster were seen to be signed with.
+    pub seen: Vec<Sighting>,
 }
 
 impl Site {
     /// A site with these keys.
     #[must_use]
     pub fn new(keys: JwkSet, issuer: IssuerUrl, shape: Shape) -> Self {
-        Self { keys, issuer, shape, foreign: Vec::new(), by: None }
+        Self { keys, issuer, shape, foreign: Vec::new(), by: None, seen: Vec::new() }
     }
 }
 
@@ -56,6 +61,10 @@ pub struct PlanOptions {
     pub weak: WeakKeys,
     /// How many previous sites are kept where the store does not do it; 0: none.
     pub keep_history: u32,
+    /// How long after it was seen signing a key must stay, in seconds; 0: it need not.
+    pub retire_secs: u64,
+    /// Publish although a key is missing that the cluster signs with, or was seen signing lately.
+    pub drop_live_key: bool,
 }
 
 /// What happens to one document.
@@ -94,10 +103,23 @@ pub struct Plan {
     pub(crate) widened: Option<Vec<u8>>,
     /// The site that is published, if it is copied before it is changed.
     pub(crate) previous: Option<PastSite>,
+    /// What is recorded of the keys afterwards.
+    pub(crate) record: KeyRecord,
+    /// Whether that is written although nothing else is.
+    pub(crate) record_due: Option<RecordDue>,
     /// How many copies are kept.
     pub(crate) keep_history: u32,
     /// The copies that the execution has written, and those that are deleted in return.
     pub(crate) copied: Option<Copied>,
+}
+
+/// Why what is recorded of the keys is written although nothing else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordDue {
+    /// A key was seen signing.
+    Sighting,
+    /// It was not written for a day.
+    Age,
 }
 
 /// A copy of a previous site that a run has written.
@@ -143,6 +165,16 @@ impl Plan {
         if !options.live_check {
             prune::check(&merged.changes, &place(KEYS_NAME))?;
         }
+        let stored_record = state.keys.as_ref().map(|stored| stored.record.clone());
+        let stored_record = stored_record.unwrap_or_default();
+        let lost = stored_record.lost(
+            merged.set.keys().iter().map(|jwk| &jwk.kid),
+            &prune::removed(&merged.changes),
+            options.retire_secs,
+            state.read_secs,
+        );
+        let lost = prune::check_lately_live(lost, options, &place(KEYS_NAME))?;
+        let record = stored_record.after(&merged.changes, &site.seen, state.read_secs);
         let written =
             |algorithms| Discovery::new(site.issuer.clone(), None, algorithms, site.shape);
         let discovery = written(merged.set.algorithms())?;
@@ -187,6 +219,8 @@ impl Plan {
                 .into_iter()
                 .chain(prune::notices(&merged.changes))
                 .chain(hidden)
+                .chain(lost)
+                .chain(clock(state))
                 .collect(),
             key_changes: merged.changes,
             wrote: false,
@@ -196,6 +230,8 @@ impl Plan {
             documents,
             widened,
             previous,
+            record_due: record_due(&record, &stored_record, state, site),
+            record,
             keep_history: options.keep_history,
             copied: None,
         })
@@ -356,6 +392,42 @@ fn document(
     let unchanged = stored.bytes == bytes && fields.is_empty();
     let action = if unchanged { Action::Keep } else { Action::Update };
     DocumentPlan { name, bytes, action, condition, fields }
+}
+
+fn record_due(
+    record: &KeyRecord,
+    before: &KeyRecord,
+    state: &StoreState,
+    site: &Site,
+) -> Option<RecordDue> {
+    let written_secs = state.keys.as_ref()?.written_secs;
+    let due = if site.seen.is_empty() { RecordDue::Age } else { RecordDue::Sighting };
+    record.is_due(before, written_secs, state.read_secs).then_some(due)
+}
+
+/// A clock that is off by more than this is reported, in seconds: STS tolerates as much.
+const CLOCK_SECS: u64 = 5 * 60;
+
+fn clock(state: &StoreState) -> Option<Notice> {
+    let off = state.clock_ahead_secs.unsigned_abs();
+    let side = if state.clock_ahead_secs > 0 { "ahead of" } else { "behind" };
+    (off > CLOCK_SECS).then(|| Notice {
+        id: "clock".into(),
+        message: format!(
+            "the clock of this machine is {} {side} that of the store, which says {}: tokens and \
+             certificates are judged by it, so set it right",
+            duration(off),
+            date(state.read_secs)
+        ),
+    })
+}
+
+fn duration(secs: u64) -> String {
+    match (secs / 3600, secs / 60 % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
 }
 
 /// The published site, if its documents are about to get other bytes, and the store does not keep them.

@@ -1,9 +1,10 @@
 //! What may be removed from a published JWK Set, and what stops working then.
 
 use issuer_change::Notice;
+use issuer_diagnostic::date;
 use issuer_jwks::{Jwk, KeyId};
 
-use crate::{Error, KeyChange};
+use crate::{Error, KeyChange, PlanOptions, record};
 
 /// Refuses a removal in the same run that adds a key: pods hold tokens of the removed key, and if
 /// the added key belongs to another cluster, the API server goes on signing with the removed one.
@@ -24,6 +25,42 @@ pub(crate) fn check(changes: &[(Jwk, KeyChange)], location: &str) -> Result<(), 
             removed,
         }),
         _ => Ok(()),
+    }
+}
+
+/// Refuses a result without a key that was seen signing lately: pods hold its tokens, and the API server
+/// may sign with it still. With `drop_live_key` that is a warning.
+///
+/// # Errors
+/// [`Error::LatelyLive`].
+pub(crate) fn check_lately_live(
+    lost: Vec<(Option<KeyId>, u64)>,
+    options: &PlanOptions,
+    location: &str,
+) -> Result<Vec<Notice>, Error> {
+    let name = |kid: &Option<KeyId>| match kid {
+        Some(kid) => format!("the key {:?}", kid.as_str()),
+        None => "a key that is not in keys.json any more".to_owned(),
+    };
+    match lost.first() {
+        Some((kid, signed)) if !options.drop_live_key => Err(Error::LatelyLive {
+            location: location.to_owned(),
+            key: name(kid),
+            signed_secs: *signed,
+            until_secs: record::until(*signed, options.retire_secs),
+        }),
+        _ => Ok(lost
+            .iter()
+            .map(|(kid, signed)| Notice {
+                id: "live-key-dropped".into(),
+                message: format!(
+                    "{} was seen signing at {} and will not be published: the tokens that pods have \
+                     of it will be rejected",
+                    name(kid),
+                    date(*signed)
+                ),
+            })
+            .collect()),
     }
 }
 

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use issuer_change::{Action, Notice};
-use issuer_diagnostic::now_millis;
+use issuer_diagnostic::{now_millis, now_secs};
 use issuer_discovery::KEYS_NAME;
 use issuer_session::{Attempts, replan};
 
 use crate::confirm::{confirm, is_stored};
 use crate::history::surplus;
-use crate::plan::Copied;
+use crate::plan::{Copied, RecordDue};
 use crate::state::Write;
-use crate::{Condition, Error, Plan, PlanOptions, Purpose, Site, Store};
+use crate::{Condition, Error, Plan, PlanOptions, Purpose, Sighting, Site, Store};
 
 /// New plans after write conflicts: as long as others are faster, not a number of times.
 const ATTEMPTS: Attempts = Attempts {
@@ -67,6 +67,60 @@ pub async fn apply(
     execute(store, plan, progress).await
 }
 
+/// Records that keys of an executed plan were seen signing, if that was not recorded within the last hour;
+/// returns whether it was written. If another writer has changed the keys since, nothing is.
+///
+/// # Errors
+/// A denied or failed call.
+pub async fn record_sightings(
+    store: &Store,
+    plan: &Plan,
+    seen: &[Sighting],
+) -> Result<bool, Error> {
+    let published = |sighting: &&Sighting| plan.keys().get(&sighting.kid).is_some();
+    let seen: Vec<Sighting> = seen.iter().filter(published).cloned().collect();
+    if plan.record.with_sightings(&seen, now_secs()).is_none() {
+        return Ok(false);
+    }
+    let _lock = store.lock().await?;
+    let [keys, _] = store.read_documents().await?;
+    let [planned, _] = plan.documents();
+    let Some(keys) = keys.filter(|stored| stored.bytes == planned.bytes) else { return Ok(false) };
+    let Some(record) = keys.record.with_sightings(&seen, now_secs()) else { return Ok(false) };
+    let condition = Condition::Unchanged(keys.version);
+    let (name, bytes, issuer) = (planned.name, planned.bytes.as_slice(), plan.issuer().as_str());
+    let write = Write { name, bytes, condition: &condition, issuer, record: &record };
+    match issuer_diagnostic::write(store.write_record(write)).await {
+        Ok(()) => Ok(true),
+        Err(Error::Changed { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes what is recorded of the keys, if that is due although nothing else changes. Its failure ends no
+/// run, but that a key was seen signing and could not be recorded is a warning.
+async fn record(store: &Store, plan: &Plan, progress: &mut impl FnMut(Step)) -> Result<(), Error> {
+    let Some(due) = plan.record_due else { return Ok(()) };
+    let [keys, _] = &plan.documents;
+    let issuer = plan.issuer().to_string();
+    let (name, bytes, condition, record) =
+        (keys.name, keys.bytes.as_slice(), &keys.condition, &plan.record);
+    let write = Write { name, bytes, condition, issuer: &issuer, record };
+    let _lock = store.lock().await?;
+    match issuer_diagnostic::write(store.write_record(write)).await {
+        // Another writer was faster: it has recorded what it knows.
+        Ok(()) | Err(Error::Changed { .. }) => {}
+        Err(error) if due == RecordDue::Sighting => progress(Step::Notice(Notice {
+            id: "not-recorded".into(),
+            message: format!(
+                "that the cluster signs with a published key could not be recorded: {error}"
+            ),
+        })),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
 /// The same; the lock is held.
 async fn execute(
     store: &Store,
@@ -77,8 +131,7 @@ async fn execute(
         return Ok(());
     }
     store.check_unchanged(&plan.documents)?;
-    // Their futures are large, and most runs need neither.
-    Box::pin(keep_previous(store, plan, &mut progress)).await?;
+    keep_previous(store, plan, &mut progress).await?;
     if let Some(bucket) = plan.bucket.as_ref().filter(|bucket| !bucket.is_empty()) {
         progress(Step::Bucket);
         let done = |notice: Option<Notice>| {
@@ -90,10 +143,10 @@ async fn execute(
         store.apply_bucket(bucket, done).await?;
     }
     let [keys, discovery] = plan.documents.clone();
-    let issuer = plan.issuer().to_string();
+    let (issuer, record) = (plan.issuer().to_string(), plan.record.clone());
     let mut put = async |plan: &mut Plan, name, bytes: &[u8], condition: &Condition| {
         progress(Step::Document(name));
-        let write = Write { name, bytes, condition, issuer: &issuer };
+        let write = Write { name, bytes, condition, issuer: &issuer, record: &record };
         let version = issuer_diagnostic::write(store.write(write)).await?;
         issuer_diagnostic::wrote(store.document_location(name));
         plan.wrote = true;
@@ -126,8 +179,7 @@ async fn execute(
         }
         put(plan, discovery.name, &discovery.bytes, &condition).await?;
     }
-    let (documents, kept) =
-        tokio::join!(store.read_documents(), Box::pin(end_history(store, plan)));
+    let (documents, kept) = tokio::join!(store.read_documents(), end_history(store, plan));
     let (documents, notice) = (documents?, kept?);
     if let Some(notice) = notice {
         progress(Step::Notice(notice));
@@ -159,7 +211,8 @@ async fn keep_previous(
     let issuer = plan.issuer().to_string();
     let document = plan.first_write();
     let (bytes, condition) = (document.bytes.as_slice(), &document.condition);
-    let first = Write { name: document.name, bytes, condition, issuer: &issuer };
+    let record = &plan.record;
+    let first = Write { name: document.name, bytes, condition, issuer: &issuer, record };
     let write = issuer_diagnostic::write(store.keep(&name, &site, &first));
     let (kept, listed) = tokio::join!(write, store.list_kept());
     kept.map_err(|error| match error {
@@ -210,7 +263,7 @@ pub async fn publish<E: From<Error>>(
 ) -> Result<(), E> {
     if plan.is_empty() {
         store.tidy();
-        return Ok(());
+        return Ok(record(store, plan, &mut progress).await?);
     }
     // Only the removals in the first plan were approved.
     let agreed = plan.dropped();

@@ -22,7 +22,6 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission, ServerSideEncryption};
-use issuer_diagnostic::now_secs;
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::{Cause, is_web_page, message};
@@ -32,14 +31,14 @@ pub use bucket::{
 };
 pub(crate) use bucket_removal::BucketRemoval;
 pub use client::S3Clients;
-use client::{Account, Probed};
+use client::{Account, Probed, StoreClock};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::with_ours as bucket_policy;
 pub use preflight::Preflight;
 
 use crate::state::{Attributes, Bucket, Write};
-use crate::{Condition, Error, StoreState, Stored, Version};
+use crate::{Condition, Error, KeyRecord, RECORD, StoreState, Stored, Version};
 
 /// The names of object attributes in plans.
 const CONTENT_TYPE: &str = "content_type";
@@ -69,6 +68,10 @@ const CREATED: &str = "issuerctl-created";
 
 /// Metadata of `keys.json`: its issuer, which the document does not name.
 const ISSUER: &str = "issuerctl-issuer";
+
+/// The bytes of all names and values of the metadata of an object (S3 user guide, "Working with object
+/// metadata"); some stores count what the names begin with, too.
+const MAX_METADATA: usize = 2048 - 3 * "x-amz-meta-".len();
 
 /// The ETag of an object without bytes: their MD5 (S3 API reference, "Object").
 const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -116,6 +119,7 @@ pub struct S3 {
     account: Account,
     /// The address of `s3-control`, if it is configured.
     control_url: Option<String>,
+    clock: StoreClock,
 }
 
 impl S3Options {
@@ -139,8 +143,9 @@ impl S3 {
         let connected = client::connect(clients, &location, &options).await?;
         let options = S3Options { endpoint_url: connected.endpoint_url, ..options };
         let (client, region, probed) = (connected.client, connected.region, clients.probed());
-        let (account, control_url) = (clients.account(), clients.control_url());
-        Ok(Self { client, region, probed, account, control_url, location, options })
+        let (account, control_url, clock) =
+            (clients.account(), clients.control_url(), clients.clock());
+        Ok(Self { client, region, probed, account, control_url, clock, location, options })
     }
 
     /// A store that uses an existing client.
@@ -151,8 +156,16 @@ impl S3 {
         options: S3Options,
         region: String,
     ) -> Self {
-        let (probed, account) = (Probed::default(), Account::default());
-        Self { client, location, options, region, probed, account, control_url: None }
+        Self {
+            client,
+            location,
+            options,
+            region,
+            probed: Probed::default(),
+            account: Account::default(),
+            control_url: None,
+            clock: StoreClock::default(),
+        }
     }
 
     /// The same store, with the address of the API for settings of the account (`s3-control`).
@@ -224,8 +237,18 @@ impl S3 {
         if matches!(purpose, Purpose::Plan | Purpose::Publish) && sets_up() {
             bucket.state.preflight = self.read_preflight(bucket.state.existence).await;
         }
-        let (bucket, read_secs, notices) = (Some(bucket), now_secs(), Vec::new());
-        Ok(StoreState { keys, discovery, desired, bucket, history, read_secs, notices })
+        let (read_secs, clock_ahead_secs) = self.clock.now();
+        let (bucket, notices) = (Some(bucket), Vec::new());
+        Ok(StoreState {
+            keys,
+            discovery,
+            desired,
+            bucket,
+            history,
+            read_secs,
+            clock_ahead_secs,
+            notices,
+        })
     }
 
     /// What decides whether the bucket's objects are public: policy and public access block. One that
@@ -255,14 +278,15 @@ impl S3 {
             self.read_document(DISCOVERY_NAME, Purpose::Plan),
         );
         let (keys, discovery, desired) = (keys?, discovery?, self.desired());
-        let (history, read_secs) = (Setting::NotRead, now_secs());
+        let (read_secs, clock_ahead_secs) = self.clock.now();
         Ok(StoreState {
             keys,
             discovery,
             desired,
             bucket: None,
-            history,
+            history: Setting::NotRead,
             read_secs,
+            clock_ahead_secs,
             notices: Vec::new(),
         })
     }
@@ -574,6 +598,8 @@ impl S3 {
         let ours = object.metadata().is_some_and(|metadata| metadata.contains_key(CREATED));
         let issuer = object.metadata().and_then(|metadata| metadata.get(ISSUER)).cloned();
         let version = Version { tag: etag.to_owned(), ours };
+        let record = object.metadata().and_then(|metadata| metadata.get(RECORD));
+        let record = record.map(|text| KeyRecord::parse(text)).unwrap_or_default();
         let written_secs = object.last_modified().and_then(|time| time.secs().try_into().ok());
         // A version with an ID of its own stays, also if versioning was suspended since.
         let retained = object.version_id().is_some_and(|id| id != history::NULL_VERSION);
@@ -587,7 +613,7 @@ impl S3 {
         if bytes.is_empty() && version.tag.trim_matches('"') != EMPTY {
             return Err(self.incomplete("GetObject", "the document"));
         }
-        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained }))
+        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained, record }))
     }
 
     /// An answer that lacks what every answer has must not be taken for a setting that is off.
@@ -673,7 +699,17 @@ fn metadata(write: &Write<'_>) -> HashMap<String, String> {
     let created = write.condition.ours().then_some((CREATED, "true"));
     let issuer = (write.name == KEYS_NAME).then_some((ISSUER, write.issuer));
     let both = created.into_iter().chain(issuer);
-    both.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let mut metadata: HashMap<String, String> =
+        both.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    if write.name == KEYS_NAME {
+        let taken: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let room = MAX_METADATA.saturating_sub(taken + RECORD.len());
+        let record = write.record.encode(room);
+        if !record.is_empty() {
+            metadata.insert(RECORD.to_owned(), record);
+        }
+    }
+    metadata
 }
 
 /// The body, or the beginning of one that is too large ([`Stored::bytes`]).

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use issuer_change::Notice;
 use issuer_jwks::MAX_INPUT_BYTES;
 
+use crate::KeyRecord;
 use crate::s3::{BucketSpec, BucketState, Setting};
 
 /// The version of a document that a plan is based on: an ETag, or the hash of a file.
@@ -36,6 +37,8 @@ pub struct Stored {
     /// Whether the store keeps these bytes when the document is written again: a bucket with
     /// versioning does.
     pub retained: bool,
+    /// What is recorded of its keys, if it is `keys.json`.
+    pub record: KeyRecord,
 }
 
 impl Condition {
@@ -89,6 +92,8 @@ pub(crate) struct Write<'a> {
     pub(crate) condition: &'a Condition,
     /// The issuer, which is recorded beside the document.
     pub(crate) issuer: &'a str,
+    /// What is recorded of its keys, if it is `keys.json`.
+    pub(crate) record: &'a KeyRecord,
 }
 
 /// The observed state of a store.
@@ -104,8 +109,10 @@ pub struct StoreState {
     pub bucket: Option<Bucket>,
     /// The copies of previous sites; read for a deletion alone.
     pub history: Setting<Vec<String>>,
-    /// When it was read, in seconds since 1970.
+    /// When it was read, in seconds since 1970, by the clock of the store if it has one.
     pub read_secs: u64,
+    /// How many seconds the clock of this machine is ahead of that of the store.
+    pub clock_ahead_secs: i64,
     /// What keeps readers from documents that are written.
     pub notices: Vec<Notice>,
 }

@@ -21,6 +21,7 @@ pub enum Store {
     S3(Box<S3>),
 }
 
+// The futures of S3 are large, and nest: they are boxed here.
 impl Store {
     /// The location, as shown in messages: a path, or `s3://bucket/prefix`.
     #[must_use]
@@ -44,7 +45,7 @@ impl Store {
     pub async fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
         match self {
             Self::Folder(folder) => folder.read(purpose),
-            Self::S3(s3) => s3.read(purpose).await,
+            Self::S3(s3) => Box::pin(s3.read(purpose)).await,
         }
     }
 
@@ -56,8 +57,8 @@ impl Store {
     pub(crate) async fn read_again(&self, bucket: bool) -> Result<StoreState, Error> {
         match self {
             Self::Folder(folder) => folder.read(Purpose::Plan),
-            Self::S3(s3) if bucket => s3.read(Purpose::Plan).await,
-            Self::S3(s3) => s3.read_objects().await,
+            Self::S3(s3) if bucket => Box::pin(s3.read(Purpose::Plan)).await,
+            Self::S3(s3) => Box::pin(s3.read_objects()).await,
         }
     }
 
@@ -73,7 +74,7 @@ impl Store {
     ) -> Result<(), Error> {
         match self {
             Self::Folder(_) => Ok(()),
-            Self::S3(s3) => s3.apply_bucket(plan, done).await,
+            Self::S3(s3) => Box::pin(s3.apply_bucket(plan, done)).await,
         }
     }
 
@@ -117,7 +118,22 @@ impl Store {
     pub(crate) async fn write(&self, write: Write<'_>) -> Result<Version, Error> {
         match self {
             Self::Folder(folder) => folder.write(write),
-            Self::S3(s3) => s3.write(write).await,
+            Self::S3(s3) => Box::pin(s3.write(write)).await,
+        }
+    }
+
+    /// Writes what is recorded of the keys, beside a `keys.json` that stays as it is. The lock is held.
+    ///
+    /// # Errors
+    /// [`Error::Changed`]; a denied or failed write.
+    pub(crate) async fn write_record(&self, write: Write<'_>) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => {
+                folder.check(write.name, write.condition)?;
+                folder.write_record(write.record);
+                Ok(())
+            }
+            Self::S3(s3) => Box::pin(s3.write(write)).await.map(drop),
         }
     }
 
@@ -128,7 +144,7 @@ impl Store {
     pub(crate) async fn read_documents(&self) -> Result<[Option<Stored>; 2], Error> {
         match self {
             Self::Folder(folder) => folder.read_documents(),
-            Self::S3(s3) => s3.read_documents().await,
+            Self::S3(s3) => Box::pin(s3.read_documents()).await,
         }
     }
 
@@ -146,7 +162,10 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.keep(name, past),
             Self::S3(s3) => {
-                let (probed, kept) = tokio::join!(s3.probe_conditions(first), s3.keep(name, past));
+                let (probed, kept) = tokio::join!(
+                    Box::pin(s3.probe_conditions(first)),
+                    Box::pin(s3.keep(name, past))
+                );
                 probed.and(kept)
             }
         }
@@ -159,7 +178,7 @@ impl Store {
     pub(crate) async fn check_kept(&self, name: &str, past: &PastSite) -> Result<(), Error> {
         let read = match self {
             Self::Folder(folder) => folder.read_kept(name),
-            Self::S3(s3) => s3.read_kept(name).await,
+            Self::S3(s3) => Box::pin(s3.read_kept(name)).await,
         };
         let what = match read? {
             Some(bytes) if bytes == past.to_bytes() => return Ok(()),
@@ -179,7 +198,7 @@ impl Store {
     pub(crate) async fn list_kept(&self) -> Result<Vec<String>, Error> {
         let listed = match self {
             Self::Folder(folder) => folder.list_kept(),
-            Self::S3(s3) => s3.list_kept().await,
+            Self::S3(s3) => Box::pin(s3.list_kept()).await,
         };
         Ok(listed?.into_iter().map(|listed| listed.version).collect())
     }
@@ -191,7 +210,7 @@ impl Store {
     pub(crate) async fn forget(&self, name: &str) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => folder.forget(name),
-            Self::S3(s3) => s3.forget(name).await,
+            Self::S3(s3) => Box::pin(s3.forget(name)).await,
         }
     }
 
@@ -218,7 +237,7 @@ impl Store {
             Some(version) => {
                 let read = match self {
                     Self::Folder(folder) => folder.read_past(version),
-                    Self::S3(s3) => s3.read_past(version).await,
+                    Self::S3(s3) => Box::pin(s3.read_past(version)).await,
                 };
                 (version.to_owned(), read?.ok_or_else(no_version)?)
             }
@@ -236,7 +255,8 @@ impl Store {
         let ([keys, discovery], past) = match self {
             Self::Folder(folder) => (folder.read_documents()?, folder.history(limit)?),
             Self::S3(s3) => {
-                let (documents, past) = tokio::join!(s3.read_documents(), s3.history(limit));
+                let (documents, past) =
+                    tokio::join!(Box::pin(s3.read_documents()), Box::pin(s3.history(limit)));
                 (documents?, past?)
             }
         };
@@ -251,7 +271,7 @@ impl Store {
     pub async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => folder.remove(name, version).await,
-            Self::S3(s3) => s3.remove(name, version).await,
+            Self::S3(s3) => Box::pin(s3.remove(name, version)).await,
         }
     }
 
@@ -262,7 +282,7 @@ impl Store {
     pub(crate) async fn remove_statement(&self) -> Result<bool, Error> {
         match self {
             Self::Folder(_) => Ok(false),
-            Self::S3(s3) => s3.remove_statement().await,
+            Self::S3(s3) => Box::pin(s3.remove_statement()).await,
         }
     }
 
@@ -273,7 +293,7 @@ impl Store {
     pub(crate) async fn delete_bucket(&self) -> Result<bool, Error> {
         match self {
             Self::Folder(_) => Ok(false),
-            Self::S3(s3) => s3.delete_bucket().await,
+            Self::S3(s3) => Box::pin(s3.delete_bucket()).await,
         }
     }
 }

@@ -32,6 +32,12 @@ async fn run(path: &Path, site: &Site) -> Result<Plan, Error> {
     Ok(plan)
 }
 
+/// What is in a folder beside the hidden one, which only its owner can read.
+fn shown(root: &Path) -> usize {
+    let entries = fs::read_dir(root).unwrap().map(Result::unwrap);
+    entries.filter(|entry| entry.file_name() != ".issuerctl").count()
+}
+
 #[tokio::test]
 async fn a_new_folder_holds_two_world_readable_documents_and_nothing_else() {
     let temporary = tempfile::tempdir().unwrap();
@@ -40,12 +46,14 @@ async fn a_new_folder_holds_two_world_readable_documents_and_nothing_else() {
     let keys_file = root.join("keys.json");
     let discovery_file = root.join(".well-known/openid-configuration");
     assert_eq!(fs::read_to_string(&keys_file).unwrap(), keys("rsa2048").to_json());
-    assert_eq!(fs::read_dir(&root).unwrap().count(), 2);
+    assert_eq!(shown(&root), 2);
     assert_eq!(fs::read_dir(root.join(".well-known")).unwrap().count(), 1);
     #[cfg(unix)]
     for file in [&keys_file, &discovery_file] {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o644, "{file:?}");
+        let hidden = fs::metadata(root.join(".issuerctl")).unwrap();
+        assert_eq!(hidden.permissions().mode() & 0o777, 0o700);
     }
 }
 
@@ -254,7 +262,7 @@ fn many_writers_of_two_issuers_at_once_mix_no_keys() {
             let mixed = site.issuer != owner && site.keys.difference(&published).is_empty();
             assert!(!mixed, "{published:?}");
         }
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2, "nothing else is served");
+        assert_eq!(shown(root.path()), 2, "nothing else is served");
     }
 }
 
@@ -326,6 +334,6 @@ async fn what_a_killed_run_left_is_deleted_by_one_that_has_nothing_to_write() {
         fs::write(root.path().join(name), "half").unwrap();
     }
     assert!(run(root.path(), &site("rsa2048")).await.unwrap().is_empty());
-    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    assert_eq!(shown(root.path()), 2);
     assert_eq!(fs::read_dir(root.path().join(".well-known")).unwrap().count(), 1);
 }

@@ -2,17 +2,17 @@
 //! the roles, so that nothing in IAM refers to an issuer that does not work, and then the cluster, so
 //! that no pod has a role that does not exist.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use issuer_change::{Describe, Notice};
+use issuer_diagnostic::now_secs;
 use issuer_discovery::IssuerUrl;
-use issuer_iam::{Documents, ProviderPlan, RolePlan};
+use issuer_iam::{DEFAULT_AUDIENCE, Documents, ProviderPlan, RolePlan};
 use issuer_jwks::Token;
 use issuer_publish::{Plan, Step};
 use issuer_verify::{Expected, Verdict};
 
-use crate::observe::AUDIENCE;
 use crate::plan::approve;
 use crate::{Error, Event, IssuerPlan, Observed, PlannedSite, Reconciler, Target};
 
@@ -130,7 +130,7 @@ impl Reconciler<'_> {
             keys: Some(plan.keys().clone()),
             source: None,
             token: live.map(Token::compact),
-            audiences: vec![AUDIENCE.to_owned()],
+            audiences: vec![DEFAULT_AUDIENCE.to_owned()],
             now_secs: now_secs(),
             weak,
         };
@@ -197,9 +197,4 @@ impl Reconciler<'_> {
             self.event(target, Event::Notice(&Notice { id: "policy-in-use".into(), message }));
         }
     }
-}
-
-/// The current time, in seconds since 1970.
-pub(crate) fn now_secs() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

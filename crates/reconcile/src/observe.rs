@@ -2,18 +2,17 @@
 
 use futures_util::future::join_all;
 use issuer_cluster::Cluster;
+use issuer_diagnostic::now_secs;
 use issuer_discovery::{IssuerUrl, Partition};
 use issuer_iam::{
-    AccountId, Documents, Iam, ProviderArn, ProviderState, RoleName, RoleState, Thumbprint,
+    AccountId, DEFAULT_AUDIENCE, Documents, Iam, ProviderArn, ProviderState, RoleName, RoleState,
+    Thumbprint,
 };
 use issuer_jwks::{Token, salvage};
-use issuer_publish::{Purpose, Store, StoreState};
+use issuer_publish::{Purpose, Sighting, Store, StoreState};
 use issuer_workload::WorkloadState;
 
 use crate::{ClusterKeys, Error, Event, KeySource, Reconciler, SourceKeys, Target, keys};
-
-/// The audience of the tokens that AWS STS accepts.
-pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// What is read, and for which purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +40,8 @@ pub struct Observed {
     pub site: Option<(Store, StoreState)>,
     /// A fresh token of the cluster, if a live check is requested.
     pub live: Option<Token>,
+    /// The keys that other fresh tokens were signed with.
+    pub signing: Vec<Sighting>,
     /// The state of IAM, if it was read.
     pub iam: Option<ObservedIam>,
     /// The cluster whose pods use the roles, and its state.
@@ -67,6 +68,18 @@ pub struct ObservedIam {
     pub orphaned_denied: Option<String>,
     /// The thumbprint of the last certificate of the chain, if it is requested.
     pub top_of_chain: Option<Thumbprint>,
+}
+
+impl Observed {
+    /// The keys that tokens were seen to be signed with: fresh ones, and one that was given.
+    pub(crate) fn sightings(&self, given: Option<&Token>) -> Vec<Sighting> {
+        let fresh = self.live.iter().map(|token| (token, now_secs()));
+        // A given token may have been signed a while ago.
+        let given = given.and_then(|token| Some((token, token.claims().get("iat")?.as_u64()?)));
+        let seen =
+            |(token, secs): (&Token, u64)| Some(Sighting { kid: token.kid()?.to_owned(), secs });
+        fresh.chain(given).filter_map(seen).chain(self.signing.iter().cloned()).collect()
+    }
 }
 
 impl Scope {
@@ -130,7 +143,7 @@ impl Reconciler<'_> {
         if let Some(state) = &state {
             self.look_up_issuers(&mut keys, state, target).await?;
         }
-        Ok(Observed { url, keys, site: store.zip(state), live, iam, workload })
+        Ok(Observed { url, keys, site: store.zip(state), live, signing: Vec::new(), iam, workload })
     }
 
     /// The keys of a target's sources.
@@ -185,7 +198,7 @@ impl Reconciler<'_> {
         let cluster = Cluster::connect(&live.connection).await?;
         let waits_for = format!("{waits_for} from {}", cluster.place());
         self.event(target, Event::Waiting(&waits_for));
-        let token = cluster.fresh_token(account, AUDIENCE).await?;
+        let token = cluster.fresh_token(account, DEFAULT_AUDIENCE).await?;
         self.event(target, Event::Waited);
         Ok(Some(token))
     }

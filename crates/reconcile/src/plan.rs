@@ -137,6 +137,7 @@ impl IssuerPlan {
         let site = Site {
             foreign: seen.keys.foreign.clone(),
             by: wanted.by.clone(),
+            seen: seen.sightings(wanted.token.as_ref()),
             ..Site::new(seen.keys.keys.clone(), seen.url.clone(), wanted.shape)
         };
         let plan = Plan::new(&store.location(), &site, state, &wanted.options)?;
@@ -226,7 +227,7 @@ pub(crate) fn approve(
     for token in seen.live.iter().chain(&wanted.token) {
         match issuer_cluster::check_live(token, plan.keys(), plan.issuer()) {
             Ok(()) => {}
-            Err(LiveFault::WrongKey { signing, .. }) if wanted.drop_live_key => {
+            Err(LiveFault::WrongKey { signing, .. }) if wanted.options.drop_live_key => {
                 notices.push(Notice {
                     id: "live-key-dropped".into(),
                     message: format!(

@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use issuer_change::Notice;
 use issuer_cluster::{Cluster, ServiceAccountRef};
+use issuer_diagnostic::now_secs;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::DEFAULT_AUDIENCE;
 use issuer_jwks::{Token, WeakKeys};
+use issuer_publish::Sighting;
 use issuer_verify::{Expected, Observation, Verdict};
 use issuer_workload::{RoleGrant, WorkloadPlan};
 
-use crate::apply::now_secs;
 use crate::{Error, Event, IssuerPlan, KeySource, Observed, Reconciler, Target};
 
 /// How long a role that this run changed may take to be known everywhere.
@@ -77,11 +78,35 @@ impl Reconciler<'_> {
         };
         let patience = if plan.wrote() { SPREAD_LIMIT } else { Duration::ZERO };
         let exchange = options.exchange.then_some(patience);
+        self.record(target, seen, plan, tokens.iter().map(|(_, _, token)| token)).await;
         let proofs = tokens.iter().map(|(role, account, token)| {
             let proof = Proof { target, seen, plan, observation: observation.as_ref(), exchange };
             self.prove_role(proof, role, account, token)
         });
         try_join_all(proofs).await
+    }
+
+    /// Records which published keys the tokens are signed with: they must stay for a while.
+    async fn record(
+        &self,
+        target: &Target,
+        seen: &Observed,
+        plan: &IssuerPlan,
+        tokens: impl Iterator<Item = &Token>,
+    ) {
+        let (Some((store, _)), Some(site)) = (&seen.site, &plan.site) else { return };
+        let is_ours =
+            |token: &&Token| issuer_cluster::check_live(token, site.plan.keys(), &seen.url).is_ok();
+        let sighting =
+            |token: &Token| Some(Sighting { kid: token.kid()?.to_owned(), secs: now_secs() });
+        let sightings: Vec<Sighting> = tokens.filter(is_ours).filter_map(sighting).collect();
+        let recorded = issuer_publish::record_sightings(store, &site.plan, &sightings).await;
+        if let Err(error) = recorded {
+            let message = format!(
+                "that the cluster signs with a published key could not be recorded: {error}"
+            );
+            self.event(target, Event::Notice(&Notice { id: "not-recorded".into(), message }));
+        }
     }
 
     /// A token of one of the role's ServiceAccounts; that there is none is reported.

@@ -11,7 +11,7 @@ use issuer_iam::{
 };
 use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_manifest::{Issuer, KeySource as FileKeySource, StoreSpec, ThumbprintSource};
-use issuer_publish::{KEEP_HISTORY, PlanOptions, S3Location, S3Options};
+use issuer_publish::{KEEP_HISTORY, PlanOptions, RETIRE_SECS, S3Location, S3Options};
 use issuer_workload::{AccountsMode, Injection};
 
 use crate::KeySource;
@@ -50,8 +50,6 @@ pub struct SiteTarget {
     pub live: Option<LiveCheck>,
     /// A token of the cluster: the key that signed it must be published.
     pub token: Option<Token>,
-    /// Whether a key that the cluster signs with now may be missing.
-    pub drop_live_key: bool,
     /// Whether keys of a cluster are published although it is probably not the one of this issuer.
     pub allow_other_cluster: bool,
     /// Who publishes them, which is recorded in the history.
@@ -140,8 +138,10 @@ pub struct Defaults {
     pub change_issuer: bool,
     /// Whether published documents that cannot be read are replaced.
     pub replace_unreadable: bool,
-    /// [`SiteTarget::drop_live_key`].
+    /// [`PlanOptions::drop_live_key`].
     pub drop_live_key: bool,
+    /// [`PlanOptions::retire_secs`]; by default [`RETIRE_SECS`].
+    pub retire_secs: Option<u64>,
     /// [`SiteTarget::allow_other_cluster`].
     pub allow_other_cluster: bool,
     /// [`SiteTarget::by`].
@@ -180,11 +180,12 @@ impl Target {
                 replace_unreadable: defaults.replace_unreadable,
                 weak,
                 keep_history: spec.keep_history,
+                retire_secs: defaults.retire_secs.unwrap_or(RETIRE_SECS),
+                drop_live_key: defaults.drop_live_key,
                 ..PlanOptions::default()
             },
             live: None,
             token: None,
-            drop_live_key: defaults.drop_live_key,
             allow_other_cluster: defaults.allow_other_cluster,
             by: defaults.by.clone(),
         });
@@ -347,10 +348,13 @@ impl SiteTarget {
             keys: Vec::new(),
             store,
             shape: Shape::default(),
-            options: PlanOptions { keep_history: KEEP_HISTORY, ..PlanOptions::default() },
+            options: PlanOptions {
+                keep_history: KEEP_HISTORY,
+                retire_secs: RETIRE_SECS,
+                ..PlanOptions::default()
+            },
             live: None,
             token: None,
-            drop_live_key: false,
             allow_other_cluster: false,
             by: None,
         }

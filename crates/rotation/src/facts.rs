@@ -1,5 +1,7 @@
 //! What was read before a rotation is judged, and what was requested.
 
+use std::collections::BTreeMap;
+
 use issuer_distribution::Distribution;
 use issuer_migration::Known;
 
@@ -11,6 +13,10 @@ pub struct Facts {
     /// When the published keys were written last, in seconds since 1970, if the store says it: every
     /// key in them has been published since then, or for longer.
     pub written_secs: Option<u64>,
+    /// When each of them was published first, in seconds since 1970, if that was recorded.
+    pub first_secs: BTreeMap<String, u64>,
+    /// When a run saw each of them sign last, in seconds since 1970, if that was recorded.
+    pub signed_secs: BTreeMap<String, u64>,
     /// The API servers that were asked.
     pub servers: Vec<Server>,
     /// How many API servers the cluster has besides them, if they were named one by one.
@@ -66,12 +72,19 @@ impl Default for Rotation {
 }
 
 impl Facts {
+    /// By when a key was published, and what says so.
+    pub(crate) fn published_by(&self, kid: &str) -> Option<(u64, &'static str)> {
+        let first = self.first_secs.get(kid).map(|first| (*first, "published"));
+        first.or_else(|| Some((self.written_secs?, "written")))
+    }
+
     pub(crate) fn is_published(&self, kid: &str) -> bool {
         self.published.iter().any(|one| one == kid)
     }
 
     /// The kids that fresh tokens are signed with, each once, as far as they are known.
-    pub(crate) fn signing(&self) -> Vec<&str> {
+    #[must_use]
+    pub fn signing(&self) -> Vec<&str> {
         let mut kids: Vec<&str> = Vec::new();
         for server in &self.servers {
             if let Known::Seen(signs) = &server.signs {

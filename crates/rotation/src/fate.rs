@@ -34,7 +34,10 @@ pub fn fates(rotation: &Rotation, facts: &Facts) -> Vec<Fate> {
                 (None, format!("{} with it", one_or_more(servers, "signs", "sign")))
             }
             _ if facts.published.len() == 1 => (None, "it is the only one".to_owned()),
-            Known::Unknown(reason) => (None, format!("which key signs is not known: {reason}")),
+            Known::Unknown(reason) => (
+                None,
+                format!("which key signs is not known: {reason}{}", seen_signing(facts, kid)),
+            ),
             Known::Seen(_) if facts.unasked > 0 => {
                 (None, format!("{} more API servers were not asked", facts.unasked))
             }
@@ -59,13 +62,24 @@ pub fn fates(rotation: &Rotation, facts: &Facts) -> Vec<Fate> {
                 ),
                 Known::Unknown(reason) => (
                     None,
-                    format!("no API server signs with it, but since when is not known: {reason}"),
+                    format!(
+                        "no API server signs with it, but since when is not known: {reason}{}",
+                        seen_signing(facts, kid)
+                    ),
                 ),
             },
         };
         Fate { kid: kid.clone(), signs, accepts, may_go_secs, why }
     };
     facts.published.iter().enumerate().map(fate).collect()
+}
+
+/// When a run saw a key sign, as the end of a sentence.
+fn seen_signing(facts: &Facts, kid: &str) -> String {
+    match facts.signed_secs.get(kid) {
+        Some(signed) => format!("; a run saw it sign at {}", date(*signed)),
+        None => String::new(),
+    }
 }
 
 /// The names of the API servers that have the kid in this answer.

@@ -66,8 +66,9 @@ impl Judge<'_> {
             "the new key is {}, the old one {}{}",
             self.new,
             self.old.join(", "),
-            match self.facts.written_secs {
-                Some(secs) => format!("; written at {} or before", date(secs)),
+            match self.facts.published_by(self.new) {
+                Some((secs, "published")) => format!("; published at {}", date(secs)),
+                Some((secs, _)) => format!("; written at {} or before", date(secs)),
                 None => String::new(),
             }
         );
@@ -96,14 +97,14 @@ impl Judge<'_> {
             let finding = "every API server signs with it".to_owned();
             return self.step("caches", title, Status::Done, finding);
         }
-        let Some(written) = self.facts.written_secs else {
+        let Some((written, how)) = self.facts.published_by(self.new) else {
             let finding = format!(
                 "the store does not say when the keys were written: wait {wait} after they were"
             );
             return self.step("caches", title, Status::Unknown, finding);
         };
         let until = written.saturating_add(self.rotation.cached_secs);
-        let finding = format!("written at {}, and kept for {wait} at most", date(written));
+        let finding = format!("{how} at {}, and kept for {wait} at most", date(written));
         if self.facts.now_secs >= until {
             return self.step("caches", title, Status::Done, finding);
         }
@@ -127,7 +128,7 @@ impl Judge<'_> {
                            renewed their tokens (up to 48 minutes) and they have read them again";
             step.step.warning = Some(warning.to_owned());
         }
-        if let (Status::Next, Some(written)) = (status, self.facts.written_secs) {
+        if let (Status::Next, Some((written, _))) = (status, self.facts.published_by(self.new)) {
             step = step.until(written.saturating_add(self.rotation.cached_secs));
         }
         step

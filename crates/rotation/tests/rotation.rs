@@ -1,6 +1,8 @@
 //! A rotation from its first step to its last, and what must be refused on the way.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
+
 use issuer_distribution::Distribution;
 use issuer_migration::{Known, Status};
 use issuer_rotation::{
@@ -31,6 +33,8 @@ fn facts(published: &[&str], signs: [&str; 2]) -> Facts {
     Facts {
         published: strings(published),
         written_secs: Some(STARTED_SECS - DAY_SECS),
+        first_secs: BTreeMap::new(),
+        signed_secs: BTreeMap::new(),
         servers: vec![server("a", published, &[signs[0]]), server("b", published, &[signs[1]])],
         unasked: 0,
         started_secs: Known::Seen(STARTED_SECS),
@@ -256,7 +260,17 @@ prop_compose! {
         started_secs in any_known(any::<u64>()),
         now_secs in any::<u64>(),
     ) -> Facts {
-        Facts { published, written_secs, servers, unasked, started_secs, now_secs }
+        let (first_secs, signed_secs) = (BTreeMap::new(), BTreeMap::new());
+        Facts {
+            published,
+            written_secs,
+            first_secs,
+            signed_secs,
+            servers,
+            unasked,
+            started_secs,
+            now_secs,
+        }
     }
 }
 
@@ -298,4 +312,17 @@ proptest! {
         }
         let _ = fates(&Rotation::default(), &seen);
     }
+}
+
+#[test]
+fn the_caches_are_waited_for_from_when_the_new_key_came_and_not_from_a_later_write() {
+    let mut facts = facts(&["new", "old"], ["old", "old"]);
+    facts.written_secs = Some(facts.now_secs - 60);
+    assert_eq!(next(&facts).step.id, "caches");
+    // The same documents were written again since.
+    facts.first_secs.insert("new".to_owned(), facts.now_secs - DAY_SECS);
+    assert_eq!(next(&facts).step.id, "sign");
+    facts.first_secs.insert("new".to_owned(), facts.now_secs - 60);
+    let step = next(&facts);
+    assert!(step.step.id == "caches" && step.step.finding.starts_with("published at"), "{step:?}");
 }

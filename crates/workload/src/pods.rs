@@ -1,12 +1,13 @@
 //! Reading pods and what they belong to, and restarting workloads.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use issuer_change::Notice;
 use issuer_cluster::{Cluster, ObjectKind, ObjectRef};
+use issuer_diagnostic::{date, now_secs};
 use issuer_pods::{Settings, lacks_role};
 use serde_json::{Map, Value, json};
 
@@ -257,8 +258,7 @@ async fn restart_one(
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let annotations = json!({RESTARTED: issuer_diagnostic::date(now)});
+    let annotations = json!({RESTARTED: date(now_secs())});
     let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
     cluster.merge(&restart.place, &patch).await?;
     restart.done = true;
@@ -306,7 +306,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_time_that_is_written_is_read_again(secs in 0_u64..4_102_444_800) {
-            prop_assert_eq!(seconds(&issuer_diagnostic::date(secs)), Some(secs));
+            prop_assert_eq!(seconds(&date(secs)), Some(secs));
         }
 
         #[test]

@@ -85,6 +85,8 @@ struct State {
     /// The policy that another writer puts just after the next PutBucketPolicy.
     overwritten: Option<String>,
     delay: Duration,
+    /// How many seconds the clock of the server is behind.
+    behind: u64,
     /// When each call was received, and when its answer was due.
     spans: Vec<(Instant, Instant)>,
     root: std::path::PathBuf,
@@ -197,6 +199,11 @@ impl S3Server {
     /// Lets every call answer that the bucket is in another region.
     pub fn redirect(&self, region: &str) {
         self.state().region = Some(region.to_owned());
+    }
+
+    /// Lets the server say that it is so many seconds earlier.
+    pub fn clock_behind(&self, secs: u64) {
+        self.state().behind = secs;
     }
 
     /// Reverts every [`S3Server::refuse`].

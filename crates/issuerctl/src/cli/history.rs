@@ -1,6 +1,7 @@
 //! `history` and `rollback`: what was published before, and the way back to it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use issuer_cluster::ServiceAccountRef;
@@ -48,9 +49,12 @@ pub(crate) struct RollbackArgs {
     /// Skip reading the published documents back
     #[arg(long)]
     pub(crate) no_verify: bool,
-    /// Publish although the key that the cluster signs with now (--check-live, --token) is missing
+    /// Publish although a key is missing that the cluster signs with now (--check-live, --token), or was
+    /// seen signing lately (--retire-after)
     #[arg(long)]
     pub(crate) drop_live_key: bool,
+    #[command(flatten)]
+    pub(crate) retire: RetireArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     /// Request a token for this service account from the API server, and publish only if one of
@@ -63,6 +67,21 @@ pub(crate) struct RollbackArgs {
     pub(crate) token: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) kube: KubeArgs,
+}
+
+/// How long a key stays after it was seen signing.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct RetireArgs {
+    /// How long a key must stay after a run saw it signing, such as 24h [default: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    retire_after: Option<Duration>,
+}
+
+impl RetireArgs {
+    /// In seconds.
+    pub(crate) fn secs(self) -> Option<u64> {
+        self.retire_after.map(|after| after.as_secs())
+    }
 }
 
 /// How much of the history is kept.

@@ -8,7 +8,7 @@ use issuer_cluster::ServiceAccountRef;
 
 use super::keys::KeyAlgorithm;
 use super::migration::NamedDistribution;
-use super::{AwsArgs, DocumentArgs, KeepArgs, KubeArgs, S3Args, TlsArgs};
+use super::{AwsArgs, DocumentArgs, KeepArgs, KubeArgs, RetireArgs, S3Args, TlsArgs};
 
 /// Change the signing key of a cluster without an outage
 ///
@@ -114,6 +114,11 @@ pub(crate) struct RotateAbortArgs {
     /// The kid of the new key
     #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     pub(crate) new_kid: Option<String>,
+    /// Remove the new key although a run saw it signing lately (--retire-after)
+    #[arg(long)]
+    pub(crate) drop_live_key: bool,
+    #[command(flatten)]
+    pub(crate) retire: RetireArgs,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }

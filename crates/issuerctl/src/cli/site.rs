@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use issuer_cluster::ServiceAccountRef;
 use issuer_discovery::Ports;
 
-use super::{AwsArgs, FileArgs, KeepArgs, KeyArgs, RequiredKeyArgs, TlsArgs};
+use super::{AwsArgs, FileArgs, KeepArgs, KeyArgs, RequiredKeyArgs, RetireArgs, TlsArgs};
 
 /// Publish keys.json and the discovery document, and verify them
 ///
@@ -64,9 +64,12 @@ pub(crate) struct Overrides {
     /// Replace a published discovery document that names a different issuer or jwks_uri
     #[arg(long)]
     pub(crate) change_issuer: bool,
-    /// Publish although the key that the cluster signs with now (--check-live, --token) is missing
+    /// Publish although a key is missing that the cluster signs with now (--check-live, --token), or was
+    /// seen signing lately (--retire-after)
     #[arg(long)]
     pub(crate) drop_live_key: bool,
+    #[command(flatten)]
+    pub(crate) retire: RetireArgs,
     /// Replace published documents that cannot be read; keys that can be found in them are kept
     #[arg(long)]
     pub(crate) replace_unreadable: bool,

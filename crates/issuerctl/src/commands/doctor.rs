@@ -1,12 +1,12 @@
 //! `issuerctl doctor`
 
 use issuer_cluster::Connection;
+use issuer_diagnostic::now_secs;
 use issuer_discovery::IssuerUrl;
 use issuer_doctor::{Declared, Diagnosis, Fact, Seen, Subject, judge};
 use issuer_publish::{Destination, S3Location, S3Options};
 use issuer_reconcile::{Examination, Management, StoreTarget, Target};
 
-use super::verify::now_secs;
 use crate::Outcome;
 use crate::advice;
 use crate::cli::{DoctorArgs, OutputFormat, Overrides};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use issuer_cluster::Cluster;
-use issuer_diagnostic::for_a_shell;
+use issuer_diagnostic::{for_a_shell, now_secs};
 use issuer_discovery::{IssuerUrl, Ports};
-use issuer_iam::{Iam, ProviderArn, TrustingRole, policies};
+use issuer_iam::{DEFAULT_AUDIENCE, Iam, ProviderArn, TrustingRole, policies};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_migration::{
     Facts, Known, Migration, Options, Providers, TrustedRole, api_servers, steps, token_pods,
@@ -18,13 +18,9 @@ use crate::cli::{IssuerChangeArgs, OutputFormat, Overrides};
 use crate::engine::{self, reason};
 use crate::failure::{Exit, Failure};
 use crate::output;
-
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
-
-/// The audience of tokens for AWS, unless the old provider has others.
-const AUDIENCE: &str = "sts.amazonaws.com";
 
 pub(crate) fn run(args: &IssuerChangeArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     // The default issuer of Talos has a port.
@@ -130,7 +126,7 @@ async fn facts(
     };
     let audiences = match &providers {
         Known::Seen(Providers { old: Some(old), .. }) => old.clone(),
-        _ => vec![AUDIENCE.to_owned()],
+        _ => vec![DEFAULT_AUDIENCE.to_owned()],
     };
     let (keys, cluster) = match in_cluster {
         Ok((keys, signing, pods)) => {
@@ -146,7 +142,7 @@ async fn facts(
     let expected = Expected {
         issuer: Some(to.clone()),
         keys,
-        now_secs: super::verify::now_secs(),
+        now_secs: now_secs(),
         weak: WeakKeys::Allow,
         ..Expected::default()
     };

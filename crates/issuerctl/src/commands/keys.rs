@@ -2,7 +2,7 @@
 
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{JwkSet, WeakKeys};
-use issuer_publish::Purpose;
+use issuer_publish::{KeyRecord, Purpose, RECORD};
 use issuer_reconcile::Target;
 use issuer_rotation::{Facts, fates};
 
@@ -31,13 +31,15 @@ pub(crate) fn run(args: &KeysArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     }
     let rotation = rotation::rotation(place, &args.servers, Some(&args.waits), &target);
     let engine = super::rotate::engine(place, &target, ui)?;
-    let (issuer, published, facts) = Runtime::start(ui)?.block_on(async {
+    let (issuer, published, facts, record) = Runtime::start(ui)?.block_on(async {
         match &target.issuer {
             Some(url) if !is_stored => served(url, args, ui).await,
             _ => {
                 let seen =
                     rotation::look(&engine, &target, &args.servers, Ask::IfGiven, ui).await?;
-                Ok((seen.observed.url.to_string(), seen.published, seen.facts))
+                let stored = seen.observed.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
+                let record = stored.map(|stored| stored.record.clone()).unwrap_or_default();
+                Ok((seen.observed.url.to_string(), seen.published, seen.facts, record))
             }
         }
     })?;
@@ -45,7 +47,7 @@ pub(crate) fn run(args: &KeysArgs, format: OutputFormat, ui: &Ui) -> Outcome {
         let message = format!("no key is published for {issuer}");
         return Err(Failure::new(Exit::BadInput, message));
     }
-    let keys = output::Keys::new(&issuer, &published, &facts, &fates(&rotation, &facts));
+    let keys = output::Keys::new(&issuer, &published, &facts, &fates(&rotation, &facts), &record);
     match format {
         OutputFormat::Text => output::coloured_lines(&keys.text())?,
         OutputFormat::Json => output::json(&keys)?,
@@ -58,7 +60,7 @@ async fn served(
     url: &IssuerUrl,
     args: &KeysArgs,
     ui: &Ui,
-) -> Result<(String, JwkSet, Facts), Failure> {
+) -> Result<(String, JwkSet, Facts, KeyRecord), Failure> {
     ui.wait(&format!("reading {url}"));
     let seen = issuer_verify::fetch(url, &engine::fetch_options(&args.site.tls)?).await?;
     ui.waited();
@@ -73,9 +75,12 @@ async fn served(
     let answer = seen.keys.as_ref().and_then(|keys| keys.outcome.as_ref().ok());
     let written = answer.and_then(|answer| answer.header("last-modified"));
     let written_secs = written.and_then(http_date);
-    let (facts, _) =
-        rotation::facts(&published, written_secs, &args.servers, Ask::IfGiven, ui).await?;
-    Ok((url.to_string(), published, facts))
+    // S3 serves metadata to everybody who may read the object.
+    let record = answer.and_then(|answer| answer.header(&format!("x-amz-meta-{RECORD}")));
+    let record = record.map(KeyRecord::parse).unwrap_or_default();
+    let known = (written_secs, &record);
+    let (facts, _) = rotation::facts(&published, known, &args.servers, Ask::IfGiven, ui).await?;
+    Ok((url.to_string(), published, facts, record))
 }
 
 /// The usual form of a date in HTTP (RFC 9110 section 5.6.7), `Thu, 26 Nov 2026 10:00:00 GMT`.

@@ -24,7 +24,8 @@ pub(crate) fn run(args: &RollbackArgs, format: OutputFormat, ui: &Ui) -> Outcome
         });
         site.token = args.token.as_deref().map(targets::read_token).transpose()?;
         site.options.live_check = site.live.is_some();
-        site.drop_live_key = args.drop_live_key;
+        site.options.drop_live_key = args.drop_live_key;
+        site.options.retire_secs = args.retire.secs().unwrap_or(site.options.retire_secs);
     }
     let engine = super::rotate::engine(place, &target, ui)?;
     Runtime::start(ui)?.block_on(async {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use issuer_change::Notice;
 use issuer_jwks::{Jwk, JwkSet, WeakKeys};
-use issuer_publish::Purpose;
+use issuer_publish::{Purpose, Sighting};
 use issuer_reconcile::{IssuerPlan, KeySource, Reconciler, Target, read_files};
 use issuer_rotation::Removal;
 
@@ -105,6 +105,9 @@ async fn publish(
     }
     seen.observed.keys.keys = change.keys;
     seen.observed.live = seen.token.filter(|_| change.keeps_live);
+    let now = seen.facts.now_secs;
+    let sighting = |kid: &str| Sighting { kid: kid.to_owned(), secs: now };
+    seen.observed.signing = seen.facts.signing().into_iter().map(sighting).collect();
     let mut plan = IssuerPlan::new(target, &seen.observed, false).map_err(engine::failed)?;
     plan.notices.extend(change.notices);
     let how = super::publish::How { dry_run: args.dry_run, verify: !args.no_verify };

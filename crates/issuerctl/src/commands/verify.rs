@@ -1,9 +1,8 @@
 //! `issuerctl verify`
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use issuer_diagnostic::{Encoding, decode};
+use issuer_diagnostic::{Encoding, decode, now_secs};
 use issuer_discovery::IssuerUrl;
 use issuer_verify::{Expected, Status};
 
@@ -91,9 +90,4 @@ fn read_token(path: &Path, ui: &Ui) -> Result<String, Failure> {
         ));
     }
     Ok(decoded.text.into_owned())
-}
-
-/// The current time, in seconds since 1970.
-pub(crate) fn now_secs() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use issuer_diagnostic::date;
 use issuer_jwks::JwkSet;
 use issuer_migration::Known;
+use issuer_publish::KeyRecord;
 use issuer_redact::redact;
 use issuer_rotation::{Facts, Fate, Phase, Server, TimedStep};
 use serde::Serialize;
@@ -70,8 +71,18 @@ pub(crate) struct Keys {
 pub(crate) struct ListedKey {
     #[serde(flatten)]
     pub(crate) key: Key,
+    /// When it was published first; null if that was not recorded.
+    pub(crate) since: Option<String>,
     /// It has been published since then, or for longer; null if nothing says it.
     pub(crate) since_at_the_latest: Option<String>,
+    /// When a run was given it last, within a day; null if that was not recorded.
+    pub(crate) last_confirmed: Option<String>,
+    /// Since when runs are not given it any more, within a day; null if they are, or if that was not
+    /// recorded.
+    pub(crate) missing_since: Option<String>,
+    /// When a run saw a token that it signed, within an hour; null if none did, or if that was not
+    /// recorded.
+    pub(crate) last_seen_signing: Option<String>,
     /// Whether an API server signs with it; null if that is not known.
     pub(crate) signs: Option<bool>,
     /// Whether an API server accepts it; null if that is not known.
@@ -141,16 +152,53 @@ impl From<&Server> for AskedServer {
     }
 }
 
+impl ListedKey {
+    /// Since when, or at the latest, it is published.
+    fn published(&self) -> String {
+        match (&self.since, &self.since_at_the_latest) {
+            (Some(since), _) => since.clone(),
+            (None, Some(latest)) => format!("by {latest}"),
+            (None, None) => "not known".to_owned(),
+        }
+    }
+
+    /// What runs have recorded of it, after why it stays or may go.
+    fn recorded(&self) -> String {
+        let said = match (&self.missing_since, &self.last_confirmed) {
+            (Some(missing), _) => format!("; not given to runs since {missing}"),
+            (None, Some(confirmed)) => format!("; given to a run at {confirmed}"),
+            (None, None) => "; when a run was given it last is not known".to_owned(),
+        };
+        match &self.last_seen_signing {
+            Some(signed) if !self.why.contains(signed.as_str()) => {
+                format!("{said}; seen signing at {signed}")
+            }
+            _ => said,
+        }
+    }
+}
+
 impl Keys {
-    pub(crate) fn new(issuer: &str, published: &JwkSet, facts: &Facts, fates: &[Fate]) -> Self {
+    pub(crate) fn new(
+        issuer: &str,
+        published: &JwkSet,
+        facts: &Facts,
+        fates: &[Fate],
+        record: &KeyRecord,
+    ) -> Self {
         let some = |answer: &Known<Vec<String>>| match answer {
             Known::Seen(servers) => Some(!servers.is_empty()),
             Known::Unknown(_) => None,
         };
         let listed = |fate: &Fate| {
+            let life = record.life(&fate.kid);
             Some(ListedKey {
                 key: published.get(&fate.kid)?.into(),
-                since_at_the_latest: facts.written_secs.map(date),
+                since: life.first_secs.map(date),
+                since_at_the_latest: life.first_secs.or(facts.written_secs).map(date),
+                last_confirmed: life.confirmed_secs.map(date),
+                missing_since: life.missing_secs.map(date),
+                last_seen_signing: life.signed_secs.map(date),
                 signs: some(&fate.signs),
                 accepted: some(&fate.accepts),
                 may_be_removed_from: fate.may_go_secs.map(date),
@@ -169,13 +217,13 @@ impl Keys {
             Some(false) => "no",
             None => "unknown",
         };
-        let heading = ["KID", "KEY", "PUBLISHED BY", "SIGNS", "ACCEPTED", "MAY GO"];
+        let heading = ["KID", "KEY", "PUBLISHED", "SIGNS", "ACCEPTED", "MAY GO"];
         let mut rows = vec![heading.map(str::to_owned)];
         rows.extend(self.keys.iter().map(|one| {
             [
                 one.key.kid.clone(),
                 format!("{} {}", one.key.kind, one.key.alg),
-                one.since_at_the_latest.clone().unwrap_or_else(|| "unknown".to_owned()),
+                one.published(),
                 answer(one.signs).to_owned(),
                 answer(one.accepted).to_owned(),
                 one.may_be_removed_from.clone().unwrap_or_else(|| "-".to_owned()),
@@ -185,7 +233,7 @@ impl Keys {
         for (index, line) in layout::table(&rows).iter().enumerate() {
             let _ = writeln!(text, "{line}");
             if let Some(one) = index.checked_sub(1).and_then(|index| self.keys.get(index)) {
-                let why = format!("    {}", one.why);
+                let why = format!("    {}{}", one.why, one.recorded());
                 let _ = writeln!(text, "{}", layout::hanging(&why, 4, columns));
             }
         }

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use issuer_jwks::MAX_INPUT_BYTES;
+
 use super::{Folder, failed, secs, set_mode, sweep, sync_folder, write_to};
-use crate::Error;
 use crate::history::{self, FOLDER, Listed, MAX_BYTES, PastSite, Read};
+use crate::{Error, KeyRecord};
 
 /// The hidden folder; the copies are in a folder in it.
 const HIDDEN: &str = ".issuerctl";
@@ -111,6 +113,31 @@ impl Folder {
         read.map(|bytes| PastSite::parse(&bytes, version, &location())).transpose()
     }
 
+    /// What is recorded of the published keys; nothing depends on it but what is said of them, so what
+    /// cannot be read is not known.
+    pub(super) fn read_record(&self) -> KeyRecord {
+        let mut text = String::new();
+        let read = fs::File::open(self.record_file())
+            .and_then(|file| file.take(MAX_INPUT_BYTES as u64).read_to_string(&mut text));
+        read.map(|_| KeyRecord::parse(&text)).unwrap_or_default()
+    }
+
+    /// Writes it. The lock is held, and the keys are published already.
+    pub(crate) fn write_record(&self, record: &KeyRecord) {
+        let hidden = self.hidden();
+        let _ = make_private(&hidden).and_then(|()| {
+            sweep(&hidden);
+            let text = record.encode(MAX_INPUT_BYTES);
+            write_to(&self.record_file(), &hidden, text.as_bytes(), 0o600)
+        });
+    }
+
+    pub(super) fn remove_record(&self) {
+        let _ = fs::remove_file(self.record_file());
+        // Fails if there is a history.
+        let _ = fs::remove_dir(self.hidden());
+    }
+
     /// Creates the hidden folder, or takes it from everybody else.
     fn make_hidden(&self) -> Result<(), Error> {
         let hidden = self.hidden();
@@ -119,6 +146,10 @@ impl Folder {
 
     fn hidden(&self) -> PathBuf {
         self.root.join(HIDDEN)
+    }
+
+    fn record_file(&self) -> PathBuf {
+        self.hidden().join("keys")
     }
 
     fn history_folder(&self) -> PathBuf {

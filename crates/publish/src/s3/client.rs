@@ -1,19 +1,27 @@
 //! The client, and the region of the bucket.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, InterceptorContext,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority,
 };
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::{DateTime, Format as DateTimeFormat};
 use aws_smithy_types::retry::ErrorKind;
-use tokio::sync::OnceCell;
-
+use issuer_diagnostic::now_secs;
 use issuer_session::{Cause, check_endpoint, check_region, configured_endpoint, message};
+use tokio::sync::OnceCell;
 
 use super::{S3Location, S3Options};
 use crate::Error;
@@ -26,6 +34,7 @@ pub struct S3Clients {
     clients: Mutex<HashMap<ClientKey, Client>>,
     probed: Probed,
     account: Account,
+    clock: StoreClock,
 }
 
 /// The account of the credentials, asked for when it is first needed.
@@ -65,6 +74,42 @@ impl Probed {
     pub(super) fn is_first(&self, endpoint: &str, bucket: &str) -> bool {
         let mut probed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         probed.insert((endpoint.to_owned(), bucket.to_owned()))
+    }
+}
+
+/// The clock of the store, as its answers tell (`Date`, RFC 9110 section 6.6.1).
+#[derive(Debug, Clone, Default)]
+pub(super) struct StoreClock {
+    /// How many seconds the clock of this machine is ahead.
+    ahead: Arc<AtomicI64>,
+}
+
+impl StoreClock {
+    /// The time of the store, and how many seconds the clock of this machine is ahead of it.
+    pub(super) fn now(&self) -> (u64, i64) {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        (now_secs().saturating_add_signed(ahead.saturating_neg()), ahead)
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for StoreClock {
+    fn name(&self) -> &'static str {
+        "StoreClock"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok());
+        if let (Some(date), Ok(now)) = (date, i64::try_from(now_secs())) {
+            self.ahead.store(now.saturating_sub(date.secs()), Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -114,9 +159,9 @@ impl S3Clients {
     #[must_use]
     pub fn new(config: SdkConfig) -> Self {
         let endpoint_url = configured_endpoint(&config, "S3");
-        let (clients, probed) = (Mutex::default(), Probed::default());
+        let (clients, probed, clock) = (Mutex::default(), Probed::default(), StoreClock::default());
         let account = Account { config: Some(config.clone()), id: Arc::default() };
-        Self { config, endpoint_url, clients, probed, account }
+        Self { config, endpoint_url, clients, probed, account, clock }
     }
 
     pub(super) fn account(&self) -> Account {
@@ -132,6 +177,10 @@ impl S3Clients {
         self.probed.clone()
     }
 
+    pub(super) fn clock(&self) -> StoreClock {
+        self.clock.clone()
+    }
+
     fn client(&self, options: &S3Options, region: &str) -> Client {
         let key = (region.to_owned(), options.endpoint_url.clone(), options.path_style);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +188,7 @@ impl S3Clients {
             let mut builder = aws_sdk_s3::config::Builder::from(&self.config)
                 .region(Region::new(region.to_owned()))
                 .retry_classifier(Busy)
+                .interceptor(self.clock.clone())
                 .force_path_style(options.path_style);
             if let Some(endpoint) = &options.endpoint_url {
                 builder = builder.endpoint_url(endpoint);

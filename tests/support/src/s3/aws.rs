@@ -1,6 +1,7 @@
 //! The S3 implementation: the objects of s3s-fs, and what s3s-fs does not implement.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
 
 use s3s::dto::*;
 use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
@@ -52,6 +53,18 @@ impl Aws {
             self.objects.put_object(as_another_writer(input, request)).await?;
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// Sets the time of an answer, if the clock is behind.
+    fn tell_time<T>(&self, response: &mut S3Response<T>) {
+        if self.behind > 0 {
+            let time = Timestamp::from(SystemTime::now() - Duration::from_secs(self.behind));
+            let mut date = Vec::new();
+            time.format(TimestampFormat::HttpDate, &mut date).unwrap();
+            response.headers.insert(hyper::header::DATE, date.try_into().unwrap());
+        }
     }
 }
 
@@ -127,7 +140,9 @@ impl S3 for Aws {
         &self,
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
-        self.objects.head_bucket(request).await
+        let mut response = self.objects.head_bucket(request).await?;
+        self.state.lock().unwrap().tell_time(&mut response);
+        Ok(response)
     }
 
     async fn get_object(
@@ -156,7 +171,9 @@ impl S3 for Aws {
         let mut response = self.objects.get_object(request).await?;
         response.output.server_side_encryption = encryption;
         response.output.content_encoding = encoding;
-        response.output.version_id = self.state(&object.0)?.versions.current(&object.0, &object.1);
+        let state = self.state(&object.0)?;
+        response.output.version_id = state.versions.current(&object.0, &object.1);
+        state.tell_time(&mut response);
         Ok(response)
     }
 

@@ -26,6 +26,10 @@ pub(crate) fn run(args: &RotateAbortArgs, format: OutputFormat, ui: &Ui) -> Outc
         (Some(path), _) => super::key_of(path, ui)?.kid.to_string(),
         (None, kid) => kid.clone().unwrap_or_default(),
     };
+    if let Some(site) = &mut target.site {
+        site.options.drop_live_key = args.drop_live_key;
+        site.options.retire_secs = args.retire.secs().unwrap_or(site.options.retire_secs);
+    }
     let engine = super::engine(place, &target, ui)?;
     Runtime::start(ui)?.block_on(async {
         let seen = rotation::look(&engine, &target, servers, Ask::Always, ui).await?;
