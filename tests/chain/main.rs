@@ -27,6 +27,7 @@ mod render;
 mod role;
 mod rotate;
 mod rotation;
+mod second_store;
 mod shared;
 mod verdict;
 mod whole;
@@ -99,6 +100,15 @@ fn main() -> ExitCode {
     trials.push(trial("objects_of_cluster_api_and_eks_anywhere_fit_their_crds".to_owned(), || {
         cluster_objects::crds(NEWEST);
     }));
+    for (name, scenario) in [
+        ("publishes_and_is_verified", second_store::publishes as fn()),
+        ("loses_no_key_in_a_race", second_store::races),
+        ("is_left_as_it_was", second_store::deletes),
+        ("loses_no_key_when_the_network_fails", second_store::faults),
+        ("has_providers_and_roles", second_store::account),
+    ] {
+        trials.push(trial(format!("second store: {name}"), scenario));
+    }
     trials.push(trial("objects_of_cert_manager_fit_their_crds_and_each_other".to_owned(), || {
         cluster_objects::cert_manager(NEWEST);
     }));

@@ -18,6 +18,7 @@ mod publisher;
 mod report;
 mod servers;
 mod sts;
+mod versitygw;
 mod webhook;
 
 pub use http::get;
@@ -30,4 +31,5 @@ pub use publisher::{BUCKET, Publisher};
 pub use report::Report;
 pub use servers::{NEWEST, OLDEST, installed, repository};
 pub use sts::{Pod, exchange};
+pub use versitygw::VersityIam;
 pub use webhook::PodIdentityWebhook;

@@ -16,9 +16,9 @@ pub const PASSWORD: &str = "issuerctl-secret";
 
 /// An object store over HTTPS.
 pub struct BucketHost {
-    _process: Process,
-    _folder: tempfile::TempDir,
-    url: String,
+    pub(crate) _process: Process,
+    pub(crate) _folder: tempfile::TempDir,
+    pub(crate) url: String,
 }
 
 /// An S3 and STS that issues credentials for the tokens of one issuer.

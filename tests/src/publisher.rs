@@ -33,6 +33,17 @@ impl Publisher {
     pub fn new() -> Self {
         let authority = Authority::new();
         let host = BucketHost::start(&authority);
+        Self::with_host(authority, host)
+    }
+
+    /// The same on VersityGW.
+    pub fn on_versitygw() -> Self {
+        let authority = Authority::new();
+        let host = BucketHost::versitygw(Some(&authority));
+        Self::with_host(authority, host)
+    }
+
+    fn with_host(authority: Authority, host: BucketHost) -> Self {
         let sandbox = Sandbox::new(&authority)
             .with("AWS_ACCESS_KEY_ID", USER)
             .with("AWS_SECRET_ACCESS_KEY", PASSWORD);

@@ -316,6 +316,10 @@ impl Iam {
                 Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
             }
             Err(error) if is_missing(&error) => Ok(Vec::new()),
+            // An account outside of AWS without managed policies.
+            Err(error) if issuer_session::code(&error).as_deref() == Some("InvalidAction") => {
+                Ok(Vec::new())
+            }
             Err(error) => Err(failed("iam:ListAttachedRolePolicies", &self.role_arn(name), &error)),
         }
     }

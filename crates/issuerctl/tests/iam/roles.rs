@@ -106,3 +106,16 @@ fn roles_and_providers_are_listed_and_a_deletion_names_the_roles_that_stay() {
     let (_, err) = lab.run("delete -f issuer.yaml --dry-run", 0);
     assert!(err.contains("are kept: other"), "{err}");
 }
+
+/// VersityGW: `InvalidAction: Could not find operation ListAttachedRolePolicies`.
+#[test]
+fn an_account_without_managed_policies_has_roles_all_the_same() {
+    let lab = Lab::new();
+    provider(&lab, "prod");
+    apply(&lab, "--service-account default/app");
+    for line in ["role show app", "role delete app"] {
+        lab.iam.fail_once("ListAttachedRolePolicies", "InvalidAction");
+        lab.run(line, 0);
+    }
+    assert!(!lab.iam.account().roles.contains_key("app"));
+}
