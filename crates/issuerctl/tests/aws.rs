@@ -343,6 +343,29 @@ fn missing_credentials_are_called_so() {
     }
 }
 
+/// In many containers the metadata service of the instance refuses, or answers with something else.
+#[test]
+fn a_metadata_service_that_refuses_is_no_credentials_and_no_fault_of_its_own() {
+    for status in ["403 Forbidden", "404 Not Found"] {
+        let answer: &'static str = Box::leak(
+            format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .into_boxed_str(),
+        );
+        let metadata = server(answer);
+        let env = [
+            ("AWS_ACCESS_KEY_ID", ""),
+            ("AWS_SECRET_ACCESS_KEY", ""),
+            ("AWS_REGION", "us-west-2"),
+            ("AWS_EC2_METADATA_DISABLED", ""),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.as_str()),
+        ];
+        let line = "provider show --issuer https://oidc.example.com/prod";
+        let (_, err) = ended(&desk().run_with(line, &env), 6);
+        assert!(err.contains("no AWS credentials were found"), "{status}: {err}");
+        assert!(err.contains("IMDS") && err.contains("aws configure"), "{status}: {err}");
+    }
+}
+
 #[test]
 fn a_credentials_file_that_cannot_be_used_is_named_and_not_quoted() {
     let desk = desk();

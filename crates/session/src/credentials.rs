@@ -89,21 +89,12 @@ impl Checked {
                 format!("the profile {profile:?} contains no credentials")
             }
             (CredentialsError::CredentialsNotLoaded(_), None) => {
-                let half = match (set(TOKEN_FILE), set("AWS_ROLE_ARN")) {
+                nothing_found(match (set(TOKEN_FILE), set("AWS_ROLE_ARN")) {
                     (Some(_), None) => {
                         ": AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not"
                     }
                     _ => "",
-                };
-                let profile = std::env::var("AWS_PROFILE").unwrap_or_default();
-                let files = match profile.trim() {
-                    "" => "in ~/.aws".to_owned(),
-                    profile => format!("in the profile {profile:?} (AWS_PROFILE) of ~/.aws"),
-                };
-                format!(
-                    "no AWS credentials were found in the environment, {files}, or from a web \
-                     identity token, the container or the instance{half}"
-                )
+                })
             }
             (CredentialsError::ProviderTimedOut(details), _) => {
                 let whose = match &self.base {
@@ -150,8 +141,28 @@ impl Checked {
         if let Some((reason, path)) = file.filter(|(reason, _)| cause.contains(reason.as_str())) {
             return format!("{TOKEN_FILE} names {path}, which cannot be read: {reason}");
         }
+        // The last source of the default chain; whoever has no other does not have this one either.
+        if self.profile.is_none() && cause.contains("IMDS") {
+            return nothing_found(
+                ": the metadata service of the instance (IMDS), which is asked last, is disabled or \
+                 has no role",
+            );
+        }
         format!("the credentials could not be loaded: {cause}")
     }
+}
+
+/// No source has credentials; `more` says why the last one has none.
+fn nothing_found(more: &str) -> String {
+    let profile = std::env::var("AWS_PROFILE").unwrap_or_default();
+    let files = match profile.trim() {
+        "" => "in ~/.aws".to_owned(),
+        profile => format!("in the profile {profile:?} (AWS_PROFILE) of ~/.aws"),
+    };
+    format!(
+        "no AWS credentials were found in the environment, {files}, or from a web identity token, the \
+         container or the instance{more}"
+    )
 }
 
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
