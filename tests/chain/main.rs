@@ -25,6 +25,7 @@ mod provider;
 mod readers;
 mod render;
 mod role;
+mod rollback;
 mod rotate;
 mod rotation;
 mod second_store;
@@ -69,6 +70,10 @@ fn main() -> ExitCode {
     trials.push(trial("verdict_agrees_with_a_real_sts".to_owned(), verdict::run));
     trials.push(trial("pyjwt_accepts_a_published_token".to_owned(), readers::pyjwt));
     trials.push(trial("provider_is_created_adopted_and_deleted".to_owned(), provider::run));
+    trials.push(trial(
+        "a_mistaken_publish_is_rolled_back_with_and_without_versioning".to_owned(),
+        rollback::run,
+    ));
     trials.push(trial("role_is_created_merged_reconciled_and_deleted".to_owned(), role::run));
     trials.push(trial("file_is_planned_applied_reconciled_and_deleted".to_owned(), whole::run));
     trials.push(trial(

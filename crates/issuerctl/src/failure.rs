@@ -104,6 +104,12 @@ impl Failure {
         self
     }
 
+    /// Replaces the hints that depend on the surface.
+    pub(crate) fn with_advice(mut self, hint: &str) -> Self {
+        self.advice.clear();
+        self.hint(Some(hint))
+    }
+
     /// Adds one of several causes, with its own hints.
     pub(crate) fn and<E: Diagnostic + 'static>(mut self, problem: &E) -> Self {
         self.causes.push(problem.to_string());

@@ -279,11 +279,26 @@ fn a_rollback_keeps_the_live_key() {
     for known in ["--token token", "--check-live default/app --kubeconfig kubeconfig"] {
         let (_, err) = bench.run(&format!("rollback {known}"), 4);
         assert!(err.contains(&bench.new.kid) && err.contains("--drop-live-key"), "{err}");
+        assert!(!err.contains("--key FILE"), "a rollback has no such option: {err}");
         assert_eq!(bench.kids().len(), 2);
     }
     let (_, err) = bench.run("rollback --token token --drop-live-key", 0);
     assert!(err.contains("warning:") && err.contains(&bench.new.kid), "{err}");
     assert_eq!(bench.kids(), [bench.old.kid.as_str()]);
+}
+
+#[test]
+fn documents_that_somebody_destroyed_are_restored_on_request() {
+    let bench = Bench::folder();
+    bench.publish("--key old.pub");
+    bench.publish("--key new.pub");
+    let both = std::fs::read(bench.desk.path().join("site/keys.json")).unwrap();
+    bench.publish("--key new.pub --prune");
+    bench.desk.file("site/keys.json", "<html>");
+    let (_, err) = bench.run("rollback", 4);
+    assert!(err.contains("hint: --replace-unreadable replaces it"), "{err}");
+    bench.run("rollback --replace-unreadable", 0);
+    assert_eq!(std::fs::read(bench.desk.path().join("site/keys.json")).unwrap(), both);
 }
 
 #[test]
@@ -303,4 +318,70 @@ fn a_deletion_takes_the_history_with_it() {
     assert!(out.contains("- history .issuerctl/history"), "{out}");
     ended(&bench.desk.run("delete -f issuer.yaml"), 0);
     assert!(!bench.desk.path().join("site/.issuerctl").exists());
+}
+
+/// The permission of a call (Service Authorization Reference, "Amazon S3").
+fn action(call: &str) -> String {
+    let action = match call {
+        "HeadBucket" | "ListObjectsV2" => "ListBucket",
+        "ListObjectVersions" => "ListBucketVersions",
+        other => other,
+    };
+    format!("s3:{action}")
+}
+
+/// Whether a printed policy allows an action on an object, or on the bucket.
+fn allows(policy: &Value, action: &str, key: &str) -> bool {
+    let list = |value: &Value| match value {
+        Value::Array(list) => list.clone(),
+        one => vec![one.clone()],
+    };
+    let arn = ["arn:aws:s3:::my-oidc", key].join(if key.is_empty() { "" } else { "/" });
+    let names = |pattern: &Value| match pattern.as_str().unwrap().strip_suffix('*') {
+        Some(prefix) => arn.starts_with(prefix),
+        None => *pattern == arn,
+    };
+    policy["Statement"].as_array().unwrap().iter().any(|statement| {
+        list(&statement["Action"]).contains(&action.into())
+            && list(&statement["Resource"]).iter().any(names)
+    })
+}
+
+#[test]
+fn the_printed_policies_have_what_the_history_needs_and_no_more() {
+    for versioning in [false, true] {
+        let server = S3Server::start();
+        let bench = Bench::bucket(&server);
+        if versioning {
+            server.keep_versions("my-oidc");
+        }
+        bench.publish("--key old.pub");
+        for line in [
+            "publish --no-verify --key new.pub",
+            "publish --no-verify --key new.pub --prune --keep-history 1",
+            "history",
+            "rollback --no-verify",
+        ] {
+            let (out, _) = bench.run(&format!("{line} --print-iam-policy"), 0);
+            let policy: Value = serde_json::from_str(&out).unwrap();
+            server.take_log();
+            bench.run(line, 0);
+            for call in server.take_log() {
+                let mut words = call.split(' ');
+                let action = action(words.next().unwrap());
+                let key = words.next().filter(|word| word.contains('/') && !word.contains('='));
+                assert!(allows(&policy, &action, key.unwrap_or_default()), "{line}: {call}\n{out}");
+            }
+            let reads_back = !line.starts_with("publish");
+            assert_eq!(allows(&policy, "s3:ListBucketVersions", ""), reads_back, "{line}\n{out}");
+            assert_eq!(allows(&policy, "s3:GetObjectVersion", KEYS), reads_back, "{line}\n{out}");
+            let writes = line != "history";
+            let copy = "prod/.issuerctl/history/x";
+            assert_eq!(allows(&policy, "s3:PutObject", copy), writes, "{line}\n{out}");
+        }
+    }
+    let server = S3Server::start();
+    let bench = Bench::bucket(&server);
+    let (out, _) = bench.run("publish --key old.pub --keep-history 0 --print-iam-policy", 0);
+    assert!(!out.contains(".issuerctl"), "{out}");
 }

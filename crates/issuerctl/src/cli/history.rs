@@ -55,6 +55,9 @@ pub(crate) struct RollbackArgs {
     pub(crate) drop_live_key: bool,
     #[command(flatten)]
     pub(crate) retire: RetireArgs,
+    /// Replace published documents that cannot be read
+    #[arg(long)]
+    pub(crate) replace_unreadable: bool,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     /// Request a token for this service account from the API server, and publish only if one of
