@@ -15,6 +15,7 @@ mod cluster_objects;
 mod distribution;
 mod examples;
 mod figures;
+mod fleet;
 mod issuer_change;
 mod least_privilege;
 mod one_command;
@@ -129,6 +130,10 @@ fn main() -> ExitCode {
     trials.push(trial("inject_runs_within_kustomize".to_owned(), packagers::kustomize));
     trials.push(trial("inject_runs_within_helm".to_owned(), packagers::helm));
     trials.push(trial("policy_is_as_fast_as_the_webhook".to_owned(), pods::latency));
+    trials.push(
+        trial("fleet_beside_a_loop_of_writes_and_aws_s3_sync".to_owned(), fleet::run)
+            .with_ignored_flag(true),
+    );
     if !listing {
         build_issuerctl();
     }

@@ -47,6 +47,20 @@ impl BucketHost {
         Self { _process: process, _folder: folder, url }
     }
 
+    /// Starts one over plain HTTP.
+    pub fn without_tls() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let certs = folder.path().join("certs");
+        std::fs::create_dir_all(&certs).unwrap();
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut process =
+            Process::start("minio-plain", &server(&folder, port, &certs), folder.path());
+        let ready = format!("{url}/minio/health/ready");
+        process.wait_for(|_| (http::status(&ready, None) == Some(200)).then_some(()));
+        Self { _process: process, _folder: folder, url }
+    }
+
     /// For `--endpoint-url`.
     pub fn url(&self) -> &str {
         &self.url

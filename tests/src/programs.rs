@@ -115,6 +115,11 @@ impl Sandbox {
 
     /// Runs any program in the directory, with the variables of the sandbox and of the command.
     pub fn run(&self, command: &mut Command) -> Ran {
+        run(self.prepared(command))
+    }
+
+    /// A program that is to run in the directory, with the variables of the sandbox and of the command.
+    pub fn prepared<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         let own: Vec<_> = command
             .get_envs()
             .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
@@ -126,7 +131,7 @@ impl Sandbox {
                 None => command.env_remove(name),
             };
         }
-        run(command.current_dir(self.path()))
+        command.current_dir(self.path())
     }
 }
 
