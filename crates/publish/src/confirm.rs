@@ -11,13 +11,20 @@ use crate::{DocumentPlan, Error, KeyChange, Plan, Stored};
 /// them since, as long as every given key is still there, and the discovery document fits the keys.
 ///
 /// # Errors
-/// [`Error::NotStored`] if a document is what it was before its write; [`Error::Changed`] if another
-/// writer has changed it so that it must be planned again.
-pub(crate) fn confirm(plan: &Plan, stored: &[Option<Stored>; 2]) -> Result<(), Error> {
+/// [`Error::NotStored`] if a document is what it was before its write, for the second time;
+/// [`Error::Changed`] if another writer has changed it so that it must be planned again.
+pub(crate) fn confirm(plan: &mut Plan, stored: &[Option<Stored>; 2]) -> Result<(), Error> {
     let mut changed = None;
     for (document, stored) in plan.documents().iter().zip(stored) {
-        if !is_stored(plan, document, stored.as_ref())? {
-            changed = Some(plan.place(document.name));
+        match is_stored(plan, document, stored.as_ref()) {
+            Ok(true) => {}
+            Ok(false) => changed = Some(plan.place(document.name)),
+            // Another writer may have put the old contents back.
+            Err(Error::NotStored { location, .. }) if !plan.doubted => {
+                plan.doubted = true;
+                return Err(Error::Changed { location });
+            }
+            Err(error) => return Err(error),
         }
     }
     match changed {

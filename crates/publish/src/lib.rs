@@ -8,8 +8,11 @@ mod folder;
 mod history;
 mod lock;
 mod merge;
+#[cfg(test)]
+mod model;
 mod other_store;
 mod plan;
+mod protocol;
 mod prune;
 mod publish;
 mod published;

@@ -4,11 +4,11 @@ use issuer_change::{
     Action, Change, ChangeSet, Describe, Field, Kind, Notice, Reason, Resource, Value,
 };
 use issuer_diagnostic::date;
-use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Published, Shape};
+use issuer_discovery::{DISCOVERY_NAME, Discovery, IssuerUrl, KEYS_NAME, Shape};
 use issuer_jwks::{ForeignKey, Jwk, JwkSet, KeyId, WeakKeys};
 
-use crate::confirm::algorithms;
 use crate::history::PastSite;
+use crate::protocol::{Transition, transition};
 use crate::s3::BucketPlan;
 use crate::state::Attributes;
 use crate::{
@@ -79,7 +79,7 @@ pub struct DocumentPlan {
     /// The condition of its write.
     pub condition: Condition,
     /// The changed members and attributes.
-    fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
 }
 
 /// What a publish would change.
@@ -98,8 +98,8 @@ pub struct Plan {
     pub(crate) doubted: bool,
     pub(crate) bucket: Option<BucketPlan>,
     pub(crate) documents: [DocumentPlan; 2],
-    /// The discovery document that is written before the keys, with the algorithms of the keys before
-    /// and after: readers find no key with an algorithm that it does not list.
+    /// The discovery document that is written first, with the algorithms that are listed, and those of
+    /// the keys before and after: readers find no key with an algorithm that it does not list.
     pub(crate) widened: Option<Vec<u8>>,
     /// The site that is published, if it is copied before it is changed.
     pub(crate) previous: Option<PastSite>,
@@ -200,12 +200,15 @@ impl Plan {
         if !documents[0].fields.is_empty() && documents[0].action == Action::Keep {
             documents[0].action = Action::Update;
         }
-        let both = &merged.set.algorithms() | &published_keys.algorithms();
-        let widened = match documents[0].action != Action::Keep
-            && lacks_algorithm(state.discovery.as_ref(), site, &merged.set)
-        {
-            true => Some(written(both)?.to_json().into_bytes()),
-            false => None,
+        let widened = match transition(state, site, &published_keys, &merged.set, &documents) {
+            Transition::None => None,
+            Transition::Widened(all) => Some(written(all)?.to_json().into_bytes()),
+            Transition::OfAnother(bytes) => {
+                let discovery = &mut documents[1];
+                (discovery.action, discovery.bytes) = (Action::Keep, bytes);
+                discovery.fields.clear();
+                None
+            }
         };
         let previous = previous(site, state, &documents).filter(|_| options.keep_history > 0);
         let writes = documents.iter().any(|document| document.action != Action::Keep);
@@ -487,16 +490,6 @@ fn has_same_members(before: &[u8], after: &[u8]) -> bool {
 fn other_owner(stored: Option<&Stored>, site: &Site) -> Option<Field> {
     let owner = stored?.issuer.as_deref().filter(|owner| *owner != site.issuer.as_str())?;
     Some(Field::changed("issuer", owner, site.issuer.as_str()))
-}
-
-/// Whether the published discovery document, if it is of this issuer, does not list an algorithm of
-/// the keys that are about to be published.
-fn lacks_algorithm(stored: Option<&Stored>, site: &Site, keys: &JwkSet) -> bool {
-    let Some(stored) = stored else { return false };
-    let Ok(members) = Published::parse(&stored.bytes) else { return false };
-    let listed = algorithms(&members);
-    members.get("issuer").is_some_and(|issuer| issuer == site.issuer.as_str())
-        && keys.algorithms().iter().any(|algorithm| !listed.contains(&algorithm.as_str()))
 }
 
 /// A published document of a different issuer, or with a different `jwks_uri`, is replaced only on

@@ -1,9 +1,11 @@
 //! Reading, planning and writing.
 
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use issuer_change::{Action, Notice};
+use issuer_change::Notice;
 use issuer_diagnostic::{now_millis, now_secs};
 use issuer_discovery::KEYS_NAME;
 use issuer_session::{Attempts, replan};
@@ -11,6 +13,7 @@ use issuer_session::{Attempts, replan};
 use crate::confirm::{confirm, is_stored};
 use crate::history::surplus;
 use crate::plan::{Copied, RecordDue};
+use crate::protocol::{Operation, operations, planned_again};
 use crate::state::Write;
 use crate::{Condition, Error, Plan, PlanOptions, Purpose, Sighting, Site, Store};
 
@@ -142,56 +145,43 @@ async fn execute(
         };
         store.apply_bucket(bucket, done).await?;
     }
-    let [keys, discovery] = plan.documents.clone();
     let (issuer, record) = (plan.issuer().to_string(), plan.record.clone());
-    let mut put = async |plan: &mut Plan, name, bytes: &[u8], condition: &Condition| {
-        progress(Step::Document(name));
-        let write = Write { name, bytes, condition, issuer: &issuer, record: &record };
-        let version = issuer_diagnostic::write(store.write(write)).await?;
-        issuer_diagnostic::wrote(store.document_location(name));
-        plan.wrote = true;
-        Ok::<_, Error>(Condition::Unchanged(version))
-    };
-    let mut now = (discovery.action == Action::Keep).then(|| discovery.bytes.clone());
-    let mut condition = discovery.condition.clone();
-    if let Some(widened) = plan.widened.clone() {
-        condition = put(plan, discovery.name, &widened, &condition).await?;
-        // Readers must not find a key that the document does not list, whatever the answer was.
-        let [_, stored] = store.read_documents().await?;
-        let mut written = discovery.clone();
-        written.bytes.clone_from(&widened);
-        if !is_stored(plan, &written, stored.as_ref())? {
-            return Err(Error::Changed { location: plan.place(discovery.name) });
-        }
-        now = Some(widened);
-    }
-    if keys.action != Action::Keep {
-        put(plan, keys.name, &keys.bytes, &keys.condition).await?;
-        plan.wrote_keys = true;
-    }
-    if now.as_ref() != Some(&discovery.bytes) {
-        // The document must not refer to keys that are not there, whatever the answer was.
-        if keys.action != Action::Keep {
-            let [stored, _] = store.read_documents().await?;
-            if !is_stored(plan, &keys, stored.as_ref())? {
-                return Err(Error::Changed { location: plan.place(keys.name) });
+    let mut own = BTreeMap::new();
+    for operation in operations(plan, &own_value()) {
+        match operation {
+            Operation::Write(document) => {
+                let name = document.name;
+                progress(Step::Document(name));
+                let condition = own.get(name).unwrap_or(&document.condition);
+                let bytes = &document.bytes;
+                let write = Write { name, bytes, condition, issuer: &issuer, record: &record };
+                let version = issuer_diagnostic::write(store.write(write)).await?;
+                issuer_diagnostic::wrote(store.document_location(name));
+                own.insert(name, Condition::Unchanged(version));
+                plan.wrote = true;
+                plan.wrote_keys |= name == KEYS_NAME;
+            }
+            Operation::Check(document) => {
+                let [keys, discovery] = store.read_documents().await?;
+                let stored = if document.name == KEYS_NAME { keys } else { discovery };
+                if !is_stored(plan, &document, stored.as_ref())? {
+                    return Err(Error::Changed { location: plan.place(document.name) });
+                }
             }
         }
-        put(plan, discovery.name, &discovery.bytes, &condition).await?;
     }
     let (documents, kept) = tokio::join!(store.read_documents(), end_history(store, plan));
     let (documents, notice) = (documents?, kept?);
     if let Some(notice) = notice {
         progress(Step::Notice(notice));
     }
-    match confirm(plan, &documents) {
-        // Another writer may have put the old contents back.
-        Err(Error::NotStored { location, .. }) if !plan.doubted => {
-            plan.doubted = true;
-            Err(Error::Changed { location })
-        }
-        confirmed => confirmed,
-    }
+    confirm(plan, &documents)
+}
+
+/// A value that no other run has: 16 hexadecimal digits.
+fn own_value() -> String {
+    // Its keys are random in each process, and differ each time.
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// Copies the published site, unless this run has copied it already: nothing is changed before that.
@@ -275,23 +265,13 @@ pub async fn publish<E: From<Error>>(
         })
     };
     let again = async |plan: &mut Plan| {
-        // What was to be removed is removed; a key that came since stays.
-        let options = PlanOptions { prune: options.prune && !plan.wrote_keys, ..*options };
         let sets_up = plan.bucket.as_ref().is_some_and(|bucket| !bucket.is_empty());
         let now = async {
             let state = store.read_again(sets_up).await?;
-            Plan::new(&store.location(), site, &state, &options)
+            planned_again(plan, site, &state, options, &agreed)
         };
-        let mut now = now.await.map_err(|error| Ended::Failed(error.into()))?;
-        if let Some(kid) = now.dropped().iter().find(|kid| !agreed.contains(kid)) {
-            let location = store.document_location(KEYS_NAME);
-            let error = Error::NewKey { location, kid: kid.to_string() };
-            return Err(Ended::Failed(error.into()));
-        }
+        let now = now.await.map_err(|error| Ended::Failed(error.into()))?;
         approve(&now).map_err(Ended::Failed)?;
-        now.bucket = now.bucket.or_else(|| plan.bucket.take());
-        (now.wrote, now.wrote_keys, now.doubted) = (plan.wrote, plan.wrote_keys, plan.doubted);
-        now.copied = plan.copied.take();
         *plan = now;
         Ok(())
     };

@@ -59,20 +59,28 @@ fn store_at(server: &S3Server, location: &str, options: S3Options) -> Store {
 }
 
 fn connect(server: &S3Server, region: &str, location: &str, options: S3Options) -> Store {
-    connect_at(&server.endpoint(), region, location, options)
+    connect_at(&server.endpoint(), region, location, options, Duration::from_secs(20))
 }
 
 /// The store at the endpoint of a proxy.
 fn connect_to(endpoint: &str, options: S3Options) -> Store {
-    connect_at(endpoint, "us-west-2", "s3://my-oidc/prod", options)
+    let patience = Duration::from_secs(20);
+    connect_at(endpoint, "us-west-2", "s3://my-oidc/prod", options, patience)
 }
 
-fn connect_at(endpoint: &str, region: &str, location: &str, options: S3Options) -> Store {
+/// A store that waits so long for an answer.
+fn connect_at(
+    endpoint: &str,
+    region: &str,
+    location: &str,
+    options: S3Options,
+    patience: Duration,
+) -> Store {
     let quick = RetryConfig::standard()
         .with_initial_backoff(Duration::from_millis(1))
         .with_max_backoff(Duration::from_millis(5));
     let limits = TimeoutConfig::builder()
-        .read_timeout(Duration::from_millis(700))
+        .read_timeout(patience)
         .operation_timeout(Duration::from_secs(60))
         .build();
     let config = aws_sdk_s3::Config::builder()
@@ -221,7 +229,9 @@ async fn publish_keeps_a_key_that_is_not_in_the_input_until_it_is_pruned() {
     assert_eq!(server.get("my-oidc", KEYS).unwrap(), keys("p256").to_json().into_bytes());
     let writes: Vec<_> =
         server.take_log().into_iter().filter(|line| line.starts_with("Put")).collect();
+    // The document of all algorithms first, so that no other run's is overwritten by the last one.
     insta::assert_snapshot!(writes.join("\n"), @r#"
+    PutObject prod/.well-known/openid-configuration if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
     PutObject prod/keys.json if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
     PutObject prod/.well-known/openid-configuration if-match=… content-type=application/json cache-control=public, max-age=300 x-amz-server-side-encryption=AES256 x-amz-checksum-sha256=…
     "#);

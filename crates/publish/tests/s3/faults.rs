@@ -80,7 +80,9 @@ async fn one_run(seed: u64) -> Result<bool, String> {
         run(&store(&server, options.clone()), &site(given), &plain).await.unwrap();
     }
     let proxy = FaultProxy::start(&server.endpoint(), seed, 5 + seed % 40);
-    let faulty = connect_to(&proxy.endpoint(), options);
+    let patience = Duration::from_millis(700);
+    let (endpoint, location) = (proxy.endpoint(), "s3://my-oidc/prod");
+    let faulty = connect_at(&endpoint, "us-west-2", location, options.clone(), patience);
     let plan_options = PlanOptions { prune, ..plain };
     let site = site(given);
     let log = || proxy.log().join("\n  ");
@@ -110,7 +112,7 @@ async fn one_run(seed: u64) -> Result<bool, String> {
         }
     }
     proxy.heal();
-    match run(&faulty, &site, &plan_options).await {
+    match run(&connect_to(&endpoint, options), &site, &plan_options).await {
         Ok(_) => check(true),
         Err(error) => Err(format!("the next run failed: {error}\n  {}", log())),
     }?;
@@ -121,7 +123,7 @@ async fn one_run(seed: u64) -> Result<bool, String> {
 fn whatever_fails_success_means_a_complete_site_and_no_key_is_lost() {
     let (first, runs) = match number("FAULT_SEED") {
         Some(seed) => (seed, 1),
-        None => (0, number("FAULT_RUNS").unwrap_or(2000)),
+        None => (0, number("FAULT_RUNS").unwrap_or(1000)),
     };
     let (next, succeeded) = (AtomicU64::new(first), AtomicUsize::new(0));
     let work = || {
