@@ -30,6 +30,8 @@ pub enum Action {
 pub enum Kind {
     /// An S3 bucket with its settings.
     Bucket,
+    /// A CloudFront distribution, with what it refers to.
+    Distribution,
     /// A published document: `keys.json` with its keys, or the discovery document.
     Document,
     /// The copies of previous documents.
@@ -207,6 +209,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bucket => "bucket",
+            Self::Distribution => "distribution",
             Self::Document => "document",
             Self::History => "history",
             Self::OidcProvider => "OIDC provider",

@@ -320,6 +320,17 @@ fn issuer_url(error: &IssuerUrlError, surface: Surface) -> Option<String> {
     }
 }
 
+/// Ways to publish where no bucket may be public.
+fn behind_cloudfront(surface: Surface) -> String {
+    let setting = |setting| surface.setting(setting);
+    format!(
+        "{} serves a private bucket; {} and {} are for one that something else serves",
+        setting(Setting::Access("cloudfront")),
+        setting(Setting::Access("none")),
+        setting(Setting::Issuer)
+    )
+}
+
 fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
     use issuer_publish::Error as E;
     let setting = |setting| surface.setting(setting);
@@ -405,11 +416,13 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
             setting(Setting::Access("acl")),
             no_access()
         ),
-        E::AccountBlocks { .. } => format!(
-            "for a bucket that CloudFront serves, use {} and {}",
-            no_access(),
-            setting(Setting::Issuer)
-        ),
+        E::AccountBlocks { .. } => behind_cloudfront(surface),
+        E::NoDistribution { .. } => match surface {
+            Surface::Flags => "`issuerctl publish` with --access cloudfront creates it, and prints the \
+                               issuer"
+                .to_owned(),
+            Surface::File => "`issuerctl apply` creates it first".to_owned(),
+        },
         E::WouldExpose { .. } => {
             format!("if something else serves the bucket, use {}", no_access())
         }
@@ -429,11 +442,7 @@ fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
         E::NoAcls { .. } => format!("remove {}", setting(Setting::Access("acl"))),
         E::NoIssuer { .. } => format!("set {}", setting(Setting::Issuer)),
         E::Credentials { .. } => PROFILE.to_owned(),
-        E::Denied { call: "PutBucketPolicy", .. } => format!(
-            "for a bucket behind CloudFront: {} and {}",
-            no_access(),
-            setting(Setting::Issuer)
-        ),
+        E::Denied { call: "PutBucketPolicy", .. } => behind_cloudfront(surface),
         E::Denied {
             call:
                 "PutPublicAccessBlock"

@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use issuer_change::Describe;
+use issuer_cloudfront::FrontPlan;
 use issuer_discovery::IssuerUrl;
+use issuer_publish::Purpose;
 use issuer_reconcile::{
     DeletionPlan, Error, IssuerPlan, Observed, OrphanedRole, Reconciler, RoleProof, Scope, Target,
     each, offline_url,
@@ -17,6 +19,7 @@ use crate::Outcome;
 use crate::advice::{self, Surface};
 use crate::engine::{annotations, failed};
 use crate::failure::Failure;
+use crate::front;
 use crate::output::{self, Ended, Verify};
 use crate::report::Report;
 use crate::ui::Ui;
@@ -66,8 +69,14 @@ impl<'a> Batch<'a> {
         plan: impl Fn(&Target, &Observed) -> Result<P, Error>,
     ) -> Outcome {
         let work = async |target: &Target| {
+            let front = self.front(target, scope(target)).await?;
+            if let Some(front) = front.as_ref().filter(|front| front.creates()) {
+                let issuer = front::first(target, front);
+                self.warn(&issuer);
+                return Ok((issuer, None));
+            }
             let (seen, plan) = self.planned(target, &scope, &plan).await?;
-            let issuer = object(target, &seen, &plan);
+            let issuer = front::with(object(target, &seen, &plan), front.as_ref());
             self.warn(&issuer);
             Ok((issuer, None))
         };
@@ -88,14 +97,30 @@ impl<'a> Batch<'a> {
     ) -> Outcome {
         let count = targets.len();
         let work = async |target: &Target| {
+            let front = self.front(target, scope(target)).await?;
+            if let Some(front) = front.as_ref().filter(|front| !front.is_empty()) {
+                self.ui.plan_of_issuer(&front::first(target, front), count);
+                let applied = self.engine.apply_front(target, front).await;
+                applied.map_err(|error| failed(error).on(Surface::File))?;
+            }
             let (seen, mut plan) = self.planned(target, &scope, &plan).await?;
             let planned = object(target, &seen, &plan);
             self.warn(&planned);
             self.ui.plan_of_issuer(&planned, count);
             let ended = execute(target, &seen, &mut plan).await;
-            Ok(executed(target, &seen, &plan, ended))
+            let (issuer, failure) = executed(target, &seen, &plan, ended);
+            Ok((front::with(issuer, front.as_ref()), failure))
         };
         self.each(targets, report, work).await
+    }
+
+    /// The steps to the distribution of an issuer, unless it is deleted.
+    async fn front(&self, target: &Target, scope: Scope) -> Result<Option<FrontPlan>, Failure> {
+        if scope.purpose == Purpose::Remove {
+            return Ok(None);
+        }
+        let front = self.engine.front(target).await;
+        front.map_err(|error| failed(error).on(Surface::File))
     }
 
     /// Reads and plans one issuer.

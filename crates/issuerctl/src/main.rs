@@ -10,6 +10,7 @@ mod edit;
 mod engine;
 mod failure;
 mod files;
+mod front;
 mod keys;
 mod man_page;
 mod output;

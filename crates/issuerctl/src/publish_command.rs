@@ -67,6 +67,8 @@ fn options(target: &Target, url: &IssuerUrl, region: &str) -> Vec<String> {
     match s3.access {
         AccessMode::Policy => {}
         AccessMode::Acl => words.push("--access=acl".to_owned()),
+        // The distribution is that of the tool which the command is for.
+        AccessMode::CloudFront => words.push("--access=none".to_owned()),
         AccessMode::None => words.push("--access=none".to_owned()),
     }
     if s3.shared_bucket {

@@ -8,8 +8,8 @@ use issuer_diagnostic::explain_json;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_publish::{
-    AccessMode, Destination, DestinationFault, Error, KEEP_HISTORY, PlanOptions, RETIRE_SECS,
-    S3Location, S3Options,
+    Destination, DestinationFault, Error, KEEP_HISTORY, PlanOptions, RETIRE_SECS, S3Location,
+    S3Options,
 };
 use issuer_reconcile::{
     Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
@@ -168,6 +168,15 @@ fn store(to: &str, s3: &S3Args, issuer: Option<&IssuerUrl>) -> Result<StoreTarge
     match to.parse() {
         Ok(Destination::S3(_)) if s3.shared_bucket && s3.access != Access::Policy => {
             Err(Failure::new(Exit::Usage, "--shared-bucket requires --access policy"))
+        }
+        Ok(Destination::S3(_))
+            if s3.certificate_arn.is_some() && s3.access != Access::Cloudfront =>
+        {
+            Err(Failure::new(Exit::Usage, "--certificate-arn requires --access cloudfront"))
+        }
+        Ok(Destination::S3(_)) if s3.endpoint_url.is_some() && s3.access == Access::Cloudfront => {
+            let message = "--access cloudfront is for a bucket in AWS, without --endpoint-url";
+            Err(Failure::new(Exit::Usage, message))
         }
         Ok(Destination::S3(location)) => Ok(StoreTarget::S3(location, s3_options(s3))),
         Ok(destination @ Destination::Folder(_)) => {
@@ -364,11 +373,8 @@ fn s3_options(s3: &S3Args) -> S3Options {
         path_style: s3.path_style,
         expected_bucket_owner: s3.expected_bucket_owner.clone(),
         max_age_secs: s3.max_age.unwrap_or(MAX_AGE_SECS),
-        access: match s3.access {
-            Access::Policy => AccessMode::Policy,
-            Access::Acl => AccessMode::Acl,
-            Access::None => AccessMode::None,
-        },
+        access: s3.access.into(),
+        certificate_arn: s3.certificate_arn.clone(),
         shared_bucket: s3.shared_bucket,
         create_bucket: s3.create_bucket,
         unconditional: s3.unconditional,

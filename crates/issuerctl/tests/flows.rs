@@ -27,7 +27,8 @@ fn every_problem_of_a_bucket_is_a_cause_with_its_hint() {
          --issuer https://oidc.example.com/prod --expected-bucket-owner 111122223333",
         server.endpoint()
     );
-    let control = [("AWS_ENDPOINT_URL_S3_CONTROL", server.endpoint())];
+    // Not the same as that of all services, which is taken for the address of a store.
+    let control = [("AWS_ENDPOINT_URL_S3_CONTROL", format!("{}/", server.endpoint()))];
     let control = control.each_ref().map(|(name, url)| (*name, url.as_str()));
     for dry_run in [" --dry-run", ""] {
         let output = desk.run_with(&format!("{line}{dry_run}"), &control);

@@ -189,10 +189,19 @@ pub struct S3Store {
     /// Create the bucket if it does not exist.
     #[serde(default)]
     pub create_bucket: bool,
-    /// How public read access is granted: by bucket policy, by object ACLs, or not by issuerctl.
+    /// How public read access is granted: by bucket policy, by object ACLs, by a CloudFront distribution
+    /// in front of a private bucket, or not by issuerctl.
     #[serde(default, deserialize_with = "text::access")]
-    #[schemars(with = "String", extend("enum" = ["policy", "acl", "none"], "default" = "policy"))]
+    #[schemars(
+        with = "String",
+        extend("enum" = ["policy", "acl", "cloudfront", "none"], "default" = "policy")
+    )]
     pub access: AccessMode,
+    /// ARN of the certificate (ACM, us-east-1) for an issuer with a domain of its own. Requires access:
+    /// cloudfront.
+    #[serde(default)]
+    #[schemars(regex(pattern = "^arn:aws:acm:us-east-1:[0-9]{12}:certificate/.+$"))]
+    pub certificate_arn: Option<String>,
     /// Make the documents of all issuers in the bucket public by one statement of its policy, which
     /// keeps it small. Requires access: policy.
     #[serde(default)]

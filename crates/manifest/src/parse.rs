@@ -72,6 +72,17 @@ fn check(issuer: &Issuer) -> Result<(), Error> {
     {
         return Err(unfit(issuer, "sharedBucket requires access: policy"));
     }
+    if let Some(StoreSpec::S3(s3)) = &spec.store {
+        if s3.access != AccessMode::CloudFront && s3.certificate_arn.is_some() {
+            return Err(unfit(issuer, "certificateArn requires access: cloudfront"));
+        }
+        if s3.access == AccessMode::CloudFront && s3.endpoint_url.is_some() {
+            return Err(unfit(
+                issuer,
+                "access: cloudfront is for a bucket in AWS, without endpointUrl",
+            ));
+        }
+    }
     let mut names = BTreeSet::new();
     for role in &spec.roles {
         // Role names are not case-sensitive in IAM.

@@ -98,8 +98,9 @@ pub(crate) fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Acces
     match String::deserialize(deserializer)?.as_str() {
         "policy" => Ok(AccessMode::Policy),
         "acl" => Ok(AccessMode::Acl),
+        "cloudfront" => Ok(AccessMode::CloudFront),
         "none" => Ok(AccessMode::None),
-        other => Err(D::Error::unknown_variant(other, &["policy", "acl", "none"])),
+        other => Err(D::Error::unknown_variant(other, &["policy", "acl", "cloudfront", "none"])),
     }
 }
 

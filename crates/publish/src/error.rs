@@ -239,6 +239,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A distribution that does not exist yet, and whose domain would be the issuer.
+    #[error(
+        "the issuer of {location} is the domain of its CloudFront distribution, which does not exist yet"
+    )]
+    NoDistribution {
+        /// The store.
+        location: String,
+    },
     /// The session with AWS cannot be created.
     #[error(transparent)]
     Session(#[from] issuer_session::Error),
@@ -495,7 +503,9 @@ impl Diagnostic for Error {
             | Self::Locked { .. }
             | Self::Changed { .. }
             | Self::NotADocument { .. } => ErrorKind::Conflict,
-            Self::NoBucket { .. } | Self::NoVersion { .. } => ErrorKind::NotFound,
+            Self::NoBucket { .. } | Self::NoVersion { .. } | Self::NoDistribution { .. } => {
+                ErrorKind::NotFound
+            }
             Self::AccountBlocks { .. } => ErrorKind::NotPermitted,
             Self::Several { problems, .. } => gravest(problems),
             Self::OtherOwner { .. } | Self::Denied { .. } | Self::Credentials { .. } => {

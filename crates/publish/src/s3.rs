@@ -34,7 +34,7 @@ pub use client::S3Clients;
 use client::{Account, Probed, StoreClock};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
-pub use policy::with_ours as bucket_policy;
+pub use policy::{with_distribution as private_bucket_policy, with_ours as bucket_policy};
 pub use preflight::Preflight;
 
 use crate::state::{Attributes, Bucket, Write};
@@ -102,6 +102,9 @@ pub struct S3Options {
     pub access: AccessMode,
     /// Whether one statement of the bucket policy is for all issuers in the bucket.
     pub shared_bucket: bool,
+    /// The ARN of the certificate for an issuer with a domain of its own, with
+    /// [`AccessMode::CloudFront`].
+    pub certificate_arn: Option<String>,
     /// Whether the bucket is created if it does not exist.
     pub create_bucket: bool,
     /// Whether writes have no conditions, for a store that ignores or refuses them.
@@ -120,6 +123,16 @@ pub struct S3 {
     /// The address of `s3-control`, if it is configured.
     control_url: Option<String>,
     clock: StoreClock,
+    front: Option<Front>,
+}
+
+/// The distribution that serves the documents of a private bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Front {
+    /// Its ARN.
+    pub arn: String,
+    /// Its domain.
+    pub domain: String,
 }
 
 impl S3Options {
@@ -145,7 +158,8 @@ impl S3 {
         let (client, region, probed) = (connected.client, connected.region, clients.probed());
         let (account, control_url, clock) =
             (clients.account(), clients.control_url(), clients.clock());
-        Ok(Self { client, region, probed, account, control_url, clock, location, options })
+        let front = None;
+        Ok(Self { client, region, probed, account, control_url, clock, front, location, options })
     }
 
     /// A store that uses an existing client.
@@ -165,7 +179,14 @@ impl S3 {
             account: Account::default(),
             control_url: None,
             clock: StoreClock::default(),
+            front: None,
         }
+    }
+
+    /// The same store behind a distribution.
+    #[must_use]
+    pub fn behind(self, front: Option<Front>) -> Self {
+        Self { front, ..self }
     }
 
     /// The same store, with the address of the API for settings of the account (`s3-control`).
@@ -184,8 +205,13 @@ impl S3 {
     /// S3-compatible store.
     ///
     /// # Errors
-    /// [`Error::NoIssuer`] if the endpoint is not an https URL.
+    /// [`Error::NoIssuer`] if the endpoint is not an https URL; [`Error::NoDistribution`].
     pub fn issuer_url(&self) -> Result<String, Error> {
+        if self.options.access == AccessMode::CloudFront {
+            let front = self.front.as_ref();
+            let unknown = || Error::NoDistribution { location: self.location.to_string() };
+            return front.map(|front| format!("https://{}", front.domain)).ok_or_else(unknown);
+        }
         self.location.issuer_url(
             &self.region,
             self.options.endpoint_url.as_deref(),
@@ -309,6 +335,7 @@ impl S3 {
             region: self.region.clone(),
             access: self.options.access,
             shared: self.options.shared_bucket,
+            distribution: self.front.as_ref().map(|front| front.arn.clone()),
             create: self.options.create_bucket,
         }
     }

@@ -111,6 +111,7 @@ impl Reconciler<'_> {
         if !verify {
             return Ok(None);
         }
+        self.wait_for_front(target).await?;
         let verdict = self.read_back(target, plan, live).await?;
         let folder = target.folder().is_some();
         self.event(target, Event::Verified { verdict: &verdict, folder });

@@ -41,7 +41,10 @@ impl Reconciler<'_> {
         }));
         deleted.await.into_iter().collect::<Result<(), _>>()?;
         self.delete_site(target, seen, plan).await?;
-        Ok(())
+        match plan.front_mut() {
+            Some(removal) => self.delete_front(target, removal).await,
+            None => Ok(()),
+        }
     }
 
     /// Deletions are irreversible, so a new plan for each role is made just before.

@@ -139,6 +139,9 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Publish(#[from] issuer_publish::Error),
+    /// CloudFront.
+    #[error(transparent)]
+    CloudFront(#[from] issuer_cloudfront::Error),
     /// IAM.
     #[error(transparent)]
     Iam(#[from] issuer_iam::Error),
@@ -189,6 +192,7 @@ impl Diagnostic for Error {
             Self::Cluster(error) => error.kind(),
             Self::Issuer(error) => error.kind(),
             Self::Publish(error) => error.kind(),
+            Self::CloudFront(error) => error.kind(),
             Self::Iam(error) => error.kind(),
             Self::Session(error) => error.kind(),
             Self::Workload(error) => error.kind(),
@@ -204,6 +208,7 @@ impl Diagnostic for Error {
             Self::Cluster(error) => Diagnostic::hint(error),
             Self::Issuer(error) => Diagnostic::hint(error),
             Self::Publish(error) => Diagnostic::hint(error),
+            Self::CloudFront(error) => Diagnostic::hint(error),
             Self::Iam(error) => Diagnostic::hint(error),
             Self::Session(error) => Diagnostic::hint(error),
             Self::Workload(error) => Diagnostic::hint(error),

@@ -1,5 +1,6 @@
 //! The input of the renderers: targets, and the resources that already exist.
 
+use issuer_cloudfront::FrontSpec;
 use issuer_discovery::{IssuerUrl, Partition};
 use issuer_iam::{AccountId, Documents, Thumbprint};
 use issuer_publish::{Existence, Plan, Purpose, S3Location, Site, Store, StoreState};
@@ -45,7 +46,7 @@ pub fn render_offline(
         (Some(_), None) => return Err(Error::NoRegion { name: target.label() }),
         (Some((line, (location, _))), Some(region)) => {
             let plan = keys.map(|keys| first(target, &url, keys)).transpose()?;
-            Some(rendered_site(target, location, &url, plan.as_ref(), region, line))
+            Some(rendered_site(target, location, &url, plan.as_ref(), region, line)?)
         }
     };
     Ok(rendering(target, &url, account, partition, site, None))
@@ -87,7 +88,7 @@ impl Reconciler<'_> {
                     ),
                 };
                 let region = s3.region().to_owned();
-                Some(rendered_site(target, location, &url, plan.as_ref(), region, line))
+                Some(rendered_site(target, location, &url, plan.as_ref(), region, line)?)
             }
             _ => None,
         };
@@ -157,6 +158,10 @@ pub fn offline_url(target: &Target) -> Result<IssuerUrl, Error> {
     if let Some(url) = &target.issuer {
         return Ok(url.clone());
     }
+    // The domain of a distribution is known after it was created.
+    if target.behind_cloudfront().is_some() {
+        return Err(Error::NoIssuer { name: target.label() });
+    }
     let no_region = || Error::NoRegion { name: target.label() };
     let (location, options) = target.s3().ok_or_else(no_region)?;
     // The issuer of an S3-compatible store does not depend on the region.
@@ -192,14 +197,32 @@ fn rendered_site(
     plan: Option<&Plan>,
     region: String,
     line: &dyn Fn(&Target, &IssuerUrl, &str) -> String,
-) -> RenderedSite {
+) -> Result<RenderedSite, Error> {
     let options = target.s3().map(|(_, options)| options.clone()).unwrap_or_default();
     let documents = plan.map(|plan| {
         let [keys, discovery] = plan.documents();
         RenderedDocuments { keys_json: keys.bytes.clone(), discovery_json: discovery.bytes.clone() }
     });
-    RenderedSite {
+    let front = match target.behind_cloudfront() {
+        // The domain of a distribution is known after it was created.
+        Some(_) if target.issuer.is_none() => {
+            return Err(Error::NoIssuer { name: target.label() });
+        }
+        Some(_) => {
+            let certificate = options.certificate_arn.as_deref();
+            let secs = options.max_age_secs;
+            let spec = FrontSpec::new(location, &region, Some(url), certificate, secs)?;
+            if spec.domain.is_none() {
+                let (issuer, domain) = (url.to_string(), None);
+                return Err(issuer_cloudfront::Error::OtherDomain { issuer, domain }.into());
+            }
+            Some(spec)
+        }
+        None => None,
+    };
+    Ok(RenderedSite {
         location: location.clone(),
+        front,
         publish_line: line(target, url, &region),
         region,
         create_bucket: options.create_bucket,
@@ -207,7 +230,7 @@ fn rendered_site(
         shared_bucket: options.shared_bucket,
         cache_control: options.cache_control(),
         documents,
-    }
+    })
 }
 
 fn rendering(

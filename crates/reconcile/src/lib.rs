@@ -5,6 +5,7 @@ mod delete;
 mod error;
 mod events;
 mod examine;
+mod front;
 mod history;
 mod import;
 mod keys;

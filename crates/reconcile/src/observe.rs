@@ -1,6 +1,7 @@
 //! Reading everything that a plan depends on.
 
 use futures_util::future::join_all;
+use issuer_cloudfront::FrontState;
 use issuer_cluster::Cluster;
 use issuer_diagnostic::now_secs;
 use issuer_discovery::{IssuerUrl, Partition};
@@ -46,6 +47,8 @@ pub struct Observed {
     pub iam: Option<ObservedIam>,
     /// The cluster whose pods use the roles, and its state.
     pub workload: Option<(Cluster, WorkloadState)>,
+    /// The distribution that serves the documents, read for a deletion alone.
+    pub front: Option<FrontState>,
 }
 
 /// The observed state of IAM for one issuer.
@@ -128,6 +131,7 @@ impl Reconciler<'_> {
             self.live_token(target, scope),
             self.observe_workload(target, &url, scope)
         );
+        let front = self.front_to_delete(target, scope.purpose).await?;
         // Errors of IAM take precedence over those of the store: they affect the whole run.
         let (iam, state, live, workload) = (iam?, state?, live?, workload?);
         if let Some(bucket) = state.as_ref().and_then(|state| state.bucket.as_ref()) {
@@ -143,7 +147,8 @@ impl Reconciler<'_> {
         if let Some(state) = &state {
             self.look_up_issuers(&mut keys, state, target).await?;
         }
-        Ok(Observed { url, keys, site: store.zip(state), live, signing: Vec::new(), iam, workload })
+        let (site, signing) = (store.zip(state), Vec::new());
+        Ok(Observed { url, keys, site, live, signing, iam, workload, front })
     }
 
     /// The keys of a target's sources.

@@ -4,7 +4,7 @@ use issuer_iam::{Iam, RoleName, policies};
 use issuer_publish::Purpose;
 use serde_json::Value;
 
-use crate::{Error, Reconciler, Target};
+use crate::{Error, Reconciler, Target, front};
 
 /// The least-privilege policy of a run for this purpose. Without credentials it is for any account.
 ///
@@ -33,7 +33,11 @@ pub async fn permissions(
 pub fn site_permissions(target: &Target, purpose: Purpose) -> Option<Value> {
     let (location, options) = target.s3()?;
     let keep_history = target.site.as_ref()?.options.keep_history;
-    Some(issuer_publish::permissions(location, options, purpose, keep_history))
+    let of_bucket = issuer_publish::permissions(location, options, purpose, keep_history);
+    Some(match front::permissions(target, purpose) {
+        Some(of_front) => policies::join([of_bucket, of_front]),
+        None => of_bucket,
+    })
 }
 
 /// The customer managed policies that earlier runs created for a role; `None` if that is not known.

@@ -1,6 +1,7 @@
 //! Planning: pure functions from the observed state to changes.
 
 use issuer_change::{Action, Change, ChangeSet, Describe, Kind, Notice, Reason, Resource};
+use issuer_cloudfront::FrontRemoval;
 use issuer_cluster::LiveFault;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::{
@@ -64,6 +65,8 @@ pub struct DeletionPlan {
     pub orphaned: Vec<OrphanedRole>,
     /// The two documents and their store.
     pub site: Option<Removal>,
+    /// The distribution that serves the documents.
+    pub front: Option<FrontRemoval>,
     /// The cluster whose pods use the roles.
     pub workload: Option<(WorkloadSpec, WorkloadDeletion)>,
     /// Warnings for the user.
@@ -284,6 +287,7 @@ impl DeletionPlan {
             roles: roles.collect(),
             orphaned,
             site,
+            front: seen.front.as_ref().map(FrontRemoval::new),
             workload,
             notices,
             provider_deleted: false,
@@ -298,6 +302,13 @@ impl DeletionPlan {
             || deletions(&self.orphaned).any(RoleDeletion::wrote)
             || self.site.as_ref().is_some_and(Removal::wrote)
             || self.workload.as_ref().is_some_and(|(_, plan)| plan.wrote())
+            || self.front.as_ref().is_some_and(FrontRemoval::wrote)
+    }
+
+    /// The distribution goes with the documents.
+    pub(crate) fn front_mut(&mut self) -> Option<&mut FrontRemoval> {
+        let keeps = self.keeps_provider();
+        self.front.as_mut().filter(|_| !keeps)
     }
 
     /// Whoever controls the documents of a trusted issuer can assume all its roles, so they are kept
@@ -359,6 +370,9 @@ impl Describe for DeletionPlan {
             (_, Some(removal)) => removal.describe(into),
             (Some(removal), None) => removal.describe_kept(Reason::StillTrusted, into),
             (None, None) => {}
+        }
+        if let Some(front) = self.front.as_ref().filter(|_| !self.keeps_provider()) {
+            front.describe(into);
         }
         into.notices.extend(self.notices.iter().cloned());
     }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
+use issuer_cloudfront::Distribution;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::{Iam, RoleList, RoleName, Thumbprint};
-use issuer_publish::{Folder, S3, S3Clients, Store};
+use issuer_publish::{AccessMode, Folder, Front, S3, S3Clients, S3Location, Store};
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
@@ -39,6 +40,8 @@ pub struct Reconciler<'a> {
     providers: OnceCell<Vec<String>>,
     role_reads: Semaphore,
     role_writes: Semaphore,
+    /// The distributions that were looked up, by the place of their documents.
+    fronts: Mutex<HashMap<String, Option<Distribution>>>,
     /// Locks for shared resources that only one issuer may change at a time.
     shared: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
 }
@@ -69,6 +72,7 @@ impl<'a> Reconciler<'a> {
             providers: OnceCell::new(),
             role_reads: Semaphore::new(ROLE_READS),
             role_writes: Semaphore::new(ROLE_WRITES),
+            fronts: Mutex::default(),
             shared: Mutex::default(),
         }
     }
@@ -137,7 +141,13 @@ impl<'a> Reconciler<'a> {
                 let mut options = options.clone();
                 options.endpoint_url =
                     options.endpoint_url.or_else(|| self.session.endpoint_url.clone());
+                let front = match options.access {
+                    AccessMode::CloudFront => self.distribution(location).await?,
+                    _ => None,
+                };
+                let front = front.map(|there| Front { arn: there.arn, domain: there.domain });
                 let s3 = S3::connect(&self.aws().await?.s3, location.clone(), options).await?;
+                let s3 = s3.behind(front);
                 Some(Store::S3(Box::new(s3)))
             }
         })
@@ -191,6 +201,17 @@ impl<'a> Reconciler<'a> {
         // Role names are not case-sensitive in IAM.
         let _turn = self.alone(format!("role {name}").to_lowercase()).await;
         within(&self.role_writes, issuer_diagnostic::write(work)).await
+    }
+
+    /// The distribution of a place, if it was looked up.
+    pub(crate) fn remembered(&self, location: &S3Location) -> Option<Option<Distribution>> {
+        let fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        fronts.get(&location.to_string()).cloned()
+    }
+
+    pub(crate) fn remember(&self, location: &S3Location, distribution: Option<Distribution>) {
+        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        fronts.insert(location.to_string(), distribution);
     }
 
     pub(crate) fn event(&self, target: &Target, event: Event<'_>) {

@@ -451,6 +451,7 @@ fn store_target(store: &StoreSpec, base: &Path, defaults: &Defaults) -> StoreTar
                 max_age_secs: s3.max_age,
                 access: s3.access,
                 shared_bucket: s3.shared_bucket,
+                certificate_arn: s3.certificate_arn.clone(),
                 create_bucket: s3.create_bucket,
                 unconditional: s3.unconditional,
             };

@@ -1,11 +1,12 @@
 //! CloudFormation templates (template reference: `AWS::S3::Bucket`, `AWS::S3::BucketPolicy`,
 //! `AWS::IAM::OIDCProvider`, `AWS::IAM::Role`, `AWS::IAM::ManagedPolicy`).
 
+use issuer_cloudfront::FrontSpec;
 use issuer_iam::Tags;
 use serde_json::{Map, Value, json};
 
 use crate::labels::Labels;
-use crate::merged::{Bucket, Merged, MergedProvider, MergedRole};
+use crate::merged::{Bucket, Merged, MergedProvider, MergedRole, distribution_arn};
 use crate::{Error, Existing, Rendering};
 
 /// A template in JSON. CloudFormation cannot create S3 objects, so the command that publishes them
@@ -25,6 +26,11 @@ pub fn cloudformation(documents: &[Rendering]) -> Result<String, Error> {
         });
     }
     let mut template = Template::default();
+    for site in &merged.sites {
+        if let Some(front) = &site.site.front {
+            template.front(site.document, front);
+        }
+    }
     for bucket in &merged.buckets {
         template.bucket(bucket);
     }
@@ -66,6 +72,10 @@ struct Template {
     outputs: Map<String, Value>,
     notes: Vec<String>,
     providers: Vec<(String, String)>,
+    /// The logical IDs of cache policies, by name.
+    cache_policies: Vec<(String, String)>,
+    /// What stands for the ARNs of distributions, and their values.
+    distributions: Vec<(String, Value)>,
 }
 
 impl Template {
@@ -79,8 +89,8 @@ impl Template {
                 properties["PublicAccessBlockConfiguration"] = json!({
                     "BlockPublicAcls": true,
                     "IgnorePublicAcls": true,
-                    "BlockPublicPolicy": false,
-                    "RestrictPublicBuckets": false,
+                    "BlockPublicPolicy": !bucket.is_public,
+                    "RestrictPublicBuckets": !bucket.is_public,
                 });
             }
             // An issuer, and every role that trusts it, depends on its bucket.
@@ -94,9 +104,12 @@ impl Template {
         let Some(policy) = &bucket.policy else { return };
         let name = if bucket.is_managed { json!({"Ref": id}) } else { json!(bucket.name) };
         if !bucket.is_managed {
+            let block = match bucket.is_public {
+                true => "BlockPublicPolicy and RestrictPublicBuckets must be off, and this",
+                false => "This",
+            };
             self.notes.push(format!(
-                "The bucket {} is managed elsewhere. BlockPublicPolicy and RestrictPublicBuckets \
-                 must be off, and this policy replaces its whole policy: add its existing \
+                "The bucket {} is managed elsewhere. {block} policy replaces its whole policy: add its existing \
                  statements, if any.",
                 bucket.name
             ));
@@ -105,9 +118,104 @@ impl Template {
         self.put(
             &policy_id,
             "AWS::S3::BucketPolicy",
-            json!({"Bucket": name, "PolicyDocument": policy}),
+            json!({"Bucket": name, "PolicyDocument": self.with_arns(policy)}),
             &[],
         );
+    }
+
+    /// The distribution in front of a private bucket. Its comment is not that of issuerctl, which did not
+    /// create it.
+    fn front(&mut self, document: &Rendering, spec: &FrontSpec) {
+        let control = self.labels.logical("OriginAccessControl", &document.name);
+        let config = json!({
+            "Name": spec.access_control(),
+            "Description": format!("Issuer {}", document.name),
+            "OriginAccessControlOriginType": "s3",
+            "SigningBehavior": "always",
+            "SigningProtocol": "sigv4",
+        });
+        let properties = json!({"OriginAccessControlConfig": config});
+        self.put(&control, "AWS::CloudFront::OriginAccessControl", properties, &[]);
+        let policy = spec.cache_policy();
+        let known = self.cache_policies.iter().find(|(name, _)| *name == policy);
+        let cache = match known.map(|(_, id)| id.clone()) {
+            Some(id) => id,
+            None => {
+                let id = self.labels.logical("CachePolicy", &policy);
+                let config = json!({
+                    "Name": policy,
+                    "MinTTL": 0,
+                    "DefaultTTL": spec.max_age_secs,
+                    "MaxTTL": spec.max_age_secs,
+                    "ParametersInCacheKeyAndForwardedToOrigin": {
+                        "EnableAcceptEncodingGzip": false,
+                        "CookiesConfig": {"CookieBehavior": "none"},
+                        "HeadersConfig": {"HeaderBehavior": "none"},
+                        "QueryStringsConfig": {"QueryStringBehavior": "none"},
+                    },
+                });
+                let properties = json!({"CachePolicyConfig": config});
+                self.put(&id, "AWS::CloudFront::CachePolicy", properties, &[]);
+                self.cache_policies.push((policy, id.clone()));
+                id
+            }
+        };
+        let id = self.labels.logical("Distribution", &document.name);
+        let mut origin = json!({
+            "Id": "s3",
+            "DomainName": spec.origin(),
+            "OriginAccessControlId": {"Fn::GetAtt": [control, "Id"]},
+            "S3OriginConfig": {"OriginAccessIdentity": ""},
+        });
+        if !spec.origin_path.is_empty() {
+            origin["OriginPath"] = json!(spec.origin_path);
+        }
+        let config = json!({
+            "Comment": format!("Issuer {}", document.issuer),
+            "Enabled": true,
+            "IPV6Enabled": true,
+            "Aliases": spec.domain.as_slice(),
+            "Origins": [origin],
+            "DefaultCacheBehavior": {
+                "TargetOriginId": "s3",
+                "ViewerProtocolPolicy": "https-only",
+                "CachePolicyId": {"Ref": cache},
+            },
+            "ViewerCertificate": {
+                "AcmCertificateArn": spec.certificate_arn,
+                "SslSupportMethod": "sni-only",
+                "MinimumProtocolVersion": "TLSv1.2_2021",
+            },
+        });
+        // Every role that trusts the issuer depends on it.
+        self.put(
+            &id,
+            "AWS::CloudFront::Distribution",
+            json!({"DistributionConfig": config}),
+            &[("DeletionPolicy", "Retain"), ("UpdateReplacePolicy", "Retain")],
+        );
+        let arn = json!({
+            "Fn::Sub": format!(
+                "arn:${{AWS::Partition}}:cloudfront::${{AWS::AccountId}}:distribution/${{{id}}}"
+            )
+        });
+        self.distributions.push((distribution_arn(&document.name), arn));
+    }
+
+    /// A policy with the ARNs of the distributions.
+    fn with_arns(&self, policy: &Value) -> Value {
+        match policy {
+            Value::String(text) => {
+                let arn = self.distributions.iter().find(|(placeholder, _)| placeholder == text);
+                arn.map_or_else(|| policy.clone(), |(_, arn)| arn.clone())
+            }
+            Value::Array(list) => list.iter().map(|value| self.with_arns(value)).collect(),
+            Value::Object(members) => {
+                let each = |(name, value): (&String, &Value)| (name.clone(), self.with_arns(value));
+                Value::Object(members.iter().map(each).collect())
+            }
+            _ => policy.clone(),
+        }
     }
 
     fn provider(&mut self, provider: &MergedProvider<'_>) {

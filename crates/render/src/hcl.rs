@@ -46,9 +46,20 @@ impl Block {
 
     /// Adds a nested block with expressions.
     pub(crate) fn block(mut self, name: &str, lines: &[(&str, &str)]) -> Self {
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         let lines: String =
-            lines.iter().map(|(name, value)| format!("    {name} = {value}\n")).collect();
+            lines.iter().map(|(name, value)| format!("    {name:width$} = {value}\n")).collect();
         self.members.push(Member::Lines(format!("  {name} {{\n{lines}  }}\n")));
+        self
+    }
+
+    /// Nested blocks, as they are written.
+    pub(crate) fn lines(mut self, lines: &str) -> Self {
+        let indented = |line: &str| match line.is_empty() {
+            true => "\n".to_owned(),
+            false => format!("  {line}\n"),
+        };
+        self.members.push(Member::Lines(lines.lines().map(indented).collect()));
         self
     }
 
@@ -90,8 +101,21 @@ impl Block {
     }
 
     /// Adds a policy as a heredoc: `jsonencode` would sort its members.
-    pub(crate) fn policy(mut self, name: &'static str, policy: &Value) -> Self {
+    pub(crate) fn policy(self, name: &'static str, policy: &Value) -> Self {
+        self.policy_with(name, policy, &[])
+    }
+
+    /// The same with expressions in place of strings.
+    pub(crate) fn policy_with(
+        mut self,
+        name: &'static str,
+        policy: &Value,
+        expressions: &[(String, String)],
+    ) -> Self {
         let text = in_heredoc(&format!("{policy:#}"));
+        let text = expressions.iter().fold(text, |text, (string, expression)| {
+            text.replace(&format!("\"{string}\""), &format!("\"${{{expression}}}\""))
+        });
         let lines: String = text.lines().map(|line| format!("    {line}\n")).collect();
         self.members.push(Member::Lines(format!("  {name} = <<-EOT\n{lines}  EOT\n")));
         self

@@ -9,7 +9,7 @@ use issuer_iam::{
     Documents, PolicyArn, Provider, ProviderSpec, Role, RolePath, RoleSpec, RoleState, Tag, Tags,
     TrustPolicy,
 };
-use issuer_publish::{AccessMode, bucket_policy};
+use issuer_publish::{AccessMode, bucket_policy, private_bucket_policy};
 use serde_json::Value;
 
 use crate::{Error, Existing, ExistingBucket, RenderedSite, Rendering};
@@ -31,8 +31,11 @@ pub(crate) struct Bucket<'a> {
     pub(crate) region: &'a str,
     /// Whether the output creates the bucket.
     pub(crate) is_managed: bool,
-    /// The complete bucket policy, if it grants public read access.
+    /// The complete bucket policy, if it grants read access; [`distribution_arn`] stands for the ARNs of
+    /// distributions.
     pub(crate) policy: Option<Value>,
+    /// Whether it grants public read access.
+    pub(crate) is_public: bool,
     pub(crate) existing: Option<&'a ExistingBucket>,
     uses_acls: bool,
 }
@@ -94,7 +97,7 @@ impl<'a> Merged<'a> {
                 return Err(conflict(&format!("the issuer {}", document.issuer), &reason));
             }
             if let Some(site) = &document.site {
-                merged.add_bucket(site, existing)?;
+                merged.add_bucket(document, site, existing)?;
                 merged.add_site(document, site, existing)?;
             }
             if let Some(provider) = &document.provider {
@@ -107,7 +110,12 @@ impl<'a> Merged<'a> {
         Ok(merged)
     }
 
-    fn add_bucket(&mut self, site: &'a RenderedSite, existing: &'a Existing) -> Result<(), Error> {
+    fn add_bucket(
+        &mut self,
+        document: &'a Rendering,
+        site: &'a RenderedSite,
+        existing: &'a Existing,
+    ) -> Result<(), Error> {
         let name = site.location.bucket.as_str();
         let conflict = |reason: &str| Err(conflict(&format!("the bucket {name}"), reason));
         let index = match self.buckets.iter().position(|bucket| bucket.name == name) {
@@ -119,6 +127,7 @@ impl<'a> Merged<'a> {
                     region: &site.region,
                     is_managed: false,
                     policy: None,
+                    is_public: false,
                     existing,
                     uses_acls: false,
                 };
@@ -132,11 +141,18 @@ impl<'a> Merged<'a> {
         }
         bucket.is_managed |= site.create_bucket;
         bucket.uses_acls |= site.access == AccessMode::Acl;
-        if site.access == AccessMode::Policy {
+        bucket.is_public |= site.access == AccessMode::Policy;
+        if matches!(site.access, AccessMode::Policy | AccessMode::CloudFront) {
             let found = bucket.existing.and_then(|existing| existing.policy.clone());
             let before = bucket.policy.as_ref().map(Value::to_string).or(found);
             let (location, region) = (&site.location, &site.region);
-            let after = bucket_policy(location, region, site.shared_bucket, before.as_deref())?;
+            let after = match &site.front {
+                Some(_) => {
+                    let arn = distribution_arn(&document.name);
+                    private_bucket_policy(location, region, &arn, before.as_deref())?
+                }
+                None => bucket_policy(location, region, site.shared_bucket, before.as_deref())?,
+            };
             let after = after.or(before);
             // It is valid JSON: it was just parsed or written.
             bucket.policy = after.and_then(|text| serde_json::from_str(&text).ok());
@@ -317,6 +333,11 @@ impl<'a> MergedRole<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// What stands in a policy for the ARN of the distribution of a document, which the tools know.
+pub(crate) fn distribution_arn(document: &str) -> String {
+    format!("issuerctl:distribution:{document}")
 }
 
 /// Tags without those of issuerctl, which would mark resources of another tool as its own.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use issuer_cloudfront::FrontSpec;
 use issuer_discovery::{IssuerUrl, Partition};
 use issuer_iam::{AccountId, Provider, ProviderArn, ProviderSpec, RoleSpec, RoleState, Tags};
 use issuer_publish::{AccessMode, S3Location};
@@ -40,6 +41,8 @@ pub struct RenderedSite {
     pub access: AccessMode,
     /// Whether one statement of the bucket policy is for all issuers in the bucket.
     pub shared_bucket: bool,
+    /// The distribution, if CloudFront serves a private bucket.
+    pub front: Option<FrontSpec>,
     /// `Cache-Control` of the documents.
     pub cache_control: String,
     /// Their bytes; `None` for tools that cannot create objects.

@@ -3,11 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use issuer_cloudfront::FrontSpec;
 use issuer_publish::{AccessMode, MEDIA_TYPE, SSE_S3};
+use serde_json::Value;
 
 use crate::hcl::{Block, comment, quoted};
 use crate::labels::Labels;
-use crate::merged::{Bucket, Merged, MergedProvider, MergedRole, Object, Site, unmanaged};
+use crate::merged::{
+    Bucket, Merged, MergedProvider, MergedRole, Object, Site, distribution_arn, unmanaged,
+};
 use crate::{Error, Existing, Rendering};
 
 /// Version 6.0 of the aws provider introduced the `region` argument of resources; the region is part
@@ -31,6 +35,11 @@ const IMPORTS: &str = "  required_version = \">= 1.5\"\n\n";
 pub fn terraform(documents: &[Rendering], existing: &Existing) -> Result<String, Error> {
     let merged = Merged::new(documents, existing)?;
     let mut out = Output::default();
+    for site in &merged.sites {
+        if let Some(front) = &site.site.front {
+            out.front(site.document, front);
+        }
+    }
     for bucket in &merged.buckets {
         out.bucket(bucket);
     }
@@ -48,6 +57,33 @@ pub fn terraform(documents: &[Rendering], existing: &Existing) -> Result<String,
     Ok(format!("{}\nterraform {{\n{core}{PROVIDER}}}\n{}", header(documents, &merged), out.text))
 }
 
+/// Nothing of a request is a part of the cache key.
+const CACHE_KEY: &str = "\
+parameters_in_cache_key_and_forwarded_to_origin {
+  cookies_config {
+    cookie_behavior = \"none\"
+  }
+
+  headers_config {
+    header_behavior = \"none\"
+  }
+
+  query_strings_config {
+    query_string_behavior = \"none\"
+  }
+}";
+
+const NO_RESTRICTION: &str = "\
+restrictions {
+  geo_restriction {
+    restriction_type = \"none\"
+  }
+}";
+
+fn pairs<'a>(members: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
+    members.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
 #[derive(Default)]
 struct Output {
     text: String,
@@ -62,6 +98,10 @@ struct Output {
     providers: BTreeMap<String, String>,
     /// Addresses of the roles, by name.
     roles: BTreeMap<String, String>,
+    /// What stands for the ARNs of distributions, and their expressions.
+    distributions: Vec<(String, String)>,
+    /// Expressions for the IDs of cache policies, by name.
+    cache_policies: BTreeMap<String, String>,
     note: String,
     imports: bool,
 }
@@ -83,6 +123,9 @@ impl Output {
         }
         let Some(policy) = &bucket.policy else { return };
         let name = self.buckets[bucket.name].clone();
+        if !bucket.is_public {
+            return self.private_bucket(bucket, policy, &label, &name);
+        }
         if !bucket.is_managed {
             self.note(&format!(
                 "The bucket {} is managed elsewhere. These settings apply to the whole bucket.",
@@ -108,9 +151,99 @@ impl Output {
         let block = of_bucket("aws_s3_bucket_policy", &label)
             .expression("bucket", &name)
             .expression("depends_on", format!("[aws_s3_bucket_public_access_block.{label}]"))
-            .policy("policy", policy);
+            .policy_with("policy", policy, &self.distributions);
         self.put(&block, there.filter(|there| there.policy.is_some()).map(|_| id));
         self.access.insert(bucket.name.to_owned(), format!("aws_s3_bucket_policy.{label}"));
+    }
+
+    /// A bucket that CloudFront alone reads: everything public stays blocked.
+    fn private_bucket(&mut self, bucket: &Bucket<'_>, policy: &Value, label: &str, name: &str) {
+        let there = bucket.existing;
+        let id = format!("{}@{}", bucket.name, bucket.region);
+        let of_bucket = |kind: &str| Block::resource(kind, label).text("region", bucket.region);
+        if bucket.is_managed {
+            let block = of_bucket("aws_s3_bucket_public_access_block")
+                .expression("bucket", name)
+                .expression("block_public_acls", "true")
+                .expression("ignore_public_acls", "true")
+                .expression("block_public_policy", "true")
+                .expression("restrict_public_buckets", "true");
+            self.put(&block, there.filter(|there| there.block).map(|_| id.clone()));
+        } else if there.is_none() {
+            self.note(
+                "This replaces the whole policy of the bucket: add its existing statements, if any.",
+            );
+        }
+        let block = of_bucket("aws_s3_bucket_policy").expression("bucket", name).policy_with(
+            "policy",
+            policy,
+            &self.distributions,
+        );
+        self.put(&block, there.filter(|there| there.policy.is_some()).map(|_| id));
+        self.access.insert(bucket.name.to_owned(), format!("aws_s3_bucket_policy.{label}"));
+    }
+
+    /// The distribution in front of a private bucket. Its comment is not that of issuerctl, which did not
+    /// create it.
+    fn front(&mut self, document: &Rendering, spec: &FrontSpec) {
+        let label = self.labels.hcl("aws_cloudfront_distribution", &document.name);
+        let block = Block::resource("aws_cloudfront_origin_access_control", &label)
+            .text("name", &spec.access_control())
+            .text("description", &format!("Issuer {}", document.name))
+            .text("origin_access_control_origin_type", "s3")
+            .text("signing_behavior", "always")
+            .text("signing_protocol", "sigv4");
+        self.put(&block, None);
+        let policy = spec.cache_policy();
+        if !self.cache_policies.contains_key(&policy) {
+            let secs = spec.max_age_secs.to_string();
+            let label = self.labels.hcl("aws_cloudfront_cache_policy", &policy);
+            let block = Block::resource("aws_cloudfront_cache_policy", &label)
+                .text("name", &policy)
+                .expression("min_ttl", "0")
+                .expression("default_ttl", &secs)
+                .expression("max_ttl", &secs)
+                .lines(CACHE_KEY);
+            self.cache_policies.insert(policy.clone(), format!("{}.id", block.address()));
+            self.put(&block, None);
+        }
+        let mut origin = vec![
+            ("origin_id", quoted("s3")),
+            ("domain_name", quoted(&spec.origin())),
+            (
+                "origin_access_control_id",
+                format!("aws_cloudfront_origin_access_control.{label}.id"),
+            ),
+        ];
+        if !spec.origin_path.is_empty() {
+            origin.push(("origin_path", quoted(&spec.origin_path)));
+        }
+        let methods = "[\"GET\", \"HEAD\"]".to_owned();
+        let behavior = [
+            ("target_origin_id", quoted("s3")),
+            ("viewer_protocol_policy", quoted("https-only")),
+            ("allowed_methods", methods.clone()),
+            ("cached_methods", methods),
+            ("cache_policy_id", self.cache_policies[&policy].clone()),
+        ];
+        let certificate = [
+            ("acm_certificate_arn", quoted(spec.certificate_arn.as_deref().unwrap_or_default())),
+            ("ssl_support_method", quoted("sni-only")),
+            ("minimum_protocol_version", quoted("TLSv1.2_2021")),
+        ];
+        let block = Block::resource("aws_cloudfront_distribution", &label)
+            .text("comment", &format!("Issuer {}", document.issuer))
+            .expression("enabled", "true")
+            .expression("is_ipv6_enabled", "true")
+            .texts("aliases", spec.domain.as_deref());
+        let block = block
+            .block("origin", &pairs(&origin))
+            .block("default_cache_behavior", &pairs(&behavior))
+            .lines(NO_RESTRICTION)
+            .block("viewer_certificate", &pairs(&certificate));
+        self.distributions
+            .push((distribution_arn(&document.name), format!("{}.arn", block.address())));
+        self.put(&block, None);
     }
 
     /// The discovery document depends on the keys that it refers to.

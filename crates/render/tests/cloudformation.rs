@@ -70,3 +70,31 @@ fn several_documents_are_one_template_of_one_region() {
     let error = cloudformation(&renderings(&format!("{WHOLE}---{elsewhere}"))).unwrap_err();
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
 }
+
+#[test]
+fn a_private_bucket_is_read_by_its_distribution_alone() {
+    let text = WHOLE.replace(
+        "createBucket: true}",
+        "createBucket: true, access: cloudfront, certificateArn: \
+         \"arn:aws:acm:us-east-1:111122223333:certificate/0a1b\"}",
+    ) + "  issuer: https://oidc.example.com/prod\n";
+    let template: Value =
+        serde_json::from_str(&cloudformation(&renderings(&text)).unwrap()).unwrap();
+    let of_kind = |kind: &str| {
+        let resources = template["Resources"].as_object().unwrap();
+        let mut found = resources.values().filter(|resource| resource["Type"] == kind);
+        let properties = found.next().map(|resource| resource["Properties"].clone());
+        properties.unwrap_or_else(|| panic!("{kind}: {template:#}"))
+    };
+    let policy = of_kind("AWS::S3::BucketPolicy");
+    let statement = &policy["PolicyDocument"]["Statement"][0];
+    let arn = &statement["Condition"]["StringEquals"]["AWS:SourceArn"]["Fn::Sub"];
+    let parts = "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${";
+    assert!(arn.as_str().unwrap().starts_with(parts), "{arn}");
+    let block = &of_kind("AWS::S3::Bucket")["PublicAccessBlockConfiguration"];
+    assert_eq!(block["BlockPublicPolicy"], true);
+    let config = &of_kind("AWS::CloudFront::Distribution")["DistributionConfig"];
+    assert_eq!(config["Aliases"][0], "oidc.example.com");
+    assert_eq!(of_kind("AWS::CloudFront::CachePolicy")["CachePolicyConfig"]["MaxTTL"], 300);
+    of_kind("AWS::CloudFront::OriginAccessControl");
+}

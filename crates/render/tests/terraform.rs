@@ -137,6 +137,33 @@ fn a_shared_bucket_has_one_statement_for_all_issuers() {
     }
 }
 
+/// One behind CloudFront, in a bucket of its own.
+fn behind_cloudfront() -> String {
+    WHOLE.replace(
+        "createBucket: true}",
+        "createBucket: true, access: cloudfront, certificateArn: \
+         \"arn:aws:acm:us-east-1:111122223333:certificate/0a1b\"}",
+    ) + "  issuer: https://oidc.example.com/prod\n"
+}
+
+#[test]
+fn a_private_bucket_is_read_by_its_distribution_alone() {
+    let hcl = rendered(&behind_cloudfront());
+    let resources = resources(&hcl);
+    let distribution = &resources["aws_cloudfront_distribution.prod"];
+    assert_eq!(distribution["aliases"], hcl::Value::from(vec!["oidc.example.com"]));
+    // A reference, which this parser does not follow.
+    let arn = r#""AWS:SourceArn": "${aws_cloudfront_distribution.prod.arn}""#;
+    assert!(hcl.contains(arn) && !hcl.contains("\"Principal\": \"*\""), "{hcl}");
+    let block = &resources["aws_s3_bucket_public_access_block.my_oidc"];
+    for member in ["block_public_acls", "ignore_public_acls", "block_public_policy"] {
+        assert!(block[member].as_bool() == Some(true), "{member}");
+    }
+    let cache = &resources["aws_cloudfront_cache_policy.issuerctl_max_age_300"];
+    assert_eq!(cache["max_ttl"].as_u64(), Some(300));
+    assert!(resources.contains_key("aws_cloudfront_origin_access_control.prod"), "{hcl}");
+}
+
 #[test]
 fn a_bucket_of_somebody_else_is_a_name_and_its_policy_a_warning() {
     let hcl = rendered(SMALL);

@@ -3,6 +3,7 @@
 #![expect(missing_debug_implementations, reason = "servers of tests are never printed")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cloudfront;
 mod cluster;
 mod fault;
 mod iam;
@@ -12,6 +13,7 @@ mod s3;
 mod server;
 mod tls;
 
+pub use cloudfront::{CloudFrontServer, TestDistribution};
 pub use cluster::ClusterServer;
 pub use fault::{Fault, FaultProxy};
 pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};

@@ -265,6 +265,19 @@ impl S3Server {
         self.get(bucket, key).is_some() && self.state().is_public(bucket, key)
     }
 
+    /// Whether the policy of its bucket lets a distribution of CloudFront read an object.
+    pub fn is_readable_by(&self, bucket: &str, key: &str, distribution: &str) -> bool {
+        let policy = self.policy(bucket).unwrap_or_else(|| "{}".to_owned());
+        let policy: serde_json::Value = serde_json::from_str(&policy).unwrap();
+        let arn = format!("arn:aws:s3:::{bucket}/{key}");
+        policy["Statement"].as_array().into_iter().flatten().any(|statement| {
+            let names_it = statement["Resource"].as_array().unwrap().iter().any(|one| *one == arn);
+            statement["Principal"]["Service"] == "cloudfront.amazonaws.com"
+                && statement["Condition"]["StringEquals"]["AWS:SourceArn"] == distribution
+                && names_it
+        })
+    }
+
     /// Whether an object is public by its ACL.
     pub fn is_readable_by_acl(&self, bucket: &str, key: &str) -> bool {
         self.state().readable.contains(&(bucket.to_owned(), key.to_owned()))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use issuer_cluster::ServiceAccountRef;
 use issuer_discovery::Ports;
+use issuer_publish::AccessMode;
 
 use super::{AwsArgs, FileArgs, KeepArgs, KeyArgs, RequiredKeyArgs, RetireArgs, TlsArgs};
 
@@ -98,6 +99,9 @@ pub(crate) struct UrlArgs {
     /// File with one or more issuers, or - for standard input (repeatable)
     #[arg(long, short, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
     file: Vec<PathBuf>,
+    /// How public read access is granted; with cloudfront, an existing distribution is looked up
+    #[arg(long, value_enum, default_value_t, requires = "to")]
+    pub(crate) access: Access,
     /// Use path-style URLs: the bucket name in the path, not in the host name
     #[arg(long, requires = "to")]
     pub(crate) path_style: bool,
@@ -229,9 +233,13 @@ pub(crate) struct S3Args {
     /// Create the bucket if it does not exist
     #[arg(long)]
     pub(crate) create_bucket: bool,
-    /// How public read access is granted: by bucket policy, by object ACLs, or not by issuerctl
+    /// How public read access is granted: by bucket policy, by object ACLs, by a CloudFront
+    /// distribution in front of a private bucket, or not by issuerctl
     #[arg(long, value_enum, default_value_t)]
     pub(crate) access: Access,
+    /// Certificate (ACM, us-east-1) for an issuer with a domain of its own, with --access cloudfront
+    #[arg(long, value_name = "ARN")]
+    pub(crate) certificate_arn: Option<String>,
     /// Make the documents of all issuers in the bucket public by one statement of its policy
     #[arg(long)]
     pub(crate) shared_bucket: bool,
@@ -268,6 +276,7 @@ impl S3Args {
             ("--create-bucket", self.create_bucket),
             ("--access", self.access != Access::default()),
             ("--shared-bucket", self.shared_bucket),
+            ("--certificate-arn", self.certificate_arn.is_some()),
             ("--region", self.region.is_some()),
             ("--profile", self.profile.is_some()),
             ("--endpoint-url", self.endpoint_url.is_some()),
@@ -285,5 +294,17 @@ pub(crate) enum Access {
     #[default]
     Policy,
     Acl,
+    Cloudfront,
     None,
+}
+
+impl From<Access> for AccessMode {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Policy => Self::Policy,
+            Access::Acl => Self::Acl,
+            Access::Cloudfront => Self::CloudFront,
+            Access::None => Self::None,
+        }
+    }
 }

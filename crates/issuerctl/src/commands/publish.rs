@@ -9,6 +9,7 @@ use crate::Outcome;
 use crate::cli::{OutputFormat, PublishArgs};
 use crate::engine;
 use crate::failure::{Exit, Failure};
+use crate::front;
 use crate::output;
 use crate::runtime::Runtime;
 use crate::targets;
@@ -26,6 +27,28 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
     let target = &targets[0];
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(session, &targets, ui);
+        let front = engine.front(target).await.map_err(engine::failed)?;
+        let front = front.filter(|front| !front.is_empty());
+        if let Some(front) = &front {
+            let location = target.s3().map(|(location, _)| location.to_string());
+            let (heading, set) =
+                (format!("distribution of {}", location.unwrap_or_default()), front.changes());
+            if args.dry_run && front.creates() {
+                ui.note(front::FIRST);
+                let object = output::Publish::of_front(target, set.clone());
+                return match format {
+                    OutputFormat::Json => output::json(&object),
+                    OutputFormat::Text => {
+                        output::coloured(&output::dry_run_text(&heading, &set.changes))
+                    }
+                }
+                .map(|()| Exit::Done);
+            }
+            ui.plan(&heading, &set);
+            if !args.dry_run {
+                engine.apply_front(target, front).await.map_err(engine::failed)?;
+            }
+        }
         let planned = async {
             let seen = engine.observe(target, Scope::apply(false)).await?;
             let plan = IssuerPlan::new(target, &seen, false)?;

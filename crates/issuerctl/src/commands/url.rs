@@ -60,6 +60,7 @@ fn of_bucket(args: &UrlArgs, aws: &AwsArgs, to: &str) -> Result<Target, Failure>
         region: aws.region.clone(),
         endpoint_url: aws.endpoint_url.clone(),
         path_style: args.path_style,
+        access: args.access.into(),
         create_bucket: true,
         ..S3Options::default()
     };

@@ -258,7 +258,10 @@ impl Issuer {
     }
 
     pub(crate) fn heading(&self) -> String {
-        format!("issuer {} ({})", self.name, self.issuer)
+        match self.issuer.as_str() {
+            "" => format!("issuer {}", self.name),
+            issuer => format!("issuer {} ({issuer})", self.name),
+        }
     }
 }
 
@@ -270,6 +273,22 @@ impl Describe for Nothing {
 }
 
 impl Publish {
+    /// A publish whose distribution does not exist yet, so that nothing else can be planned.
+    pub(crate) fn of_front(target: &Target, set: ChangeSet) -> Self {
+        let store = target.s3().map(|(location, _)| location.to_string());
+        Self {
+            schema_version: SCHEMA_VERSION,
+            issuer: target.issuer.as_ref().map(ToString::to_string).unwrap_or_default(),
+            store: store.unwrap_or_default(),
+            dry_run: true,
+            changed: true,
+            keys: Vec::new(),
+            changes: set.changes,
+            notices: set.notices,
+            verification: None,
+        }
+    }
+
     pub(crate) fn new(
         plan: &issuer_publish::Plan,
         set: ChangeSet,

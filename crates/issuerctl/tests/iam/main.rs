@@ -2,6 +2,7 @@
 //! account and the bucket have afterwards, whoever else writes and wherever a run is cut off.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cloudfront;
 #[path = "../desk/mod.rs"]
 #[expect(dead_code, reason = "these tests run commands through Lab")]
 mod desk;

@@ -37,8 +37,17 @@ pub enum AccessMode {
     Policy,
     /// By an ACL on each object, for stores without bucket policies.
     Acl,
+    /// By a CloudFront distribution that may read the two objects; the bucket stays private.
+    CloudFront,
     /// Managed outside issuerctl.
     None,
+}
+
+impl AccessMode {
+    /// Whether the bucket policy grants it.
+    pub(super) fn is_by_policy(self) -> bool {
+        matches!(self, Self::Policy | Self::CloudFront)
+    }
 }
 
 /// The desired state of a bucket.
@@ -52,6 +61,8 @@ pub struct BucketSpec {
     pub access: AccessMode,
     /// Whether one statement of the policy is for all issuers in the bucket.
     pub shared: bool,
+    /// The ARN of the distribution that may read the documents, with [`AccessMode::CloudFront`].
+    pub distribution: Option<String>,
     /// Whether it is created if it does not exist.
     pub create: bool,
 }
@@ -193,8 +204,14 @@ impl BucketSpec {
     }
 
     /// The policy with our statement, if it has to be written.
-    fn policy(&self, existing: Option<&str>) -> Result<Option<String>, Error> {
-        policy::with_ours(&self.location, &self.region, self.shared, existing)
+    pub(super) fn policy(&self, existing: Option<&str>) -> Result<Option<String>, Error> {
+        match (self.access, &self.distribution) {
+            (AccessMode::CloudFront, Some(arn)) => {
+                policy::with_distribution(&self.location, &self.region, arn, existing)
+            }
+            (AccessMode::CloudFront, None) => Ok(None),
+            _ => policy::with_ours(&self.location, &self.region, self.shared, existing),
+        }
     }
 }
 
@@ -215,7 +232,7 @@ impl BucketPlan {
                 problems.push(Error::NoBucket { bucket: plan.name.clone() });
             }
             Existence::Missing => problems.extend(plan.create(spec).err()),
-            Existence::Exists | Existence::Unknown if spec.access == AccessMode::Policy => {
+            Existence::Exists | Existence::Unknown if spec.access.is_by_policy() => {
                 plan.open(spec, state, &mut problems);
             }
             Existence::Exists | Existence::Unknown => {}
@@ -251,6 +268,8 @@ impl BucketPlan {
         self.steps.push(BucketStep::Create);
         if spec.access == AccessMode::Policy {
             self.steps.push(BucketStep::SetBlock { from: None, to: OPEN });
+        }
+        if spec.access.is_by_policy() {
             let to = spec.policy(None)?;
             self.say_shared(spec, to.as_deref());
             self.steps.extend(to.map(|to| BucketStep::PutPolicy { from: None, to }));
@@ -268,6 +287,7 @@ impl BucketPlan {
             setting => setting.present(),
         };
         let text = existing.map(String::as_str).unwrap_or_default();
+        let is_public = spec.access == AccessMode::Policy;
         let restricted = state.block.present().is_some_and(|block| block.restrict_public_buckets);
         if restricted {
             let sids = statements::public(text, &spec.objects());
@@ -275,7 +295,7 @@ impl BucketPlan {
                 problems.push(Error::WouldExpose { bucket: self.name.clone(), sids });
             }
         }
-        for sid in statements::denies(text, &spec.objects()) {
+        for sid in statements::denies(text, &spec.objects()).into_iter().filter(|_| is_public) {
             let message = format!(
                 "the bucket policy's statement {sid:?} denies reading; no Allow overrides a Deny"
             );
@@ -292,6 +312,11 @@ impl BucketPlan {
         problems.extend(refused);
         self.say_shared(spec, to.as_deref());
         let from = existing.cloned();
+        // A private bucket keeps its settings.
+        if !is_public {
+            self.steps.extend(to.map(|to| BucketStep::PutPolicy { from, to }));
+            return;
+        }
         let block = self.relax_block(&state.block);
         self.steps.extend(to.map(|to| BucketStep::PutPolicy { from, to }));
         problems.extend(self.set_ownership(spec, state).err());
@@ -383,7 +408,7 @@ impl Describe for BucketPlan {
         }
         let resource = Resource::new(Kind::Bucket, &self.name, &self.name);
         if self.steps.is_empty() {
-            if self.access == AccessMode::Policy {
+            if self.access.is_by_policy() {
                 into.push(Change::keep(resource, Reason::Unchanged));
             }
             return;
@@ -402,7 +427,7 @@ fn fields(step: &BucketStep, access: AccessMode) -> Vec<Field> {
     match step {
         BucketStep::Create => {
             let ownership =
-                (access == AccessMode::Policy).then(|| Field::added("object_ownership", ENFORCED));
+                access.is_by_policy().then(|| Field::added("object_ownership", ENFORCED));
             ownership.into_iter().chain([Field::added("tag", "true").of(CREATED)]).collect()
         }
         BucketStep::SetOwnership { from } => {
@@ -444,6 +469,7 @@ mod tests {
             region: "us-west-2".to_owned(),
             access: AccessMode::Policy,
             shared: false,
+            distribution: None,
             create: true,
         }
     }

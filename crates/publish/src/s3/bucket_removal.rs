@@ -168,6 +168,7 @@ mod tests {
             region: "us-west-2".to_owned(),
             access: AccessMode::Policy,
             shared: false,
+            distribution: None,
             create: true,
         };
         let ours = BTreeMap::from([(CREATED.to_owned(), "true".to_owned())]);

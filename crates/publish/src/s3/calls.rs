@@ -141,6 +141,12 @@ impl S3 {
         match self.options.access {
             AccessMode::Policy => {}
             AccessMode::Acl => return self.read_for_acls().await,
+            AccessMode::CloudFront => {
+                return match self.read_policy().await {
+                    Err(Error::NoBucket { .. }) => Ok(missing()),
+                    policy => Ok(BucketState { policy: policy?, ..BucketState::default() }),
+                };
+            }
             AccessMode::None => return self.head_bucket().await,
         }
         let (ownership, block, policy) =
@@ -462,7 +468,7 @@ impl S3 {
             let region = BucketLocationConstraint::from(self.region.as_str());
             CreateBucketConfiguration::builder().location_constraint(region).build()
         });
-        let enforced = self.options.access == AccessMode::Policy;
+        let enforced = self.options.access.is_by_policy();
         let answer = self
             .client
             .create_bucket()

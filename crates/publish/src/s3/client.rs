@@ -168,9 +168,11 @@ impl S3Clients {
         self.account.clone()
     }
 
-    /// The configured address of the API for settings of the account.
+    /// The address of the API for settings of the account, if it has one of its own: that of all services
+    /// is often that of a store which has no such API.
     pub(super) fn control_url(&self) -> Option<String> {
-        configured_endpoint(&self.config, "S3 Control")
+        let of_all = self.config.endpoint_url();
+        configured_endpoint(&self.config, "S3 Control").filter(|url| Some(url.as_str()) != of_all)
     }
 
     pub(super) fn probed(&self) -> Probed {

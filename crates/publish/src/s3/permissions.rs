@@ -69,7 +69,7 @@ pub fn permissions(
         return document(location, options, [&on_objects, &on_history, &on_bucket]);
     }
     on_objects.extend(publishes.then_some("s3:PutObject"));
-    if options.access != AccessMode::None {
+    if matches!(options.access, AccessMode::Policy | AccessMode::Acl) {
         // Read before a bucket is set up.
         on_bucket.extend(["s3:GetBucketRequestPayment", "s3:GetBucketObjectLockConfiguration"]);
     }
@@ -92,6 +92,10 @@ pub fn permissions(
             on_objects.push("s3:GetObjectAcl");
             on_bucket.extend(["s3:GetBucketOwnershipControls", "s3:GetBucketPublicAccessBlock"]);
             on_objects.extend(publishes.then_some("s3:PutObjectAcl"));
+        }
+        AccessMode::CloudFront => {
+            on_bucket.push("s3:GetBucketPolicy");
+            on_bucket.extend(publishes.then_some("s3:PutBucketPolicy"));
         }
         AccessMode::None => {}
     }

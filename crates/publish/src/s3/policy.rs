@@ -9,6 +9,9 @@ use super::S3Location;
 use super::statements::{deleted_principals, has, is_anonymous, matches, sid, statements, values};
 use crate::Error;
 
+/// Prefix of the `Sid`s of our statements for distributions.
+const DISTRIBUTION_SID: &str = "IssuerctlCloudFrontRead";
+
 /// The maximum size of a bucket policy in bytes (S3 user guide, "Bucket policies").
 const MAX_BYTES: usize = 20 * 1024;
 
@@ -42,6 +45,40 @@ pub fn with_ours(
         Ok(Merge::Unchanged) => Ok(None),
         Ok(Merge::Put(text)) => Ok(Some(text)),
         Err(reason) => Err(Error::BadPolicy { bucket: location.bucket.to_string(), reason }),
+    }
+}
+
+/// The policy of a bucket with the statement that lets a distribution of CloudFront, and nobody else, read
+/// the two documents (CloudFront developer guide, "Restrict access to an Amazon S3 origin"); `None` if
+/// `existing` has it already.
+///
+/// # Errors
+/// [`Error::BadPolicy`]: `existing` is not a policy.
+pub fn with_distribution(
+    location: &S3Location,
+    region: &str,
+    distribution: &str,
+    existing: Option<&str>,
+) -> Result<Option<String>, Error> {
+    let bad = |reason| Error::BadPolicy { bucket: location.bucket.to_string(), reason };
+    let (policy, mut list) = parse(existing.unwrap_or(EMPTY)).map_err(bad)?;
+    let own = sid_of(DISTRIBUTION_SID, location);
+    let ours = json!({
+        "Sid": own,
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudfront.amazonaws.com"},
+        "Action": "s3:GetObject",
+        "Resource": location.object_arns(region),
+        "Condition": {"StringEquals": {"AWS:SourceArn": distribution}},
+    });
+    match list.iter_mut().find(|statement| sid(statement) == Some(own.as_str())) {
+        Some(there) if *there == ours => return Ok(None),
+        Some(there) => *there = ours,
+        None => list.push(ours),
+    }
+    match put(policy, list) {
+        Merge::Put(text) => Ok(Some(text)),
+        Merge::Unchanged => Ok(None),
     }
 }
 
@@ -103,10 +140,9 @@ pub(crate) fn without_ours(
 ) -> Result<Without, Error> {
     let bad = |reason| Error::BadPolicy { bucket: location.bucket.to_string(), reason };
     let (mut policy, mut list) = parse(existing).map_err(bad)?;
-    let (own, before) = (own_sid(location), list.len());
-    list.retain(|statement| {
-        sid(statement) != Some(own.as_str()) && (keep_shared || !is_shared_statement(statement))
-    });
+    let (own, before) = ([own_sid(location), sid_of(DISTRIBUTION_SID, location)], list.len());
+    let is_own = |statement: &Value| own.iter().any(|own| sid(statement) == Some(own));
+    list.retain(|statement| !is_own(statement) && (keep_shared || !is_shared_statement(statement)));
     Ok(match list.len() {
         after if after == before => Without::Unchanged,
         0 => Without::Nothing,
@@ -119,8 +155,12 @@ pub(crate) fn without_ours(
 
 /// The `Sid` of the statement of a prefix.
 fn own_sid(location: &S3Location) -> String {
+    sid_of(OUR_SID, location)
+}
+
+fn sid_of(kind: &str, location: &S3Location) -> String {
     let digest = Sha256::digest(location.object_key(""));
-    format!("{OUR_SID}{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("{kind}{}", digest[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 /// The policy with our statement.
@@ -343,6 +383,21 @@ mod tests {
         ] {
             assert!(!is_shared_by(&shared, private), "{private}");
         }
+    }
+
+    #[test]
+    fn a_distribution_has_one_statement_which_follows_it_and_goes_with_its_site() {
+        let at = location("/prod");
+        let with = |arn: &str, existing: Option<&str>| {
+            with_distribution(&at, "us-west-2", arn, existing).unwrap()
+        };
+        let first = with("arn:1", Some(&with_singles(&["/test"]))).unwrap();
+        assert_eq!(with("arn:1", Some(&first)), None);
+        let second = with("arn:2", Some(&first)).unwrap();
+        assert!(second.contains("arn:2") && !second.contains("arn:1"), "{second}");
+        assert_eq!(sids(&second).len(), 3);
+        let Without::Put(left) = without_ours(&at, &second, true).unwrap() else { panic!() };
+        assert_eq!(sids(&left).len(), 2);
     }
 
     #[test]

@@ -78,12 +78,9 @@ impl S3 {
                 return Err(self.no_policies("GetBucketPolicy is not implemented"));
             }
             let existing = existing.present().map(String::as_str);
-            let (location, shared) = (&self.location, self.options.shared_bucket);
-            let Some(text) = policy::with_ours(location, &self.region, shared, existing)? else {
-                return Ok(Next::Done);
-            };
+            let Some(text) = self.bucket_spec().policy(existing)? else { return Ok(Next::Done) };
             // Others may have added statements since it was planned.
-            policy::check_accepted(location, &text)?;
+            policy::check_accepted(&self.location, &text)?;
             Ok(Next::Put(text))
         };
         loop {

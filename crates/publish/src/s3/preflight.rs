@@ -55,7 +55,7 @@ pub(super) fn problems(spec: &BucketSpec, state: &BucketState) -> Vec<Error> {
             let block = state.block.present().and_then(|block| in_the_way(spec.access, *block));
             problems.extend(block.map(|block| Error::BlocksAcls { bucket, block }));
         }
-        AccessMode::Policy => {
+        AccessMode::Policy | AccessMode::CloudFront => {
             let objects = spec.location.object_arns(&spec.region);
             let text = state.policy.present().map(String::as_str).unwrap_or_default();
             let sids = statements::forces_kms(text, &objects);
@@ -73,7 +73,7 @@ fn in_the_way(access: AccessMode, block: Block) -> Option<Block> {
     let forbids = match access {
         AccessMode::Policy => block.block_public_policy || block.restrict_public_buckets,
         AccessMode::Acl => block.block_public_acls || block.ignore_public_acls,
-        AccessMode::None => false,
+        AccessMode::CloudFront | AccessMode::None => false,
     };
     forbids.then_some(block)
 }

@@ -11,7 +11,8 @@ use crate::Error;
 impl S3 {
     /// Reads what may stand in the way of anonymous readers, concurrently.
     pub(super) async fn read_preflight(&self, existence: Existence) -> Preflight {
-        if self.options.access == AccessMode::None {
+        // What only its owner and CloudFront read has none of these problems.
+        if !matches!(self.options.access, AccessMode::Policy | AccessMode::Acl) {
             return Preflight::default();
         }
         if existence == Existence::Missing {

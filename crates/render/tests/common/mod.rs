@@ -1,9 +1,10 @@
 //! Files as people write them, worked out as the command does.
 
+use issuer_cloudfront::FrontSpec;
 use issuer_discovery::{Discovery, IssuerUrl, Partition, Ports, Shape};
 use issuer_jwks::{JwkSet, WeakKeys};
 use issuer_manifest::{Issuer, StoreSpec, parse};
-use issuer_publish::S3Options;
+use issuer_publish::{AccessMode, S3Options};
 use issuer_reconcile::{Defaults, Target};
 use issuer_render::{RenderedDocuments, RenderedSite, Rendering};
 
@@ -76,10 +77,14 @@ fn rendering(issuer: &Issuer) -> Rendering {
     let roles = target.role_specs(&url, &account, partition);
     let site = s3.map(|s3| RenderedSite {
         location: s3.location(),
-        region,
+        region: region.clone(),
         create_bucket: s3.create_bucket,
         access: s3.access,
         shared_bucket: s3.shared_bucket,
+        front: (s3.access == AccessMode::CloudFront).then(|| {
+            let (at, certificate) = (s3.location(), s3.certificate_arn.as_deref());
+            FrontSpec::new(&at, &region, Some(&url), certificate, s3.max_age).unwrap()
+        }),
         cache_control: S3Options { max_age_secs: s3.max_age, ..S3Options::default() }
             .cache_control(),
         documents: Some(RenderedDocuments {

@@ -111,6 +111,15 @@ impl Aws {
     }
 }
 
+/// Whether a policy allows something to everybody.
+fn is_public(policy: &str) -> bool {
+    let Ok(policy) = serde_json::from_str::<serde_json::Value>(policy) else { return true };
+    policy["Statement"].as_array().into_iter().flatten().any(|statement| {
+        let principal = &statement["Principal"];
+        statement["Effect"] == "Allow" && (principal == "*" || principal["AWS"] == "*")
+    })
+}
+
 fn not_set(code: &'static str) -> S3Error {
     S3Error::with_message(S3ErrorCode::from_bytes(code.as_bytes()).unwrap(), "not set")
 }
@@ -302,6 +311,7 @@ impl S3 for Aws {
             .blocks
             .get(&request.input.bucket)
             .is_some_and(|block| block.block_public_policy == Some(true))
+            && is_public(&request.input.policy)
         {
             return Err(s3_error!(
                 AccessDenied,

@@ -1,0 +1,175 @@
+//! The distribution that serves the documents of a private bucket. It comes first: the bucket policy names
+//! its ARN, and without a domain of one's own its domain is the issuer.
+
+use issuer_change::Notice;
+use issuer_cloudfront::{CloudFront, Distribution, FrontPlan, FrontRemoval, FrontSpec, FrontState};
+use issuer_publish::{AccessMode, Purpose, S3Location, S3Options, Store};
+use serde_json::{Value, json};
+
+use crate::{Error, Event, Reconciler, Target};
+
+impl Target {
+    /// The bucket and its options, if CloudFront serves it.
+    #[must_use]
+    pub fn behind_cloudfront(&self) -> Option<(&S3Location, &S3Options)> {
+        self.s3().filter(|(_, options)| options.access == AccessMode::CloudFront)
+    }
+}
+
+impl Reconciler<'_> {
+    /// The steps to the distribution of a target; `None` if it has none. Nothing else can be planned
+    /// before it exists.
+    ///
+    /// # Errors
+    /// A denied or failed call; an issuer that a distribution cannot have.
+    pub async fn front(&self, target: &Target) -> Result<Option<FrontPlan>, Error> {
+        let Some((location, options)) = target.behind_cloudfront() else { return Ok(None) };
+        let Some(Store::S3(s3)) = self.store(target).await? else { return Ok(None) };
+        let certificate = options.certificate_arn.as_deref();
+        let issuer = target.issuer.as_ref();
+        let spec =
+            FrontSpec::new(location, s3.region(), issuer, certificate, options.max_age_secs)?;
+        let state = self.cloudfront().await?.observe(&spec).await?;
+        let domain = state.distribution.as_ref().map(|there| there.domain.as_str());
+        if let Some(issuer) = issuer.filter(|_| spec.domain.is_none())
+            && domain != Some(issuer.host())
+        {
+            let (issuer, domain) = (issuer.to_string(), domain.map(str::to_owned));
+            return Err(issuer_cloudfront::Error::OtherDomain { issuer, domain }.into());
+        }
+        self.remember(location, state.distribution.clone());
+        Ok(Some(FrontPlan::new(&spec, &state)))
+    }
+
+    /// Executes the plan of a distribution; it is deployed when the site is verified.
+    ///
+    /// # Errors
+    /// A denied or failed call. Completed steps are kept, and the next run continues from there.
+    pub async fn apply_front(&self, target: &Target, plan: &FrontPlan) -> Result<(), Error> {
+        let Some((location, _)) = target.behind_cloudfront().filter(|_| !plan.is_empty()) else {
+            return Ok(());
+        };
+        self.event(target, Event::Started("distribution"));
+        // Issuers share cache policies.
+        let _turn = self.alone("cloudfront".to_owned()).await;
+        let made = issuer_diagnostic::write(self.cloudfront().await?.apply(plan)).await?;
+        if let Some(made) = &made {
+            issuer_diagnostic::wrote(format!("the distribution {}", made.id));
+            for alias in &made.settings.aliases {
+                let message = format!(
+                    "the DNS name {alias} must lead to {}: a CNAME record, or an alias record of Route 53",
+                    made.domain
+                );
+                self.event(target, Event::Notice(&Notice { id: "dns".into(), message }));
+            }
+        }
+        self.remember(location, made);
+        Ok(())
+    }
+
+    /// Waits until the distribution answers with its last settings everywhere.
+    pub(crate) async fn wait_for_front(&self, target: &Target) -> Result<(), Error> {
+        let Some((location, _)) = target.behind_cloudfront() else { return Ok(()) };
+        let Some(there) = self.distribution(location).await?.filter(|there| !there.is_deployed)
+        else {
+            return Ok(());
+        };
+        let waits_for = format!(
+            "the distribution {} is being deployed, which usually takes 3 to 10 minutes",
+            there.id
+        );
+        self.event(target, Event::Waiting(&waits_for));
+        self.cloudfront().await?.wait(&there.id).await?;
+        self.event(target, Event::Waited);
+        self.remember(location, Some(Distribution { is_deployed: true, ..there }));
+        Ok(())
+    }
+
+    /// What a deletion depends on.
+    pub(crate) async fn front_to_delete(
+        &self,
+        target: &Target,
+        purpose: Purpose,
+    ) -> Result<Option<FrontState>, Error> {
+        match target.behind_cloudfront().filter(|_| purpose == Purpose::Remove) {
+            Some((location, _)) => {
+                Ok(Some(self.cloudfront().await?.observe_removal(location).await?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn delete_front(
+        &self,
+        target: &Target,
+        removal: &mut FrontRemoval,
+    ) -> Result<(), Error> {
+        if removal.is_empty() {
+            return Ok(());
+        }
+        let waits = |there: &Distribution| {
+            let text = format!(
+                "the distribution {} is being disabled, which usually takes 3 to 10 minutes",
+                there.id
+            );
+            self.event(target, Event::Waiting(&text));
+        };
+        self.cloudfront().await?.remove(removal, waits).await?;
+        self.event(target, Event::Waited);
+        Ok(())
+    }
+
+    /// The distribution of a place, which is looked up once in a run.
+    pub(crate) async fn distribution(
+        &self,
+        location: &S3Location,
+    ) -> Result<Option<Distribution>, Error> {
+        if let Some(known) = self.remembered(location) {
+            return Ok(known);
+        }
+        let found = self.cloudfront().await?.find(location).await?;
+        self.remember(location, found.clone());
+        Ok(found)
+    }
+
+    async fn cloudfront(&self) -> Result<CloudFront, Error> {
+        Ok(CloudFront::new(self.sdk_config().await?))
+    }
+}
+
+/// The permissions for the distribution. Its ID, and those of what it refers to, are known after their
+/// creation.
+pub(crate) fn permissions(target: &Target, purpose: Purpose) -> Option<Value> {
+    target.behind_cloudfront()?;
+    let mut actions = vec!["cloudfront:ListDistributions"];
+    match purpose {
+        Purpose::Plan | Purpose::Import | Purpose::Publish | Purpose::Rollback => {
+            actions.extend(["cloudfront:ListOriginAccessControls", "cloudfront:ListCachePolicies"]);
+        }
+        Purpose::Remove => actions.extend([
+            "cloudfront:ListOriginAccessControls",
+            "cloudfront:GetDistribution",
+            "cloudfront:GetDistributionConfig",
+            "cloudfront:UpdateDistribution",
+            "cloudfront:DeleteDistribution",
+            "cloudfront:GetOriginAccessControl",
+            "cloudfront:DeleteOriginAccessControl",
+            "cloudfront:GetCachePolicy",
+            "cloudfront:DeleteCachePolicy",
+        ]),
+        _ => {}
+    }
+    if matches!(purpose, Purpose::Publish | Purpose::Rollback) {
+        actions.extend([
+            "cloudfront:CreateOriginAccessControl",
+            "cloudfront:CreateCachePolicy",
+            "cloudfront:CreateDistribution",
+            "cloudfront:GetDistribution",
+            "cloudfront:GetDistributionConfig",
+            "cloudfront:UpdateDistribution",
+        ]);
+    }
+    Some(json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": actions, "Resource": "*"},
+    ]}))
+}
