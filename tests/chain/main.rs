@@ -13,6 +13,7 @@ mod admin;
 mod bootstrap;
 mod cluster_objects;
 mod distribution;
+mod doctor;
 mod examples;
 mod figures;
 mod fleet;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         add("roles_in_the_docs_are_sufficient_and_each_rule_is_required", least_privilege::run);
         add("policy_mutates_every_pod_as_the_webhook_does", pods::policy);
         add("policy_with_literals_mutates_pods_as_the_webhook_does", pods::literals);
+        add("doctor_names_each_fault_and_writes_nothing", doctor::run);
         for algorithm in admin::ALGORITHMS {
             let name = format!(
                 "kubernetes {version}: admin_starts_the_api_server_with_a_new_{algorithm}_key"

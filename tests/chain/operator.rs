@@ -29,7 +29,31 @@ pub(crate) struct Clusters {
     pub(crate) management: ApiServer,
     /// For a service account that may only read the Secret.
     pub(crate) kubeconfig: PathBuf,
-    _etcd: Etcd,
+    etcd: Etcd,
+}
+
+impl Clusters {
+    /// One more API server of the workload cluster, with the pair of keys `KEY.key` and `KEY.pub`.
+    pub(crate) fn beside(
+        &self,
+        publisher: &Publisher,
+        version: &str,
+        issuer: &str,
+        key: &str,
+        others: &[(&str, &str)],
+    ) -> ApiServer {
+        let file = |end: &str| publisher.sandbox.path().join(format!("{key}.{end}"));
+        let known = ["cluster.pub", "management-keys/sa.pub"];
+        let known = known.map(|name| publisher.sandbox.path().join(name));
+        let policies = if version == OLDEST { &POLICIES[..] } else { &[] };
+        let flags = Flags {
+            issuers: &[issuer],
+            signing_key: &file("key"),
+            public_keys: &known.each_ref().map(PathBuf::as_path),
+            others: &[policies, others].concat(),
+        };
+        ApiServer::start(version, "workload", &self.etcd, &publisher.authority, &flags)
+    }
 }
 
 /// Starts both; the workload cluster's tokens have this issuer.
@@ -72,7 +96,7 @@ pub(crate) fn clusters(publisher: &Publisher, version: &str, issuer: &str) -> Cl
         !limited("list secrets") && !limited("get secrets/other-sa") && !limited("get configmaps")
     );
     let workload = start("workload", issuer, "cluster.key", "cluster.pub");
-    Clusters { workload, management, kubeconfig, _etcd: etcd }
+    Clusters { workload, management, kubeconfig, etcd }
 }
 
 /// Fails if the output contains the cluster's private key.

@@ -16,7 +16,7 @@ use crate::operator::{Clusters, clusters, hides_the_key};
 /// How long a new policy may take to have an effect.
 const EFFECT: Duration = Duration::from_secs(15);
 
-const APPLY: &str = "apply -f issuer.yaml --ca-file ca.pem";
+pub(crate) const APPLY: &str = "apply -f issuer.yaml --ca-file ca.pem";
 
 /// With what the API server has: a policy.
 pub(crate) fn policy(version: &str) {
@@ -266,16 +266,16 @@ fn running() -> (String, String) {
 }
 
 /// A management cluster, a workload cluster, a bucket, and IAM.
-struct Site {
-    publisher: Publisher,
-    clusters: Clusters,
+pub(crate) struct Site {
+    pub(crate) publisher: Publisher,
+    pub(crate) clusters: Clusters,
     proxy: Proxy,
-    issuer: String,
+    pub(crate) issuer: String,
     _moto: Moto,
 }
 
 impl Site {
-    fn start(version: &str, injection: &str) -> Self {
+    pub(crate) fn start(version: &str, injection: &str) -> Self {
         let (publisher, moto, proxy) = Publisher::with_iam();
         let issuer = format!("https://{ISSUER_HOST}/{BUCKET}/prod");
         let clusters = clusters(&publisher, version, &issuer);
@@ -305,7 +305,7 @@ impl Site {
 
     /// Both outputs of a command.
     #[track_caller]
-    fn run(&self, line: &str, code: i32) -> String {
+    pub(crate) fn run(&self, line: &str, code: i32) -> String {
         let ran = self.publisher.sandbox.issuerctl(line).ended(code);
         ran.out + &ran.err
     }
@@ -368,7 +368,7 @@ impl Site {
     }
 }
 
-fn pod() -> Value {
+pub(crate) fn pod() -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "namespace": "default"},
            "spec": {"serviceAccountName": "app",
                     "containers": [{"name": "main", "image": "registry.example/app:1"}]}})

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::kubernetes::{items, text};
 
 /// Variables whose values are needed and no secrets.
-const SHOWN: [&str; 12] = [
+const SHOWN: [&str; 14] = [
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_REGION",
@@ -19,6 +19,8 @@ const SHOWN: [&str; 12] = [
     "AWS_EC2_METADATA_DISABLED",
     "AWS_SDK_LOAD_CONFIG",
     "AWS_ROLE_SESSION_NAME",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_STS",
 ];
 
 /// A pod, a workload or a template as far as it matters for a role: without values of variables other

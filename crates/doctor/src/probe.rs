@@ -125,7 +125,25 @@ pub fn self_provided(template: &Value) -> bool {
     let spec = &template["spec"];
     let containers = items(spec, "containers");
     let has = |own: &Value, variable: &str| named(own, "env", variable).is_some();
+    if given_at_admission(template) {
+        return false;
+    }
     containers.iter().any(|own| has(own, "AWS_ROLE_ARN") && has(own, "AWS_WEB_IDENTITY_TOKEN_FILE"))
+}
+
+/// Whether a pod was given its token by a webhook or a policy, and not by its template: these run after
+/// the admission plugin that adds the API server's own token, and add to the end.
+pub(crate) fn given_at_admission(pod: &Value) -> bool {
+    items(&pod["spec"], "containers").iter().any(|own| {
+        let at = |prefix: &str| {
+            items(own, "volumeMounts")
+                .iter()
+                .position(|mount| text(mount, "name").starts_with(prefix))
+        };
+        at("kube-api-access-")
+            .zip(at("aws-iam-token"))
+            .is_some_and(|(of_api_server, of_sts)| of_api_server < of_sts)
+    })
 }
 
 /// The webhook among all MutatingWebhookConfigurations: the configuration, and its entry.

@@ -7,6 +7,7 @@ use super::case::{Case, role_in};
 use super::pod::Finding;
 use crate::RoleArn;
 use crate::kubernetes::{annotation, items, name, text};
+use crate::probe::given_at_admission;
 
 pub(super) const ROLE: &str = "AWS_ROLE_ARN";
 pub(super) const FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -43,7 +44,9 @@ pub(super) fn is_of_template(case: &Case<'_>, container: &Value, variable_name: 
     let spec = &workload.template["spec"];
     let lists = ["containers", "initContainers"].into_iter().flat_map(|list| items(spec, list));
     let mut same = lists.filter(|own| own["name"] == container["name"]);
-    workload.kind != "Pod" && same.any(|own| variable(own, variable_name).is_some())
+    workload.kind != "Pod"
+        && !given_at_admission(&workload.template)
+        && same.any(|own| variable(own, variable_name).is_some())
 }
 
 /// Where a variable of a container is to be changed.
@@ -136,6 +139,7 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                 )));
             }
         }
+        findings.extend(session_and_endpoint(case, pod, container));
         let wanted =
             case.role.as_ref().filter(|(_, place)| ["--role", "the annotation"].contains(place));
         let given = value(container, ROLE);
@@ -170,8 +174,59 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                 }
                 false => case.recreate(),
             };
-            findings.push(Finding::Fault("the pod uses another role", Fault::new(cause, fix)));
+            let fault = Fault::new(cause, fix);
+            // Then it is the annotation that is wrong, and a new pod would be worse off.
+            let is_no_role = !own_template && matches!(case.seen.aws.role.known(), Some(None));
+            findings.push(match is_no_role {
+                true => Finding::Doubt(fault),
+                false => Finding::Fault("the pod uses another role", fault),
+            });
         }
+    }
+    findings
+}
+
+/// What else the request to STS is made of: the name of the session, and where it goes.
+fn session_and_endpoint(case: &Case<'_>, pod: &str, container: &Value) -> Vec<Finding> {
+    const SESSION: &str = "AWS_ROLE_SESSION_NAME";
+    let own = text(container, "name");
+    let mut findings = Vec::new();
+    let is_valid = |name: &str| {
+        let is_one = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        (2..=64).contains(&name.len()) && name.chars().all(is_one)
+    };
+    // Without a value, SDKs make one up.
+    let session = value(container, SESSION).filter(|name| !name.is_empty() && !name.contains("$("));
+    if let Some(session) = session.filter(|name| !is_valid(name)) {
+        findings.push(Finding::Fault(
+            "STS refuses the request: ValidationError: roleSessionName failed to satisfy constraint",
+            Fault::new(
+                format!(
+                    "{SESSION} of the container {own} of the pod {pod} is {}, and the name of a session has 2 to 64 letters, \
+                     digits and _+=,.@-",
+                    quote(session)
+                ),
+                format!("set another one in {}, or {}", place(case), unset(case, container, &[SESSION])),
+            ),
+        ));
+    }
+    let endpoint = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]
+        .into_iter()
+        .find_map(|name| Some((name, value(container, name).filter(|url| !url.is_empty())?)));
+    if let Some((variable, url)) = endpoint
+        && !["amazonaws.com", "amazonaws.com.cn"].iter().any(|host| {
+            let rest = url.split("://").nth(1).unwrap_or(url);
+            let given = rest.split(['/', ':']).next().unwrap_or_default();
+            given.ends_with(&format!(".{host}"))
+        })
+    {
+        findings.push(Finding::Doubt(Fault::new(
+            format!(
+                "{variable} of the container {own} of the pod {pod} is {}: its requests to STS go there, and not to AWS",
+                quote(url)
+            ),
+            format!("unless that is meant, {}", unset(case, container, &[variable])),
+        )));
     }
     findings
 }

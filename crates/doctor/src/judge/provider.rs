@@ -117,6 +117,16 @@ fn thumbprint(case: &Case<'_>, report: &mut Report, issuer: &str, known: Option<
             report.pass(ID, "a thumbprint of the provider is of the certificates that are served")
         }
         None if !refused => report.skip(ID, "the thumbprints of the provider are not known"),
+        // IAM takes that of the chain if none is given, and then shows it.
+        Some(false) if !refused && known.is_some_and(<[String]>::is_empty) => report.warn(
+            ID,
+            format!(
+                "the certificate of {issuer} is of a private CA, and the provider has no thumbprint"
+            ),
+            format!(
+                "set that of the chain that is served: `issuerctl provider apply --issuer {issuer} --thumbprint {top}`"
+            ),
+        ),
         _ => {
             let list = known.map(|known| known.join(", ")).filter(|list| !list.is_empty());
             let said = if refused { "; STS says so, too" } else { "" };

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &DoctorArgs, format: OutputFormat, ui: &Ui) -> Outcome {
             &diagnosis.issuer,
         );
     }
-    let again = command(args);
+    let again = command();
     match format {
         OutputFormat::Text => output::doctor(&diagnosis, &seen, &again, ui)?,
         OutputFormat::Json => output::json(&output::Verify::of_doctor(&diagnosis))?,
@@ -236,16 +236,10 @@ fn options(args: &DoctorArgs) -> S3Options {
     }
 }
 
-/// The same run again.
-fn command(args: &DoctorArgs) -> String {
-    let mut words = vec!["issuerctl doctor".to_owned()];
-    let options = [
-        ("--service-account", args.service_account.as_ref().map(ToString::to_string)),
-        ("--pod", args.pod.as_ref().map(ToString::to_string)),
-        ("--issuer", args.issuer.clone()),
-    ];
-    for (name, value) in options {
-        words.extend(value.map(|value| format!("{name} {value}")));
-    }
-    words.join(" ")
+/// The same run again, with what it was given.
+fn command() -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let words = words.filter(|word| !["-v", "--verbose"].contains(&word.as_str()));
+    let words: Vec<String> = words.map(|word| issuer_diagnostic::for_a_shell(&word)).collect();
+    format!("issuerctl {}", words.join(" "))
 }

@@ -232,3 +232,59 @@ fn what_is_wrong_with_the_pods_is_told_apart() {
 fn what_is_wrong_in_aws_is_told_apart() {
     all_as_expected(neighbors::aws());
 }
+
+/// The lines of a run for people, each of which fits unless it is one command or URL.
+fn for_people(world: &mut World) -> (i32, Vec<String>) {
+    world.run.retain(|word| !["--output", "json"].contains(&word.as_str()));
+    let ran = world.run();
+    let lines: Vec<String> = ran.out.lines().map(ToOwned::to_owned).collect();
+    for line in &lines {
+        let is_whole = line.contains('`') || line.contains("https://") || line.contains("arn:");
+        assert!(line.chars().count() <= 80 || is_whole, "{line}");
+    }
+    assert!(!ran.out.contains('\u{1b}'), "colours without a terminal");
+    (ran.exit, lines)
+}
+
+#[test]
+fn text_has_a_line_a_group_the_root_in_full_and_what_to_do_next() {
+    let groups = ["cluster", "documents", "account", "injection", "pod", "aws", "proof"]
+        .map(|name| format!(" {name} "));
+    let of_groups = |lines: &[String], signs: &[char]| -> Vec<String> {
+        let own = lines
+            .iter()
+            .filter(|line| line.strip_prefix("  ").is_some_and(|rest| rest.starts_with(signs)));
+        own.cloned().collect()
+    };
+
+    let (exit, lines) = for_people(&mut World::plain("well"));
+    assert_eq!(exit, 0, "{lines:#?}");
+    let well = of_groups(&lines, &['\u{2713}', '!']);
+    assert_eq!(well.len(), groups.len(), "{lines:#?}");
+    assert!(well.iter().zip(&groups).all(|(line, group)| line.contains(group)), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("passed: ")), "{lines:#?}");
+
+    let mut world = World::named("annotation-missing");
+    let (exit, lines) = for_people(&mut world);
+    assert_eq!(exit, 5, "{lines:#?}");
+    assert_eq!(of_groups(&lines, &['\u{2717}']).len(), 1, "{lines:#?}");
+    let of_root = |begin: &str| lines.iter().position(|line| line.starts_with(begin));
+    let root = of_root("\u{2717} annotation").unwrap();
+    let fix = of_root("  fix:").unwrap();
+    let end = of_root("FAILED at annotation; once it is fixed:").unwrap();
+    let again = &lines[end + 1];
+    let given =
+        ["`issuerctl doctor ", "--allow-port", "--kubeconfig kubeconfig", "--ca-file ca.pem`"];
+    assert!(given.iter().all(|word| again.contains(word)), "{again}");
+    assert!(root < fix && fix < end, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.ends_with("docs/doctor.md#annotation")), "{lines:#?}");
+
+    world.run.push("--verbose".to_owned());
+    let (_, lines) = for_people(&mut world);
+    for check in ["pass  cluster-issuer ", "fail  annotation ", "skip  pod-injected "] {
+        assert!(
+            lines.iter().any(|line| line.trim_start().starts_with(check)),
+            "{check}: {lines:#?}"
+        );
+    }
+}

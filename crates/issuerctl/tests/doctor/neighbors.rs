@@ -120,6 +120,17 @@ fn bare(pod: &mut Value) {
     }
 }
 
+/// The pod is of a StatefulSet, and has its role; one that is made now would not.
+fn of_stateful_set(world: &mut World) {
+    let pod = world.body(PODS)["items"][0].clone();
+    world.uninjected();
+    world.body(PODS)["items"] = json!([pod]);
+    world.body(PODS)["items"][0]["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1",
+        "kind": "StatefulSet", "name": "app", "uid": "1", "controller": true}]);
+    world.body(DEPLOYMENTS)["items"] = json!([]);
+    world.body(REPLICA_SETS)["items"] = json!([]);
+}
+
 pub(crate) fn cluster() -> Vec<World> {
     let default = "https://kubernetes.default.svc.cluster.local";
     vec![
@@ -670,6 +681,22 @@ pub(crate) fn injection() -> Vec<World> {
             },
         ),
         fault(
+            "running-pod-of-a-stateful-set",
+            "webhook-scope",
+            &["CREATE"],
+            "CREATE|render",
+            |w| {
+                of_stateful_set(w);
+                hook(w)["rules"][0]["operations"] = json!(["UPDATE"]);
+            },
+        ),
+        well("stateful-set-with-a-template-that-names-the-role", |w| {
+            of_stateful_set(w);
+            let own = container(&mut w.body(PODS)["items"][0]);
+            own["volumeMounts"].as_array_mut().unwrap().reverse();
+            w.body(WEBHOOKS)["items"] = json!([]);
+        }),
+        fault(
             "policy-without-binding",
             "policy",
             &["binding"],
@@ -936,6 +963,16 @@ pub(crate) fn pods() -> Vec<World> {
                 w.change_pod(true, |pod| set_env(pod, "AWS_REGION", "cn-north-1"));
             },
         ),
+        fault("session-name", "pod-env", &["AWS_ROLE_SESSION_NAME", "my app"], "set", |w| {
+            w.change_pod(true, |pod| set_env(pod, "AWS_ROLE_SESSION_NAME", "my app"));
+        }),
+        doubt("endpoint-of-another-sts", "pod-env", &["AWS_ENDPOINT_URL", "localstack"], |w| {
+            w.change_pod(true, |pod| set_env(pod, "AWS_ENDPOINT_URL", "http://localstack:4566"));
+        }),
+        well("endpoint-in-a-vpc", |w| {
+            let url = "https://vpce-0a1b2c.sts.us-west-2.vpce.amazonaws.com";
+            w.change_pod(true, |pod| set_env(pod, "AWS_ENDPOINT_URL_STS", url));
+        }),
         fault("role-by-hand-is-no-arn", "pod-env", &["ARN", "backslash"], "role/app", |w| {
             *w = World {
                 name: "role-by-hand-is-no-arn".into(),
@@ -1234,6 +1271,16 @@ pub(crate) fn aws() -> Vec<World> {
         }),
         fault("role-not-to-be-read", "exchange", &["iam:GetRole"], "get-role", |w| {
             w.aws["denied"] = json!(["iam:GetRole"]);
+            denied(w);
+        }),
+        doubt("no-thumbprint", "provider-thumbprint", &["no thumbprint"], |w| {
+            w.run.push("--no-exchange".into());
+            w.aws["providers"][0]["thumbprints"] = json!([]);
+        }),
+        fault("annotation-of-no-role", "role", &["does not exist", "appx"], "annotation", |w| {
+            let role = "arn:aws:iam::123456789012:role/appx";
+            annotate(w, KEY, role.into());
+            set_env(w.body(DRY_RUN), "AWS_ROLE_ARN", role);
             denied(w);
         }),
         doubt("role-without-permissions", "role-permissions", &["no policy"], |w| {
