@@ -39,6 +39,14 @@ pub fn causes<'a>(
     })
 }
 
+/// An error and its causes on one line. Some errors repeat their cause in their own message.
+#[must_use]
+pub fn one_line(error: &(dyn Error + 'static)) -> String {
+    let mut texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
+}
+
 /// An error with a kind and, where one is known, a remedy.
 pub trait Diagnostic: Error {
     /// What kind of failure it is.

@@ -14,7 +14,7 @@ pub use encoding::{
     Encoding, EncodingFault, Stray, Text, Unexpected, deceptive, deceptive_in, decode,
     explain_json, stray_in_json,
 };
-pub use error::{Diagnostic, ErrorKind, causes};
+pub use error::{Diagnostic, ErrorKind, causes, one_line};
 pub use show::{date, for_a_shell, quote, shorten};
 pub use waiting::{Waiting, waiting_for};
 pub use writes::{stop_writing, write, written, wrote};

@@ -191,9 +191,3 @@ pub(crate) fn failed(error: Error) -> Failure {
     };
     failure.after(report).hint(again)
 }
-
-/// An error on one line.
-pub(crate) fn reason(failure: &Failure) -> String {
-    let causes = failure.causes.iter().map(String::as_str);
-    std::iter::once(failure.message.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
-}

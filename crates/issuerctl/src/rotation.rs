@@ -2,14 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use issuer_cluster::{Cluster, Connection, ServiceAccountRef};
 use issuer_diagnostic::{for_a_shell, now_secs};
-use issuer_iam::DEFAULT_AUDIENCE;
 use issuer_jwks::{JwkSet, Token, WeakKeys};
-use issuer_migration::{Known, api_servers};
+use issuer_migration::Known;
 use issuer_publish::{KeyLife, KeyRecord};
-use issuer_reconcile::{Observed, Reconciler, Scope, Target};
-use issuer_rotation::{Facts, Rotation, Server};
+use issuer_reconcile::{AskedServers, Observed, Reconciler, Scope, ServersQuery, Target};
+use issuer_rotation::{Facts, Rotation};
 
 use crate::cli::{PlaceArgs, ServerArgs, WaitArgs};
 use crate::engine;
@@ -80,10 +78,15 @@ pub(crate) async fn facts(
 ) -> Result<(Facts, Option<Token>), Failure> {
     let now_secs = now_secs();
     let is_given = args.check_live.is_some() || !args.server.is_empty();
-    let mut asked = Asked::default();
-    if ask == Ask::Always || is_given {
-        asked = Asked::all(args, ui).await;
-    }
+    let asked = match ask == Ask::Always || is_given {
+        true => asked(args, ui).await,
+        false => AskedServers::default(),
+    };
+    // Those that were not named, if some were.
+    let unasked = match args.server.len() {
+        0 => 0,
+        named => asked.count.saturating_sub(named),
+    };
     let started_secs = match args.signing_since {
         Some(since) => Known::Seen(past(since, now_secs)?),
         None => asked.started_secs,
@@ -100,11 +103,30 @@ pub(crate) async fn facts(
         published,
         written_secs,
         servers: asked.servers,
-        unasked: asked.unasked,
+        unasked,
         started_secs,
         now_secs,
     };
     Ok((facts, asked.token))
+}
+
+/// The answers of the API servers.
+async fn asked(args: &ServerArgs, ui: &Ui) -> AskedServers {
+    let query = ServersQuery {
+        connection: targets::connection(&args.kube),
+        urls: args.server.clone(),
+        account: args.check_live.clone(),
+        tries: args.tries,
+    };
+    let asked = query.ask(ui).await;
+    if args.server.is_empty() && asked.count > 1 {
+        ui.note(&format!(
+            "the cluster has {} API servers, and its URL was asked {} times; --server URL, once for \
+             each, asks all of them",
+            asked.count, args.tries
+        ));
+    }
+    asked
 }
 
 /// A rotation of these documents.
@@ -175,151 +197,6 @@ fn words(given: &[(&str, Option<String>)]) -> String {
         })
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// The answers of all API servers.
-struct Asked {
-    servers: Vec<Server>,
-    unasked: usize,
-    started_secs: Known<u64>,
-    token: Option<Token>,
-}
-
-impl Default for Asked {
-    fn default() -> Self {
-        let started_secs = Known::Unknown("no API server was asked".to_owned());
-        Self { servers: Vec::new(), unasked: 0, started_secs, token: None }
-    }
-}
-
-impl Asked {
-    async fn all(args: &ServerArgs, ui: &Ui) -> Self {
-        let connection = targets::connection(&args.kube);
-        let urls: Vec<Option<&str>> = match &args.server[..] {
-            [] => vec![None],
-            urls => urls.iter().map(|url| Some(url.as_str())).collect(),
-        };
-        let mut asked = Self::default();
-        for url in &urls {
-            let (server, token) = ask(&connection, *url, args, ui).await;
-            asked.servers.push(server);
-            asked.token = token.or(asked.token);
-        }
-        ui.wait("reading when the API servers were started");
-        let (started_secs, count) = started(&connection, urls.first().copied().flatten()).await;
-        ui.waited();
-        asked.started_secs = started_secs;
-        match args.server.len() {
-            0 if count > 1 => ui.note(&format!(
-                "the cluster has {count} API servers, and its URL was asked {} times; --server URL, once \
-                 for each, asks all of them",
-                args.tries
-            )),
-            0 => {}
-            named => asked.unasked = count.saturating_sub(named),
-        }
-        asked
-    }
-}
-
-/// Asks one API server for its keys and for fresh tokens.
-async fn ask(
-    connection: &Connection,
-    url: Option<&str>,
-    args: &ServerArgs,
-    ui: &Ui,
-) -> (Server, Option<Token>) {
-    let mut server = Server {
-        name: url.unwrap_or("the API server").to_owned(),
-        accepts: Known::Unknown("it was not asked".to_owned()),
-        signs: Known::Unknown("no service account was named for a fresh token".to_owned()),
-        clock_secs: None,
-    };
-    let cluster = match connect(connection, url).await {
-        Ok(cluster) => cluster,
-        Err(error) => {
-            let reason = engine::reason(&error.into());
-            server.accepts = Known::Unknown(reason.clone());
-            server.signs = Known::Unknown(reason);
-            return (server, None);
-        }
-    };
-    server.name = cluster.server().to_owned();
-    ui.wait(&format!("asking {}", server.name));
-    server.accepts = match cluster.served(WeakKeys::Allow).await {
-        Ok(served) => {
-            let keys = served.keys.without_empty_kid();
-            Known::Seen(keys.keys().iter().map(|jwk| jwk.kid.to_string()).collect())
-        }
-        Err(error) => Known::Unknown(engine::reason(&error.into())),
-    };
-    let mut last = None;
-    if let Some(account) = &args.check_live {
-        match tokens(connection, url, account, args.tries).await {
-            Ok(tokens) => {
-                let mut kids: Vec<String> = Vec::new();
-                for (token, clock_secs) in tokens {
-                    let kid = token.kid().unwrap_or_default().to_owned();
-                    if !kids.contains(&kid) {
-                        kids.push(kid);
-                    }
-                    server.clock_secs = clock_secs.or(server.clock_secs);
-                    last = Some(token);
-                }
-                server.signs = Known::Seen(kids);
-            }
-            Err(error) => server.signs = Known::Unknown(engine::reason(&error.into())),
-        }
-    }
-    ui.waited();
-    (server, last)
-}
-
-/// Fresh tokens, each over a connection of its own, which a load balancer may pass to another API
-/// server; and how far the clock of the server is ahead.
-async fn tokens(
-    connection: &Connection,
-    url: Option<&str>,
-    account: &ServiceAccountRef,
-    tries: u8,
-) -> Result<Vec<(Token, Option<i64>)>, issuer_cluster::Error> {
-    let mut tokens = Vec::new();
-    for _ in 0..tries {
-        let cluster = connect(connection, url).await?;
-        let token = cluster.fresh_token(account, DEFAULT_AUDIENCE).await?;
-        let now = i64::try_from(now_secs()).ok();
-        let issued = token.claims().get("iat").and_then(serde_json::Value::as_i64);
-        let ahead = issued.zip(now).map(|(issued, now)| issued.saturating_sub(now));
-        tokens.push((token, ahead));
-    }
-    Ok(tokens)
-}
-
-async fn connect(
-    connection: &Connection,
-    url: Option<&str>,
-) -> Result<Cluster, issuer_cluster::Error> {
-    match url {
-        Some(url) => Cluster::connect_to(connection, url).await,
-        None => Cluster::connect(connection).await,
-    }
-}
-
-/// When the last API server was started, and how many there are, if they are pods.
-async fn started(connection: &Connection, url: Option<&str>) -> (Known<u64>, usize) {
-    let pods = async {
-        let cluster = connect(connection, url).await?;
-        cluster.list("/api/v1/namespaces/kube-system/pods", "", "pods").await
-    };
-    let servers = match pods.await {
-        Ok(pods) => api_servers(&pods),
-        Err(error) => return (Known::Unknown(engine::reason(&error.into())), 0),
-    };
-    let starts: Option<Vec<u64>> = servers.iter().map(|server| server.started_secs).collect();
-    let last = starts.and_then(|starts| starts.into_iter().max());
-    let unknown = "the API servers of this cluster are not pods, so the time of their start cannot be \
-                   read from it";
-    (last.map_or_else(|| Known::Unknown(unknown.to_owned()), Known::Seen), servers.len())
 }
 
 /// A time that is not in the future.

@@ -8,6 +8,7 @@ mod examine;
 mod front;
 mod history;
 mod import;
+mod issuer_change;
 mod keys;
 mod observe;
 mod permissions;
@@ -15,6 +16,7 @@ mod plan;
 mod proof;
 mod rbac;
 mod reconciler;
+mod servers;
 mod target;
 mod workload;
 
@@ -29,6 +31,7 @@ pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite
 pub use proof::{ProofOptions, RoleProof};
 pub use rbac::{ClusterNeeds, cluster_permissions};
 pub use reconciler::{Reconciler, each};
+pub use servers::{AskedServers, ServersQuery};
 pub use target::{
     Defaults, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
     WorkloadTarget,

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use issuer_diagnostic::{causes, date};
-use issuer_publish::{Error, HistoryEntry};
+use issuer_diagnostic::{date, one_line};
+use issuer_publish::HistoryEntry;
 use issuer_redact::redact;
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ impl History {
             published: entry.published_secs.map(date),
             by: entry.by.as_deref().map(redact),
             keys: entry.keys.as_ref().ok().map(|set| keys(set.keys())),
-            unreadable: entry.keys.as_ref().err().map(|error| redact(&reason(error))),
+            unreadable: entry.keys.as_ref().err().map(|error| redact(&one_line(error))),
             added: keys(&entry.added),
             removed: keys(&entry.removed),
         };
@@ -86,9 +86,4 @@ impl History {
         }
         text
     }
-}
-
-/// An error and its causes on one line.
-fn reason(error: &Error) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
