@@ -301,10 +301,13 @@ impl Cluster {
         verb: &'static str,
         (object, resource): (Object, &str),
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (server, resource) = (self.server.clone(), resource.to_owned());
+        if is_html(&answer.body) && !(300..400).contains(&answer.status) {
+            return Err(Error::Page { server, verb, resource, status: answer.status });
+        }
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }
-        let (server, resource) = (self.server.clone(), resource.to_owned());
         let Answer { status, body, redirect, .. } = answer;
         let message = status_message(&body);
         let doubt = self.link.read().await.doubt.clone().map(Box::new);

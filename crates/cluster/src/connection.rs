@@ -30,7 +30,10 @@ impl Connection {
     /// A text in which every kubectl command selects the same cluster.
     #[must_use]
     pub fn in_commands(&self, text: &str) -> String {
-        text.replace("kubectl ", &format!("{} ", self.kubectl()))
+        // `issuerctl render policy` asks the cluster for its version.
+        let options = self.kubectl().split_off("kubectl".len());
+        text.replace("kubectl ", &format!("kubectl{options} "))
+            .replace("issuerctl render policy", &format!("issuerctl render policy{options}"))
     }
 }
 
@@ -54,5 +57,9 @@ mod tests {
             r"run `kubectl --kubeconfig 'it'\''s mine' get pods | kubectl --kubeconfig 'it'\''s mine' x`"
         );
         assert_eq!(with(None, None).in_commands("kubectl x"), "kubectl x");
+        assert_eq!(
+            with(Some("a"), None).in_commands("issuerctl render policy | kubectl apply -f -"),
+            "issuerctl render policy --kubeconfig a | kubectl --kubeconfig a apply -f -"
+        );
     }
 }

@@ -228,6 +228,20 @@ pub enum Error {
         /// What is known of the credentials.
         doubt: Option<Box<Doubt>>,
     },
+    /// A page of a web server.
+    #[error(
+        "{server} answered {verb} on {resource} with {status} and an HTML page, so something other than the API server has responded"
+    )]
+    Page {
+        /// The API server.
+        server: String,
+        /// The RBAC verb.
+        verb: &'static str,
+        /// The resource with its name and namespace, if any.
+        resource: String,
+        /// The HTTP status.
+        status: u16,
+    },
     /// 403.
     #[error("{verb} on {resource} is forbidden (403 from {server}): {message}{}", because(doubt))]
     Forbidden {
@@ -419,6 +433,14 @@ impl Diagnostic for Error {
                 ));
             }
             Self::ProxySetting(error) => return error.hint(),
+            Self::Page { .. } => {
+                "a proxy, a login page or another web server answers at this address: check server and \
+                 proxy-url of the kubeconfig, and HTTPS_PROXY"
+            }
+            Self::Proxy { proxy, .. } if proxy.contains("proxy-url") => {
+                "check the proxy, or remove proxy-url from the kubeconfig if the server can be reached \
+                 without one (NO_PROXY does not apply to it)"
+            }
             Self::Proxy { .. } => {
                 "check the proxy; NO_PROXY names hosts that are reached without one"
             }

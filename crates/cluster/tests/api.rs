@@ -275,6 +275,17 @@ async fn a_server_that_is_busy_is_asked_again_and_its_page_is_not_quoted() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_web_server_is_not_taken_for_a_question_of_permissions() {
+    for status in [200, 401, 403, 404, 500] {
+        let page = Reply { status, ..Reply::ok("<html>token: hidden</html>") };
+        let error = Test::new([(SECRET, page)]).secret_keys().await.unwrap_err();
+        assert!(matches!(&error, Error::Page { status: of, .. } if *of == status), "{error}");
+        assert!(error.hint().unwrap().contains("proxy-url"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hidden"), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn credentials_of_a_file_are_read_again_once_after_a_401() {
     let test = Test::new([(SECRET, Reply::status(401, "Unauthorized"))]);
     let token = test.folder.path().join("token");

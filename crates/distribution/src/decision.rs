@@ -119,7 +119,8 @@ pub(crate) fn decide(current: &Current, request: &Request) -> Result<Decision, E
             (0, false) => {
                 let is_variable =
                     request.distribution == Distribution::MicroK8s && issuer.contains('$');
-                return Err(Error::Lost { issuer: shown(issuer), is_variable });
+                let only_one = request.distribution == Distribution::EksAnywhere;
+                return Err(Error::Lost { issuer: shown(issuer), is_variable, only_one });
             }
             _ => {
                 warnings.push(format!("{} stays accepted, because nobody named it", shown(issuer)));

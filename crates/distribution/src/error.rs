@@ -76,6 +76,8 @@ pub enum Error {
         /// Whether the file has the name of a variable, which stands for an issuer that is not known
         /// here (MicroK8s).
         is_variable: bool,
+        /// Whether the distribution holds one issuer, so that it cannot be kept (EKS Anywhere).
+        only_one: bool,
     },
     /// Several issuers, where the configuration holds one.
     #[error("{why}, so {} cannot stay accepted beside {issuer}", kept.join(", "))]

@@ -191,7 +191,11 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
             let all = issuer_distribution::Distribution::ALL.map(|one| one.as_str()).join(", ");
             let which = match distribution {
                 Some(_) => String::new(),
-                None => format!(", with one of {all} as DISTRIBUTION,"),
+                None if kept.is_empty() => format!(", with one of {all} as DISTRIBUTION,"),
+                None => format!(
+                    ", with one of {all} as DISTRIBUTION (without --keep-issuer for eks-anywhere, which \
+                     holds one issuer),"
+                ),
             };
             Some(format!(
                 "`issuerctl render {} --issuer {issuer}{kept}`{which} prints what the API server needs; \
@@ -627,7 +631,12 @@ fn iam(error: &issuer_iam::Error, surface: Surface) -> Option<String> {
 fn distribution(error: &issuer_distribution::Error) -> Option<String> {
     use issuer_distribution::Error as E;
     Some(match error {
-        E::Lost { issuer, is_variable: true } => format!(
+        E::Lost { issuer, only_one: true, .. } => format!(
+            "EKS Anywhere holds one issuer, so it cannot be kept: plan for the time in which its tokens are \
+             refused (up to 48 minutes), and give it up with --drop-issuer {}",
+            for_a_shell(issuer)
+        ),
+        E::Lost { issuer, is_variable: true, .. } => format!(
             "MicroK8s reads {issuer} as the name of a variable: give it up with --drop-issuer {}, and \
              keep the issuer that it stands for with --keep-issuer URL",
             for_a_shell(issuer)

@@ -192,6 +192,25 @@ fn a_default_issuer_that_nobody_names_and_a_single_issuer_are_said_in_words() {
 }
 
 #[test]
+fn the_hint_about_the_only_issuer_of_eks_anywhere_works() {
+    let desk = Desk::new();
+    let old = "https://old.example.com";
+    let (file, _) = ended(&desk.run(&format!("render eks-anywhere --issuer {old}")), 0);
+    let cluster =
+        "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: prod}\n";
+    let spec = &file[file.find("spec:").unwrap()..];
+    desk.file("cluster.yaml", &format!("{cluster}{spec}"));
+    let line = format!("render eks-anywhere --issuer {NEW} --into cluster.yaml");
+    let (_, err) = ended(&desk.run(&line), 4);
+    assert!(
+        err.contains(&format!("--drop-issuer {old}")) && !err.contains("--keep-issuer"),
+        "{err}"
+    );
+    let (out, _) = ended(&desk.run(&format!("{line} --drop-issuer {old}")), 0);
+    assert!(out.contains(NEW) && !out.contains(old), "{out}");
+}
+
+#[test]
 fn a_secret_of_the_file_is_in_the_document_and_nowhere_else() {
     let desk = Desk::new();
     let flow = "{token: hunter2, kube-apiserver-arg: [v=2]}\n";

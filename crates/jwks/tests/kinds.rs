@@ -272,6 +272,14 @@ fn keys_and_sets_in_utf32_are_read_with_a_note() {
         assert_eq!(reading.notes, [Note::OtherEncoding(Encoding::Utf32)]);
     }
     assert_eq!(salvage(&utf32(&set), WeakKeys::Refuse).set, plain);
+    // Found by the fuzzer: what follows a key that breaks off ends within a character.
+    let broken = [
+        br#"{"keys":[{"use":"sig"."kty":"EC","kid":"9B4YOMBNeCknB_SPF35dSooiH6U0Qv_nA6hDNgQBegE"#,
+        &b"\xd4\xd3"[..],
+        br#""crv":"P-384","alg":"ES384","x":"zn4I_TEjnVBvowARlN8Ksir8BhIQU9x2QGl55IHnMnyNcjEBzz5el1WVXGdppe3ckeys": ","#,
+        br#""y":"LVol6LRT5h7scVaZ1NH8OoObbrO6FqnAhV_fxHB1YzZO4rQe6mtfHQQWCvgGe18k"}]}"#,
+    ];
+    assert!(salvage(&broken.concat(), WeakKeys::Refuse).set.is_empty());
     let cut = &utf32(&pem)[..201];
     let error = read(cut, WeakKeys::Refuse).unwrap_err().to_string();
     assert!(error.contains("UTF-32"), "{error}");

@@ -185,7 +185,21 @@ impl Judge<'_> {
             (_, Ok(cluster)) => over(&cluster.servers, "accept", |one| one.issuers.contains(to)),
         };
         let commands = self.migration.api_server(&format!("--issuer {from} --keep-issuer {to}"));
-        self.step("accept", title, state, commands, self.check_flags())
+        self.step("accept", title, state, commands, self.check_flags()).with_warning(self.third())
+    }
+
+    /// A warning if the API server signs with neither issuer: the commands would make it sign with
+    /// another one.
+    fn third(&self) -> Option<String> {
+        let (from, to) = (&self.migration.from, &self.migration.to);
+        let signing = &self.cluster().ok()?.signing;
+        (signing != from && signing != to).then(|| {
+            format!(
+                "the API server signs with {signing} now, which is neither of the two issuers: the \
+                 commands would make it sign with {from}. Give --from {signing}, or another --kubeconfig \
+                 or --context"
+            )
+        })
     }
 
     fn sign(&self) -> Step {

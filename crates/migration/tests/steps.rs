@@ -182,6 +182,12 @@ fn a_cluster_without_static_pods_is_checked_by_hand() {
     let status = |id: &str| all.iter().find(|step| step.id == id).map(|step| step.status);
     assert_eq!(status("sign"), Some(Status::Done));
     assert_eq!(status("drop"), Some(Status::Unknown));
+
+    // A cluster that has neither issuer.
+    cluster(&mut facts).signing = "https://third.example.com".to_owned();
+    let all = steps(&migration, &facts);
+    let accept = all.iter().find(|step| step.id == "accept").and_then(|step| step.warning.clone());
+    assert!(accept.unwrap_or_default().contains("--from https://third.example.com"));
 }
 
 fn facts() -> impl Strategy<Value = Facts> {

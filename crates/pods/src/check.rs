@@ -49,8 +49,8 @@ pub fn dispensers_check(found: &BTreeMap<Dispenser, Vec<String>>) -> Check {
             "pods get no role, unless their manifests have it",
             Fault::new(
                 "neither a MutatingAdmissionPolicy nor a pod identity webhook adds roles to pods",
-                "issuerctl render policy | kubectl apply -f - (before Kubernetes 1.34: issuerctl \
-                 render webhook)",
+                "issuerctl render policy | kubectl apply -f - (before Kubernetes 1.36, unless the feature \
+                 gate MutatingAdmissionPolicy is on: issuerctl render webhook)",
             ),
         ),
         (Some(policy), None) => Check::pass(ID, format!("the admission policy {policy}")),

@@ -71,8 +71,8 @@ fn absent(case: &Case<'_>, report: &mut Report, all: &[Value]) {
         "no pod identity webhook and no MutatingAdmissionPolicy is installed in the cluster{others}: nothing \
          gives pods the role of their ServiceAccount"
     );
-    let fix = "install one: `issuerctl render policy | kubectl apply -f -` (before Kubernetes 1.34: `issuerctl \
-               render webhook`), then recreate the pods";
+    let fix = "install one: `issuerctl render policy | kubectl apply -f -` (before Kubernetes 1.36, unless the \
+               feature gate MutatingAdmissionPolicy is on: `issuerctl render webhook`), then recreate the pods";
     fault(case, report, ID, Fault::new(cause, fix));
 }
 

@@ -37,7 +37,8 @@ pub(super) fn groups(text: &str) -> Vec<Map<String, Value>> {
             };
             // A name without a value still shows that there is a key.
             group.insert(name.to_owned(), value.map_or(Value::Null, |v| v.trim().into()));
-            at += value.map_or(0, str::len);
+            // A value need not begin here, so this may be within a character.
+            at = text.ceil_char_boundary(at + value.map_or(0, str::len));
             continue;
         }
         at += c.len_utf8();
