@@ -226,6 +226,7 @@ impl Judge<'_> {
                 .to_owned()
         });
         let commands = self.migration.api_server(&issuers);
+        let warning = self.third().or(warning);
         self.step("sign", title, state, commands, self.check_flags()).with_warning(warning)
     }
 

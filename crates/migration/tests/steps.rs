@@ -186,8 +186,8 @@ fn a_cluster_without_static_pods_is_checked_by_hand() {
     // A cluster that has neither issuer.
     cluster(&mut facts).signing = "https://third.example.com".to_owned();
     let all = steps(&migration, &facts);
-    let accept = all.iter().find(|step| step.id == "accept").and_then(|step| step.warning.clone());
-    assert!(accept.unwrap_or_default().contains("--from https://third.example.com"));
+    let sign = all.iter().find(|step| step.id == "sign").and_then(|step| step.warning.clone());
+    assert!(sign.unwrap_or_default().contains("--from https://third.example.com"));
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
