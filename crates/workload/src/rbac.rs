@@ -424,6 +424,8 @@ mod tests {
             cluster["rules"],
             json!([
                 {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["list"]},
+                {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"],
+                 "verbs": ["get"]},
             ])
         );
         let patch = json!({"apiGroups": [""], "resources": ["serviceaccounts"],
