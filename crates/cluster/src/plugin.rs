@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use issuer_diagnostic::{Waiting, decode};
 use issuer_jwks::MAX_INPUT_BYTES;
-use issuer_redact::redact_values;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -21,9 +20,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// hold its pipes open for ever.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Shorter words are those of any command line: `eks`, `-c`.
-const SHORTEST_VALUE: usize = 3;
-
 /// Credentials from a plugin: `status` of an ExecCredential.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,8 +34,8 @@ pub(crate) struct Status {
     pub(crate) expiration_timestamp: Option<String>,
 }
 
-/// Why a plugin gives no credentials. It has nothing of the plugin's standard output, arguments and
-/// variables.
+/// Why a plugin gives no credentials. It has nothing of the plugin's output, arguments and variables:
+/// also what a plugin writes to standard error can hold a secret, in whatever form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PluginFault {
@@ -50,52 +46,52 @@ pub enum PluginFault {
     #[error("it cannot be started: {0}")]
     Start(std::io::ErrorKind),
     /// It does not end.
-    #[error("it did not end within {limit_secs} s{}", quote(.said))]
+    #[error("it did not end within {limit_secs} s{}", unshown(*.lines))]
     TimedOut {
         /// The limit.
         limit_secs: u64,
-        /// The end of its standard error.
-        said: String,
+        /// The lines that it wrote to standard error.
+        lines: usize,
     },
     /// It reports a failure.
-    #[error("{how}{}", quote(.said))]
+    #[error("{how}{}", unshown(*.lines))]
     Failed {
         /// `exit code 1`, or the signal.
         how: String,
-        /// The end of its standard error.
-        said: String,
+        /// The lines that it wrote to standard error.
+        lines: usize,
     },
     /// Its standard output is not an ExecCredential.
-    #[error("it printed something other than an ExecCredential{}", quote(.said))]
+    #[error("it printed something other than an ExecCredential{}", unshown(*.lines))]
     NotACredential {
-        /// The end of its standard error.
-        said: String,
+        /// The lines that it wrote to standard error.
+        lines: usize,
     },
     /// An ExecCredential of another version than the kubeconfig says.
     #[error(
         "its ExecCredential is of another apiVersion than {configured}, which the kubeconfig \
-         says{}", quote(.said)
+         says{}", unshown(*.lines)
     )]
     OtherVersion {
         /// `apiVersion` of the plugin in the kubeconfig.
         configured: &'static str,
-        /// The end of its standard error.
-        said: String,
+        /// The lines that it wrote to standard error.
+        lines: usize,
     },
     /// An ExecCredential with a certificate or a key alone.
     #[error(
         "its ExecCredential has only one of clientCertificateData and clientKeyData{}",
-        quote(.said)
+        unshown(*.lines)
     )]
     HalfACertificate {
-        /// The end of its standard error.
-        said: String,
+        /// The lines that it wrote to standard error.
+        lines: usize,
     },
     /// An ExecCredential without a token and without a certificate.
-    #[error("its ExecCredential has neither a token nor a client certificate{}", quote(.said))]
+    #[error("its ExecCredential has neither a token nor a client certificate{}", unshown(*.lines))]
     NoCredential {
-        /// The end of its standard error.
-        said: String,
+        /// The lines that it wrote to standard error.
+        lines: usize,
     },
 }
 
@@ -131,12 +127,13 @@ pub(crate) async fn run(
         };
         tokio::time::timeout(LIMIT, whole).await
     };
-    let said = said_by(&err, exec, &out);
+    let lines =
+        String::from_utf8_lossy(&err).lines().filter(|line| !line.trim().is_empty()).count();
     match ended {
-        Err(_) => Err(PluginFault::TimedOut { limit_secs: LIMIT.as_secs(), said }),
+        Err(_) => Err(PluginFault::TimedOut { limit_secs: LIMIT.as_secs(), lines }),
         Ok(Err(error)) => Err(PluginFault::Start(error.kind())),
-        Ok(Ok(status)) if !status.success() => Err(PluginFault::Failed { how: how(status), said }),
-        Ok(Ok(_)) => parse(&out, version, said),
+        Ok(Ok(status)) if !status.success() => Err(PluginFault::Failed { how: how(status), lines }),
+        Ok(Ok(_)) => parse(&out, version, lines),
     }
 }
 
@@ -183,7 +180,7 @@ async fn fill(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
 }
 
 /// client-go decodes JSON and YAML.
-fn parse(out: &[u8], version: &'static str, said: String) -> Result<Status, PluginFault> {
+fn parse(out: &[u8], version: &'static str, lines: usize) -> Result<Status, PluginFault> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Credential {
@@ -197,20 +194,20 @@ fn parse(out: &[u8], version: &'static str, said: String) -> Result<Status, Plug
     // Its message may quote a value.
     let text = decode(out).map(|decoded| decoded.text).unwrap_or_default();
     let Ok(credential) = serde_saphyr::from_str::<Credential>(&text) else {
-        return Err(PluginFault::NotACredential { said });
+        return Err(PluginFault::NotACredential { lines });
     };
     if credential.kind != "ExecCredential" {
-        return Err(PluginFault::NotACredential { said });
+        return Err(PluginFault::NotACredential { lines });
     }
-    let Some(status) = credential.status else { return Err(PluginFault::NoCredential { said }) };
+    let Some(status) = credential.status else { return Err(PluginFault::NoCredential { lines }) };
     let has = |data: Option<&str>| data.is_some_and(|data| !data.trim().is_empty());
     let certificate = has(status.client_certificate_data.as_deref());
     let key = has(status.client_key_data.as_ref().map(|key| key.as_str()));
     match (has(status.token.as_ref().map(|token| token.as_str())), certificate, key) {
-        (_, true, false) | (_, false, true) => Err(PluginFault::HalfACertificate { said }),
-        (false, false, false) => Err(PluginFault::NoCredential { said }),
+        (_, true, false) | (_, false, true) => Err(PluginFault::HalfACertificate { lines }),
+        (false, false, false) => Err(PluginFault::NoCredential { lines }),
         _ if credential.api_version != version => {
-            Err(PluginFault::OtherVersion { configured: version, said })
+            Err(PluginFault::OtherVersion { configured: version, lines })
         }
         _ => Ok(status),
     }
@@ -222,33 +219,11 @@ fn how(status: ExitStatus) -> String {
         .map_or_else(|| status.to_string(), |code| format!("it failed with exit code {code}"))
 }
 
-/// The last lines of the plugin's standard error without the values that it was given and the words
-/// that it printed as credentials.
-fn said_by(err: &[u8], exec: &Exec, out: &[u8]) -> String {
-    let err = String::from_utf8_lossy(&err[err.len().saturating_sub(4096)..]).into_owned();
-    let out = String::from_utf8_lossy(out);
-    let arguments = exec.args.iter().filter_map(|argument| match argument.split_once('=') {
-        Some((_, value)) => Some(value),
-        None => (!argument.starts_with('-')).then_some(argument.as_str()),
-    });
-    let printed = out.split(|c: char| c.is_whitespace() || "\"',".contains(c));
-    // The whole of one can be encoded, too.
-    let whole = exec.args.iter().map(String::as_str).filter(|argument| argument.contains('='));
-    let values = arguments
-        .chain(whole)
-        .chain(exec.env.iter().map(|variable| variable.value.as_str()))
-        .chain(printed)
-        .flat_map(|value| std::iter::once(value).chain(value.lines()))
-        .filter(|value| value.len() >= SHORTEST_VALUE);
-    let text = redact_values(&err, values);
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| line.chars().filter(|c| !c.is_control()).take(200).collect::<String>())
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(3)..].join("; ")
-}
-
-fn quote(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(", and says: {text}") }
+fn unshown(lines: usize) -> String {
+    let lines = match lines {
+        0 => return String::new(),
+        1 => "a line".to_owned(),
+        more => format!("{more} lines"),
+    };
+    format!("; it wrote {lines} to standard error, not shown here since that can hold a secret")
 }

@@ -36,7 +36,7 @@ use crate::ui::Ui;
 
 fn main() -> ExitCode {
     secrets::register();
-    panics::report();
+    panics::report(cli::Output::Text);
     // The panic was reported by the hook.
     std::panic::catch_unwind(run).unwrap_or_else(|_| Exit::Failure.into())
 }
@@ -73,6 +73,7 @@ fn run() -> ExitCode {
         }
     };
     let ui = Ui::new(&cli.general);
+    panics::report(cli.general.output);
     deadline::watch(&cli.general);
     match commands::run(&cli, &ui) {
         Ok(exit) => exit.into(),

@@ -2,12 +2,19 @@
 
 use std::panic::Location;
 
+use crate::cli::Output;
 use crate::failure::{Exit, Failure};
+use crate::output;
 use crate::ui::Ui;
 
-/// Reports a panic by its place. Its text, which can quote a value, is not shown.
-pub(crate) fn report() {
-    std::panic::set_hook(Box::new(|info| Ui::default().failure(&failure(info.location()))));
+/// Reports a panic by its place, with `--output json` also as an object on standard output. Its text,
+/// which can quote a value, is not shown.
+pub(crate) fn report(format: Output) {
+    std::panic::set_hook(Box::new(move |info| {
+        let failure = failure(info.location());
+        output::failed(format, &failure);
+        Ui::default().failure(&failure);
+    }));
 }
 
 fn failure(location: Option<&Location<'_>>) -> Failure {

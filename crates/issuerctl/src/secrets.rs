@@ -26,6 +26,9 @@ pub(crate) fn register() {
             register_value(password);
         }
     }
+    for text in std::env::args_os() {
+        query_values(&text.to_string_lossy()).for_each(register_value);
+    }
 }
 
 /// Whether an argument is a key, a token or JSON, by itself or as the value of an option. No
@@ -58,6 +61,13 @@ fn passwords(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The values in the query of an S3 URL, which has none: people paste presigned URLs.
+fn query_values(argument: &str) -> impl Iterator<Item = &str> {
+    let query = argument.split_once("s3://").and_then(|(_, url)| url.split_once('?'));
+    let parts = query.map_or("", |(_, query)| query).split(['&', '#']);
+    parts.map(|part| part.split_once('=').map_or(part, |(_, value)| value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +79,13 @@ mod tests {
         assert_eq!(found("s3:/user:pass@bucket user:other@host"), ["pass", "other"]);
         assert_eq!(found("--proxy=http://token@host,http://u:two@h"), ["token", "two"]);
         assert!(found("https://host/a@b mail@example.com s3://b").is_empty());
+    }
+
+    #[test]
+    fn values_in_the_query_of_an_s3_url_are_found() {
+        let found = |text| query_values(text).collect::<Vec<_>>();
+        assert_eq!(found("--to=s3://b/p?X-Amz-Signature=one&two#x=three"), ["one", "two", "three"]);
+        assert_eq!(found("https://host/?a=b"), [""]);
     }
 
     #[test]

@@ -530,3 +530,115 @@ fn a_bundle_with_a_bad_block_is_named_with_its_file_and_block() {
     let (_, err) = ended(&desk.run(&format!("{PUBLISH} --ca-file ca.p12")), 3);
     assert!(err.contains("a PKCS#12 file") && err.contains("openssl pkcs12 -cacerts"), "{err}");
 }
+
+/// The same as `Desk::run_with`, which unsets variables whose value is empty.
+fn run_set(desk: &Desk, line: &str, env: &[(&str, &str)]) -> std::process::Output {
+    desk.command(line).envs(env.iter().copied()).output().unwrap()
+}
+
+fn desk_with(config: &str) -> Desk {
+    let desk = desk();
+    std::fs::create_dir(desk.path().join(".aws")).unwrap();
+    desk.file(".aws/config", config);
+    desk
+}
+
+#[test]
+fn settings_of_retries_are_taken_as_by_the_aws_cli_or_refused_by_their_name() {
+    let s3 = S3Server::start();
+    s3.make_bucket("my-oidc");
+    let endpoint = s3.endpoint();
+    let base = [("AWS_ENDPOINT_URL", endpoint.as_str()), ("AWS_REGION", "us-west-2")];
+    let plain = desk();
+    for (name, value, code) in [
+        ("AWS_RETRY_MODE", "legacy", 0),
+        ("AWS_RETRY_MODE", "", 0),
+        ("AWS_RETRY_MODE", "xx", 3),
+        ("AWS_MAX_ATTEMPTS", "", 0),
+        ("AWS_MAX_ATTEMPTS", "2", 0),
+        ("AWS_MAX_ATTEMPTS", "0", 3),
+        ("AWS_MAX_ATTEMPTS", "-1", 3),
+        ("AWS_MAX_ATTEMPTS", "abc", 3),
+        ("AWS_MAX_ATTEMPTS", "99999999999", 3),
+    ] {
+        let output = run_set(&plain, PUBLISH, &[base[0], base[1], (name, value)]);
+        let (_, err) = ended(&output, code);
+        assert!(code == 0 || err.contains(name) && err.contains("is not "), "{err}");
+    }
+    for (setting, code) in [
+        ("retry_mode = legacy", 0),
+        ("retry_mode =", 0),
+        ("retry_mode = xx", 3),
+        ("max_attempts = x", 3),
+        ("max_attempts = 0", 3),
+    ] {
+        let desk = desk_with(&format!("[default]\n{setting}\n"));
+        let (_, err) = ended(&run_set(&desk, PUBLISH, &base), code);
+        let name = setting.split(' ').next().unwrap();
+        assert!(code == 0 || err.contains(name) && err.contains("\"default\""), "{err}");
+        assert!(code == 0 || err.contains("~/.aws/config"), "{err}");
+        // The environment wins.
+        let over = [("AWS_RETRY_MODE", "standard"), ("AWS_MAX_ATTEMPTS", "2")];
+        ended(&run_set(&desk, PUBLISH, &[base[0], base[1], over[0], over[1]]), 0);
+    }
+}
+
+#[test]
+fn a_malformed_endpoint_is_refused_before_anything_is_sent() {
+    let show = "provider show --issuer https://oidc.example.com/prod";
+    let region = ("AWS_REGION", "us-west-2");
+    let check = |output: &std::process::Output, names: &str| {
+        let (out, err) = ended(output, 3);
+        assert!(err.contains("is not a valid endpoint URL") && err.contains(names), "{err}");
+        assert!(!err.contains("Request {") && !out.contains("SdkBody"), "{out}{err}");
+    };
+    let malformed = [
+        "http:/127.0.0.1:9",
+        "http:///x",
+        "http:127.0.0.1:9",
+        "http:\\\\x",
+        "http://\u{fc}n.example",
+    ];
+    let plain = desk();
+    for url in malformed {
+        check(
+            &plain.run_with(&format!("{PUBLISH} --endpoint-url {url}"), &[region]),
+            "--endpoint-url",
+        );
+        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_S3"] {
+            check(&plain.run_with(show, &[region, (name, url)]), name);
+        }
+    }
+    for config in [
+        "[default]\nendpoint_url = http:/x\n",
+        "[default]\nservices = own\n[services own]\nsts =\n  endpoint_url = http:/x\n",
+        "[default]\nservices = own\n[services own]\ncloudfront =\n  endpoint_url = http:/x\n",
+    ] {
+        check(
+            &desk_with(config).run_with(show, &[region]),
+            "endpoint_url of the profile \"default\"",
+        );
+    }
+}
+
+#[test]
+fn an_empty_region_is_none_and_a_line_break_in_a_header_is_refused() {
+    let s3 = S3Server::start();
+    s3.make_bucket("my-oidc");
+    let endpoint = ("AWS_ENDPOINT_URL", s3.endpoint());
+    let endpoint = (endpoint.0, endpoint.1.as_str());
+    let region = "[default]\nregion = us-west-2\n";
+    for empty in ["", " "] {
+        let both = [endpoint, ("AWS_REGION", empty), ("AWS_DEFAULT_REGION", empty)];
+        ended(&run_set(&desk_with(region), PUBLISH, &both), 0);
+        let none = desk_with("[default]\nregion =\n");
+        let set = ended(&run_set(&none, PUBLISH, &both), 0).1;
+        let mut unset = desk().command(PUBLISH);
+        unset.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION");
+        let unset = unset.env(endpoint.0, endpoint.1).output().unwrap();
+        assert_eq!(set, ended(&unset, 0).1, "not the same as without a region");
+    }
+    let broken = [endpoint, ("AWS_REGION", "us-west-2"), ("AWS_EXECUTION_ENV", "a\nb")];
+    let (_, err) = ended(&run_set(&desk(), PUBLISH, &broken), 3);
+    assert!(err.contains("AWS_EXECUTION_ENV") && !err.contains("bug"), "{err}");
+}

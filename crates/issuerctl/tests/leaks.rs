@@ -178,11 +178,24 @@ fn exec_plugins_do_not_get_their_values_and_their_output_shown() {
     let credential = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"MARKER"}}"#;
     for (script, says) in [
         ("exit 3".to_owned(), "exit code 3"),
-        ("echo login failed for $PASSWORD $1 $2 $3 >&2; exit 1".to_owned(), "login failed"),
+        ("echo login failed for $PASSWORD $1 $2 $3 >&2; exit 1".to_owned(), "exit code 1"),
         ("echo login failed; printf %s $2 | base64 >&2; exit 1".to_owned(), "exit code 1"),
-        ("echo login failed >&2; echo $PASSWORD | base64 >&2; exit 1".to_owned(), "login failed"),
-        ("echo login failed >&2; echo $3 | base64 >&2; exit 1".to_owned(), "login failed"),
+        ("echo login failed >&2; echo $PASSWORD | base64 >&2; exit 1".to_owned(), "wrote 2 lines"),
+        ("echo login failed >&2; echo $3 | base64 >&2; exit 1".to_owned(), "wrote 2 lines"),
         ("kill -9 $$".to_owned(), "signal"),
+        (
+            "echo a --client-secret MARKER >&2; exit 1".to_owned(),
+            "it wrote a line to standard error",
+        ),
+        ("echo '{\"secret\":\"MARKER\"}' >&2; exit 1".to_owned(), "exit code 1"),
+        ("echo curl -u admin:MARKER >&2; exit 1".to_owned(), "exit code 1"),
+        ("echo Cookie: sid=MARKER >&2; exit 1".to_owned(), "exit code 1"),
+        ("echo code=MARKER >&2; exit 1".to_owned(), "exit code 1"),
+        ("echo passwd MARKER >&2; exit 1".to_owned(), "exit code 1"),
+        (
+            "printf NOT-FOR-ANY- >&2; echo LOG-4f1d token is opaque >&2; exit 1".to_owned(),
+            "exit code 1",
+        ),
         ("echo MARKER".to_owned(), "ExecCredential"),
         ("echo MARKER; echo got MARKER >&2".to_owned(), "ExecCredential"),
         (format!("echo {JWT}"), "ExecCredential"),
@@ -451,6 +464,23 @@ fn credentials_of_aws_are_not_shown() {
         call()
             .file(".aws/config", "[default]\ncredential_process = plugin.sh MARKER\n")
             .file("plugin.sh", &format!("#!/bin/sh\n{script}\n"))
+            .check();
+    }
+}
+
+#[test]
+fn a_token_file_and_a_signed_url_are_not_shown() {
+    Place::new("publish --key sa.pub --to", "error")
+        .arg("s3://my-oidc/p?X-Amz-Signature=MARKER")
+        .check();
+    Place::new("publish --key sa.pub --to", "error").arg("s3://my-oidc/p?x=MARKER").check();
+    for endpoint in ["http:/127.0.0.1:9", "http:///x", "http://127.0.0.1:9"] {
+        Place::new("provider show --issuer https://oidc.example.com", "error")
+            .file("token", "MARKER")
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
+            .env("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x")
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .env("AWS_ENDPOINT_URL", endpoint)
             .check();
     }
 }

@@ -30,6 +30,8 @@ static LABELED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         // Signed requests to AWS (Signature Version 4 and 2), in headers, URLs and answers.
         r#"((?i:credential|awsaccesskeyid)(?:=|%3[Dd]|>|["']\s*:\s*["']))[A-Z0-9]{16,128}"#,
         r#"((?i:signature|signatureprovided)(?:=|%3[Dd]|>))[A-Za-z0-9+/%_\-]{20,}=*"#,
+        // A presigned URL, whatever is in it.
+        r#"(?i)(x-amz-(?:signature|credential|security-token)(?:=|%3d))[^\s"'&<>]+"#,
         r#"(\bAWS [A-Z0-9]{16,128}:)[A-Za-z0-9+/]{20,}=*"#,
         // An access key and its secret, as people join them.
         r#"(\b(?:AKIA|ASIA)[A-Z0-9]{12,124}[:,;|])[A-Za-z0-9+/=]{16,}"#,
@@ -185,6 +187,10 @@ mod tests {
             ("x -----BEGIN PRIVATE KEY-----\nhidden".into(), "x [redacted]"),
             ("key-data: LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1J==".into(), "key-data: [redacted]"),
             ("Authorization: Bearer opaque-TOKEN-1".into(), "Authorization: Bearer [redacted]"),
+            (
+                "'s3://b/p?X-Amz-Signature=short&x=1'".into(),
+                "'s3://b/p?X-Amz-Signature=[redacted]&x=1'",
+            ),
             ("authorization: basic dXNlcjpwYXNz".into(), "authorization: basic [redacted]"),
             ("https://user:pass@host:6443/x".into(), "https://[redacted]@host:6443/x"),
             ("s3://hidden@bucket".into(), "s3://[redacted]@bucket"),

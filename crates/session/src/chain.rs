@@ -66,6 +66,14 @@ pub enum ProfileFault {
     /// A token without a role.
     #[error("has a web_identity_token_file and no role_arn")]
     NoRole,
+    /// A setting of retries with a value that does not exist.
+    #[error("has a {setting} that {reason}")]
+    Retries {
+        /// `retry_mode` or `max_attempts`.
+        setting: &'static str,
+        /// What is allowed.
+        reason: &'static str,
+    },
     /// A token that cannot be read.
     #[error("has the web_identity_token_file {path}, which cannot be read: {reason}")]
     TokenFile {
@@ -108,6 +116,13 @@ impl ProfileFault {
                 format!("`aws configure --profile {profile}` writes both halves of a key")
             }
             Self::NoRole => "set role_arn to the role that the token assumes".to_owned(),
+            Self::Retries { setting, .. } => {
+                let value = if *setting == "retry_mode" { "standard" } else { "3" };
+                format!(
+                    "the profile is in ~/.aws/config (AWS_CONFIG_FILE) or ~/.aws/credentials: `aws \
+                     configure set {setting} {value} --profile {profile}`"
+                )
+            }
             Self::TokenFile { .. } => {
                 "whatever writes the token (Kubernetes, a CI system) must have written it before"
                     .to_owned()
@@ -237,6 +252,18 @@ fn fault_of_sso(profiles: &ProfileSet, profile: &Profile) -> Option<ProfileFault
 pub(crate) fn unreadable(path: &str) -> Option<String> {
     std::fs::read(Path::new(path)).err().map(|error| error.to_string())
 }
+
+/// Registers the token in a file as a secret. What is no plain file, such as a pipe, could be read only
+/// once.
+pub(crate) fn register_token(path: &str) {
+    let is_token = |file: std::fs::Metadata| file.is_file() && file.len() <= LONGEST_TOKEN;
+    if std::fs::metadata(path).is_ok_and(is_token) {
+        issuer_redact::register(&std::fs::read_to_string(path).unwrap_or_default());
+    }
+}
+
+/// STS takes at most 20,000 characters (`AssumeRoleWithWebIdentity`).
+const LONGEST_TOKEN: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

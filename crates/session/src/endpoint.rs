@@ -1,5 +1,6 @@
 //! Endpoint URLs.
 
+use aws_smithy_runtime_api::http::Request;
 use url::{Host, Url};
 
 /// Checks the endpoint URL of a service; the reason quotes nothing of it.
@@ -9,6 +10,12 @@ use url::{Host, Url};
 pub(crate) fn check(text: &str) -> Result<(), &'static str> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("it contains white space or a line break");
+    }
+    if !text.is_ascii() {
+        return Err(
+            "it contains a character that is not ASCII; an international domain name begins with \
+                    xn--",
+        );
     }
     let url = match Url::parse(text) {
         Ok(url) => url,
@@ -22,6 +29,14 @@ pub(crate) fn check(text: &str) -> Result<(), &'static str> {
         // `localhost:9000` is a URL with the scheme `localhost`.
         return Err("its scheme is not https (or http); it begins with https://");
     }
+    // Browsers take them for `://`, and the SDK does not.
+    let rest = text.get(url.scheme().len()..).unwrap_or_default();
+    if rest.contains('\\') || !rest.starts_with("://") {
+        return Err("its scheme is not followed by ://");
+    }
+    if rest.starts_with(":///") {
+        return Err("it has no host");
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
             "it contains a user name or a password, which are never sent: AWS requests are \
@@ -33,6 +48,10 @@ pub(crate) fn check(text: &str) -> Result<(), &'static str> {
     }
     match url.host() {
         Some(Host::Domain("")) | None => Err("it has no host"),
+        // What the SDK sends is not what browsers make of it.
+        Some(_) if Request::new(()).set_uri(text).is_err() => {
+            Err("it contains a character that is not allowed in a URL")
+        }
         Some(_) => Ok(()),
     }
 }
@@ -82,6 +101,14 @@ mod tests {
             ("https://minio:99999", "port"),
             ("https://", "not a URL"),
             ("https://minio?x", "query"),
+            ("http:/127.0.0.1:9", "://"),
+            ("http:127.0.0.1:9", "://"),
+            ("http:\\\\x", "://"),
+            ("http://x\\y", "://"),
+            ("http:///x", "no host"),
+            ("http://\u{fc}nicode.example", "ASCII"),
+            ("http://a%41b", "not allowed"),
+            ("http://x/a^`<b", "not allowed"),
             ("", "scheme"),
         ] {
             let refused = check(text).unwrap_err();

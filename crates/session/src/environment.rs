@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use crate::Error;
+use crate::retry::{Field, Retries};
 
 /// A key pair of the environment; `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(crate) struct Environment {
     /// The profile, and the variable that names it.
     pub(crate) profile: Option<(String, &'static str)>,
     pub(crate) ca_bundle: Option<String>,
+    pub(crate) retries: Retries,
 }
 
 impl fmt::Debug for KeyPair {
@@ -54,6 +56,7 @@ pub(crate) fn read(variables: &BTreeMap<String, OsString>) -> Result<Environment
         region: variables.first(&["AWS_REGION", "AWS_DEFAULT_REGION"])?.map(|(value, _)| value),
         profile: variables.first(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])?,
         ca_bundle: variables.first(&["AWS_CA_BUNDLE"])?.map(|(value, _)| value),
+        retries: variables.retries()?,
     };
     variables.check_others()?;
     Ok(environment)
@@ -91,6 +94,15 @@ impl Variables<'_> {
         Ok(Some(KeyPair { access_key_id, secret_access_key, session_token }))
     }
 
+    fn retries(&self) -> Result<Retries, Error> {
+        let (mode, attempts) = (self.get(RETRY_MODE)?, self.get(MAX_ATTEMPTS)?);
+        let parsed = Retries::parse(mode.as_deref(), attempts.as_deref());
+        parsed.map_err(|(field, reason)| match field {
+            Field::Mode => refuse(RETRY_MODE, reason),
+            Field::MaxAttempts => refuse(MAX_ATTEMPTS, reason),
+        })
+    }
+
     fn credential(&self, name: &str) -> Result<Option<String>, Error> {
         let Some(value) = self.get(name)? else { return Ok(None) };
         match unusable(&value) {
@@ -108,6 +120,10 @@ impl Variables<'_> {
             if value.trim() != value && !CLEANED.contains(&name.as_str()) {
                 return Err(refuse(name, "begins or ends with white space or a line break"));
             }
+            // It is sent in a header.
+            if name == "AWS_EXECUTION_ENV" && !value.bytes().all(|b| matches!(b, b' '..=b'~')) {
+                return Err(refuse(name, "contains a line break or a character that is not ASCII"));
+            }
             if name.starts_with("AWS_ENDPOINT_URL") {
                 if value.is_empty() {
                     return Err(refuse(name, "is empty: unset it, or set a URL"));
@@ -120,7 +136,10 @@ impl Variables<'_> {
     }
 }
 
-const CLEANED: [&str; 8] = [
+const RETRY_MODE: &str = "AWS_RETRY_MODE";
+const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
+
+const CLEANED: [&str; 10] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -129,6 +148,8 @@ const CLEANED: [&str; 8] = [
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_CA_BUNDLE",
+    RETRY_MODE,
+    MAX_ATTEMPTS,
 ];
 
 /// Why no request can be signed with this access key ID, secret or token.
@@ -206,6 +227,9 @@ mod tests {
             ([("AWS_ENDPOINT_URL", ""), ("A", "")], "AWS_ENDPOINT_URL"),
             ([("AWS_CONFIG_FILE", "HIDDEN\n"), ("A", "")], "AWS_CONFIG_FILE"),
             ([("AWS_PROFILE", "HID\nDEN"), ("A", "")], "AWS_PROFILE"),
+            ([("AWS_EXECUTION_ENV", "HID\nDEN"), ("A", "")], "AWS_EXECUTION_ENV"),
+            ([("AWS_RETRY_MODE", "HIDDEN"), ("A", "")], "AWS_RETRY_MODE"),
+            ([("AWS_MAX_ATTEMPTS", "0"), ("A", "")], "AWS_MAX_ATTEMPTS"),
         ] {
             let refused = of(&pairs).unwrap_err().to_string();
             assert!(refused.contains(name) && !refused.contains("HID"), "{refused}");

@@ -11,12 +11,14 @@ mod http;
 mod profile;
 mod region;
 mod replan;
+mod retry;
 mod sdk_error;
 
 use std::fmt;
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -82,6 +84,9 @@ impl fmt::Debug for SessionOptions {
 /// A profile that does not exist; variables, files, certificates, a region or an endpoint that
 /// cannot be used.
 pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
+    if let Ok(path) = std::env::var("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        chain::register_token(&path);
+    }
     let environment = environment::read(&environment::of_process())?;
     if let Some(endpoint) = &options.endpoint_url {
         check_endpoint(endpoint)?;
@@ -89,7 +94,9 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     let selected = selected(options, &environment);
     let keys = environment.keys.filter(|_| options.profile.is_none());
     let name = selected.as_ref().map(|selected| selected.name.clone());
-    let mut region = options.region.clone().or(environment.region);
+    let is_set = |region: &String| !region.is_empty();
+    let mut region = options.region.clone().filter(is_set).or(environment.region);
+    let mut retries = environment.retries.config();
     let (mut base, mut files) = (None, EnvConfigFiles::default());
     match profile::read().await {
         Ok(Profiles { set: profiles, files: read }) => {
@@ -102,7 +109,8 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
                 base = chain::base(&profiles, first)?.map(str::to_owned);
             }
             let of_profile = || profiles.get_profile(first)?.get("region").map(str::to_owned);
-            region = region.or_else(of_profile).filter(|region| !region.is_empty());
+            region = region.or_else(of_profile).filter(is_set);
+            retries = environment.retries.or_of_profile(profiles.get_profile(first))?;
             files = read;
         }
         // With keys in the environment the files are not needed.
@@ -121,17 +129,25 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
         .read_timeout(ANSWER)
         .operation_timeout(CALL)
         .build();
+    let provider = ProviderConfig::default()
+        .with_http_client(http.clone())
+        .with_timeout_config(timeouts.clone())
+        .with_retry_config(retries.clone());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http.clone())
-        .timeout_config(timeouts.clone())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(retries)
         .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
         .profile_files(files.clone());
+    let named = name.clone();
     if let Some(name) = name {
         loader = loader.profile_name(name);
     }
-    if let Some(region) = &region {
-        loader = loader.region(region.clone());
-    }
+    loader = match &region {
+        Some(region) => loader.region(region.clone()),
+        // The SDK would take an empty variable or setting for a region.
+        None => loader.region(ImdsRegionProvider::builder().configure(&provider).build()),
+    };
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
@@ -139,10 +155,7 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
         // The default chain would prefer credentials in the environment to a profile that was
         // given.
         (Some(profile), _) => {
-            let provider = ProviderConfig::default()
-                .with_http_client(http)
-                .with_timeout_config(timeouts)
-                .with_region(region);
+            let provider = provider.with_region(region);
             let of_profile = ProfileFileCredentialsProvider::builder().configure(&provider);
             let of_profile = of_profile.profile_files(files).profile_name(profile).build();
             Some(Checked::new(of_profile, Some(profile.clone())))
@@ -167,9 +180,12 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
         }
     };
     // Those of the environment were checked before.
-    for service in ["S3", "IAM", "STS"] {
+    for service in ["S3", "IAM", "STS", "S3 Control", "CloudFront", "SSO", "SSO OIDC"] {
         if let Some(endpoint) = configured_endpoint(&config, service) {
-            let setting = "endpoint_url of the profile".to_owned();
+            let profile = named.as_deref().unwrap_or("default");
+            let setting = format!(
+                "endpoint_url of the profile {profile:?} in the AWS config file, for {service},"
+            );
             endpoint::check(&endpoint).map_err(|reason| Error::Endpoint { setting, reason })?;
         }
     }
@@ -202,7 +218,7 @@ pub fn check_region(name: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Endpoint`]
 pub fn check_endpoint(url: &str) -> Result<(), Error> {
-    let setting = "the given URL".to_owned();
+    let setting = "the given endpoint (--endpoint-url, or endpointUrl of the store)".to_owned();
     endpoint::check(url).map_err(|reason| Error::Endpoint { setting, reason })
 }
 

@@ -140,6 +140,9 @@ pub(crate) fn register_secrets(profiles: &ProfileSet) {
         for name in ["aws_secret_access_key", "aws_session_token"] {
             issuer_redact::register(profile.get(name).unwrap_or_default());
         }
+        if let Some(path) = profile.get("web_identity_token_file") {
+            crate::chain::register_token(path);
+        }
     }
 }
 

@@ -70,15 +70,41 @@ pub(crate) const NO_END: &str = "the service did not answer in time";
 /// An error and its sources in one line, without repetitions; an error of this crate says it alone.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(own) = causes(error).find(|e| e.is::<NoCredentials>() || e.is::<NoAnswer>()) {
-        return own.to_string();
+        return without_request(&own.to_string()).to_owned();
     }
     let mut said: Vec<String> = Vec::new();
     for error in causes(error) {
         let text = error.to_string();
-        let line = text.lines().next().unwrap_or_default();
-        if !said.iter().any(|earlier| earlier.contains(line)) {
+        let line = without_request(text.lines().next().unwrap_or_default());
+        if !line.is_empty() && !said.iter().any(|earlier| earlier.contains(line)) {
             said.push(line.to_owned());
         }
     }
     said.join(": ").trim_end_matches(" Attempted:").to_owned()
+}
+
+/// What is before the dump of a request, whose body can hold a token.
+fn without_request(text: &str) -> &str {
+    let end = ["Request {", "SdkBody"].iter().filter_map(|dump| text.find(dump)).min();
+    let text = &text[..end.unwrap_or(text.len())];
+    if end.is_some() { text.trim_end_matches([' ', ':', '(', '{', ',']) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dump_of_a_request_is_never_a_part_of_a_message() {
+        for (text, shown) in [
+            ("invalid URI: Request { body: SdkBody { HIDDEN", "invalid URI"),
+            ("Request { HIDDEN", ""),
+            ("failed (SdkBody(HIDDEN))", "failed"),
+            ("connection refused: 127.0.0.1", "connection refused: 127.0.0.1"),
+        ] {
+            assert_eq!(without_request(text), shown);
+            let chained = chain(&std::io::Error::other(text));
+            assert!(!chained.contains("HIDDEN"), "{chained}");
+        }
+    }
 }
