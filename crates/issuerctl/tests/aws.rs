@@ -633,7 +633,8 @@ fn an_empty_region_is_none_and_a_line_break_in_a_header_is_refused() {
         ended(&run_set(&desk_with(region), PUBLISH, &both), 0);
         let none = desk_with("[default]\nregion =\n");
         let set = ended(&run_set(&none, PUBLISH, &both), 0).1;
-        let mut unset = desk().command(PUBLISH);
+        let plain = desk();
+        let mut unset = plain.command(PUBLISH);
         unset.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION");
         let unset = unset.env(endpoint.0, endpoint.1).output().unwrap();
         assert_eq!(set, ended(&unset, 0).1, "not the same as without a region");

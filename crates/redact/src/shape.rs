@@ -31,7 +31,7 @@ static LABELED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"((?i:credential|awsaccesskeyid)(?:=|%3[Dd]|>|["']\s*:\s*["']))[A-Z0-9]{16,128}"#,
         r#"((?i:signature|signatureprovided)(?:=|%3[Dd]|>))[A-Za-z0-9+/%_\-]{20,}=*"#,
         // A presigned URL, whatever is in it.
-        r#"(?i)(x-amz-(?:signature|credential|security-token)(?:=|%3d))[^\s"'&<>]+"#,
+        r#"(?i)(x-amz-(?:signature|security-token)(?:=|%3d))[^\s"'&<>]+"#,
         r#"(\bAWS [A-Z0-9]{16,128}:)[A-Za-z0-9+/]{20,}=*"#,
         // An access key and its secret, as people join them.
         r#"(\b(?:AKIA|ASIA)[A-Z0-9]{12,124}[:,;|])[A-Za-z0-9+/=]{16,}"#,
