@@ -203,7 +203,7 @@ fn a_character_that_looks_like_another_is_named_where_it_matters_and_only_there(
         (workload("service\u{200d}AccountName: app"), "in the name of a field"),
         (
             "kind: List\nitems:\n- metadata: {name: x\u{a0}}\n".to_owned(),
-            "line 3, column 20, in a name",
+            "line 3, column 21, in a name",
         ),
     ] {
         let found = lookalikes(&text, &Settings::default());
