@@ -84,7 +84,10 @@ pub fn lint_roles(text: &str, expected: &LintOptions) -> Result<RoleReports, Err
     let wanted = Wanted::new(expected);
     let Input { documents, truncated } = Input::read(text, &wanted)?;
     let roles = documents.into_iter().map(|document| match document {
-        Ok(document) => judge(document, &wanted),
+        Ok(mut document) => match document.account.take().filter(|_| wanted.account.is_none()) {
+            Some(account) => judge(document, &wanted.of_account(account)),
+            None => judge(document, &wanted),
+        },
         Err(unread) => unjudged(unread),
     });
     Ok(RoleReports { roles: roles.collect(), truncated })
@@ -103,7 +106,7 @@ pub fn lint(text: &str, expected: &LintOptions) -> Result<LintReport, Error> {
 }
 
 fn judge(document: Document, wanted: &Wanted) -> RoleReport {
-    let Document { role, policy, twice, comment, size: length } = document;
+    let Document { role, account: _, policy, twice, comment, size: length } = document;
     let mut findings = Findings::default();
     if let Some(comment) = comment {
         findings.fail(

@@ -14,6 +14,8 @@ use crate::{Error, TrustPolicy};
 pub(super) struct Document {
     /// What the text calls the role.
     pub(super) role: Option<String>,
+    /// The account of the role, if the text has its ARN.
+    pub(super) account: Option<String>,
     pub(super) policy: TrustPolicy,
     /// Members that an object has twice.
     pub(super) twice: Vec<String>,
@@ -100,14 +102,14 @@ impl Input {
 
 impl Document {
     fn of(found: Found, template: &Template<'_>) -> Result<Self, Unread> {
-        let Found { name: role, policy } = found;
+        let Found { name: role, account, policy } = found;
         let read = template.resolve(policy).and_then(|policy| match policy {
             Value::String(inner) if is_encoded(&inner) => Self::plain(&decoded(&inner)?),
             Value::String(inner) => Self::plain(&inner),
             inner => Self::plain(&inner.to_string()),
         });
         match read {
-            Ok(document) => Ok(Self { role, ..document }),
+            Ok(document) => Ok(Self { role, account, ..document }),
             Err(error) => Err(Unread { role, error: Box::new(error) }),
         }
     }
@@ -118,6 +120,7 @@ impl Document {
         }
         Ok(Self {
             role: None,
+            account: None,
             policy: TrustPolicy::parse(text)?,
             twice: duplicates::find(text),
             comment: None,

@@ -44,6 +44,7 @@ impl LintOptions {
 }
 
 /// [`LintOptions`] as strings to compare with.
+#[derive(Clone)]
 pub(super) struct Wanted {
     /// Without scheme.
     pub(super) issuer: String,
@@ -72,6 +73,11 @@ impl Wanted {
             subject: expected.service_account.as_ref().map(ServiceAccountPattern::subject),
             now: expected.now,
         }
+    }
+
+    /// The same for a role of this account.
+    pub(super) fn of_account(&self, account: String) -> Self {
+        Self { account: Some(account), ..self.clone() }
     }
 
     /// Whether a principal is one of the account 000000000000, and that is the account of the role:

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 pub(super) struct Found {
     /// What the text calls the role.
     pub(super) name: Option<String>,
+    /// The account in its ARN.
+    pub(super) account: Option<String>,
     /// Its trust policy: an object, or a string that contains it.
     pub(super) policy: Value,
 }
@@ -22,7 +24,7 @@ const NAMES: [&str; 4] = ["RoleName", "name", "address", "Arn"];
 /// The trust policies in a document; empty if it has none.
 pub(super) fn find(document: Value) -> Vec<Found> {
     if is_policy(&document) || document.is_string() {
-        return vec![Found { name: None, policy: document }];
+        return vec![Found { name: None, account: None, policy: document }];
     }
     let mut found = Vec::new();
     walk(planned(document), None, &mut found);
@@ -43,7 +45,8 @@ fn walk(value: Value, label: Option<&str>, found: &mut Vec<Found>) {
         Value::Object(mut members) => {
             let key = members.keys().find(|key| is_key(key)).cloned();
             if let Some(policy) = key.and_then(|key| members.shift_remove(&key)) {
-                found.push(Found { name: name(&members).or(label.map(str::to_owned)), policy });
+                let name = name(&members).or(label.map(str::to_owned));
+                found.push(Found { name, account: account(&members), policy });
             }
             // The name of a resource in a state of Terraform is beside its instances.
             let own = name(&members);
@@ -113,6 +116,15 @@ fn name(members: &Map<String, Value>) -> Option<String> {
     let metadata = members.get("metadata").and_then(|metadata| metadata.get("name"));
     let named = NAMES.iter().filter_map(|name| members.get(*name)).chain(metadata);
     named.filter_map(Value::as_str).find(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// The account in the ARN of a role.
+fn account(members: &Map<String, Value>) -> Option<String> {
+    let arn = ["Arn", "arn"].iter().find_map(|name| members.get(*name)?.as_str())?;
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, account) = (parts.next()?, parts.nth(1)?);
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    (service == "iam" && is_account).then(|| account.to_owned())
 }
 
 #[cfg(test)]

@@ -338,3 +338,18 @@ fn a_comment_before_the_policy_does_not_hide_the_other_faults_and_does_not_pass(
         assert!(lint(text, &options()).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_provider_of_another_account_than_that_of_the_role_is_a_fault() {
+    let options = LintOptions { account: None, ..options() };
+    let policy = json!({"Version": "2012-10-17", "Statement": [good()]});
+    let of = |account: &str| {
+        let arn = format!("arn:aws:iam::{account}:role/team/app");
+        let role = json!({"RoleName": "app", "Arn": arn, "AssumeRolePolicyDocument": policy});
+        faults(&lint(&json!({"Role": role}).to_string(), &options).unwrap())
+    };
+    let provider = good()["Principal"]["Federated"].as_str().unwrap().to_owned();
+    let own = provider.split(':').nth(4).unwrap();
+    assert_eq!(of(own), Vec::<String>::new());
+    assert_ne!(of("999900001111"), Vec::<String>::new());
+}
