@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use issuer_diagnostic::{Waiting, decode};
 use issuer_jwks::MAX_INPUT_BYTES;
+use issuer_redact::redact_values;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -20,6 +21,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// hold its pipes open for ever.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Shorter words are those of any command line: `eks`, `-c`.
+const SHORTEST_VALUE: usize = 3;
+
 /// Credentials from a plugin: `status` of an ExecCredential.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,8 +38,8 @@ pub(crate) struct Status {
     pub(crate) expiration_timestamp: Option<String>,
 }
 
-/// Why a plugin gives no credentials. It has nothing of the plugin's output, arguments and variables:
-/// also what a plugin writes to standard error can hold a secret, in whatever form.
+/// Why a plugin gives no credentials. It has nothing of the plugin's standard output, arguments and
+/// variables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PluginFault {
@@ -46,52 +50,52 @@ pub enum PluginFault {
     #[error("it cannot be started: {0}")]
     Start(std::io::ErrorKind),
     /// It does not end.
-    #[error("it did not end within {limit_secs} s{}", unshown(*.lines))]
+    #[error("it did not end within {limit_secs} s{}", quote(.said))]
     TimedOut {
         /// The limit.
         limit_secs: u64,
-        /// The lines that it wrote to standard error.
-        lines: usize,
+        /// The end of its standard error.
+        said: String,
     },
     /// It reports a failure.
-    #[error("{how}{}", unshown(*.lines))]
+    #[error("{how}{}", quote(.said))]
     Failed {
         /// `exit code 1`, or the signal.
         how: String,
-        /// The lines that it wrote to standard error.
-        lines: usize,
+        /// The end of its standard error.
+        said: String,
     },
     /// Its standard output is not an ExecCredential.
-    #[error("it printed something other than an ExecCredential{}", unshown(*.lines))]
+    #[error("it printed something other than an ExecCredential{}", quote(.said))]
     NotACredential {
-        /// The lines that it wrote to standard error.
-        lines: usize,
+        /// The end of its standard error.
+        said: String,
     },
     /// An ExecCredential of another version than the kubeconfig says.
     #[error(
         "its ExecCredential is of another apiVersion than {configured}, which the kubeconfig \
-         says{}", unshown(*.lines)
+         says{}", quote(.said)
     )]
     OtherVersion {
         /// `apiVersion` of the plugin in the kubeconfig.
         configured: &'static str,
-        /// The lines that it wrote to standard error.
-        lines: usize,
+        /// The end of its standard error.
+        said: String,
     },
     /// An ExecCredential with a certificate or a key alone.
     #[error(
         "its ExecCredential has only one of clientCertificateData and clientKeyData{}",
-        unshown(*.lines)
+        quote(.said)
     )]
     HalfACertificate {
-        /// The lines that it wrote to standard error.
-        lines: usize,
+        /// The end of its standard error.
+        said: String,
     },
     /// An ExecCredential without a token and without a certificate.
-    #[error("its ExecCredential has neither a token nor a client certificate{}", unshown(*.lines))]
+    #[error("its ExecCredential has neither a token nor a client certificate{}", quote(.said))]
     NoCredential {
-        /// The lines that it wrote to standard error.
-        lines: usize,
+        /// The end of its standard error.
+        said: String,
     },
 }
 
@@ -127,13 +131,12 @@ pub(crate) async fn run(
         };
         tokio::time::timeout(LIMIT, whole).await
     };
-    let lines =
-        String::from_utf8_lossy(&err).lines().filter(|line| !line.trim().is_empty()).count();
+    let said = said_by(&err, exec, &out);
     match ended {
-        Err(_) => Err(PluginFault::TimedOut { limit_secs: LIMIT.as_secs(), lines }),
+        Err(_) => Err(PluginFault::TimedOut { limit_secs: LIMIT.as_secs(), said }),
         Ok(Err(error)) => Err(PluginFault::Start(error.kind())),
-        Ok(Ok(status)) if !status.success() => Err(PluginFault::Failed { how: how(status), lines }),
-        Ok(Ok(_)) => parse(&out, version, lines),
+        Ok(Ok(status)) if !status.success() => Err(PluginFault::Failed { how: how(status), said }),
+        Ok(Ok(_)) => parse(&out, version, said),
     }
 }
 
@@ -180,7 +183,7 @@ async fn fill(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) {
 }
 
 /// client-go decodes JSON and YAML.
-fn parse(out: &[u8], version: &'static str, lines: usize) -> Result<Status, PluginFault> {
+fn parse(out: &[u8], version: &'static str, said: String) -> Result<Status, PluginFault> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Credential {
@@ -194,20 +197,20 @@ fn parse(out: &[u8], version: &'static str, lines: usize) -> Result<Status, Plug
     // Its message may quote a value.
     let text = decode(out).map(|decoded| decoded.text).unwrap_or_default();
     let Ok(credential) = serde_saphyr::from_str::<Credential>(&text) else {
-        return Err(PluginFault::NotACredential { lines });
+        return Err(PluginFault::NotACredential { said });
     };
     if credential.kind != "ExecCredential" {
-        return Err(PluginFault::NotACredential { lines });
+        return Err(PluginFault::NotACredential { said });
     }
-    let Some(status) = credential.status else { return Err(PluginFault::NoCredential { lines }) };
+    let Some(status) = credential.status else { return Err(PluginFault::NoCredential { said }) };
     let has = |data: Option<&str>| data.is_some_and(|data| !data.trim().is_empty());
     let certificate = has(status.client_certificate_data.as_deref());
     let key = has(status.client_key_data.as_ref().map(|key| key.as_str()));
     match (has(status.token.as_ref().map(|token| token.as_str())), certificate, key) {
-        (_, true, false) | (_, false, true) => Err(PluginFault::HalfACertificate { lines }),
-        (false, false, false) => Err(PluginFault::NoCredential { lines }),
+        (_, true, false) | (_, false, true) => Err(PluginFault::HalfACertificate { said }),
+        (false, false, false) => Err(PluginFault::NoCredential { said }),
         _ if credential.api_version != version => {
-            Err(PluginFault::OtherVersion { configured: version, lines })
+            Err(PluginFault::OtherVersion { configured: version, said })
         }
         _ => Ok(status),
     }
@@ -219,11 +222,48 @@ fn how(status: ExitStatus) -> String {
         .map_or_else(|| status.to_string(), |code| format!("it failed with exit code {code}"))
 }
 
-fn unshown(lines: usize) -> String {
-    let lines = match lines {
-        0 => return String::new(),
-        1 => "a line".to_owned(),
-        more => format!("{more} lines"),
+/// The last lines of the plugin's standard error without the values that it was given and the words
+/// that it printed as credentials.
+fn said_by(err: &[u8], exec: &Exec, out: &[u8]) -> String {
+    let err = String::from_utf8_lossy(&err[err.len().saturating_sub(4096)..]).into_owned();
+    let out = String::from_utf8_lossy(out);
+    let arguments = exec.args.iter().filter_map(|argument| match argument.split_once('=') {
+        Some((_, value)) => Some(value),
+        None => (!argument.starts_with('-')).then_some(argument.as_str()),
+    });
+    let printed = out.split(|c: char| c.is_whitespace() || "\"',".contains(c));
+    // The whole of one can be encoded, too.
+    let whole = exec.args.iter().map(String::as_str).filter(|argument| argument.contains('='));
+    let values = arguments
+        .chain(whole)
+        .chain(exec.env.iter().map(|variable| variable.value.as_str()))
+        .chain(printed)
+        .flat_map(|value| std::iter::once(value).chain(value.lines()))
+        .filter(|value| value.len() >= SHORTEST_VALUE);
+    let text = redact_values(&err, values);
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| line.chars().filter(|c| !c.is_control()).take(200).collect::<String>())
+        .filter(|line| is_plain(line))
+        .collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
+/// Whether a line is a sentence in words, none of which is about a secret: forms in which a plugin can
+/// print one are without number.
+fn is_plain(line: &str) -> bool {
+    const ABOUT_SECRETS: [&str; 6] = ["secret", "passw", "passphrase", "token", "cookie", "pwd"];
+    let is_word = |word: &str| {
+        let letters = word.trim_matches(|c: char| ".,;:!?'\"()*".contains(c));
+        letters.len() <= 20 && letters.chars().all(|c| c.is_alphabetic() || "-'".contains(c))
     };
-    format!("; it wrote {lines} to standard error, not shown here since that can hold a secret")
+    let lower = line.to_lowercase();
+    line.split_whitespace().count() > 1
+        && !line.contains("--")
+        && line.split_whitespace().all(is_word)
+        && !ABOUT_SECRETS.iter().any(|word| lower.contains(word))
+}
+
+fn quote(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(", and says: {text}") }
 }
