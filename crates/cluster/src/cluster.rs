@@ -450,13 +450,8 @@ fn backoff(attempts: u32) -> Duration {
 pub(crate) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8], resource: &str) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| {
         // The message of the JSON parser may quote a value, which may be secret.
-        let place =
+        let what =
             format!("not the expected JSON (line {} column {})", error.line(), error.column());
-        let what = if is_html(body) {
-            "HTML, so something other than the API server has responded".to_owned()
-        } else {
-            place
-        };
         Error::Answer { resource: resource.to_owned(), what }
     })
 }

@@ -44,23 +44,20 @@ impl<'u> Report<'u> {
     }
 
     fn new(format: Output, issuers: usize, ui: &'u Ui, dry_run: bool, changes: Exit) -> Self {
-        let (totals, early) = (Totals::new(dry_run), BTreeMap::new());
-        let (changes_iam, most_severe, only, unwritten) = (false, None, None, None);
-        let (next, objects) = (0, Vec::new());
         Self {
             ui,
             format,
             dry_run,
             changes,
             issuers,
-            totals,
-            changes_iam,
-            most_severe,
-            only,
-            early,
-            next,
-            objects,
-            unwritten,
+            totals: Totals::new(dry_run),
+            changes_iam: false,
+            most_severe: None,
+            only: None,
+            early: BTreeMap::new(),
+            next: 0,
+            objects: Vec::new(),
+            unwritten: None,
         }
     }
 

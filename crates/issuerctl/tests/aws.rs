@@ -197,19 +197,8 @@ fn a_redirect_is_called_so_and_only_its_host_is_shown() {
     ] {
         let location =
             if location.is_empty() { String::new() } else { format!("location: {location}\r\n") };
-        let answer: &'static str = Box::leak(
-            format!(
-                "HTTP/1.1 {status}\r\n{location}content-type: text/html\r\ncontent-length: 6\r\n\
-                 connection: close\r\n\r\nHIDDEN"
-            )
-            .into_boxed_str(),
-        );
-        let url = server(answer);
-        let env = [
-            ("AWS_ENDPOINT_URL", url.as_str()),
-            ("AWS_REGION", "us-west-2"),
-            ("AWS_MAX_ATTEMPTS", "1"),
-        ];
+        let url = page(status, &location, "HIDDEN");
+        let env = at(&url);
         for line in [PUBLISH, "provider show --issuer https://oidc.example.com/prod"] {
             let (_, err) = ended(&desk().run_with(line, &env), 1);
             assert!(
@@ -270,22 +259,26 @@ fn the_files_of_aws_may_be_in_the_encodings_of_windows() {
     }
 }
 
+/// A server that answers everybody with this page; `headers` end with a line break.
+fn page(status: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status}\r\n{headers}content-type: text/html; charset=utf-8\r\ncontent-length: \
+         {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    server(Box::leak(answer.into_boxed_str()))
+}
+
+/// One request to this address in place of AWS.
+fn at(url: &str) -> [(&str, &str); 3] {
+    [("AWS_ENDPOINT_URL", url), ("AWS_REGION", "us-west-2"), ("AWS_MAX_ATTEMPTS", "1")]
+}
+
 #[test]
 fn the_page_of_a_proxy_is_no_answer_of_aws() {
     for status in ["403 Forbidden", "503 Service Unavailable", "200 OK"] {
-        let answer: &'static str = Box::leak(
-            format!(
-                "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: \
-                 22\r\nconnection: close\r\n\r\n<html>blocked</html>\r\n"
-            )
-            .into_boxed_str(),
-        );
-        let url = server(answer);
-        let env = [
-            ("AWS_ENDPOINT_URL", url.as_str()),
-            ("AWS_REGION", "us-west-2"),
-            ("AWS_MAX_ATTEMPTS", "1"),
-        ];
+        let url = page(status, "", "<html>blocked</html>\r\n");
+        let env = at(&url);
         for line in [PUBLISH, "provider show --issuer https://oidc.example.com/prod"] {
             let (_, err) = ended(&desk().run_with(line, &env), 1);
             // An object of S3 may be a page.

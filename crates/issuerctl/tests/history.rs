@@ -3,50 +3,37 @@
 
 #[expect(dead_code, reason = "shared with other tests")]
 mod desk;
+mod place;
 mod signer;
+
+use std::ops::Deref;
 
 use issuer_test_support::{ApiServer, Reply, S3Server};
 use serde_json::Value;
 
-use desk::{Desk, ended};
-use signer::Signer;
+use desk::ended;
+use place::{ISSUER, Place, TOKEN};
 
-const ISSUER: &str = "https://oidc.example.com/prod";
 const KEYS: &str = "prod/keys.json";
-const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
 
-/// A place with its options, and the two keys of an administrator.
-struct Bench {
-    desk: Desk,
-    old: Signer,
-    new: Signer,
-    place: String,
+/// What is published at a place.
+struct Bench(Place);
+
+impl Deref for Bench {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.0
+    }
 }
 
 impl Bench {
-    fn at(place: String) -> Self {
-        let (desk, old, new) = (Desk::new(), Signer::new(), Signer::new());
-        desk.file("old.pub", &old.public_pem);
-        desk.file("new.pub", &new.public_pem);
-        Self { desk, old, new, place }
-    }
-
     fn folder() -> Self {
-        Self::at(format!("--to site --issuer {ISSUER}"))
+        Self(Place::folder())
     }
 
     fn bucket(server: &S3Server) -> Self {
-        server.make_bucket("my-oidc");
-        Self::at(format!(
-            "--to s3://my-oidc/prod --region us-west-2 --access none --endpoint-url {} \
-             --path-style --issuer {ISSUER}",
-            server.endpoint()
-        ))
-    }
-
-    #[track_caller]
-    fn run(&self, line: &str, code: i32) -> (String, String) {
-        ended(&self.desk.run(&format!("{line} {}", self.place)), code)
+        Self(Place::bucket(server))
     }
 
     #[track_caller]
@@ -115,7 +102,7 @@ fn what_was_published_in_a_folder_is_listed_and_restored() {
     let bench = Bench::folder();
     there_and_back(&bench);
     // The folder as a web server serves it is complete and verified, and says who did it.
-    let line = format!("rollback {}", bench.place);
+    let line = format!("rollback {}", bench.options);
     let (_, err) = ended(&bench.desk.run_with(&line, &[("USER", "ann"), ("HOSTNAME", "ci")]), 0);
     assert!(err.contains("verified"), "{err}");
     assert_eq!(bench.versions()[0]["by"], "ann@ci");
@@ -257,7 +244,7 @@ fn a_version_in_a_bucket_that_does_not_exist_or_is_of_another_issuer_is_one_erro
     let before = server.get("my-oidc", KEYS);
     let (_, err) = bench.run("rollback v99", 3);
     assert!(err.contains("has no version \"v99\""), "{err}");
-    let place = bench.place.replace("example.com/prod", "example.com/test");
+    let place = bench.options.replace("example.com/prod", "example.com/test");
     let line = format!("publish --no-verify --key new.pub --change-issuer {place}");
     ended(&bench.desk.run(&line), 0);
     let (_, err) = ended(&bench.desk.run(&format!("rollback --no-verify {place}")), 4);

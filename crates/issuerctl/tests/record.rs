@@ -3,58 +3,63 @@
 
 #[expect(dead_code, reason = "shared with other tests")]
 mod desk;
+mod place;
 mod signer;
 
+use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
 use issuer_test_support::{ApiServer, Reply, S3Server};
 use serde_json::Value;
 
-use desk::{Desk, ended};
+use desk::ended;
+use place::{ISSUER, Place, TOKEN};
 use signer::Signer;
 
-const ISSUER: &str = "https://oidc.example.com/prod";
-const TOKEN: &str = "POST /api/v1/namespaces/default/serviceaccounts/app/token";
 const LIVE: &str = "--check-live default/app --kubeconfig kubeconfig";
 
 /// A cluster that signs with the old key, and a place to publish to.
 struct Bench {
-    desk: Desk,
-    old: Signer,
-    new: Signer,
-    place: String,
+    place: Place,
     _server: ApiServer,
 }
 
+impl Deref for Bench {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
 impl Bench {
-    fn at(place: String) -> Self {
-        let (desk, old, new) = (Desk::new(), Signer::new(), Signer::new());
-        desk.file("old.pub", &old.public_pem);
-        desk.file("new.pub", &new.public_pem);
-        let token = old.token(ISSUER, "default/app", "sts.amazonaws.com");
-        desk.file("token", &token);
+    fn at(place: Place) -> Self {
+        let token = place.old.token(ISSUER, "default/app", "sts.amazonaws.com");
+        place.desk.file("token", &token);
         let body = format!(r#"{{"status":{{"token":"{token}"}}}}"#);
         let server = ApiServer::start([(TOKEN, Reply { status: 201, ..Reply::ok(body) })]);
-        desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
-        Self { desk, old, new, place, _server: server }
+        place.desk.file("kubeconfig", &server.kubeconfig("{token: a-token}"));
+        Self { place, _server: server }
     }
 
     fn folder() -> Self {
-        Self::at(format!("--to site --issuer {ISSUER}"))
+        Self::at(Place::folder())
     }
 
     fn bucket(server: &S3Server) -> Self {
-        server.make_bucket("my-oidc");
-        Self::at(format!(
-            "--to s3://my-oidc/prod --region us-west-2 --access none --endpoint-url {} \
-             --path-style --issuer {ISSUER}",
-            server.endpoint()
-        ))
+        Self::at(Place::bucket(server))
     }
 
-    #[track_caller]
-    fn run(&self, line: &str, code: i32) -> (String, String) {
-        ended(&self.desk.run(&format!("{line} {}", self.place)), code)
+    /// An issuer file with the new key alone.
+    fn issuer_file(&self) {
+        self.desk.file(
+            "issuer.yaml",
+            &format!(
+                "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
+                 prod}}\nspec:\n  issuer: {ISSUER}\n  keys: [{{file: new.pub}}]\n  store: {{folder: \
+                 site}}\n"
+            ),
+        );
     }
 
     #[track_caller]
@@ -138,14 +143,7 @@ fn a_key_may_go_a_day_after_it_was_seen_signing_or_as_requested() {
     // It may have signed an hour after that was recorded.
     bench.publish("--key new.pub --prune", 4);
     bench.publish("--key new.pub --prune --retire-after 30h", 4);
-    bench.desk.file(
-        "issuer.yaml",
-        &format!(
-            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
-             prod}}\nspec:\n  issuer: {ISSUER}\n  keys: [{{file: new.pub}}]\n  store: {{folder: \
-             site}}\n"
-        ),
-    );
+    bench.issuer_file();
     bench.age(2);
     bench.publish("--key new.pub --prune --retire-after 30h", 4);
     bench.publish("--key new.pub --prune", 0);
@@ -159,14 +157,7 @@ fn a_site_that_another_tool_robbed_of_the_live_key_is_not_published_as_it_is() {
     bench.desk.file("site/keys.json", &jwks);
     let err = bench.publish("--key new.pub", 4);
     assert!(err.contains("a key that is not in keys.json any more"), "{err}");
-    bench.desk.file(
-        "issuer.yaml",
-        &format!(
-            "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
-             prod}}\nspec:\n  issuer: {ISSUER}\n  keys: [{{file: new.pub}}]\n  store: {{folder: \
-             site}}\n"
-        ),
-    );
+    bench.issuer_file();
     for command in ["plan", "apply"] {
         ended(&bench.desk.run(&format!("{command} -f issuer.yaml")), 4);
     }

@@ -21,6 +21,7 @@ mod removal;
 mod s3;
 mod state;
 mod store;
+mod unique;
 
 pub use destination::{Destination, DestinationFault};
 pub use error::Error;

@@ -45,7 +45,8 @@ enum Publisher {
 
 type PlanId = usize;
 
-/// The value of a run that is started again after a crash differs from those before.
+/// More than the conflicts of a run: those of one that is started again are counted from a multiple of
+/// it, so that its values differ from those before.
 const AGAIN: usize = 10;
 
 /// What happens next.
@@ -410,7 +411,10 @@ impl Model for Protocol {
                 // Started again by a person who has seen that the keys to remove are the same.
                 match self.jobs[who].options.prune {
                     true => Publisher::Failed,
-                    false => Publisher::Reads { read: [None; 2], before: None, conflicts: AGAIN },
+                    false => {
+                        let conflicts = AGAIN * world.crashes;
+                        Publisher::Reads { read: [None; 2], before: None, conflicts }
+                    }
                 }
             }
             (Event::Read(_, place), Publisher::Reads { mut read, before, conflicts }) => {

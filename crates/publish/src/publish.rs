@@ -1,7 +1,6 @@
 //! Reading, planning and writing.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -15,6 +14,7 @@ use crate::history::surplus;
 use crate::plan::{Copied, RecordDue};
 use crate::protocol::{Operation, operations, planned_again};
 use crate::state::Write;
+use crate::unique::unique_value;
 use crate::{Condition, Error, Plan, PlanOptions, Purpose, Sighting, Site, Store};
 
 /// New plans after write conflicts: as long as others are faster, not a number of times.
@@ -147,7 +147,7 @@ async fn execute(
     }
     let (issuer, record) = (plan.issuer().to_string(), plan.record.clone());
     let mut own = BTreeMap::new();
-    for operation in operations(plan, &own_value()) {
+    for operation in operations(plan, &unique_value()) {
         match operation {
             Operation::Write(document) => {
                 let name = document.name;
@@ -176,12 +176,6 @@ async fn execute(
         progress(Step::Notice(notice));
     }
     confirm(plan, &documents)
-}
-
-/// A value that no other run has: 16 hexadecimal digits.
-fn own_value() -> String {
-    // Its keys are random in each process, and differ each time.
-    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// Copies the published site, unless this run has copied it already: nothing is changed before that.

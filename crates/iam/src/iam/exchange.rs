@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use issuer_redact::register;
 
 use crate::Error;
@@ -41,24 +43,8 @@ pub async fn try_token(
     session: &str,
 ) -> TokenAnswer {
     let client = aws_sdk_sts::Client::new(config);
-    let answer = client
-        .assume_role_with_web_identity()
-        .role_arn(role_arn)
-        .role_session_name(session)
-        .web_identity_token(token)
-        .duration_seconds(SHORTEST_SECS)
-        .send()
-        .await;
-    let error = match answer {
-        Ok(answer) => {
-            for credentials in answer.credentials().iter() {
-                register(credentials.access_key_id());
-                register(credentials.secret_access_key());
-                register(credentials.session_token());
-            }
-            let whose = answer.assumed_role_user().map(|user| user.arn().to_owned());
-            return TokenAnswer::Given(whose.unwrap_or_default());
-        }
+    let error = match exchange(&client, role_arn, token, session).await {
+        Ok(whose) => return TokenAnswer::Given(whose),
         Err(error) => error,
     };
     let status = error.raw_response().map(|response| response.status().as_u16());
@@ -85,23 +71,8 @@ pub async fn assume_with_token(
     let client = aws_sdk_sts::Client::new(config);
     let begun = Instant::now();
     loop {
-        let answer = client
-            .assume_role_with_web_identity()
-            .role_arn(role_arn)
-            .role_session_name(SESSION)
-            .web_identity_token(token)
-            .duration_seconds(SHORTEST_SECS)
-            .send()
-            .await;
-        let error = match answer {
-            Ok(answer) => {
-                for credentials in answer.credentials().iter() {
-                    register(credentials.secret_access_key());
-                    register(credentials.session_token());
-                }
-                let whose = answer.assumed_role_user().map(|user| user.arn().to_owned());
-                return Ok(whose.unwrap_or_default());
-            }
+        let error = match exchange(&client, role_arn, token, SESSION).await {
+            Ok(whose) => return Ok(whose),
             Err(error) => error,
         };
         let Some(code) = issuer_session::code(&error).filter(|code| is_about_trust(code)) else {
@@ -113,6 +84,29 @@ pub async fn assume_with_token(
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// One exchange; returns whose the credentials were, which are only registered as secrets.
+async fn exchange(
+    client: &aws_sdk_sts::Client,
+    role_arn: &str,
+    token: &str,
+    session: &str,
+) -> Result<String, SdkError<AssumeRoleWithWebIdentityError>> {
+    let answer = client
+        .assume_role_with_web_identity()
+        .role_arn(role_arn)
+        .role_session_name(session)
+        .web_identity_token(token)
+        .duration_seconds(SHORTEST_SECS)
+        .send()
+        .await?;
+    for credentials in answer.credentials().iter() {
+        register(credentials.access_key_id());
+        register(credentials.secret_access_key());
+        register(credentials.session_token());
+    }
+    Ok(answer.assumed_role_user().map(|user| user.arn().to_owned()).unwrap_or_default())
 }
 
 /// Errors about token, provider or trust policy (STS API reference, `AssumeRoleWithWebIdentity`).

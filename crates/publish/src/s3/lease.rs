@@ -2,8 +2,7 @@
 //! a time has. It is created under a condition, and deleted at the end; that of a run that was killed is
 //! replaced by the next one once it is stale, by the clock of the store.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
@@ -14,6 +13,7 @@ use issuer_session::Attempts;
 
 use super::{S3, code, collect};
 use crate::Error;
+use crate::unique::unique_value;
 
 /// The key of the object. It ends in neither document's name, so no statement of ours makes it public.
 pub(super) const LEASE_KEY: &str = ".issuerctl/policy.lease";
@@ -146,7 +146,9 @@ impl S3 {
             .key(LEASE_KEY)
             .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
             .content_type("text/plain")
-            .body(ByteStream::from(format!("{}\n{}\n", self.location, unique()).into_bytes()));
+            .body(ByteStream::from(
+                format!("{}\n{}\n", self.location, unique_value()).into_bytes(),
+            ));
         let request = match stale {
             Some(version) => request.if_match(version),
             None => request.if_none_match("*"),
@@ -221,11 +223,4 @@ impl S3 {
             let _ = request.send().await;
         }
     }
-}
-
-/// A text that no other attempt has, so that no other lease has its ETag.
-fn unique() -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    format!("{}-{nanos}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
