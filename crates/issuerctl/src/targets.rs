@@ -146,6 +146,7 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             keep_history: args.keep.keep_history.unwrap_or(KEEP_HISTORY),
             retire_secs: args.overrides.retire.secs().unwrap_or(RETIRE_SECS),
             drop_live_key: args.overrides.drop_live_key,
+            record_missing: false,
         },
         live: live.check_live.as_ref().map(|account| LiveCheck {
             account: account.clone(),

@@ -30,7 +30,7 @@ pub use history::{HistoryEntry, KEEP_HISTORY, PastSite, Restored, published_shap
 pub use merge::{KeyChange, Merged, merge};
 pub use plan::{DocumentPlan, Plan, PlanOptions, Site};
 pub use publish::{Step, apply, plan, publish, record_sightings};
-pub use record::{KeyLife, KeyRecord, RECORD, RETIRE_SECS, Sighting};
+pub use record::{KeyLife, KeyRecord, RECORD, RETIRE_SECS, Sighting, signed_until_secs};
 pub use removal::{BucketEnd, Removal, plan_removal, remove};
 pub use s3::{
     AccessMode, Block, BucketName, BucketPlan, BucketSpec, BucketState, BucketStep, Existence,

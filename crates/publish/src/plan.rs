@@ -65,6 +65,8 @@ pub struct PlanOptions {
     pub retire_secs: u64,
     /// Publish although a key is missing that the cluster signs with, or was seen signing lately.
     pub drop_live_key: bool,
+    /// Record at once that a published key is not given any more, and not with the next write.
+    pub record_missing: bool,
 }
 
 /// What happens to one document.
@@ -233,7 +235,7 @@ impl Plan {
             documents,
             widened,
             previous,
-            record_due: record_due(&record, &stored_record, state, site),
+            record_due: record_due(&record, &stored_record, state, site, options),
             record,
             keep_history: options.keep_history,
             copied: None,
@@ -402,10 +404,13 @@ fn record_due(
     before: &KeyRecord,
     state: &StoreState,
     site: &Site,
+    options: &PlanOptions,
 ) -> Option<RecordDue> {
     let written_secs = state.keys.as_ref()?.written_secs;
     let due = if site.seen.is_empty() { RecordDue::Age } else { RecordDue::Sighting };
-    record.is_due(before, written_secs, state.read_secs).then_some(due)
+    let is_due = record.is_due(before, written_secs, state.read_secs)
+        || options.record_missing && record.moves(before, true);
+    is_due.then_some(due)
 }
 
 /// A clock that is off by more than this is reported, in seconds: STS tolerates as much.

@@ -155,11 +155,21 @@ impl KeyRecord {
         })
     }
 
+    /// Whether this record says of a key that it is missing, or is there again, and `before` does not.
+    pub(crate) fn moves(&self, before: &Self, missing: bool) -> bool {
+        self.lives.iter().any(|(hash, life)| {
+            let before = before.lives.get(hash).and_then(|life| life.missing_secs);
+            life.missing_secs.is_some() == missing && before.is_some() != missing
+        })
+    }
+
     /// Whether a run that changes nothing else writes this record, which follows `before`: it has seen a
-    /// key sign, and that was not recorded within the last hour; or nothing was recorded for a day.
+    /// key sign, and that was not recorded within the last hour; it was given a key that is recorded as
+    /// missing; or nothing was recorded for a day.
     pub(crate) fn is_due(&self, before: &Self, written_secs: Option<u64>, now_secs: u64) -> bool {
         let last = before.newest().or(written_secs);
         self.has_newer_sighting(before)
+            || self.moves(before, false)
             || last.is_some_and(|last| last.saturating_add(REFRESH_SECS) <= now_secs)
     }
 
@@ -192,10 +202,16 @@ impl KeyRecord {
     }
 }
 
+/// Until when a key may have signed that was seen signing at this time.
+#[must_use]
+pub fn signed_until_secs(signed_secs: u64) -> u64 {
+    signed_secs.saturating_add(SIGHTING_SECS)
+}
+
 /// Until when a key must stay that was seen signing at this time: it may have signed later without
 /// having been recorded.
 pub(crate) fn until(signed_secs: u64, retire_secs: u64) -> u64 {
-    signed_secs.saturating_add(SIGHTING_SECS).saturating_add(retire_secs)
+    signed_until_secs(signed_secs).saturating_add(retire_secs)
 }
 
 fn hash(kid: &str) -> String {

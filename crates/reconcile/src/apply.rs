@@ -59,7 +59,7 @@ impl Reconciler<'_> {
 
     async fn verify_url(&self, target: &Target, url: &IssuerUrl) -> Result<(), Error> {
         self.event(target, Event::Waiting(&format!("reading {url} as AWS STS does")));
-        let observation = issuer_verify::fetch(url, &self.fetch).await?;
+        let observation = issuer_verify::fetch(url, &self.shared.fetch).await?;
         self.event(target, Event::Waited);
         let expected =
             Expected { issuer: Some(url.clone()), now_secs: now_secs(), ..Expected::default() };
@@ -102,7 +102,9 @@ impl Reconciler<'_> {
         // Bucket policies have no conditional writes, so the issuers of a run take turns.
         let bucket = plan.bucket().filter(|bucket| !bucket.is_empty()).and(target.s3());
         let _turn = match bucket {
-            Some((location, _)) => Some(self.alone(format!("bucket {}", location.bucket)).await),
+            Some((location, _)) => {
+                Some(self.shared.alone(format!("bucket {}", location.bucket)).await)
+            }
             None => None,
         };
         let options = &wanted.options;
@@ -142,7 +144,7 @@ impl Reconciler<'_> {
         self.event(target, Event::Waiting(&waits_for));
         let start = Instant::now();
         loop {
-            let observation = issuer_verify::fetch(plan.issuer(), &self.fetch).await?;
+            let observation = issuer_verify::fetch(plan.issuer(), &self.shared.fetch).await?;
             let verdict = issuer_verify::judge(&observation, &expected);
             // Changes of the bucket policy may take some time to propagate.
             let settles = plan.wrote() && start.elapsed() <= SPREAD_LIMIT;

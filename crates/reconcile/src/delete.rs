@@ -79,7 +79,9 @@ impl Reconciler<'_> {
         };
         // Bucket policies have no conditional writes, so the issuers of a run take turns.
         let _turn = match target.s3() {
-            Some((location, _)) => Some(self.alone(format!("bucket {}", location.bucket)).await),
+            Some((location, _)) => {
+                Some(self.shared.alone(format!("bucket {}", location.bucket)).await)
+            }
             None => None,
         };
         let message = match (

@@ -108,7 +108,7 @@ impl Reconciler<'_> {
             server::managed(management, request.management.as_ref()),
             account::first(cluster, &seen.asked),
             injection::first(cluster),
-            hosts::documents(issuer.as_ref(), &self.fetch),
+            hosts::documents(issuer.as_ref(), &self.shared.fetch),
             aws::first(self, issuer.as_ref()),
             aws::bucket(self, request),
         );
@@ -133,7 +133,7 @@ impl Reconciler<'_> {
             account::account(cluster, seen),
             injection::second(cluster, request, seen),
             server::tokens(cluster, request.connection.as_ref(), seen),
-            hosts::documents(issuer.as_ref(), &self.fetch),
+            hosts::documents(issuer.as_ref(), &self.shared.fetch),
             aws::second(self, issuer.as_ref(), seen),
         );
         (seen.workload.secrets, seen.workload.config_maps) = more;
@@ -158,7 +158,7 @@ impl Reconciler<'_> {
         let needs_role = matches!(seen.aws.role, Fact::NotAsked(_)) && role.is_some();
         let (exchange, documents, aws) = tokio::join!(
             aws::exchange(self, request, seen),
-            hosts::documents(issuer.as_ref(), &self.fetch),
+            hosts::documents(issuer.as_ref(), &self.shared.fetch),
             async {
                 match needs_role || issuer.is_some() {
                     true => Some(aws::second(self, issuer.as_ref(), seen).await),

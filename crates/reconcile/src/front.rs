@@ -51,7 +51,7 @@ impl Reconciler<'_> {
         };
         self.event(target, Event::Started("distribution"));
         // Issuers share cache policies.
-        let _turn = self.alone("cloudfront".to_owned()).await;
+        let _turn = self.shared.alone("cloudfront".to_owned()).await;
         let made = issuer_diagnostic::write(self.cloudfront().await?.apply(plan)).await?;
         if let Some(made) = &made {
             issuer_diagnostic::wrote(format!("the distribution {}", made.id));

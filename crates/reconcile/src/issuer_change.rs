@@ -26,8 +26,8 @@ impl Reconciler<'_> {
         let (in_cluster, in_iam, new, old) = tokio::join!(
             cluster(connection),
             self.providers_and_roles(from, to),
-            issuer_verify::fetch(to, &self.fetch),
-            issuer_verify::fetch(from, &self.fetch),
+            issuer_verify::fetch(to, &self.shared.fetch),
+            issuer_verify::fetch(from, &self.shared.fetch),
         );
         let (providers, roles) = match in_iam {
             Ok((providers, old, new)) => {

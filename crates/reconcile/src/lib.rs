@@ -17,6 +17,8 @@ mod proof;
 mod rbac;
 mod reconciler;
 mod servers;
+mod shared;
+mod sync;
 mod target;
 mod workload;
 
@@ -32,6 +34,8 @@ pub use proof::{ProofOptions, RoleProof};
 pub use rbac::{ClusterNeeds, cluster_permissions};
 pub use reconciler::{Reconciler, each};
 pub use servers::{AskedServers, ServersQuery};
+pub use shared::Shared;
+pub use sync::{SyncOptions, SyncReport, without};
 pub use target::{
     Defaults, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
     WorkloadTarget,

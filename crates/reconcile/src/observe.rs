@@ -164,7 +164,15 @@ impl Reconciler<'_> {
             return Ok(SourceKeys::default());
         };
         let (weak, label) = (site.options.weak, target.label());
-        keys::read_keys(&site.keys, weak, self.read_file, &self.fetch, &label, self.events).await
+        keys::read_keys(
+            &site.keys,
+            weak,
+            self.shared.read_file,
+            &self.shared.fetch,
+            &label,
+            self.events,
+        )
+        .await
     }
 
     /// Looks up the issuers of clusters whose keys are new here: that takes more permissions than

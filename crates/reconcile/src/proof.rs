@@ -149,7 +149,7 @@ impl Reconciler<'_> {
     async fn observation(&self, target: &Target, url: &IssuerUrl) -> Result<Observation, Error> {
         match target.folder() {
             Some(folder) => Ok(issuer_verify::read_folder(folder)?),
-            None => Ok(issuer_verify::fetch(url, &self.fetch).await?),
+            None => Ok(issuer_verify::fetch(url, &self.shared.fetch).await?),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The clients and locks of a run.
+//! The engine of a run.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,43 +7,23 @@ use futures_util::{StreamExt, stream};
 use issuer_cloudfront::Distribution;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::{Iam, RoleList, RoleName, Thumbprint};
-use issuer_publish::{AccessMode, Folder, Front, S3, S3Clients, S3Location, Store};
+use issuer_publish::{AccessMode, Folder, Front, S3, S3Location, Store};
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
+use tokio::sync::{OnceCell, Semaphore};
 
-use crate::{Error, Event, Events, ReadFile, StoreTarget, Target};
+use crate::shared::{Account, Aws};
+use crate::{Error, Event, Events, ReadFile, Shared, StoreTarget, Target};
 
-/// Maximum number of roles that are read concurrently, for all issuers of a run; each takes a few
-/// requests.
-const ROLE_READS: usize = 64;
-
-/// Maximum number of roles that are changed concurrently, for all issuers of a run: IAM throttles
-/// the writes of an account.
-const ROLE_WRITES: usize = 16;
-
-/// The session, created when it is first needed: a folder needs none.
-struct Aws {
-    config: SdkConfig,
-    s3: S3Clients,
-}
-
-/// One AWS session, one client for IAM, and one client for S3 per region, for all issuers of a run.
+/// The engine of a run: it remembers the roles, providers and distributions that it read.
 pub struct Reconciler<'a> {
-    pub(crate) fetch: FetchOptions,
-    pub(crate) read_file: ReadFile,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) events: &'a dyn Events,
-    session: SessionOptions,
-    aws: OnceCell<Aws>,
-    iam: OnceCell<Iam>,
+    account: Arc<Account>,
     roles: OnceCell<RoleList>,
     providers: OnceCell<Vec<String>>,
-    role_reads: Semaphore,
-    role_writes: Semaphore,
     /// The distributions that were looked up, by the place of their documents.
     fronts: Mutex<HashMap<String, Option<Distribution>>>,
-    /// Locks for shared resources that only one issuer may change at a time.
-    shared: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
 }
 
 impl std::fmt::Debug for Reconciler<'_> {
@@ -61,33 +41,27 @@ impl<'a> Reconciler<'a> {
         read_file: ReadFile,
         events: &'a dyn Events,
     ) -> Self {
+        Self::of(&Arc::new(Shared::new(session, fetch, read_file)), events)
+    }
+
+    /// An engine for one run, or one step, of a process with several.
+    #[must_use]
+    pub fn of(shared: &Arc<Shared>, events: &'a dyn Events) -> Self {
         Self {
-            fetch,
-            read_file,
+            shared: Arc::clone(shared),
             events,
-            session,
-            aws: OnceCell::new(),
-            iam: OnceCell::new(),
+            account: shared.account(),
             roles: OnceCell::new(),
             providers: OnceCell::new(),
-            role_reads: Semaphore::new(ROLE_READS),
-            role_writes: Semaphore::new(ROLE_WRITES),
             fronts: Mutex::default(),
-            shared: Mutex::default(),
         }
     }
 
-    /// The session, with credentials and region as the default chain of the SDK finds them.
     async fn aws(&self) -> Result<&Aws, Error> {
-        let load = || async {
-            let config = issuer_session::load(&self.session).await?;
-            let s3 = S3Clients::new(config.clone());
-            Ok(Aws { config, s3 })
-        };
-        self.aws.get_or_try_init(load).await
+        self.account.aws(&self.shared.session).await
     }
 
-    /// The IAM of the account, which STS returns once per run.
+    /// The IAM of the account, which STS returns once for a session.
     ///
     /// # Errors
     /// [`Error::Session`], [`Error::Iam`].
@@ -99,7 +73,7 @@ impl<'a> Reconciler<'a> {
             self.events.event("", Event::Using(&text));
             Ok::<_, Error>(iam)
         };
-        self.iam.get_or_try_init(connect).await
+        self.account.iam.get_or_try_init(connect).await
     }
 
     /// The configuration of the session.
@@ -109,7 +83,7 @@ impl<'a> Reconciler<'a> {
 
     /// The profile of the run, as an addition to a message.
     pub(crate) fn profile(&self) -> String {
-        let profile = self.session.profile.as_ref();
+        let profile = self.shared.session.profile.as_ref();
         profile.map(|profile| format!(", profile {profile}")).unwrap_or_default()
     }
 
@@ -140,7 +114,7 @@ impl<'a> Reconciler<'a> {
             Some(StoreTarget::S3(location, options)) => {
                 let mut options = options.clone();
                 options.endpoint_url =
-                    options.endpoint_url.or_else(|| self.session.endpoint_url.clone());
+                    options.endpoint_url.or_else(|| self.shared.session.endpoint_url.clone());
                 let front = match options.access {
                     AccessMode::CloudFront => self.distribution(location).await?,
                     _ => None,
@@ -188,19 +162,19 @@ impl<'a> Reconciler<'a> {
         if !target.needs_top_of_chain() {
             return Ok(None);
         }
-        Ok(Some(issuer_verify::top_of_chain(url, &self.fetch).await?.parse()?))
+        Ok(Some(issuer_verify::top_of_chain(url, &self.shared.fetch).await?.parse()?))
     }
 
     /// Reads a role within the limit of the run.
     pub(crate) async fn read_role<R>(&self, work: impl Future<Output = R>) -> R {
-        within(&self.role_reads, work).await
+        within(&self.shared.role_reads, work).await
     }
 
     /// Changes a role within the limit of the run, and for one issuer at a time.
     pub(crate) async fn change_role<R>(&self, name: &RoleName, work: impl Future<Output = R>) -> R {
         // Role names are not case-sensitive in IAM.
-        let _turn = self.alone(format!("role {name}").to_lowercase()).await;
-        within(&self.role_writes, issuer_diagnostic::write(work)).await
+        let _turn = self.shared.alone(format!("role {name}").to_lowercase()).await;
+        within(&self.shared.role_writes, issuer_diagnostic::write(work)).await
     }
 
     /// The distribution of a place, if it was looked up.
@@ -216,15 +190,6 @@ impl<'a> Reconciler<'a> {
 
     pub(crate) fn event(&self, target: &Target, event: Event<'_>) {
         self.events.event(&target.label(), event);
-    }
-
-    /// Locks a role or a bucket policy for one issuer of the run: they have no conditional writes.
-    pub(crate) async fn alone(&self, what: String) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(shared.entry(what).or_default())
-        };
-        lock.lock_owned().await
     }
 }
 

@@ -48,7 +48,7 @@ impl Reconciler<'_> {
             return Ok(());
         }
         self.event(target, Event::Started("cluster"));
-        let _turn = self.alone(format!("cluster {}", cluster.server())).await;
+        let _turn = self.shared.alone(format!("cluster {}", cluster.server())).await;
         let again = |plan: &WorkloadPlan| self.event(target, Event::Replanned(&plan.changes()));
         let notices = issuer_workload::apply(cluster, spec, plan, again).await?;
         for notice in &notices {
@@ -68,7 +68,7 @@ impl Reconciler<'_> {
             return Ok(());
         };
         self.event(target, Event::Started("cluster"));
-        let _turn = self.alone(format!("cluster {}", cluster.server())).await;
+        let _turn = self.shared.alone(format!("cluster {}", cluster.server())).await;
         let again = |plan: &WorkloadDeletion| self.event(target, Event::Replanned(&plan.changes()));
         Ok(issuer_workload::delete(cluster, spec, plan, again).await?)
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod absence;
 mod commands;
 mod decision;
 mod error;
@@ -8,6 +9,7 @@ mod fate;
 mod phase;
 mod steps;
 
+pub use absence::Absence;
 pub use decision::{Removal, Urgency, may_abort, may_finish, may_start};
 pub use error::Error;
 pub use facts::{Facts, Rotation, Server};

@@ -10,7 +10,7 @@ use std::path::Path;
 use issuer_change::Notice;
 use issuer_jwks::{Jwk, JwkSet, WeakKeys};
 use issuer_publish::{Purpose, Sighting};
-use issuer_reconcile::{IssuerPlan, KeySource, Reconciler, Target, read_files};
+use issuer_reconcile::{IssuerPlan, KeySource, Reconciler, Target, read_files, without};
 use issuer_rotation::Removal;
 
 use crate::Outcome;
@@ -72,17 +72,13 @@ struct Change {
 impl Change {
     /// All keys but these.
     fn without(removal: &Removal, seen: &Seen) -> Self {
-        let named = |kid: &str| removal.kids.iter().any(|one| one == kid);
-        // A key may be published under an empty kid, too.
-        let keys = seen.published.keys().iter();
-        let gone: Vec<_> = keys.filter(|jwk| named(jwk.kid.as_str())).map(|jwk| &jwk.key).collect();
         let notice = |id: &'static str| {
             move |message: &String| Notice { id: id.into(), message: message.clone() }
         };
         let breaks = removal.breaks.iter().map(notice("rotation-breaks"));
         let warnings = removal.warnings.iter().map(notice("key-still-accepted"));
         Self {
-            keys: seen.published.filtered(|jwk| !gone.contains(&&jwk.key)),
+            keys: without(&seen.published, &removal.kids),
             notices: breaks.chain(warnings).collect(),
             keeps_live: removal.breaks.is_empty(),
         }

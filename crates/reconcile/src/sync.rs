@@ -1,0 +1,241 @@
+//! Following: one step from the keys that a cluster has now to documents that AWS STS accepts.
+//!
+//! A program that runs all the time repeats [`Reconciler::sync`] with an engine for each step
+//! ([`Reconciler::of`]). A step adds keys and repairs what is not as declared; it never removes a key, unless
+//! that is requested and the key's time has come.
+
+use issuer_change::{ChangeSet, Describe};
+use issuer_diagnostic::now_secs;
+use issuer_discovery::IssuerUrl;
+use issuer_jwks::{ForeignKey, JwkSet, KeyId, WeakKeys};
+use issuer_publish::{KeyRecord, Stored, signed_until_secs};
+use issuer_rotation::Absence;
+use issuer_verify::{Expected, Verdict};
+
+use crate::{Error, Event, IssuerPlan, Observed, Reconciler, Scope, Target};
+
+/// How a cluster is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SyncOptions {
+    /// Whether a key is removed that no source has any more, once every token that it has signed has
+    /// expired: as long after it was last seen as [`issuer_publish::PlanOptions::retire_secs`] says. The
+    /// sources must be all clusters of the issuer.
+    pub drop_retired: bool,
+}
+
+/// What one step found, and did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SyncReport {
+    /// The issuer, once it is known.
+    pub issuer: Option<IssuerUrl>,
+    /// The keys of the sources, if they could be read.
+    pub live: Option<JwkSet>,
+    /// The published keys at the end of the step, if the store could be read.
+    pub published: Option<JwkSet>,
+    /// Published keys that no source has any more, and from when on each may be removed.
+    pub retiring: Vec<(KeyId, Option<u64>)>,
+    /// Whether AWS STS would have accepted the issuer before the step changed it; `None` if it did not.
+    pub before: Option<Verdict>,
+    /// Whether AWS STS would accept the issuer at the end of the step, if that could be seen.
+    pub verdict: Option<Verdict>,
+    /// What the step changed or, if it failed, would have changed.
+    pub changes: ChangeSet,
+    /// Whether it changed anything, also if it failed.
+    pub wrote: bool,
+    /// The keys that it removed.
+    pub dropped: Vec<KeyId>,
+    /// Why it failed, if it did.
+    pub outcome: Result<(), Error>,
+}
+
+impl SyncReport {
+    /// Whether every key of the sources is published, as far as that is known.
+    #[must_use]
+    pub fn live_published(&self) -> Option<bool> {
+        let (live, published) = self.live.as_ref().zip(self.published.as_ref())?;
+        Some(live.keys().iter().all(|jwk| published.keys().iter().any(|one| one.key == jwk.key)))
+    }
+
+    fn new() -> Self {
+        Self {
+            issuer: None,
+            live: None,
+            published: None,
+            retiring: Vec::new(),
+            before: None,
+            verdict: None,
+            changes: ChangeSet::default(),
+            wrote: false,
+            dropped: Vec::new(),
+            outcome: Ok(()),
+        }
+    }
+}
+
+impl Target {
+    /// The documents of the target, without what is in IAM and in the cluster.
+    #[must_use]
+    pub fn documents_only(self) -> Self {
+        Self { provider: None, roles: Vec::new(), workload: None, ..self }
+    }
+}
+
+impl Reconciler<'_> {
+    /// One step of following: reads the keys and the store, publishes what is missing, repairs what is not
+    /// as declared, and verifies the issuer the way AWS STS does, also if the step fails before.
+    pub async fn sync(&self, target: &Target, options: SyncOptions) -> SyncReport {
+        let mut report = SyncReport::new();
+        report.outcome = self.follow(target, options, &mut report).await;
+        if report.verdict.is_none() {
+            report.verdict = self.verdict_of_now(target, report.issuer.as_ref(), None).await;
+        }
+        report
+    }
+
+    async fn follow(
+        &self,
+        target: &Target,
+        options: SyncOptions,
+        report: &mut SyncReport,
+    ) -> Result<(), Error> {
+        let mut target = target.clone();
+        if let Some(site) = &mut target.site {
+            site.options.record_missing = options.drop_retired;
+        }
+        let mut seen = self.observe(&target, Scope::apply(false)).await?;
+        report.issuer = Some(seen.url.clone());
+        report.live = Some(seen.keys.keys.clone());
+        let stored = seen.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
+        let published = stored.and_then(PublishedKeys::of);
+        report.published = match (stored, &published) {
+            (None, _) => Some(JwkSet::default()),
+            (Some(_), published) => published.as_ref().map(|published| published.keys.clone()),
+        };
+        if let Some(published) = &published {
+            let retire_secs = target.site.as_ref().map_or(0, |site| site.options.retire_secs);
+            report.retiring = published.retiring(&seen.keys.keys, retire_secs);
+            if options.drop_retired {
+                let gone = due(&report.retiring, now_secs());
+                report.dropped = published.drop(gone, &mut target, &mut seen);
+            }
+        }
+        let plan = IssuerPlan::new(&target, &seen, false);
+        let mut plan = plan.inspect_err(|_| report.dropped.clear())?;
+        report.changes = plan.changes();
+        if let Some(published) = published.filter(|_| !plan.is_empty()) {
+            let keys = Some(published.keys);
+            report.before = self.verdict_of_now(&target, Some(&seen.url), keys).await;
+        }
+        let applied = self.apply(&target, &seen, &mut plan, true).await;
+        report.wrote = plan.wrote();
+        // What was planned again is what was done.
+        report.changes = plan.changes();
+        let written = match &applied {
+            Ok(verdict) => {
+                report.verdict.clone_from(verdict);
+                true
+            }
+            // The documents are published nevertheless.
+            Err(Error::NotAccepted { verdict, .. }) => {
+                report.verdict = Some((**verdict).clone());
+                true
+            }
+            Err(_) => {
+                report.dropped.clear();
+                false
+            }
+        };
+        if let Some(site) = plan.site.filter(|_| written) {
+            report.published = Some(site.plan.keys().clone());
+            report.retiring.retain(|(kid, _)| !report.dropped.contains(kid));
+        }
+        applied.map(drop)
+    }
+
+    /// How AWS STS would judge the issuer as it is now; `None` if it is not known which one it is, or if it
+    /// cannot be read from here at all. `keys` are those that must be published.
+    async fn verdict_of_now(
+        &self,
+        target: &Target,
+        url: Option<&IssuerUrl>,
+        keys: Option<JwkSet>,
+    ) -> Option<Verdict> {
+        let url = match url {
+            Some(url) => url.clone(),
+            None => self.issuer(target).await.ok()?,
+        };
+        self.event(target, Event::Waiting(&format!("reading {url} as AWS STS does")));
+        let observation = match target.folder() {
+            Some(folder) => issuer_verify::read_folder(folder).ok()?,
+            None => issuer_verify::fetch(&url, &self.shared.fetch).await.ok()?,
+        };
+        self.event(target, Event::Waited);
+        let weak = target.site.as_ref().map(|site| site.options.weak).unwrap_or_default();
+        let expected =
+            Expected { issuer: Some(url), keys, now_secs: now_secs(), weak, ..Expected::default() };
+        Some(issuer_verify::judge(&observation, &expected))
+    }
+}
+
+/// The published keys that may be removed now.
+fn due(retiring: &[(KeyId, Option<u64>)], now_secs: u64) -> Vec<KeyId> {
+    let is_due = |may_go: &Option<u64>| may_go.is_some_and(|secs| secs <= now_secs);
+    retiring.iter().filter(|(_, may_go)| is_due(may_go)).map(|(kid, _)| kid.clone()).collect()
+}
+
+/// The published keys, and what was recorded of them.
+struct PublishedKeys {
+    keys: JwkSet,
+    foreign: Vec<ForeignKey>,
+    record: KeyRecord,
+}
+
+impl PublishedKeys {
+    /// `None` if they cannot be read: then nothing is removed, and the plan says why.
+    fn of(stored: &Stored) -> Option<Self> {
+        let (keys, foreign) = JwkSet::parse_with_foreign(&stored.bytes, WeakKeys::Allow).ok()?;
+        Some(Self { keys, foreign, record: stored.record.clone() })
+    }
+
+    /// Those that are not among the live keys, and from when on each may be removed. A key may be published
+    /// under an empty kid, too: that entry has no time of its own.
+    fn retiring(&self, live: &JwkSet, token_secs: u64) -> Vec<(KeyId, Option<u64>)> {
+        let is_live = |jwk: &issuer_jwks::Jwk| live.keys().iter().any(|one| one.key == jwk.key);
+        let absent =
+            self.keys.keys().iter().filter(|jwk| !is_live(jwk) && !jwk.kid.as_str().is_empty());
+        let may_go = |kid: &KeyId| {
+            let life = self.record.life(kid.as_str());
+            let signed_until_secs = life.signed_secs.map(signed_until_secs);
+            Absence { missing_secs: life.missing_secs, signed_until_secs }.may_go_secs(token_secs)
+        };
+        absent.map(|jwk| (jwk.kid.clone(), may_go(&jwk.kid))).collect()
+    }
+
+    /// Makes the target and what was seen request that these keys are removed and all others stay, and
+    /// returns those that are removed. While there is a new key nothing is: one change at a time.
+    fn drop(&self, gone: Vec<KeyId>, target: &mut Target, seen: &mut Observed) -> Vec<KeyId> {
+        let is_new = |jwk: &issuer_jwks::Jwk| {
+            !self.keys.keys().iter().any(|one| one.key == jwk.key && one.kid == jwk.kid)
+        };
+        let Some(site) = target.site.as_mut().filter(|_| !gone.is_empty()) else {
+            return Vec::new();
+        };
+        if seen.keys.keys.keys().iter().any(is_new) {
+            return Vec::new();
+        }
+        site.options.prune = true;
+        seen.keys.keys = without(&self.keys, &gone.iter().map(KeyId::as_str).collect::<Vec<_>>());
+        seen.keys.foreign.clone_from(&self.foreign);
+        gone
+    }
+}
+
+/// The set without these keys, under whatever kid they are in it.
+#[must_use]
+pub fn without(published: &JwkSet, kids: &[impl AsRef<str>]) -> JwkSet {
+    let named = |kid: &str| kids.iter().any(|one| one.as_ref() == kid);
+    let keys = published.keys().iter();
+    let gone: Vec<_> = keys.filter(|jwk| named(jwk.kid.as_str())).map(|jwk| &jwk.key).collect();
+    published.filtered(|jwk| !gone.contains(&&jwk.key))
+}
