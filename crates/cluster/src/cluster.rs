@@ -29,6 +29,9 @@ const ANSWERS: &str = "application/json, application/jwk-set+json";
 /// What a response is whose end is not read.
 pub(crate) const TOO_LARGE: &str = "larger than 1 MiB";
 
+/// Metrics of an API server with many kinds have tens of MiB.
+const MAX_METRICS_BYTES: usize = 64 << 20;
+
 /// For one request and its whole response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
@@ -275,7 +278,8 @@ impl Cluster {
         (object, resource): (Object, &str),
         body: Option<(&'static str, &str)>,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let answer = self.answer(method, path, (verb, resource), body, ANSWERS).await?;
+        let answer =
+            self.answer(method, path, (verb, resource), body, ANSWERS, MAX_INPUT_BYTES).await?;
         self.accepted(answer, path, verb, (object, resource)).await
     }
 
@@ -289,7 +293,25 @@ impl Cluster {
         accept: &'static str,
         (verb, resource): (&'static str, &str),
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let answer = self.answer(&Method::GET, path, (verb, resource), None, accept).await?;
+        self.read_up_to(MAX_INPUT_BYTES, path, accept, (verb, resource)).await
+    }
+
+    /// Reads what is larger than objects are, such as metrics.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_metrics(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.read_up_to(MAX_METRICS_BYTES, path, "text/plain", ("get", path)).await
+    }
+
+    async fn read_up_to(
+        &self,
+        limit: usize,
+        path: &str,
+        accept: &'static str,
+        (verb, resource): (&'static str, &str),
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let answer = self.answer(&Method::GET, path, (verb, resource), None, accept, limit).await?;
         self.accepted(answer, path, verb, (Object::Other, resource)).await
     }
 
@@ -339,12 +361,13 @@ impl Cluster {
         (verb, resource): (&'static str, &str),
         body: Option<(&'static str, &str)>,
         accept: &'static str,
+        limit: usize,
     ) -> Result<Answer, Error> {
         let begun = Instant::now();
         let (mut attempts, mut renewed) = (0, false);
         loop {
             attempts += 1;
-            let answer = self.exchange(method, path, (verb, resource), body, accept).await?;
+            let answer = self.exchange(method, path, (verb, resource), body, accept, limit).await?;
             if answer.status == 401 && !renewed && self.link.read().await.renewable {
                 renewed = true;
                 *self.link.write().await = Link::new(&self.configuration).await?;
@@ -379,6 +402,7 @@ impl Cluster {
         (verb, resource): (&'static str, &str),
         body: Option<(&'static str, &str)>,
         accept: &'static str,
+        limit: usize,
     ) -> Result<Answer, Error> {
         let link = self.link.read().await;
         let (server, route) = (link.server(), link.route());
@@ -391,7 +415,7 @@ impl Cluster {
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs);
             let redirect = host_of(response.headers().get(header::LOCATION));
-            match Limited::new(response.into_body(), MAX_INPUT_BYTES).collect().await {
+            match Limited::new(response.into_body(), limit).collect().await {
                 Ok(collected) => {
                     let body = Zeroizing::new(collected.to_bytes().to_vec());
                     Ok(Answer { status, retry_after, redirect, body })

@@ -16,6 +16,7 @@ mod provider;
 mod readable;
 mod region;
 mod role;
+mod sources;
 mod table;
 mod token_file;
 mod webhook;
@@ -24,7 +25,7 @@ use crate::diagnosis::{Diagnosis, Group, Report};
 use crate::seen::Seen;
 
 use case::Case;
-pub use case::{audience_of, role_of};
+pub use case::{audience_of, has_identity, role_of};
 
 /// The checks of a group.
 type Step = fn(&Case<'_>, &mut Report);

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod arn;
+mod cel;
+mod controllers;
 mod diagnosis;
 mod fact;
 mod flags;
@@ -9,18 +11,20 @@ mod kubernetes;
 mod labels;
 mod outline;
 mod probe;
+mod scope;
 mod seen;
 
 pub use arn::RoleArn;
+pub use controllers::Controllers;
 pub use diagnosis::{Diagnosis, Group};
 pub use fact::Fact;
 pub use flags::{ServerFlags, parse_arguments, parse_flagz};
-pub use judge::{audience_of, judge, role_of};
+pub use judge::{audience_of, has_identity, judge, role_of};
 pub use outline::{outline, secret_keys};
 pub use probe::{
     Workload, find_webhook, probe, self_provided, settings_of, webhook_service, workload_of,
 };
 pub use seen::{
-    Asked, AwsSeen, Caller, Chain, ClusterSeen, Declared, DocumentsSeen, DryRun, Exchange,
+    Asked, AwsSeen, Called, Caller, Chain, ClusterSeen, Declared, DocumentsSeen, DryRun, Exchange,
     InjectionSeen, Managed, Published, RoleSeen, Seen, Serving, Subject, TokenSeen, WorkloadSeen,
 };

@@ -31,7 +31,9 @@ pub fn outline(object: &Value) -> Value {
     let mut kept = members(object, &["apiVersion", "kind"]);
     kept["metadata"] = metadata(&object["metadata"]);
     let spec = &object["spec"];
-    kept["spec"] = match spec.get("template") {
+    // A CronJob's template is that of its Jobs.
+    let template = spec.get("template").or_else(|| spec.pointer("/jobTemplate/spec/template"));
+    kept["spec"] = match template {
         Some(template) => {
             let mut workload = members(spec, &["replicas", "selector"]);
             workload["template"] = json!({"metadata": metadata(&template["metadata"]), "spec": pod(&template["spec"])});

@@ -3,8 +3,11 @@
 use issuer_pods::Settings;
 use serde_json::{Map, Value};
 
-use crate::kubernetes::{account_of, items, labels, name, named, namespace, owner, text};
-use crate::seen::{Seen, Subject};
+use crate::Controllers;
+use crate::controllers::template;
+use crate::kubernetes::{account_of, items, name, named, namespace, owner, text};
+use crate::scope::Scope;
+use crate::seen::{InjectionSeen, Seen, Subject};
 
 /// What a pod is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +21,10 @@ pub struct Workload {
 }
 
 impl Workload {
+    fn new(kind: &str, name: &str, template: &Value) -> Self {
+        Self { kind: kind.to_owned(), name: name.to_owned(), template: template.clone() }
+    }
+
     /// `deployment/app`, as kubectl takes it.
     #[must_use]
     pub fn reference(&self) -> String {
@@ -25,8 +32,8 @@ impl Workload {
     }
 }
 
-/// The workload of the account: of the given pod, of the youngest of its pods, or the Deployment or
-/// ReplicaSet that names it.
+/// The workload of the account: of the given pod, of the youngest of its pods, those that run first, or
+/// the controller that names it.
 #[must_use]
 pub fn workload_of(seen: &Seen) -> Option<Workload> {
     let subject = seen.asked.subject.as_ref()?;
@@ -36,64 +43,41 @@ pub fn workload_of(seen: &Seen) -> Option<Workload> {
             && account_of(pod) == subject.name
             && seen.asked.pod.as_deref().is_none_or(|wanted| wanted == name(pod))
     };
-    let pod = pods.iter().filter(is_ours).max_by_key(|pod| created(pod).to_owned());
-    let deployments = seen.workload.deployments.known().map_or(&[][..], Vec::as_slice);
-    let sets = seen.workload.replica_sets.known().map_or(&[][..], Vec::as_slice);
-    if let Some(pod) = pod {
-        return Some(of_pod(pod, deployments, sets));
+    let rank = |pod: &&Value| (!has_ended(pod), created(pod).to_owned());
+    let controllers = &seen.workload.controllers;
+    if let Some(pod) = pods.iter().filter(is_ours).max_by_key(rank) {
+        return Some(of_pod(pod, controllers));
     }
-    let names = |object: &&Value| account_of(&object["spec"]["template"]) == subject.name;
-    let deployment = deployments.iter().find(names).map(|own| of_object("Deployment", own));
-    deployment.or_else(|| sets.iter().find(names).map(|own| of_object("ReplicaSet", own)))
+    controllers
+        .running_as(&subject.name)
+        .map(|(kind, own)| Workload::new(kind, name(own), template(own)))
 }
 
 /// What a pod was made from, as far as it is known.
-pub(crate) fn of_pod(pod: &Value, deployments: &[Value], sets: &[Value]) -> Workload {
-    let by_name =
-        |list: &[Value], wanted: &str| list.iter().find(|own| name(own) == wanted).cloned();
-    let own =
-        || Workload { kind: "Pod".to_owned(), name: name(pod).to_owned(), template: pod.clone() };
-    match owner(pod) {
-        Some(("ReplicaSet", set)) => {
-            let found = by_name(sets, set);
-            let deployment = match found.as_ref().and_then(owner) {
-                Some(("Deployment", deployment)) => Some(deployment.to_owned()),
-                Some(_) => None,
-                // The name of a Deployment's ReplicaSet is its own and a hash.
-                None => set.rsplit_once('-').map(|(name, _)| name.to_owned()),
-            };
-            let known = deployment.as_deref().and_then(|name| by_name(deployments, name));
-            match (known, deployment, found) {
-                (Some(object), ..) => of_object("Deployment", &object),
-                (None, Some(name), Some(set)) => Workload {
-                    kind: "Deployment".to_owned(),
-                    name,
-                    template: set["spec"]["template"].clone(),
-                },
-                (None, None, Some(set)) => of_object("ReplicaSet", &set),
-                (None, Some(name), None) => {
-                    Workload { kind: "Deployment".to_owned(), name, template: pod.clone() }
-                }
-                (None, None, None) => Workload {
-                    kind: "ReplicaSet".to_owned(),
-                    name: set.to_owned(),
-                    template: pod.clone(),
-                },
-            }
+pub(crate) fn of_pod(pod: &Value, controllers: &Controllers) -> Workload {
+    let Some((kind, controller)) = owner(pod) else {
+        return Workload::new("Pod", name(pod), pod);
+    };
+    let found = controllers.named(kind, controller);
+    let above = match (kind, found) {
+        // The name of a Deployment's ReplicaSet is its own and a hash.
+        ("ReplicaSet", None) => controller.rsplit_once('-').map(|(name, _)| ("Deployment", name)),
+        _ => found.and_then(owner),
+    };
+    let own = found.map_or(pod, template);
+    match above {
+        Some((above @ ("Deployment" | "CronJob"), name)) => {
+            let template = controllers.named(above, name).map_or(own, template);
+            Workload::new(above, name, template)
         }
-        Some((kind, owner)) => {
-            Workload { kind: kind.to_owned(), name: owner.to_owned(), template: pod.clone() }
-        }
-        None => own(),
+        _ => Workload::new(kind, controller, own),
     }
 }
 
-fn of_object(kind: &str, object: &Value) -> Workload {
-    Workload {
-        kind: kind.to_owned(),
-        name: name(object).to_owned(),
-        template: object["spec"]["template"].clone(),
-    }
+/// Whether a pod has ended.
+pub(crate) fn has_ended(pod: &Value) -> bool {
+    let phase = pod.get("status").map_or("", |status| text(status, "phase"));
+    ["Succeeded", "Failed"].contains(&phase)
 }
 
 /// When an object was created, as a text that sorts by time.
@@ -102,7 +86,8 @@ pub(crate) fn created(object: &Value) -> &str {
 }
 
 /// The pod of a dry run: labels and annotations of the workload's own pods, which selectors and opt-outs
-/// see, and not its containers, so that what it brings itself is not mistaken for what it is given.
+/// see, and the names and images of their containers; not their variables, so that what they bring
+/// themselves is not mistaken for what they are given.
 #[must_use]
 pub fn probe(subject: &Subject, workload: Option<&Workload>) -> Value {
     let mut pod = issuer_pods::probe(&subject.namespace, &subject.name);
@@ -114,6 +99,23 @@ pub fn probe(subject: &Subject, workload: Option<&Workload>) -> Value {
         let own: Map<String, Value> =
             own.map(|(name, value)| (name.clone(), value.clone())).collect();
         pod["metadata"][what] = own.into();
+    }
+    let container = pod["spec"]["containers"][0].take();
+    for list in ["initContainers", "containers"] {
+        let like = |own: &Value| {
+            let mut container = container.clone();
+            (container["name"], container["image"]) = (own["name"].clone(), own["image"].clone());
+            container
+        };
+        let own =
+            items(&workload.template["spec"], list).iter().filter(|own| own["image"].is_string());
+        let own: Vec<Value> = own.map(like).collect();
+        if !own.is_empty() {
+            pod["spec"][list] = own.into();
+        }
+    }
+    if pod["spec"]["containers"][0].is_null() {
+        pod["spec"]["containers"] = vec![container].into();
     }
     pod
 }
@@ -146,9 +148,10 @@ pub(crate) fn given_at_admission(pod: &Value) -> bool {
     })
 }
 
-/// The webhook among all MutatingWebhookConfigurations: the configuration, and its entry.
+/// The pod identity webhook: the configuration and its entry. Of several, the first that is called about
+/// the pods in question.
 #[must_use]
-pub fn find_webhook(configurations: &[Value]) -> Option<(&Value, &Value)> {
+pub fn find_webhook(seen: &Seen) -> Option<(&Value, &Value)> {
     let is_it = |configuration: &Value, hook: &Value| {
         let service = hook.pointer("/clientConfig/service/name").and_then(Value::as_str);
         let names = [name(configuration), text(hook, "name"), service.unwrap_or_default()];
@@ -156,10 +159,13 @@ pub fn find_webhook(configurations: &[Value]) -> Option<(&Value, &Value)> {
             .iter()
             .any(|word| names.iter().any(|name| name.contains(word)))
     };
-    let entries = configurations
-        .iter()
-        .flat_map(|own| items(own, "webhooks").iter().map(move |hook| (own, hook)));
-    entries.into_iter().find(|(configuration, hook)| is_it(configuration, hook))
+    let entries = seen.injection.webhooks.known()?.iter();
+    let entries =
+        entries.flat_map(|own| items(own, "webhooks").iter().map(move |hook| (own, hook)));
+    let own: Vec<(&Value, &Value)> = entries.filter(|(own, hook)| is_it(own, hook)).collect();
+    let scope = Scope::of(seen);
+    let called = own.iter().find(|(_, hook)| scope.left_out(hook, items(hook, "rules")).is_none());
+    called.or(own.first()).copied()
 }
 
 /// Namespace, name and port of the Service that a webhook is called at.
@@ -174,12 +180,14 @@ pub fn webhook_service(hook: &Value) -> Option<(String, String, u16)> {
     ))
 }
 
-/// The webhook's flags, as far as its Deployment tells them.
+/// The webhook's flags, as far as its Deployment, or else its pods tell them.
 #[must_use]
-pub fn settings_of(deployment: Option<&Value>) -> Settings {
+pub fn settings_of(injection: &InjectionSeen) -> Settings {
     let mut settings = Settings::default();
-    let Some(deployment) = deployment else { return settings };
-    let spec = deployment.pointer("/spec/template/spec").unwrap_or(&Value::Null);
+    let deployment = injection.deployment.known().and_then(Option::as_ref).map(template);
+    let pod = || injection.pods.known().and_then(|pods| pods.first());
+    let Some(running) = deployment.or_else(pod) else { return settings };
+    let spec = running.get("spec").unwrap_or(&Value::Null);
     for container in items(spec, "containers") {
         for word in items(container, "args").iter().filter_map(Value::as_str) {
             let (flag, value) = word.split_once('=').unwrap_or((word, "true"));
@@ -199,11 +207,6 @@ pub fn settings_of(deployment: Option<&Value>) -> Settings {
     settings
 }
 
-/// Labels of the workload's pods.
-pub(crate) fn pod_labels(workload: Option<&Workload>) -> Value {
-    workload.map_or(Value::Null, |workload| labels(&workload.template).clone())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -214,7 +217,10 @@ mod tests {
     fn a_probe_has_the_labels_of_the_pods_and_none_of_their_variables() {
         let template = json!({
             "metadata": {"labels": {"app": "x", "pod-template-hash": "1"}, "annotations": {"a/skip": "y"}},
-            "spec": {"containers": [{"name": "main", "env": [{"name": "AWS_ROLE_ARN", "value": "arn"}]}]},
+            "spec": {
+                "initContainers": [{"name": "first", "image": "i:1"}],
+                "containers": [{"name": "web", "image": "w:1", "env": [{"name": "AWS_ROLE_ARN", "value": "arn"}]}],
+            },
         });
         let workload = Workload { kind: "Deployment".into(), name: "x".into(), template };
         let subject = Subject { namespace: "demo".into(), name: "app".into() };
@@ -222,6 +228,9 @@ mod tests {
         assert_eq!(pod["metadata"]["labels"], json!({"app": "x"}));
         assert_eq!(pod["metadata"]["annotations"], json!({"a/skip": "y"}));
         assert_eq!(pod["spec"]["serviceAccountName"], "app");
+        assert_eq!(pod["spec"]["containers"][0]["name"], "web");
+        assert_eq!(pod["spec"]["containers"].as_array().map(Vec::len), Some(1));
+        assert_eq!(pod["spec"]["initContainers"][0]["image"], "i:1");
         assert!(!pod.to_string().contains("AWS_ROLE_ARN"));
     }
 }

@@ -10,7 +10,7 @@ use issuer_verify::Observation;
 use serde_json::Value;
 
 use crate::flags::ServerFlags;
-use crate::{Fact, RoleArn};
+use crate::{Controllers, Fact, RoleArn};
 
 /// Everything that was seen. It has no token, no credential and no value of a Secret.
 #[derive(Clone, Default)]
@@ -162,10 +162,10 @@ pub struct WorkloadSeen {
     pub accounts: Fact<Vec<Value>>,
     /// The pods of the namespace, or of the cluster, each as [`crate::outline`] keeps it.
     pub pods: Fact<Vec<Value>>,
-    /// The Deployments of the namespace.
-    pub deployments: Fact<Vec<Value>>,
-    /// The ReplicaSets of the namespace.
-    pub replica_sets: Fact<Vec<Value>>,
+    /// What makes the pods of the namespace.
+    pub controllers: Controllers,
+    /// The events of the namespace about pods that could not be created.
+    pub events: Fact<Vec<Value>>,
     /// The keys of Secrets that variables come from, by name; `None` if one does not exist.
     pub secrets: BTreeMap<String, Fact<Option<Vec<String>>>>,
     /// The same for ConfigMaps.
@@ -193,6 +193,45 @@ pub struct InjectionSeen {
     pub serving: Fact<Serving>,
     /// What the API server would store of a pod made now.
     pub dry_run: Fact<DryRun>,
+    /// What the API server's metrics say of the webhook, if a dry run gave nothing.
+    pub called: Fact<Called>,
+}
+
+/// How often a webhook was called during a dry run, as the API server's metrics count it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Called {
+    /// It could not be called, and was passed over (`failurePolicy: Ignore`).
+    pub failed_open: f64,
+    /// It answered.
+    pub answered: f64,
+}
+
+impl Called {
+    /// From `/metrics`, for the webhook of a name.
+    #[must_use]
+    pub fn of(metrics: &str, webhook: &str) -> Self {
+        let label = format!("name=\"{webhook}\"");
+        let count = |metric: &str, more: &str| -> f64 {
+            let lines = metrics.lines().filter_map(|line| line.strip_prefix(metric));
+            let ours = lines.filter(|rest| {
+                rest.starts_with('{') && rest.contains(&label) && rest.contains(more)
+            });
+            ours.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        };
+        Self {
+            failed_open: count("apiserver_admission_webhook_fail_open_count", ""),
+            answered: count("apiserver_admission_webhook_request_total", "code=\"200\""),
+        }
+    }
+
+    /// What was counted since then.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            failed_open: self.failed_open - before.failed_open,
+            answered: self.answered - before.answered,
+        }
+    }
 }
 
 /// The TLS side of the webhook's Service.

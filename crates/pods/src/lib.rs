@@ -31,6 +31,7 @@ pub use mutation::{ContainerMutation, Mutation};
 pub use policy::{POLICY, PolicyApi, PolicyOptions, Roles, policy};
 pub use selector::Selector;
 pub use settings::{Composed, Settings};
+pub use skip::names as skipped_containers;
 pub use warning::Warning;
 pub use webhook::{
     FailurePolicy, ServingCertificate, WEBHOOK, WEBHOOK_IMAGE, WebhookOptions, webhook,

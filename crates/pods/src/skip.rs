@@ -2,7 +2,7 @@
 
 /// The names in the annotation's value; `None` if it is not valid CSV, which skips nothing. Only
 /// the first record counts.
-pub(crate) fn names(value: &str) -> Option<Vec<String>> {
+pub fn names(value: &str) -> Option<Vec<String>> {
     let normal = value.replace("\r\n", "\n");
     let normal = normal.strip_suffix('\r').unwrap_or(&normal);
     let record = normal.trim_start_matches('\n');

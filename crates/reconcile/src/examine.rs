@@ -128,8 +128,9 @@ impl Reconciler<'_> {
         let learnt = learnt::issuer(seen);
         let issuer =
             url(&seen.asked, learnt.as_deref()).filter(|_| seen.documents.issuer.is_none());
-        let (more, account, injection, token, documents, aws) = tokio::join!(
+        let (more, events, account, injection, token, documents, aws) = tokio::join!(
             account::sources(cluster, seen),
+            account::events(cluster, seen),
             account::account(cluster, seen),
             injection::second(cluster, request, seen),
             server::tokens(cluster, request.connection.as_ref(), seen),
@@ -137,6 +138,7 @@ impl Reconciler<'_> {
             aws::second(self, issuer.as_ref(), seen),
         );
         (seen.workload.secrets, seen.workload.config_maps) = more;
+        seen.workload.events = events;
         if let Some(account) = account {
             seen.workload.account = account;
         }

@@ -3,11 +3,11 @@
 use issuer_diagnostic::{Fault, quote};
 use serde_json::{Map, Value};
 
-use super::case::{AUDIENCE, Case};
+use super::case::{AUDIENCE, Case, has_identity};
 use crate::diagnosis::Report;
-use crate::kubernetes::{account_of, annotation, name, namespace};
-use crate::probe::of_pod;
-use crate::{Fact, RoleArn};
+use crate::kubernetes::{account_of, annotation, labels, name, namespace, text};
+use crate::probe::{has_ended, of_pod};
+use crate::{Fact, RoleArn, Workload};
 
 const SO: &str =
     "the pods get no role, and the SDK finds no credentials or takes those of the node";
@@ -63,54 +63,64 @@ fn exists(case: &Case<'_>, report: &mut Report) {
             );
             report.fail(ID, "the API server refuses pods that name it", fault);
         }
-        Fact::Known(Some(account)) => match runs_as_another(case) {
-            Some(fault) => report.fail(ID, SO, fault),
-            None if account.pointer("/metadata/deletionTimestamp").is_some() => {
-                report.warn(ID, format!("{subject} is being deleted"), "wait, and create it again");
-            }
-            None => report.pass(ID, format!("{subject} exists")),
-        },
+        Fact::Known(Some(_)) if runs_as_another(case, report) => {}
+        Fact::Known(Some(account)) if account.pointer("/metadata/deletionTimestamp").is_some() => {
+            report.warn(ID, format!("{subject} is being deleted"), "wait, and create it again");
+        }
+        Fact::Known(Some(_)) => report.pass(ID, format!("{subject} exists")),
         unknown => report.skip(ID, format!("the ServiceAccount {subject}: {}", unknown.why())),
     }
 }
 
-/// No pod runs as the account, and the pods that were probably meant run as another one.
-fn runs_as_another(case: &Case<'_>) -> Option<Fault> {
-    let subject = case.subject?;
-    let pods = case.seen.workload.pods.known()?;
-    if case.seen.asked.pod.is_some() || pods.iter().any(|pod| account_of(pod) == subject.name) {
-        return None;
+/// The pods that were probably meant run as another account, and none as this one. A failure if they
+/// are called like the account; else it may be that nothing runs as it yet.
+fn runs_as_another(case: &Case<'_>, report: &mut Report) -> bool {
+    let Some((subject, pods)) = case.subject.zip(case.seen.workload.pods.known()) else {
+        return false;
+    };
+    let controllers = &case.seen.workload.controllers;
+    if case.seen.asked.pod.is_some()
+        || pods.iter().any(|pod| account_of(pod) == subject.name)
+        || controllers.running_as(&subject.name).is_some()
+    {
+        return false;
     }
-    let deployments = case.seen.workload.deployments.known().map_or(&[][..], Vec::as_slice);
-    let sets = case.seen.workload.replica_sets.known().map_or(&[][..], Vec::as_slice);
-    let names = |own: &Value| account_of(&own["spec"]["template"]) == subject.name;
-    if deployments.iter().chain(sets).any(names) {
-        return None;
-    }
-    let here = pods.iter().filter(|pod| namespace(pod) == subject.namespace);
-    let found: Vec<(&Value, crate::Workload)> =
-        here.map(|pod| (pod, of_pod(pod, deployments, sets))).collect();
-    let same = found.iter().find(|(pod, own)| {
-        own.name == subject.name
-            || pod.pointer("/metadata/labels/app").is_some_and(|app| *app == subject.name.as_str())
-    });
+    let here = pods.iter().filter(|pod| namespace(pod) == subject.namespace && !has_ended(pod));
+    let found: Vec<(&Value, Workload)> = here.map(|pod| (pod, of_pod(pod, controllers))).collect();
+    let is_called = |(pod, own): &&(&Value, Workload)| {
+        let app = ["app", "app.kubernetes.io/name"]
+            .iter()
+            .any(|label| labels(pod).get(label).is_some_and(|app| *app == subject.name.as_str()));
+        own.name == subject.name || app
+    };
+    let same = found.iter().find(is_called);
     let only = match &found[..] {
-        [one] => Some(one),
+        [one] if account_of(one.0) == "default" => Some(one),
         _ => None,
     };
-    let (pod, workload) = same.or(only).filter(|(pod, _)| account_of(pod) == "default")?;
-    let reference = workload.reference();
-    Some(Fault::new(
+    let Some((pod, workload)) = same.or(only) else { return false };
+    let (reference, other) = (workload.reference(), account_of(pod));
+    let why = match text(&workload.template["spec"], "serviceAccountName") {
+        "" => ", because their template has no serviceAccountName".to_owned(),
+        _ => format!(" (serviceAccountName: {other})"),
+    };
+    let fault = Fault::new(
         format!(
-            "no pod runs as the ServiceAccount {subject}: the pods of {reference}, such as {}, run as \
-             \"default\", because their template has no serviceAccountName",
-            name(pod)
+            "no pod runs as the ServiceAccount {subject}: the pods of {reference}, such as {}, run as {}{why}",
+            name(pod),
+            quote(other)
         ),
         format!(
             "set it: `kubectl set serviceaccount {reference} {} --namespace {}`",
             subject.name, subject.namespace
         ),
-    ))
+    );
+    if same.is_some() && !has_identity(pod) {
+        report.fail("service-account", SO, fault);
+    } else {
+        report.warn("service-account", fault.cause, fault.fix);
+    }
+    true
 }
 
 /// A role that was given without a cluster.
@@ -337,10 +347,9 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
     let of_template = workload.and_then(|own| {
         Some((format!("the pods of {}", own.reference()), annotation(&own.template, &key)?))
     });
-    let of_deployment =
-        case.seen.workload.deployments.known().into_iter().flatten().find_map(|own| {
-            Some((format!("the Deployment {}", name(own)), annotation(own, &key)?))
-        });
+    let of_controller = case.seen.workload.controllers.all().find_map(|(kind, own)| {
+        Some((format!("the {kind} {}", name(own)), annotation(own, &key)?))
+    });
     let of_namespace = case
         .seen
         .workload
@@ -348,7 +357,7 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
         .known()
         .and_then(Option::as_ref)
         .and_then(|own| Some((format!("the namespace {}", name(own)), annotation(own, &key)?)));
-    if let Some((place, value)) = of_template.or(of_pod).or(of_deployment).or(of_namespace) {
+    if let Some((place, value)) = of_template.or(of_pod).or(of_controller).or(of_namespace) {
         let arn = if RoleArn::parse(value).is_ok() { value } else { wanted.as_str() };
         let fault = Fault::new(
             format!(

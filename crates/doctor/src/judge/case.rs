@@ -1,18 +1,22 @@
 //! What follows from everything that was seen, before it is judged.
 
 use issuer_discovery::IssuerUrl;
-use issuer_pods::Settings;
+use issuer_pods::{Settings, skipped_containers};
 use serde_json::Value;
 
 use crate::RoleArn;
 use crate::kubernetes::{account_of, annotation, items, name, named, namespace, text};
-use crate::probe::{self, Workload, find_webhook, self_provided, settings_of, workload_of};
+use crate::probe::{
+    self, Workload, find_webhook, has_ended, of_pod, self_provided, settings_of, workload_of,
+};
+use crate::scope::Scope;
 use crate::seen::{DryRun, Exchange, Seen, Subject};
 
 /// The audience that every AWS SDK and the webhook use.
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// One question, and what is known beforehand.
+#[derive(Clone)]
 pub(super) struct Case<'a> {
     pub(super) seen: &'a Seen,
     pub(super) subject: Option<&'a Subject>,
@@ -33,6 +37,10 @@ pub(super) struct Case<'a> {
     /// The audience of the pods' tokens.
     pub(super) audience: String,
     pub(super) workload: Option<Workload>,
+    /// The webhook and its entry.
+    pub(super) webhook: Option<(&'a Value, &'a Value)>,
+    /// Which pods a webhook or a policy is called about.
+    pub(super) scope: Scope,
     /// The pods in question that run.
     pub(super) pods: Vec<&'a Value>,
 }
@@ -45,8 +53,7 @@ impl<'a> Case<'a> {
         let issuer = issuer.or_else(|| signs.clone());
         let url =
             issuer.as_deref().and_then(|text| IssuerUrl::parse(text, seen.asked.ports()).ok());
-        let deployment = seen.injection.deployment.known().and_then(Option::as_ref);
-        let settings = settings_of(deployment);
+        let settings = settings_of(&seen.injection);
         let workload = workload_of(seen);
         let pods = pods(seen);
         let account = seen.workload.account.known().and_then(Option::as_ref);
@@ -67,8 +74,25 @@ impl<'a> Case<'a> {
             arn,
             audience,
             workload,
+            webhook: find_webhook(seen),
+            scope: Scope::of(seen),
             pods,
         }
+    }
+
+    /// The same about what one pod was made from.
+    pub(super) fn about(&self, pod: &Value) -> Self {
+        let workload = of_pod(pod, &self.seen.workload.controllers);
+        Self { workload: Some(workload), ..self.clone() }
+    }
+
+    /// The annotation of a pod or template that leaves out every container of it: its value.
+    pub(super) fn skips_all<'b>(&self, pod: &'b Value) -> Option<&'b str> {
+        let value = annotation(pod, &self.settings.annotation("skip-containers"))?;
+        let skipped = skipped_containers(value)?;
+        let mut lists =
+            ["containers", "initContainers"].into_iter().flat_map(|list| items(&pod["spec"], list));
+        lists.all(|own| skipped.iter().any(|name| name == text(own, "name"))).then_some(value)
     }
 
     /// Whether the pods bring role and token themselves.
@@ -87,11 +111,6 @@ impl<'a> Case<'a> {
     /// Whether a pod made now would get a role; `None` if it is not known.
     pub(super) fn would_be_given(&self) -> Option<bool> {
         self.stored().map(has_identity)
-    }
-
-    /// The webhook and its entry.
-    pub(super) fn webhook(&self) -> Option<(&'a Value, &'a Value)> {
-        find_webhook(self.seen.injection.webhooks.known()?)
     }
 
     /// The refusal of STS: code and message.
@@ -155,11 +174,10 @@ fn pods(seen: &Seen) -> Vec<&Value> {
     let Some(subject) = &seen.asked.subject else { return Vec::new() };
     let all = seen.workload.pods.known().map_or(&[][..], Vec::as_slice);
     let is_ours = |pod: &&Value| {
-        let phase = pod.get("status").map_or("", |status| text(status, "phase"));
         namespace(pod) == subject.namespace
             && account_of(pod) == subject.name
             && seen.asked.pod.as_deref().is_none_or(|wanted| wanted == name(pod))
-            && (seen.asked.pod.is_some() || !["Succeeded", "Failed"].contains(&phase))
+            && (seen.asked.pod.is_some() || !has_ended(pod))
             && pod.pointer("/metadata/deletionTimestamp").is_none()
     };
     let mut pods: Vec<&Value> = all.iter().filter(is_ours).collect();
@@ -214,7 +232,8 @@ pub(super) fn role_in(pod: &Value) -> Option<String> {
 }
 
 /// Whether any container of a pod has a variable of its role.
-pub(super) fn has_identity(pod: &Value) -> bool {
+#[must_use]
+pub fn has_identity(pod: &Value) -> bool {
     let spec = pod.get("spec").unwrap_or(&Value::Null);
     let lists = ["containers", "initContainers"].into_iter().flat_map(|list| items(spec, list));
     let mut lists = lists;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::case::Case;
 use crate::Fact;
 use crate::diagnosis::Report;
+use crate::flags::ServerFlags;
 use crate::seen::TokenSeen;
 
 /// Kubernetes releases before this one have tokens of ServiceAccounts in Secrets, too, and no support.
@@ -374,8 +375,10 @@ fn flags(case: &Case<'_>, report: &mut Report) {
     const ID: &str = "cluster-flags";
     let cluster = &case.seen.cluster;
     let manifests = cluster.static_pods.known().map_or(&[][..], Vec::as_slice);
+    // The first one signs; others may be on their way, as while an issuer is changed.
+    let signs = |own: &ServerFlags| own.issuers().first().cloned();
     if let Some((first, rest)) = manifests.split_first()
-        && let Some(other) = rest.iter().find(|own| own.1.issuers() != first.1.issuers())
+        && let Some(other) = rest.iter().find(|own| signs(&own.1) != signs(&first.1))
     {
         let list =
             |flags: &[String]| if flags.is_empty() { "none".to_owned() } else { flags.join(", ") };

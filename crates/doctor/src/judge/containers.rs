@@ -1,11 +1,13 @@
 //! The containers of a pod: which of them have the role, and what they name.
 
 use issuer_diagnostic::{Fault, quote};
+use issuer_pods::skipped_containers;
 use serde_json::Value;
 
 use super::case::{Case, role_in};
 use super::pod::Finding;
 use crate::RoleArn;
+use crate::diagnosis::Report;
 use crate::kubernetes::{annotation, items, name, text};
 use crate::probe::given_at_admission;
 
@@ -20,6 +22,11 @@ pub(super) fn variable<'a>(container: &'a Value, name: &str) -> Option<&'a Value
 /// The value of a variable, if it is written in the pod.
 pub(super) fn value<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
     variable(container, name)?.get("value")?.as_str()
+}
+
+/// Whether a value has another variable in it, `$(NAME)`, which the kubelet replaces.
+pub(super) fn is_expanded(value: &str) -> bool {
+    value.replace("$$", "").contains("$(")
 }
 
 /// The containers of a pod with their list, and those of them that have a variable of the role.
@@ -78,7 +85,8 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     for container in with_role(pod) {
         let (role, file) = (variable(container, ROLE), variable(container, FILE));
         let (pod, own) = (name(pod), text(container, "name"));
-        if let Some(given) = value(container, ROLE).filter(|given| !given.is_empty())
+        if let Some(given) =
+            value(container, ROLE).filter(|own| !own.is_empty() && !is_expanded(own))
             && let Err(why) = RoleArn::parse(given)
         {
             let by_hand = is_of_template(case, container, ROLE);
@@ -133,9 +141,11 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                         ),
                     ),
                 ));
-            } else if found.is_some_and(|own| own.get("valueFrom").is_some()) {
+            } else if found.is_some_and(|found| {
+                found.get("valueFrom").is_some() || value(container, name).is_some_and(is_expanded)
+            }) {
                 findings.push(Finding::Unknown(format!(
-                    "{name} of the container {own} of the pod {pod} comes from another object, which is not read"
+                    "{name} of the container {own} of the pod {pod} comes from another object or variable, which is not read"
                 )));
             }
         }
@@ -146,6 +156,7 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
         if let (Some((wanted, place_of_role)), Some(given)) = (wanted, given)
             && given != wanted
             && !given.is_empty()
+            && !is_expanded(given)
             && !(case.arn.is_none() && given.ends_with(wanted.as_str()))
         {
             let own_template = is_of_template(case, container, ROLE);
@@ -231,24 +242,42 @@ fn session_and_endpoint(case: &Case<'_>, pod: &str, container: &Value) -> Vec<Fi
     findings
 }
 
+/// The annotation of a pod leaves out all of its containers.
+pub(super) fn skipped(case: &Case<'_>, pod: &Value, report: &mut Report) {
+    let key = case.settings.annotation("skip-containers");
+    let fault = Fault::new(
+        format!(
+            "the pod {} has no role: its annotation {key} is {} and leaves out every container",
+            name(pod),
+            quote(annotation(pod, &key).unwrap_or_default())
+        ),
+        format!("remove the annotation {key} from {}, and {}", place(case), case.recreate()),
+    );
+    report.fail("pod-containers", "no container has credentials of the role", fault);
+}
+
 /// Whether a container was left out.
 pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     let key = case.settings.annotation("skip-containers");
-    let skipped = annotation(pod, &key);
-    let main = annotation(pod, "kubectl.kubernetes.io/default-container");
+    let value = annotation(pod, &key).unwrap_or_default();
+    let skipped = skipped_containers(value).unwrap_or_default();
     let containers = items(&pod["spec"], "containers");
-    let main = main.or_else(|| containers.first().map(|own| text(own, "name"))).unwrap_or_default();
+    // Sidecars that others add may stand before those of the template.
+    let of_template =
+        case.workload.as_ref().map_or(&[][..], |own| items(&own.template["spec"], "containers"));
+    let own = |container: &&Value| of_template.iter().any(|own| own["name"] == container["name"]);
+    let first = containers.iter().find(own).or(containers.first());
+    let main = annotation(pod, "kubectl.kubernetes.io/default-container")
+        .unwrap_or_else(|| first.map_or("", |own| text(own, "name")));
     let mut findings = Vec::new();
     for (list, container) in each(pod).filter(|(_, own)| !has(own)) {
         let own = text(container, "name");
-        let names: Vec<&str> =
-            skipped.unwrap_or_default().split(',').map(|own| own.trim_matches('"')).collect();
-        let is_main = own == main && list == "containers";
-        let cause = match names.contains(&own) {
+        let is_skipped = skipped.iter().any(|name| name == own);
+        let cause = match is_skipped {
             true => format!(
                 "the container {own} of the pod {} has no role: the annotation {key} names it ({})",
                 name(pod),
-                quote(skipped.unwrap_or_default())
+                quote(value)
             ),
             false => format!(
                 "the container {own} of the pod {} has no role, and others have it: it was added after the webhook, \
@@ -256,7 +285,7 @@ pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                 name(pod)
             ),
         };
-        let fix = match names.contains(&own) {
+        let fix = match is_skipped {
             true => format!(
                 "take {own} out of the annotation {key} in {}, and {}",
                 place(case),
@@ -268,12 +297,12 @@ pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                 case.recreate()
             ),
         };
-        if is_main {
+        if own == main && list == "containers" {
             findings.push(Finding::Fault(
                 "this container has no credentials of the role",
                 Fault::new(cause, fix),
             ));
-        } else if !names.contains(&own) && list == "containers" {
+        } else if !is_skipped && list == "containers" {
             findings.push(Finding::Doubt(Fault::new(cause, fix)));
         }
     }

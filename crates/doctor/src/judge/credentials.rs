@@ -4,9 +4,9 @@ use issuer_diagnostic::{Fault, quote};
 use serde_json::Value;
 
 use super::case::Case;
-use super::containers::{place, unset, value, variable, with_role};
+use super::containers::{is_expanded, place, unset, value, variable, with_role};
 use super::pod::Finding;
-use crate::Fact;
+use super::sources::{self, Taken, taken};
 use crate::kubernetes::{items, name, named, text};
 
 const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
@@ -23,22 +23,32 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     findings
 }
 
-/// Whether a variable has a value; SDKs take an empty one as none.
-fn is_set(container: &Value, name: &str) -> bool {
-    variable(container, name).is_some_and(|own| {
-        own.get("value").is_none_or(|value| value != "")
-            && (own.get("value").is_some() || own.get("valueFrom").is_some())
-    })
+/// Whether a variable has a value; SDKs take an empty one as none. `None` if it is not known.
+fn is_set(case: &Case<'_>, container: &Value, name: &str) -> Option<bool> {
+    let Some(own) = variable(container, name) else { return Some(false) };
+    match (own.get("value"), own.get("valueFrom")) {
+        (Some(value), _) => Some(value != ""),
+        (None, Some(from)) => sources::exists(case, from),
+        (None, None) => Some(false),
+    }
 }
 
 /// Static keys among the variables; by name, their values are not kept.
 fn of_variables(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Vec<Finding>) {
-    let there: Vec<&str> = KEYS
-        .into_iter()
-        .chain(["AWS_SESSION_TOKEN"])
-        .filter(|name| is_set(container, name))
-        .collect();
-    if !KEYS.iter().any(|key| there.contains(key)) {
+    let mut there = Vec::new();
+    for name in KEYS.into_iter().chain(["AWS_SESSION_TOKEN"]) {
+        match is_set(case, container, name) {
+            Some(true) => there.push(name),
+            Some(false) => {}
+            None => findings.push(Finding::Unknown(format!(
+                "whether {name} of the container {} of the pod {} has a value: its object is optional, and not known",
+                text(container, "name"),
+                crate::kubernetes::name(pod)
+            ))),
+        }
+    }
+    // A secret key without its ID is no credential.
+    if !there.contains(&KEYS[0]) {
         return;
     }
     let from =
@@ -64,47 +74,30 @@ fn of_variables(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut 
 
 /// Static keys that come from a whole Secret or ConfigMap.
 fn of_sources(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Vec<Finding>) {
-    for source in items(container, "envFrom") {
-        let prefix = text(source, "prefix");
-        for (kind, member, known) in [
-            ("Secret", "secretRef", &case.seen.workload.secrets),
-            ("ConfigMap", "configMapRef", &case.seen.workload.config_maps),
-        ] {
-            let Some(reference) = source.get(member) else { continue };
-            let object = text(reference, "name");
-            let (pod, own) = (name(pod), text(container, "name"));
-            match known.get(object) {
-                Some(Fact::Known(Some(keys))) => {
-                    let names = keys.iter().map(|key| format!("{prefix}{key}"));
-                    let found: Vec<String> = names.filter(|key| KEYS.contains(&key.as_str())).collect();
-                    if !found.is_empty() {
-                        findings.push(Finding::Fault(
-                            SO,
-                            Fault::new(
-                                format!(
-                                    "the {kind} {object}, from which the container {own} of the pod {pod} takes \
-                                     variables (envFrom), has {}: static keys precede the role in every SDK",
-                                    found.join(" and ")
-                                ),
-                                format!(
-                                    "remove the keys from the {kind} {object}, or the {kind} from envFrom in {}, and {}",
-                                    place(case),
-                                    case.recreate()
-                                ),
-                            ),
-                        ));
-                    }
-                }
-                Some(Fact::Known(None)) => {}
-                Some(unknown) => findings.push(Finding::Unknown(format!(
-                    "the names of the keys in the {kind} {object} (envFrom of the container {own}): {}",
-                    unknown.why()
-                ))),
-                None => findings.push(Finding::Unknown(format!(
-                    "the names of the keys in the {kind} {object} (envFrom of the container {own}) are not known"
-                ))),
-            }
-        }
+    let wanted: Vec<&str> =
+        KEYS.into_iter().filter(|key| variable(container, key).is_none()).collect();
+    match taken(case, container, &wanted) {
+        Taken::Named(found) => findings.push(Finding::Fault(
+            SO,
+            Fault::new(
+                format!(
+                    "the {}, from which the container {} of the pod {} takes variables (envFrom), has {}: static keys \
+                     precede the role in every SDK",
+                    found.object,
+                    text(container, "name"),
+                    name(pod),
+                    found.names.join(" and ")
+                ),
+                format!(
+                    "remove the keys from the {0}, or the {0} from envFrom in {1}, and {2}",
+                    found.object,
+                    place(case),
+                    case.recreate()
+                ),
+            ),
+        )),
+        Taken::Unknown(why) => findings.push(Finding::Unknown(why)),
+        Taken::Nothing => {}
     }
 }
 
@@ -130,7 +123,7 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
         || variable(container, "AWS_SHARED_CREDENTIALS_FILE").is_some();
     for variable_name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
         let Some(profile) = variable(container, variable_name) else { continue };
-        if !is_set(container, variable_name) {
+        if is_set(case, container, variable_name) != Some(true) {
             continue;
         }
         let profile =
@@ -144,7 +137,8 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
             ),
             format!("remove it from {}: {}", place(case), unset(case, container, &[variable_name])),
         );
-        findings.push(match has_config {
+        // Some SDKs do without a file for the profile of this name.
+        findings.push(match has_config || profile == "default" || is_expanded(profile) {
             true => Finding::Doubt(fault),
             false => Finding::Fault("the SDK looks for the profile, and not for the role", fault),
         });

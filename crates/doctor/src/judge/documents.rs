@@ -36,13 +36,15 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         if ["aws-side", "keys-expected"].contains(&check.id) {
             continue;
         }
-        if check.status == Status::Fail && UNREAD.contains(&check.id) && is_pinned(case) {
-            let fix = "give its CA: --ca-file FILE";
-            let message = format!(
-                "{}; the provider has its thumbprint, so that AWS trusts it all the same",
-                check.message
+        if check.status == Status::Fail
+            && UNREAD.contains(&check.id)
+            && let Some(why) = may_be_trusted(case)
+        {
+            report.warn(
+                check.id,
+                format!("{}; {why}", check.message),
+                "give its CA: --ca-file FILE",
             );
-            report.warn(check.id, message, fix);
             continue;
         }
         if check.status == Status::Fail
@@ -60,16 +62,26 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-/// Whether this machine does not trust the host, and AWS does, by a thumbprint of the provider.
-fn is_pinned(case: &Case<'_>) -> bool {
+/// Why AWS may trust the host although this machine does not: by a thumbprint of the provider.
+fn may_be_trusted(case: &Case<'_>) -> Option<&'static str> {
     let documents = &case.seen.documents;
     let outcome = documents.observation.known().map(|own| &own.discovery.outcome);
     let is_untrusted =
         matches!(outcome, Some(Err(Unreached::Certificate(CertificateFault::Untrusted(_)))));
-    let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
+    if !is_untrusted || case.is_refused_for("thumbprint") || case.is_refused_for("verification key")
+    {
+        return None;
+    }
+    let Some(provider) = case.seen.aws.provider.known() else {
+        return Some(
+            "whether the provider has its thumbprint, so that AWS trusts it, is not known",
+        );
+    };
     let served = documents.chain.known().map_or(&[][..], |chain| chain.thumbprints.as_slice());
-    is_untrusted
-        && provider.is_some_and(|own| own.thumbprints.iter().any(|one| served.contains(one)))
+    provider
+        .as_ref()
+        .is_some_and(|own| own.thumbprints.iter().any(|one| served.contains(one)))
+        .then_some("the provider has its thumbprint, so that AWS trusts it all the same")
 }
 
 /// Why the token was not judged.

@@ -61,6 +61,7 @@ fn explained(
             "ServiceUnavailable",
             "Throttling",
             "ThrottlingException",
+            "RequestLimitExceeded",
         ]
         .contains(&code);
     if is_outage {
@@ -88,10 +89,8 @@ fn explained(
              (`issuerctl verify --issuer URL` from a machine outside says more); STS waits 5 s",
         );
     }
-    if code == "ExpiredTokenException"
-        || message.contains("expired")
-        || message.contains("not valid yet")
-    {
+    let of_time = ["expired", "not valid yet", "too old"];
+    if code == "ExpiredTokenException" || of_time.iter().any(|word| message.contains(word)) {
         return Fault::new(
             format!("{refuses} because of its time: {message}"),
             "correct the clocks of the control plane (NTP)",
@@ -109,7 +108,7 @@ fn explained(
             format!("`issuerctl provider apply --issuer {issuer} --audience {}`", case.audience),
         );
     }
-    if code == "InvalidIdentityToken" {
+    if code == "InvalidIdentityToken" || code == "IDPRejectedClaim" {
         return Fault::new(
             format!("{refuses}: {message}; documents, provider and token look right from here"),
             "IAM may take a minute to know a new or changed provider: try again, then `issuerctl verify --issuer URL`",
@@ -125,6 +124,12 @@ fn denied(case: &Case<'_>, message: &str, refuses: &str, role: &str, issuer: &st
             format!("{refuses}: a policy of the organization denies it: {message}"),
             "ask the administrators of the organization for the service control policy (or resource control policy) that \
              denies sts:AssumeRoleWithWebIdentity",
+        );
+    }
+    if message.contains("VPC endpoint policy") {
+        return Fault::new(
+            format!("{refuses}: the policy of the VPC endpoint of STS denies it: {message}"),
+            "allow sts:AssumeRoleWithWebIdentity in the policy of the endpoint (`aws ec2 describe-vpc-endpoints`)",
         );
     }
     let foreign = case.arn.as_ref().zip(case.seen.aws.caller.known());

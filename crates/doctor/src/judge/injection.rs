@@ -3,9 +3,9 @@
 use issuer_diagnostic::{Fault, quote};
 
 use super::case::{Case, role_in};
-use super::{policy, webhook};
+use super::{policy, table, webhook};
 use crate::diagnosis::Report;
-use crate::kubernetes::{items, named};
+use crate::kubernetes::{items, name, named};
 use crate::seen::DryRun;
 
 pub(super) const SO: &str =
@@ -22,7 +22,10 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
 
 /// Whether what is wrong with a webhook or a policy keeps pods from their roles.
 pub(super) fn is_at_fault(case: &Case<'_>) -> bool {
-    if case.is_self_provided() || case.would_be_given() == Some(true) {
+    if case.subject.is_none() {
+        return table::any_lacks(case);
+    }
+    if case.is_self_provided() || case.would_be_given() == Some(true) || skips_all(case).is_some() {
         return false;
     }
     let is_given =
@@ -43,6 +46,11 @@ pub(super) fn fault(case: &Case<'_>, report: &mut Report, id: &'static str, faul
     }
 }
 
+/// The annotation of the pods that leaves out all of their containers: its value.
+fn skips_all<'b>(case: &'b Case<'_>) -> Option<&'b str> {
+    case.skips_all(&case.workload.as_ref()?.template)
+}
+
 /// Whether the dry run was refused because the pod identity webhook could not be called.
 pub(super) fn is_refused_by_webhook(case: &Case<'_>) -> bool {
     refusal_of_webhook(case).is_some()
@@ -53,7 +61,7 @@ pub(super) fn refusal_of_webhook<'a>(case: &Case<'a>) -> Option<&'a str> {
     let Some(DryRun::Refused { message, .. }) = case.seen.injection.dry_run.known() else {
         return None;
     };
-    let (_, hook) = case.webhook()?;
+    let (_, hook) = case.webhook?;
     let name = hook["name"].as_str()?;
     (message.contains("failed calling webhook") && message.contains(name))
         .then_some(message.as_str())
@@ -66,7 +74,7 @@ pub(super) fn reason(message: &str) -> String {
 }
 
 /// What to do about a webhook that cannot be called.
-fn mend(message: &str) -> &'static str {
+pub(super) fn mend(message: &str) -> &'static str {
     let is_late = ["deadline exceeded", "timeout", "timed out", "no route"]
         .iter()
         .any(|word| reason(message).contains(word));
@@ -133,6 +141,7 @@ fn dry_run(case: &Case<'_>, report: &mut Report) {
                     "the workload names role and token file itself; nothing has to be given to its pods",
                 ),
                 _ if report.root().is_some() => report.follows(ID),
+                _ if skips_all(case).is_some() => report.follows_of(ID, "pod-containers"),
                 _ if case.annotation.is_none() && case.role.is_none() => {
                     report.skip(ID, format!("{subject} has no role"));
                 }
@@ -147,40 +156,73 @@ fn nothing_given(case: &Case<'_>, report: &mut Report, stored: &serde_json::Valu
     let Some(subject) = case.subject else { return };
     let partly = items(&stored["spec"], "volumes").iter().any(|own| own["name"] == "aws-iam-token");
     let got = if partly { "a volume, and no variables" } else { "nothing" };
-    if let Some((_, hook)) = case.webhook() {
+    if let Some((configuration, hook)) = case.webhook {
+        let unjudged = case.scope.unjudged(hook).join(", ");
         let (namespace, service) = crate::webhook_service(hook)
             .map_or(("NAMESPACE".to_owned(), "pod-identity-webhook".to_owned()), |own| {
                 (own.0, own.1)
             });
+        let hook = quote(hook["name"].as_str().unwrap_or_default());
+        let log = format!("`kubectl logs deployment/{service} --namespace {namespace}`");
+        let read_accounts = format!(
+            "let its ServiceAccount get, list and watch serviceaccounts (ClusterRole), and restart it: `kubectl rollout \
+             restart deployment/{service} --namespace {namespace}`"
+        );
+        let called = case.seen.injection.called.known();
         let serving = case.seen.injection.serving.known();
-        let (cause, fix) = match serving {
-            Some(serving) => (
+        let (cause, fix) = match (called, serving) {
+            (Some(called), _) if called.failed_open > 0.0 => (
                 format!(
-                    "the webhook {} is called about pods of {subject}, its certificate ({}) satisfies the \
-                     caBundle, and yet a pod made now gets {got} (dry run): it answers without a patch, as it \
-                     does when it may not read ServiceAccounts",
-                    quote(hook["name"].as_str().unwrap_or_default()),
-                    serving.address
+                    "the API server cannot call the webhook {hook}, and its failurePolicy Ignore lets pods of {subject} in as \
+                     they are: a pod made now gets {got} (dry run), and apiserver_admission_webhook_fail_open_count rose by \
+                     {}. Its Service has a ready endpoint, so either its certificate is not one of the caBundle, or its port \
+                     does not answer",
+                    called.failed_open
                 ),
                 format!(
-                    "read its log: `kubectl logs deployment/{service} --namespace {namespace}`; let its \
-                     ServiceAccount get, list and watch serviceaccounts (ClusterRole), and restart it: \
-                     `kubectl rollout restart deployment/{service} --namespace {namespace}`"
+                    "read its log: {log}. \"TLS handshake error\": renew the serving certificate and the caBundle together \
+                     (cert-manager's CA injector, or install it again). No line: let the control plane reach the port of its \
+                     pods (targetPort, firewall, NetworkPolicy)"
                 ),
             ),
-            None => (
+            (Some(called), _) if called.answered > 0.0 => (
                 format!(
-                    "the webhook {} should be called about pods of {subject}, and yet a pod made now gets \
-                     {got} (dry run): either the API server cannot call it (failurePolicy Ignore hides that; \
-                     its certificate may not be one of the caBundle), or it answers without a patch, as it \
-                     does when it may not read ServiceAccounts",
-                    quote(hook["name"].as_str().unwrap_or_default())
+                    "the webhook {hook} is called about pods of {subject} and answers (the API server's metrics count it), and \
+                     yet a pod made now gets {got} (dry run): it answers without a patch, as it does when it may not read \
+                     ServiceAccounts"
+                ),
+                format!("read its log: {log}; {read_accounts}"),
+            ),
+            (_, Some(serving)) => (
+                format!(
+                    "the webhook {hook} is called about pods of {subject}, its certificate ({}) satisfies the caBundle, and yet \
+                     a pod made now gets {got} (dry run): it answers without a patch, as it does when it may not read \
+                     ServiceAccounts",
+                    serving.address
+                ),
+                format!("read its log: {log}; {read_accounts}"),
+            ),
+            _ if !unjudged.is_empty() => (
+                format!(
+                    "the webhook {hook} has the matchConditions {unjudged}, which cannot be judged here, and a pod of \
+                     {subject} made now gets {got} (dry run): either they leave out these pods, or the API server cannot \
+                     call it, or it answers without a patch"
                 ),
                 format!(
-                    "read its log: `kubectl logs deployment/{service} --namespace {namespace}`. \"TLS handshake \
-                     error\" or no line at all: renew the serving certificate and the caBundle \
-                     (cert-manager's CA injector, or install it again). Else let its ServiceAccount get, list \
-                     and watch serviceaccounts (ClusterRole), and restart it"
+                    "check the matchConditions against these pods: `kubectl get mutatingwebhookconfigurations {} --output \
+                     yaml`; if they hold, read its log: {log}",
+                    name(configuration)
+                ),
+            ),
+            _ => (
+                format!(
+                    "the webhook {hook} should be called about pods of {subject}, and yet a pod made now gets {got} (dry run): \
+                     either the API server cannot call it (failurePolicy Ignore hides that; its certificate may not be one of \
+                     the caBundle), or it answers without a patch, as it does when it may not read ServiceAccounts"
+                ),
+                format!(
+                    "read its log: {log}. \"TLS handshake error\" or no line at all: renew the serving certificate and the \
+                     caBundle (cert-manager's CA injector, or install it again). Else {read_accounts}"
                 ),
             ),
         };

@@ -1,13 +1,14 @@
 //! The pods that run now: do they have the role, and can they use it?
 
-use issuer_diagnostic::Fault;
+use issuer_diagnostic::{Fault, shorten};
 use serde_json::Value;
 
 use super::case::{Case, has_identity};
 use super::{containers, credentials, readable, region, table, token_file};
+use crate::controllers::template;
 use crate::diagnosis::Report;
-use crate::kubernetes::{items, labels, name, owner, text};
-use crate::probe::{created, of_pod};
+use crate::kubernetes::{account_of, items, labels, name, text};
+use crate::probe::created;
 
 /// What is wrong with one pod.
 pub(super) enum Finding {
@@ -19,8 +20,10 @@ pub(super) enum Finding {
     Unknown(String),
 }
 
+const CONTAINERS: &str = "pod-containers";
+
 const IDS: [&str; 6] =
-    ["pod-env", "pod-credentials", "pod-token", "pod-readable", "pod-region", "pod-containers"];
+    ["pod-env", "pod-credentials", "pod-token", "pod-readable", "pod-region", CONTAINERS];
 
 pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     const ID: &str = "pod-injected";
@@ -33,11 +36,21 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
             .skip(ID, format!("the pods of {subject}: {}", case.seen.workload.pods.why()));
     }
     if case.pods.is_empty() {
-        let why = failed_creation(case).map(|why| format!("; {why}")).unwrap_or_default();
-        return report.skip(ID, format!("no pod runs as {subject}{why}"));
+        return none(case, report);
     }
     let (given, bare): (Vec<&Value>, Vec<&Value>) =
         case.pods.iter().partition(|pod| has_identity(pod));
+    // A pod that names all of its containers in an annotation has nothing else wrong with it.
+    let (skipping, bare): (Vec<&Value>, Vec<&Value>) =
+        bare.iter().partition(|pod| case.skips_all(pod).is_some());
+    if given.is_empty() && bare.is_empty() {
+        for id in IDS.into_iter().filter(|id| *id != CONTAINERS) {
+            report.follows_of(id, CONTAINERS);
+        }
+        return skipping
+            .first()
+            .map_or((), |pod| containers::skipped(&case.about(pod), pod, report));
+    }
     injected(case, report, &given, &bare);
     if given.is_empty() {
         IDS.into_iter().for_each(|id| report.follows_of(id, ID));
@@ -52,7 +65,8 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         containers::all,
     ];
     for (id, check) in IDS.into_iter().zip(checks) {
-        let findings: Vec<Finding> = given.iter().flat_map(|pod| check(case, pod)).collect();
+        let findings: Vec<Finding> =
+            given.iter().flat_map(|pod| check(&case.about(pod), pod)).collect();
         settle(report, id, findings);
     }
 }
@@ -113,11 +127,8 @@ fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Val
     {
         return report.follows(ID);
     }
-    let workload = of_pod(
-        pod,
-        case.seen.workload.deployments.known().map_or(&[][..], Vec::as_slice),
-        case.seen.workload.replica_sets.known().map_or(&[][..], Vec::as_slice),
-    );
+    let case = &case.about(pod);
+    let place = containers::place(case);
     let count = match (bare.len(), given.len()) {
         (1, 0) => String::new(),
         (bare, given) => format!(" ({bare} of {} pods)", bare + given),
@@ -143,23 +154,15 @@ fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Val
                  whatever its value",
                 name(pod)
             ),
-            format!(
-                "remove the label from the template of {}, and recreate the pods",
-                workload.reference()
-            ),
+            format!("remove the label from {place}, and {}", case.recreate()),
         );
         return report.fail(ID, super::injection::SO, fault);
     }
     let fault = Fault::new(
         format!("the pod {} of {subject} has no role{count}: {when}", name(pod)),
-        Case { workload: Some(workload), ..copy(case) }.recreate(),
+        case.recreate(),
     );
     report.fail(ID, super::injection::SO, fault);
-}
-
-/// The same case; only what [`Case::recreate`] needs.
-fn copy<'a>(case: &Case<'a>) -> Case<'a> {
-    Case::of(case.seen)
 }
 
 /// When the annotation was set last, as its `managedFields` say.
@@ -174,24 +177,57 @@ fn annotated_at(case: &Case<'_>) -> Option<String> {
     times.filter_map(|own| own["time"].as_str().map(str::to_owned)).max()
 }
 
-/// Why a ReplicaSet of the account cannot create pods.
-fn failed_creation(case: &Case<'_>) -> Option<String> {
+/// No pod runs as the account: because none can be created?
+fn none(case: &Case<'_>, report: &mut Report) {
+    const ID: &str = "pod-injected";
+    let Some(subject) = case.subject else { return };
+    let Some((who, message)) = failed_creation(case) else {
+        return report.skip(ID, format!("no pod runs as {subject}"));
+    };
+    let is_webhook =
+        |name: &str| message.contains(name) && message.contains("failed calling webhook");
+    let is_of_roles = match case.webhook {
+        Some((_, hook)) => is_webhook(text(hook, "name")),
+        None => ["pod-identity", "iam-for-pods", "irsa"].iter().any(|word| is_webhook(word)),
+    };
+    if is_of_roles && case.would_be_given() != Some(true) {
+        let fault = Fault::new(
+            format!(
+                "no pod runs as {subject}: {who} cannot create any, because the API server cannot call the pod identity \
+                 webhook, and its failurePolicy is Fail: {}",
+                super::injection::reason(&message)
+            ),
+            super::injection::mend(&message),
+        );
+        return report.fail("injection", "the API server refuses every pod", fault);
+    }
+    let cause = format!("no pod runs as {subject}: {who} cannot create any: {}", shorten(&message));
+    let fix = format!("see its events: `kubectl get events --namespace {}`", subject.namespace);
+    report.warn(ID, cause, fix);
+}
+
+/// What cannot create pods of the account, and why, as its condition or an event says.
+fn failed_creation(case: &Case<'_>) -> Option<(String, String)> {
     let subject = case.subject?;
-    let sets = case.seen.workload.replica_sets.known()?;
-    let mut ours = sets.iter().filter(|set| {
-        crate::kubernetes::account_of(&set["spec"]["template"]) == subject.name
-            || owner(set).is_some_and(|(_, own)| {
-                case.workload.as_ref().is_some_and(|workload| workload.name == own)
+    let workload = case.workload.as_ref();
+    let is_ours = |kind: &str, own: &Value| {
+        account_of(template(own)) == subject.name
+            || workload.is_some_and(|made| made.kind == kind && made.name == name(own))
+    };
+    let mut ours = case.seen.workload.controllers.all().filter(|(kind, own)| is_ours(kind, own));
+    ours.find_map(|(kind, own)| {
+        let mut conditions = items(&own["status"], "conditions").iter();
+        let failure = conditions.find(|condition| {
+            condition["type"] == "ReplicaFailure" && condition["status"] != "False"
+        });
+        let mut events = case.seen.workload.events.known().into_iter().flatten();
+        let event = || {
+            events.find(|event| {
+                let about = &event["involvedObject"];
+                about["kind"] == kind && about["name"] == name(own)
             })
-    });
-    ours.find_map(|set| {
-        let failure = items(&set["status"], "conditions")
-            .iter()
-            .find(|own| own["type"] == "ReplicaFailure")?;
-        Some(format!(
-            "the ReplicaSet {} cannot create any: {}",
-            name(set),
-            issuer_diagnostic::shorten(text(failure, "message"))
-        ))
+        };
+        let message = text(failure.or_else(event)?, "message").to_owned();
+        Some((format!("the {kind} {}", name(own)), message))
     })
 }

@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use super::case::Case;
 use super::injection::fault;
-use super::webhook::rules_lack;
-use crate::Fact;
+use super::webhook::excluded;
 use crate::diagnosis::Report;
 use crate::kubernetes::{items, labels, name, text};
 use crate::labels::{mend, unmet};
-use crate::probe::pod_labels;
+use crate::scope::LeftOut;
 
 /// The names of the policies that set the variables of a role.
 pub(super) fn names(case: &Case<'_>) -> Vec<String> {
@@ -37,7 +36,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     };
     let names = names(case);
     let Some(policy) = all.iter().find(|own| names.iter().any(|wanted| wanted == name(own))) else {
-        if let Some((binding, wanted)) = lost(case).filter(|_| case.webhook().is_none()) {
+        if let Some((binding, wanted)) = lost(case).filter(|_| case.webhook.is_none()) {
             return fault(
                 case,
                 report,
@@ -56,7 +55,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         return report
             .skip(ID, format!("mutatingadmissionpolicybindings: {}", seen.bindings.why()));
     };
-    if case.webhook().is_some() && report.root().is_some() {
+    if case.webhook.is_some() && report.root().is_some() {
         return report.follows(ID);
     }
     let policy_name = name(policy);
@@ -76,25 +75,21 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         );
     }
     let constraints = &policy["spec"]["matchConstraints"];
-    if let Some(why) = rules_lack(items(constraints, "resourceRules")) {
-        return fault(
-            case,
-            report,
-            ID,
-            Fault::new(
-                format!(
-                    "the admission policy {policy_name} does not include the creation of pods: {why}"
-                ),
-                "render the policy again: `issuerctl render policy | kubectl apply -f -`",
-            ),
-        );
+    let what = format!("the admission policy {policy_name}");
+    let edit = format!("kubectl edit mutatingadmissionpolicies {policy_name}");
+    let left_out = case.scope.left_out(constraints, items(constraints, "resourceRules"));
+    // Conditions stand beside the constraints.
+    match left_out.or_else(|| case.scope.unselected(&policy["spec"])) {
+        // Whether its own account has a role is judged with the annotation.
+        Some(left_out)
+            if case.annotation.is_some() || !matches!(left_out, LeftOut::Condition(..)) =>
+        {
+            return fault(case, report, ID, excluded(case, &what, &edit, left_out));
+        }
+        _ => {}
     }
     if case.subject.is_none() {
-        return report.pass(ID, format!("the admission policy {policy_name} is bound"));
-    }
-    if let Some(found) = excluded(case, &format!("the admission policy {policy_name}"), constraints)
-    {
-        return fault(case, report, ID, found);
+        return report.pass(ID, format!("{what} is bound"));
     }
     let whys: Vec<Option<Fault>> = bound.iter().map(|own| unbound(case, policy, own)).collect();
     if whys.iter().all(Option::is_some)
@@ -106,61 +101,13 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         .pass(ID, format!("the admission policy {policy_name} and its binding include these pods"));
 }
 
-/// Why namespace or pod are not included by `matchConstraints` or `matchResources`.
-fn excluded(case: &Case<'_>, what: &str, constraints: &Value) -> Option<Fault> {
-    let subject = case.subject?;
-    if let Fact::Known(Some(namespace)) = &case.seen.workload.namespace {
-        let mut own = labels(namespace).clone();
-        if !own.is_object() {
-            own = json!({});
-        }
-        own["kubernetes.io/metadata.name"] = subject.namespace.as_str().into();
-        if let Some(why) = unmet(&constraints["namespaceSelector"], &own) {
-            let label = mend(&constraints["namespaceSelector"], &own).unwrap_or_default();
-            return Some(Fault::new(
-                format!(
-                    "the namespaceSelector of {what} asks for {why} in the namespace {}",
-                    subject.namespace
-                ),
-                format!(
-                    "`kubectl label namespace {} {label} --overwrite`, then {}",
-                    subject.namespace,
-                    case.recreate()
-                ),
-            ));
-        }
-    }
-    let workload = case.workload.as_ref()?;
-    let own = pod_labels(Some(workload));
-    let why = unmet(&constraints["objectSelector"], &own)?;
-    let label = mend(&constraints["objectSelector"], &own).unwrap_or_default();
-    let fix = match label.strip_suffix('-') {
-        Some(label) => format!(
-            "remove the label {label} from the pod template of {}, and {}",
-            workload.reference(),
-            case.recreate()
-        ),
-        None => format!(
-            "add the label {label} to the pod template of {}, and {}",
-            workload.reference(),
-            case.recreate()
-        ),
-    };
-    Some(Fault::new(
-        format!(
-            "the objectSelector of {what} asks for {why} in the pods of {} (a label that opts out)",
-            workload.reference()
-        ),
-        fix,
-    ))
-}
-
 /// Why a binding does not take this ServiceAccount or its pods.
 fn unbound(case: &Case<'_>, policy: &Value, binding: &Value) -> Option<Fault> {
     let subject = case.subject?;
     let what = format!("the binding {}", name(binding));
-    if let Some(found) = excluded(case, &what, &binding["spec"]["matchResources"]) {
-        return Some(found);
+    if let Some(left_out) = case.scope.unselected(&binding["spec"]["matchResources"]) {
+        let edit = format!("kubectl edit mutatingadmissionpolicybindings {}", name(binding));
+        return Some(excluded(case, &what, &edit, left_out));
     }
     let takes_accounts = policy["spec"]["paramKind"]["kind"] == "ServiceAccount";
     let reference = &binding["spec"]["paramRef"];

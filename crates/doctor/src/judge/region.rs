@@ -5,8 +5,9 @@ use issuer_discovery::Partition;
 use serde_json::Value;
 
 use super::case::Case;
-use super::containers::{place, value, variable, with_role};
+use super::containers::{is_expanded, place, value, variable, with_role};
 use super::pod::Finding;
+use super::sources::{Taken, taken};
 use crate::kubernetes::{name, text};
 
 /// Regions that an account has to enable, whose STS is off until then (AWS Account Management guide,
@@ -30,6 +31,8 @@ pub(super) const OPT_IN: [&str; 16] = [
     "me-south-1",
 ];
 
+const STS: &str = "AWS_STS_REGIONAL_ENDPOINTS";
+
 pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
     for container in with_role(pod) {
@@ -38,6 +41,14 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
             .into_iter()
             .find_map(|name| Some((name, variable(container, name)?)));
         let Some((variable_name, found)) = set else {
+            match taken(case, container, &["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+                Taken::Named(_) => continue,
+                Taken::Unknown(why) => {
+                    findings.push(Finding::Unknown(why));
+                    continue;
+                }
+                Taken::Nothing => {}
+            }
             findings.push(Finding::Doubt(Fault::new(
                 format!(
                     "neither AWS_REGION nor AWS_DEFAULT_REGION is set in the container {own} of the pod {pod}: SDKs that are \
@@ -51,13 +62,16 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
             )));
             continue;
         };
-        let Some(region) = found.get("value").and_then(Value::as_str) else {
+        let region =
+            found.get("value").and_then(Value::as_str).filter(|region| !is_expanded(region));
+        let Some(region) = region else {
             findings.push(Finding::Unknown(format!(
-                "{variable_name} of the container {own} comes from another object"
+                "{variable_name} of the container {own} comes from another object or variable"
             )));
             continue;
         };
-        let legacy = value(container, "AWS_STS_REGIONAL_ENDPOINTS") == Some("legacy");
+        let which = value(container, STS).unwrap_or_default();
+        let legacy = which.eq_ignore_ascii_case("legacy");
         if let Some(why) = is_wrong(case, region) {
             findings.push(Finding::Fault(
                 "the SDK cannot reach the STS of the region",
@@ -78,6 +92,17 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                      container {own} of the pod {pod}: credentials of the global STS do not count there by default"
                 ),
                 format!("set AWS_STS_REGIONAL_ENDPOINTS to regional in {}, and {}", place(case), case.recreate()),
+            )));
+        } else if !["", "regional", "legacy"].contains(&which.to_ascii_lowercase().as_str())
+            && !is_expanded(which)
+        {
+            findings.push(Finding::Doubt(Fault::new(
+                format!(
+                    "{STS} of the container {own} of the pod {pod} is {}, and SDKs know regional and legacy alone: some refuse \
+                     to start",
+                    quote(which)
+                ),
+                format!("set it to regional in {}, and {}", place(case), case.recreate()),
             )));
         }
     }

@@ -1,12 +1,13 @@
 //! Without an account: every annotated ServiceAccount, and its pods that lack the role.
 
 use issuer_diagnostic::Fault;
-use issuer_pods::{Annotations, Identity, lacks_role};
+use issuer_pods::{Annotations, Identity};
 use serde_json::Value;
 
-use super::case::Case;
+use super::case::{Case, has_identity, role_in};
 use crate::diagnosis::Report;
-use crate::kubernetes::{account_of, name, namespace, text};
+use crate::kubernetes::{account_of, labels, name, namespace};
+use crate::probe::has_ended;
 
 /// An annotated ServiceAccount.
 struct Row<'a> {
@@ -19,11 +20,8 @@ struct Row<'a> {
 fn rows<'a>(case: &Case<'a>) -> Option<Vec<Row<'a>>> {
     let accounts = case.seen.workload.accounts.known()?;
     let pods = case.seen.workload.pods.known()?;
-    let runs = |pod: &&Value| {
-        !["Succeeded", "Failed"]
-            .contains(&pod.get("status").map_or("", |status| text(status, "phase")))
-            && pod.pointer("/metadata/deletionTimestamp").is_none()
-    };
+    let runs =
+        |pod: &&Value| !has_ended(pod) && pod.pointer("/metadata/deletionTimestamp").is_none();
     let rows = accounts.iter().filter_map(|account| {
         let annotations = account.pointer("/metadata/annotations").and_then(Value::as_object)?;
         let annotations: Annotations = annotations
@@ -36,7 +34,7 @@ fn rows<'a>(case: &Case<'a>) -> Option<Vec<Row<'a>>> {
             .filter(runs)
             .filter(|pod| namespace(pod) == namespace(account) && account_of(pod) == name(account));
         let own: Vec<&Value> = own.collect();
-        let lacking = own.iter().copied().filter(|pod| lacks_role(pod, &identity, &case.settings));
+        let lacking = own.iter().copied().filter(|pod| lacks(case, pod, &identity.role));
         let lacking: Vec<&Value> = lacking.collect();
         Some(Row {
             account: format!("{}/{}", namespace(account), name(account)),
@@ -46,6 +44,18 @@ fn rows<'a>(case: &Case<'a>) -> Option<Vec<Row<'a>>> {
         })
     });
     Some(rows.collect())
+}
+
+/// Whether a pod has no role, or another one, and does not opt out.
+fn lacks(case: &Case<'_>, pod: &Value, role: &str) -> bool {
+    let opts_out = labels(pod).get("eks.amazonaws.com/skip-pod-identity-webhook").is_some()
+        || case.skips_all(pod).is_some();
+    !opts_out && (!has_identity(pod) || role_in(pod).is_some_and(|own| !own.ends_with(role)))
+}
+
+/// Whether any pod of an annotated ServiceAccount lacks its role.
+pub(super) fn any_lacks(case: &Case<'_>) -> bool {
+    rows(case).is_some_and(|rows| rows.iter().any(|row| !row.lacking.is_empty()))
 }
 
 /// The table: account, role, pods, and those that lack the role.

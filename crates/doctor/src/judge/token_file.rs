@@ -4,7 +4,7 @@ use issuer_diagnostic::{Fault, quote};
 use serde_json::Value;
 
 use super::case::{AUDIENCE, Case};
-use super::containers::{FILE, is_of_template, place, unset, value, with_role};
+use super::containers::{FILE, is_expanded, is_of_template, place, unset, value, with_role};
 use super::pod::Finding;
 use crate::kubernetes::{items, name, named, text};
 
@@ -18,7 +18,8 @@ const AUDIENCE_SO: &str = "InvalidIdentityToken: Incorrect token audience";
 pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
     for container in with_role(pod) {
-        let Some(path) = value(container, FILE).filter(|path| !path.is_empty()) else { continue };
+        let path = value(container, FILE).filter(|path| !path.is_empty() && !is_expanded(path));
+        let Some(path) = path else { continue };
         findings.extend(of_container(case, pod, container, path));
     }
     findings
@@ -50,9 +51,7 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
         )
     };
     let Some((mount, rest)) = mount_of(container, path) else {
-        if unix(path) == API_TOKEN
-            || unix(path) == format!("/run{}", API_TOKEN.trim_start_matches("/var/run"))
-        {
+        if unix(path) == unix(API_TOKEN) {
             return Some(api_token());
         }
         let mounts: Vec<&str> =
@@ -140,6 +139,8 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
     if audience.is_empty() {
         // The API server's own audiences may be set to that of STS.
         let flags = case.seen.cluster.flagz.known().and_then(Option::as_ref);
+        let manifests = case.seen.cluster.static_pods.known();
+        let flags = flags.or_else(|| manifests.and_then(|own| Some(&own.first()?.1)));
         let own = flags.map_or(&[][..], |flags| flags.get("api-audiences"));
         return (own != [case.audience.clone()]).then(api_token);
     }
@@ -207,5 +208,9 @@ fn unix(path: &str) -> String {
         clean.push('/');
         clean.push_str(part);
     }
-    clean
+    // In images it is a link.
+    match clean.strip_prefix("/var/run/") {
+        Some(rest) => format!("/run/{rest}"),
+        None => clean,
+    }
 }

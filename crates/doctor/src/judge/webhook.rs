@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::case::Case;
 use super::injection::{fault, is_refused_by_webhook, reason, refusal_of_webhook};
 use super::policy;
-use crate::Fact;
 use crate::diagnosis::Report;
-use crate::kubernetes::{items, labels, name, text};
-use crate::labels::{mend, unmet};
-use crate::probe::{pod_labels, webhook_service};
+use crate::kubernetes::{items, name, text};
+use crate::probe::webhook_service;
+use crate::scope::LeftOut;
+use crate::{Fact, Workload};
 
 pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     const ID: &str = "webhook";
@@ -19,7 +19,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     let Some(all) = seen.webhooks.known() else {
         return report.skip(ID, format!("mutatingwebhookconfigurations: {}", seen.webhooks.why()));
     };
-    let Some((configuration, hook)) = case.webhook() else {
+    let Some((configuration, hook)) = case.webhook else {
         return absent(case, report, all);
     };
     report.pass(ID, format!("the webhook {} is configured", name(configuration)));
@@ -80,130 +80,83 @@ fn absent(case: &Case<'_>, report: &mut Report, all: &[Value]) {
 fn scope(case: &Case<'_>, report: &mut Report, configuration: &Value, hook: &Value) {
     const ID: &str = "webhook-scope";
     let configuration = name(configuration);
-    if let Some(why) = rules_lack(items(hook, "rules")) {
-        let rule =
-            "{operations: [CREATE], apiGroups: [\"\"], apiVersions: [v1], resources: [pods]}";
-        return fault(
-            case,
-            report,
-            ID,
-            Fault::new(
-                format!(
-                    "the rules of the webhook {configuration} do not include the creation of pods: {why}"
-                ),
-                format!(
-                    "add the rule {rule}: `kubectl edit mutatingwebhookconfigurations {configuration}`"
-                ),
-            ),
-        );
-    }
-    let Some(subject) = case.subject else {
-        return report.pass(ID, "its rules include the creation of pods");
-    };
-    if let Fact::Known(Some(namespace)) = &case.seen.workload.namespace {
-        // The API server sets it, also in requests of old servers.
-        let mut own = labels(namespace).clone();
-        if !own.is_object() {
-            own = Value::Object(serde_json::Map::new());
+    match case.scope.left_out(hook, items(hook, "rules")) {
+        Some(left_out) => {
+            let what = format!("the webhook {configuration}");
+            let edit = format!("kubectl edit mutatingwebhookconfigurations {configuration}");
+            fault(case, report, ID, excluded(case, &what, &edit, left_out));
         }
-        own["kubernetes.io/metadata.name"] = subject.namespace.as_str().into();
-        if let Some(why) = unmet(&hook["namespaceSelector"], &own) {
-            let label = mend(&hook["namespaceSelector"], &own).unwrap_or_default();
-            return fault(
-                case,
-                report,
+        None if case.subject.is_none() => report.pass(ID, "its rules include the creation of pods"),
+        None => match case.scope.unjudged(hook)[..] {
+            [] => report.pass(ID, "its rules and selectors include these pods"),
+            ref conditions => report.skip(
                 ID,
-                Fault::new(
-                    format!(
-                        "the namespaceSelector of the webhook {configuration} asks for {why} in the namespace {}",
-                        subject.namespace
-                    ),
-                    format!(
-                        "`kubectl label namespace {} {label} --overwrite`, then {}",
-                        subject.namespace,
-                        case.recreate()
-                    ),
+                format!(
+                    "its rules and selectors include these pods; its matchConditions ({}) are not judged",
+                    conditions.join(", ")
                 ),
-            );
-        }
-    }
-    let own = pod_labels(case.workload.as_ref());
-    if case.workload.is_some()
-        && let Some(why) = unmet(&hook["objectSelector"], &own)
-    {
-        let skip = "eks.amazonaws.com/skip-pod-identity-webhook";
-        let place = case.workload.as_ref().map(|own| own.reference()).unwrap_or_default();
-        let label = mend(&hook["objectSelector"], &own).unwrap_or_default();
-        let cause = match own.get(skip) {
-            Some(value) => format!(
-                "the pods of {place} opt out: they have the label {skip}={}, whose value does not matter, and \
-                 the objectSelector of the webhook {configuration} leaves out pods with it",
-                value.as_str().unwrap_or_default()
             ),
-            None => format!(
-                "the objectSelector of the webhook {configuration} asks for {why} in the pods of {place}"
-            ),
-        };
-        let fix = match label.strip_suffix('-') {
-            Some(label) => format!(
-                "remove the label {label} from the pod template of {place}, and {}",
-                case.recreate()
-            ),
-            None => format!(
-                "add the label {label} to the pod template of {place}, and {}",
-                case.recreate()
-            ),
-        };
-        return fault(case, report, ID, Fault::new(cause, fix));
-    }
-    let conditions: Vec<&str> =
-        items(hook, "matchConditions").iter().map(|own| text(own, "name")).collect();
-    match conditions.is_empty() {
-        true => report.pass(ID, "its rules and selectors include these pods"),
-        false => report.skip(
-            ID,
-            format!("its rules and selectors include these pods; its matchConditions ({}) are not judged", conditions.join(", ")),
-        ),
+        },
     }
 }
 
-/// Why rules do not include the creation of pods.
-pub(super) fn rules_lack(rules: &[Value]) -> Option<String> {
-    let has = |rule: &Value, list: &str, wanted: &str| {
-        items(rule, list).iter().filter_map(Value::as_str).any(|own| own == wanted || own == "*")
+/// Why a webhook, a policy or a binding leaves out these pods; `edit` is the command that changes it.
+pub(super) fn excluded(case: &Case<'_>, what: &str, edit: &str, left_out: LeftOut) -> Fault {
+    const SKIP: &str = "eks.amazonaws.com/skip-pod-identity-webhook";
+    let space = case.subject.map_or("NAMESPACE", |own| own.namespace.as_str());
+    let place = case.workload.as_ref().map(Workload::reference).unwrap_or_default();
+    let of_pods = |label: &str| match label.strip_suffix('-') {
+        Some(label) => format!(
+            "remove the label {label} from the pod template of {place}, and {}",
+            case.recreate()
+        ),
+        None => {
+            format!("add the label {label} to the pod template of {place}, and {}", case.recreate())
+        }
     };
-    let all = |rule: &&Value| {
-        has(rule, "operations", "CREATE")
-            && has(rule, "apiGroups", "")
-            && (items(rule, "apiVersions").is_empty() || has(rule, "apiVersions", "v1"))
-            && has(rule, "resources", "pods")
-            && rule["scope"] != "Cluster"
-    };
-    if rules.iter().any(|rule| all(&rule)) {
-        return None;
+    match left_out {
+        LeftOut::Namespace(why, label) => Fault::new(
+            format!("the namespaceSelector of {what} asks for {why} in the namespace {space}"),
+            match label.starts_with("kubernetes.io/metadata.name") {
+                true => format!(
+                    "include the namespace {space} in the namespaceSelector: `{edit}`, then {}",
+                    case.recreate()
+                ),
+                false => format!(
+                    "`kubectl label namespace {space} {label} --overwrite`, then {}",
+                    case.recreate()
+                ),
+            },
+        ),
+        LeftOut::Pods(_, label) if label.strip_suffix('-') == Some(SKIP) => Fault::new(
+            format!(
+                "the pods of {place} opt out: they have the label {SKIP}, whose value does not matter, and the \
+                 objectSelector of {what} leaves out pods with it"
+            ),
+            of_pods(&label),
+        ),
+        LeftOut::Pods(why, label) => Fault::new(
+            format!("the objectSelector of {what} asks for {why} in the pods of {place}"),
+            of_pods(&label),
+        ),
+        LeftOut::Condition(name, expression) => Fault::new(
+            format!(
+                "the matchCondition {name} of {what} leaves out the pods of {}: {} is false for them",
+                case.subject.map_or_else(String::new, ToString::to_string),
+                quote(&issuer_diagnostic::shorten(&expression))
+            ),
+            format!(
+                "change the matchCondition {name} (`{edit}`), or what it asks for, and {}",
+                case.recreate()
+            ),
+        ),
+        LeftOut::Rules(why) => Fault::new(
+            format!("the rules of {what} do not include the creation of pods: {why}"),
+            format!(
+                "add the rule {{operations: [CREATE], apiGroups: [\"\"], apiVersions: [v1], resources: [pods]}}: `{edit}`"
+            ),
+        ),
     }
-    let shown = rules.iter().map(|rule| {
-        let list = |name: &str| {
-            items(rule, name)
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|own| if own.is_empty() { "\"\"" } else { own })
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        format!(
-            "{} of {} in the group {}",
-            list("operations"),
-            list("resources"),
-            list("apiGroups")
-        )
-    });
-    let shown: Vec<String> = shown.collect();
-    Some(if shown.is_empty() {
-        "there are none".to_owned()
-    } else {
-        format!("they have {}", shown.join("; "))
-    })
 }
 
 fn service(case: &Case<'_>, report: &mut Report, hook: &Value) {

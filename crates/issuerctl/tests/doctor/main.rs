@@ -205,32 +205,57 @@ fn every_recorded_world_has_its_one_root_cause_or_none() {
 
 #[test]
 fn what_is_wrong_with_the_cluster_is_told_apart() {
-    all_as_expected(neighbors::cluster());
+    all_as_expected(neighbors::cluster::worlds());
 }
 
 #[test]
 fn what_is_wrong_with_the_documents_is_told_apart() {
-    all_as_expected(neighbors::documents());
+    all_as_expected(neighbors::documents::worlds());
 }
 
 #[test]
 fn what_is_wrong_with_the_account_is_told_apart() {
-    all_as_expected(neighbors::account());
+    all_as_expected(neighbors::account::worlds());
 }
 
 #[test]
 fn what_keeps_pods_from_being_given_their_role_is_told_apart() {
-    all_as_expected(neighbors::injection());
+    all_as_expected(neighbors::injection::worlds());
 }
 
 #[test]
 fn what_is_wrong_with_the_pods_is_told_apart() {
-    all_as_expected(neighbors::pods());
+    all_as_expected(neighbors::pods::worlds());
 }
 
 #[test]
 fn what_is_wrong_in_aws_is_told_apart() {
-    all_as_expected(neighbors::aws());
+    all_as_expected(neighbors::aws::worlds());
+}
+
+#[test]
+fn less_access_leaves_the_root_cause_or_names_what_is_missing() {
+    all_as_expected(neighbors::access::worlds());
+}
+
+#[test]
+fn of_two_faults_the_first_on_the_way_is_the_root_cause() {
+    all_as_expected(neighbors::mixed::worlds());
+}
+
+#[test]
+fn pods_of_every_controller_are_judged_by_its_template() {
+    all_as_expected(neighbors::controllers::worlds());
+}
+
+#[test]
+fn webhooks_and_their_conditions_are_told_apart() {
+    all_as_expected(neighbors::webhooks::worlds());
+}
+
+#[test]
+fn what_only_looks_like_a_fault_is_told_from_one() {
+    all_as_expected(neighbors::changes::worlds());
 }
 
 /// The lines of a run for people, each of which fits unless it is one command or URL.

@@ -43,6 +43,7 @@ pub(crate) const WEBHOOK: &str =
     "GET /apis/apps/v1/namespaces/default/deployments/pod-identity-webhook";
 pub(crate) const DRY_RUN: &str = "POST /api/v1/namespaces/demo/pods?dryRun=All";
 pub(crate) const TOKEN: &str = "POST /api/v1/namespaces/demo/serviceaccounts/app/token";
+pub(crate) const METRICS: &str = "GET /metrics";
 pub(crate) const FLAGZ: &str = "GET /flagz";
 pub(crate) const DISCOVERY: &str = "GET /.well-known/openid-configuration";
 pub(crate) const STATIC_PODS: &str =
@@ -391,11 +392,18 @@ fn serve(
     issuers: Vec<String>,
 ) -> ApiServer {
     let count = Mutex::new(0_usize);
+    let looks = Mutex::new(0_usize);
     ApiServer::answering(authority, move |asked: &Asked| {
         let Some(answer) = answers.get(&asked.line) else {
             return Reply::status(404, "the server could not find the requested resource");
         };
         let mut body = answer["body"].clone();
+        // What differs each time.
+        if let Some(bodies) = answer["body"]["each time"].as_array() {
+            let mut looks = looks.lock().unwrap();
+            body = bodies[*looks % bodies.len()].clone();
+            *looks += 1;
+        }
         if asked.line.ends_with("/token") && answer["status"] == 201 {
             let mut count = count.lock().unwrap();
             let requested: Value = serde_json::from_str(&asked.body).unwrap();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use issuer_cluster::Cluster;
-use issuer_doctor::{Asked, Fact, Seen, WorkloadSeen, outline, secret_keys};
-use serde_json::Value;
+use issuer_doctor::{Asked, Controllers, Fact, Seen, WorkloadSeen, outline, secret_keys};
+use serde_json::{Value, json};
 
 use super::reader::{METADATA, METADATA_LIST, get, get_as, list};
 
@@ -20,7 +20,6 @@ pub(super) async fn first(cluster: Option<&Cluster>, asked: &Asked) -> WorkloadS
     };
     let (space, name) = (&subject.namespace, &subject.name);
     let core = format!("/api/v1/namespaces/{space}");
-    let apps = format!("/apis/apps/v1/namespaces/{space}");
     let within = |resource: &str| format!("{resource} in namespace {space}");
     let (place_of_account, of_account) =
         (format!("{core}/serviceaccounts/{name}"), within(&format!("serviceaccounts/{name}")));
@@ -34,22 +33,16 @@ pub(super) async fn first(cluster: Option<&Cluster>, asked: &Asked) -> WorkloadS
         let pod = asked.pod.as_ref()?;
         Some(get(cluster, &format!("{core}/pods/{pod}"), &within(&format!("pods/{pod}"))).await)
     };
-    let paths = [
-        format!("{core}/pods"),
-        format!("{apps}/deployments"),
-        format!("{apps}/replicasets"),
-        format!("{core}/serviceaccounts"),
-    ];
-    let whats = ["pods", "deployments.apps", "replicasets.apps", "serviceaccounts"].map(within);
+    let paths = [format!("{core}/pods"), format!("{core}/serviceaccounts")];
+    let whats = ["pods", "serviceaccounts"].map(within);
     let of_namespace = format!("namespaces/{space}");
-    let (namespace, account, one_pod, pods, deployments, replica_sets, accounts) = tokio::join!(
+    let (namespace, account, one_pod, pods, accounts, controllers) = tokio::join!(
         get(cluster, &core, &of_namespace),
         account,
         one_pod,
         list(cluster, &paths[0], &whats[0], outline),
         list(cluster, &paths[1], &whats[1], outline),
-        list(cluster, &paths[2], &whats[2], outline),
-        list(cluster, &paths[3], &whats[3], outline),
+        controllers(cluster, space),
     );
     let pods = match (pods, one_pod) {
         // One pod may be read where all may not.
@@ -62,10 +55,43 @@ pub(super) async fn first(cluster: Option<&Cluster>, asked: &Asked) -> WorkloadS
         account: account.map(keep),
         accounts,
         pods,
-        deployments,
-        replica_sets,
+        controllers,
         ..WorkloadSeen::default()
     }
+}
+
+/// What makes pods: kind, group and resource.
+pub(super) const CONTROLLERS: [(&str, &str, &str); 6] = [
+    ("Deployment", "apps", "deployments"),
+    ("ReplicaSet", "apps", "replicasets"),
+    ("StatefulSet", "apps", "statefulsets"),
+    ("DaemonSet", "apps", "daemonsets"),
+    ("Job", "batch", "jobs"),
+    ("CronJob", "batch", "cronjobs"),
+];
+
+async fn controllers(cluster: &Cluster, space: &str) -> Controllers {
+    let each = CONTROLLERS.map(async |(kind, group, resource)| {
+        let path = format!("/apis/{group}/v1/namespaces/{space}/{resource}");
+        let what = format!("{resource}.{group} in namespace {space}");
+        (kind, list(cluster, &path, &what, outline).await)
+    });
+    Controllers::new(join_all(each).await)
+}
+
+/// Why pods could not be created, if there are none.
+pub(super) async fn events(cluster: Option<&Cluster>, seen: &Seen) -> Fact<Vec<Value>> {
+    let (Some(cluster), Some(subject)) = (cluster, &seen.asked.subject) else {
+        return Fact::default();
+    };
+    let runs = |pod: &Value| pod["spec"]["serviceAccountName"] == subject.name.as_str();
+    if seen.workload.pods.known().is_none_or(|pods| pods.iter().any(runs)) {
+        return Fact::default();
+    }
+    let space = &subject.namespace;
+    let path = format!("/api/v1/namespaces/{space}/events?fieldSelector=reason%3DFailedCreate");
+    let keep = |event: &Value| json!({"involvedObject": event["involvedObject"], "message": event["message"]});
+    list(cluster, &path, &format!("events in namespace {space}"), keep).await
 }
 
 /// The account of a pod, which the first wave has found.
@@ -83,12 +109,12 @@ pub(super) async fn account(cluster: Option<&Cluster>, seen: &Seen) -> Option<Fa
 /// Names of keys by the name of their object.
 type Keys = BTreeMap<String, Fact<Option<Vec<String>>>>;
 
-/// The names of the keys of Secrets and ConfigMaps that pods take whole; no values.
+/// The names of the keys of Secrets and ConfigMaps that variables of pods come from; no values.
 pub(super) async fn sources(cluster: Option<&Cluster>, seen: &Seen) -> (Keys, Keys) {
     let (Some(cluster), Some(subject)) = (cluster, &seen.asked.subject) else {
         return Default::default();
     };
-    let names = |member: &str| -> Vec<String> {
+    let names = |whole: &str, optional: &str| -> Vec<String> {
         let pods = seen.workload.pods.known().into_iter().flatten();
         let ours = pods.filter(|pod| pod["spec"]["serviceAccountName"] == subject.name.as_str());
         let lists = ours.flat_map(|pod| {
@@ -96,14 +122,22 @@ pub(super) async fn sources(cluster: Option<&Cluster>, seen: &Seen) -> (Keys, Ke
                 .into_iter()
                 .flat_map(move |list| pod["spec"][list].as_array())
         });
-        let sources = lists.flatten().filter_map(|own| own["envFrom"].as_array()).flatten();
-        let mut names: Vec<String> =
-            sources.filter_map(|own| own[member]["name"].as_str().map(str::to_owned)).collect();
+        // Those of one key matter where they may be absent.
+        let of_container = |own: &Value| -> Vec<String> {
+            let members = |list: &str| own[list].as_array().cloned().unwrap_or_default();
+            let all = members("envFrom").into_iter().map(|source| source[whole].clone());
+            let keys =
+                members("env").into_iter().map(|variable| variable["valueFrom"][optional].clone());
+            let references = all.chain(keys.filter(|reference| reference["optional"] == true));
+            references.filter_map(|own| own["name"].as_str().map(str::to_owned)).collect()
+        };
+        let mut names: Vec<String> = lists.flatten().flat_map(of_container).collect();
         names.sort();
         names.dedup();
         names
     };
-    let (secrets, maps) = (names("secretRef"), names("configMapRef"));
+    let (secrets, maps) =
+        (names("secretRef", "secretKeyRef"), names("configMapRef", "configMapKeyRef"));
     tokio::join!(
         keys(cluster, &subject.namespace, "secrets", secrets),
         keys(cluster, &subject.namespace, "configmaps", maps),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use issuer_cluster::{Cluster, Error};
 use issuer_doctor::{
-    DryRun, Fact, InjectionSeen, Seen, Serving, find_webhook, outline, probe, webhook_service,
-    workload_of,
+    Called, DryRun, Fact, InjectionSeen, Seen, Serving, find_webhook, has_identity, outline, probe,
+    webhook_service, workload_of,
 };
 use issuer_trust::Authorities;
 use issuer_verify::{ServingFault, check_serving};
@@ -22,6 +22,8 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// What kubectl encodes in a query.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const METRICS: &str = "/metrics";
 
 const GROUP: &str = "/apis/admissionregistration.k8s.io";
 
@@ -62,6 +64,7 @@ async fn served(cluster: &Cluster, resource: &str) -> Fact<Vec<Value>> {
 pub(super) struct Second {
     webhook: Webhook,
     dry_run: Fact<DryRun>,
+    called: Fact<Called>,
 }
 
 #[derive(Default)]
@@ -79,6 +82,7 @@ impl Second {
         let injection = &mut seen.injection;
         (injection.service, injection.slices, injection.deployment) = (service, slices, deployment);
         (injection.pods, injection.serving, injection.dry_run) = (pods, serving, self.dry_run);
+        injection.called = self.called;
     }
 }
 
@@ -90,13 +94,41 @@ pub(super) async fn second(
     let Some(cluster) = cluster else {
         return Second { dry_run: no_cluster(seen), ..Second::default() };
     };
-    let (webhook, dry_run) = tokio::join!(webhook(cluster, seen), dry_run(cluster, request, seen));
-    Second { webhook, dry_run }
+    let (webhook, (dry_run, called)) = tokio::join!(webhook(cluster, seen), async {
+        let answer = dry_run(cluster, request, seen).await;
+        let called = called(cluster, request, seen, &answer).await;
+        (answer, called)
+    });
+    Second { webhook, dry_run, called }
+}
+
+/// What the metrics of the API server say of the webhook, if a dry run gave nothing: it is made once
+/// more between two looks at them.
+async fn called(
+    cluster: &Cluster,
+    request: &Examination,
+    seen: &Seen,
+    answer: &Fact<DryRun>,
+) -> Fact<Called> {
+    let Some((_, hook)) = find_webhook(seen) else { return Fact::default() };
+    if !matches!(answer, Fact::Known(DryRun::Stored(pod)) if !has_identity(pod)) {
+        return Fact::default();
+    }
+    let metrics = async || match cluster.read_metrics(METRICS).await {
+        Ok(body) => Fact::Known(Called::of(
+            &String::from_utf8_lossy(&body),
+            hook["name"].as_str().unwrap_or_default(),
+        )),
+        Err(error) => unknown(&error, "get", METRICS),
+    };
+    let before = metrics().await;
+    let Fact::Known(before) = before else { return before };
+    dry_run(cluster, request, seen).await;
+    metrics().await.map(|after| after.since(before))
 }
 
 async fn webhook(cluster: &Cluster, seen: &Seen) -> Webhook {
-    let hooks = seen.injection.webhooks.known().map_or(&[][..], Vec::as_slice);
-    let hook = find_webhook(hooks).map(|(_, hook)| hook);
+    let hook = find_webhook(seen).map(|(_, hook)| hook);
     let Some((space, name, port)) = hook.and_then(webhook_service) else {
         return Webhook::default();
     };

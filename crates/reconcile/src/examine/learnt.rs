@@ -34,7 +34,7 @@ pub(super) fn issuer(seen: &Seen) -> Option<String> {
 
 /// The audience of a token that the pods' SDKs would use.
 pub(super) fn audience(seen: &Seen) -> String {
-    audience_of(seen, &settings_of(seen.injection.deployment.known().and_then(Option::as_ref)))
+    audience_of(seen, &settings_of(&seen.injection))
 }
 
 /// The role of the account, if it is an ARN.
@@ -65,7 +65,7 @@ pub(super) fn sts(seen: &Seen) -> (Option<String>, bool) {
     match found {
         Some((region, legacy)) => (Some(region), legacy),
         None => {
-            let settings = settings_of(seen.injection.deployment.known().and_then(Option::as_ref));
+            let settings = settings_of(&seen.injection);
             (settings.region.or_else(|| seen.asked.region.clone()), false)
         }
     }

@@ -6,6 +6,7 @@ use issuer_workload::Rbac;
 use serde_json::{Value, json};
 
 use super::Examination;
+use super::account::CONTROLLERS;
 use crate::ClusterNeeds;
 
 const READ: &[&str] = &["get", "list"];
@@ -14,7 +15,7 @@ const READ: &[&str] = &["get", "list"];
 #[must_use]
 pub fn doctor_permissions(request: &Examination, connection: &Connection) -> ClusterNeeds {
     let mut rbac = Rbac::default();
-    for path in ["/.well-known/openid-configuration", "/openid/v1/jwks", "/flagz"] {
+    for path in ["/.well-known/openid-configuration", "/openid/v1/jwks", "/flagz", "/metrics"] {
         rbac.allow_path(path);
     }
     let admission = "admissionregistration.k8s.io";
@@ -43,8 +44,10 @@ pub fn doctor_permissions(request: &Examination, connection: &Connection) -> Clu
             rbac.allow(None, ("", "pods"), &["list"], None);
             rbac.allow(space, ("", "serviceaccounts"), READ, None);
             rbac.allow(space, ("", "pods"), READ, None);
-            rbac.allow(space, ("apps", "deployments"), &["list"], None);
-            rbac.allow(space, ("apps", "replicasets"), &["list"], None);
+            for (_, group, resource) in CONTROLLERS {
+                rbac.allow(space, (group, resource), &["list"], None);
+            }
+            rbac.allow(space, ("", "events"), &["list"], None);
             // Names of keys: requested without their values.
             rbac.allow(space, ("", "secrets"), &["get"], None);
             rbac.allow(space, ("", "configmaps"), &["get"], None);

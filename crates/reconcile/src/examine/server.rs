@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use issuer_cluster::{Cluster, Connection, Error, ServiceAccountRef};
+use issuer_cluster::{Cluster, ClusterName, Connection, Error, ServiceAccountRef};
 use issuer_doctor::{
     ClusterSeen, Fact, Managed, Published, Seen, ServerFlags, TokenSeen, parse_arguments,
     parse_flagz,
@@ -168,22 +168,27 @@ pub(super) async fn managed(
         ),
     );
     let (Fact::Known(eks), planes) = (&eks, planes.known()) else { return eks.map(|_| Vec::new()) };
-    let of = |kind: &'static str, object: &Value| {
-        let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
-        Managed {
-            kind,
-            namespace: text("namespace"),
-            name: text("name"),
-            issuer: issuer_of(kind, object),
-        }
+    let all = eks.iter().map(|own| ("Cluster", own));
+    let all = all.chain(planes.into_iter().flatten().map(|own| ("KubeadmControlPlane", own)));
+    let wanted = all.filter(|(_, own)| is_wanted(own, request));
+    Fact::Known(wanted.map(|(kind, own)| managed_as(kind, own)).collect())
+}
+
+fn managed_as(kind: &'static str, object: &Value) -> Managed {
+    let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
+    let issuer = issuer_of(kind, object);
+    Managed { kind, namespace: text("namespace"), name: text("name"), issuer }
+}
+
+/// A control plane has the label of its cluster, or is called like it.
+fn is_wanted(object: &Value, request: &Management) -> bool {
+    let metadata = &object["metadata"];
+    let is_cluster = |name: &ClusterName| {
+        let name = name.as_str();
+        metadata["name"] == name || metadata["labels"]["cluster.x-k8s.io/cluster-name"] == name
     };
-    let all = eks.iter().map(|own| of("Cluster", own));
-    let all = all.chain(planes.into_iter().flatten().map(|own| of("KubeadmControlPlane", own)));
-    let wanted = |own: &Managed| {
-        request.cluster.as_ref().is_none_or(|name| own.name.starts_with(name.as_str()))
-            && request.namespace.as_ref().is_none_or(|name| own.namespace == name.to_string())
-    };
-    Fact::Known(all.filter(wanted).collect())
+    request.cluster.as_ref().is_none_or(is_cluster)
+        && request.namespace.as_ref().is_none_or(|name| metadata["namespace"] == name.to_string())
 }
 
 fn issuer_of(kind: &str, object: &Value) -> Option<String> {
