@@ -5,6 +5,7 @@
 #[path = "../desk/mod.rs"]
 mod desk;
 mod neighbors;
+mod permissions;
 #[expect(dead_code, reason = "worlds make tokens of recorded claims")]
 #[path = "../signer/mod.rs"]
 mod signer;

@@ -82,6 +82,8 @@ pub(crate) struct Ran {
     /// Actions of IAM and STS.
     pub(crate) calls: Vec<String>,
     pub(crate) seconds: f64,
+    /// What was asked of the bucket with credentials.
+    pub(crate) store_calls: Vec<String>,
 }
 
 /// The worlds in `fixtures/doctor`.
@@ -294,6 +296,7 @@ impl World {
             err: String::from_utf8(output.stderr).unwrap(),
             requests: api.log(),
             calls: iam.log().iter().map(ToString::to_string).collect(),
+            store_calls: s3.take_log(),
             seconds,
         }
     }

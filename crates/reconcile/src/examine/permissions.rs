@@ -1,7 +1,7 @@
 //! What an examination needs in full; each check does without what it may not read.
 
 use issuer_cluster::Connection;
-use issuer_publish::{Purpose, S3Options, permissions};
+use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_workload::Rbac;
 use serde_json::{Value, json};
 
@@ -72,10 +72,15 @@ pub fn doctor_policy(request: &Examination) -> Value {
                "Action": ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
                "Resource": role}),
     ];
-    if let Some((location, options)) = &request.store {
-        let options = S3Options { create_bucket: false, ..options.clone() };
-        let policy = permissions(location, &options, Purpose::Plan, 0);
-        statements.extend(policy["Statement"].as_array().cloned().unwrap_or_default());
+    if let Some((location, _)) = &request.store {
+        let bucket = format!("arn:*:s3:::{}", location.bucket);
+        let objects = [KEYS_NAME, DISCOVERY_NAME]
+            .map(|name| format!("{bucket}/{}", location.object_key(name)));
+        statements.push(json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": objects}));
+        // Without ListBucket an object that does not exist looks like one that may not be read.
+        statements.push(json!({"Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock"],
+            "Resource": bucket}));
     }
     json!({"Version": "2012-10-17", "Statement": statements})
 }
