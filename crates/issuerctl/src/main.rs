@@ -3,6 +3,7 @@
 
 mod advice;
 mod batch;
+mod called;
 mod cli;
 mod commands;
 mod deadline;
@@ -29,7 +30,7 @@ mod user;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
@@ -37,8 +38,7 @@ use crate::ui::Ui;
 fn main() -> ExitCode {
     secrets::register();
     panics::report(cli::Output::Text);
-    // The panic was reported by the hook.
-    std::panic::catch_unwind(run).unwrap_or_else(|_| Exit::Failure.into())
+    run()
 }
 
 fn run() -> ExitCode {
@@ -53,7 +53,8 @@ fn run() -> ExitCode {
         );
         return Exit::Usage.into();
     }
-    let cli = match cli::Cli::try_parse() {
+    let parsed = called::command().try_get_matches();
+    let cli = match parsed.and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             let ui = Ui::default();
@@ -90,7 +91,7 @@ fn example_for(error: &clap::Error) -> Option<String> {
     if error.kind() != clap::error::ErrorKind::MissingRequiredArgument {
         return None;
     }
-    let whole = cli::Cli::command();
+    let whole = called::command();
     let mut command = &whole;
     for argument in std::env::args().skip(1) {
         command = command.find_subcommand(&argument).unwrap_or(command);
