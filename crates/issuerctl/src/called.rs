@@ -28,7 +28,8 @@ fn plugin(program: &Path) -> Option<String> {
 fn as_plugin(command: Command, name: &str) -> Command {
     let command = with_examples(command, name).bin_name(name);
     let start = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    command.after_help(format!("{start}\nIn messages and documentation, this command is issuerctl."))
+    command
+        .after_help(format!("{start}\nIn messages and documentation, this command is issuerctl."))
 }
 
 fn with_examples(command: Command, name: &str) -> Command {

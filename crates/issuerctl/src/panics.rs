@@ -61,7 +61,8 @@ mod tests {
             // The harness would report this as a test that passed.
             return;
         }
-        let this = "panics::tests::a_panic_ends_the_process_with_its_exit_code_and_without_its_text";
+        let this =
+            "panics::tests::a_panic_ends_the_process_with_its_exit_code_and_without_its_text";
         let child = process::Command::new(std::env::current_exe().expect("a test is a program"))
             .args(["--exact", this, "--nocapture"])
             .env(CHILD, "1")
