@@ -11,6 +11,7 @@ mod pods;
 mod render;
 mod rotation;
 mod site;
+mod sync;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,7 @@ pub(crate) use rotation::{
     RotateStartArgs, RotateStatusArgs, ServerArgs, SiteArgs, WaitArgs,
 };
 pub(crate) use site::{Access, DocumentArgs, Overrides, PublishArgs, S3Args, UrlArgs, VerifyArgs};
+pub(crate) use sync::{LogFormat, SyncArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -134,6 +136,7 @@ pub(crate) enum Command {
     Jwks(JwksArgs),
     Discovery(DiscoveryArgs),
     Publish(Box<PublishArgs>),
+    Sync(Box<SyncArgs>),
     Url(UrlArgs),
     Verify(VerifyArgs),
     Doctor(Box<DoctorArgs>),
@@ -161,6 +164,13 @@ pub(crate) enum Command {
     Man(ManArgs),
     /// Print the version
     Version,
+}
+
+impl Command {
+    /// Whether it runs until it is told to end.
+    pub(crate) fn has_no_end(&self) -> bool {
+        matches!(self, Self::Sync(args) if !args.once)
+    }
 }
 
 /// Print the JSON Schema of the issuer file, or of the objects of --output json

@@ -25,6 +25,7 @@ mod role;
 mod rollback;
 mod rotate;
 mod schema;
+mod sync;
 mod url;
 mod verify;
 mod version;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Jwks(args) => jwks::run(args, format, ui),
         Command::Discovery(args) => discovery::run(args, format, ui),
         Command::Publish(args) => publish::run(args, format, ui),
+        Command::Sync(args) => sync::run(args, &cli.general, ui),
         Command::Url(args) => url::run(args, format, ui),
         Command::Verify(args) => verify::run(args, format, ui),
         Command::Doctor(args) => doctor::run(args, format, ui),
@@ -105,6 +107,7 @@ fn surface(command: &Command) -> Surface {
         Command::Plan(_) | Command::Apply(_) | Command::Delete(_) | Command::Render(_) => {
             Surface::File
         }
+        Command::Sync(args) if args.file.is_some() => Surface::File,
         _ => Surface::Flags,
     }
 }

@@ -24,6 +24,7 @@ mod rotation;
 mod runtime;
 mod secrets;
 mod signals;
+mod sync;
 mod targets;
 mod ui;
 mod user;
@@ -75,7 +76,9 @@ fn run() -> ExitCode {
     };
     let ui = Ui::new(&cli.general);
     panics::report(cli.general.output);
-    deadline::watch(&cli.general);
+    if !cli.command.has_no_end() {
+        deadline::watch(&cli.general);
+    }
     match commands::run(&cli, &ui) {
         Ok(exit) => exit.into(),
         Err(failure) => {

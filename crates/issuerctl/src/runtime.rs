@@ -54,6 +54,18 @@ impl<'a> Runtime<'a> {
         })
     }
 
+    /// Runs a program that ends by itself, between two of its steps, when it finds that a signal was
+    /// received. It has no time limit.
+    ///
+    /// # Errors
+    /// That of the program.
+    pub(crate) fn run_steps<T>(
+        &self,
+        program: impl AsyncFnOnce(&Signals) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(program(&self.signals))
+    }
+
     /// A signal, at the next point at which nothing is being written.
     async fn signal(&self) -> Failure {
         let signal = loop {

@@ -17,7 +17,7 @@ use issuer_reconcile::{
 
 use crate::cli::{
     Access, AwsArgs, DeclaredArgs, FileArgs, KeepArgs, KeyArgs, KubeArgs, NamedFile, Overrides,
-    PlaceArgs, ProviderApplyArgs, PublishArgs, RoleApplyArgs, S3Args,
+    PlaceArgs, ProviderApplyArgs, PublishArgs, RoleApplyArgs, S3Args, SyncArgs,
 };
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -160,6 +160,65 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
     Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload })
 }
 
+/// The documents that `sync` follows: those of all issuers of a file that have a store, or those at a
+/// destination.
+///
+/// # Errors
+/// Those of [`of_files`] and [`of_publish`]; standard input, which can be read only once.
+pub(crate) fn of_sync(args: &SyncArgs) -> Result<Vec<Target>, Failure> {
+    let mut read = args.file.iter().chain(&args.keys.key).chain(&args.keys.jwks);
+    if read.any(|path| files::is_stdin(path)) {
+        let message = "sync reads its input in each step, and standard input can be read only once";
+        return Err(Failure::new(Exit::Usage, message).hint(Some("give the name of a file")));
+    }
+    if let Some(file) = &args.file {
+        refuse_settings_of_the_file(&args.s3)?;
+        let files = FileArgs { file: vec![file.clone()], recursive: false };
+        let overrides = Overrides { retire: args.retire, ..Overrides::default() };
+        let mut targets = of_files(&files, Some(&args.keys.kube), &args.aws(), overrides)?;
+        targets.retain(|target| target.site.is_some());
+        if targets.is_empty() {
+            let message = "the file has no issuer with a store, so there is nothing to follow";
+            return Err(Failure::new(Exit::BadInput, message));
+        }
+        return Ok(targets.into_iter().map(Target::documents_only).collect());
+    }
+    let ports = args.document.ports.ports();
+    let issuer = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
+    let to = args.to.as_deref().unwrap_or_default();
+    let mut site = SiteTarget::of(store(to, &args.s3, issuer.as_ref())?);
+    site.keys = key_sources(&args.keys)?;
+    site.shape = args.document.shape.into();
+    site.options.weak = args.keys.weak();
+    site.options.keep_history = args.keep.keep_history.unwrap_or(KEEP_HISTORY);
+    site.options.retire_secs = args.retire.secs().unwrap_or(RETIRE_SECS);
+    site.options.live_check = args.check_live.is_some();
+    let connection = connection(&args.keys.kube);
+    site.live = args.check_live.clone().map(|account| LiveCheck { account, connection });
+    site.by = user();
+    Ok(vec![Target {
+        name: None,
+        issuer,
+        ports,
+        site: Some(site),
+        provider: None,
+        roles: Vec::new(),
+        workload: None,
+    }])
+}
+
+/// Only the session is that of the command line; everything else of a store is in the file.
+fn refuse_settings_of_the_file(s3: &S3Args) -> Result<(), Failure> {
+    let of_session = ["--region", "--profile", "--endpoint-url"];
+    match s3.given().iter().find(|option| !of_session.contains(option)) {
+        Some(option) => {
+            let message = format!("{option} belongs to --to; with -f, the file has this setting");
+            Err(Failure::new(Exit::Usage, message))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The store of a destination.
 ///
 /// # Errors
@@ -219,11 +278,7 @@ pub(crate) fn of_site(args: &PlaceArgs, keep: KeepArgs) -> Result<Target, Failur
         let (name, provider, roles, workload) = (None, None, Vec::new(), None);
         return Ok(Target { name, issuer, ports, site: Some(site), provider, roles, workload });
     }
-    let of_session = ["--region", "--profile", "--endpoint-url"];
-    if let Some(option) = args.s3.given().iter().find(|option| !of_session.contains(option)) {
-        let message = format!("{option} belongs to --to; with -f, the file has this setting");
-        return Err(Failure::new(Exit::Usage, message));
-    }
+    refuse_settings_of_the_file(&args.s3)?;
     let files = FileArgs { file: args.file.iter().cloned().collect(), recursive: false };
     let mut targets = of_files(&files, None, &args.aws(), Overrides::default())?;
     targets.retain(|target| target.site.is_some());

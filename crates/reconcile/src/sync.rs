@@ -93,6 +93,14 @@ impl Reconciler<'_> {
         report
     }
 
+    /// The keys of the sources, and nothing else: what has changed since the last step.
+    ///
+    /// # Errors
+    /// A source that cannot be read.
+    pub async fn live_keys(&self, target: &Target) -> Result<JwkSet, Error> {
+        Ok(self.read_keys(target, Scope::apply(false)).await?.keys)
+    }
+
     async fn follow(
         &self,
         target: &Target,

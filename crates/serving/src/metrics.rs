@@ -55,6 +55,7 @@ pub struct Metrics {
     last_success: Gauges,
     steps: Counters,
     failed_steps: Counters,
+    failed_verifications: Counters,
     writes: Counters,
     dropped_keys: Counters,
     failures: Family<Reason, Counter>,
@@ -75,6 +76,7 @@ impl Metrics {
             last_success: Family::default(),
             steps: Family::default(),
             failed_steps: Family::default(),
+            failed_verifications: Family::default(),
             writes: Family::default(),
             dropped_keys: Family::default(),
             failures: Family::default(),
@@ -114,6 +116,11 @@ impl Metrics {
         let counters = [
             ("steps", "Steps that have ended", &self.steps),
             ("failed_steps", "Steps that have failed", &self.failed_steps),
+            (
+                "failed_verifications",
+                "How often AWS STS would not have accepted the published issuer",
+                &self.failed_verifications,
+            ),
             ("writes", "Steps that changed the published documents", &self.writes),
             (
                 "dropped_keys",
@@ -157,7 +164,9 @@ impl Metrics {
         let labels = issuer.labels();
         self.steps.get_or_create(&labels).inc();
         // So that a rate is 0, and not missing, before the first of them.
-        for counters in [&self.failed_steps, &self.writes, &self.dropped_keys] {
+        for counters in
+            [&self.failed_steps, &self.failed_verifications, &self.writes, &self.dropped_keys]
+        {
             let _ = counters.get_or_create(&labels);
         }
         self.duration.observe(took.as_secs_f64());
@@ -173,7 +182,11 @@ impl Metrics {
 
     /// The issuer was read the way AWS STS reads it.
     pub fn verified(&self, issuer: &IssuerName, passed: bool) {
-        self.verify_passed.get_or_create(&issuer.labels()).set(passed.into());
+        let labels = issuer.labels();
+        self.verify_passed.get_or_create(&labels).set(passed.into());
+        if !passed {
+            self.failed_verifications.get_or_create(&labels).inc();
+        }
     }
 
     /// A step has changed the published documents.
@@ -203,7 +216,13 @@ impl Metrics {
         ] {
             gauges.remove(&labels);
         }
-        for counters in [&self.steps, &self.failed_steps, &self.writes, &self.dropped_keys] {
+        for counters in [
+            &self.steps,
+            &self.failed_steps,
+            &self.failed_verifications,
+            &self.writes,
+            &self.dropped_keys,
+        ] {
             counters.remove(&labels);
         }
     }

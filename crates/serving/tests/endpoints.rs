@@ -121,7 +121,7 @@ async fn the_series_of_a_deleted_issuer_end_and_those_of_others_stay() {
     metrics.issuer_deleted(&name("gone"));
     let text = metrics.text();
     assert!(!text.contains("gone"), "{text}");
-    assert_eq!(text.matches("\"stays\"").count(), 8, "{text}");
+    assert_eq!(text.matches("\"stays\"").count(), 9, "{text}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod credentials;
 mod endpoint;
 mod environment;
 mod error;
+mod fallback;
 mod http;
 mod profile;
 mod region;
@@ -31,6 +32,7 @@ use issuer_trust::Authorities;
 
 use crate::credentials::Checked;
 use crate::environment::Environment;
+use crate::fallback::WithFallback;
 use crate::profile::{Profiles, Selected};
 
 pub use aws_config::SdkConfig;
@@ -38,6 +40,7 @@ pub use cause::Cause;
 pub use chain::ProfileFault;
 pub use endpoint::shown_endpoint;
 pub use error::Error;
+pub use fallback::Fallback;
 pub use replan::{Attempts, replan};
 pub use sdk_error::{code, is_web_page, message};
 
@@ -65,15 +68,18 @@ pub struct SessionOptions {
     pub endpoint_url: Option<String>,
     /// Authorities to trust in addition to those of the system and of `AWS_CA_BUNDLE`.
     pub authorities: Authorities,
+    /// What is used while AWS STS refuses the web identity token of the process.
+    pub fallback: Option<Fallback>,
 }
 
 impl fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { region, profile, endpoint_url: _, authorities } = self;
+        let Self { region, profile, endpoint_url: _, authorities, fallback } = self;
         f.debug_struct("SessionOptions")
             .field("region", region)
             .field("profile", profile)
             .field("authorities", &authorities.certificates().len())
+            .field("fallback", fallback)
             .finish_non_exhaustive()
     }
 }
@@ -151,11 +157,11 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
+    let provider = provider.with_region(region);
     let credentials = match (&options.profile, keys) {
         // The default chain would prefer credentials in the environment to a profile that was
         // given.
         (Some(profile), _) => {
-            let provider = provider.with_region(region);
             let of_profile = ProfileFileCredentialsProvider::builder().configure(&provider);
             let of_profile = of_profile.profile_files(files).profile_name(profile).build();
             Some(Checked::new(of_profile, Some(profile.clone())))
@@ -172,7 +178,14 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
         None => {
             // The default chain takes the files from the loader alone.
             let config = loader.load().await;
-            let chain = config.credentials_provider().map(|chain| Checked::new(chain, None));
+            let chain = config.credentials_provider().map(|first| match &options.fallback {
+                None => Checked::new(first, None),
+                Some(fallback) => {
+                    let (fallback, files) = (fallback.clone(), EnvConfigFiles::default());
+                    let configuration = provider.clone();
+                    Checked::new(WithFallback { first, fallback, configuration, files }, None)
+                }
+            });
             let chain = chain.map(|chain| SharedCredentialsProvider::new(chain.from(base)));
             let mut builder = config.into_builder();
             builder.set_credentials_provider(chain);

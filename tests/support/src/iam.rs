@@ -31,6 +31,11 @@ const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 /// The only action without a signature.
 const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 
+/// The access key ID that STS gives for a token.
+pub const SESSION_ACCESS_KEY: &str = "ASIAXSESSIONOFATOKEN";
+/// Its secret access key.
+pub const SESSION_SECRET_KEY: &str = "a-secret-key-of-the-session-0123456789";
+
 /// IAM and STS of one account, on one endpoint.
 pub struct IamServer {
     server: Server,
@@ -205,6 +210,11 @@ impl IamServer {
     /// Refuses every token with this code and message.
     pub fn refuse_tokens(&self, code: &str, message: &str) {
         self.state().token_refusal = Some((code.to_owned(), message.to_owned()));
+    }
+
+    /// Judges tokens again.
+    pub fn accept_tokens(&self) {
+        self.state().token_refusal = None;
     }
 
     /// Simulates a concurrent change just before the next request of an action is executed.

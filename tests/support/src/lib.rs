@@ -16,7 +16,10 @@ mod tls;
 pub use cloudfront::{CloudFrontServer, TestDistribution};
 pub use cluster::ClusterServer;
 pub use fault::{Fault, FaultProxy};
-pub use iam::{Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer};
+pub use iam::{
+    Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer,
+    SESSION_ACCESS_KEY, SESSION_SECRET_KEY,
+};
 pub use kubernetes::{ApiServer, Asked, Reply};
 pub use refusal::Refusal;
 pub use s3::{ACCESS_KEY, Quirk, S3Server, SECRET_KEY};

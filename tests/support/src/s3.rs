@@ -18,8 +18,8 @@ use s3s_fs::FileSystem;
 use self::aws::Aws;
 pub use self::quirk::Quirk;
 use self::versions::Versions;
-use crate::Authority;
 use crate::server::Server;
+use crate::{Authority, SESSION_ACCESS_KEY, SESSION_SECRET_KEY};
 
 /// The access key ID that the server accepts.
 pub const ACCESS_KEY: &str = "test";
@@ -419,6 +419,7 @@ impl S3Server {
             objects_lock: Arc::default(),
         });
         let mut auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        auth.register(SESSION_ACCESS_KEY.to_owned(), SESSION_SECRET_KEY.into());
         for quirk in Quirk::ALL {
             auth.register(quirk.name().to_owned(), "x".into());
         }

@@ -8,6 +8,7 @@ use super::{Answer, Call, id};
 use crate::iam::access::matches;
 use crate::iam::query::Refusal;
 use crate::iam::xml::Xml;
+use crate::{SESSION_ACCESS_KEY, SESSION_SECRET_KEY};
 
 impl Call<'_> {
     pub(super) fn assume_with_token(&mut self) -> Answer {
@@ -47,8 +48,8 @@ impl Call<'_> {
         let whose = self.account.arn("", &whose).replace(":iam:", ":sts:");
         Ok(Some(Xml::of(|xml| {
             xml.element("Credentials", |xml| {
-                xml.text("AccessKeyId", id("ASIA", name));
-                xml.text("SecretAccessKey", "a-secret-key-of-the-session-0123456789");
+                xml.text("AccessKeyId", SESSION_ACCESS_KEY);
+                xml.text("SecretAccessKey", SESSION_SECRET_KEY);
                 xml.text("SessionToken", "a-session-token-0123456789abcdef");
                 xml.text("Expiration", "2099-01-01T00:00:00Z");
             });
