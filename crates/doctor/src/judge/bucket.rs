@@ -227,6 +227,7 @@ fn parts(store: &str) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use issuer_publish::Block;
     use serde_json::json;
 
     use super::*;
@@ -250,5 +251,26 @@ mod tests {
         assert_eq!(policy(private), Policy::Others);
         let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/*"});
         assert_eq!(policy(deny), Policy::Denies);
+    }
+
+    #[test]
+    fn block_policy_and_account_are_told_apart() {
+        let policy = |effect: &str| {
+            json!({"Statement": [{"Effect": effect, "Principal": "*", "Action": "s3:GetObject",
+                                  "Resource": "arn:aws:s3:::b/p/*"}]})
+        };
+        let found = |blocked: bool, policy: Option<Value>| {
+            let block = Block { restrict_public_buckets: blocked, ..Block::default() };
+            let state = BucketState {
+                block: Setting::Present(block),
+                policy: policy.map_or(Setting::Absent, |own| Setting::Present(own.to_string())),
+                ..BucketState::default()
+            };
+            access(&state, "s3://b/p", "publish").map(|(id, _)| id)
+        };
+        assert_eq!(found(true, Some(policy("Allow"))), Some("bucket-block"));
+        assert_eq!(found(false, None), Some("bucket-policy"));
+        assert_eq!(found(false, Some(policy("Deny"))), Some("bucket-policy"));
+        assert_eq!(found(false, Some(policy("Allow"))), Some("bucket-account"));
     }
 }

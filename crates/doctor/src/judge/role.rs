@@ -1,6 +1,6 @@
 //! The role: that it exists, its trust policy for this very token, and its permissions.
 
-use issuer_diagnostic::{Fault, Status};
+use issuer_diagnostic::{Fault, Status, quote};
 use issuer_discovery::Partition;
 use issuer_iam::LintOptions;
 
@@ -8,7 +8,7 @@ use super::case::Case;
 use super::lint;
 use crate::RoleArn;
 use crate::diagnosis::Report;
-use crate::seen::RoleSeen;
+use crate::seen::{RoleSeen, Subject};
 
 const SO: &str = "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity";
 
@@ -115,6 +115,16 @@ fn trust(case: &Case<'_>, report: &mut Report, arn: &RoleArn, role: &RoleSeen) {
                 .replace("; there is one for ", "; there is one for another issuer: ");
             let has = if finding.id == "role-deny" { " has a Deny" } else { "" };
             finding.message = format!("the trust policy of {}{has}: {message}", arn.name);
+            if let Some(subject) = case.subject.filter(|_| finding.id.starts_with("role-sub")) {
+                let Subject { namespace, name } = subject;
+                let own = format!("system:serviceaccount:{namespace}:{name}");
+                if !finding.message.contains(&own) {
+                    finding.message += &format!("; the token has the sub {}", quote(&own));
+                }
+                finding.fix = finding
+                    .fix
+                    .map(|fix| fix.replace("NAMESPACE:NAME", &format!("{namespace}:{name}")));
+            }
             if ["role-sub-mismatch", "role-statement-missing"].contains(&finding.id) {
                 let fix = finding.fix.unwrap_or_default();
                 finding.fix = Some(format!("{fix}; {} does that", create(case, arn)));

@@ -255,6 +255,11 @@ fn webhooks_and_their_conditions_are_told_apart() {
 }
 
 #[test]
+fn trust_policies_are_judged_for_this_account() {
+    all_as_expected(neighbors::trust::worlds());
+}
+
+#[test]
 fn what_only_looks_like_a_fault_is_told_from_one() {
     all_as_expected(neighbors::changes::worlds());
 }

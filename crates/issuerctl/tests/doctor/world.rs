@@ -316,6 +316,9 @@ impl World {
         }
         let block = &bucket["public_access_block"];
         s3.set_policy_block(name, block["RestrictPublicBuckets"] == true);
+        if bucket["encryption"] == "aws:kms" {
+            s3.kms_by_default();
+        }
         for (key, object) in bucket["objects"].as_object().into_iter().flatten() {
             let text = match (self.objects.get(key), object.get("keys")) {
                 (Some(text), _) => {

@@ -126,20 +126,12 @@ fn of_manifest(pod: &Value) -> (String, ServerFlags) {
     (pod["metadata"]["name"].as_str().unwrap_or_default().to_owned(), flags)
 }
 
-/// API version and issuers of `ClusterConfiguration`: a map to v1beta3, a list from v1beta4 on.
+/// API version and issuers of `ClusterConfiguration`.
 fn of_kubeadm(object: &Value) -> Option<(String, Vec<String>)> {
     let text = object["data"]["ClusterConfiguration"].as_str()?;
     let documents = issuer_yaml::parse(text).ok()?;
     let value = documents.first()?.root.value().ok()?;
-    let arguments = &value["apiServer"]["extraArgs"];
-    let flag = "service-account-issuer";
-    let issuers = match arguments {
-        Value::Array(list) => {
-            let own = list.iter().filter(|own| own["name"] == flag);
-            own.filter_map(|own| own["value"].as_str().map(str::to_owned)).collect()
-        }
-        arguments => arguments[flag].as_str().map(str::to_owned).into_iter().collect(),
-    };
+    let issuers = issuers_in(&value["apiServer"]["extraArgs"]);
     Some((value["apiVersion"].as_str().unwrap_or_default().to_owned(), issuers))
 }
 
@@ -191,18 +183,27 @@ fn is_wanted(object: &Value, request: &Management) -> bool {
         && request.namespace.as_ref().is_none_or(|name| metadata["namespace"] == name.to_string())
 }
 
+/// EKS Anywhere has a field for it, and arguments; of a flag that is repeated, the first signs.
 fn issuer_of(kind: &str, object: &Value) -> Option<String> {
+    let spec = &object["spec"];
     if kind == "Cluster" {
-        return object["spec"]["podIamConfig"]["serviceAccountIssuer"].as_str().map(str::to_owned);
+        let issuer = spec["podIamConfig"]["serviceAccountIssuer"].as_str().map(str::to_owned);
+        let arguments = &spec["controlPlaneConfiguration"]["apiServerExtraArgs"];
+        return issuer.or_else(|| issuers_in(arguments).into_iter().next());
     }
-    let arguments =
-        &object["spec"]["kubeadmConfigSpec"]["clusterConfiguration"]["apiServer"]["extraArgs"];
-    let flag = "service-account-issuer";
+    let configuration = &spec["kubeadmConfigSpec"]["clusterConfiguration"];
+    issuers_in(&configuration["apiServer"]["extraArgs"]).into_iter().next()
+}
+
+/// The issuers in kubeadm's arguments: a map, or from v1beta4 on a list.
+fn issuers_in(arguments: &Value) -> Vec<String> {
+    const FLAG: &str = "service-account-issuer";
     match arguments {
         Value::Array(list) => {
-            list.iter().find(|own| own["name"] == flag)?["value"].as_str().map(str::to_owned)
+            let own = list.iter().filter(|own| own["name"] == FLAG);
+            own.filter_map(|own| own["value"].as_str().map(str::to_owned)).collect()
         }
-        arguments => arguments[flag].as_str().map(str::to_owned),
+        arguments => arguments[FLAG].as_str().map(str::to_owned).into_iter().collect(),
     }
 }
 

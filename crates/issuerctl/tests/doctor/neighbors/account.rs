@@ -145,6 +145,15 @@ pub(crate) fn worlds() -> Vec<World> {
                 clear(w.body(DRY_RUN));
             },
         ),
+        fault(
+            "expiration-of-three-centuries",
+            "annotation",
+            &["9999999999", "seconds"],
+            "86400",
+            |w| {
+                annotate(w, "eks.amazonaws.com/token-expiration", "9999999999".into());
+            },
+        ),
         doubt("expiration-not-a-number", "annotation", &["24h", "seconds"], |w| {
             annotate(w, "eks.amazonaws.com/token-expiration", "24h".into());
         }),

@@ -150,6 +150,40 @@ pub(crate) fn worlds() -> Vec<World> {
                 });
             },
         ),
+        well("token-mounted-as-a-file", |w| {
+            w.change_pod(false, |pod| {
+                set_env(pod, "AWS_WEB_IDENTITY_TOKEN_FILE", "/etc/token");
+                let mount =
+                    json!({"name": "aws-iam-token", "mountPath": "/etc/token", "subPath": "token"});
+                container(pod)["volumeMounts"].as_array_mut().unwrap().push(mount);
+            });
+        }),
+        fault("a-kubelet-of-1-18", "pod-readable", &["1\\.19", "1000"], "fsGroup", |w| {
+            w.body("GET /version")["gitVersion"] = "v1.18.20".into();
+            w.change_pod(false, |pod| {
+                container(pod)["securityContext"] = json!({"runAsUser": 1000})
+            });
+        }),
+        well("configured-by-a-file-of-its-own", |w| {
+            w.change_pod(true, |pod| {
+                bare(pod);
+                set_env(pod, "AWS_CONFIG_FILE", "/etc/aws/config");
+            });
+        }),
+        doubt("credentials-in-the-home-folder", "pod-credentials", &["/root/\\.aws"], |w| {
+            w.change_pod(true, |pod| {
+                let mount = json!({"name": "home", "mountPath": "/root/.aws"});
+                if container(pod)["volumeMounts"].is_null() {
+                    container(pod)["volumeMounts"] = json!([]);
+                }
+                container(pod)["volumeMounts"].as_array_mut().unwrap().push(mount);
+                if pod["spec"]["volumes"].is_null() {
+                    pod["spec"]["volumes"] = json!([]);
+                }
+                let volume = json!({"name": "home", "secret": {"secretName": "aws"}});
+                pod["spec"]["volumes"].as_array_mut().unwrap().push(volume);
+            });
+        }),
         well("sidecar-that-stands-first", |w| {
             w.change_pod(false, |pod| {
                 let proxy = json!({"name": "linkerd-proxy", "image": "x"});

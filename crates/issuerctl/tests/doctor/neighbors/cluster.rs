@@ -182,6 +182,35 @@ pub(crate) fn worlds() -> Vec<World> {
                 format!("{{\"keys\": [(the published key), {other}]}}"),
             );
         }),
+        fault("kubeadm-of-the-old-form", "cluster-issuer", &["v1beta3", "map"], "first", |w| {
+            signs(w, default, &format!("[{default}]"));
+            let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\napiServer:\n  extraArgs:\n    service-account-issuer: https://kubernetes.default.svc.cluster.local\n";
+            w.answer(
+                "GET /api/v1/namespaces/kube-system/configmaps/kubeadm-config",
+                200,
+                json!({"data": {"ClusterConfiguration": text}}),
+            );
+        }),
+        fault(
+            "arguments-of-eks-anywhere-not-in-force",
+            "cluster",
+            &["apiServerExtraArgs|podIamConfig"],
+            "upgrade",
+            |w| {
+                becomes(w, "issuer-eksa-not-passed");
+                w.manage("GET /apis/anywhere.eks.amazonaws.com/v1alpha1/clusters")["items"][0]["spec"] = json!({"controlPlaneConfiguration": {"apiServerExtraArgs": {"service-account-issuer": ISSUER}}});
+            },
+        ),
+        fault(
+            "another-cluster-of-the-management-cluster",
+            "cluster",
+            &["kubernetes\\.default"],
+            "first|podIamConfig",
+            |w| {
+                becomes(w, "issuer-eksa-not-passed");
+                w.set("--cluster", Some("another"));
+            },
+        ),
         fault("management-without-issuer", "cluster", &["default issuer"], "podIamConfig", |w| {
             becomes(w, "issuer-eksa-not-passed");
             w.manage("GET /apis/anywhere.eks.amazonaws.com/v1alpha1/clusters")["items"][0]["spec"] =

@@ -49,6 +49,22 @@ pub(crate) fn worlds() -> Vec<World> {
             w.objects.insert("prod/keys.json".into(), "{\"keys\": []}".into());
             unread(w);
         }),
+        fault("documents-under-kms", "bucket-encryption", &["KMS"], "AES256|SSE-S3", move |w| {
+            w.aws["bucket"]["encryption"] = "aws:kms".into();
+            unread(w);
+        }),
+        fault(
+            "keys-inside-the-cluster",
+            "jwks-uri|keys",
+            &["kubernetes\\.default|jwks_uri"],
+            "publish|jwks",
+            move |w| {
+                let document =
+                    &mut w.aws["bucket"]["objects"]["prod/.well-known/openid-configuration"];
+                document["jwks_uri"] = "https://kubernetes.default.svc/openid/v1/jwks".into();
+                unread(w);
+            },
+        ),
         well("policy-demands-tls", |w| {
             let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::oidc-bucket/*",
                               "Condition": {"Bool": {"aws:SecureTransport": "false"}}});

@@ -10,6 +10,7 @@ pub(crate) mod documents;
 pub(crate) mod injection;
 pub(crate) mod mixed;
 pub(crate) mod pods;
+pub(crate) mod trust;
 pub(crate) mod webhooks;
 
 use serde_json::{Value, json};

@@ -4,8 +4,12 @@ use serde_json::{Value, json};
 
 use super::{SKIP, becomes, container, fault, hook, set_env, well};
 use crate::world::{
-    DRY_RUN, METRICS, PODS, POLICIES, SERVICE, SLICES, WEBHOOK, WEBHOOK_PODS, WEBHOOKS, World,
+    ACCOUNT, BINDINGS, DRY_RUN, METRICS, PODS, POLICIES, SERVICE, SLICES, WEBHOOK, WEBHOOK_PODS,
+    WEBHOOKS, World,
 };
+
+/// The certificate of a CA of the year 2024.
+const EXPIRED: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJLekNCMHFBREFnRUNBZ0VCTUFvR0NDcUdTTTQ5QkFNQ01CVXhFekFSQmdOVkJBTU1DbmRsWW1odmIyc2cKUTBFd0hoY05NalF3TVRBeE1EQXdNREF3V2hjTk1qVXdNVEF4TURBd01EQXdXakFWTVJNd0VRWURWUVFEREFwMwpaV0pvYjI5cklFTkJNRmt3RXdZSEtvWkl6ajBDQVFZSUtvWkl6ajBEQVFjRFFnQUU1NndnejRBMlVKSy9lYmZjCnYwK0dhYUsrcSt1ZVZ2TVl3dUlna2pCRnVEYmlCLzA1b040L25rOUdyOGxWcnBNUWttSnZOaUFwYWwwZjJnOWIKYXpMQW5hTVRNQkV3RHdZRFZSMFRBUUgvQkFVd0F3RUIvekFLQmdncWhrak9QUVFEQWdOSUFEQkZBaUVBNTZkcAoyOVVMaTJOaXdJQXkrUkJTVUZva1oyaWlzTXFSRGw4RndwWWpsWVVDSUhGYnU1aTdpNGh1TXMvSXFiM0IweTB4CnZQclpHODA1cW1jWVdjUmkrc1ZpCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";
 
 const SKIPPED: &str = "eks.amazonaws.com/skip-containers";
 
@@ -90,8 +94,7 @@ pub(crate) fn worlds() -> Vec<World> {
             "edit",
             |w| {
                 becomes(w, "policy-selector");
-                w.body(crate::world::ACCOUNT)["metadata"]["labels"] =
-                    json!({"issuerctl.dev/role": "true"});
+                w.body(ACCOUNT)["metadata"]["labels"] = json!({"issuerctl.dev/role": "true"});
                 w.body(POLICIES)["items"][0]["spec"]["matchConditions"] =
                     json!([{"name": "some", "expression": "request.namespace == 'kube-system'"}]);
             },
@@ -172,8 +175,7 @@ pub(crate) fn worlds() -> Vec<World> {
         ),
         well("every-container-skipped-and-not-asked", |w| {
             skip_all(w);
-            let (account, pod) =
-                (w.body(crate::world::ACCOUNT).clone(), w.body(PODS)["items"][0].clone());
+            let (account, pod) = (w.body(ACCOUNT).clone(), w.body(PODS)["items"][0].clone());
             w.answer("GET /api/v1/serviceaccounts", 200, json!({"items": [account]}));
             w.answer("GET /api/v1/pods", 200, json!({"items": [pod]}));
             w.set("--service-account", None);
@@ -204,6 +206,33 @@ pub(crate) fn worlds() -> Vec<World> {
         well("region-of-the-webhook-for-every-pod", |w| {
             w.change_pod(false, |pod| set_env(pod, "AWS_REGION", "eu-central-1"));
         }),
+        fault(
+            "ca-bundle-expired",
+            "webhook-certificate",
+            &["expired", "2025-01-01"],
+            "caBundle|renew",
+            |w| {
+                w.uninjected();
+                hook(w)["clientConfig"]["caBundle"] = EXPIRED.into();
+            },
+        ),
+        well("one-of-two-webhook-pods-cannot-pull", |w| {
+            let mut other = w.body(WEBHOOK_PODS)["items"][0].clone();
+            other["metadata"]["name"] = "pod-identity-webhook-2".into();
+            other["status"] = json!({"phase": "Pending", "containerStatuses": [{"name": "pod-identity-webhook",
+                "ready": false, "image": "x:1", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]});
+            w.body(WEBHOOK_PODS)["items"].as_array_mut().unwrap().push(other);
+        }),
+        fault(
+            "policy-for-another-namespace",
+            "policy",
+            &["paramRef", "namespace shop"],
+            "paramRef",
+            |w| {
+                becomes(w, "policy-selector");
+                w.body(BINDINGS)["items"][0]["spec"]["paramRef"] = json!({"namespace": "shop", "selector": {}, "parameterNotFoundAction": "Allow"});
+            },
+        ),
         fault(
             "opt-out-and-no-endpoints",
             "webhook-scope",
