@@ -31,6 +31,16 @@ impl Controllers {
         KINDS.into_iter().flat_map(|kind| self.of(kind).iter().map(move |own| (kind, own)))
     }
 
+    /// Why kinds are not known.
+    pub(crate) fn whys(&self) -> Vec<String> {
+        KINDS
+            .into_iter()
+            .filter_map(|kind| self.0.get(kind))
+            .map(Fact::why)
+            .filter(|why| !why.is_empty())
+            .collect()
+    }
+
     /// One by its name.
     pub(crate) fn named(&self, kind: &str, wanted: &str) -> Option<&Value> {
         self.of(kind).iter().find(|own| name(own) == wanted)

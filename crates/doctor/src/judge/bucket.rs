@@ -260,7 +260,12 @@ mod tests {
                                   "Resource": "arn:aws:s3:::b/p/*"}]})
         };
         let found = |blocked: bool, policy: Option<Value>| {
-            let block = Block { restrict_public_buckets: blocked, ..Block::default() };
+            let block = Block {
+                block_public_acls: true,
+                ignore_public_acls: true,
+                block_public_policy: false,
+                restrict_public_buckets: blocked,
+            };
             let state = BucketState {
                 block: Setting::Present(block),
                 policy: policy.map_or(Setting::Absent, |own| Setting::Present(own.to_string())),

@@ -116,7 +116,14 @@ fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Val
                 ID,
                 format!("the pod {} has a configuration file of the SDK (AWS_CONFIG_FILE), which is not read", name(pod)),
             ),
-            None => report.pass(ID, format!("{} pod(s) of {subject} have the role's variables", given.len())),
+            None => {
+                let whys = case.seen.workload.controllers.whys().into_iter();
+                let whys: String = whys.map(|why| format!("; what makes them: {why}")).collect();
+                report.pass(
+                    ID,
+                    format!("{} pod(s) of {subject} have the role's variables{whys}", given.len()),
+                );
+            }
         };
     };
     if case.role.is_none() && case.annotation.is_none() && report.root().is_none() {
@@ -182,7 +189,9 @@ fn none(case: &Case<'_>, report: &mut Report) {
     const ID: &str = "pod-injected";
     let Some(subject) = case.subject else { return };
     let Some((who, message)) = failed_creation(case) else {
-        return report.skip(ID, format!("no pod runs as {subject}"));
+        let whys = case.seen.workload.controllers.whys().into_iter();
+        let whys: String = whys.map(|why| format!("; {why}")).collect();
+        return report.skip(ID, format!("no pod runs as {subject}{whys}"));
     };
     let is_webhook =
         |name: &str| message.contains(name) && message.contains("failed calling webhook");

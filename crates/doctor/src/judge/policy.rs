@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::case::Case;
 use super::injection::fault;
-use super::webhook::excluded;
+use super::webhook::{excluded, unjudged};
 use crate::diagnosis::Report;
 use crate::kubernetes::{items, labels, name, text};
 use crate::labels::{mend, unmet};
@@ -97,8 +97,10 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     {
         return fault(case, report, ID, found);
     }
-    report
-        .pass(ID, format!("the admission policy {policy_name} and its binding include these pods"));
+    match unjudged(case, constraints) {
+        Some(why) => report.skip(ID, format!("{what} is bound; {why}")),
+        None => report.pass(ID, format!("{what} and its binding include these pods")),
+    }
 }
 
 /// Why a binding does not take this ServiceAccount or its pods.

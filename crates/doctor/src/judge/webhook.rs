@@ -87,17 +87,34 @@ fn scope(case: &Case<'_>, report: &mut Report, configuration: &Value, hook: &Val
             fault(case, report, ID, excluded(case, &what, &edit, left_out));
         }
         None if case.subject.is_none() => report.pass(ID, "its rules include the creation of pods"),
-        None => match case.scope.unjudged(hook)[..] {
-            [] => report.pass(ID, "its rules and selectors include these pods"),
-            ref conditions => report.skip(
-                ID,
-                format!(
-                    "its rules and selectors include these pods; its matchConditions ({}) are not judged",
-                    conditions.join(", ")
-                ),
-            ),
+        None => match unjudged(case, hook) {
+            Some(what) => {
+                report.skip(ID, format!("its rules include the creation of pods; {what}"))
+            }
+            None => report.pass(ID, "its rules and selectors include these pods"),
         },
     }
+}
+
+/// What of the scope of a webhook or a policy cannot be judged, and why.
+pub(super) fn unjudged(case: &Case<'_>, hook: &Value) -> Option<String> {
+    let asks = |selector: &str| hook[selector].as_object().is_some_and(|own| !own.is_empty());
+    let workload = &case.seen.workload;
+    if asks("namespaceSelector") && workload.namespace.known().is_none() {
+        return Some(format!(
+            "its namespaceSelector is not judged: the namespace: {}",
+            workload.namespace.why()
+        ));
+    }
+    if asks("objectSelector") && case.workload.is_none() {
+        let mut whys = workload.controllers.whys();
+        whys.extend(Some(workload.pods.why()).filter(|why| !why.is_empty()));
+        let why = if whys.is_empty() { "there are none".to_owned() } else { whys.join("; ") };
+        return Some(format!("its objectSelector is not judged: the pods: {why}"));
+    }
+    let conditions = case.scope.unjudged(hook);
+    (!conditions.is_empty())
+        .then(|| format!("its matchConditions ({}) are not judged", conditions.join(", ")))
 }
 
 /// Why a webhook, a policy or a binding leaves out these pods; `edit` is the command that changes it.

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{as_user, becomes, fault, well};
-use crate::world::{DRY_RUN, PODS, REPLICA_SETS, World};
+use super::{as_user, becomes, fault, hook, well};
+use crate::world::{DEPLOYMENTS, DRY_RUN, NAMESPACE, PODS, REPLICA_SETS, World};
 
 /// A recorded fault as another user sees it.
 fn seen_by(user: &'static str, recorded: &'static str) -> World {
@@ -94,6 +94,21 @@ pub(crate) fn worlds() -> Vec<World> {
                 w.refuse(path, 403, "forbidden: User \"u\" cannot get resource");
             }
             w.expect["skips"] = json!(["/flagz", "pods in namespace kube-system"]);
+        }),
+        well("a-namespace-that-may-not-be-read", |w| {
+            hook(w)["namespaceSelector"] = json!({"matchLabels": {"team": "a"}});
+            w.refuse(NAMESPACE, 403, "forbidden: User \"u\" cannot get resource \"namespaces\"");
+            w.expect["skips"] = json!(["get on namespaces/demo"]);
+        }),
+        well("deployments-that-may-not-be-read", |w| {
+            w.body(PODS)["items"] = json!([]);
+            w.body(REPLICA_SETS)["items"] = json!([]);
+            w.refuse(
+                DEPLOYMENTS,
+                403,
+                "forbidden: User \"u\" cannot list resource \"deployments\"",
+            );
+            w.expect["skips"] = json!(["list on deployments", "objectSelector"]);
         }),
         // Neither the webhook nor a dry run may be seen: what the ReplicaSet says is enough.
         fault(

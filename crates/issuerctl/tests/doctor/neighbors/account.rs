@@ -146,6 +146,13 @@ pub(crate) fn worlds() -> Vec<World> {
             },
         ),
         fault(
+            "annotation-of-another-account",
+            "^annotation$",
+            &["999988887777", "123456789012", "provider"],
+            "annotate",
+            |w| becomes(w, "annotation-account"),
+        ),
+        fault(
             "expiration-of-three-centuries",
             "annotation",
             &["9999999999", "seconds"],

@@ -173,6 +173,15 @@ pub(crate) fn worlds() -> Vec<World> {
             "remove the annotation",
             skip_all,
         ),
+        well("opted-out-and-not-asked", |w| {
+            w.uninjected();
+            w.change_pod(true, |pod| pod["metadata"]["labels"][SKIP] = "true".into());
+            let (account, pod) = (w.body(ACCOUNT).clone(), w.body(PODS)["items"][0].clone());
+            w.answer("GET /api/v1/serviceaccounts", 200, json!({"items": [account]}));
+            w.answer("GET /api/v1/pods", 200, json!({"items": [pod]}));
+            w.set("--service-account", None);
+            w.expect["proof"] = false.into();
+        }),
         well("every-container-skipped-and-not-asked", |w| {
             skip_all(w);
             let (account, pod) = (w.body(ACCOUNT).clone(), w.body(PODS)["items"][0].clone());
@@ -233,6 +242,11 @@ pub(crate) fn worlds() -> Vec<World> {
                 w.body(BINDINGS)["items"][0]["spec"]["paramRef"] = json!({"namespace": "shop", "selector": {}, "parameterNotFoundAction": "Allow"});
             },
         ),
+        // Something else gives pods their roles.
+        well("broken-webhook-and-pods-get-their-role", |w| {
+            w.refuse(SERVICE, 404, "services \"pod-identity-webhook\" not found");
+            w.body(SLICES)["items"] = json!([]);
+        }),
         fault(
             "opt-out-and-no-endpoints",
             "webhook-scope",
