@@ -24,6 +24,14 @@ pub enum Error {
         /// From 1.
         line: usize,
     },
+    /// A field of an object that is not valid.
+    #[error("{path}: {reason}")]
+    Field {
+        /// The field, such as `spec.store.s3.bucket`.
+        path: String,
+        /// What is not valid.
+        reason: String,
+    },
     /// A file without a document.
     #[error("the file contains no document")]
     Empty,

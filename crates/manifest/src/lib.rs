@@ -3,6 +3,7 @@
 mod agree;
 mod error;
 mod issuer;
+mod object;
 mod parse;
 mod text;
 
@@ -12,4 +13,5 @@ pub use issuer::{
     ApiServerSource, ApiVersion, ClusterSource, Issuer, KeySource, Kind, Metadata, Name, Provider,
     Role, S3Store, Spec, StoreSpec, ThumbprintSource, Workload, json_schema,
 };
+pub use object::from_object;
 pub use parse::parse;

@@ -9,7 +9,7 @@ use serde_saphyr::{Error as YamlError, Options};
 use crate::{Error, Issuer, StoreSpec};
 
 /// Text that only PEM, base64-encoded PEM or a JSON Web Key has.
-const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
+pub(crate) const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
 
 /// The kind, and its earlier name, which is also a kind of cert-manager.
 const KIND: &str = "ServiceAccountIssuer";
@@ -55,7 +55,7 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     Ok(issuers)
 }
 
-fn check(issuer: &Issuer) -> Result<(), Error> {
+pub(crate) fn check(issuer: &Issuer) -> Result<(), Error> {
     let spec = &issuer.spec;
     if spec.store.is_some() && spec.keys.is_empty() {
         return Err(unfit(issuer, "it has a store but no keys, so there is nothing to publish"));
