@@ -1,0 +1,62 @@
+//! Which field of an object an error is about. The hints of the libraries are about keys, Kubernetes and
+//! AWS, and know of no object; what needs a decision that an object cannot express is a command.
+
+use issuer_reconcile::Error;
+
+/// The field to set, or the command to run once.
+pub(crate) fn of(error: &Error) -> Option<String> {
+    use issuer_publish::Error as P;
+    let once = |option: &str| {
+        format!("run `issuerctl apply -f FILE {option}` once, with this object in FILE")
+    };
+    Some(match error {
+        Error::OtherCluster { .. } => {
+            format!(
+                "correct spec.keys, or, if this is the right cluster, {}",
+                once("--allow-other-cluster")
+            )
+        }
+        Error::Cluster(issuer_cluster::Error::NotFound { .. }) => {
+            "spec.keys[].cluster.name names the cluster NAME of a Secret NAME-sa in the namespace of this \
+             object; spec.keys[].apiserver reads the keys of the controller's own cluster"
+                .to_owned()
+        }
+        Error::Cluster(issuer_cluster::Error::Forbidden { .. }) => {
+            "the administrator of the controller permits Secrets by name: controller.secrets in the chart"
+                .to_owned()
+        }
+        Error::Workload(issuer_workload::Error::Cluster(
+            issuer_cluster::Error::Forbidden { .. },
+        )) => "the administrator of the controller permits spec.workload with \
+               controller.workload.enabled in the chart"
+            .to_owned(),
+        Error::Publish(error) => match error {
+            P::NoBucket { .. } => "set spec.store.s3.createBucket: true to create it".to_owned(),
+            P::NoRegion { .. } => "set spec.store.s3.region".to_owned(),
+            P::OtherRegion { actual, .. } => format!("set spec.store.s3.region: {actual}"),
+            P::NoPolicies { .. } => "set spec.store.s3.access: acl, or none if the store makes the \
+                                     objects public by itself"
+                .to_owned(),
+            P::NoAcls { .. } => "remove spec.store.s3.access: acl".to_owned(),
+            P::WouldExpose { .. } => {
+                "set spec.store.s3.access: none if something else serves the bucket".to_owned()
+            }
+            P::WouldHide { .. } => "set spec.store.s3.access: acl to keep the ACLs".to_owned(),
+            P::AccountBlocks { .. } => "set spec.store.s3.access: cloudfront for a private bucket, or none \
+                                        and spec.issuer for one that something else serves"
+                .to_owned(),
+            P::PolicyTooLarge { .. } => "set spec.store.s3.sharedBucket: true".to_owned(),
+            P::NoIssuer { .. } => "set spec.issuer".to_owned(),
+            P::NoConditionalWrites { .. } | P::IgnoredConditions { .. } => {
+                "set spec.store.s3.unconditional: true, as long as nothing else writes there".to_owned()
+            }
+            P::Unreadable { .. } => once("--replace-unreadable"),
+            P::OtherKeys { .. } | P::OtherIssuer { .. } => format!(
+                "correct spec.store or spec.issuer; if the document is to be replaced, {}",
+                once("--change-issuer")
+            ),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}

@@ -1,0 +1,426 @@
+//! What a run found, as conditions: plain functions from values to words.
+
+use issuer_change::{Action, Change, ChangeSet, Describe, Field, Notice};
+use issuer_diagnostic::{Diagnostic, ErrorKind, one_line};
+use issuer_reconcile::{Error, IssuerPlan, Target};
+use issuer_redact::redact;
+use issuer_verify::Verdict;
+
+use crate::advice;
+use crate::status::{Finding, Kind, Truth};
+
+/// A message has at most so many characters: it is shown in one line, and events have 1,024 bytes.
+const LONGEST: usize = 900;
+
+/// How far a run got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing was changed.
+    Read,
+    /// Everything before the part that failed was changed.
+    Applied,
+}
+
+/// What differs from the object, in words; `None` for a part that does not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Differences {
+    /// Documents, keys and bucket.
+    pub(crate) site: Option<String>,
+    /// The OIDC provider.
+    pub(crate) provider: Option<String>,
+    /// The roles.
+    pub(crate) roles: Option<String>,
+    /// The objects of the cluster.
+    pub(crate) workload: Option<String>,
+}
+
+impl Differences {
+    /// Those that a plan would change.
+    #[must_use]
+    pub(crate) fn of(plan: &IssuerPlan) -> Self {
+        let text = |plans: &[&dyn Describe]| {
+            let mut set = ChangeSet::default();
+            plans.iter().for_each(|plan| plan.describe(&mut set));
+            in_words(&set)
+        };
+        let site = plan.site.as_ref().filter(|site| !site.plan.is_empty());
+        let provider = plan.provider.as_ref().filter(|(_, plan)| !plan.is_empty());
+        let workload = plan.workload.as_ref().filter(|(_, plan)| !plan.is_empty());
+        let roles = plan.roles.iter().filter(|(_, plan)| !plan.is_empty());
+        let roles: Vec<&dyn Describe> = roles.map(|(_, plan)| plan as &dyn Describe).collect();
+        Self {
+            site: site.and_then(|site| text(&[&site.plan])),
+            provider: provider.and_then(|(_, plan)| text(&[plan])),
+            roles: text(&roles),
+            workload: workload.and_then(|(_, plan)| text(&[plan])),
+        }
+    }
+
+    /// What a deletion deletes, in words.
+    #[must_use]
+    pub(crate) fn of_deletion(plan: &issuer_reconcile::DeletionPlan) -> Option<String> {
+        in_words(&plan.changes())
+    }
+
+    /// All of them in one text; `None` if nothing differs.
+    #[must_use]
+    pub(crate) fn text(&self) -> Option<String> {
+        let parts = [&self.site, &self.provider, &self.roles, &self.workload];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        (!parts.is_empty()).then(|| shown(&parts.join("; ")))
+    }
+}
+
+/// The changes as one line: `update bucket my-oidc (policy); create role app`.
+fn in_words(set: &ChangeSet) -> Option<String> {
+    let changes = set.changes.iter().filter(|change| change.action != Action::Keep);
+    let word = |change: &Change| {
+        let verb = match change.action {
+            Action::Create => "create",
+            Action::Update => "update",
+            Action::Delete => "delete",
+            Action::Keep => "keep",
+        };
+        let mut fields: Vec<String> = Vec::new();
+        for field in &change.fields {
+            let text = field_name(field);
+            if field.action() != Action::Keep && !fields.contains(&text) {
+                fields.push(text);
+            }
+        }
+        let fields = match fields.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", fields.join(", ")),
+        };
+        format!("{verb} {} {}{fields}", change.resource.kind.as_str(), change.resource.name)
+    };
+    let words: Vec<String> = changes.map(word).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+fn field_name(field: &Field) -> String {
+    let name = field.name.replace('_', " ");
+    field.item.as_ref().map_or(name.clone(), |item| format!("{name} {item}"))
+}
+
+/// Everything is as the object declares.
+#[must_use]
+pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) -> Vec<Finding> {
+    let mut all = Vec::new();
+    match &plan.site {
+        Some(site) => {
+            let count = site.plan.keys().keys().len();
+            let keys = if count == 1 { "1 key is".to_owned() } else { format!("{count} keys are") };
+            let message = format!("{keys} published in {}", site.plan.location());
+            all.push(Finding::good(Kind::KeysPublished, "Published", message));
+            let message = format!("AWS STS would accept tokens of {}", plan.url);
+            all.push(Finding::good(Kind::Verified, "Accepted", message));
+        }
+        None => {
+            all.push(not_requested(Kind::KeysPublished, "store"));
+            all.push(match plan.provider {
+                Some(_) => Finding::good(
+                    Kind::Verified,
+                    "Accepted",
+                    format!("AWS STS would accept tokens of {}", plan.url),
+                ),
+                None => not_requested(Kind::Verified, "store"),
+            });
+        }
+    }
+    all.push(match &plan.provider {
+        Some((_, provider)) => Finding::good(Kind::ProviderReady, "UpToDate", &provider.arn),
+        None => not_requested(Kind::ProviderReady, "provider"),
+    });
+    let orphaned: Vec<&str> = plan.orphaned.iter().map(|role| role.name.as_str()).collect();
+    all.push(match (plan.roles.len(), orphaned.is_empty()) {
+        (0, true) => not_requested(Kind::RolesReady, "roles"),
+        (count, true) => {
+            Finding::good(Kind::RolesReady, "UpToDate", format!("{count} in spec.roles"))
+        }
+        (count, false) => Finding::good(
+            Kind::RolesReady,
+            "RolesLeft",
+            format!(
+                "{count} in spec.roles; no longer there, and kept: {} (`issuerctl apply --prune` with the \
+                 same object in a file deletes them)",
+                orphaned.join(", ")
+            ),
+        ),
+    });
+    let other = notices.iter().find(|notice| notice.id == "other-issuer");
+    all.push(match (&target.workload, other) {
+        (None, _) => not_requested(Kind::WorkloadReady, "workload"),
+        (Some(_), Some(notice)) => {
+            Finding::bad(Kind::WorkloadReady, "OtherIssuer", &notice.message)
+        }
+        (Some(_), None) => {
+            Finding::good(Kind::WorkloadReady, "UpToDate", "pods get the roles of spec.roles")
+        }
+    });
+    with_ready(all)
+}
+
+/// Somebody else has changed something. `repairs` says whether it is changed back now; otherwise
+/// `accepted` says whether AWS STS would accept the issuer as it is.
+#[must_use]
+pub(crate) fn drifted(
+    target: &Target,
+    plan: &IssuerPlan,
+    differ: &Differences,
+    repairs: bool,
+    accepted: Option<Result<(), Finding>>,
+) -> Vec<Finding> {
+    let conduct = match repairs {
+        true => "this is being repaired",
+        false => "spec.driftPolicy is Report, so it stays; Repair changes it back",
+    };
+    let mut all = converged(target, plan, &[]);
+    all.retain(|finding| finding.kind != Kind::Ready);
+    for finding in &mut all {
+        let text = match finding.kind {
+            Kind::KeysPublished => &differ.site,
+            Kind::ProviderReady => &differ.provider,
+            Kind::RolesReady => &differ.roles,
+            Kind::WorkloadReady => &differ.workload,
+            Kind::Verified if target.site.is_some() => {
+                *finding = match &accepted {
+                    None => Finding::unknown(Kind::Verified, "Repairing", conduct),
+                    Some(Ok(())) => continue,
+                    Some(Err(refused)) => refused.clone(),
+                };
+                continue;
+            }
+            Kind::Verified | Kind::Ready => continue,
+        };
+        if let Some(text) = text {
+            let message =
+                format!("changed by somebody else; the object declares: {text}; {conduct}");
+            *finding = Finding::bad(finding.kind, "DriftFound", shown(&message));
+        }
+    }
+    with_ready(all)
+}
+
+/// The run ended with an error.
+#[must_use]
+pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Finding> {
+    let (first, also) = concerns(error, target);
+    let reason = reason(error);
+    let message = message(error);
+    let all = Kind::PARTS.map(|kind| {
+        if kind == first || also.contains(&kind) {
+            return Finding::bad(kind, reason, message.clone());
+        }
+        if !requests(target, kind) {
+            return not_requested(kind, field(kind));
+        }
+        match stage {
+            Stage::Applied if kind < first => {
+                Finding::good(kind, "Applied", "done before the step that failed")
+            }
+            _ => Finding::unknown(kind, "NotReached", format!("not checked, because of {first:?}")),
+        }
+    });
+    with_ready(all.to_vec())
+}
+
+/// The documents were published and verified in spite of the failure.
+pub(crate) fn published(findings: &mut [Finding]) {
+    for finding in findings {
+        if matches!(finding.kind, Kind::KeysPublished | Kind::Verified) {
+            *finding = Finding::good(finding.kind, "Published", "done in spite of what failed");
+        }
+    }
+}
+
+/// The object itself cannot be applied, so nothing was read or changed.
+#[must_use]
+pub(crate) fn refused(reason: &'static str, message: &str) -> Vec<Finding> {
+    let unknown = |kind| Finding::unknown(kind, "NotReached", "nothing is checked: see Ready");
+    let mut all = vec![Finding::bad(Kind::Ready, reason, shown(message))];
+    all.extend(Kind::PARTS.map(unknown));
+    all
+}
+
+/// `Ready` in front of its parts: the first of them that does not hold says why.
+fn with_ready(parts: Vec<Finding>) -> Vec<Finding> {
+    let worst = |status| parts.iter().find(move |part| part.status == status);
+    let ready = match worst(Truth::False).or_else(|| worst(Truth::Unknown)) {
+        None => Finding::good(Kind::Ready, "Ready", "everything is as this object declares"),
+        Some(part) => {
+            let message = format!("{:?}: {}", part.kind, part.message);
+            Finding { kind: Kind::Ready, message, ..part.clone() }
+        }
+    };
+    std::iter::once(ready).chain(parts).collect()
+}
+
+fn not_requested(kind: Kind, field: &str) -> Finding {
+    Finding::good(kind, "NotRequested", format!("the object has no spec.{field}"))
+}
+
+fn field(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Ready | Kind::KeysPublished | Kind::Verified => "store",
+        Kind::ProviderReady => "provider",
+        Kind::RolesReady => "roles",
+        Kind::WorkloadReady => "workload",
+    }
+}
+
+fn requests(target: &Target, kind: Kind) -> bool {
+    match kind {
+        Kind::Ready => true,
+        Kind::KeysPublished | Kind::Verified => target.site.is_some(),
+        Kind::ProviderReady => target.provider.is_some(),
+        Kind::RolesReady => !target.roles.is_empty(),
+        Kind::WorkloadReady => target.workload.is_some(),
+    }
+}
+
+/// The condition that an error is about, and others that it is about as well.
+fn concerns(error: &Error, target: &Target) -> (Kind, Vec<Kind>) {
+    let iam = || {
+        let both = [Kind::ProviderReady, Kind::RolesReady];
+        let mut asked = both.into_iter().filter(|kind| requests(target, *kind));
+        let first = asked.next().unwrap_or(Kind::ProviderReady);
+        (first, asked.collect())
+    };
+    match error {
+        Error::NotAccepted { .. } | Error::NotVerified { .. } | Error::Verify(_) => {
+            (Kind::Verified, Vec::new())
+        }
+        Error::Iam(_) => iam(),
+        Error::Session(_) if target.site.is_none() => iam(),
+        Error::Workload(_)
+        | Error::OtherIssuer { .. }
+        | Error::NotProved { .. }
+        | Error::NotProvedLive { .. } => (Kind::WorkloadReady, Vec::new()),
+        _ => (Kind::KeysPublished, Vec::new()),
+    }
+}
+
+/// The kind of an error, as one word.
+fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::OtherCluster { .. } => "OtherCluster",
+        Error::NotAccepted { .. } | Error::NotVerified { .. } => "NotAccepted",
+        error => match error.kind() {
+            ErrorKind::InvalidInput => "InvalidInput",
+            ErrorKind::NotFound => "NotFound",
+            ErrorKind::Conflict => "Conflict",
+            ErrorKind::NotPermitted => "AccessDenied",
+            ErrorKind::Refused => "NotAccepted",
+            _ => "Unavailable",
+        },
+    }
+}
+
+/// An error with its causes, and how to fix it: its own hint, and the field to set.
+#[must_use]
+pub(crate) fn message(error: &Error) -> String {
+    let mut text = one_line(error);
+    if let Some((_, verdict)) = error.refused() {
+        text = format!("{text}: {}", root_cause(verdict));
+    }
+    // The hints of the libraries do not know where a setting is written.
+    if let Some(fix) = advice::of(error).or_else(|| error.hint()) {
+        text = format!("{text}. Fix: {fix}");
+    }
+    shown(&text)
+}
+
+/// The first check that failed, with its fix.
+fn root_cause(verdict: &Verdict) -> String {
+    let Some(check) = verdict.checks.iter().find(|check| check.failed()) else {
+        return "no check failed".to_owned();
+    };
+    let fix = check.fix.as_ref().map(|fix| format!(". Fix: {fix}")).unwrap_or_default();
+    format!("{}{fix}", check.message)
+}
+
+/// What leaves the process: without secrets, in one line, and not longer than a message may be.
+#[must_use]
+pub(crate) fn shown(text: &str) -> String {
+    let text = redact(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn target(spec: Value) -> Target {
+        let issuer = issuer_manifest::from_object("prod", &spec).unwrap();
+        Target::from_issuer(&issuer, Path::new(""), &issuer_reconcile::Defaults::default())
+    }
+
+    fn whole() -> Target {
+        target(json!({
+            "keys": [{"apiserver": {}}],
+            "store": {"s3": {"bucket": "my-oidc", "region": "us-west-2"}},
+            "provider": {},
+            "roles": [{"name": "app", "serviceAccounts": ["default/app"]}],
+        }))
+    }
+
+    fn of(findings: &[Finding], kind: Kind) -> (Truth, &'static str) {
+        let found = findings.iter().find(|finding| finding.kind == kind).unwrap();
+        (found.status, found.reason)
+    }
+
+    #[test]
+    fn a_missing_bucket_is_said_of_the_keys_with_the_field_that_creates_it() {
+        let error = Error::Publish(issuer_publish::Error::NoBucket { bucket: "my-oidc".into() });
+        let findings = failed(&whole(), &error, Stage::Read);
+        assert_eq!(findings.len(), 6);
+        assert_eq!(of(&findings, Kind::KeysPublished), (Truth::False, "NotFound"));
+        assert_eq!(of(&findings, Kind::Verified), (Truth::Unknown, "NotReached"));
+        assert_eq!(of(&findings, Kind::WorkloadReady), (Truth::True, "NotRequested"));
+        let ready = &findings[0];
+        assert_eq!((ready.kind, ready.status), (Kind::Ready, Truth::False));
+        assert!(ready.message.contains("spec.store.s3.createBucket: true"), "{}", ready.message);
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_is_not_called_unknown() {
+        let error = Error::Iam(issuer_iam::Error::Denied {
+            action: "iam:CreateRole".into(),
+            resource: "app".into(),
+            code: None,
+            explicit: false,
+            message: "no".into(),
+        });
+        let applied = failed(&whole(), &error, Stage::Applied);
+        assert_eq!(of(&applied, Kind::KeysPublished), (Truth::True, "Applied"));
+        assert_eq!(of(&applied, Kind::ProviderReady), (Truth::False, "AccessDenied"));
+        assert_eq!(of(&applied, Kind::RolesReady), (Truth::False, "AccessDenied"));
+        let read = failed(&whole(), &error, Stage::Read);
+        assert_eq!(of(&read, Kind::KeysPublished), (Truth::Unknown, "NotReached"));
+    }
+
+    #[test]
+    fn a_refused_object_has_every_condition_and_no_claim_about_anything() {
+        let findings = refused("InvalidSpec", "spec.store.s3.bucket: …");
+        assert_eq!(of(&findings, Kind::Ready), (Truth::False, "InvalidSpec"));
+        for kind in Kind::PARTS {
+            assert_eq!(of(&findings, kind), (Truth::Unknown, "NotReached"));
+        }
+    }
+
+    #[test]
+    fn a_message_is_one_line_of_limited_length_without_a_secret() {
+        let text = shown(&format!("a\n  b AKIAIOSFODNN7EXAMPLE {}", "x".repeat(2000)));
+        assert!(text.starts_with("a b ") && text.ends_with('…'), "{text}");
+        assert_eq!(text.chars().count(), LONGEST + 1);
+        assert!(!text.contains('\n'));
+    }
+}

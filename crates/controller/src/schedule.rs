@@ -1,0 +1,258 @@
+//! When each object is reconciled next. At most one reconciliation of an object runs at a time, and
+//! what changes meanwhile is reconciled after it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::object::{Key, ServiceAccountIssuer};
+
+/// The wait after a first failure; it doubles with each one that follows.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest wait after a failure.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// What follows a reconciliation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It is right, and is looked at again after the period.
+    Period,
+    /// It failed, and is tried again after a wait that grows.
+    Retry,
+    /// It waits for somebody to change the object.
+    Change,
+}
+
+/// The objects, and when each is due.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    period: Duration,
+    entries: HashMap<Key, Entry>,
+    due: BTreeSet<(Instant, Key)>,
+    running: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    object: Arc<ServiceAccountIssuer>,
+    due: Option<Instant>,
+    running: bool,
+    /// Whether it has changed while it is reconciled.
+    again: bool,
+    /// Whether it was deleted while it is reconciled.
+    gone: bool,
+    failures: u32,
+}
+
+impl Schedule {
+    /// A schedule that looks at each object once in a period.
+    #[must_use]
+    pub(crate) fn new(period: Duration) -> Self {
+        let (entries, due) = (HashMap::new(), BTreeSet::new());
+        Self { period, entries, due, running: 0 }
+    }
+
+    /// An object is there, or was changed. Its status does not count: the controller itself writes it.
+    pub(crate) fn changed(&mut self, object: ServiceAccountIssuer, now: Instant) {
+        let key = object.key();
+        let object = Arc::new(object);
+        let Some(entry) = self.entries.get_mut(&key) else {
+            let (due, running, again, gone, failures) = (None, false, false, false, 0);
+            self.entries.insert(key.clone(), Entry { object, due, running, again, gone, failures });
+            self.put(&key, now);
+            return;
+        };
+        let differs = object.differs_from(&entry.object);
+        entry.object = object;
+        entry.gone = false;
+        if differs {
+            entry.failures = 0;
+            if entry.running {
+                entry.again = true;
+            } else {
+                self.put(&key, now);
+            }
+        }
+    }
+
+    /// An object is gone. One that is reconciled is forgotten after that: one of the same name may come
+    /// meanwhile.
+    pub(crate) fn removed(&mut self, key: &Key) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if entry.running {
+            entry.gone = true;
+            return;
+        }
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, key.clone()));
+        }
+        self.entries.remove(key);
+    }
+
+    /// The objects of a namespace (of all of them, if it is `None`) that are not in a complete list.
+    #[must_use]
+    pub(crate) fn missing(&self, namespace: Option<&str>, listed: &HashSet<Key>) -> Vec<Key> {
+        let within = |key: &&Key| namespace.is_none_or(|namespace| key.namespace == namespace);
+        self.entries.keys().filter(within).filter(|key| !listed.contains(key)).cloned().collect()
+    }
+
+    /// Takes an object that is due, unless so many are being reconciled.
+    pub(crate) fn take(&mut self, now: Instant, limit: usize) -> Option<Arc<ServiceAccountIssuer>> {
+        if self.running >= limit || self.due.first().is_none_or(|(due, _)| *due > now) {
+            return None;
+        }
+        let (_, key) = self.due.pop_first()?;
+        let entry = self.entries.get_mut(&key)?;
+        (entry.due, entry.running, entry.again) = (None, true, false);
+        self.running += 1;
+        Some(Arc::clone(&entry.object))
+    }
+
+    /// When the next object is due, if there is one.
+    #[must_use]
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// A reconciliation has ended. `status` is what it reported, which the watch may not show yet.
+    pub(crate) fn ended(&mut self, key: &Key, next: Next, status: serde_json::Value, now: Instant) {
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.running) else { return };
+        self.running -= 1;
+        if entry.gone {
+            self.entries.remove(key);
+            return;
+        }
+        entry.running = false;
+        Arc::make_mut(&mut entry.object).status = status;
+        entry.failures = match next {
+            Next::Retry => entry.failures.saturating_add(1),
+            Next::Period | Next::Change => 0,
+        };
+        let (again, failures) = (entry.again, entry.failures);
+        match next {
+            _ if again => self.put(key, now),
+            Next::Period => self.put(key, now + between(self.period.mul_f32(0.8), self.period)),
+            // Whoever waits for another object is told by no event of its own.
+            Next::Change => self.put(key, now + between(LONGEST_WAIT, 2 * LONGEST_WAIT)),
+            Next::Retry => {
+                let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_WAIT);
+                self.put(key, now + between(wait / 2, wait));
+            }
+        }
+    }
+
+    fn put(&mut self, key: &Key, due: Instant) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if let Some(before) = entry.due.replace(due) {
+            self.due.remove(&(before, key.clone()));
+        }
+        self.due.insert((due, key.clone()));
+    }
+}
+
+/// A random duration: many objects that failed together are not tried again together.
+fn between(least: Duration, most: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    #[expect(clippy::cast_precision_loss, reason = "any value between 0 and 1 will do")]
+    let share = random as f64 / u64::MAX as f64;
+    least + most.saturating_sub(least).mul_f64(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(60);
+
+    fn object(name: &str, generation: u64) -> ServiceAccountIssuer {
+        let metadata =
+            json!({"name": name, "namespace": "n", "uid": name, "generation": generation});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    }
+
+    fn names(schedule: &mut Schedule, now: Instant, limit: usize) -> Vec<String> {
+        std::iter::from_fn(|| schedule.take(now, limit)).map(|object| object.key().name).collect()
+    }
+
+    #[test]
+    fn an_object_is_never_reconciled_twice_at_a_time() {
+        let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
+        schedule.changed(object("a", 1), now);
+        schedule.changed(object("a", 2), now);
+        assert_eq!(names(&mut schedule, now, 9), ["a"]);
+        schedule.changed(object("a", 3), now);
+        assert_eq!(names(&mut schedule, now, 9), [""; 0]);
+        schedule.ended(&object("a", 3).key(), Next::Period, Value::Null, now);
+        assert_eq!(names(&mut schedule, now, 9), ["a"]);
+    }
+
+    #[test]
+    fn a_change_of_the_status_alone_is_no_reason_and_a_period_is() {
+        let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
+        schedule.changed(object("a", 1), now);
+        assert_eq!(names(&mut schedule, now, 9), ["a"]);
+        schedule.ended(&object("a", 1).key(), Next::Period, json!({"keys": ["k"]}), now);
+        let mut reported = object("a", 1);
+        reported.status = json!({"keys": ["k"]});
+        schedule.changed(reported, now);
+        assert_eq!(names(&mut schedule, now, 9), [""; 0]);
+        assert!(schedule.next_due().unwrap() >= now + PERIOD.mul_f32(0.7));
+        let taken = schedule.take(now + PERIOD, 9).unwrap();
+        assert_eq!(taken.status().keys, ["k"]);
+    }
+
+    #[test]
+    fn failures_of_one_object_delay_it_alone() {
+        let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
+        let key = object("a", 1).key();
+        schedule.changed(object("a", 1), now);
+        let mut waits = Vec::new();
+        let mut at = now;
+        for _ in 0..12 {
+            assert!(schedule.take(at, 9).is_some());
+            schedule.ended(&key, Next::Retry, Value::Null, at);
+            let due = schedule.next_due().unwrap();
+            waits.push(due - at);
+            at = due;
+        }
+        assert!(waits[0] <= FIRST_WAIT && waits[11] >= LONGEST_WAIT / 2, "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= LONGEST_WAIT), "{waits:?}");
+        let waits = at - Duration::from_millis(1);
+        schedule.changed(object("b", 1), waits);
+        assert_eq!(names(&mut schedule, waits, 9), ["b"]);
+        // A change ends the wait.
+        schedule.changed(object("a", 2), waits);
+        assert_eq!(names(&mut schedule, waits, 9), ["a"]);
+    }
+
+    #[test]
+    fn no_more_than_the_limit_run_also_if_an_object_is_removed_and_comes_back() {
+        let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
+        for name in ["a", "b", "c"] {
+            schedule.changed(object(name, 1), now);
+        }
+        assert_eq!(names(&mut schedule, now, 2).len(), 2);
+        let listed = HashSet::from([object("c", 1).key()]);
+        let missing = schedule.missing(Some("n"), &listed);
+        assert_eq!(missing.len(), 2);
+        assert!(schedule.missing(Some("other"), &listed).is_empty());
+        missing.iter().for_each(|key| schedule.removed(key));
+        assert_eq!(names(&mut schedule, now, 2), [""; 0]);
+        schedule.changed(object(&missing[1].name, 2), now);
+        schedule.ended(&missing[0], Next::Period, Value::Null, now);
+        assert_eq!(names(&mut schedule, now, 2), ["c"]);
+        schedule.ended(&missing[1], Next::Period, Value::Null, now);
+        assert_eq!(names(&mut schedule, now, 2), [missing[1].name.as_str()]);
+        assert_eq!(schedule.len(), 2);
+    }
+}
