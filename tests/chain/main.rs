@@ -11,7 +11,9 @@
 
 mod admin;
 mod bootstrap;
+mod chart;
 mod cluster_objects;
+mod controller;
 mod distribution;
 mod doctor;
 mod examples;
@@ -38,7 +40,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use issuerctl_e2e::{NEWEST, OLDEST, build_issuerctl};
+use issuerctl_e2e::{NEWEST, OLDEST, build_programs};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         add("printed_roles_are_all_that_a_run_needs_in_its_cluster", workload::least_privilege);
         add("admin_starts_the_api_server_with_several_keys_at_once", admin::several_keys);
         add("bootstrap_job_writes_nothing_the_second_time", bootstrap::run);
+        add("controller_keeps_an_issuer_as_its_object_declares", controller::run);
         add("kubeadm_passes_on_the_issuers_and_a_kept_token_is_accepted", distribution::run);
         add("cluster_moves_to_another_issuer_step_by_step", issuer_change::run);
         add("rotation_keeps_every_live_token_working", rotation::run);
@@ -129,6 +132,19 @@ fn main() -> ExitCode {
         "every_verb_that_apply_prints_is_required".to_owned(),
         workload::every_printed_verb_is_required,
     ));
+    for (name, scenario) in [
+        ("chart_renders_what_its_values_ask_for_and_refuses_others", chart::renders as fn()),
+        ("chart_is_installed_upgraded_and_uninstalled", chart::installs),
+        ("controller_refuses_objects_with_the_field_and_the_fix", controller::refused),
+        ("controller_survives_outages_and_a_killed_leader", controller::outages),
+        ("controllers_and_the_command_line_lose_no_key", controller::together),
+    ] {
+        trials.push(trial(name.to_owned(), scenario));
+    }
+    trials.push(
+        trial("controller_of_two_thousand_issuers".to_owned(), controller::scale)
+            .with_ignored_flag(true),
+    );
     trials.push(trial("inject_runs_within_kustomize".to_owned(), packagers::kustomize));
     trials.push(trial("inject_runs_within_helm".to_owned(), packagers::helm));
     trials.push(trial("policy_is_as_fast_as_the_webhook".to_owned(), pods::latency));
@@ -137,7 +153,7 @@ fn main() -> ExitCode {
             .with_ignored_flag(true),
     );
     if !listing {
-        build_issuerctl();
+        build_programs();
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !listing {

@@ -81,6 +81,15 @@ impl Client {
         })
     }
 
+    /// Reads a path that is not an object; returns status and text.
+    pub fn text(&self, path: &str) -> (u16, String) {
+        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth("admin-token");
+        self.runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        })
+    }
+
     /// Creates an object; returns status and answer.
     pub fn create(&self, path: &str, body: &Value) -> (u16, Value) {
         self.send("POST", path, "application/json", body)

@@ -7,6 +7,7 @@
 #![cfg(feature = "real-servers")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod controller;
 mod http;
 mod kubernetes;
 mod minio;
@@ -15,19 +16,22 @@ mod process;
 mod programs;
 mod proxy;
 mod publisher;
+mod relay;
 mod report;
 mod servers;
 mod sts;
 mod versitygw;
 mod webhook;
 
+pub use controller::Controller;
 pub use http::get;
 pub use kubernetes::{ApiServer, Client, Etcd, Flags};
 pub use minio::{AwsAccount, BucketHost, PASSWORD, USER};
 pub use moto::Moto;
-pub use programs::{Ran, Sandbox, build_issuerctl, program};
+pub use programs::{Ran, Sandbox, build_programs, program};
 pub use proxy::Proxy;
 pub use publisher::{BUCKET, Publisher};
+pub use relay::Relay;
 pub use report::Report;
 pub use servers::{NEWEST, OLDEST, installed, repository};
 pub use sts::{Pod, exchange};

@@ -73,6 +73,23 @@ impl Process {
         }
     }
 
+    /// The process ID of the server, which is the first child of the shell.
+    pub(crate) fn server_id(&self) -> u32 {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        children.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until the server has ended by itself.
+    pub(crate) fn wait_for_end(&mut self) {
+        let start = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            let name = &self.name;
+            assert!(start.elapsed() < READY_LIMIT, "{name} does not end:\n{}", self.tail());
+            sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Its output so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()

@@ -97,6 +97,14 @@ impl Sandbox {
         self.run(Command::new(program("issuerctl")).args(line.split_whitespace()))
     }
 
+    /// Runs the helm CLI in the repository.
+    pub fn helm(&self, line: &str) -> Ran {
+        let mut command = Command::new(installed("packagers/helm"));
+        command.args(line.split_whitespace());
+        let command = self.prepared(&mut command);
+        run(command.current_dir(repository()))
+    }
+
     /// Runs the aws CLI.
     pub fn aws(&self, line: &str) -> Ran {
         // A script that looks up its interpreter.
@@ -140,16 +148,17 @@ pub fn program(name: &str) -> PathBuf {
     profile_folder().join(name)
 }
 
-/// Builds issuerctl in the profile of the running test; cargo builds only the dependencies of the
+/// Builds the programs in the profile of the running test; cargo builds only the dependencies of the
 /// test.
-pub fn build_issuerctl() {
+pub fn build_programs() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", "issuerctl", "--locked"]).current_dir(repository());
+    let packages = ["--package", "issuerctl", "--package", "issuer-controller"];
+    command.arg("build").args(packages).arg("--locked").current_dir(repository());
     if profile_folder().ends_with("release") {
         command.arg("--release");
     }
-    assert!(command.status().unwrap().success(), "issuerctl could not be built");
+    assert!(command.status().unwrap().success(), "the programs could not be built");
 }
 
 /// Runs a program to completion, without input.

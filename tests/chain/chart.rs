@@ -1,0 +1,219 @@
+//! The chart, with the real Helm and on a real API server.
+
+use issuer_test_support::Authority;
+use issuerctl_e2e::{ApiServer, Etcd, NEWEST, OLDEST, Publisher, Ran, Sandbox, repository};
+use serde_json::Value;
+
+use crate::controller::assert_current;
+
+const CHART: &str = "charts/issuerctl";
+
+/// Everything that can be enabled, in controller mode.
+const WHOLE: &str = "\
+replicas: 3
+image: {repository: registry.example/issuer-controller, digest: \
+'sha256:0000000000000000000000000000000000000000000000000000000000000000'}
+aws: {region: eu-west-1, roleArn: 'arn:aws:iam::111122223333:role/issuerctl', secret: aws-bootstrap}
+caConfigMap: authorities
+labels: {team: platform}
+controller:
+  namespaces: [clusters, eksa-system]
+  secrets: [{namespace: eksa-system, names: [prod-sa, test-sa]}]
+  readClusters: true
+  workload: {enabled: true, namespaces: [apps]}
+  allowedEndpoints: ['https://minio.example.com']
+networkPolicy: {enabled: true, metricsFrom: [{namespaceSelector: {}}]}
+serviceMonitor: {enabled: true, labels: {release: prometheus}}
+prometheusRule: {enabled: true}
+nodeSelector: {kubernetes.io/os: linux}
+tolerations: [{operator: Exists}]
+extraEnv: [{name: HTTPS_PROXY, value: 'http://proxy.example:3128'}]
+podAnnotations: {a: b}
+priorityClassName: system-cluster-critical
+";
+
+const SYNC: &str = "\
+mode: sync
+aws: {region: eu-west-1, secret: aws}
+sync:
+  file: |
+    apiVersion: issuerctl.dev/v1alpha1
+    kind: ServiceAccountIssuer
+    metadata: {name: prod}
+    spec:
+      keys: [{apiserver: {}}]
+      store: {s3: {bucket: my-oidc, prefix: prod}}
+";
+
+/// Definitions of the Prometheus operator, as far as the chart needs them.
+const MONITORING: [(&str, &str); 2] =
+    [("servicemonitors", "ServiceMonitor"), ("prometheusrules", "PrometheusRule")];
+
+fn values(sandbox: &Sandbox) -> [(&'static str, String); 3] {
+    [("default", ""), ("whole", WHOLE), ("sync", SYNC)].map(|(name, text)| {
+        let file = sandbox.file(&format!("{name}.yaml"), text);
+        (name, file.display().to_string())
+    })
+}
+
+fn template(sandbox: &Sandbox, flags: &str) -> Ran {
+    // Helm as it is built here takes an old version for that of the cluster.
+    let version = if flags.contains("--kube-version") { "" } else { "--kube-version 1.34.0" };
+    let chart = format!("{CHART} --namespace issuerctl-system");
+    sandbox.helm(&format!("template issuerctl {chart} {version} {flags}"))
+}
+
+/// What needs no server.
+pub(crate) fn renders() {
+    let sandbox = Sandbox::new(&Authority::new());
+    for (name, file) in values(&sandbox) {
+        sandbox.helm(&format!("lint --strict {CHART} -f {file}")).succeeded();
+        let rendered = template(&sandbox, &format!("-f {file}")).succeeded();
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).unwrap();
+        let objects: Vec<&Value> = objects.iter().filter(|object| object.is_object()).collect();
+        let kinds: Vec<&str> =
+            objects.iter().filter_map(|object| object["kind"].as_str()).collect();
+        for kind in ["ServiceMonitor", "PrometheusRule", "NetworkPolicy"] {
+            assert_eq!(kinds.contains(&kind), name == "whole", "{name}: {kinds:?}");
+        }
+        assert_eq!(kinds.contains(&"CustomResourceDefinition"), name != "sync", "{name}");
+        for object in &objects {
+            assert_no_secret_is_listed(object);
+            if object["kind"] == "Deployment" {
+                assert_is_restricted(object);
+            }
+        }
+    }
+    let whole = sandbox.path().join("whole.yaml");
+    let flags = format!("-f {} -s templates/deployment.yaml", whole.display());
+    let deployment = template(&sandbox, &flags).succeeded();
+    for line in [
+        "registry.example/issuer-controller@sha256:000",
+        "--namespace=clusters",
+        "--namespace=eksa-system",
+        "--allow-endpoint=https://minio.example.com",
+        "audience: sts.amazonaws.com",
+        "value: \"arn:aws:iam::111122223333:role/issuerctl\"",
+    ] {
+        assert!(deployment.contains(line), "{line}: {deployment}");
+    }
+    for (flags, says) in [
+        ("--set mode=both", "mode"),
+        ("--set replicas=-1", "replicas"),
+        ("--set unknown=1", "unknown"),
+        (
+            "--set controller.secrets[0].namespace=a --set controller.secrets[0].names={any}",
+            "names",
+        ),
+        ("--set aws.roleArn=app", "roleArn"),
+        ("--set controller.allowedEndpoints={minio}", "allowedEndpoints"),
+        ("--kube-version 1.30.0", "kubeVersion"),
+    ] {
+        let refused = template(&sandbox, flags);
+        assert!(refused.code != Some(0) && refused.err.contains(says), "{flags}: {}", refused.err);
+    }
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: issuerctl-system}\n";
+    let rendered = template(&sandbox, "").succeeded();
+    let text = format!(
+        "# Made from charts/issuerctl with its default values. A test compares it with the chart.\n\
+         {namespace}{rendered}"
+    );
+    assert_current(&repository().join("deploy/install.yaml"), &text);
+}
+
+fn assert_no_secret_is_listed(object: &Value) {
+    for rule in object["rules"].as_array().into_iter().flatten() {
+        let has = |field: &str, value: &str| {
+            rule[field].as_array().into_iter().flatten().any(|one| one == value || one == "*")
+        };
+        if has("resources", "secrets") {
+            assert!(!has("verbs", "list") && !has("verbs", "watch"), "{object:#}");
+            assert!(rule["resourceNames"].as_array().is_some_and(|names| !names.is_empty()));
+        }
+    }
+}
+
+/// The restricted Pod Security Standard, and a root file system that cannot be written to.
+fn assert_is_restricted(deployment: &Value) {
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["runAsUser"], 65532);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    let container = &pod["containers"][0]["securityContext"];
+    assert_eq!(container["readOnlyRootFilesystem"], true);
+    assert_eq!(container["allowPrivilegeEscalation"], false);
+    assert_eq!(container["capabilities"]["drop"][0], "ALL");
+}
+
+/// Install, upgrade to other values and back, uninstall.
+pub(crate) fn installs() {
+    let publisher = Publisher::new();
+    publisher.keygen("rsa-2048", "signing");
+    for version in [OLDEST, NEWEST] {
+        let etcd = Etcd::start(version);
+        let api = publisher.api_server(version, &etcd, "signing", &["signing"]);
+        let sandbox = &publisher.sandbox;
+        let admin = api.kubeconfig("admin-token");
+        let helm = |line: &str| {
+            let flags = "--namespace issuerctl-system";
+            sandbox.helm(&format!("{line} --kubeconfig {} {flags}", admin.display())).succeeded()
+        };
+        for namespace in ["clusters", "eksa-system", "apps"] {
+            api.kubectl(&format!("create namespace {namespace}"));
+        }
+        for (plural, kind) in MONITORING {
+            api.apply(&definition(plural, kind));
+        }
+        let install = repository().join("deploy/install.yaml");
+        // The objects of a namespace that the same file creates are tried where there is one.
+        let text = std::fs::read_to_string(install).unwrap();
+        let file = sandbox.file("install.yaml", &text.replace("issuerctl-system", "apps"));
+        api.kubectl(&format!("apply --server-side --dry-run=server -f {}", file.display()));
+
+        let [(_, default), (_, whole), (_, sync)] = values(sandbox);
+        helm(&format!("install issuerctl {CHART} --create-namespace -f {default}"));
+        let wait = || {
+            // The API server serves a new definition after a moment.
+            api.kubectl(
+                "wait --for condition=established --timeout 30s \
+                 crd/serviceaccountissuers.issuerctl.dev",
+            );
+        };
+        wait();
+        for file in [&whole, &sync, &default, &whole] {
+            helm(&format!("upgrade issuerctl {CHART} -f {file}"));
+            wait();
+        }
+        helm("uninstall issuerctl");
+        let left = left(&api);
+        assert_eq!(
+            left,
+            ["customresourcedefinition.apiextensions.k8s.io/serviceaccountissuers.issuerctl.dev"]
+        );
+        // The definition that stayed does not keep the chart from being installed again.
+        helm(&format!("install issuerctl {CHART}"));
+        helm("uninstall issuerctl");
+    }
+}
+
+/// Whatever carries the name of the release.
+fn left(api: &ApiServer) -> Vec<String> {
+    let kinds = api.kubectl("api-resources --verbs=list -o name");
+    let kinds: Vec<&str> = kinds.lines().filter(|kind| !kind.starts_with("events")).collect();
+    let found = api.kubectl(&format!(
+        "get {} -A -l app.kubernetes.io/instance=issuerctl -o name --ignore-not-found",
+        kinds.join(",")
+    ));
+    found.lines().map(str::to_owned).collect()
+}
+
+fn definition(plural: &str, kind: &str) -> String {
+    let singular = kind.to_lowercase();
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: \
+         {plural}.monitoring.coreos.com}}\nspec:\n  group: monitoring.coreos.com\n  scope: Namespaced\n  \
+         names: {{kind: {kind}, listKind: {kind}List, plural: {plural}, singular: {singular}}}\n  \
+         versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {{openAPIV3Schema: \
+         {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}\n"
+    )
+}

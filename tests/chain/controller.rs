@@ -1,0 +1,613 @@
+//! The controller on a real API server, with exactly the rights and the flags that the chart renders, beside
+//! a MinIO that can be cut off and an IAM in moto.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base64ct::{Base64, Encoding};
+use issuer_test_support::ISSUER_HOST;
+use issuerctl_e2e::{
+    ApiServer, BUCKET, Client, Controller, Etcd, Moto, NEWEST, Proxy, Publisher, Relay, get,
+};
+use serde_json::{Value, json};
+
+/// The namespace of the release.
+const RELEASE: &str = "issuerctl-system";
+
+/// The namespace of the objects.
+const CLUSTERS: &str = "clusters";
+
+/// How often each object is looked at here, in seconds.
+const INTERVAL: u64 = 5;
+
+/// A cluster with the chart installed, and what its issuers are published to.
+pub(crate) struct World {
+    pub(crate) publisher: Publisher,
+    moto: Moto,
+    _proxy: Proxy,
+    s3: Relay,
+    api: ApiServer,
+    client: Client,
+    server: Relay,
+    kubeconfig: PathBuf,
+    flags: String,
+    _etcd: Etcd,
+}
+
+impl World {
+    fn new(version: &str) -> Self {
+        let mut publisher = Publisher::new();
+        let s3 = Relay::to(publisher.host.url());
+        let (moto, proxy) = (Moto::start(), Proxy::to(s3.url()));
+        publisher.sandbox = publisher
+            .sandbox
+            .with("AWS_ENDPOINT_URL_IAM", moto.url())
+            .with("AWS_ENDPOINT_URL_STS", moto.url())
+            .with("HTTPS_PROXY", proxy.url())
+            .with("NO_PROXY", "localhost,127.0.0.1");
+        publisher.keygen("rsa-2048", "signing");
+        let etcd = Etcd::start(version);
+        let api = publisher.api_server(version, &etcd, "signing", &["signing"]);
+        let (host, port) = api.host_and_port();
+        let server = Relay::to(&format!("https://{host}:{port}"));
+        api.kubectl(&format!("create namespace {CLUSTERS}"));
+        let admin = api.kubeconfig("admin-token");
+        publisher
+            .sandbox
+            .helm(&format!(
+                "install issuerctl charts/issuerctl --kubeconfig {} --namespace {RELEASE} \
+                 --create-namespace --set controller.namespaces={{{CLUSTERS}}} --set \
+                 controller.secrets[0].namespace={CLUSTERS} --set \
+                 controller.secrets[0].names={{prod-sa,other-sa}} --set controller.interval={INTERVAL} \
+                 --set controller.allowedEndpoints={{{}}}",
+                admin.display(),
+                s3.url()
+            ))
+            .succeeded();
+        let token = api.token_with(&format!("{RELEASE}/issuerctl"), "");
+        let text = std::fs::read_to_string(api.kubeconfig(&token)).unwrap();
+        let own = format!("https://{host}:{port}");
+        let kubeconfig =
+            publisher.sandbox.file("controller.kubeconfig", &text.replace(&own, server.url()));
+        let client = api.client();
+        let path = format!("/apis/apps/v1/namespaces/{RELEASE}/deployments/issuerctl");
+        let (_, deployment) = client.send("GET", &path, "application/json", &Value::Null);
+        let pod = &deployment["spec"]["template"]["spec"]["containers"][0];
+        let flags = pod["args"].as_array().unwrap().iter().map(|flag| flag.as_str().unwrap());
+        let flags = flags.filter(|flag| *flag != "run" && !flag.starts_with("--listen"));
+        let flags = format!("{} --ca-file ca.pem", flags.collect::<Vec<_>>().join(" ")).replace(
+            "--ca-file ca.pem",
+            &format!("--ca-file {}", publisher.sandbox.path().join("ca.pem").display()),
+        );
+        Self {
+            publisher,
+            moto,
+            _proxy: proxy,
+            s3,
+            api,
+            client,
+            server,
+            kubeconfig,
+            flags,
+            _etcd: etcd,
+        }
+    }
+
+    fn start(&self, name: &str) -> Controller {
+        Controller::start(&self.publisher.sandbox, &self.kubeconfig, name, &self.flags)
+    }
+
+    /// Makes a key, and puts it into the Secret of a cluster as Cluster API does. Returns its kid.
+    fn set_key(&self, cluster: &str, folder: &str) -> String {
+        let kid = self.publisher.keygen("rsa-2048", folder);
+        let file = |name: &str| {
+            let path = self.publisher.sandbox.path().join(folder).join(name);
+            Base64::encode_string(&std::fs::read(path).unwrap())
+        };
+        self.api.apply(
+            &json!({
+                "apiVersion": "v1", "kind": "Secret", "type": "cluster.x-k8s.io/secret",
+                "metadata": {"name": format!("{cluster}-sa"), "namespace": CLUSTERS},
+                "data": {"tls.crt": file("sa.pub"), "tls.key": file("sa.key")},
+            })
+            .to_string(),
+        );
+        kid
+    }
+
+    /// An object whose issuer is published under its name.
+    fn object(&self, name: &str, more: &Value) -> Value {
+        let mut object = json!({
+            "apiVersion": "issuerctl.dev/v1alpha1",
+            "kind": "ServiceAccountIssuer",
+            "metadata": {"name": name, "namespace": CLUSTERS},
+            "spec": {
+                "keys": [{"cluster": {"name": name}}],
+                "store": {"s3": {
+                    "bucket": BUCKET, "prefix": name, "region": "us-east-1", "createBucket": true,
+                    "endpointUrl": self.s3.url(), "pathStyle": true,
+                }},
+                "issuer": format!("https://{ISSUER_HOST}/{BUCKET}/{name}"),
+                "provider": {},
+                "roles": [{
+                    "name": format!("{name}-app"),
+                    "serviceAccounts": ["default/app"],
+                    "policyArns": ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"],
+                }],
+            },
+        });
+        let spec = object["spec"].as_object_mut().unwrap();
+        spec.extend(more.as_object().unwrap().clone());
+        object
+    }
+
+    fn path(name: &str) -> String {
+        format!("/apis/issuerctl.dev/v1alpha1/namespaces/{CLUSTERS}/serviceaccountissuers/{name}")
+    }
+
+    fn read(&self, name: &str) -> Option<Value> {
+        let (status, object) =
+            self.client.send("GET", &Self::path(name), "application/json", &Value::Null);
+        (status == 200).then_some(object)
+    }
+
+    fn change(&self, name: &str, patch: &Value) -> (u16, Value) {
+        self.client.send("PATCH", &Self::path(name), "application/merge-patch+json", patch)
+    }
+
+    #[track_caller]
+    fn changed(&self, name: &str, patch: &Value) {
+        let (status, answer) = self.change(name, patch);
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Waits for a condition with this reason; returns how long that took, and its message.
+    #[track_caller]
+    fn waits_for(&self, name: &str, kind: &str, reason: &str) -> (Duration, String) {
+        let begin = Instant::now();
+        let limit = Duration::from_secs(60);
+        loop {
+            let object = self.read(name).unwrap_or_default();
+            let conditions = object["status"]["conditions"].as_array();
+            let mut conditions = conditions.into_iter().flatten();
+            let found = conditions.find(|one| one["type"] == kind);
+            let current =
+                object["status"]["observedGeneration"] == object["metadata"]["generation"];
+            if let Some(found) = found
+                && found["reason"] == reason
+                && current
+            {
+                return (begin.elapsed(), found["message"].as_str().unwrap().to_owned());
+            }
+            assert!(begin.elapsed() < limit, "{name} never has {kind} {reason}: {object:#}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The kids that are published, read anonymously.
+    fn published(&self, name: &str) -> Vec<String> {
+        let url = format!("{}/{BUCKET}/{name}/keys.json", self.publisher.host.url());
+        let keys = get(&url, &self.publisher.authority);
+        keys.map(|keys| Publisher::kids(&keys).lines().map(str::to_owned).collect())
+            .unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, done: impl Fn() -> bool) -> Duration {
+        let begin = Instant::now();
+        while !done() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{what} never happens");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        begin.elapsed()
+    }
+
+    /// The reasons of the Events of an object.
+    fn events(&self, name: &str) -> Vec<String> {
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{CLUSTERS}/events");
+        let (_, events) = self.client.send("GET", &path, "application/json", &Value::Null);
+        let events = events["items"].as_array().unwrap().iter();
+        let of_object = events.filter(|event| event["regarding"]["name"] == name);
+        of_object.map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn iam(&self, line: &str) -> issuerctl_e2e::Ran {
+        self.publisher.sandbox.aws(&format!("--endpoint-url {} iam {line}", self.moto.url()))
+    }
+
+    fn make_private(&self) {
+        self.publisher.aws(&format!("s3api delete-bucket-policy --bucket {BUCKET}")).succeeded();
+    }
+}
+
+fn tell(what: &str, took: Duration) {
+    println!("controller: {what}: {:.1} s", took.as_secs_f64());
+}
+
+/// From an empty cluster to a published issuer, and what keeps it so.
+pub(crate) fn run(version: &str) {
+    let world = World::new(version);
+    let first = world.set_key("prod", "key-1");
+    let controller = world.start("first");
+    world.api.apply(&world.object("prod", &json!({})).to_string());
+    tell("first convergence", world.waits_for("prod", "Ready", "Ready").0);
+    assert_eq!(world.published("prod"), [first.as_str()]);
+    world.iam("get-role --role-name prod-app").succeeded();
+    let table = world.api.kubectl(&format!("get sai -n {CLUSTERS} --no-headers"));
+    let columns: Vec<&str> = table.split_whitespace().collect();
+    let issuer = format!("https://{ISSUER_HOST}/{BUCKET}/prod");
+    assert_eq!(columns[..5], ["prod", "True", "Ready", &issuer, "1"], "{table}");
+    let object = world.read("prod").unwrap();
+    assert_eq!(object["status"]["conditions"].as_array().unwrap().len(), 6, "{object:#}");
+    assert_eq!(object["status"]["keys"], json!([first]));
+    // Retain needs no finalizer, so that nothing waits for a controller that is gone.
+    assert_eq!(object["metadata"]["finalizers"], Value::Null);
+
+    // The Secret of a cluster has one key, and a rotation replaces it.
+    let second = world.set_key("prod", "key-2");
+    let took = world.until("the new key", || world.published("prod").contains(&second));
+    tell("key rotated until it is published", took);
+    assert!(world.published("prod").contains(&first));
+    world.until("the status", || world.read("prod").unwrap()["status"]["keyCount"] == 2);
+
+    world.make_private();
+    let drift = || world.events("prod").contains(&"DriftFound".to_owned());
+    tell("bucket made private until it is reported", world.until("the drift", drift));
+    tell("until it is repaired", world.until("the repair", || !world.published("prod").is_empty()));
+    world.waits_for("prod", "Ready", "Ready");
+    let events = world.events("prod");
+    for reason in ["KeysPublished", "Applied", "Ready", "DriftFound", "DriftRepaired"] {
+        assert!(events.contains(&reason.to_owned()), "{reason}: {events:?}");
+    }
+    conduct(&world);
+    deletion(&world);
+    // SIGTERM ends it in order, and frees the lease for another replica at once.
+    let log = controller.end("TERM");
+    assert!(log.contains("ends, after the writes that have begun"), "{log}");
+    let lease = world.api.kubectl(&format!("get lease issuerctl -n {RELEASE} -o json"));
+    let lease: Value = serde_json::from_str(&lease).unwrap();
+    assert_eq!(lease["spec"]["holderIdentity"], Value::Null, "{lease:#}");
+    let private = std::fs::read_to_string(world.publisher.sandbox.path().join("key-1/sa.key"));
+    let private = private.unwrap();
+    let secret = private.lines().nth(1).unwrap();
+    assert!(!log.contains(secret) && !log.contains("BEGIN"), "a key is in the log");
+}
+
+/// suspend and driftPolicy.
+fn conduct(world: &World) {
+    world.changed("prod", &json!({"spec": {"driftPolicy": "Report"}}));
+    world.waits_for("prod", "Ready", "Ready");
+    world.make_private();
+    let (took, message) = world.waits_for("prod", "KeysPublished", "DriftFound");
+    tell("drift until it is reported only", took);
+    assert!(message.contains("bucket") && message.contains("driftPolicy"), "{message}");
+    let (_, message) = world.waits_for("prod", "Verified", "NotAccepted");
+    assert!(message.contains("Fix: "), "{message}");
+    std::thread::sleep(Duration::from_secs(2 * INTERVAL));
+    assert!(world.published("prod").is_empty(), "it was repaired");
+    // A new key is published in spite of that, and what its readers need with it.
+    let third = world.set_key("prod", "key-3");
+    world.until("the new key", || world.published("prod").contains(&third));
+
+    world.changed("prod", &json!({"spec": {"driftPolicy": "Repair", "suspend": true}}));
+    world.waits_for("prod", "Ready", "Suspended");
+    world.make_private();
+    std::thread::sleep(Duration::from_secs(2 * INTERVAL));
+    assert!(world.published("prod").is_empty(), "it was changed although it is suspended");
+    world.changed("prod", &json!({"spec": {"suspend": false}}));
+    world.waits_for("prod", "Ready", "Ready");
+    assert_eq!(world.published("prod").len(), 3);
+
+    // The issuer cannot be changed by mistake: the API server refuses it, and so does the controller.
+    let other = format!("https://{ISSUER_HOST}/{BUCKET}/other");
+    let change = json!({"spec": {"issuer": other}});
+    let (status, answer) = world.change("prod", &change);
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("allow-issuer-change"), "{answer}");
+}
+
+/// deletionPolicy.
+fn deletion(world: &World) {
+    world.set_key("other", "key-other");
+    let deletes = world.object("other", &json!({"deletionPolicy": "Delete"}));
+    world.api.apply(&deletes.to_string());
+    world.waits_for("other", "Ready", "Ready");
+    assert_eq!(
+        world.read("other").unwrap()["metadata"]["finalizers"],
+        json!(["issuerctl.dev/delete"])
+    );
+    assert_eq!(world.published("other").len(), 1);
+    world.api.kubectl(&format!("delete sai other -n {CLUSTERS} --wait=false"));
+    tell("deletionPolicy Delete", world.until("the deletion", || world.read("other").is_none()));
+    assert!(world.published("other").is_empty());
+    assert!(world.iam("get-role --role-name other-app").code != Some(0));
+    let providers = world.iam("list-open-id-connect-providers").succeeded();
+    assert!(!providers.contains("/other"), "{providers}");
+
+    let kept = world.published("prod");
+    world.api.kubectl(&format!("delete sai prod -n {CLUSTERS} --timeout 20s"));
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(world.published("prod"), kept);
+    world.iam("get-role --role-name prod-app").succeeded();
+}
+
+/// Objects that cannot be applied: refused by the API server, or with a condition that names field and fix.
+pub(crate) fn refused() {
+    let world = World::new(NEWEST);
+    let _controller = world.start("first");
+    world.set_key("prod", "key-1");
+    let create = |object: &Value| {
+        let path = World::path("");
+        world.client.create(path.trim_end_matches('/'), object)
+    };
+    let store = |more: Value| {
+        let mut s3 = world.object("x", &json!({}))["spec"]["store"]["s3"].clone();
+        s3.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"store": {"s3": s3}})
+    };
+    for (more, says) in [
+        (json!({"keys": []}), "spec.keys and spec.store belong together"),
+        (json!({"keys": [{"file": "sa.pub"}]}), "file is for the command line"),
+        (json!({"keys": [{"jwks": "/etc/passwd"}]}), "jwks must be an https URL"),
+        (json!({"keys": [{"apiserver": {}, "jwks": "https://a"}]}), "exactly one of cluster"),
+        (
+            json!({"keys": [{"cluster": {"name": "prod", "kubeconfig": "k"}}]}),
+            "kubeconfig and context are for the command line",
+        ),
+        (json!({"store": {"folder": "/tmp"}}), "folder is for the command line"),
+        (json!({"workload": {}}), "spec.workload is the cluster of the controller"),
+        (store(json!({"access": "acl", "sharedBucket": true})), "sharedBucket requires access"),
+        (store(json!({"bucket": "UPPER"})), "spec.store.s3.bucket"),
+        (json!({"deletionPolicy": "Keep"}), "spec.deletionPolicy"),
+        (json!({"roles": [{"name": "a", "serviceAccounts": []}]}), "serviceAccounts"),
+    ] {
+        let (status, answer) = create(&world.object("prod", &more));
+        assert_eq!(status, 422, "{more}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(says), "{more}: {answer}");
+    }
+
+    let role = |accounts: &str| json!({"roles": [{"name": "a", "serviceAccounts": [accounts]}]});
+    let elsewhere = json!({"keys": [{"cluster": {"name": "prod", "namespace": "kube-system"}}]});
+    for (index, (more, kind, reason, says)) in [
+        (role("no-namespace"), "Ready", "InvalidSpec", "spec.roles[0].serviceAccounts"),
+        (elsewhere, "Ready", "InvalidSpec", "create the object in kube-system"),
+        (
+            store(json!({"endpointUrl": "http://169.254.169.254"})),
+            "Ready",
+            "InvalidSpec",
+            "spec.store.s3.endpointUrl",
+        ),
+        (json!({}), "KeysPublished", "AccessDenied", "controller.secrets"),
+        (
+            json!({"keys": [{"cluster": {"name": "other"}}]}),
+            "KeysPublished",
+            "NotFound",
+            "spec.keys[].cluster.name",
+        ),
+        (
+            json!({"keys": [{"cluster": {"name": "prod"}}], "store": store(json!({"createBucket": false,
+                "bucket": "not-there"}))["store"]}),
+            "KeysPublished",
+            "NotFound",
+            "spec.store.s3.createBucket: true",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("bad-{index}");
+        let (status, answer) = create(&world.object(&name, &more));
+        assert_eq!(status, 201, "{answer}");
+        let (_, message) = world.waits_for(&name, kind, reason);
+        assert!(message.contains(says), "{more}: {message}");
+        world.waits_for(&name, "Ready", reason);
+        assert!(world.events(&name).contains(&reason.to_owned()));
+    }
+    let buckets = world.publisher.aws("s3api list-buckets").succeeded();
+    assert!(!buckets.contains(BUCKET), "something was written: {buckets}");
+    assert!(!world.iam("list-roles").succeeded().contains("bad-"));
+
+    // Of two objects that want the same place, the older one is applied.
+    world.api.apply(&world.object("prod", &json!({})).to_string());
+    world.waits_for("prod", "Ready", "Ready");
+    let mut twin = world.object("prod", &json!({}));
+    twin["metadata"]["name"] = json!("twin");
+    assert_eq!(create(&twin).0, 201);
+    let (_, message) = world.waits_for("twin", "Ready", "Conflict");
+    assert!(message.contains("clusters/prod is older"), "{message}");
+}
+
+/// Servers that go away and come back, and a leader that is killed.
+pub(crate) fn outages() {
+    let world = World::new(NEWEST);
+    world.set_key("prod", "key-1");
+    let first = world.start("first");
+    world.api.apply(&world.object("prod", &json!({})).to_string());
+    world.waits_for("prod", "Ready", "Ready");
+    let second = world.start("second");
+
+    world.s3.cut();
+    let (took, message) = world.waits_for("prod", "KeysPublished", "Unavailable");
+    tell("S3 gone until it is reported", took);
+    assert!(message.contains("localhost"), "{message}");
+    world.s3.mend();
+    tell("S3 back until it is ready", world.waits_for("prod", "Ready", "Ready").0);
+
+    // A key changes while the API server is gone. The leader cannot renew its lease, so it ends.
+    world.server.cut();
+    let key = world.set_key("prod", "key-2");
+    std::thread::sleep(Duration::from_secs(3));
+    world.server.mend();
+    let took = world.until("the key", || world.published("prod").contains(&key));
+    tell("API server back until a key is published", took);
+
+    let lease = || {
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{RELEASE}/leases/issuerctl");
+        let (_, lease) = world.client.send("GET", &path, "application/json", &Value::Null);
+        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+    };
+    let holder = lease();
+    let (leader, other) = if holder == "first" { (first, second) } else { (second, first) };
+    let key = world.set_key("prod", "key-3");
+    drop(leader);
+    let took = world.until("the takeover", || lease() != holder);
+    tell("leader killed until another one leads", took);
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    let took = took + world.until("the key", || world.published("prod").contains(&key));
+    tell("leader killed until a key is published", took);
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(world.published("prod").len(), 3);
+
+    // A leader whose API server is gone for longer ends by itself.
+    world.server.cut();
+    let begin = Instant::now();
+    let ended = || other.log().contains("no longer the leader");
+    world.until("the end of the leader", ended);
+    tell("API server gone until the leader ends", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+/// Two controllers that know nothing of each other, and a person with the command line.
+pub(crate) fn together() {
+    let world = World::new(NEWEST);
+    let alone = |name: &str| {
+        let flags = format!("{} --no-leader-election", world.flags);
+        Controller::start(&world.publisher.sandbox, &world.kubeconfig, name, &flags)
+    };
+    let mut kids = vec![world.set_key("prod", "key-0")];
+    world.api.apply(&world.object("prod", &json!({})).to_string());
+    let controllers = [alone("first"), alone("second")];
+    world.waits_for("prod", "Ready", "Ready");
+    let issuer = format!("https://{ISSUER_HOST}/{BUCKET}/prod");
+    let publish = |key: &str| {
+        let line = format!(
+            "publish --key {key}/sa.pub --to s3://{BUCKET}/prod --issuer {issuer} --region us-east-1 \
+             --endpoint-url {} --path-style --ca-file ca.pem",
+            world.s3.url()
+        );
+        world.publisher.sandbox.issuerctl(&line).succeeded();
+    };
+    // The numbers are those of a generator with this seed, so that a failure can be repeated.
+    let mut state: u64 = 0x5EED;
+    let mut random = |below: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for round in 0..8 {
+        let own = world.publisher.keygen("p256", &format!("own-{round}"));
+        kids.push(world.set_key("prod", &format!("key-{}", round + 1)));
+        std::thread::sleep(Duration::from_millis(random(1500)));
+        publish(&format!("own-{round}"));
+        kids.push(own);
+        std::thread::sleep(Duration::from_millis(random(INTERVAL * 1000 / 2)));
+        // A key that was in the Secret for a moment only may not have been seen by anybody.
+        let last = kids[kids.len() - 2].clone();
+        world.until("the key of the cluster", || world.published("prod").contains(&last));
+    }
+    let published = world.published("prod");
+    for kid in &kids {
+        assert!(published.contains(kid), "{kid} was lost: {published:?}");
+    }
+    world.waits_for("prod", "Ready", "Ready");
+    drop(controllers);
+}
+
+/// 2,000 issuers: `cargo test --release -p issuerctl-e2e --features real-servers --test chain -- --ignored
+/// controller_of_two_thousand` prints the figures.
+pub(crate) fn scale() {
+    const COUNT: usize = 2_000;
+    let world = World::new(NEWEST);
+    world.set_key("prod", "key-1");
+    for index in 0..COUNT {
+        let mut object = world.object("prod", &json!({}));
+        let name = format!("c{index}");
+        object["metadata"]["name"] = json!(name);
+        let spec = object["spec"].as_object_mut().unwrap();
+        spec.remove("provider");
+        spec.remove("roles");
+        spec["issuer"] = json!(format!("https://{ISSUER_HOST}/{BUCKET}/{name}"));
+        let s3 = spec["store"]["s3"].as_object_mut().unwrap();
+        s3.insert("prefix".to_owned(), json!(name));
+        s3.insert("sharedBucket".to_owned(), json!(true));
+        let path = World::path("");
+        assert_eq!(world.client.create(path.trim_end_matches('/'), &object).0, 201);
+    }
+    let flags = world.flags.replace(&format!("--interval={INTERVAL}"), "--interval=50");
+    let begin = Instant::now();
+    let start =
+        |name: &str| Controller::start(&world.publisher.sandbox, &world.kubeconfig, name, &flags);
+    let (first, second) = (start("first"), start("second"));
+    let ready = || {
+        let path = World::path("");
+        let (_, list) =
+            world.client.send("GET", path.trim_end_matches('/'), "application/json", &Value::Null);
+        let items = list["items"].as_array().unwrap();
+        let is_ready = |object: &&Value| object["status"]["conditions"][0]["status"] == "True";
+        items.iter().filter(is_ready).count()
+    };
+    let mut killed = false;
+    let (mut first, second) = (Some(first), second);
+    loop {
+        let ready = ready();
+        if ready > COUNT / 2 && !killed {
+            killed = true;
+            println!(
+                "controller: {ready} of {COUNT} after {:.0} s, {} MiB; the leader is killed",
+                begin.elapsed().as_secs_f64(),
+                first.as_ref().unwrap().peak_mib()
+            );
+            first = None;
+        }
+        if ready == COUNT {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(1800), "{ready} of {COUNT} are ready");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    tell("2,000 issuers until all are ready, with a leader killed", begin.elapsed());
+    println!("controller: {} MiB at most", second.peak_mib());
+    let requests = || world.requests();
+    let before = requests();
+    std::thread::sleep(Duration::from_secs(120));
+    let after = requests();
+    println!(
+        "controller: {} requests to S3 and {} to the API server a minute, {} MiB at most",
+        (after.0 - before.0) / 2,
+        (after.1 - before.1) / 2,
+        second.peak_mib()
+    );
+    for index in [0, COUNT / 2, COUNT - 1] {
+        assert_eq!(world.published(&format!("c{index}")).len(), 1);
+    }
+}
+
+impl World {
+    /// How many requests MinIO and the API server have had.
+    fn requests(&self) -> (u64, u64) {
+        let (_, text) = self.client.text("/metrics");
+        let sum = |text: &str, name: &str| {
+            let of_name = text.lines().filter(|line| line.starts_with(name));
+            let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+            of_name.filter_map(value).sum::<f64>()
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of requests"
+        )]
+        let whole = |count: f64| count as u64;
+        let url = format!("{}/minio/v2/metrics/cluster", self.publisher.host.url());
+        let s3 = get(&url, &self.publisher.authority).unwrap_or_default();
+        (whole(sum(&s3, "minio_s3_requests_total")), whole(sum(&text, "apiserver_request_total")))
+    }
+}
+
+/// Fails unless a file of the chart or of `deploy` is what `printed` says; `UPDATE=1` writes it.
+pub(crate) fn assert_current(file: &Path, printed: &str) {
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(file, printed).unwrap();
+    }
+    let there = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(there == printed, "{} is out of date; UPDATE=1 writes it", file.display());
+}

@@ -1,0 +1,62 @@
+//! A connection that can be cut: a server that is gone, and comes back at the same address.
+
+use std::io::copy;
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A TCP relay to a server on this machine.
+pub struct Relay {
+    url: String,
+    is_cut: Arc<AtomicBool>,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Relay {
+    /// Starts a relay to the server of an https URL with a port.
+    pub fn to(server: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let server = server.trim_start_matches("https://").to_owned();
+        let (is_cut, open) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let relay = Self { url, is_cut: Arc::clone(&is_cut), open: Arc::clone(&open) };
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if is_cut.load(Ordering::Relaxed) {
+                    continue;
+                }
+                let Ok(upstream) = TcpStream::connect(&server) else { continue };
+                let mut streams = open.lock().unwrap();
+                for (from, to) in [(&client, &upstream), (&upstream, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    streams.push(from.try_clone().unwrap());
+                    // Either side may disconnect at any time.
+                    thread::spawn(move || {
+                        let _ = copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        relay
+    }
+
+    /// The same server at the address of the relay.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends all connections, and accepts none.
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Accepts connections again.
+    pub fn mend(&self) {
+        self.is_cut.store(false, Ordering::Relaxed);
+    }
+}
