@@ -6,7 +6,7 @@ fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["--version"] => println!("issuerctl {}", option_env!("VERSION").unwrap_or("?")),
+        ["--version"] => println!("{} {}", env!("PROGRAM"), env!("VERSION")),
         ["man", "--out-dir", folder] => {
             fs::create_dir_all(folder).unwrap();
             fs::write(format!("{folder}/issuerctl.1"), ".TH issuerctl 1\n").unwrap();
