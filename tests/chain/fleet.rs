@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::Client;
 use issuerctl_e2e::{BUCKET, BucketHost, PASSWORD, Sandbox, USER, program};
 
 /// How many issuers are processed at the same time: the default of `--parallel`.
@@ -32,7 +32,7 @@ pub(crate) fn run() {
         let folder = sandbox.path().join("site");
         sandbox.aws(&format!("s3 sync --quiet s3://{BUCKET}/c0 site")).succeeded();
         let site = DOCUMENTS.map(|name| std::fs::read(folder.join(name)).unwrap());
-        let bare = rate(count, loop_of_writes(host.url(), count, site.clone()));
+        let bare = rate(count, loop_of_writes(&host.client(), count, site.clone()));
         println!("{count} issuers, {PARALLEL} at a time: bare PUT loop {bare:.0} issuers/s");
         println!(
             "  apply has {:.0} % of it, and {:.0} % if nothing changes",
@@ -102,15 +102,7 @@ fn apply(sandbox: &Sandbox, count: usize, what: &str) -> f64 {
 }
 
 /// How long a client takes that only writes the documents, with the same concurrency.
-fn loop_of_writes(endpoint: &str, count: usize, site: [Vec<u8>; 2]) -> Duration {
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new(USER, PASSWORD, None, None, "test"))
-        .force_path_style(true)
-        .build();
-    let client = aws_sdk_s3::Client::from_conf(config);
+fn loop_of_writes(client: &Client, count: usize, site: [Vec<u8>; 2]) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (next, site) = (Arc::new(AtomicUsize::new(0)), Arc::new(site));
     let start = Instant::now();

@@ -25,6 +25,7 @@ mod one_command;
 mod operator;
 mod packagers;
 mod pods;
+mod private_store;
 mod provider;
 mod readers;
 mod render;
@@ -110,6 +111,9 @@ fn main() -> ExitCode {
     ));
     trials.push(trial("objects_of_cluster_api_and_eks_anywhere_fit_their_crds".to_owned(), || {
         cluster_objects::crds(NEWEST);
+    }));
+    trials.push(trial("private_store_is_an_issuer_behind_its_front".to_owned(), || {
+        private_store::run(NEWEST);
     }));
     for (name, scenario) in [
         ("publishes_and_is_verified", second_store::publishes as fn()),

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use issuer_test_support::Authority;
 
 use crate::process::{Process, free_port};
@@ -64,6 +66,18 @@ impl BucketHost {
     /// For `--endpoint-url`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A client with the rights of the root user. It knows no authority: for a host without TLS.
+    pub fn client(&self) -> Client {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&self.url)
+            .credentials_provider(Credentials::new(USER, PASSWORD, None, None, "test"))
+            .force_path_style(true)
+            .build();
+        Client::from_conf(config)
     }
 }
 

@@ -16,7 +16,7 @@ mod sync;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use iam::{
     AwsArgs, LintArgs, NamedFile, ProviderApplyArgs, ProviderCommand, ProviderDeleteArgs,
@@ -61,6 +61,20 @@ pub(crate) struct Cli {
     pub(crate) general: GeneralArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The command that the command line of this process names.
+pub(crate) fn command_of_the_line(whole: &clap::Command) -> &clap::Command {
+    let arguments = std::env::args_os().skip(1);
+    arguments.fold(whole, |command, argument| command.find_subcommand(argument).unwrap_or(command))
+}
+
+/// Whether the command of this process has an option with this long name.
+pub(crate) fn has_option(name: &str) -> bool {
+    let whole = Cli::command();
+    let command = command_of_the_line(&whole);
+    let mut arguments = command.get_arguments().chain(whole.get_arguments());
+    arguments.any(|argument| argument.get_long() == Some(name))
 }
 
 /// Where to begin.
@@ -238,8 +252,6 @@ pub(crate) struct TlsArgs {
 }
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_definitions_are_consistent() {
         super::Cli::command().debug_assert();

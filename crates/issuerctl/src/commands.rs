@@ -93,7 +93,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Outcome {
         Command::Completions(args) => completions::run(args, format),
         Command::Man(args) => man::run(args, format, ui),
     };
-    outcome.map_err(|failure| failure.on(surface(&cli.command)))
+    outcome.map_err(|failure| failure.on_command(surface(&cli.command), crate::cli::has_option))
 }
 
 /// Whether a command prints something of each issuer of its files.

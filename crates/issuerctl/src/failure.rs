@@ -129,6 +129,18 @@ impl Failure {
         self
     }
 
+    /// Turns the advice into hints for a command, without that which names an option of other commands.
+    pub(crate) fn on_command(
+        mut self,
+        surface: Surface,
+        has_option: impl Fn(&str) -> bool,
+    ) -> Self {
+        let advice = std::mem::take(&mut self.advice);
+        let advice = advice.into_iter().filter_map(|advice| advice.on(surface));
+        self.hints.extend(advice.filter(|hint| named_options(hint).all(&has_option)));
+        self
+    }
+
     fn advised<E: Diagnostic + 'static>(mut self, error: &E) -> Self {
         self.hints.extend(error.hint());
         self.advice.push(Advice::of(error));
@@ -153,5 +165,25 @@ impl<E: Diagnostic + 'static> From<E> for Failure {
         let mut failure = Self::new(error.kind().into(), error.to_string());
         failure.add_sources(&error);
         failure.advised(&error)
+    }
+}
+
+/// The long options that a hint names, without those of the command lines that it quotes.
+fn named_options(hint: &str) -> impl Iterator<Item = &str> {
+    hint.split('`').step_by(2).flat_map(str::split_whitespace).filter_map(|word| {
+        let name = word.trim_start_matches(['(', '"']).strip_prefix("--")?;
+        let end = name.find(|c: char| c != '-' && !c.is_ascii_alphanumeric());
+        Some(&name[..end.unwrap_or(name.len())]).filter(|name| !name.is_empty())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named_options;
+
+    #[test]
+    fn options_of_a_hint_are_those_outside_of_quoted_commands() {
+        let hint = "give --key FILE, or (--jwks=FILE); `issuerctl jwks --path X` -- writes; --all.";
+        assert_eq!(named_options(hint).collect::<Vec<_>>(), ["key", "jwks", "all"]);
     }
 }

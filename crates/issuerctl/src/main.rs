@@ -95,10 +95,7 @@ fn example_for(error: &clap::Error) -> Option<String> {
         return None;
     }
     let whole = called::command();
-    let mut command = &whole;
-    for argument in std::env::args().skip(1) {
-        command = command.find_subcommand(&argument).unwrap_or(command);
-    }
+    let command = cli::command_of_the_line(&whole);
     let examples = command.get_after_help()?.to_string();
     let (_, lines) = examples.split_once("Examples:\n")?;
     let mut example = String::new();

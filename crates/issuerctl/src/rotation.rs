@@ -15,6 +15,9 @@ use crate::failure::{Exit, Failure};
 use crate::targets;
 use crate::ui::Ui;
 
+const UNREADABLE: &str = "`issuerctl publish --replace-unreadable`, with the keys of the cluster and the same \
+                          place, replaces it; `issuerctl history` lists what was there before";
+
 /// The documents of an issuer, and its API servers.
 pub(crate) struct Seen {
     /// What was read of the documents.
@@ -56,6 +59,7 @@ pub(crate) async fn look(
                 let place = observed.site.as_ref().map(|(store, _)| store.location());
                 let place = place.unwrap_or_default();
                 Failure::because(format!("{place}/keys.json cannot be read"), &error)
+                    .with_advice(UNREADABLE)
             })?,
         None => JwkSet::default(),
     };

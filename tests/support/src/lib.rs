@@ -6,6 +6,7 @@
 mod cloudfront;
 mod cluster;
 mod fault;
+mod front;
 mod iam;
 mod kubernetes;
 mod refusal;
@@ -16,6 +17,7 @@ mod tls;
 pub use cloudfront::{CloudFrontServer, TestDistribution};
 pub use cluster::ClusterServer;
 pub use fault::{Fault, FaultProxy};
+pub use front::Front;
 pub use iam::{
     Account, AccountPolicy, AccountProvider, AccountRole, IamRequest, IamServer,
     SESSION_ACCESS_KEY, SESSION_SECRET_KEY,

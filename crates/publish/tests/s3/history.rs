@@ -44,6 +44,30 @@ async fn a_copy_is_one_round_trip_more_and_a_version_is_none() {
     }
 }
 
+/// Prints how much longer a run takes than its round trips: a measurement, which asserts no time.
+#[tokio::test]
+#[ignore = "a measurement: cargo test --release --workspace --test s3 -- --ignored --nocapture a_run_takes"]
+async fn a_run_takes_little_more_than_its_round_trips() {
+    const DELAY: Duration = Duration::from_millis(100);
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.keep_versions("my-oidc");
+    let store = store(&server, S3Options { access: AccessMode::None, ..options() });
+    run(&store, &site("rsa2048"), &kept()).await.unwrap();
+    for (what, key) in [("a new key", "rsa4096"), ("nothing changed", "rsa4096")] {
+        server.delay(DELAY);
+        server.take_round_trips();
+        let start = std::time::Instant::now();
+        run(&store, &site(key), &kept()).await.unwrap();
+        let took = start.elapsed();
+        server.delay(Duration::ZERO);
+        let trips = server.take_round_trips();
+        let floor = DELAY * u32::try_from(trips).unwrap();
+        let ratio = took.as_secs_f64() / floor.as_secs_f64();
+        println!("{what}: {trips} round trips of {DELAY:?} in {took:?}: {ratio:.2} of them");
+    }
+}
+
 #[tokio::test]
 async fn a_copy_is_complete_before_anything_is_changed_and_private() {
     let server = S3Server::start();
