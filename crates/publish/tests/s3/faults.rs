@@ -1,6 +1,7 @@
 //! Thousands of runs against a network and a store that fail, each by a plan that follows from its seed.
 //!
-//! `FAULT_SEED=N` repeats one of them, and `FAULT_RUNS=N` sets how many there are.
+//! `FAULT_SEED=N` repeats one of them, and `FAULT_RUNS=N` sets how many there are, from that seed on if both
+//! are given.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -122,7 +123,7 @@ async fn one_run(seed: u64) -> Result<bool, String> {
 #[test]
 fn whatever_fails_success_means_a_complete_site_and_no_key_is_lost() {
     let (first, runs) = match number("FAULT_SEED") {
-        Some(seed) => (seed, 1),
+        Some(seed) => (seed, number("FAULT_RUNS").unwrap_or(1)),
         None => (0, number("FAULT_RUNS").unwrap_or(1000)),
     };
     let (next, succeeded) = (AtomicU64::new(first), AtomicUsize::new(0));
