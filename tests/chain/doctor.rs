@@ -28,6 +28,7 @@ pub(crate) fn run(version: &str) {
     let checks = doctor.finds(&[], "");
     let took = start.elapsed();
     assert_eq!(checks["exchange"]["status"], "pass", "{checks:#}");
+    assert!(!checks.to_string().contains("not permitted"), "{checks:#}");
     assert!(checks["exchange"].to_string().contains("assumed-role/app"), "{checks:#}");
     assert!(took < FAST, "{took:?}");
     let requests = doctor.requests();
@@ -125,6 +126,8 @@ pub(crate) fn run(version: &str) {
     doctor.finds(&[], "");
 
     assert_eq!(doctor.writes(), Vec::<String>::new());
+
+    doctor.needs_each_rule(workload);
 
     // Whoever may read nothing is told so, and no fault is made up.
     let stranger = workload.kubeconfig(&workload.token_with("default/stranger", ""));
@@ -245,6 +248,52 @@ impl<'a> Doctor<'a> {
             .iter()
             .map(|check| (check["id"].as_str().unwrap().to_owned(), check.clone()))
             .collect()
+    }
+
+    /// Takes away each rule of the printed Roles by itself: nothing is made up then, and what is missing is named
+    /// where a check depends on it.
+    fn needs_each_rule(&self, server: &ApiServer) {
+        let mut named = Vec::new();
+        for role in ["clusterrole", "role --namespace kube-system", "role --namespace default"] {
+            let whole = server.kubectl(&format!("get {role} issuerctl-doctor -o json"));
+            let mut whole: Value = serde_json::from_str(&whole).unwrap();
+            for own in
+                ["resourceVersion", "uid", "creationTimestamp", "managedFields", "annotations"]
+            {
+                whole["metadata"].as_object_mut().unwrap().remove(own);
+            }
+            for at in 0..whole["rules"].as_array().unwrap().len() {
+                let mut less = whole.clone();
+                let rule = less["rules"].as_array_mut().unwrap().remove(at);
+                server.apply(&less.to_string());
+                std::thread::sleep(Duration::from_millis(300));
+                let checks = self.finds(&[], "").to_string();
+                let denied = checks.split("not permitted: ").skip(1);
+                let denied: Vec<&str> =
+                    denied.map(|rest| rest.split([';', '"', ')']).next().unwrap()).collect();
+                let about = ["resources", "nonResourceURLs"]
+                    .into_iter()
+                    .flat_map(|list| rule[list].as_array());
+                let about: Vec<&str> = about.flatten().map(|own| own.as_str().unwrap()).collect();
+                for own in &denied {
+                    assert!(about.iter().any(|about| own.contains(about)), "{own} without {rule}");
+                }
+                named.extend(denied.into_iter().map(str::to_owned));
+            }
+            server.apply(&whole.to_string());
+        }
+        for expected in [
+            "list on mutatingwebhookconfigurations",
+            "list on mutatingadmissionpolicies",
+            "list on mutatingadmissionpolicybindings",
+            "get on serviceaccounts/app",
+            "create on serviceaccounts/token",
+            "create on pods",
+            "get on /openid/v1/jwks",
+            "get on /flagz",
+        ] {
+            assert!(named.iter().any(|own| own.contains(expected)), "{expected}: {named:#?}");
+        }
     }
 
     /// What the ServiceAccount asked, as the API server logged it: verb, path, code.

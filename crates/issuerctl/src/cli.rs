@@ -252,6 +252,8 @@ pub(crate) struct TlsArgs {
 }
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     #[test]
     fn the_definitions_are_consistent() {
         super::Cli::command().debug_assert();
