@@ -1,7 +1,11 @@
 //! The chart, with the real Helm and on a real API server.
 
+use std::process::Command;
+
 use issuer_test_support::Authority;
-use issuerctl_e2e::{ApiServer, Etcd, NEWEST, OLDEST, Publisher, Ran, Sandbox, repository};
+use issuerctl_e2e::{
+    ApiServer, Etcd, NEWEST, OLDEST, Publisher, Ran, Sandbox, program, repository,
+};
 use serde_json::Value;
 
 use crate::controller::assert_current;
@@ -13,7 +17,7 @@ const WHOLE: &str = "\
 replicas: 3
 image: {repository: registry.example/issuer-controller, digest: \
 'sha256:0000000000000000000000000000000000000000000000000000000000000000'}
-aws: {region: eu-west-1, roleArn: 'arn:aws:iam::111122223333:role/issuerctl', secret: aws-bootstrap}
+aws: {region: eu-west-1, roleArn: 'arn:aws:iam::111122223333:role/issuerctl', fallbackSecret: aws-bootstrap}
 caConfigMap: authorities
 labels: {team: platform}
 controller:
@@ -36,6 +40,7 @@ const SYNC: &str = "\
 mode: sync
 aws: {region: eu-west-1, secret: aws}
 sync:
+  secrets: [{namespace: eksa-system, names: [prod-sa]}]
   file: |
     apiVersion: issuerctl.dev/v1alpha1
     kind: ServiceAccountIssuer
@@ -97,6 +102,7 @@ pub(crate) fn renders() {
     ] {
         assert!(deployment.contains(line), "{line}: {deployment}");
     }
+    takes_its_arguments(&sandbox);
     for (flags, says) in [
         ("--set mode=both", "mode"),
         ("--set replicas=-1", "replicas"),
@@ -119,6 +125,25 @@ pub(crate) fn renders() {
          {namespace}{rendered}"
     );
     assert_current(&repository().join("deploy/install.yaml"), &text);
+}
+
+/// The programs know the flags that the chart gives them.
+fn takes_its_arguments(sandbox: &Sandbox) {
+    for (values, program_name) in [("whole", "issuer-controller"), ("sync", "issuerctl")] {
+        let file = sandbox.path().join(format!("{values}.yaml"));
+        let flags = format!("-f {} -s templates/deployment.yaml", file.display());
+        let rendered = template(sandbox, &flags).succeeded();
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).unwrap();
+        let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        let arguments = container["args"].as_array().unwrap().iter().filter_map(Value::as_str);
+        let mut command = Command::new(program(program_name));
+        // No variable of this sandbox leads to a cluster, and no file of the pod is here.
+        command.args(arguments);
+        let ran = sandbox.run(&mut command);
+        assert!(ran.code != Some(2) && ran.code != Some(0), "{ran:?}");
+        assert!(!ran.err.contains("unexpected argument"), "{ran:?}");
+    }
 }
 
 fn assert_no_secret_is_listed(object: &Value) {

@@ -140,6 +140,7 @@ fn main() -> ExitCode {
         ("chart_renders_what_its_values_ask_for_and_refuses_others", chart::renders as fn()),
         ("chart_is_installed_upgraded_and_uninstalled", chart::installs),
         ("controller_refuses_objects_with_the_field_and_the_fix", controller::refused),
+        ("controller_gives_the_pods_of_its_own_cluster_their_roles", controller::workload),
         ("controller_survives_outages_and_a_killed_leader", controller::outages),
         ("controllers_and_the_command_line_lose_no_key", controller::together),
     ] {

@@ -15,7 +15,7 @@ use issuer_controller::lease::LeaseName;
 use issuer_redact::redact;
 use issuer_serving::logs::{self, LogFormat};
 use issuer_serving::{Endpoints, Health, Metrics, State};
-use issuer_session::SessionOptions;
+use issuer_session::{Fallback, SessionOptions};
 use issuer_verify::Authorities;
 
 /// The loop must go on within this.
@@ -77,6 +77,10 @@ struct RunArgs {
     /// Endpoint URL of the AWS services
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
+    /// Profile whose credentials are used while AWS STS refuses the web identity token of this pod, such
+    /// as before its issuer is published
+    #[arg(long, value_name = "NAME")]
+    fallback_profile: Option<String>,
     /// Certificate authorities to trust in addition to those of the system, in PEM
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -199,6 +203,7 @@ fn settings(arguments: &RunArgs) -> Result<Settings, Failure> {
     let mut session = SessionOptions::default();
     session.region.clone_from(&arguments.region);
     session.endpoint_url.clone_from(&arguments.endpoint_url);
+    session.fallback = arguments.fallback_profile.clone().map(Fallback::new);
     if let Some(file) = &arguments.ca_file {
         let pem = std::fs::read(file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))?;

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use issuer_diagnostic::now_secs;
 use issuer_reconcile::Shared;
 use issuer_serving::{IssuerName, Published, State};
-use issuer_session::SessionOptions;
+use issuer_session::{Fallback, SessionOptions};
 use issuer_verify::FetchOptions;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
@@ -54,6 +54,9 @@ struct Controller {
     serving: State,
     schedule: Schedule,
     claims: Claims,
+    /// The credentials for the case that AWS STS refuses those of the pod, and whether they were in use.
+    fallback: Option<Fallback>,
+    falls_back: bool,
     /// The namespace of each watch, and the objects that its new list has so far.
     lists: Vec<(Option<String>, HashSet<Key>)>,
 }
@@ -74,6 +77,7 @@ pub async fn run(
     config.read_timeout = Some(ANSWER);
     let requests = Client::try_from(config)?;
     let fetch = FetchOptions::new(settings.session.authorities.clone());
+    let fallback = settings.session.fallback.clone();
     let shared = Arc::new(Shared::new(settings.session, fetch, no_file));
     let own = OwnCluster::new(requests, settings.identity);
     let (mut streams, mut lists) = (SelectAll::new(), Vec::new());
@@ -91,6 +95,8 @@ pub async fn run(
         serving,
         schedule: Schedule::new(settings.period),
         claims: Claims::default(),
+        fallback,
+        falls_back: false,
         lists,
     };
     let mut running = FuturesUnordered::new();
@@ -231,8 +237,32 @@ impl Controller {
                 metrics.verified(&issuer, passed);
             }
         }
+        self.look_at_credentials();
         let status = serde_json::to_value(status).unwrap_or_default();
         self.schedule.ended(&key, next, status, Instant::now());
+    }
+}
+
+impl Controller {
+    fn look_at_credentials(&mut self) {
+        let Some(fallback) = &self.fallback else { return };
+        let refusal = fallback.refusal();
+        self.serving.metrics.fallback_credentials(refusal.is_some());
+        let profile = fallback.profile();
+        match &refusal {
+            Some(refusal) if !self.falls_back => tracing::warn!(
+                profile,
+                "AWS STS refuses the web identity token of this program ({refusal}): the credentials of \
+                 the fallback profile are in use"
+            ),
+            None if self.falls_back => tracing::info!(
+                profile,
+                "AWS STS accepts the web identity token of this program: the fallback profile is not in \
+                 use any more"
+            ),
+            _ => {}
+        }
+        self.falls_back = refusal.is_some();
     }
 }
 
