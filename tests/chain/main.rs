@@ -35,6 +35,7 @@ mod rotate;
 mod rotation;
 mod second_store;
 mod shared;
+mod sync;
 mod verdict;
 mod whole;
 mod workload;
@@ -62,6 +63,8 @@ fn main() -> ExitCode {
         add("kubeadm_passes_on_the_issuers_and_a_kept_token_is_accepted", distribution::run);
         add("cluster_moves_to_another_issuer_step_by_step", issuer_change::run);
         add("rotation_keeps_every_live_token_working", rotation::run);
+        add("sync_follows_a_rotation_under_load_and_a_changed_secret", sync::run);
+        add("sync_follows_an_external_signer_without_a_restart", sync::external_signer);
         add("api_server_reads_the_published_issuer_as_a_relying_party", readers::api_server);
         add("roles_in_the_docs_are_sufficient_and_each_rule_is_required", least_privilege::run);
         add("policy_mutates_every_pod_as_the_webhook_does", pods::policy);

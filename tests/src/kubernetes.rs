@@ -147,7 +147,10 @@ impl ApiServer {
         if !flags.others.iter().any(|(name, _)| *name == "enable-admission-plugins") {
             flag("disable-admission-plugins", &"ServiceAccount");
         }
-        flag("service-account-signing-key-file", &flags.signing_key);
+        // An external signer has the keys.
+        if !flags.others.iter().any(|(name, _)| *name == "service-account-signing-endpoint") {
+            flag("service-account-signing-key-file", &flags.signing_key);
+        }
         for issuer in flags.issuers {
             flag("service-account-issuer", issuer);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64ct::{Base64, Encoding};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use issuer_diagnostic::{deceptive_in, decode};
-use issuer_redact::register;
+use issuer_redact::{register, register_passing};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -114,7 +114,7 @@ impl Credentials {
 
     fn bear(&mut self, entry: &str, token: &str) -> Result<(), Error> {
         let token = token.trim();
-        register(token);
+        register_passing(token);
         if let Some(stray) = deceptive_in(token).next() {
             return Err(refuse(entry, &format!("its token has {}", stray.what)));
         }

@@ -5,6 +5,7 @@ mod der;
 mod shape;
 mod view;
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -19,17 +20,57 @@ const SHORTEST: usize = 8;
 /// The secrets of this process, the longest first.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+/// Secrets that expire, those that were used last at the end: a process that does not end has a new one each
+/// hour.
+static PASSING: Mutex<VecDeque<Passing>> = Mutex::new(VecDeque::new());
+
+/// How many of them are known; the ones before have expired long ago.
+const MOST_PASSING: usize = 1000;
+
+/// A secret that expires, and the texts that it is found as.
+struct Passing {
+    secret: String,
+    values: Vec<String>,
+}
+
 /// Registers a secret that this process uses, with the base64 of it. Each line and each word of it
 /// counts by itself, and those of less than 8 bytes are ignored: they could be words of any message.
 pub fn register(secret: &str) {
     let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    for value in values(secret) {
+        if !in_use.contains(&value) {
+            in_use.push(value);
+        }
+    }
+    in_use.sort_by_key(|known| std::cmp::Reverse(known.len()));
+}
+
+/// The same for a secret that expires, such as a token: it is forgotten after a thousand others.
+pub fn register_passing(secret: &str) {
+    if secret.trim().len() < SHORTEST {
+        return;
+    }
+    let mut passing = PASSING.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = passing.iter().position(|known| known.secret == secret);
+    let known = known.and_then(|place| passing.remove(place));
+    passing.push_back(
+        known.unwrap_or_else(|| Passing { secret: secret.to_owned(), values: values(secret) }),
+    );
+    if passing.len() > MOST_PASSING {
+        passing.pop_front();
+    }
+}
+
+/// The texts that a secret is found as.
+fn values(secret: &str) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
     let mut add = |value: &str| {
         // A part of the replacement would be replaced for ever.
         if value.len() >= SHORTEST
             && !REDACTED.contains(value)
-            && !in_use.iter().any(|known| known == value)
+            && !values.iter().any(|known| known == value)
         {
-            in_use.push(value.to_owned());
+            values.push(value.to_owned());
         }
     };
     for line in secret.lines().map(str::trim).filter(|line| !line.starts_with("-----")) {
@@ -45,7 +86,7 @@ pub fn register(secret: &str) {
     if whole.contains('\n') && whole.len() >= SHORTEST {
         base64::forms_of_text(whole).iter().for_each(|form| add(form));
     }
-    in_use.sort_by_key(|known| std::cmp::Reverse(known.len()));
+    values
 }
 
 /// The text without registered secrets and without anything that has the form of one, also if it is
@@ -78,15 +119,17 @@ pub fn redact_values<'a>(text: &str, values: impl IntoIterator<Item = &'a str>) 
     let joined = seen.joined();
     let decoded = joined.as_ref().unwrap_or(seen).decoded();
     let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    let passing = PASSING.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_passing = passing.iter().flat_map(|known| &known.values).map(String::as_str);
     let long = values.iter().copied().filter(|value| value.len() >= SHORTEST);
     let encoded: Vec<String> = long.clone().flat_map(base64::forms_of_text).collect();
     let encoded = encoded.iter().map(String::as_str);
-    for value in long.chain(encoded).chain(in_use.iter().map(String::as_str)) {
+    for value in long.chain(encoded).chain(in_use.iter().map(String::as_str)).chain(of_passing) {
         for view in std::iter::once(&written).chain(&visible).chain(&joined).chain(&decoded) {
             view.find(value, &mut found);
         }
     }
-    drop(in_use);
+    drop((in_use, passing));
     replace(text, found)
 }
 
@@ -167,6 +210,22 @@ mod tests {
         register("prefix-of-both");
         register("prefix-of-both-and-more");
         assert_eq!(redact("prefix-of-both-and-more"), REDACTED);
+    }
+
+    #[test]
+    fn a_secret_that_expires_is_replaced_until_a_thousand_others_came() {
+        let secret = |number: usize| format!("passing-secret-number-{number}");
+        register_passing(&secret(0));
+        for number in 1..=MOST_PASSING + 5 {
+            register_passing(&secret(number));
+            // One that is used all the time stays.
+            register_passing(&secret(0));
+        }
+        let text = |number: usize| redact(&format!("a {} b", secret(number)));
+        assert_eq!(text(0), "a [redacted] b");
+        assert_eq!(text(MOST_PASSING + 5), "a [redacted] b");
+        assert_eq!(text(2), format!("a {} b", secret(2)));
+        assert_eq!(PASSING.lock().unwrap().len(), MOST_PASSING);
     }
 
     #[test]

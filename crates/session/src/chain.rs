@@ -258,7 +258,7 @@ pub(crate) fn unreadable(path: &str) -> Option<String> {
 pub(crate) fn register_token(path: &str) {
     let is_token = |file: std::fs::Metadata| file.is_file() && file.len() <= LONGEST_TOKEN;
     if std::fs::metadata(path).is_ok_and(is_token) {
-        issuer_redact::register(&std::fs::read_to_string(path).unwrap_or_default());
+        issuer_redact::register_passing(&std::fs::read_to_string(path).unwrap_or_default());
     }
 }
 

@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use issuer_diagnostic::Waiting;
-use issuer_redact::register;
+use issuer_redact::{register, register_passing};
 use tokio::sync::Mutex;
 
 use crate::CREDENTIALS;
@@ -67,8 +67,12 @@ impl Checked {
         {
             Ok(credentials) => match cleaned(credentials) {
                 Ok(credentials) => {
-                    register(credentials.secret_access_key());
-                    register(credentials.session_token().unwrap_or_default());
+                    let secret = match credentials.expiry() {
+                        Some(_) => register_passing,
+                        None => register,
+                    };
+                    secret(credentials.secret_access_key());
+                    secret(credentials.session_token().unwrap_or_default());
                     return Ok(credentials);
                 }
                 Err(reason) => reason,

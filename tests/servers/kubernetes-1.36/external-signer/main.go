@@ -3,7 +3,7 @@
 //
 //	external-signer SOCKET FOLDER
 //
-// keys.json: {"signs": "kid", "keys": [{"kid": "any string", "file": "sa.key"}]}
+// keys.json: {"signs": "kid", "keys": [{"kid": "any string", "file": "/absolute/sa.key"}]}
 package main
 
 import (
@@ -66,9 +66,9 @@ func (s *signer) read() (state, error) {
 	return now, json.Unmarshal(text, &now)
 }
 
-// key reads what `issuerctl keygen` writes: PKCS#1 or SEC 1.
-func (s *signer) key(file string) (crypto.Signer, error) {
-	text, err := os.ReadFile(filepath.Join(s.folder, file))
+// readKey reads what `issuerctl keygen` writes: PKCS#1 or SEC 1.
+func readKey(file string) (crypto.Signer, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (s *signer) Sign(_ context.Context, request *v1.SignJWTRequest) (*v1.SignJW
 		if one.Kid != now.Signs {
 			continue
 		}
-		key, err := s.key(one.File)
+		key, err := readKey(one.File)
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +139,7 @@ func (s *signer) FetchKeys(context.Context, *v1.FetchKeysRequest) (*v1.FetchKeys
 	// The API server asks again after a second.
 	answer := &v1.FetchKeysResponse{DataTimestamp: timestamppb.Now(), RefreshHintSeconds: 1}
 	for _, one := range now.Keys {
-		key, err := s.key(one.File)
+		key, err := readKey(one.File)
 		if err != nil {
 			return nil, err
 		}
