@@ -66,6 +66,8 @@ impl Link {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_LIMIT));
+        // The body of a request is a write of its own, which would wait for a delayed ACK.
+        tcp.set_nodelay(true);
         let client = match &configuration.proxy {
             None => Connected::Directly(Box::new(
                 pool().build(builder.enable_http1().wrap_connector(tcp)),

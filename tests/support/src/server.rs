@@ -108,6 +108,8 @@ async fn accept<S, B>(
 {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
+        // Headers and body are two writes: without it, the second one waits for a delayed ACK.
+        let _ = stream.set_nodelay(true);
         let (tls, service) = (tls.clone(), service.clone());
         let open = Connection::open(&connections);
         tokio::spawn(async move {
