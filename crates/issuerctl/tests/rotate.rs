@@ -28,6 +28,8 @@ struct Bench {
     old: Signer,
     new: Signer,
     servers: Vec<ApiServer>,
+    /// More flags of the API servers.
+    flags: Vec<&'static str>,
 }
 
 impl Bench {
@@ -39,7 +41,7 @@ impl Bench {
         desk.file("new.pub", &new.public_pem);
         let line = format!("publish --key old.pub --to site --issuer {ISSUER}");
         ended(&desk.run(&line), 0);
-        let mut bench = Self { authority, desk, old, new, servers: Vec::new() };
+        let mut bench = Self { authority, desk, old, new, servers: Vec::new(), flags: Vec::new() };
         bench.cluster([false, false], [false, false], Some(0));
         bench
     }
@@ -48,9 +50,12 @@ impl Bench {
     /// signs with it. They are pods if the time is known.
     fn cluster(&mut self, accepts: [bool; 2], signs: [bool; 2], ago: Option<u64>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let issuer = format!("--service-account-issuer={ISSUER}");
+        let command: Vec<&str> =
+            ["kube-apiserver", &issuer].into_iter().chain(self.flags.iter().copied()).collect();
         let pod = |name: &str| {
             json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "kube-apiserver",
-                "command": ["kube-apiserver", format!("--service-account-issuer={ISSUER}")]}]},
+                "command": command}]},
                 "status": {"containerStatuses": [{"name": "kube-apiserver",
                     "state": {"running": {"startedAt": ago.map(|ago| date(now - ago))}}}]}})
         };
@@ -300,4 +305,20 @@ fn a_file_and_a_bucket_are_rotated_too_and_keys_says_what_is_in_use() {
         format!("rotate finish -f issuer.yaml --check-live {ACCOUNT} --kubeconfig kubeconfig");
     ended(&bench.desk.run(&line), 0);
     assert_eq!(bench.kids(), [&*bench.new.kid]);
+}
+
+/// The API servers were started long ago, and the signer has changed its key just now.
+#[test]
+fn the_start_of_an_api_server_says_nothing_of_the_keys_of_an_external_signer() {
+    let mut bench = Bench::new();
+    ended(&bench.rotate("start --new-key new.pub"), 0);
+    bench.flags = vec!["--service-account-signing-endpoint=/run/signer.sock"];
+    bench.cluster([true, true], [true, true], Some(30 * 24 * 3600));
+    let (_, err) = ended(&bench.rotate("finish"), 4);
+    assert!(err.contains("external signer") && err.contains("--signing-since"), "{err}");
+    assert_eq!(bench.kids().len(), 2);
+    let long_ago =
+        date(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - 2 * 24 * 3600);
+    ended(&bench.rotate(&format!("finish --signing-since {long_ago}")), 0);
+    assert_eq!(bench.kids(), [bench.new.kid.clone()]);
 }

@@ -24,6 +24,17 @@ pub fn api_servers(pods: &[Value]) -> Vec<ApiServer> {
     pods.iter().filter_map(server).collect()
 }
 
+/// Whether an API server among the pods has its tokens signed by another program, which changes its keys
+/// without a restart of the API server (KEP-740).
+#[must_use]
+pub fn has_external_signer(pods: &[Value]) -> bool {
+    let is_server = |container: &&Value| container["name"] == "kube-apiserver";
+    let containers = pods.iter().flat_map(|pod| list(&pod["spec"]["containers"]));
+    containers.filter(is_server).any(|container| {
+        words(container).iter().any(|word| word.starts_with("--service-account-signing-endpoint"))
+    })
+}
+
 /// The running pods that hold a projected token with one of these audiences.
 #[must_use]
 pub fn token_pods(pods: &[Value], audiences: &[String]) -> Vec<TokenPod> {

@@ -4,7 +4,7 @@ use issuer_cluster::{Cluster, Connection, ServiceAccountRef};
 use issuer_diagnostic::{now_secs, one_line};
 use issuer_iam::DEFAULT_AUDIENCE;
 use issuer_jwks::{Token, WeakKeys};
-use issuer_migration::{Known, api_servers};
+use issuer_migration::{Known, api_servers, has_external_signer};
 use issuer_rotation::Server;
 use serde_json::Value;
 
@@ -145,6 +145,11 @@ impl ServersQuery {
             cluster.list("/api/v1/namespaces/kube-system/pods", "", "pods").await
         };
         let servers = match pods.await {
+            Ok(pods) if has_external_signer(&pods) => {
+                let reason = "an external signer has the keys of the API servers, and changes them \
+                              without a restart";
+                return (Known::Unknown(reason.to_owned()), api_servers(&pods).len());
+            }
             Ok(pods) => api_servers(&pods),
             Err(error) => return (Known::Unknown(one_line(&error)), 0),
         };
