@@ -499,6 +499,28 @@ pub(crate) fn outages() {
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
+/// A new key does not wait for IAM.
+pub(crate) fn without_iam() {
+    let mut world = World::new(NEWEST);
+    let nowhere = "http://127.0.0.1:9";
+    world.publisher.sandbox = world
+        .publisher
+        .sandbox
+        .with("AWS_ENDPOINT_URL_IAM", nowhere)
+        .with("AWS_ENDPOINT_URL_STS", nowhere);
+    world.set_key("prod", "key-1");
+    let _controller = world.start("first");
+    world.api.apply(&world.object("prod", &json!({})).to_string());
+    let (took, message) = world.waits_for("prod", "ProviderReady", "Unavailable");
+    tell("IAM gone until it is reported", took);
+    assert!(message.contains("127.0.0.1:9"), "{message}");
+    world.waits_for("prod", "KeysPublished", "Published");
+    let key = world.set_key("prod", "key-2");
+    let took = world.until("the key", || world.published("prod").contains(&key));
+    tell("a key published without IAM", took);
+    assert_eq!(world.published("prod").len(), 2);
+}
+
 /// Two controllers that know nothing of each other, and a person with the command line.
 pub(crate) fn together() {
     let world = World::new(NEWEST);
@@ -545,13 +567,13 @@ pub(crate) fn together() {
     drop(controllers);
 }
 
-/// 2,000 issuers: `cargo test --release -p issuerctl-e2e --features real-servers --test chain -- --ignored
-/// controller_of_two_thousand` prints the figures.
+/// 2,000 issuers, or as many as `ISSUERS` says: `cargo test --release -p issuerctl-e2e --features real-servers
+/// --test chain -- --ignored --nocapture controller_of_two_thousand` prints the figures.
 pub(crate) fn scale() {
-    const COUNT: usize = 2_000;
+    let count = std::env::var("ISSUERS").map_or(2_000, |count| count.parse().unwrap());
     let world = World::new(NEWEST);
     world.set_key("prod", "key-1");
-    for index in 0..COUNT {
+    for index in 0..count {
         let mut object = world.object("prod", &json!({}));
         let name = format!("c{index}");
         object["metadata"]["name"] = json!(name);
@@ -582,22 +604,22 @@ pub(crate) fn scale() {
     let (mut first, second) = (Some(first), second);
     loop {
         let ready = ready();
-        if ready > COUNT / 2 && !killed {
+        if ready > count / 2 && !killed {
             killed = true;
             println!(
-                "controller: {ready} of {COUNT} after {:.0} s, {} MiB; the leader is killed",
+                "controller: {ready} of {count} after {:.0} s, {} MiB; the leader is killed",
                 begin.elapsed().as_secs_f64(),
                 first.as_ref().unwrap().peak_mib()
             );
             first = None;
         }
-        if ready == COUNT {
+        if ready == count {
             break;
         }
-        assert!(begin.elapsed() < Duration::from_secs(1800), "{ready} of {COUNT} are ready");
+        assert!(begin.elapsed() < Duration::from_secs(1800), "{ready} of {count} are ready");
         std::thread::sleep(Duration::from_secs(1));
     }
-    tell("2,000 issuers until all are ready, with a leader killed", begin.elapsed());
+    tell(&format!("{count} issuers until all are ready, with a leader killed"), begin.elapsed());
     println!("controller: {} MiB at most", second.peak_mib());
     let requests = || world.requests();
     let before = requests();
@@ -609,7 +631,7 @@ pub(crate) fn scale() {
         (after.1 - before.1) / 2,
         second.peak_mib()
     );
-    for index in [0, COUNT / 2, COUNT - 1] {
+    for index in [0, count / 2, count - 1] {
         assert_eq!(world.published(&format!("c{index}")).len(), 1);
     }
 }

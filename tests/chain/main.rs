@@ -145,6 +145,7 @@ fn main() -> ExitCode {
         ("controller_refuses_objects_with_the_field_and_the_fix", controller::refused),
         ("controller_gives_the_pods_of_its_own_cluster_their_roles", controller::workload),
         ("controller_survives_outages_and_a_killed_leader", controller::outages),
+        ("controller_publishes_a_key_while_iam_is_gone", controller::without_iam),
         ("controllers_and_the_command_line_lose_no_key", controller::together),
     ] {
         trials.push(trial(name.to_owned(), scenario));

@@ -1,5 +1,6 @@
 //! A connection that can be cut: a server that is gone, and comes back at the same address.
 
+use std::collections::HashMap;
 use std::io::copy;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use std::thread;
 pub struct Relay {
     url: String,
     is_cut: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<TcpStream>>>,
+    open: Arc<Mutex<HashMap<u64, [TcpStream; 2]>>>,
 }
 
 impl Relay {
@@ -22,21 +23,30 @@ impl Relay {
         let (is_cut, open) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let relay = Self { url, is_cut: Arc::clone(&is_cut), open: Arc::clone(&open) };
         thread::spawn(move || {
-            for client in listener.incoming().flatten() {
+            for (number, client) in (0..).zip(listener.incoming().flatten()) {
                 if is_cut.load(Ordering::Relaxed) {
                     continue;
                 }
                 let Ok(upstream) = TcpStream::connect(&server) else { continue };
-                let mut streams = open.lock().unwrap();
-                for (from, to) in [(&client, &upstream), (&upstream, &client)] {
-                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    streams.push(from.try_clone().unwrap());
-                    // Either side may disconnect at any time.
-                    thread::spawn(move || {
-                        let _ = copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Both);
-                    });
-                }
+                let [mut down, mut up] = [&client, &upstream].map(|one| one.try_clone().unwrap());
+                open.lock()
+                    .unwrap()
+                    .insert(number, [down.try_clone().unwrap(), up.try_clone().unwrap()]);
+                let open = Arc::clone(&open);
+                // Either side may disconnect at any time.
+                thread::spawn(move || {
+                    let back = {
+                        let (mut from, mut to) = (upstream, client);
+                        thread::spawn(move || {
+                            let _ = copy(&mut from, &mut to);
+                            let _ = to.shutdown(Shutdown::Both);
+                        })
+                    };
+                    let _ = copy(&mut down, &mut up);
+                    let _ = up.shutdown(Shutdown::Both);
+                    let _ = back.join();
+                    open.lock().unwrap().remove(&number);
+                });
             }
         });
         relay
@@ -50,7 +60,7 @@ impl Relay {
     /// Ends all connections, and accepts none.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::Relaxed);
-        for stream in self.open.lock().unwrap().drain(..) {
+        for stream in self.open.lock().unwrap().values().flatten() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

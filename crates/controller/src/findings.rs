@@ -301,6 +301,15 @@ fn concerns(error: &Error, target: &Target) -> (Kind, Vec<Kind>) {
     }
 }
 
+/// Whether the documents were published when a plan failed with this error.
+#[must_use]
+pub(crate) fn is_after_documents(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NotAccepted { .. } | Error::NotVerified { .. } | Error::Iam(_) | Error::Workload(_)
+    )
+}
+
 /// The kind of an error, as one word.
 fn reason(error: &Error) -> &'static str {
     match error {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use issuer_change::Notice;
 use issuer_diagnostic::{Diagnostic as _, ErrorKind, date, now_secs};
+use issuer_jwks::JwkSet;
 use issuer_publish::KeyChange;
 use issuer_reconcile::{
-    DeletionPlan, Error, Event, Events, IssuerPlan, Observed, Reconciler, Scope, Shared,
-    SyncOptions, Target,
+    DeletionPlan, Error, Event, Events, IssuerPlan, Reconciler, Scope, Shared, SyncOptions, Target,
 };
 
 use crate::cluster::{OwnCluster, Severity, words};
@@ -99,18 +99,43 @@ impl Run<'_> {
             Err((error, stage)) => {
                 let target = self.trusting_known_sources(&desired);
                 let mut found = findings::failed(&target, &error, stage);
-                if stage == Stage::Read && matches!(error, Error::Iam(_)) && target.site.is_some() {
-                    // A new key must not wait for IAM.
-                    let site = target.documents_only();
-                    if engine.sync(&site, SyncOptions::default()).await.outcome.is_ok() {
-                        findings::published(&mut found);
-                    }
+                let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
+                if repairs && stage == Stage::Read && matches!(error, Error::Iam(_)) {
+                    self.publish_alone(&engine, &desired, target, &mut found).await;
                 }
                 self.context.renew_session(&error);
                 self.report(found).await?;
                 Ok(Next::Retry)
             }
         }
+    }
+
+    /// A new key must not wait for IAM.
+    async fn publish_alone(
+        &mut self,
+        engine: &Reconciler<'_>,
+        desired: &Desired,
+        target: Target,
+        found: &mut [Finding],
+    ) {
+        let site = target.documents_only();
+        let Ok(url) = engine.issuer(&site).await else { return };
+        if site.site.is_none() || self.other_issuer(url.as_str()).is_some() {
+            return;
+        }
+        let report = engine.sync(&site, SyncOptions::default()).await;
+        if let (Ok(()), Some(keys)) = (report.outcome, report.published) {
+            self.record(desired, url.as_str(), &keys);
+            findings::published(found);
+        }
+    }
+
+    /// What was published, and where its keys came from: the next run depends on it, whatever else fails.
+    fn record(&mut self, desired: &Desired, url: &str, keys: &JwkSet) {
+        self.status.issuer = Some(url.to_owned());
+        self.status.keys = keys.keys().iter().map(|key| key.kid.to_string()).collect();
+        self.status.key_count = Some(keys.keys().len());
+        self.status.key_sources = desired.key_sources();
     }
 
     /// Observe, plan, apply. The outer error is one of the controller's own cluster.
@@ -133,7 +158,7 @@ impl Run<'_> {
             Ok(read) => read,
             Err(error) => return Ok(Err((error, Stage::Read))),
         };
-        if let Some(refused) = self.other_issuer(&seen) {
+        if let Some(refused) = self.other_issuer(seen.url.as_str()) {
             self.report(findings::refused("IssuerChanged", &refused)).await?;
             return Ok(Ok(Next::Change));
         }
@@ -157,6 +182,10 @@ impl Run<'_> {
             self.context.own.tell(self.object, Severity::Normal, "KeysPublished", &note).await;
         }
         if let Err(error) = applied {
+            if let Some(site) = plan.site.as_ref().filter(|_| findings::is_after_documents(&error))
+            {
+                self.record(desired, plan.url.as_str(), site.plan.keys());
+            }
             return Ok(Err((error, Stage::Applied)));
         }
         if let Some(text) = drift {
@@ -179,12 +208,9 @@ impl Run<'_> {
     ) -> Result<(), kube::Error> {
         let notices: Vec<Notice> = plan.notices.iter().chain(told).cloned().collect();
         self.status.applied_generation = self.object.metadata.generation;
-        self.status.issuer = Some(plan.url.to_string());
-        if let Some(site) = &plan.site {
-            let keys = site.plan.keys().keys();
-            self.status.keys = keys.iter().map(|key| key.kid.to_string()).collect();
-            self.status.key_count = Some(keys.len());
-            self.status.key_sources = desired.key_sources();
+        match &plan.site {
+            Some(site) => self.record(desired, plan.url.as_str(), site.plan.keys()),
+            None => self.status.issuer = Some(plan.url.to_string()),
         }
         self.report(findings::converged(target, plan, &notices)).await
     }
@@ -201,8 +227,8 @@ impl Run<'_> {
     }
 
     /// Why the issuer may not be another one than before.
-    fn other_issuer(&self, seen: &Observed) -> Option<String> {
-        let (before, url) = (self.status.issuer.as_deref()?, seen.url.as_str());
+    fn other_issuer(&self, url: &str) -> Option<String> {
+        let before = self.status.issuer.as_deref()?;
         let permitted = self.object.annotation(ALLOW_ISSUER_CHANGE) == Some(url);
         (before != url && !permitted).then(|| {
             format!(
@@ -303,7 +329,7 @@ impl Run<'_> {
     ) -> Result<Result<String, String>, Error> {
         let scope = Scope::delete(false, target.is_in_aws());
         let seen = engine.observe(target, scope).await?;
-        if let Some(refused) = self.other_issuer(&seen) {
+        if let Some(refused) = self.other_issuer(seen.url.as_str()) {
             return Ok(Err(refused));
         }
         let mut plan = DeletionPlan::new(target, &seen, false, false)?;
