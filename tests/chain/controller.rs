@@ -548,7 +548,7 @@ pub(crate) fn together() {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
-    for round in 0..8 {
+    for round in 0..5 {
         let own = world.publisher.keygen("p256", &format!("own-{round}"));
         kids.push(world.set_key("prod", &format!("key-{}", round + 1)));
         std::thread::sleep(Duration::from_millis(random(1500)));
