@@ -6,7 +6,7 @@ use issuerctl_e2e::{BUCKET, Etcd, Publisher, exchange, program, repository};
 use serde_json::Value;
 
 /// The folder of a pod's service account is fixed, so it is mounted there for this process only.
-pub(crate) const IN_POD: &str = r#"
+const IN_POD: &str = r#"
 mount -t tmpfs tmpfs /run
 mkdir -p /run/secrets/kubernetes.io/serviceaccount
 cp "$1"/* /run/secrets/kubernetes.io/serviceaccount/

@@ -15,8 +15,17 @@ use issuerctl_e2e::{
 };
 use serde_json::Value;
 
-use crate::bootstrap::IN_POD;
 use crate::rotation::kid;
+
+/// The folder of a pod's service account is fixed, so it is there for this process only. As with a kubelet, its
+/// files are replaced while the program runs.
+const IN_POD: &str = r#"
+mount -t tmpfs tmpfs /run
+mkdir -p /run/secrets/kubernetes.io
+ln -s "$1" /run/secrets/kubernetes.io/serviceaccount
+shift
+exec "$@"
+"#;
 
 /// How long a program may take for what a scenario waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,11 +62,13 @@ pub(crate) fn run(version: &str) {
     let fresh = server.token("default/app");
     assert_eq!(kid(&fresh), new);
     load.add(fresh);
+    // The kubelet renews the token of the pod.
+    std::fs::write(pod.path().join("token"), server.token_with("issuerctl/issuerctl", "")).unwrap();
     // The old key leaves the API servers; tokens of it stay valid for AWS.
     server = door.lead_to(server, || publisher.api_server(version, &etcd, "new", &["new"]));
     load.add(server.token("default/app"));
-    std::fs::write(pod.path().join("token"), server.token_with("issuerctl/issuerctl", "")).unwrap();
-    thread::sleep(Duration::from_secs(3));
+    let last = follower.metric("issuerctl_last_success_timestamp_seconds").unwrap();
+    follower.until("issuerctl_last_success_timestamp_seconds", |secs| secs > last);
     let kids = published(&publisher);
     assert!(kids.contains(&new) && kids.contains(&old), "{kids}");
     let exchanges = load.end();

@@ -174,7 +174,8 @@ pub(crate) fn of_sync(args: &SyncArgs) -> Result<Vec<Target>, Failure> {
     if let Some(file) = &args.file {
         refuse_settings_of_the_file(&args.s3)?;
         let files = FileArgs { file: vec![file.clone()], recursive: false };
-        let overrides = Overrides { retire: args.retire, ..Overrides::default() };
+        let (retire, allow_other_cluster) = (args.retire, args.allow_other_cluster);
+        let overrides = Overrides { retire, allow_other_cluster, ..Overrides::default() };
         let mut targets = of_files(&files, Some(&args.keys.kube), &args.aws(), overrides)?;
         targets.retain(|target| target.site.is_some());
         if targets.is_empty() {
@@ -193,6 +194,7 @@ pub(crate) fn of_sync(args: &SyncArgs) -> Result<Vec<Target>, Failure> {
     site.options.keep_history = args.keep.keep_history.unwrap_or(KEEP_HISTORY);
     site.options.retire_secs = args.retire.secs().unwrap_or(RETIRE_SECS);
     site.options.live_check = args.check_live.is_some();
+    site.allow_other_cluster = args.allow_other_cluster;
     let connection = connection(&args.keys.kube);
     site.live = args.check_live.clone().map(|account| LiveCheck { account, connection });
     site.by = user();

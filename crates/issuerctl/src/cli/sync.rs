@@ -63,6 +63,10 @@ pub(crate) struct SyncArgs {
     pub(crate) drop_retired: bool,
     #[command(flatten)]
     pub(crate) retire: RetireArgs,
+    /// Publish the keys of a cluster although only keys of a different one are published; from the first
+    /// success on, the cluster is known
+    #[arg(long)]
+    pub(crate) allow_other_cluster: bool,
     /// Publish only if one of the keys verifies a fresh token for this service account
     #[arg(long, value_name = "NS/NAME", help_heading = "Live check", conflicts_with = "file")]
     pub(crate) check_live: Option<ServiceAccountRef>,

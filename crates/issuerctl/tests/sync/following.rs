@@ -150,3 +150,29 @@ fn standard_input_and_an_interval_that_would_flood_a_server_are_refused() {
         assert!(err.contains(says), "{line}: {err}");
     }
 }
+
+#[test]
+fn a_secret_whose_only_key_is_replaced_is_that_of_the_cluster_which_was_followed() {
+    let world = World::new();
+    let of_secret = format!("sync --cluster prod --kubeconfig kubeconfig {}", world.place());
+    let follower = Follower::start(world.command(&format!(
+        "{of_secret} --interval 1s --key-interval 1s --listen 127.0.0.1:0 --log-format json"
+    )));
+    follower.steps(1.0);
+    world.cluster_has(&[1]);
+    world.until_published(&[0, 1]);
+    drop(follower);
+    // Whoever starts now cannot know it.
+    world.cluster_has(&[2]);
+    let once = |options: &str, code| {
+        ended(&world.command(&format!("{of_secret} --once {options}")).output().unwrap(), code).1
+    };
+    let err = once("", 4);
+    assert!(
+        err.contains("probably a different cluster") && err.contains("--allow-other-cluster"),
+        "{err}"
+    );
+    assert!(!world.has_published(&[2]));
+    once("--allow-other-cluster", 0);
+    assert!(world.has_published(&[0, 1, 2]));
+}

@@ -26,8 +26,8 @@ pub(crate) struct World {
     pub(crate) api: ApiServer,
     /// Before the API server.
     pub(crate) door: Switch,
-    /// Its JWK Set.
-    jwks: Arc<Mutex<String>>,
+    /// Its JWK Set, and the same keys in PEM.
+    jwks: Arc<Mutex<(String, String)>>,
     pub(crate) keys: Vec<Signer>,
 }
 
@@ -41,13 +41,16 @@ impl World {
         for (number, key) in keys.iter().enumerate() {
             desk.file(&format!("{number}.pub"), &key.public_pem);
         }
-        let jwks = Arc::new(Mutex::new(String::new()));
+        let jwks = Arc::new(Mutex::new((String::new(), String::new())));
         let issuer = format!("{}/my-oidc/prod", store.url());
         let document =
             json!({"issuer": issuer, "jwks_uri": "https://a/openid/v1/jwks"}).to_string();
         let served = jwks.clone();
         let api = ApiServer::answering(&authority, move |asked| match asked.line.as_str() {
-            "GET /openid/v1/jwks" => Reply::ok(served.lock().unwrap().clone()),
+            "GET /openid/v1/jwks" => Reply::ok(served.lock().unwrap().0.clone()),
+            "GET /api/v1/namespaces/eksa-system/secrets/prod-sa" => {
+                Reply::secret(&served.lock().unwrap().1)
+            }
             "GET /.well-known/openid-configuration" => Reply::ok(document.clone()),
             _ => Reply::status(404, "not found"),
         });
@@ -64,7 +67,8 @@ impl World {
     pub(crate) fn cluster_has(&self, keys: &[usize]) {
         let files: String = keys.iter().map(|key| format!(" --key {key}.pub")).collect();
         let (jwks, _) = ended(&self.desk.run(&format!("jwks{files}")), 0);
-        *self.jwks.lock().unwrap() = jwks;
+        let pem = keys.iter().map(|key| self.keys[*key].public_pem.as_str()).collect();
+        *self.jwks.lock().unwrap() = (jwks, pem);
     }
 
     /// Where the documents are, and what reaches both servers.
