@@ -317,7 +317,8 @@ fn key_fault(fault: &KeyFault, surface: Surface) -> Option<String> {
 fn issuer_url(error: &IssuerUrlError, surface: Surface) -> Option<String> {
     match (error, surface) {
         (IssuerUrlError::Port { .. }, Surface::Flags) => Some(
-            "publish, verify and discovery accept it with --allow-port, for consumers other than AWS"
+            "`publish`, `verify` and `discovery` accept it with `--allow-port`, for consumers other than \
+             AWS"
                 .to_owned(),
         ),
         _ => None,
