@@ -128,6 +128,7 @@ fn start(arguments: &RunArgs) -> Result<(), Failure> {
         Log::Json => LogFormat::Json,
     };
     logs::start(format, tracing::Level::INFO)?;
+    logs::report_panics();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(arguments))
 }

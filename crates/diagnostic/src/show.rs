@@ -1,5 +1,7 @@
 //! Values in messages, with nothing in them hidden.
 
+use std::panic::Location;
+
 /// The most characters of one quoted value.
 const LONGEST: usize = 160;
 
@@ -62,4 +64,13 @@ pub fn date(secs: u64) -> String {
         rest / 60 % 60,
         rest % 60
     )
+}
+
+/// A place in the source code as a report of a bug names it, without the folders of the machine that built
+/// the program: `issuerctl/src/panics.rs:27`.
+#[must_use]
+pub fn source_place(location: &Location<'_>) -> String {
+    let parts: Vec<&str> = location.file().split(['/', '\\']).collect();
+    let file = parts[parts.len().saturating_sub(4)..].join("/");
+    format!("{file}:{}", location.line())
 }

@@ -3,6 +3,8 @@
 use std::panic::Location;
 use std::process;
 
+use issuer_diagnostic::source_place;
+
 use crate::cli::Output;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -23,12 +25,7 @@ pub(crate) fn report(format: Output) {
 }
 
 fn failure(location: Option<&Location<'_>>) -> Failure {
-    let place = location.map_or_else(String::new, |place| {
-        // The folders above the crate are those of the machine that built it.
-        let parts: Vec<&str> = place.file().split(['/', '\\']).collect();
-        let file = parts[parts.len().saturating_sub(4)..].join("/");
-        format!(" at {file}:{}", place.line())
-    });
+    let place = location.map(|place| format!(" at {}", source_place(place))).unwrap_or_default();
     Failure::new(Exit::Failure, format!("issuerctl has a bug: it stopped{place}")).hint(Some(
         concat!(
             "please report it, with the command and without any secret: ",

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io::Write;
 
-use issuer_diagnostic::{date, now_millis};
+use issuer_diagnostic::{date, now_millis, source_place};
 use issuer_redact::redact;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
@@ -42,7 +42,18 @@ pub fn start(format: LogFormat, level: Level) -> Result<(), Error> {
     registry.try_init().map_err(|_| Error::LogsStarted)
 }
 
-/// The same with another receiver of the lines, each of which ends with a line break.
+/// Logs a panic by its place from now on, and ends the process with exit code 1. Its text, which can quote a
+/// value, is not shown; nothing is unwound, since a run may be killed at any point without losing a key.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|place| format!(" at {}", source_place(place)));
+        let place = place.unwrap_or_default();
+        tracing::error!("this program has a bug: it stopped{place}; please report it");
+        std::process::exit(1);
+    }));
+}
+
+/// As [`start`], with another receiver of the lines, each of which ends with a line break.
 pub fn layer<S: Subscriber>(
     format: LogFormat,
     level: Level,
