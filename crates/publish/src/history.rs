@@ -3,6 +3,8 @@
 //! A bucket with versioning keeps the versions itself. Everywhere else a run writes a copy of the site
 //! that it is about to change, before it changes anything.
 
+use std::cmp::Ordering;
+
 use base64ct::{Base64, Encoding};
 use issuer_diagnostic::date;
 use issuer_discovery::{IssuerUrl, Published, Shape};
@@ -49,8 +51,11 @@ pub struct PastSite {
 pub(crate) struct Listed {
     /// What `rollback` calls it: the name of a copy, or the ID of a version in a bucket.
     pub(crate) version: String,
-    /// When the site was replaced, in seconds since 1970.
+    /// When the site was replaced, in seconds since 1970. S3 says whole seconds, in which a site can
+    /// change several times.
     pub(crate) replaced_secs: Option<u64>,
+    /// Whether a site after this one may be kept as a copy alone, because the store has overwritten it.
+    pub(crate) before_copies: bool,
     /// Who published it, if the store says it.
     pub(crate) owner: Option<String>,
 }
@@ -243,12 +248,38 @@ pub(crate) fn surplus(mut names: Vec<String>, keep: u32) -> Vec<String> {
 /// A previous site, or why it cannot be read.
 pub(crate) type Read = (Listed, Result<PastSite, Error>);
 
-/// The newest first; a site that was kept several times in a row appears once, under its newest name,
-/// and one that is still published does not.
-pub(crate) fn in_order(now: &PastSite, mut past: Vec<Read>) -> Vec<Read> {
-    past.sort_by(|(one, _), (other, _)| {
+/// Orders copies: the newest first. Their names have milliseconds.
+pub(crate) fn newest_first(copies: &mut [Listed]) {
+    copies.sort_by(|one, other| {
         (other.replaced_secs, &other.version).cmp(&(one.replaced_secs, &one.version))
     });
+}
+
+/// Copies and versions of a bucket in one list, the newest first. Each is in that order already, and
+/// stays in it: the IDs of versions have none, and their times are too coarse to tell it.
+pub(crate) fn merged(copies: Vec<Listed>, versions: Vec<Listed>) -> Vec<Listed> {
+    let (mut copies, mut versions) =
+        (copies.into_iter().peekable(), versions.into_iter().peekable());
+    let mut merged = Vec::new();
+    while let Some(version) = versions.peek() {
+        let is_newer = |copy: &Listed| match copy.replaced_secs.cmp(&version.replaced_secs) {
+            // A copy is written before the version that replaces its site.
+            Ordering::Equal => version.before_copies,
+            order => order.is_gt(),
+        };
+        match copies.next_if(is_newer) {
+            Some(copy) => merged.push(copy),
+            None => merged.extend(versions.next()),
+        }
+    }
+    merged.extend(copies);
+    merged
+}
+
+/// The sites, the newest first as they were listed, without those that are there twice: a site that was
+/// kept several times in a row appears once, under its newest name, and one that is still published
+/// does not.
+pub(crate) fn in_order(now: &PastSite, past: Vec<Read>) -> Vec<Read> {
     let mut ordered: Vec<Read> = Vec::new();
     for (listed, read) in past {
         let newer = ordered.last_mut().map_or(Some(now), |(_, read)| read.as_ref().ok());
@@ -357,6 +388,33 @@ mod tests {
         for other in ["", "keys.json", "../x-0123456789abcdef", "v1", "20261126-0123456789ABCDEF"] {
             assert!(!is_name(other), "{other}");
         }
+    }
+
+    fn listed(version: &str, replaced_secs: u64, before_copies: bool) -> Listed {
+        let (version, replaced_secs) = (version.to_owned(), Some(replaced_secs));
+        Listed { version, replaced_secs, before_copies, owner: None }
+    }
+
+    #[track_caller]
+    fn assert_merged(copies: Vec<Listed>, versions: Vec<Listed>, expected: &[&str]) {
+        let merged = merged(copies, versions);
+        let merged: Vec<&str> = merged.iter().map(|one| one.version.as_str()).collect();
+        assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn copies_and_versions_keep_their_order_whatever_their_times_say() {
+        let versions = || vec![listed("z", 9, false), listed("b", 8, false), listed("m", 8, false)];
+        assert_merged(vec![listed("c", 8, false)], versions(), &["z", "b", "m", "c"]);
+        assert_merged(vec![listed("c", 10, false)], versions(), &["c", "z", "b", "m"]);
+        assert_merged(Vec::new(), versions(), &["z", "b", "m"]);
+        assert_merged(vec![listed("c", 8, false)], Vec::new(), &["c"]);
+        // The clock of one server of the store was behind.
+        let versions = vec![listed("a", 3, false), listed("b", 8, false)];
+        assert_merged(vec![listed("c", 2, false)], versions, &["a", "b", "c"]);
+        // Versioning was suspended after "v", so what followed it is in a copy.
+        let copies = vec![listed("after", 8, false), listed("before", 2, false)];
+        assert_merged(copies, vec![listed("v", 8, true)], &["after", "v", "before"]);
     }
 
     fn document() -> impl Strategy<Value = Option<Vec<u8>>> {

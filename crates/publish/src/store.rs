@@ -254,10 +254,9 @@ impl Store {
     async fn read_history(&self, limit: usize) -> Result<(PastSite, Vec<Read>), Error> {
         let ([keys, discovery], past) = match self {
             Self::Folder(folder) => (folder.read_documents()?, folder.history(limit)?),
+            // One after the other: a site that another run replaces in between is then in the list.
             Self::S3(s3) => {
-                let (documents, past) =
-                    tokio::join!(Box::pin(s3.read_documents()), Box::pin(s3.history(limit)));
-                (documents?, past?)
+                (Box::pin(s3.read_documents()).await?, Box::pin(s3.history(limit)).await?)
             }
         };
         Ok((PastSite::of(keys.as_ref(), discovery.as_ref(), ""), past))

@@ -216,6 +216,11 @@ impl S3Server {
         self.state().versions.enable(bucket);
     }
 
+    /// Every version that is written from now on has one time, as if it were written within one second.
+    pub fn stop_clock(&self) {
+        self.state().versions.stop_clock();
+    }
+
     /// Enables ACLs.
     pub fn allow_acls(&self) {
         self.state().acls = true;

@@ -61,7 +61,8 @@ impl Folder {
             if history::is_name(&name) {
                 let written = entry.metadata().ok().and_then(|metadata| metadata.modified().ok());
                 let replaced_secs = written.and_then(secs);
-                listed.push(Listed { version: name, replaced_secs, owner: None });
+                let (owner, before_copies) = (None, false);
+                listed.push(Listed { version: name, replaced_secs, before_copies, owner });
             }
         }
         Ok(listed)
@@ -91,7 +92,7 @@ impl Folder {
     /// A folder that cannot be read. What cannot be read is an error of its own in the list.
     pub(crate) fn history(&self, limit: usize) -> Result<Vec<Read>, Error> {
         let mut listed = self.list_kept()?;
-        listed.sort_by(|one, other| other.version.cmp(&one.version));
+        history::newest_first(&mut listed);
         listed.truncate(limit);
         let read = listed.into_iter().filter_map(|listed| {
             let site = self.read_past(&listed.version).transpose()?;

@@ -18,6 +18,13 @@ const NOT_CACHED: &str = "no-store";
 /// a versioning-suspended bucket").
 pub(super) const NULL_VERSION: &str = "null";
 
+/// The version that follows another.
+struct After {
+    secs: Option<u64>,
+    etag: Option<String>,
+    is_null: bool,
+}
+
 impl S3 {
     /// Writes a copy. A copy of this name that is there already has these contents.
     ///
@@ -100,6 +107,7 @@ impl S3 {
                 history::is_name(name).then(|| Listed {
                     version: name.to_owned(),
                     replaced_secs: secs,
+                    before_copies: false,
                     owner: None,
                 })
             }));
@@ -132,10 +140,10 @@ impl S3 {
     pub(crate) async fn history(&self, limit: usize) -> Result<Vec<Read>, Error> {
         let (copies, versions) = tokio::join!(self.list_kept(), self.list_versions(limit));
         let mut copies = copies?;
-        copies.sort_by(|one, other| other.version.cmp(&one.version));
+        history::newest_first(&mut copies);
         copies.truncate(limit);
-        let listed = copies.into_iter().chain(versions?);
-        let read = listed.map(|listed| async move {
+        let listed = history::merged(copies, versions?);
+        let read = listed.into_iter().map(|listed| async move {
             let site = self.read_past(&listed.version).await.transpose()?;
             Some((listed, site))
         });
@@ -168,7 +176,7 @@ impl S3 {
         let key = self.location.object_key(KEYS_NAME);
         let mut listed: Vec<Listed> = Vec::new();
         // The version after the one that is listed next.
-        let mut after: Option<(Option<u64>, Option<String>)> = None;
+        let mut after: Option<After> = None;
         let (mut key_marker, mut version_marker) = (None, None);
         loop {
             let request = self
@@ -198,19 +206,24 @@ impl S3 {
                 let secs = version.last_modified().and_then(|time| time.secs().try_into().ok());
                 let etag = version.e_tag().map(str::to_owned);
                 let is_latest = version.is_latest() == Some(true);
-                let newer = after.replace((secs, etag.clone()));
+                let Some(id) = version.version_id() else { continue };
+                let is_null = id == NULL_VERSION;
+                let newer = after.replace(After { secs, etag: etag.clone(), is_null });
                 // A write of the same bytes changed nothing that readers find.
                 let is_same =
-                    newer.as_ref().is_some_and(|(_, newer)| etag.is_some() && *newer == etag);
+                    newer.as_ref().is_some_and(|newer| etag.is_some() && newer.etag == etag);
                 if is_latest || is_same {
                     continue;
                 }
-                let Some(id) = version.version_id() else { continue };
+                // A null version has overwritten those before it, of which there are copies alone.
+                let before_copies = newer.as_ref().is_some_and(|newer| newer.is_null);
+                let replaced = newer.filter(|_| !before_copies).and_then(|newer| newer.secs);
                 let owner = version.owner();
                 let owner = owner.and_then(|owner| owner.display_name().or(owner.id()));
                 listed.push(Listed {
                     version: id.to_owned(),
-                    replaced_secs: newer.and_then(|(secs, _)| secs).or(secs),
+                    replaced_secs: replaced.or(secs),
+                    before_copies,
                     owner: owner.map(str::to_owned),
                 });
             }

@@ -133,3 +133,43 @@ async fn old_copies_are_deleted_and_a_failure_of_that_is_a_warning() {
     assert_eq!(notices, ["history-not-pruned"]);
     assert_eq!(copies().len(), 3);
 }
+
+/// How many keys each site of a history has, the newest first, and of the one to which a rollback goes.
+async fn key_counts(store: &Store) -> (Vec<usize>, usize) {
+    let entries = store.history(20).await.unwrap();
+    let counts = entries.iter().map(|entry| entry.keys.as_ref().unwrap().keys().len()).collect();
+    let issuer = site("rsa2048").issuer;
+    (counts, store.past(&issuer, None).await.unwrap().keys.keys().len())
+}
+
+/// Publishes sites that have more keys each, in a bucket that keeps versions from the given one on, all
+/// within one second.
+async fn stay_in_order(versions_from: usize) {
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    server.stop_clock();
+    let store = store(&server, S3Options { access: AccessMode::None, ..options() });
+    let cases = ["rsa2048", "rsa4096", "p256", "p384", "multi-all-six"];
+    for (before, case) in cases.into_iter().enumerate() {
+        if before == versions_from {
+            server.keep_versions("my-oidc");
+        }
+        run(&store, &site(case), &kept()).await.unwrap();
+        if before > 0 {
+            let (counts, back) = key_counts(&store).await;
+            assert_eq!(counts.len(), before + 1, "{case}: {counts:?}");
+            assert!(counts.is_sorted_by(|newer, older| newer > older), "{case}: {counts:?}");
+            assert_eq!(back, counts[1], "{case}: two versions back");
+        }
+    }
+}
+
+#[tokio::test]
+async fn versions_of_one_second_stay_in_their_order() {
+    stay_in_order(0).await;
+}
+
+#[tokio::test]
+async fn a_bucket_whose_versioning_was_enabled_later_has_one_order() {
+    stay_in_order(2).await;
+}

@@ -1,7 +1,7 @@
 //! Buckets with versioning, which s3s-fs does not have: every write of an object is kept.
 
 use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use s3s::dto::*;
 use s3s::{Body, S3Error, S3ErrorCode, S3Result};
@@ -10,6 +10,8 @@ use s3s::{Body, S3Error, S3ErrorCode, S3Result};
 #[derive(Default)]
 pub(super) struct Versions {
     buckets: HashSet<String>,
+    /// The time at which everything is written from now on.
+    clock: Option<SystemTime>,
     objects: HashMap<(String, String), Vec<Kept>>,
     last: u64,
 }
@@ -29,6 +31,10 @@ impl Versions {
         self.buckets.insert(bucket.to_owned());
     }
 
+    pub(super) fn stop_clock(&mut self) {
+        self.clock = Some(SystemTime::now());
+    }
+
     /// Keeps a version, and returns its ID; `None` in a bucket without versioning.
     pub(super) fn keep(
         &mut self,
@@ -41,8 +47,10 @@ impl Versions {
             return None;
         }
         self.last += 1;
-        let id = format!("v{}", self.last);
-        let version = Kept { id: id.clone(), bytes, metadata, etag, written: SystemTime::now() };
+        // IDs have no order, as those of S3.
+        let id = format!("{:016x}", self.last.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let written = whole_seconds(self.clock.unwrap_or_else(SystemTime::now));
+        let version = Kept { id: id.clone(), bytes, metadata, etag, written };
         self.objects.entry((bucket.to_owned(), key.to_owned())).or_default().push(version);
         Some(id)
     }
@@ -94,4 +102,10 @@ impl Versions {
         });
         listed.collect()
     }
+}
+
+/// The times of S3 have no fraction.
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
