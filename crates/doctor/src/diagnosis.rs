@@ -113,6 +113,11 @@ impl Report {
         self.root
     }
 
+    /// Whether there is a warning with one of these ids.
+    pub(crate) fn warns(&self, ids: &[&str]) -> bool {
+        self.checks.iter().any(|(_, own)| own.status == Status::Warn && ids.contains(&own.id))
+    }
+
     pub(crate) fn pass(&mut self, id: &'static str, message: impl Into<String>) {
         self.push(Check::pass(id, message));
     }

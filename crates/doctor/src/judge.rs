@@ -4,6 +4,7 @@ mod account;
 mod bucket;
 mod case;
 mod cluster;
+mod condition;
 mod containers;
 mod credentials;
 mod documents;
@@ -34,7 +35,7 @@ type Step = fn(&Case<'_>, &mut Report);
 #[must_use]
 pub fn judge(seen: &Seen) -> Diagnosis {
     let case = Case::of(seen);
-    let mut report = Report::new(seen.is_proved());
+    let mut report = Report::new(case.is_proved());
     let steps: [(Group, Step); 7] = [
         (Group::Cluster, cluster::judge),
         (Group::Documents, documents::judge),

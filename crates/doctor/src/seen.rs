@@ -367,6 +367,15 @@ impl Seen {
         matches!(self.exchange, Fact::Known(Exchange::Passed { .. }))
     }
 
+    /// What the API server says of credentials that it does not accept (401).
+    #[must_use]
+    pub fn unauthorized(&self) -> Option<&str> {
+        match &self.cluster.version {
+            Fact::Denied(why) if why.contains("(401)") => Some(why),
+            _ => None,
+        }
+    }
+
     /// The account that the role is in.
     pub(crate) fn role_account(&self, role: Option<&RoleArn>) -> Option<String> {
         let caller = || self.aws.caller.known().map(|caller| caller.account.clone());

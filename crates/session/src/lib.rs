@@ -235,10 +235,14 @@ pub fn check_endpoint(url: &str) -> Result<(), Error> {
     endpoint::check(url).map_err(|reason| Error::Endpoint { setting, reason })
 }
 
-/// `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of the profile, with the
-/// precedence of the SDK.
+/// The endpoint that was given, else `AWS_ENDPOINT_URL_SERVICE`, `AWS_ENDPOINT_URL` and `endpoint_url` of
+/// the profile, with the precedence of the SDK.
 #[must_use]
 pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
+    let of_all = || config.endpoint_url().map(str::to_owned);
+    if config.get_origin("endpoint_url").is_client_config() {
+        return of_all();
+    }
     let key = ServiceConfigKey::builder()
         .service_id(service)
         .env("AWS_ENDPOINT_URL")
@@ -246,7 +250,7 @@ pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> 
         .build()
         .ok()?;
     let for_service = config.service_config().and_then(|services| services.load_config(key));
-    for_service.or_else(|| config.endpoint_url().map(str::to_owned))
+    for_service.or_else(of_all)
 }
 
 /// The authorities of the file that `AWS_CA_BUNDLE` names.

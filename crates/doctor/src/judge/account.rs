@@ -254,7 +254,7 @@ fn of_another_account(case: &Case<'_>, arn: &RoleArn) -> Option<Fault> {
     if arn.account == caller.account
         || !has_provider
         || (case.refusal().is_some() && !refused)
-        || case.seen.is_proved()
+        || case.is_proved()
     {
         return None;
     }
@@ -435,7 +435,7 @@ fn audience(case: &Case<'_>, report: &mut Report) {
                 || case.is_refused_for("audience")
         }
     };
-    if !is_wrong || (case.seen.is_proved() && case.audience == value) {
+    if !is_wrong || (case.is_proved() && case.audience == value) {
         return;
     }
     let list = accepted.unwrap_or_else(|| vec![AUDIENCE.to_owned()]);

@@ -1,10 +1,50 @@
 //! Why anonymous readers do not get the documents, as far as the bucket shows it.
 
-use issuer_diagnostic::{Check, Fault};
+use issuer_diagnostic::{Check, Fault, quote};
 use issuer_publish::{BucketState, Existence, Setting};
+use issuer_verify::Observation;
 use serde_json::Value;
 
 use super::case::Case;
+
+const DISCOVERY: &str = ".well-known/openid-configuration";
+
+const KEYS: &str = "keys.json";
+
+/// What a failed check says of a document that is denied or missing.
+const DENIED: [&str; 5] = ["403", "denied", "404", "NoSuchKey", "not allowed"];
+
+/// The keys are not where `jwks_uri` leads to, and may be where they are published.
+pub(super) fn misled(case: &Case<'_>, observation: &Observation, failed: &Check) -> Option<Fault> {
+    let is_missing = DENIED.iter().any(|word| failed.message.contains(word));
+    if failed.id != "keys-reachable" || !failed.failed() || !is_missing {
+        return None;
+    }
+    let issuer = case.url.as_ref()?;
+    let document: Value = serde_json::from_slice(observation.discovery.document()?).ok()?;
+    let named = document["jwks_uri"].as_str()?;
+    let standard = issuer.document_url(KEYS);
+    let host = |url: &str| url.split('/').nth(2).unwrap_or_default().to_ascii_lowercase();
+    let objects = case.seen.documents.objects.known();
+    let is_there = objects.is_some_and(|[_, keys]| keys.is_some());
+    if named == standard || !(is_there || host(named) == host(&standard)) {
+        return None;
+    }
+    let found = if is_there { ", where the keys are" } else { "" };
+    let store = case.seen.asked.store.as_deref().unwrap_or("s3://BUCKET/PREFIX");
+    Some(Fault::new(
+        format!(
+            "jwks_uri in the discovery document is {}, where nobody reads any keys (denied or not found), and \
+             issuerctl publishes them at {}{found}",
+            quote(named),
+            quote(&standard)
+        ),
+        format!(
+            "write the document again: `issuerctl publish --apiserver --to {store} --issuer {} --change-issuer`",
+            issuer.as_str()
+        ),
+    ))
+}
 
 /// The reason of a failed check, if it lies in the bucket: the id of the check, and the fault.
 pub(super) fn reason(case: &Case<'_>, failed: &Check) -> Option<(&'static str, Fault)> {
@@ -45,20 +85,18 @@ pub(super) fn reason(case: &Case<'_>, failed: &Check) -> Option<(&'static str, F
         return None;
     }
     // Only a document that is denied or missing has its reason here.
-    let denied = ["403", "denied", "404", "NoSuchKey", "not allowed"];
-    if !denied.iter().any(|word| failed.message.contains(word)) {
+    if !DENIED.iter().any(|word| failed.message.contains(word)) {
         return None;
     }
     if let Some([discovery, keys]) = case.seen.documents.objects.known()
         && (discovery.is_none() || keys.is_none())
     {
         let (_, prefix) = parts(&store);
-        let missing: Vec<String> =
-            [(discovery, ".well-known/openid-configuration"), (keys, "keys.json")]
-                .into_iter()
-                .filter(|(object, _)| object.is_none())
-                .map(|(_, name)| format!("{prefix}{name}"))
-                .collect();
+        let missing: Vec<String> = [(discovery, DISCOVERY), (keys, KEYS)]
+            .into_iter()
+            .filter(|(object, _)| object.is_none())
+            .map(|(_, name)| format!("{prefix}{name}"))
+            .collect();
         return Some((
             "bucket-object",
             Fault::new(
@@ -67,11 +105,21 @@ pub(super) fn reason(case: &Case<'_>, failed: &Check) -> Option<(&'static str, F
             ),
         ));
     }
-    access(state, &store, &publish)
+    let observation = case.seen.documents.observation.known();
+    let is_read = observation.is_some_and(|own| own.discovery.document().is_some());
+    let document = if failed.id == "keys-reachable" { KEYS } else { DISCOVERY };
+    // What denies the whole bucket would deny the discovery document, too.
+    let account = case.seen.aws.caller.known().map_or("ACCOUNT", |own| own.account.as_str());
+    access(state, [&store, &publish, account], document)
+        .filter(|(id, _)| !(is_read && ["bucket-block", "bucket-account"].contains(id)))
 }
 
 /// Policy and public access block, which are both needed.
-fn access(state: &BucketState, store: &str, publish: &str) -> Option<(&'static str, Fault)> {
+fn access(
+    state: &BucketState,
+    [store, publish, account]: [&str; 3],
+    document: &str,
+) -> Option<(&'static str, Fault)> {
     let (bucket, prefix) = parts(store);
     let block = state.block.present();
     let set: Vec<&str> = block
@@ -86,7 +134,7 @@ fn access(state: &BucketState, store: &str, publish: &str) -> Option<(&'static s
         .map(|(_, name)| name)
         .collect();
     let policy = match &state.policy {
-        Setting::Present(text) => Some(Policy::of(text, &bucket, &prefix)),
+        Setting::Present(text) => Some(Policy::of(text, &bucket, &prefix, document)),
         Setting::Absent => Some(Policy::None),
         _ => None,
     };
@@ -143,9 +191,11 @@ fn access(state: &BucketState, store: &str, publish: &str) -> Option<(&'static s
                      and they are denied (403) all the same: the public access block of the account, or a \
                      policy of the organization, forbids it"
                 ),
-                "turn off BlockPublicPolicy and RestrictPublicBuckets in the account's own public access \
-                 block (`aws s3control get-public-access-block --account-id ACCOUNT`), or put CloudFront in \
-                 front of the bucket",
+                format!(
+                    "turn off BlockPublicPolicy and RestrictPublicBuckets in the account's own public access \
+                     block (`aws s3control get-public-access-block --account-id {account}`), or put CloudFront in \
+                     front of the bucket"
+                ),
             ),
         )),
     }
@@ -161,7 +211,7 @@ enum Policy {
 }
 
 impl Policy {
-    fn of(text: &str, bucket: &str, prefix: &str) -> Self {
+    fn of(text: &str, bucket: &str, prefix: &str, document: &str) -> Self {
         let Ok(policy) = serde_json::from_str::<Value>(text) else { return Self::Others };
         let statements = list(&policy["Statement"]);
         let public = |own: &&&Value| {
@@ -178,8 +228,7 @@ impl Policy {
         let ours = |own: &&&Value| {
             list(&own["Resource"]).iter().filter_map(|one| one.as_str()).any(|arn| {
                 let path = arn.splitn(6, ':').nth(5).unwrap_or(arn);
-                covers(path, &format!("{bucket}/{prefix}keys.json"))
-                    || covers(path, &format!("{bucket}/{prefix}.well-known/openid-configuration"))
+                covers(path, &format!("{bucket}/{prefix}{document}"))
             })
         };
         let of = |effect: &str| {
@@ -235,7 +284,7 @@ mod tests {
     #[test]
     fn a_policy_is_told_from_one_for_other_objects() {
         let policy = |statement: Value| {
-            Policy::of(&json!({"Statement": [statement]}).to_string(), "b", "p/")
+            Policy::of(&json!({"Statement": [statement]}).to_string(), "b", "p/", KEYS)
         };
         let allow = |resource: Value| {
             policy(
@@ -271,7 +320,7 @@ mod tests {
                 policy: policy.map_or(Setting::Absent, |own| Setting::Present(own.to_string())),
                 ..BucketState::default()
             };
-            access(&state, "s3://b/p", "publish").map(|(id, _)| id)
+            access(&state, ["s3://b/p", "publish", "1"], DISCOVERY).map(|(id, _)| id)
         };
         assert_eq!(found(true, Some(policy("Allow"))), Some("bucket-block"));
         assert_eq!(found(false, None), Some("bucket-policy"));

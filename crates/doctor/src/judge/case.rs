@@ -100,6 +100,11 @@ impl<'a> Case<'a> {
         self.workload.as_ref().is_some_and(|workload| self_provided(&workload.template))
     }
 
+    /// Whether what the pods were made from was given role and token at admission.
+    pub(super) fn is_given_at_admission(&self) -> bool {
+        self.workload.as_ref().is_some_and(|own| probe::given_at_admission(&own.template))
+    }
+
     /// The pod that would be stored now.
     pub(super) fn stored(&self) -> Option<&'a Value> {
         match self.seen.injection.dry_run.known() {
@@ -111,6 +116,12 @@ impl<'a> Case<'a> {
     /// Whether a pod made now would get a role; `None` if it is not known.
     pub(super) fn would_be_given(&self) -> Option<bool> {
         self.stored().map(has_identity)
+    }
+
+    /// Whether STS gave credentials for a fresh token of the issuer in question: success with that of
+    /// another issuer says nothing of this one.
+    pub(super) fn is_proved(&self) -> bool {
+        self.seen.is_proved() && (self.signs.is_none() || self.signs == self.issuer)
     }
 
     /// The refusal of STS: code and message.

@@ -339,8 +339,11 @@ fn shared(case: &Case<'_>, report: &mut Report) {
                 shown(&published),
                 shown(own)
             ),
-            "publish the keys of this cluster, too: `issuerctl publish --apiserver --to s3://BUCKET/PREFIX` \
-             adds them; clusters that do not trust each other need an issuer each",
+            format!(
+                "publish the keys of this cluster, too: `issuerctl publish --apiserver --to {}` adds them; clusters \
+                 that do not trust each other need an issuer each",
+                case.seen.asked.store.as_deref().unwrap_or("s3://BUCKET/PREFIX")
+            ),
         );
         return report.doubt(ID, "STS finds no key for the tokens", fault);
     }
@@ -350,12 +353,13 @@ fn shared(case: &Case<'_>, report: &mut Report) {
     report.warn(
         ID,
         format!(
-            "published, and not a key of this API server: kid {}: a key that was replaced, or another \
-             cluster with the same issuer, whose ServiceAccounts of the same name get the same roles",
+            "published, and not a key of this API server: kid {}: a new key of a rotation that has begun (`issuerctl \
+             rotate start`), one that was replaced, or that of another cluster with the same issuer, whose \
+             ServiceAccounts of the same name get the same roles",
             foreign.iter().map(|kid| quote(kid)).collect::<Vec<_>>().join(", ")
         ),
-        "if no cluster signs with it any more, remove it: `issuerctl rotate finish --help`; else give each \
-         cluster an issuer of its own",
+        "leave the new key of a rotation; if no cluster signs with a key any more, remove it: `issuerctl rotate \
+         finish --help`; else give each cluster an issuer of its own",
     );
 }
 

@@ -19,9 +19,34 @@ pub(super) fn variable<'a>(container: &'a Value, name: &str) -> Option<&'a Value
     items(container, "env").iter().rev().find(|own| text(own, "name") == name)
 }
 
-/// The value of a variable, if it is written in the pod.
+/// The value of a variable, if it is written in the pod; API servers leave out an empty one.
 pub(super) fn value<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
-    variable(container, name)?.get("value")?.as_str()
+    let own = variable(container, name)?;
+    match own.get("value") {
+        Some(value) => value.as_str(),
+        None => own.get("valueFrom").is_none().then_some(""),
+    }
+}
+
+/// A value in a message. A secret key that was taken for another variable is not shown.
+pub(super) fn shown(value: &str) -> String {
+    match issuer_redact::is_access_key(value) {
+        true => issuer_redact::REDACTED.to_owned(),
+        false => quote(value),
+    }
+}
+
+/// What to do first if a pod without a controller may bring variables itself: what admission added to it
+/// cannot be told from its manifest.
+pub(super) fn of_manifest(case: &Case<'_>, variables: &[&str]) -> String {
+    let is_bare = case.workload.as_ref().is_some_and(|own| own.kind == "Pod");
+    match is_bare && !case.is_given_at_admission() {
+        true => format!(
+            "remove {} from the manifest of the pod if they are in it, and ",
+            variables.join(" and ")
+        ),
+        false => String::new(),
+    }
 }
 
 /// Whether a value has another variable in it, `$(NAME)`, which the kubelet replaces.
@@ -96,9 +121,11 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                     "write the ARN of the role, arn:aws:iam::ACCOUNT:role/NAME, in {}",
                     place(case)
                 ),
-                None => {
-                    format!("correct the annotation of the ServiceAccount, and {}", case.recreate())
-                }
+                None => format!(
+                    "correct the annotation of the ServiceAccount, and {}{}",
+                    of_manifest(case, &[ROLE, FILE]),
+                    case.recreate()
+                ),
             };
             findings.push(Finding::Fault(
                 "STS refuses the request: Request ARN is invalid",
@@ -129,7 +156,7 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
             _ => {}
         }
         for (name, found) in [(ROLE, role), (FILE, file)] {
-            if found.and_then(|own| own.get("value")).is_some_and(|own| own == "") {
+            if value(container, name) == Some("") {
                 findings.push(Finding::Fault(
                     "the SDK does not use the role",
                     Fault::new(
@@ -179,11 +206,12 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                 ),
                 false if would.as_deref().is_none_or(|own| own == wanted.as_str()) => {
                     format!(
-                        "the pod was made before the annotation was changed: {}",
+                        "the pod was made before the annotation was changed: {}{}",
+                        of_manifest(case, &[ROLE, FILE]),
                         case.recreate()
                     )
                 }
-                false => case.recreate(),
+                false => of_manifest(case, &[ROLE, FILE]) + &case.recreate(),
             };
             let fault = Fault::new(cause, fix);
             // Then it is the annotation that is wrong, and a new pod would be worse off.
@@ -215,7 +243,7 @@ fn session_and_endpoint(case: &Case<'_>, pod: &str, container: &Value) -> Vec<Fi
                 format!(
                     "{SESSION} of the container {own} of the pod {pod} is {}, and the name of a session has 2 to 64 letters, \
                      digits and _+=,.@-",
-                    quote(session)
+                    shown(session)
                 ),
                 format!("set another one in {}, or {}", place(case), unset(case, container, &[SESSION])),
             ),

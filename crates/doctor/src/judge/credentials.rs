@@ -4,12 +4,14 @@ use issuer_diagnostic::{Fault, quote};
 use serde_json::Value;
 
 use super::case::Case;
-use super::containers::{is_expanded, place, unset, value, variable, with_role};
+use super::containers::{is_expanded, place, shown, unset, value, variable, with_role};
 use super::pod::Finding;
 use super::sources::{self, Taken, taken};
 use crate::kubernetes::{items, name, named, text};
 
 const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
+const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
 const SO: &str = "the SDK uses the access key, and not the role";
 
@@ -121,7 +123,7 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
     let has_config = variable(container, "AWS_CONFIG_FILE").is_some()
         || folder.is_some()
         || variable(container, "AWS_SHARED_CREDENTIALS_FILE").is_some();
-    for variable_name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+    for variable_name in PROFILES {
         let Some(profile) = variable(container, variable_name) else { continue };
         if is_set(case, container, variable_name) != Some(true) {
             continue;
@@ -132,7 +134,7 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
             format!(
                 "{variable_name} is {} in the container {own} of the pod {pod_name}: SDKs then take the profile instead \
                  of the role{}",
-                quote(profile),
+                shown(profile),
                 if has_config { "" } else { ", and no file with profiles is mounted" }
             ),
             format!("remove it from {}: {}", place(case), unset(case, container, &[variable_name])),
@@ -142,6 +144,25 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
             true => Finding::Doubt(fault),
             false => Finding::Fault("the SDK looks for the profile, and not for the role", fault),
         });
+        return;
+    }
+    let unset_ones: Vec<&str> =
+        PROFILES.into_iter().filter(|name| variable(container, name).is_none()).collect();
+    if let Taken::Named(found) = taken(case, container, &unset_ones) {
+        findings.push(Finding::Doubt(Fault::new(
+            format!(
+                "the {}, from which the container {own} of the pod {pod_name} takes variables (envFrom), has {}: unless it \
+                 is empty, SDKs take this profile instead of the role",
+                found.object,
+                found.names.join(" and ")
+            ),
+            format!(
+                "remove the keys from the {0}, or the {0} from envFrom in {1}, and {2}",
+                found.object,
+                place(case),
+                case.recreate()
+            ),
+        )));
         return;
     }
     let file = value(container, "AWS_SHARED_CREDENTIALS_FILE");

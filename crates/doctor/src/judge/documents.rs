@@ -10,6 +10,9 @@ use crate::diagnosis::Report;
 /// Checks that mean that STS did not get a document.
 const UNREAD: [&str; 2] = ["discovery-reachable", "keys-reachable"];
 
+const NO_KEY: &str =
+    "InvalidIdentityToken: Couldn't retrieve verification key from your identity provider";
+
 pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     let documents = &case.seen.documents;
     let Some(observation) = documents.observation.known() else {
@@ -31,7 +34,21 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         ..Expected::default()
     };
     let verdict = issuer_verify::judge(observation, &expected);
+    let misled = verdict.checks.iter().find_map(|own| bucket::misled(case, observation, own));
     for check in verdict.checks {
+        if let Some(fault) = &misled {
+            match check.id {
+                "jwks-uri" => {
+                    report.doubt("jwks-uri", NO_KEY, fault.clone());
+                    continue;
+                }
+                "keys-reachable" => {
+                    report.follows_of("keys-reachable", "jwks-uri");
+                    continue;
+                }
+                _ => {}
+            }
+        }
         // What comes next is here, and there are no other keys to compare with.
         if ["aws-side", "keys-expected"].contains(&check.id) {
             continue;

@@ -1,8 +1,9 @@
 //! What STS makes of a fresh token: evidence for everything before it, and the last word.
 
-use issuer_diagnostic::{Check, Fault};
+use issuer_diagnostic::{Check, Fault, quote};
 
 use super::case::Case;
+use super::condition::{self, Unjudged};
 use crate::diagnosis::Report;
 use crate::seen::Exchange;
 
@@ -16,10 +17,16 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
             report.skip(ID, format!("the exchange of a fresh token: {}", case.seen.exchange.why()))
         }
         Some(Exchange::Passed { assumed, endpoint }) => {
+            let of_another = match &case.signs {
+                Some(signs) if !case.is_proved() => {
+                    format!(" of {}, which says nothing of the issuer in question", quote(signs))
+                }
+                _ => String::new(),
+            };
             report.pass(
                 ID,
                 format!(
-                    "{endpoint} gave credentials of {assumed} for a fresh token; they were dropped"
+                    "{endpoint} gave credentials of {assumed} for a fresh token{of_another}; they were dropped"
                 ),
             );
         }
@@ -36,7 +43,14 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
                     format!("{endpoint} refuses a fresh token, which follows from {root}"),
                     format!("see {root}"),
                 ),
-                None => explained(case, code, message, *status, endpoint),
+                None => match condition::of_request(case, report, code, message) {
+                    Some(Unjudged::OfThisRequest(fault)) => {
+                        let cause = format!("{endpoint}: {said}: {}", fault.cause);
+                        return report.warn(ID, cause, fault.fix);
+                    }
+                    Some(Unjudged::OfEach(fault)) => fault,
+                    None => explained(case, code, message, *status, endpoint),
+                },
             };
             report.exchange(Check::fail(ID, said, fault));
         }
@@ -53,6 +67,7 @@ fn explained(
 ) -> Fault {
     let role = case.arn.as_ref().map_or("the role", |arn| arn.text.as_str());
     let issuer = case.issuer.as_deref().unwrap_or("the issuer");
+    let url = case.issuer.as_deref().unwrap_or("URL");
     let refuses = format!("{endpoint} refuses a fresh token for {role}");
     let is_outage = status.is_some_and(|status| status >= 500)
         || [
@@ -85,8 +100,10 @@ fn explained(
             format!(
                 "{refuses}: it could not read the documents of {issuer}, although this machine can: {message}"
             ),
-            "make the documents readable from the internet for everybody, without a firewall, an address list or a VPN \
-             (`issuerctl verify --issuer URL` from a machine outside says more); STS waits 5 s",
+            format!(
+                "make the documents readable from the internet for everybody, without a firewall, an address list or a VPN \
+                 (`issuerctl verify --issuer {url}` from a machine outside says more); STS waits 5 s"
+            ),
         );
     }
     let of_time = ["expired", "not valid yet", "too old"];
@@ -111,7 +128,9 @@ fn explained(
     if code == "InvalidIdentityToken" || code == "IDPRejectedClaim" {
         return Fault::new(
             format!("{refuses}: {message}; documents, provider and token look right from here"),
-            "IAM may take a minute to know a new or changed provider: try again, then `issuerctl verify --issuer URL`",
+            format!(
+                "IAM may take a minute to know a new or changed provider: try again, then `issuerctl verify --issuer {url}`"
+            ),
         );
     }
     denied(case, message, &refuses, role, issuer)

@@ -74,16 +74,29 @@ pub(super) fn reason(message: &str) -> String {
 }
 
 /// What to do about a webhook that cannot be called.
-pub(super) fn mend(message: &str) -> &'static str {
+pub(super) fn mend(case: &Case<'_>, message: &str) -> String {
     let is_late = ["deadline exceeded", "timeout", "timed out", "no route"]
         .iter()
         .any(|word| reason(message).contains(word));
-    if is_late {
+    if let Some(url) = url(case) {
+        return format!(
+            "mend the server at {url}, which clientConfig.url of the webhook names (its log, its certificate, the way to it \
+             from the control plane), or correct the URL; until then failurePolicy: Ignore lets pods in without a role"
+        );
+    }
+    let mend = if is_late {
         "let the control plane reach the port of the webhook's pods (firewall, security group, NetworkPolicy), or run the \
          webhook with hostNetwork; until then failurePolicy: Ignore lets pods in without a role"
     } else {
         "mend the webhook (its pod, its log, its certificate); until then failurePolicy: Ignore lets pods in without a role"
-    }
+    };
+    mend.to_owned()
+}
+
+/// Where a webhook without a Service is called, without what may be a secret in it.
+fn url<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let (_, hook) = case.webhook?;
+    hook.pointer("/clientConfig/url")?.as_str()?.split('?').next()
 }
 
 fn dry_run(case: &Case<'_>, report: &mut Report) {
@@ -105,7 +118,7 @@ fn dry_run(case: &Case<'_>, report: &mut Report) {
                          failurePolicy is Fail: {}",
                         reason(message)
                     ),
-                    mend(message),
+                    mend(case, message),
                 );
                 report.fail(ID, "the API server refuses every pod", fault);
             }
@@ -168,6 +181,20 @@ fn nothing_given(case: &Case<'_>, report: &mut Report, stored: &serde_json::Valu
             "let its ServiceAccount get, list and watch serviceaccounts (ClusterRole), and restart it: `kubectl rollout \
              restart deployment/{service} --namespace {namespace}`"
         );
+        if let Some(url) = url(case) {
+            let fault = Fault::new(
+                format!(
+                    "the webhook {hook} is called at {url} (clientConfig.url), and a pod of {subject} made now gets {got} (dry \
+                     run): either the API server cannot call it (failurePolicy Ignore hides that), or it answers without a \
+                     patch, as it does when it may not read ServiceAccounts"
+                ),
+                format!(
+                    "read the log of the server at {url}, and let it read the ServiceAccounts of this cluster; let the control \
+                     plane reach it, and renew its certificate and the caBundle together"
+                ),
+            );
+            return report.fail("webhook-answer", SO, fault);
+        }
         let called = case.seen.injection.called.known();
         let serving = case.seen.injection.serving.known();
         let (cause, fix) = match (called, serving) {

@@ -206,7 +206,7 @@ fn none(case: &Case<'_>, report: &mut Report) {
                  webhook, and its failurePolicy is Fail: {}",
                 super::injection::reason(&message)
             ),
-            super::injection::mend(&message),
+            super::injection::mend(case, &message),
         );
         return report.fail("injection", "the API server refuses every pod", fault);
     }

@@ -150,7 +150,7 @@ fn thumbprint(case: &Case<'_>, report: &mut Report, issuer: &str, known: Option<
 /// What STS says of a provider that cannot be read.
 fn by_evidence(case: &Case<'_>, report: &mut Report, issuer: &str, why: &str) {
     const ID: &str = "provider";
-    if case.seen.is_proved() {
+    if case.is_proved() {
         report.pass(ID, format!("{why}; STS gave credentials, so it is right"));
         return;
     }

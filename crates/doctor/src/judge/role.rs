@@ -36,7 +36,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     }
     let Some(found) = aws.role.known() else {
         let why = if aws.caller.known().is_none() { aws.caller.why() } else { aws.role.why() };
-        return match case.seen.is_proved() {
+        return match case.is_proved() {
             true => report.pass(ID, format!("{}: {why}; STS gave its credentials", arn.text)),
             false => report.skip(ID, format!("{}: {why}", arn.text)),
         };
@@ -115,15 +115,17 @@ fn trust(case: &Case<'_>, report: &mut Report, arn: &RoleArn, role: &RoleSeen) {
                 .replace("; there is one for ", "; there is one for another issuer: ");
             let has = if finding.id == "role-deny" { " has a Deny" } else { "" };
             finding.message = format!("the trust policy of {}{has}: {message}", arn.name);
+            if let Some(Subject { namespace, name }) = case.subject {
+                finding.fix = finding
+                    .fix
+                    .map(|fix| fix.replace("NAMESPACE:NAME", &format!("{namespace}:{name}")));
+            }
             if let Some(subject) = case.subject.filter(|_| finding.id.starts_with("role-sub")) {
                 let Subject { namespace, name } = subject;
                 let own = format!("system:serviceaccount:{namespace}:{name}");
                 if !finding.message.contains(&own) {
                     finding.message += &format!("; the token has the sub {}", quote(&own));
                 }
-                finding.fix = finding
-                    .fix
-                    .map(|fix| fix.replace("NAMESPACE:NAME", &format!("{namespace}:{name}")));
             }
             if ["role-sub-mismatch", "role-statement-missing"].contains(&finding.id) {
                 let fix = finding.fix.unwrap_or_default();

@@ -4,7 +4,9 @@ use issuer_diagnostic::{Fault, quote};
 use serde_json::Value;
 
 use super::case::{AUDIENCE, Case};
-use super::containers::{FILE, is_expanded, is_of_template, place, unset, value, with_role};
+use super::containers::{
+    FILE, ROLE, is_expanded, is_of_template, of_manifest, place, unset, value, with_role,
+};
 use super::pod::Finding;
 use crate::kubernetes::{items, name, named, text};
 
@@ -20,9 +22,37 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     for container in with_role(pod) {
         let path = value(container, FILE).filter(|path| !path.is_empty() && !is_expanded(path));
         let Some(path) = path else { continue };
+        findings.extend(of_form(case, pod, container, path));
         findings.extend(of_container(case, pod, container, path));
     }
     findings
+}
+
+/// A path that may lead to no file whatever is mounted.
+fn of_form(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> Option<Finding> {
+    let what = format!(
+        "{FILE} of the container {} of the pod {} is {}",
+        text(container, "name"),
+        name(pod),
+        quote(path)
+    );
+    let fix = |right: &str| {
+        format!("set it to {} in {}, and {}", quote(right), place(case), case.recreate())
+    };
+    if path.ends_with(['/', '\\']) {
+        let right = path.trim_end_matches(['/', '\\']);
+        let cause =
+            format!("{what}: with a slash at the end it names a folder, and the token is a file");
+        return Some(Finding::Fault(NOT_FOUND, Fault::new(cause, fix(right))));
+    }
+    // `C:\\` on Windows.
+    let is_absolute = path.starts_with(['/', '\\']) || path.get(1..2) == Some(":");
+    (!is_absolute).then(|| {
+        let cause = format!(
+            "{what}, a relative path: the SDK looks for it in the working directory of the program"
+        );
+        Finding::Doubt(Fault::new(cause, fix(&format!("/{path}"))))
+    })
 }
 
 fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> Option<Finding> {
@@ -34,7 +64,7 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
             place(case),
             unset(case, container, &["AWS_ROLE_ARN", FILE])
         ),
-        false => case.recreate(),
+        false => of_manifest(case, &[ROLE, FILE]) + &case.recreate(),
     };
     let api_token = || {
         Finding::Fault(

@@ -32,6 +32,8 @@ pub enum TokenAnswer {
     },
     /// No answer, and why.
     Unreached(String),
+    /// An answer that is not one of STS, such as a page of a proxy; its HTTP status.
+    NotSts(u16),
 }
 
 /// Exchanges a token for credentials of a role once, under a name that is found in CloudTrail, and drops
@@ -50,6 +52,8 @@ pub async fn try_token(
     let status = error.raw_response().map(|response| response.status().as_u16());
     let (code, message) = (issuer_session::code(&error), issuer_session::message(&error));
     match status {
+        // Errors of STS have a code; what stands before it may fail without one.
+        Some(status) if status < 500 && code.is_none() => TokenAnswer::NotSts(status),
         Some(_) => TokenAnswer::Refused { code, message, status },
         None => TokenAnswer::Unreached(message),
     }

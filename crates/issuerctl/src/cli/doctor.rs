@@ -56,7 +56,8 @@ pub(crate) struct DoctorArgs {
     /// Namespace of the cluster on its management cluster
     #[arg(long, value_name = "NS", requires = "cluster")]
     pub(crate) namespace: Option<Namespace>,
-    /// Bucket of the documents [default: that of the issuer's host, if it is one of S3]
+    /// Bucket of the documents, whose endpoint --endpoint-url then is [default: that of the issuer's
+    /// host, if it is one of S3]
     #[arg(long, value_name = "s3://BUCKET[/PREFIX]")]
     pub(crate) store: Option<String>,
     /// Use path-style URLs: the bucket name in the path, not in the host name

@@ -1,9 +1,9 @@
 //! `issuerctl doctor`
 
 use issuer_cluster::Connection;
-use issuer_diagnostic::now_secs;
+use issuer_diagnostic::{now_secs, quote};
 use issuer_discovery::IssuerUrl;
-use issuer_doctor::{Declared, Diagnosis, Fact, Seen, Subject, judge};
+use issuer_doctor::{Declared, Diagnosis, Fact, RoleArn, Seen, Subject, judge};
 use issuer_publish::{Destination, S3Location, S3Options};
 use issuer_reconcile::{Examination, Management, StoreTarget, Target};
 
@@ -22,7 +22,14 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &DoctorArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let target = target(args)?;
     let request = request(args, target.as_ref())?;
-    let session = engine::session(&args.aws)?;
+    let mut session = engine::session(&args.aws)?;
+    // As for `publish`: an object store gets no token, and is no IAM.
+    if args.store.is_some()
+        && let Some(endpoint) = session.endpoint_url.take()
+    {
+        issuer_session::check_endpoint(&endpoint)
+            .map_err(|error| engine::failed(issuer_reconcile::Error::Session(error)))?;
+    }
     let connection = targets::connection(&args.kube);
     let runtime = Runtime::start(ui)?;
     if args.print_rbac {
@@ -75,6 +82,15 @@ fn ended(diagnosis: &Diagnosis, seen: &Seen) -> Outcome {
     }
     if diagnosis.is_useful() {
         return Ok(Exit::Done);
+    }
+    if let Some(why) = seen.unauthorized() {
+        let message = format!("the credentials of {} are not valid", seen.cluster.place);
+        let mut failure = Failure::new(Exit::NotPermitted, message).hint(Some(
+            "`kubectl auth whoami` with the same kubeconfig and context shows whether they are accepted: renew \
+             them (log in again, or write a new kubeconfig)",
+        ));
+        failure.causes.push(why.to_owned());
+        return Err(failure);
     }
     let message = "nothing that matters may be seen with these permissions";
     Err(Failure::new(Exit::NotPermitted, message).hint(Some(
@@ -133,6 +149,7 @@ fn target(args: &DoctorArgs) -> Result<Option<Target>, Failure> {
 /// An issuer URL or a store that is not valid.
 fn request(args: &DoctorArgs, target: Option<&Target>) -> Result<Examination, Failure> {
     let ports = args.ports.ports();
+    role(args)?;
     let given = args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
     let issuer = given.or_else(|| target?.issuer.clone());
     let store = match &args.store {
@@ -187,6 +204,20 @@ fn request(args: &DoctorArgs, target: Option<&Target>) -> Result<Examination, Fa
     asked.now_secs = now_secs();
     request.store = store;
     Ok(request)
+}
+
+/// # Errors
+/// A role that is not an ARN.
+fn role(args: &DoctorArgs) -> Result<(), Failure> {
+    let Some(given) = &args.role else { return Ok(()) };
+    let Err(why) = RoleArn::parse(given) else { return Ok(()) };
+    let message = format!("--role needs the ARN of a role, and is {}: {why}", quote(given));
+    let hint = match RoleArn::meant(given) {
+        Some(meant) => format!("--role {}", meant.text),
+        None => "an ARN has the form arn:aws:iam::ACCOUNT:role/NAME: `aws iam get-role` shows it"
+            .to_owned(),
+    };
+    Err(Failure::new(Exit::Usage, message).hint(Some(hint)))
 }
 
 /// The cluster of the pods: as given, else that of the file.

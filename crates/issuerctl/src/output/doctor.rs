@@ -173,6 +173,9 @@ fn end(diagnosis: &Diagnosis, seen: &Seen, again: &str) -> String {
             status_style(Status::Fail),
             format!("FAILED at {}; once it is fixed: `{again}`", root.id),
         ),
+        None if !diagnosis.is_useful() && seen.unauthorized().is_some() => {
+            (status_style(Status::Skip), "the credentials of the cluster are not valid".to_owned())
+        }
         None if !diagnosis.is_useful() => {
             (status_style(Status::Skip), "nothing that matters may be seen".to_owned())
         }

@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) files: Vec<(&'static str, String)>,
     /// The webhook's Service can be reached: whether its certificate is of the caBundle.
     pub(crate) serving: Option<bool>,
+    /// What answers in place of STS sends this page, and status 200.
+    pub(crate) sts_page: Option<&'static str>,
 }
 
 /// What a run has printed, and what it has asked.
@@ -128,6 +130,7 @@ impl World {
             second_server: None,
             files: Vec::new(),
             serving: None,
+            sts_page: None,
         }
     }
 
@@ -228,6 +231,12 @@ impl World {
             hook["clientConfig"]["service"]["port"] = port.into();
             hook["clientConfig"]["caBundle"] = Base64::encode_string(right.pem().as_bytes()).into();
         }
+        let page = self.sts_page.map(|page| {
+            let reply =
+                move |_: &Asked| Reply { status: 200, body: page.to_owned(), ..Reply::default() };
+            ApiServer::answering(&authority, reply)
+        });
+        let sts = page.as_ref().map_or_else(|| iam.url(), ApiServer::url);
         let keys = jwks(&signer, &other);
         let second = self.second_server.as_ref().map(|issuer| {
             let issuers = vec![issuer.clone()];
@@ -281,7 +290,7 @@ impl World {
             command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
         }
         command
-            .env("AWS_ENDPOINT_URL_STS", iam.url())
+            .env("AWS_ENDPOINT_URL_STS", sts)
             .env("AWS_ENDPOINT_URL_IAM", iam.url())
             .env("AWS_ENDPOINT_URL_S3", &endpoint)
             .env("AWS_REGION", "us-west-2");

@@ -205,6 +205,9 @@ pub(super) async fn exchange(
         TokenAnswer::Refused { code, message, status } => {
             Fact::Known(Exchange::Refused { code, message, status, endpoint })
         }
+        TokenAnswer::NotSts(status) => Fact::Failed(format!(
+            "something other than STS answered in place of {endpoint} (HTTP {status}), such as a proxy or an object store"
+        )),
         TokenAnswer::Unreached(why) => Fact::Failed(format!("{endpoint} cannot be reached: {why}")),
         _ => Fact::Failed(format!("{endpoint} gave an answer that is not known")),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{as_user, becomes, fault, hook, well};
+use super::{as_user, becomes, ends, fault, hook, well};
 use crate::world::{DEPLOYMENTS, DRY_RUN, NAMESPACE, PODS, REPLICA_SETS, World};
 
 /// A recorded fault as another user sees it.
@@ -37,6 +37,16 @@ fn without(path: &'static str, says: &'static str) -> World {
 }
 
 pub(crate) fn worlds() -> Vec<World> {
+    let not_accepted = ends("credentials-not-accepted", 6, &["are not\\s+valid", "401"], |w| {
+        for option in ["--issuer", "--store"] {
+            w.set(option, None);
+        }
+        w.aws["credentials"] = false.into();
+        let paths: Vec<String> = w.kubernetes.keys().cloned().collect();
+        for path in paths {
+            w.refuse(&path, 401, "Unauthorized");
+        }
+    });
     let in_the_namespace = [
         "annotation-missing",
         "annotation-typo",
@@ -63,6 +73,7 @@ pub(crate) fn worlds() -> Vec<World> {
         "bucket-without-policy",
     ];
     let mut worlds = vec![
+        not_accepted,
         without("GET /.well-known/openid-configuration", ""),
         without("GET /openid/v1/jwks", "/openid/v1/jwks"),
         without("GET /api/v1/namespaces/demo/pods", "list on pods"),

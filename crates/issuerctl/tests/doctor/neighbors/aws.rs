@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{KEY, annotate, becomes, denied, doubt, fault, role, set_env, statement, well};
+use super::{
+    KEY, annotate, becomes, denied, doubt, ends, fault, role, set_env, signs, statement, well,
+};
 use crate::world::{DRY_RUN, World};
 
 pub(crate) fn worlds() -> Vec<World> {
@@ -57,6 +59,28 @@ pub(crate) fn worlds() -> Vec<World> {
                 denied(w);
             },
         ),
+        fault("issuer-of-another-token", "cluster-issuer", &["oidc-bucket/old"], ".", |w| {
+            // STS gives credentials for the token of the other issuer.
+            signs(
+                w,
+                "https://oidc.example.com/oidc-bucket/old",
+                "https://oidc.example.com/oidc-bucket/old",
+            );
+            w.aws["sts"] = json!({"answer": "everybody"});
+        }),
+        well("page-in-place-of-sts", |w| {
+            w.sts_page = Some("<!doctype html><html><body>Sign in</body></html>");
+            w.expect["proof"] = false.into();
+            w.expect["skips"] = json!(["something other than STS answered .*HTTP 200"]);
+        }),
+        well("nothing-in-place-of-sts", |w| {
+            w.sts_page = Some("");
+            w.expect["proof"] = false.into();
+            w.expect["skips"] = json!(["something other than STS answered .*HTTP 200"]);
+        }),
+        ends("role-by-name", 2, &["--role needs the ARN of a role", "arn:aws:iam::ACCOUNT"], |w| {
+            w.set("--role", Some("app"));
+        }),
         fault("role-path", "role", &["role/team/app", "role/app"], "annotate", |w| {
             w.aws["roles"][0]["arn"] = "arn:aws:iam::123456789012:role/team/app".into();
             denied(w);

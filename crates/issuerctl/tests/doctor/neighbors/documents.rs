@@ -65,6 +65,32 @@ pub(crate) fn worlds() -> Vec<World> {
                 unread(w);
             },
         ),
+        fault(
+            "keys-of-another-prefix",
+            "jwks-uri",
+            &["prdo/keys\\.json", "prod/keys\\.json\""],
+            "publish .*--change-issuer",
+            move |w| {
+                let document =
+                    &mut w.aws["bucket"]["objects"]["prod/.well-known/openid-configuration"];
+                document["jwks_uri"] = "https://oidc.example.com/oidc-bucket/prdo/keys.json".into();
+                unread(w);
+            },
+        ),
+        fault(
+            "policy-of-one-document",
+            "bucket-policy",
+            &["does not allow s3:GetObject"],
+            "publish",
+            move |w| {
+                w.aws["bucket"]["policy"]["Statement"][0]["Resource"] =
+                    json!("arn:aws:s3:::oidc-bucket/prod/.well-known/openid-configuration");
+                unread(w);
+            },
+        ),
+        well("endpoint-of-the-store-alone", |w| {
+            w.set("--endpoint-url", Some("https://127.0.0.1:1"));
+        }),
         well("policy-demands-tls", |w| {
             let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::oidc-bucket/*",
                               "Condition": {"Bool": {"aws:SecureTransport": "false"}}});

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    bare, becomes, container, doubt, env, fault, second_pod, set_env, token_volume, unset_env, well,
+    bare, becomes, container, doubt, env, fault, role, second_pod, set_env, token_volume,
+    unset_env, well,
 };
 use crate::world::{ACCOUNT, DEPLOYMENTS, DRY_RUN, FLAGZ, PODS, REPLICA_SETS, World};
 
@@ -184,6 +185,62 @@ pub(crate) fn worlds() -> Vec<World> {
             "region",
             |w| {
                 w.change_pod(true, |pod| set_env(pod, "AWS_REGION", "cn-north-1"));
+            },
+        ),
+        fault(
+            "region-of-another-partition-in-china",
+            "pod-region",
+            &["aws-cn"],
+            "cn-north-1",
+            |w| {
+                role(w, "arn:aws-cn:iam::999999999999:role/app");
+            },
+        ),
+        fault("region-misspelt", "pod-region", &["us-wset-2", "no region"], "us-west-2", |w| {
+            w.change_pod(true, |pod| set_env(pod, "AWS_REGION", "us-wset-2"));
+        }),
+        doubt("region-of-no-known-area", "pod-region", &["xx-west-2", "known"], |w| {
+            w.change_pod(true, |pod| set_env(pod, "AWS_REGION", "xx-west-2"));
+        }),
+        doubt("region-empty", "pod-region", &["AWS_REGION is empty"], |w| {
+            w.change_pod(true, |pod| {
+                unset_env(pod, "AWS_REGION");
+                // An API server leaves out the value.
+                env(pod).push(json!({"name": "AWS_REGION"}));
+            });
+        }),
+        fault("token-file-with-a-slash", "pod-token", &["token/", "folder"], "token\"", |w| {
+            let path = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token/";
+            w.change_pod(true, |pod| set_env(pod, "AWS_WEB_IDENTITY_TOKEN_FILE", path));
+        }),
+        doubt("token-file-relative", "pod-token", &["relative", "working directory"], |w| {
+            let path = "var/run/secrets/eks.amazonaws.com/serviceaccount/token";
+            w.change_pod(true, |pod| set_env(pod, "AWS_WEB_IDENTITY_TOKEN_FILE", path));
+        }),
+        doubt(
+            "profile-in-a-config-map",
+            "pod-credentials",
+            &["ConfigMap aws", "AWS_PROFILE"],
+            |w| {
+                w.change_pod(true, |pod| {
+                    container(pod)["envFrom"] = json!([{"configMapRef": {"name": "aws"}}]);
+                });
+                let metadata = json!({"name": "aws", "managedFields": [{"fieldsV1": {"f:data": {"f:AWS_PROFILE": {}}}}]});
+                w.answer(
+                    "GET /api/v1/namespaces/demo/configmaps/aws",
+                    200,
+                    json!({"kind": "PartialObjectMetadata", "metadata": metadata}),
+                );
+            },
+        ),
+        fault(
+            "secret-key-as-a-profile",
+            "pod-credentials",
+            &["\\[redacted\\]"],
+            "remove|unset|set env",
+            |w| {
+                let secret = "wJalrMadeUpMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+                w.change_pod(true, |pod| set_env(pod, "AWS_PROFILE", secret));
             },
         ),
         fault("session-name", "pod-env", &["AWS_ROLE_SESSION_NAME", "my app"], "set", |w| {

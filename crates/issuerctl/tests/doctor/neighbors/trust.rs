@@ -143,6 +143,32 @@ pub(crate) fn worlds() -> Vec<World> {
             w.trust()["Statement"].as_array_mut().unwrap().push(deny);
             denied(w);
         }),
+        doubt(
+            "condition-on-the-session",
+            "exchange",
+            &["sts:RoleSessionName", "session name of its own"],
+            |w| {
+                statement(w)["Condition"]["StringLike"] = json!({"sts:RoleSessionName": "app-*"});
+                denied(w);
+            },
+        ),
+        doubt("deny-of-other-addresses", "exchange", &["aws:SourceIp", "address"], |w| {
+            let mut deny = statement(w).clone();
+            deny["Effect"] = "Deny".into();
+            deny["Condition"] = json!({"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}});
+            w.trust()["Statement"].as_array_mut().unwrap().push(deny);
+            denied(w);
+        }),
+        fault(
+            "condition-on-the-region",
+            "exchange",
+            &["has a condition on \"aws:RequestedRegion\""],
+            "aws:RequestedRegion.*CloudTrail",
+            |w| {
+                statement(w)["Condition"]["StringLike"] = json!({"aws:RequestedRegion": "eu-*"});
+                denied(w);
+            },
+        ),
         doubt("nothing-about-sub", "role-sub", &["sub"], |w| {
             statement(w)["Condition"] = json!({"StringEquals": {AUD: "sts.amazonaws.com"}});
         }),
