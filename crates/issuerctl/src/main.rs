@@ -7,6 +7,7 @@ mod called;
 mod cli;
 mod commands;
 mod deadline;
+mod declared;
 mod edit;
 mod engine;
 mod failure;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::Outcome;
+use crate::advice::Surface;
 use crate::cli::Output;
+use crate::declared::Refused;
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Ended, Issuer, Totals};
@@ -59,6 +61,17 @@ impl<'u> Report<'u> {
             objects: Vec::new(),
             unwritten: None,
         }
+    }
+
+    /// Reports the documents that are not valid, which are issuers that failed before the others begin.
+    pub(crate) fn refuse(mut self, refused: Vec<Refused>) -> Self {
+        self.issuers += refused.len();
+        for refused in refused {
+            let (name, failure) = (refused.place, refused.failure.on(Surface::File));
+            let issuer = Issuer::refused(name.clone(), &failure);
+            self.print(Ended { index: 0, name, issuer, failure: Some(failure) });
+        }
+        self
     }
 
     /// Reports an issuer that has ended: at once as a line of JSON, else in the order of the files.
@@ -145,6 +158,20 @@ impl<'u> Report<'u> {
             (None, None) if changed => Ok(self.changes),
             (None, None) => Ok(Exit::Done),
         }
+    }
+}
+
+/// What a command prints for all issuers together would be wrong without those that are not valid.
+///
+/// # Errors
+/// The first document that is not valid.
+pub(crate) fn refuse_all_if(
+    together: bool,
+    mut refused: Vec<Refused>,
+) -> Result<Vec<Refused>, Failure> {
+    match together && !refused.is_empty() {
+        true => Err(refused.remove(0).into_failure()),
+        false => Ok(refused),
     }
 }
 

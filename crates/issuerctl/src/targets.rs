@@ -1,11 +1,10 @@
 //! From issuer files or options to the targets of a run.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use issuer_cluster::Connection;
 use issuer_diagnostic::explain_json;
-use issuer_discovery::{IssuerUrl, Ports};
+use issuer_discovery::{DISCOVERY_NAME, IssuerUrl, Ports, Published};
 use issuer_jwks::{JwksSource, Token, WeakKeys};
 use issuer_publish::{
     Destination, DestinationFault, Error, KEEP_HISTORY, PlanOptions, RETIRE_SECS, S3Location,
@@ -19,6 +18,7 @@ use crate::cli::{
     Access, AwsArgs, DeclaredArgs, FileArgs, KeepArgs, KeyArgs, KubeArgs, NamedFile, Overrides,
     PlaceArgs, ProviderApplyArgs, PublishArgs, RoleApplyArgs, S3Args, SyncArgs,
 };
+use crate::declared::{self, Declared, Refused, Valid};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::user::user;
@@ -34,6 +34,24 @@ pub(crate) fn of_files(
     aws: &AwsArgs,
     overrides: Overrides,
 ) -> Result<Vec<Target>, Failure> {
+    let (targets, refused) = of_valid_files(args, kube, aws, overrides)?;
+    match refused.into_iter().next() {
+        Some(refused) => Err(refused.into_failure()),
+        None => Ok(targets),
+    }
+}
+
+/// The issuers of all given files that are valid, in order, and the documents that are not. One document
+/// that is not valid is an error, as there are no others that it could stop.
+///
+/// # Errors
+/// A file that does not exist; the only document is not valid.
+pub(crate) fn of_valid_files(
+    args: &FileArgs,
+    kube: Option<&KubeArgs>,
+    aws: &AwsArgs,
+    overrides: Overrides,
+) -> Result<(Vec<Target>, Vec<Refused>), Failure> {
     if args.file.iter().filter(|path| files::is_stdin(path)).count() > 1 {
         return Err(read_twice());
     }
@@ -47,32 +65,12 @@ pub(crate) fn of_files(
         allow_other_cluster: overrides.allow_other_cluster,
         by: user(),
     };
-    let mut issuers: Vec<(issuer_manifest::Issuer, PathBuf)> = Vec::new();
-    let mut names = HashSet::new();
-    for path in &files::in_folders(&args.file, args.recursive)? {
-        let name = files::name_of(path);
-        let refused = format!("{name} is not a valid issuer file");
-        let missing = !files::is_stdin(path) && !path.exists();
-        let text = files::read_text_of_any_size(path).map_err(|failure| {
-            failure.hint(missing.then_some(
-                "https://github.com/issuerctl/issuerctl#readme has an issuer file to begin with, and \
-                 `issuerctl schema` prints its fields",
-            ))
-        })?;
-        let base = path.parent().filter(|_| !files::is_stdin(path));
-        let base = base.map(Path::to_owned).unwrap_or_default();
-        let parsed = issuer_manifest::parse(&text);
-        for issuer in parsed.map_err(|error| Failure::because(refused.clone(), &error))? {
-            if !names.insert(issuer.name().to_owned()) {
-                let message = format!("two issuers have the name {}", issuer.name());
-                return Err(Failure::new(Exit::BadInput, message));
-            }
-            issuers.push((issuer, base.clone()));
-        }
+    let Declared { valid, mut refused } = declared::read(args)?;
+    if valid.is_empty() && refused.len() == 1 {
+        return Err(refused.remove(0).into_failure());
     }
-    issuer_manifest::agree(&issuers.iter().map(|(issuer, _)| issuer).collect::<Vec<_>>())?;
-    let target = |(issuer, base): (_, PathBuf)| Target::from_issuer(&issuer, &base, &defaults);
-    Ok(issuers.into_iter().map(target).collect())
+    let target = |valid: Valid| Target::from_issuer(&valid.issuer, &valid.base, &defaults);
+    Ok((valid.into_iter().map(target).collect(), refused))
 }
 
 /// Gives the token of a cluster to the issuer that it names; a file with one issuer has no other.
@@ -81,6 +79,7 @@ pub(crate) fn of_files(
 /// A file that is not a token; a token of none of the issuers.
 pub(crate) fn with_token(
     mut targets: Vec<Target>,
+    refused: &[Refused],
     args: &DeclaredArgs,
 ) -> Result<Vec<Target>, Failure> {
     let Some(path) = &args.token else { return Ok(targets) };
@@ -88,7 +87,7 @@ pub(crate) fn with_token(
         return Err(read_twice());
     }
     let token = read_token(path)?;
-    let alone = targets.len() == 1;
+    let alone = targets.len() == 1 && refused.is_empty();
     let iss = token.claims().get("iss").and_then(|iss| iss.as_str()).unwrap_or_default().to_owned();
     let names = |target: &&mut Target| {
         alone || target.issuer.as_ref().is_some_and(|issuer| issuer.as_str() == iss)
@@ -270,8 +269,10 @@ pub(crate) fn of_site(args: &PlaceArgs, keep: KeepArgs) -> Result<Target, Failur
     let weak = WeakKeys::Allow;
     if let Some(to) = &args.to {
         let ports = args.document.ports.ports();
-        let issuer =
-            args.issuer.as_deref().map(|text| IssuerUrl::parse(text, ports)).transpose()?;
+        let issuer = match &args.issuer {
+            Some(text) => Some(IssuerUrl::parse(text, ports)?),
+            None => published_issuer(Path::new(to), ports),
+        };
         let mut site = SiteTarget::of(store(to, &args.s3, issuer.as_ref())?);
         site.shape = args.document.shape.into();
         site.options.weak = weak;
@@ -307,6 +308,16 @@ pub(crate) fn of_site(args: &PlaceArgs, keep: KeepArgs) -> Result<Target, Failur
             Err(Failure::new(Exit::BadInput, message).hint(Some(hint)))
         }
     }
+}
+
+/// The issuer that the discovery document in a folder names, if it is valid.
+fn published_issuer(folder: &Path, ports: Ports) -> Option<IssuerUrl> {
+    let bytes = files::read_bytes(&folder.join(DISCOVERY_NAME)).ok()?;
+    let members = Published::parse(&bytes).ok()?;
+    if members.contradiction(&["issuer"]).is_some() {
+        return None;
+    }
+    IssuerUrl::parse(members.get("issuer")?.as_str()?, ports).ok()
 }
 
 /// A destination in a form that is not valid is a fault of the command line.

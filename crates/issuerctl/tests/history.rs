@@ -372,3 +372,20 @@ fn the_printed_policies_have_what_the_history_needs_and_no_more() {
     let (out, _) = bench.run("publish --key old.pub --keep-history 0 --print-iam-policy", 0);
     assert!(!out.contains(".issuerctl"), "{out}");
 }
+
+#[test]
+fn a_folder_names_its_own_issuer() {
+    let bench = Bench::folder();
+    bench.publish("--key old.pub");
+    bench.publish("--key new.pub");
+    let here = |line: &str, code| ended(&bench.desk.run(line), code);
+    for line in ["history --to site", "keys --to site", "rollback --to site --no-verify"] {
+        here(line, 0);
+    }
+    assert_eq!(bench.kids(), [bench.old.kid.as_str()]);
+    bench.desk.file("site/.well-known/openid-configuration", r#"{"issuer":"no issuer"}"#);
+    for line in ["history --to site", "keys --to site", "rollback --to site"] {
+        let (_, err) = here(line, 2);
+        assert!(err.contains("--issuer is required"), "{err}");
+    }
+}

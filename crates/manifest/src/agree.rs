@@ -17,6 +17,22 @@ pub fn agree(issuers: &[&Issuer]) -> Result<(), Error> {
     issuers.iter().try_for_each(|issuer| shared.add(issuer))
 }
 
+/// The issuers, by name, that configure a shared resource differently from another one: both of them.
+#[must_use]
+pub fn disagreements(issuers: &[&Issuer]) -> HashMap<String, Error> {
+    let mut shared = Shared::default();
+    let mut found = HashMap::new();
+    for issuer in issuers {
+        let Err(error) = shared.add(issuer) else { continue };
+        if let Error::Disagree { one, other, .. } = &error {
+            for name in [one, other] {
+                found.entry(name.clone()).or_insert_with(|| error.clone());
+            }
+        }
+    }
+    found
+}
+
 /// What the issuers so far configure, by name: with thousands of them, comparing each with each
 /// other would take minutes.
 #[derive(Default)]
@@ -137,9 +153,10 @@ fn clash<'a, T: PartialEq>(
 /// The destination, for messages and comparison.
 fn place(issuer: &Issuer) -> Option<String> {
     match issuer.spec.store.as_ref()? {
-        StoreSpec::S3(s3) => {
-            Some(format!("{}{}", s3.location(), s3.endpoint_url.as_deref().unwrap_or_default()))
-        }
+        StoreSpec::S3(s3) => Some(match &s3.endpoint_url {
+            Some(endpoint) => format!("{} at {endpoint}", s3.location()),
+            None => s3.location().to_string(),
+        }),
         StoreSpec::Folder(folder) => Some(folder.display().to_string()),
     }
 }

@@ -55,6 +55,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The same error in a text that begins after this many lines of a file.
+    pub(crate) fn below(mut self, lines: usize) -> Self {
+        match &mut self {
+            Self::Text { line, .. } => *line += lines as u64,
+            Self::Key { line } => *line += lines,
+            _ => {}
+        }
+        self
+    }
+}
+
 impl Diagnostic for Error {
     fn kind(&self) -> ErrorKind {
         ErrorKind::InvalidInput

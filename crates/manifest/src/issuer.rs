@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use issuer_cluster::{ClusterName, Namespace};
-use issuer_discovery::{IssuerUrl, Shape};
+use issuer_discovery::{IssuerUrl, Ports, Shape};
 use issuer_iam::{
     AccountId, Audience, Documents, PolicyArn, RoleName, RolePath, ServiceAccountPattern, Tags,
     Thumbprint,
@@ -107,6 +107,17 @@ pub struct Spec {
     /// The cluster whose pods use the roles; if omitted, nothing is changed in a cluster.
     #[serde(default, deserialize_with = "text::present")]
     pub workload: Option<Workload>,
+}
+
+impl Spec {
+    /// Whether the issuer may have a port: only IAM refuses one.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        match self.provider.is_none() && self.roles.is_empty() {
+            true => Ports::Allow,
+            false => Ports::Refuse,
+        }
+    }
 }
 
 /// A source of keys.

@@ -7,11 +7,11 @@ mod object;
 mod parse;
 mod text;
 
-pub use agree::agree;
+pub use agree::{agree, disagreements};
 pub use error::Error;
 pub use issuer::{
     ApiServerSource, ApiVersion, ClusterSource, Issuer, KeySource, Kind, Metadata, Name, Provider,
     Role, S3Store, Spec, StoreSpec, ThumbprintSource, Workload, json_schema,
 };
 pub use object::from_object;
-pub use parse::parse;
+pub use parse::{parse, parse_each};

@@ -1,8 +1,9 @@
 //! Reading issuer files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use issuer_diagnostic::deceptive_in;
+use issuer_discovery::IssuerUrl;
 use issuer_publish::AccessMode;
 use serde_saphyr::{Error as YamlError, Options};
 
@@ -14,6 +15,8 @@ pub(crate) const KEYS: [&str; 3] = ["-----BEGIN", "LS0tLS1CRUdJTi", "\"kty\""];
 /// The kind, and its earlier name, which is also a kind of cert-manager.
 const KIND: &str = "ServiceAccountIssuer";
 const OLD_KIND: &str = "Issuer";
+
+const SAME_NAME: &str = "the file has two issuers with this name";
 
 /// Minimum similarity of a suggested name (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
@@ -49,10 +52,57 @@ pub fn parse(text: &str) -> Result<Vec<Issuer>, Error> {
     for issuer in &issuers {
         check(issuer)?;
         if !names.insert(issuer.name()) {
-            return Err(unfit(issuer, "the file has two issuers with this name"));
+            return Err(unfit(issuer, SAME_NAME));
         }
     }
     Ok(issuers)
+}
+
+/// Reads every document for itself: one that is not valid says nothing about the others. Of several with
+/// one name, none is valid. A text without a document is one error.
+#[must_use]
+pub fn parse_each(text: &str) -> Vec<Result<Issuer, Error>> {
+    let error = match parse(text) {
+        Ok(issuers) => return issuers.into_iter().map(Ok).collect(),
+        Err(error) => error,
+    };
+    let mut read = Vec::new();
+    for (lines, document) in documents(text) {
+        match parse(document) {
+            Ok(issuers) => read.extend(issuers.into_iter().map(Ok)),
+            // White space or comments between two documents.
+            Err(Error::Empty) => {}
+            Err(error) => read.push(Err(error.below(lines))),
+        }
+    }
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for issuer in read.iter().flatten() {
+        *names.entry(issuer.name().to_owned()).or_default() += 1;
+    }
+    for one in &mut read {
+        if let Ok(issuer) = one
+            && names.get(issuer.name()).is_some_and(|&count| count > 1)
+        {
+            *one = Err(unfit(issuer, SAME_NAME));
+        }
+    }
+    // What is wrong may be between the documents.
+    if read.iter().all(Result::is_ok) { vec![Err(error)] } else { read }
+}
+
+/// The documents of a text, each with the number of lines before it. A line that begins with --- begins
+/// a document wherever it is (YAML 1.2.2 section 9.1.2).
+fn documents(text: &str) -> Vec<(usize, &str)> {
+    let (mut documents, mut begin, mut lines, mut at) = (Vec::new(), 0, 0, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if line.trim_end() == "---" || line.starts_with("--- ") {
+            documents.push((lines, &text[begin..at]));
+            (begin, lines) = (at, number);
+        }
+        at += line.len();
+    }
+    documents.push((lines, &text[begin..]));
+    documents
 }
 
 pub(crate) fn check(issuer: &Issuer) -> Result<(), Error> {
@@ -65,6 +115,12 @@ pub(crate) fn check(issuer: &Issuer) -> Result<(), Error> {
     }
     if spec.issuer.is_none() && !matches!(spec.store, Some(StoreSpec::S3(_))) {
         return Err(unfit(issuer, "spec.issuer is required without an S3 store"));
+    }
+    if let Some(url) = &spec.issuer
+        && let Err(fault) = IssuerUrl::parse(url.as_str(), spec.ports())
+    {
+        let without = "an issuer with a port can have neither provider nor roles";
+        return Err(unfit(issuer, &format!("{fault}; {without}")));
     }
     if let Some(StoreSpec::S3(s3)) = &spec.store
         && s3.shared_bucket

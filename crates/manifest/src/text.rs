@@ -78,12 +78,12 @@ where
     some(deserializer).map(Some)
 }
 
-/// An issuer without a port, as IAM requires.
+/// An issuer; whether it may have a port depends on the rest of the file.
 pub(crate) fn issuer<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<IssuerUrl>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| IssuerUrl::parse(&text, Ports::Refuse).map_err(D::Error::custom)).transpose()
+    text.map(|text| IssuerUrl::parse(&text, Ports::Allow).map_err(D::Error::custom)).transpose()
 }
 
 pub(crate) fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {

@@ -213,7 +213,7 @@ impl Target {
         Self {
             name: Some(issuer.name().to_owned()),
             issuer: spec.issuer.clone(),
-            ports: Ports::Refuse,
+            ports: spec.ports(),
             site,
             provider,
             roles: spec.roles.iter().map(role).collect(),

@@ -10,7 +10,7 @@ use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::rbac;
-use crate::report::Report;
+use crate::report::{Report, refuse_all_if};
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
@@ -19,14 +19,17 @@ pub(crate) fn run(args: &ApplyArgs, output: Output, ui: &Ui) -> Outcome {
     let declared = &args.declared;
     let (aws, prune) = (&declared.aws, declared.prune);
     let format = output.format();
-    let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
-    let targets = targets::with_token(targets, declared)?;
-    if args.prove && targets.iter().all(|target| target.workload.is_none()) {
+    let (targets, refused) =
+        targets::of_valid_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
+    let targets = targets::with_token(targets, &refused, declared)?;
+    if args.prove && refused.is_empty() && targets.iter().all(|target| target.workload.is_none()) {
         let message = "--prove needs a cluster, and the file has no spec.workload";
         return Err(Failure::new(Exit::BadInput, message));
     }
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
+        let printed = declared.print_rbac || aws.print_iam_policy;
+        let refused = refuse_all_if(printed, refused)?;
         if declared.print_rbac {
             return rbac::print(&engine, &targets, Purpose::Publish, format, ui).await;
         }
@@ -43,7 +46,7 @@ pub(crate) fn run(args: &ApplyArgs, output: Output, ui: &Ui) -> Outcome {
             engine::warn_of_management_cluster(target, ui);
             Ok(Executed { verdict, proofs })
         };
-        let report = Report::of_execution(output, targets.len(), ui);
+        let report = Report::of_execution(output, targets.len(), ui).refuse(refused);
         let batch = Batch::new(&engine, declared.parallel, ui);
         batch.execute(targets, report, scope, plan, execute).await
     })

@@ -10,7 +10,7 @@ use crate::engine;
 use crate::failure::Exit;
 use crate::output;
 use crate::rbac;
-use crate::report::Report;
+use crate::report::{Report, refuse_all_if};
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
@@ -18,9 +18,11 @@ use crate::ui::Ui;
 pub(crate) fn run(args: &DeleteArgs, output: Output, ui: &Ui) -> Outcome {
     let (prune, force) = (args.prune, args.force);
     let format = output.format();
-    let targets = targets::of_files(&args.file, Some(&args.kube), &args.aws, Overrides::default())?;
+    let (targets, refused) =
+        targets::of_valid_files(&args.file, Some(&args.kube), &args.aws, Overrides::default())?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(&args.aws)?, &targets, ui);
+        let refused = refuse_all_if(args.print_rbac || args.aws.print_iam_policy, refused)?;
         if args.print_rbac {
             return rbac::print(&engine, &targets, Purpose::Remove, format, ui).await;
         }
@@ -33,10 +35,10 @@ pub(crate) fn run(args: &DeleteArgs, output: Output, ui: &Ui) -> Outcome {
         let plan = |target: &_, seen: &_| DeletionPlan::new(target, seen, prune, force);
         let batch = Batch::new(&engine, args.parallel, ui);
         if args.dry_run {
-            let report = Report::of_plan(output, targets.len(), Exit::Done, ui);
+            let report = Report::of_plan(output, targets.len(), Exit::Done, ui).refuse(refused);
             return batch.plan(targets, report, scope, plan).await;
         }
-        let report = Report::of_execution(output, targets.len(), ui);
+        let report = Report::of_execution(output, targets.len(), ui).refuse(refused);
         let execute = async |target: &Target, seen: &Observed, plan: &mut DeletionPlan| {
             engine.delete(target, seen, plan, force).await.map(|()| Executed::default())
         };

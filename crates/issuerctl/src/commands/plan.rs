@@ -10,7 +10,7 @@ use crate::engine;
 use crate::failure::Exit;
 use crate::output;
 use crate::rbac;
-use crate::report::Report;
+use crate::report::{Report, refuse_all_if};
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
@@ -19,10 +19,13 @@ use crate::ui::Ui;
 pub(crate) fn run(declared: &DeclaredArgs, output: Output, ui: &Ui, changes: Exit) -> Outcome {
     let (aws, prune) = (&declared.aws, declared.prune);
     let format = output.format();
-    let targets = targets::of_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
-    let targets = targets::with_token(targets, declared)?;
+    let (targets, refused) =
+        targets::of_valid_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
+    let targets = targets::with_token(targets, &refused, declared)?;
     Runtime::start(ui)?.block_on(async {
         let engine = engine::start(engine::session(aws)?, &targets, ui);
+        let printed = declared.print_rbac || aws.print_iam_policy;
+        let refused = refuse_all_if(printed, refused)?;
         if declared.print_rbac {
             return rbac::print(&engine, &targets, Purpose::Plan, format, ui).await;
         }
@@ -30,7 +33,7 @@ pub(crate) fn run(declared: &DeclaredArgs, output: Output, ui: &Ui, changes: Exi
             let policy = permissions(&engine, &targets, Purpose::Plan, prune).await;
             return output::policy(format, &policy.map_err(engine::failed)?, ui);
         }
-        let report = Report::of_plan(output, targets.len(), changes, ui);
+        let report = Report::of_plan(output, targets.len(), changes, ui).refuse(refused);
         let scope = |_: &_| Scope::apply(prune);
         let plan = |target: &_, seen: &_| IssuerPlan::new(target, seen, prune);
         Batch::new(&engine, declared.parallel, ui).plan(targets, report, scope, plan).await

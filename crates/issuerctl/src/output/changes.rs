@@ -253,6 +253,12 @@ impl Issuer {
         Self { error, changed: false, ..Self::new(target.label(), url, &Nothing) }
     }
 
+    /// A document that is not a valid issuer.
+    pub(crate) fn refused(name: String, failure: &Failure) -> Self {
+        let error = Some(IssuerError::from(failure));
+        Self { error, changed: false, ..Self::new(name, "", &Nothing) }
+    }
+
     pub(crate) fn text(&self) -> String {
         plan_text(&self.heading(), &self.changes)
     }
