@@ -194,7 +194,8 @@ pub async fn load(options: &SessionOptions) -> Result<SdkConfig, Error> {
     };
     // Those of the environment were checked before.
     for service in ["S3", "IAM", "STS", "S3 Control", "CloudFront", "SSO", "SSO OIDC"] {
-        if let Some(endpoint) = configured_endpoint(&config, service) {
+        let endpoint = service_endpoint(&config, service);
+        if let Some(endpoint) = endpoint.or_else(|| configured_endpoint(&config, service)) {
             let profile = named.as_deref().unwrap_or("default");
             let setting = format!(
                 "endpoint_url of the profile {profile:?} in the AWS config file, for {service},"
@@ -243,14 +244,19 @@ pub fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> 
     if config.get_origin("endpoint_url").is_client_config() {
         return of_all();
     }
+    service_endpoint(config, service).or_else(of_all)
+}
+
+/// The same without the endpoint that was given.
+#[must_use]
+pub fn service_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build()
         .ok()?;
-    let for_service = config.service_config().and_then(|services| services.load_config(key));
-    for_service.or_else(of_all)
+    config.service_config()?.load_config(key)
 }
 
 /// The authorities of the file that `AWS_CA_BUNDLE` names.

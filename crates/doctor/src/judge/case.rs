@@ -100,11 +100,6 @@ impl<'a> Case<'a> {
         self.workload.as_ref().is_some_and(|workload| self_provided(&workload.template))
     }
 
-    /// Whether what the pods were made from was given role and token at admission.
-    pub(super) fn is_given_at_admission(&self) -> bool {
-        self.workload.as_ref().is_some_and(|own| probe::given_at_admission(&own.template))
-    }
-
     /// The pod that would be stored now.
     pub(super) fn stored(&self) -> Option<&'a Value> {
         match self.seen.injection.dry_run.known() {

@@ -40,7 +40,7 @@ pub(super) fn shown(value: &str) -> String {
 /// cannot be told from its manifest.
 pub(super) fn of_manifest(case: &Case<'_>, variables: &[&str]) -> String {
     let is_bare = case.workload.as_ref().is_some_and(|own| own.kind == "Pod");
-    match is_bare && !case.is_given_at_admission() {
+    match is_bare {
         true => format!(
             "remove {} from the manifest of the pod if they are in it, and ",
             variables.join(" and ")

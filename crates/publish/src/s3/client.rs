@@ -20,7 +20,9 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::{DateTime, Format as DateTimeFormat};
 use aws_smithy_types::retry::ErrorKind;
 use issuer_diagnostic::now_secs;
-use issuer_session::{Cause, check_endpoint, check_region, configured_endpoint, message};
+use issuer_session::{
+    Cause, check_endpoint, check_region, configured_endpoint, message, service_endpoint,
+};
 use tokio::sync::OnceCell;
 
 use super::{S3Location, S3Options};
@@ -172,7 +174,7 @@ impl S3Clients {
     /// is often that of a store which has no such API.
     pub(super) fn control_url(&self) -> Option<String> {
         let of_all = self.config.endpoint_url();
-        configured_endpoint(&self.config, "S3 Control").filter(|url| Some(url.as_str()) != of_all)
+        service_endpoint(&self.config, "S3 Control").filter(|url| Some(url.as_str()) != of_all)
     }
 
     pub(super) fn probed(&self) -> Probed {

@@ -217,6 +217,16 @@ pub(crate) fn worlds() -> Vec<World> {
         well("dry-run-against-pod-security", move |w| w.refuse(DRY_RUN, 403, security)),
         well("dry-run-and-another-webhook", move |w| w.refuse(DRY_RUN, 500, other)),
         well("no-dry-run", |w| w.run.push("--no-dry-run".into())),
+        fault(
+            "webhook-at-a-url",
+            "webhook",
+            &["https://127\\.0\\.0\\.1:23443/mutate"],
+            "23443",
+            |w| {
+                w.uninjected();
+                hook(w)["clientConfig"] = json!({"url": "https://127.0.0.1:23443/mutate"});
+            },
+        ),
         well("webhook-of-eks", |w| {
             hook(w)["name"] = "iam-for-pods.amazonaws.com".into();
             hook(w)["clientConfig"] = json!({"url": "https://127.0.0.1:23443/mutate"});

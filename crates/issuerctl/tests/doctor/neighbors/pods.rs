@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    bare, becomes, container, doubt, env, fault, role, second_pod, set_env, token_volume,
-    unset_env, well,
+    bare, becomes, container, controlled, doubt, env, fault, role, second_pod, set_env,
+    token_volume, unset_env, well,
 };
 use crate::world::{ACCOUNT, DEPLOYMENTS, DRY_RUN, FLAGZ, PODS, REPLICA_SETS, World};
 
@@ -243,6 +243,12 @@ pub(crate) fn worlds() -> Vec<World> {
                 w.change_pod(true, |pod| set_env(pod, "AWS_PROFILE", secret));
             },
         ),
+        fault("role-of-a-bare-pod", "pod-env", &["role/other"], "manifest of the pod", |w| {
+            controlled(w, "Pod");
+            w.change_pod(false, |pod| {
+                set_env(pod, "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/other");
+            });
+        }),
         fault("session-name", "pod-env", &["AWS_ROLE_SESSION_NAME", "my app"], "set", |w| {
             w.change_pod(true, |pod| set_env(pod, "AWS_ROLE_SESSION_NAME", "my app"));
         }),
