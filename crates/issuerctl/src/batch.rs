@@ -60,7 +60,7 @@ impl<'a> Batch<'a> {
     /// Plans every issuer.
     ///
     /// # Errors
-    /// Two issuers with the same URL; the most severe failure.
+    /// The most severe failure.
     pub(crate) async fn plan<P: RunPlan>(
         &self,
         targets: Vec<Target>,
@@ -86,7 +86,7 @@ impl<'a> Batch<'a> {
     /// Plans every issuer, shows its plan, and executes it.
     ///
     /// # Errors
-    /// Two issuers with the same URL; the most severe failure.
+    /// The most severe failure.
     pub(crate) async fn execute<P: RunPlan>(
         &self,
         targets: Vec<Target>,
@@ -149,6 +149,24 @@ impl<'a> Batch<'a> {
         Err(Error::SameIssuer { one: owner.clone(), other: target.label(), issuer: url.clone() })
     }
 
+    /// The failures of issuers, by their position, whose URL another one has: of both.
+    fn same_urls(&self, targets: &[Target]) -> BTreeMap<usize, Failure> {
+        let (mut first, mut same) = (BTreeMap::new(), BTreeMap::new());
+        for (index, target) in targets.iter().enumerate() {
+            let Ok(url) = offline_url(target) else { continue };
+            let earlier = *first.entry(url.to_string()).or_insert(index);
+            if let Err(error) =
+                self.own(&targets[earlier], &url).and_then(|()| self.own(target, &url))
+            {
+                same.insert(index, failed(error).on(Surface::File));
+                let (one, other) = (targets[earlier].label(), target.label());
+                let error = Error::SameIssuer { one, other, issuer: url };
+                same.entry(earlier).or_insert_with(|| failed(error).on(Surface::File));
+            }
+        }
+        same
+    }
+
     fn warn(&self, issuer: &output::Issuer) {
         self.ui.notices(&issuer.notices);
         let hints = advice::to_keep(&issuer.notices, Surface::File);
@@ -163,20 +181,22 @@ impl<'a> Batch<'a> {
         work: impl AsyncFn(&Target) -> Result<(output::Issuer, Option<Failure>), Failure>,
     ) -> Outcome {
         // What can be known before anything is changed; `own` finds the rest.
-        for target in &targets {
-            if let Ok(url) = offline_url(target) {
-                self.own(target, &url).map_err(failed)?;
-            }
-        }
+        let mut same = self.same_urls(&targets);
         self.ui.begin(targets.len());
         let work = &work;
-        let work = |(index, target)| async move {
-            let (issuer, failure) = work(&target).await.unwrap_or_else(|failure| {
+        let targets = targets.into_iter().enumerate();
+        let targets = targets.map(|(index, target)| (index, target, same.remove(&index)));
+        let work = |(index, target, same): (_, _, Option<Failure>)| async move {
+            let worked = match same {
+                Some(failure) => Err(failure),
+                None => work(&target).await,
+            };
+            let (issuer, failure) = worked.unwrap_or_else(|failure| {
                 (output::Issuer::failed(&target, &failure), Some(failure))
             });
             Ended { index, name: target.label(), issuer, failure }
         };
-        each(targets.into_iter().enumerate(), self.parallel, work, |ended| {
+        each(targets, self.parallel, work, |ended| {
             self.ui.issuer_ended();
             report.ended(ended);
         })

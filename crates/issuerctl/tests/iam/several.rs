@@ -99,15 +99,18 @@ fn a_fleet_has_a_line_for_each_issuer_and_its_plans_with_verbose_alone() {
 fn issuers_with_the_same_url_are_refused_before_anything_is_written() {
     let lab = Lab::new();
     lab.s3.make_bucket(BUCKET);
-    let path = lab.issuers(&[Issuer::site("one", "none"), Issuer::site("two", "none")]);
+    let names = ["one", "two", "three"];
+    let path = lab.issuers(&names.map(|name| Issuer::site(name, "none")));
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(path, text.replace("example.com/two", "example.com/one")).unwrap();
     let (_, err) = lab.run("apply -f issuer.yaml --no-verify", 3);
-    assert!(
-        err.contains("one and two have the same issuer, https://oidc.example.com/one"),
-        "{err}"
-    );
-    assert!(lab.s3.get(BUCKET, "one/keys.json").is_none());
+    for name in ["one", "two"] {
+        let said =
+            format!("{name}: one and two have the same issuer, https://oidc.example.com/one");
+        assert!(err.contains(&said), "{err}");
+        assert!(lab.s3.get(BUCKET, &format!("{name}/keys.json")).is_none());
+    }
+    assert!(lab.s3.get(BUCKET, "three/keys.json").is_some(), "the others go on");
 }
 
 #[test]
