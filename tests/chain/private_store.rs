@@ -55,5 +55,5 @@ pub(crate) fn run(version: &str) {
     drop(front);
     let failed = publish("pki");
     assert_ne!(failed.code, Some(0), "{}", failed.err);
-    assert!(failed.err.contains("refused the connection"), "{}", failed.err);
+    assert!(failed.err.contains("fail  discovery-reachable"), "{}", failed.err);
 }
