@@ -90,17 +90,21 @@ fn of_sources(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
                     name(pod),
                     found.names.join(" and ")
                 ),
-                format!(
-                    "remove the keys from the {0}, or the {0} from envFrom in {1}, and {2}",
-                    found.object,
-                    place(case),
-                    case.recreate()
-                ),
+                taking_away(case, &found.object),
             ),
         )),
         Taken::Unknown(why) => findings.push(Finding::Unknown(why)),
         Taken::Nothing => {}
     }
+}
+
+/// How a container no longer gets variables from a whole object.
+fn taking_away(case: &Case<'_>, object: &str) -> String {
+    format!(
+        "remove the keys from the {object}, or the {object} from envFrom in {}, and {}",
+        place(case),
+        case.recreate()
+    )
 }
 
 /// A profile or credentials file, which some SDKs take first.
@@ -156,12 +160,7 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
                 found.object,
                 found.names.join(" and ")
             ),
-            format!(
-                "remove the keys from the {0}, or the {0} from envFrom in {1}, and {2}",
-                found.object,
-                place(case),
-                case.recreate()
-            ),
+            taking_away(case, &found.object),
         )));
         return;
     }
