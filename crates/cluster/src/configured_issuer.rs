@@ -1,11 +1,9 @@
 //! Which issuer a management cluster configures for the API server of a cluster.
 
+use issuer_distribution::issuers_in_extra_args;
 use serde_json::Value;
 
 use crate::{Cluster, ClusterName, ControlPlane, Error, Namespace};
-
-/// The flag of kube-apiserver; its first value signs.
-const FLAG: &str = "service-account-issuer";
 
 impl Cluster {
     /// The issuer of a cluster according to the objects of its management cluster, which this is:
@@ -21,7 +19,7 @@ impl Cluster {
     ) -> Result<Option<String>, Error> {
         let eks_anywhere = ControlPlane::EksAnywhere(namespace.clone(), cluster.clone());
         let object = readable(self.control_plane(&eks_anywhere).await)?;
-        if let Some(issuer) = object.as_ref().and_then(of_eks_anywhere) {
+        if let Some(issuer) = object.as_ref().and_then(issuer_in_eks_anywhere) {
             return Ok(Some(issuer));
         }
         let Some(name) = readable(self.control_plane_name(cluster, namespace).await)?.flatten()
@@ -30,8 +28,27 @@ impl Cluster {
         };
         let object = ControlPlane::ClusterApi(namespace.clone(), name);
         let object = readable(self.control_plane(&object).await)?;
-        Ok(object.as_ref().and_then(of_cluster_api))
+        Ok(object.as_ref().and_then(issuer_in_cluster_api))
     }
+}
+
+/// The issuer that signs according to a `Cluster` of EKS Anywhere (`pkg/api/v1alpha1/cluster_types.go`): its
+/// field, else the first in the arguments of the API server.
+#[must_use]
+pub fn issuer_in_eks_anywhere(object: &Value) -> Option<String> {
+    let spec = &object["spec"];
+    let issuer = spec["podIamConfig"]["serviceAccountIssuer"].as_str().map(str::to_owned);
+    issuer.or_else(|| first(&spec["controlPlaneConfiguration"]["apiServerExtraArgs"]))
+}
+
+/// The issuer that signs according to a `KubeadmControlPlane` of Cluster API.
+#[must_use]
+pub fn issuer_in_cluster_api(object: &Value) -> Option<String> {
+    first(&object["spec"]["kubeadmConfigSpec"]["clusterConfiguration"]["apiServer"]["extraArgs"])
+}
+
+fn first(arguments: &Value) -> Option<String> {
+    issuers_in_extra_args(arguments).into_iter().next()
 }
 
 /// `None` for an object that does not exist or may not be read.
@@ -43,32 +60,13 @@ fn readable<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// `pkg/api/v1alpha1/cluster_types.go` of EKS Anywhere.
-fn of_eks_anywhere(object: &Value) -> Option<String> {
-    let spec = &object["spec"];
-    let issuer = spec["podIamConfig"]["serviceAccountIssuer"].as_str().map(str::to_owned);
-    issuer.or_else(|| argument(&spec["controlPlaneConfiguration"]["apiServerExtraArgs"]))
-}
-
-fn of_cluster_api(object: &Value) -> Option<String> {
-    let configuration = &object["spec"]["kubeadmConfigSpec"]["clusterConfiguration"];
-    argument(&configuration["apiServer"]["extraArgs"])
-}
-
-/// A mapping, or from v1beta2 of Cluster API on a list, in which the first value counts.
-fn argument(arguments: &Value) -> Option<String> {
-    let value = match arguments {
-        Value::Array(items) => &items.iter().find(|item| item["name"] == FLAG)?["value"],
-        arguments => &arguments[FLAG],
-    };
-    value.as_str().map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const FLAG: &str = "service-account-issuer";
 
     #[test]
     fn the_first_issuer_is_found_in_each_form_of_an_object() {
@@ -84,24 +82,24 @@ mod tests {
             {"name": FLAG, "value": "https://old"},
         ]);
         for (found, named) in [
-            (of_cluster_api(&kubeadm(json!({FLAG: issuer}))), true),
-            (of_cluster_api(&kubeadm(list)), true),
-            (of_cluster_api(&kubeadm(json!([{"name": "v", "value": "2"}]))), false),
-            (of_cluster_api(&kubeadm(Value::Null)), false),
-            (of_cluster_api(&json!("text")), false),
+            (issuer_in_cluster_api(&kubeadm(json!({FLAG: issuer}))), true),
+            (issuer_in_cluster_api(&kubeadm(list)), true),
+            (issuer_in_cluster_api(&kubeadm(json!([{"name": "v", "value": "2"}]))), false),
+            (issuer_in_cluster_api(&kubeadm(Value::Null)), false),
+            (issuer_in_cluster_api(&json!("text")), false),
             (
-                of_eks_anywhere(
+                issuer_in_eks_anywhere(
                     &json!({"spec": {"podIamConfig": {"serviceAccountIssuer": issuer}}}),
                 ),
                 true,
             ),
             (
-                of_eks_anywhere(&json!({"spec": {"controlPlaneConfiguration": {
+                issuer_in_eks_anywhere(&json!({"spec": {"controlPlaneConfiguration": {
                     "apiServerExtraArgs": {FLAG: issuer}
                 }}})),
                 true,
             ),
-            (of_eks_anywhere(&json!({"spec": {}})), false),
+            (issuer_in_eks_anywhere(&json!({"spec": {}})), false),
         ] {
             assert_eq!(found.as_deref(), named.then_some(issuer));
         }

@@ -19,6 +19,7 @@ mod secret;
 mod tls;
 
 pub use cluster::{Cluster, Served};
+pub use configured_issuer::{issuer_in_cluster_api, issuer_in_eks_anywhere};
 pub use connection::Connection;
 pub use control_plane::ControlPlane;
 pub use doubt::Doubt;

@@ -19,6 +19,7 @@ use crate::decision::{Current, Decision};
 use crate::version::Version;
 use crate::{Distribution, Error, Request};
 
+pub(crate) use flags::{ISSUER, JWKS_URI};
 pub(crate) use unchanged::keeps_everything_else;
 
 /// A configuration file of one distribution.

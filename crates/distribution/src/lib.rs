@@ -11,6 +11,7 @@ mod merge;
 mod patch;
 mod request;
 mod rollout;
+mod server_flags;
 mod version;
 
 pub use decision::{Next, Step};
@@ -20,3 +21,4 @@ pub use merge::{Rendered, merge, render};
 pub use patch::{Patch, patch};
 pub use request::Request;
 pub use rollout::rollout;
+pub use server_flags::{ServerFlags, flags_of_pod, issuers_in_extra_args, parse_flagz};

@@ -5,7 +5,6 @@ mod cel;
 mod controllers;
 mod diagnosis;
 mod fact;
-mod flags;
 mod judge;
 mod kubernetes;
 mod labels;
@@ -18,7 +17,6 @@ pub use arn::RoleArn;
 pub use controllers::Controllers;
 pub use diagnosis::{Diagnosis, Group};
 pub use fact::Fact;
-pub use flags::{ServerFlags, parse_arguments, parse_flagz};
 pub use judge::{audience_of, has_identity, judge, role_of};
 pub use outline::{outline, secret_keys};
 pub use probe::{

@@ -2,19 +2,16 @@
 
 use std::time::UNIX_EPOCH;
 
+use issuer_distribution::flags_of_pod;
 use serde_json::Value;
 
 use crate::{ApiServer, TokenPod};
-
-const FLAG: &str = "--service-account-issuer";
 
 /// The API servers among the pods of `kube-system`, with the issuers in their flags.
 #[must_use]
 pub fn api_servers(pods: &[Value]) -> Vec<ApiServer> {
     let server = |pod: &Value| {
-        let containers = list(&pod["spec"]["containers"]);
-        let container = containers.iter().find(|one| one["name"] == "kube-apiserver")?;
-        let issuers = issuers(&words(container));
+        let issuers = flags_of_pod(pod)?.issuers().to_vec();
         let statuses = list(&pod["status"]["containerStatuses"]);
         let status = statuses.iter().find(|one| one["name"] == "kube-apiserver");
         let started = status.and_then(|one| secs(&one["state"]["running"]["startedAt"]));
@@ -28,11 +25,7 @@ pub fn api_servers(pods: &[Value]) -> Vec<ApiServer> {
 /// without a restart of the API server (KEP-740).
 #[must_use]
 pub fn has_external_signer(pods: &[Value]) -> bool {
-    let is_server = |container: &&Value| container["name"] == "kube-apiserver";
-    let containers = pods.iter().flat_map(|pod| list(&pod["spec"]["containers"]));
-    containers.filter(is_server).any(|container| {
-        words(container).iter().any(|word| word.starts_with("--service-account-signing-endpoint"))
-    })
+    pods.iter().filter_map(flags_of_pod).any(|flags| flags.have_external_signer())
 }
 
 /// The running pods that hold a projected token with one of these audiences.
@@ -56,20 +49,6 @@ pub fn token_pods(pods: &[Value], audiences: &[String]) -> Vec<TokenPod> {
         })
     };
     pods.iter().filter(|pod| holds(pod) && !over(pod)).filter_map(pod).collect()
-}
-
-/// The command and the arguments of a container.
-fn words(container: &Value) -> Vec<&str> {
-    ["command", "args"].iter().flat_map(|name| list(&container[*name])).map(text).collect()
-}
-
-/// The values of the flag, written as one word or as two.
-fn issuers(words: &[&str]) -> Vec<String> {
-    let value = |(index, word): (usize, &&str)| match word.strip_prefix(FLAG)? {
-        "" => words.get(index + 1).map(|next| (*next).to_owned()),
-        rest => rest.strip_prefix('=').map(str::to_owned),
-    };
-    words.iter().enumerate().filter_map(value).collect()
 }
 
 fn list(value: &Value) -> &[Value] {

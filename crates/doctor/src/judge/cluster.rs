@@ -2,13 +2,13 @@
 
 use issuer_diagnostic::{Fault, quote};
 use issuer_discovery::IssuerUrl;
+use issuer_distribution::ServerFlags;
 use issuer_verify::Observation;
 use serde_json::Value;
 
 use super::case::Case;
 use crate::Fact;
 use crate::diagnosis::Report;
-use crate::flags::ServerFlags;
 use crate::seen::TokenSeen;
 
 /// Kubernetes releases before this one have tokens of ServiceAccounts in Secrets, too, and no support.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use issuer_cluster::{Cluster, ClusterName, Connection, Error, ServiceAccountRef};
-use issuer_doctor::{
-    ClusterSeen, Fact, Managed, Published, Seen, ServerFlags, TokenSeen, parse_arguments,
-    parse_flagz,
+use issuer_cluster::{
+    Cluster, ClusterName, Connection, Error, ServiceAccountRef, issuer_in_cluster_api,
+    issuer_in_eks_anywhere,
 };
+use issuer_distribution::{ServerFlags, flags_of_pod, issuers_in_extra_args, parse_flagz};
+use issuer_doctor::{ClusterSeen, Fact, Managed, Published, Seen, TokenSeen};
 use issuer_jwks::{Token, WeakKeys};
 use issuer_redact::register;
 use serde_json::Value;
@@ -118,12 +119,8 @@ async fn flagz(cluster: &Cluster) -> Fact<Option<ServerFlags>> {
 
 /// Name and flags of a static pod.
 fn of_manifest(pod: &Value) -> (String, ServerFlags) {
-    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
-    let words = containers.flat_map(|own| {
-        ["command", "args"].into_iter().flat_map(|list| own[list].as_array().into_iter().flatten())
-    });
-    let flags = parse_arguments(words.filter_map(Value::as_str));
-    (pod["metadata"]["name"].as_str().unwrap_or_default().to_owned(), flags)
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    (name, flags_of_pod(pod).unwrap_or_default())
 }
 
 /// API version and issuers of `ClusterConfiguration`.
@@ -131,7 +128,7 @@ fn of_kubeadm(object: &Value) -> Option<(String, Vec<String>)> {
     let text = object["data"]["ClusterConfiguration"].as_str()?;
     let documents = issuer_yaml::parse(text).ok()?;
     let value = documents.first()?.root.value().ok()?;
-    let issuers = issuers_in(&value["apiServer"]["extraArgs"]);
+    let issuers = issuers_in_extra_args(&value["apiServer"]["extraArgs"]);
     Some((value["apiVersion"].as_str().unwrap_or_default().to_owned(), issuers))
 }
 
@@ -168,7 +165,10 @@ pub(super) async fn managed(
 
 fn managed_as(kind: &'static str, object: &Value) -> Managed {
     let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
-    let issuer = issuer_of(kind, object);
+    let issuer = match kind {
+        "Cluster" => issuer_in_eks_anywhere(object),
+        _ => issuer_in_cluster_api(object),
+    };
     Managed { kind, namespace: text("namespace"), name: text("name"), issuer }
 }
 
@@ -181,30 +181,6 @@ fn is_wanted(object: &Value, request: &Management) -> bool {
     };
     request.cluster.as_ref().is_none_or(is_cluster)
         && request.namespace.as_ref().is_none_or(|name| metadata["namespace"] == name.to_string())
-}
-
-/// EKS Anywhere has a field for it, and arguments; of a flag that is repeated, the first signs.
-fn issuer_of(kind: &str, object: &Value) -> Option<String> {
-    let spec = &object["spec"];
-    if kind == "Cluster" {
-        let issuer = spec["podIamConfig"]["serviceAccountIssuer"].as_str().map(str::to_owned);
-        let arguments = &spec["controlPlaneConfiguration"]["apiServerExtraArgs"];
-        return issuer.or_else(|| issuers_in(arguments).into_iter().next());
-    }
-    let configuration = &spec["kubeadmConfigSpec"]["clusterConfiguration"];
-    issuers_in(&configuration["apiServer"]["extraArgs"]).into_iter().next()
-}
-
-/// The issuers in kubeadm's arguments: a map, or from v1beta4 on a list.
-fn issuers_in(arguments: &Value) -> Vec<String> {
-    const FLAG: &str = "service-account-issuer";
-    match arguments {
-        Value::Array(list) => {
-            let own = list.iter().filter(|own| own["name"] == FLAG);
-            own.filter_map(|own| own["value"].as_str().map(str::to_owned)).collect()
-        }
-        arguments => arguments[FLAG].as_str().map(str::to_owned).into_iter().collect(),
-    }
 }
 
 /// Several tokens as they were signed, also by each server that can be reached, and the first of them.

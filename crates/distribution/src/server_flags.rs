@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::form::{ISSUER, JWKS_URI};
+
+/// The socket of another program that signs (KEP-740).
+const SIGNING_ENDPOINT: &str = "service-account-signing-endpoint";
+
 /// The flags that are kept; others are not looked at.
 const KEPT: [&str; 6] = [
-    "service-account-issuer",
-    "service-account-jwks-uri",
+    ISSUER,
+    JWKS_URI,
     "service-account-key-file",
     "service-account-signing-key-file",
-    "service-account-signing-endpoint",
+    SIGNING_ENDPOINT,
     "api-audiences",
 ];
 
@@ -22,7 +27,14 @@ impl ServerFlags {
     /// `--service-account-issuer`; the first signs, the others are accepted.
     #[must_use]
     pub fn issuers(&self) -> &[String] {
-        self.get("service-account-issuer")
+        self.get(ISSUER)
+    }
+
+    /// Whether another program signs the tokens, which changes its keys without a restart of the API
+    /// server (KEP-740).
+    #[must_use]
+    pub fn have_external_signer(&self) -> bool {
+        !self.get(SIGNING_ENDPOINT).is_empty()
     }
 
     /// The values of a flag; none if it is not set.
@@ -39,9 +51,33 @@ impl ServerFlags {
     }
 }
 
-/// The flags in a command and its arguments: `--name=value`, or `--name` and `value`.
+/// The flags in the command and the arguments of the containers of a pod (`v1` `Pod`) that are named
+/// `kube-apiserver`; `None` if it has no such container.
 #[must_use]
-pub fn parse_arguments<'a>(words: impl IntoIterator<Item = &'a str>) -> ServerFlags {
+pub fn flags_of_pod(pod: &Value) -> Option<ServerFlags> {
+    let containers = pod["spec"]["containers"].as_array()?;
+    let mut servers = containers.iter().filter(|own| own["name"] == "kube-apiserver").peekable();
+    servers.peek()?;
+    let lists = servers.flat_map(|own| ["command", "args"].map(|list| &own[list]));
+    let words = lists.flat_map(|list| list.as_array().into_iter().flatten());
+    Some(parse_arguments(words.filter_map(Value::as_str)))
+}
+
+/// The issuers in `extraArgs` of kubeadm's `ClusterConfiguration`, Cluster API or EKS Anywhere: a mapping,
+/// which holds one, or a list of names and values (kubeadm v1beta4, Cluster API v1beta2).
+#[must_use]
+pub fn issuers_in_extra_args(arguments: &Value) -> Vec<String> {
+    let values = match arguments {
+        Value::Array(list) => {
+            list.iter().filter(|own| own["name"] == ISSUER).map(|own| &own["value"]).collect()
+        }
+        arguments => vec![&arguments[ISSUER]],
+    };
+    values.into_iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
+}
+
+/// The flags in a command and its arguments: `--name=value`, or `--name` and `value`.
+fn parse_arguments<'a>(words: impl IntoIterator<Item = &'a str>) -> ServerFlags {
     let mut flags = ServerFlags::default();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
