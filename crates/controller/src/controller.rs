@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use futures_util::{Stream, StreamExt};
-use issuer_diagnostic::now_secs;
+use issuer_diagnostic::{ErrorKind, now_secs};
 use issuer_reconcile::Shared;
-use issuer_serving::{IssuerName, Published, State};
-use issuer_session::{Fallback, SessionOptions};
+use issuer_serving::{FallbackWatch, IssuerName, Published, State};
+use issuer_session::SessionOptions;
 use issuer_verify::FetchOptions;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
@@ -22,7 +22,7 @@ use crate::desired::{Desired, Permitted};
 use crate::object::{Key, ServiceAccountIssuer};
 use crate::reconcile::{Context, Input, no_file, reconcile};
 use crate::schedule::{Next, Schedule};
-use crate::status::{Kind, Status, Truth};
+use crate::status::{Kind, Reason, Status, Truth};
 
 /// The limit for the answer to a request other than a watch.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -54,9 +54,7 @@ struct Controller {
     serving: State,
     schedule: Schedule,
     claims: Claims,
-    /// The credentials for the case that AWS STS refuses those of the pod, and whether they were in use.
-    fallback: Option<Fallback>,
-    falls_back: bool,
+    fallback: FallbackWatch,
     /// The namespace of each watch, and the objects that its new list has so far.
     lists: Vec<(Option<String>, HashSet<Key>)>,
 }
@@ -77,7 +75,7 @@ pub async fn run(
     config.read_timeout = Some(ANSWER);
     let requests = Client::try_from(config)?;
     let fetch = FetchOptions::new(settings.session.authorities.clone());
-    let fallback = settings.session.fallback.clone();
+    let fallback = FallbackWatch::new(settings.session.fallback.clone());
     let shared = Arc::new(Shared::new(settings.session, fetch, no_file));
     let own = OwnCluster::new(requests, settings.identity);
     let (mut streams, mut lists) = (SelectAll::new(), Vec::new());
@@ -96,7 +94,6 @@ pub async fn run(
         schedule: Schedule::new(settings.period),
         claims: Claims::default(),
         fallback,
-        falls_back: false,
         lists,
     };
     let mut running = FuturesUnordered::new();
@@ -221,13 +218,17 @@ impl Controller {
         if !object.is_deleted() {
             match status.is(Kind::Ready) {
                 true => metrics.step_succeeded(&issuer, took, now_secs()),
-                false => metrics.step_failed(&issuer, kind(status), took),
+                false => {
+                    let ready = status.condition(Kind::Ready);
+                    let kind = ready.map_or(ErrorKind::Other, |ready| ready.reason.error_kind());
+                    metrics.step_failed(&issuer, kind, took);
+                }
             }
             // What could not be seen stays as it was seen last.
             let seen = |kind| {
                 let condition = status.condition(kind)?;
                 let is_seen =
-                    condition.reason != "Unavailable" && condition.status != Truth::Unknown;
+                    condition.reason != Reason::Unavailable && condition.status != Truth::Unknown;
                 is_seen.then_some(condition.status == Truth::True)
             };
             if let Some((keys, live_key)) = status.key_count.zip(seen(Kind::KeysPublished)) {
@@ -237,48 +238,12 @@ impl Controller {
                 metrics.verified(&issuer, passed);
             }
         }
-        self.look_at_credentials();
+        self.fallback.look(&self.serving.metrics);
         let status = serde_json::to_value(status).unwrap_or_default();
         self.schedule.ended(&key, next, status, Instant::now());
     }
 }
 
-impl Controller {
-    fn look_at_credentials(&mut self) {
-        let Some(fallback) = &self.fallback else { return };
-        let refusal = fallback.refusal();
-        self.serving.metrics.fallback_credentials(refusal.is_some());
-        let profile = fallback.profile();
-        match &refusal {
-            Some(refusal) if !self.falls_back => tracing::warn!(
-                profile,
-                "AWS STS refuses the web identity token of this program ({refusal}): the credentials of \
-                 the fallback profile are in use"
-            ),
-            None if self.falls_back => tracing::info!(
-                profile,
-                "AWS STS accepts the web identity token of this program: the fallback profile is not in \
-                 use any more"
-            ),
-            _ => {}
-        }
-        self.falls_back = refusal.is_some();
-    }
-}
-
 fn name(key: &Key) -> IssuerName {
     IssuerName { namespace: key.namespace.clone(), name: key.name.clone() }
-}
-
-/// The kind of a failure, from the reason of the condition.
-fn kind(status: &Status) -> issuer_diagnostic::ErrorKind {
-    use issuer_diagnostic::ErrorKind as E;
-    match status.condition(Kind::Ready).map_or("", |ready| ready.reason.as_str()) {
-        "InvalidSpec" | "InvalidInput" => E::InvalidInput,
-        "NotFound" => E::NotFound,
-        "Conflict" | "OtherCluster" | "IssuerChanged" | "DriftFound" => E::Conflict,
-        "AccessDenied" => E::NotPermitted,
-        "NotAccepted" => E::Refused,
-        _ => E::Other,
-    }
 }

@@ -7,7 +7,7 @@ use issuer_redact::redact;
 use issuer_verify::Verdict;
 
 use crate::advice;
-use crate::status::{Finding, Kind, Truth};
+use crate::status::{Finding, Kind, Reason, Truth};
 
 /// A message has at most so many characters: it is shown in one line, and events have 1,024 bytes.
 const LONGEST: usize = 900;
@@ -112,16 +112,16 @@ pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) 
             let count = site.plan.keys().keys().len();
             let keys = if count == 1 { "1 key is".to_owned() } else { format!("{count} keys are") };
             let message = format!("{keys} published in {}", site.plan.location());
-            all.push(Finding::good(Kind::KeysPublished, "Published", message));
+            all.push(Finding::good(Kind::KeysPublished, Reason::Published, message));
             let message = format!("AWS STS would accept tokens of {}", plan.url);
-            all.push(Finding::good(Kind::Verified, "Accepted", message));
+            all.push(Finding::good(Kind::Verified, Reason::Accepted, message));
         }
         None => {
             all.push(not_requested(Kind::KeysPublished, "store"));
             all.push(match plan.provider {
                 Some(_) => Finding::good(
                     Kind::Verified,
-                    "Accepted",
+                    Reason::Accepted,
                     format!("AWS STS would accept tokens of {}", plan.url),
                 ),
                 None => not_requested(Kind::Verified, "store"),
@@ -129,18 +129,18 @@ pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) 
         }
     }
     all.push(match &plan.provider {
-        Some((_, provider)) => Finding::good(Kind::ProviderReady, "UpToDate", &provider.arn),
+        Some((_, provider)) => Finding::good(Kind::ProviderReady, Reason::UpToDate, &provider.arn),
         None => not_requested(Kind::ProviderReady, "provider"),
     });
     let orphaned: Vec<&str> = plan.orphaned.iter().map(|role| role.name.as_str()).collect();
     all.push(match (plan.roles.len(), orphaned.is_empty()) {
         (0, true) => not_requested(Kind::RolesReady, "roles"),
         (count, true) => {
-            Finding::good(Kind::RolesReady, "UpToDate", format!("{count} in spec.roles"))
+            Finding::good(Kind::RolesReady, Reason::UpToDate, format!("{count} in spec.roles"))
         }
         (count, false) => Finding::good(
             Kind::RolesReady,
-            "RolesLeft",
+            Reason::RolesLeft,
             format!(
                 "{count} in spec.roles; no longer there, and kept: {} (`issuerctl apply --prune` with the \
                  same object in a file deletes them)",
@@ -152,10 +152,10 @@ pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) 
     all.push(match (&target.workload, other) {
         (None, _) => not_requested(Kind::WorkloadReady, "workload"),
         (Some(_), Some(notice)) => {
-            Finding::bad(Kind::WorkloadReady, "OtherIssuer", &notice.message)
+            Finding::bad(Kind::WorkloadReady, Reason::OtherIssuer, &notice.message)
         }
         (Some(_), None) => {
-            Finding::good(Kind::WorkloadReady, "UpToDate", "pods get the roles of spec.roles")
+            Finding::good(Kind::WorkloadReady, Reason::UpToDate, "pods get the roles of spec.roles")
         }
     });
     with_ready(all)
@@ -185,7 +185,7 @@ pub(crate) fn drifted(
             Kind::WorkloadReady => &differ.workload,
             Kind::Verified if target.site.is_some() => {
                 *finding = match &accepted {
-                    None => Finding::unknown(Kind::Verified, "Repairing", conduct),
+                    None => Finding::unknown(Kind::Verified, Reason::Repairing, conduct),
                     Some(Ok(())) => continue,
                     Some(Err(refused)) => refused.clone(),
                 };
@@ -196,7 +196,7 @@ pub(crate) fn drifted(
         if let Some(text) = text {
             let message =
                 format!("changed by somebody else; the object declares: {text}; {conduct}");
-            *finding = Finding::bad(finding.kind, "DriftFound", shown(&message));
+            *finding = Finding::bad(finding.kind, Reason::DriftFound, shown(&message));
         }
     }
     with_ready(all)
@@ -217,9 +217,13 @@ pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Findin
         }
         match stage {
             Stage::Applied if kind < first => {
-                Finding::good(kind, "Applied", "done before the step that failed")
+                Finding::good(kind, Reason::Applied, "done before the step that failed")
             }
-            _ => Finding::unknown(kind, "NotReached", format!("not checked, because of {first:?}")),
+            _ => Finding::unknown(
+                kind,
+                Reason::NotReached,
+                format!("not checked, because of {first:?}"),
+            ),
         }
     });
     with_ready(all.to_vec())
@@ -229,15 +233,17 @@ pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Findin
 pub(crate) fn published(findings: &mut [Finding]) {
     for finding in findings {
         if matches!(finding.kind, Kind::KeysPublished | Kind::Verified) {
-            *finding = Finding::good(finding.kind, "Published", "done in spite of what failed");
+            *finding =
+                Finding::good(finding.kind, Reason::Published, "done in spite of what failed");
         }
     }
 }
 
 /// The object itself cannot be applied, so nothing was read or changed.
 #[must_use]
-pub(crate) fn refused(reason: &'static str, message: &str) -> Vec<Finding> {
-    let unknown = |kind| Finding::unknown(kind, "NotReached", "nothing is checked: see Ready");
+pub(crate) fn refused(reason: Reason, message: &str) -> Vec<Finding> {
+    let unknown =
+        |kind| Finding::unknown(kind, Reason::NotReached, "nothing is checked: see Ready");
     let mut all = vec![Finding::bad(Kind::Ready, reason, shown(message))];
     all.extend(Kind::PARTS.map(unknown));
     all
@@ -247,7 +253,7 @@ pub(crate) fn refused(reason: &'static str, message: &str) -> Vec<Finding> {
 fn with_ready(parts: Vec<Finding>) -> Vec<Finding> {
     let worst = |status| parts.iter().find(move |part| part.status == status);
     let ready = match worst(Truth::False).or_else(|| worst(Truth::Unknown)) {
-        None => Finding::good(Kind::Ready, "Ready", "everything is as this object declares"),
+        None => Finding::good(Kind::Ready, Reason::Ready, "everything is as this object declares"),
         Some(part) => {
             let message = format!("{:?}: {}", part.kind, part.message);
             Finding { kind: Kind::Ready, message, ..part.clone() }
@@ -257,7 +263,7 @@ fn with_ready(parts: Vec<Finding>) -> Vec<Finding> {
 }
 
 fn not_requested(kind: Kind, field: &str) -> Finding {
-    Finding::good(kind, "NotRequested", format!("the object has no spec.{field}"))
+    Finding::good(kind, Reason::NotRequested, format!("the object has no spec.{field}"))
 }
 
 fn field(kind: Kind) -> &'static str {
@@ -310,18 +316,18 @@ pub(crate) fn is_after_documents(error: &Error) -> bool {
     )
 }
 
-/// The kind of an error, as one word.
-fn reason(error: &Error) -> &'static str {
+/// The reason that an error is.
+fn reason(error: &Error) -> Reason {
     match error {
-        Error::OtherCluster { .. } => "OtherCluster",
-        Error::NotAccepted { .. } | Error::NotVerified { .. } => "NotAccepted",
+        Error::OtherCluster { .. } => Reason::OtherCluster,
+        Error::NotAccepted { .. } | Error::NotVerified { .. } => Reason::NotAccepted,
         error => match error.kind() {
-            ErrorKind::InvalidInput => "InvalidInput",
-            ErrorKind::NotFound => "NotFound",
-            ErrorKind::Conflict => "Conflict",
-            ErrorKind::NotPermitted => "AccessDenied",
-            ErrorKind::Refused => "NotAccepted",
-            _ => "Unavailable",
+            ErrorKind::InvalidInput => Reason::InvalidInput,
+            ErrorKind::NotFound => Reason::NotFound,
+            ErrorKind::Conflict => Reason::Conflict,
+            ErrorKind::NotPermitted => Reason::AccessDenied,
+            ErrorKind::Refused => Reason::NotAccepted,
+            _ => Reason::Unavailable,
         },
     }
 }
@@ -381,7 +387,7 @@ mod tests {
         }))
     }
 
-    fn of(findings: &[Finding], kind: Kind) -> (Truth, &'static str) {
+    fn of(findings: &[Finding], kind: Kind) -> (Truth, Reason) {
         let found = findings.iter().find(|finding| finding.kind == kind).unwrap();
         (found.status, found.reason)
     }
@@ -391,9 +397,9 @@ mod tests {
         let error = Error::Publish(issuer_publish::Error::NoBucket { bucket: "my-oidc".into() });
         let findings = failed(&whole(), &error, Stage::Read);
         assert_eq!(findings.len(), 6);
-        assert_eq!(of(&findings, Kind::KeysPublished), (Truth::False, "NotFound"));
-        assert_eq!(of(&findings, Kind::Verified), (Truth::Unknown, "NotReached"));
-        assert_eq!(of(&findings, Kind::WorkloadReady), (Truth::True, "NotRequested"));
+        assert_eq!(of(&findings, Kind::KeysPublished), (Truth::False, Reason::NotFound));
+        assert_eq!(of(&findings, Kind::Verified), (Truth::Unknown, Reason::NotReached));
+        assert_eq!(of(&findings, Kind::WorkloadReady), (Truth::True, Reason::NotRequested));
         let ready = &findings[0];
         assert_eq!((ready.kind, ready.status), (Kind::Ready, Truth::False));
         assert!(ready.message.contains("spec.store.s3.createBucket: true"), "{}", ready.message);
@@ -409,19 +415,19 @@ mod tests {
             message: "no".into(),
         });
         let applied = failed(&whole(), &error, Stage::Applied);
-        assert_eq!(of(&applied, Kind::KeysPublished), (Truth::True, "Applied"));
-        assert_eq!(of(&applied, Kind::ProviderReady), (Truth::False, "AccessDenied"));
-        assert_eq!(of(&applied, Kind::RolesReady), (Truth::False, "AccessDenied"));
+        assert_eq!(of(&applied, Kind::KeysPublished), (Truth::True, Reason::Applied));
+        assert_eq!(of(&applied, Kind::ProviderReady), (Truth::False, Reason::AccessDenied));
+        assert_eq!(of(&applied, Kind::RolesReady), (Truth::False, Reason::AccessDenied));
         let read = failed(&whole(), &error, Stage::Read);
-        assert_eq!(of(&read, Kind::KeysPublished), (Truth::Unknown, "NotReached"));
+        assert_eq!(of(&read, Kind::KeysPublished), (Truth::Unknown, Reason::NotReached));
     }
 
     #[test]
     fn a_refused_object_has_every_condition_and_no_claim_about_anything() {
-        let findings = refused("InvalidSpec", "spec.store.s3.bucket: …");
-        assert_eq!(of(&findings, Kind::Ready), (Truth::False, "InvalidSpec"));
+        let findings = refused(Reason::InvalidSpec, "spec.store.s3.bucket: …");
+        assert_eq!(of(&findings, Kind::Ready), (Truth::False, Reason::InvalidSpec));
         for kind in Kind::PARTS {
-            assert_eq!(of(&findings, kind), (Truth::Unknown, "NotReached"));
+            assert_eq!(of(&findings, kind), (Truth::Unknown, Reason::NotReached));
         }
     }
 

@@ -16,7 +16,7 @@ use crate::desired::{DeletionPolicy, Desired, DriftPolicy, Refusal, conduct_of};
 use crate::findings::{self, Differences, Stage, shown};
 use crate::object::{ALLOW_ISSUER_CHANGE, ServiceAccountIssuer};
 use crate::schedule::Next;
-use crate::status::{Finding, Kind, Status, Truth};
+use crate::status::{Finding, Kind, Reason, Status, Truth};
 
 /// What all reconciliations share.
 #[derive(Clone)]
@@ -75,7 +75,7 @@ impl Run<'_> {
         let desired = match input.desired {
             Ok(desired) => desired,
             Err(Refusal(reason)) => {
-                self.report(findings::refused("InvalidSpec", &reason)).await?;
+                self.report(findings::refused(Reason::InvalidSpec, &reason)).await?;
                 return Ok(Next::Change);
             }
         };
@@ -85,11 +85,11 @@ impl Run<'_> {
         }
         if desired.conduct.suspend {
             let message = "spec.suspend is true: nothing is checked, and nothing is changed";
-            self.report_ready(Finding::unknown(Kind::Ready, "Suspended", message)).await?;
+            self.report_ready(Finding::unknown(Kind::Ready, Reason::Suspended, message)).await?;
             return Ok(Next::Change);
         }
         if let Some(reason) = input.conflict {
-            self.report(findings::refused("Conflict", &reason)).await?;
+            self.report(findings::refused(Reason::Conflict, &reason)).await?;
             return Ok(Next::Retry);
         }
         let told = Told::default();
@@ -159,7 +159,7 @@ impl Run<'_> {
             Err(error) => return Ok(Err((error, Stage::Read))),
         };
         if let Some(refused) = self.other_issuer(seen.url.as_str()) {
-            self.report(findings::refused("IssuerChanged", &refused)).await?;
+            self.report(findings::refused(Reason::IssuerChanged, &refused)).await?;
             return Ok(Ok(Next::Change));
         }
         let (differ, added) = (Differences::of(&plan), added(&plan));
@@ -251,14 +251,14 @@ impl Run<'_> {
         let accepted = match repairs || target.site.is_none() {
             true => None,
             false => Some(engine.verify(target).await.map_err(|error| {
-                Finding::bad(Kind::Verified, "NotAccepted", findings::message(&error))
+                Finding::bad(Kind::Verified, Reason::NotAccepted, findings::message(&error))
             })),
         };
         let found = findings::drifted(target, plan, differ, repairs, accepted);
         let is_new = self
             .status
             .condition(Kind::Ready)
-            .is_none_or(|ready| ready.status == Truth::True || ready.reason != "DriftFound");
+            .is_none_or(|ready| ready.status == Truth::True || ready.reason != Reason::DriftFound);
         self.report(found).await?;
         if is_new {
             let note = format!("changed by somebody else; the object declares: {text}");
@@ -293,13 +293,13 @@ impl Run<'_> {
                     "what this object declares cannot be deleted: {reason}; correct it, or set \
                      spec.deletionPolicy: Retain to keep everything"
                 );
-                self.report(findings::refused("InvalidSpec", &message)).await?;
+                self.report(findings::refused(Reason::InvalidSpec, &message)).await?;
                 return Ok(Next::Change);
             }
         };
         if desired.conduct.suspend {
             let message = "spec.suspend is true: the deletion waits for it";
-            self.report_ready(Finding::unknown(Kind::Ready, "Suspended", message)).await?;
+            self.report_ready(Finding::unknown(Kind::Ready, Reason::Suspended, message)).await?;
             return Ok(Next::Change);
         }
         let told = Told::default();
@@ -307,7 +307,7 @@ impl Run<'_> {
         match self.deleted(&engine, &desired.target).await {
             Ok(Ok(note)) => self.let_go("Deleted", &note).await,
             Ok(Err(refused)) => {
-                self.report(findings::refused("IssuerChanged", &refused)).await?;
+                self.report(findings::refused(Reason::IssuerChanged, &refused)).await?;
                 Ok(Next::Change)
             }
             Err(error) => {
@@ -355,7 +355,7 @@ impl Run<'_> {
 
     async fn report(&mut self, findings: Vec<Finding>) -> Result<(), kube::Error> {
         let of_ready = |status: &Status| {
-            status.condition(Kind::Ready).map(|ready| (ready.status, ready.reason.clone()))
+            status.condition(Kind::Ready).map(|ready| (ready.status, ready.reason))
         };
         let before = of_ready(&self.status);
         let generation = self.object.metadata.generation;
@@ -367,8 +367,11 @@ impl Run<'_> {
                 Truth::True => {
                     own.tell(self.object, Severity::Normal, "Ready", &ready.message).await
                 }
-                _ if ready.reason == "DriftFound" => {}
-                _ => own.tell(self.object, Severity::Warning, &ready.reason, &ready.message).await,
+                _ if ready.reason == Reason::DriftFound => {}
+                _ => {
+                    let reason = ready.reason.to_string();
+                    own.tell(self.object, Severity::Warning, &reason, &ready.message).await;
+                }
             }
         }
         self.write().await

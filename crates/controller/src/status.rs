@@ -1,5 +1,8 @@
 //! The status of an object.
 
+use std::fmt;
+
+use issuer_diagnostic::ErrorKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +49,8 @@ pub struct Condition {
     /// When `status` changed last (RFC 3339).
     pub last_transition_time: String,
     /// Why, as one word for programs.
-    pub reason: String,
+    #[schemars(with = "String")]
+    pub reason: Reason,
     /// Why, for people.
     pub message: String,
 }
@@ -81,6 +85,81 @@ pub enum Truth {
     Unknown,
 }
 
+/// Why a condition has its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// Everything is as declared.
+    Ready,
+    /// The keys are published.
+    Published,
+    /// AWS STS would accept tokens of the issuer.
+    Accepted,
+    /// It is as declared.
+    UpToDate,
+    /// It is as declared, and roles that are no longer declared were kept.
+    RolesLeft,
+    /// The object does not ask for it.
+    NotRequested,
+    /// It was done before a later step failed.
+    Applied,
+    /// It is being repaired.
+    Repairing,
+    /// It was not checked, because of what failed before.
+    NotReached,
+    /// The object says that nothing is to be done.
+    Suspended,
+    /// The object is not valid.
+    InvalidSpec,
+    /// A value, key or document cannot be used.
+    InvalidInput,
+    /// Something that is named does not exist.
+    NotFound,
+    /// Something else claims the same.
+    Conflict,
+    /// The keys are of another cluster.
+    OtherCluster,
+    /// Pods get tokens of another issuer.
+    OtherIssuer,
+    /// The issuer would be another one than before.
+    IssuerChanged,
+    /// Somebody else has changed something.
+    DriftFound,
+    /// A permission is missing.
+    AccessDenied,
+    /// AWS STS would not accept tokens of the issuer.
+    NotAccepted,
+    /// A server could not be reached, or failed.
+    Unavailable,
+    /// One that another release of the controller has written.
+    #[serde(other)]
+    Other,
+}
+
+impl Reason {
+    /// The kind of failure of an object that is not ready for this reason.
+    #[must_use]
+    pub fn error_kind(self) -> ErrorKind {
+        match self {
+            Self::InvalidSpec | Self::InvalidInput => ErrorKind::InvalidInput,
+            Self::NotFound => ErrorKind::NotFound,
+            Self::Conflict
+            | Self::OtherCluster
+            | Self::OtherIssuer
+            | Self::IssuerChanged
+            | Self::DriftFound => ErrorKind::Conflict,
+            Self::AccessDenied => ErrorKind::NotPermitted,
+            Self::NotAccepted => ErrorKind::Refused,
+            _ => ErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
 /// A condition as a run finds it, before it is compared with the one that there was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -89,7 +168,7 @@ pub struct Finding {
     /// Whether it holds.
     pub status: Truth,
     /// Why, as one word.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// Why, as text.
     pub message: String,
 }
@@ -108,19 +187,19 @@ impl Kind {
 impl Finding {
     /// A condition that holds.
     #[must_use]
-    pub fn good(kind: Kind, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn good(kind: Kind, reason: Reason, message: impl Into<String>) -> Self {
         Self { kind, status: Truth::True, reason, message: message.into() }
     }
 
     /// A condition that does not hold.
     #[must_use]
-    pub fn bad(kind: Kind, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn bad(kind: Kind, reason: Reason, message: impl Into<String>) -> Self {
         Self { kind, status: Truth::False, reason, message: message.into() }
     }
 
     /// A condition that was not found out.
     #[must_use]
-    pub fn unknown(kind: Kind, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn unknown(kind: Kind, reason: Reason, message: impl Into<String>) -> Self {
         Self { kind, status: Truth::Unknown, reason, message: message.into() }
     }
 }
@@ -149,7 +228,7 @@ impl Status {
                 status: found.status,
                 observed_generation: generation,
                 last_transition_time: since.to_owned(),
-                reason: found.reason.to_owned(),
+                reason: found.reason,
                 message: found.message,
             }
         });
@@ -165,7 +244,7 @@ mod tests {
     #[test]
     fn the_time_of_a_condition_is_when_its_status_changed() {
         let mut status = Status::default();
-        let bad = |message: &str| vec![Finding::bad(Kind::Ready, "AccessDenied", message)];
+        let bad = |message: &str| vec![Finding::bad(Kind::Ready, Reason::AccessDenied, message)];
         status.set(bad("a"), Some(1), "t1");
         let first = status.clone();
         status.set(bad("a"), Some(1), "t2");
@@ -176,7 +255,7 @@ mod tests {
             (ready.last_transition_time.as_str(), ready.observed_generation),
             ("t1", Some(2))
         );
-        status.set(vec![Finding::good(Kind::Ready, "Ready", "")], Some(2), "t4");
+        status.set(vec![Finding::good(Kind::Ready, Reason::Ready, "")], Some(2), "t4");
         assert_eq!(status.condition(Kind::Ready).unwrap().last_transition_time, "t4");
         assert!(status.is(Kind::Ready) && !status.is(Kind::Verified));
     }

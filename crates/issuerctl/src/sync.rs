@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use issuer_jwks::JwkSet;
 use issuer_reconcile::{Reconciler, Shared, SyncOptions, Target};
-use issuer_serving::{IssuerName, State};
+use issuer_serving::{FallbackWatch, IssuerName, State};
 use issuer_session::{Attempts, Fallback};
 use tokio::sync::{Semaphore, watch};
 
@@ -45,7 +45,7 @@ pub(crate) struct Times {
 /// Everything that the steps of all issuers share.
 pub(crate) struct Program<'a> {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) fallback: Option<Fallback>,
+    fallback: FallbackWatch,
     pub(crate) options: SyncOptions,
     pub(crate) state: State,
     pub(crate) times: Times,
@@ -54,8 +54,6 @@ pub(crate) struct Program<'a> {
     steps: Semaphore,
     /// Issuers whose first success is still to come.
     waits_for: Cell<usize>,
-    /// Whether the credentials for emergencies were in use after the last step.
-    falls_back: Cell<bool>,
 }
 
 /// What one issuer has had so far.
@@ -82,9 +80,9 @@ impl<'a> Program<'a> {
         times: Times,
         (surface, log): (Surface, &'a Log),
     ) -> Self {
-        let (waits_for, falls_back) = (Cell::new(usize::MAX), Cell::new(false));
-        let steps = Semaphore::new(STEPS);
-        Self { shared, fallback, options, state, times, surface, log, steps, waits_for, falls_back }
+        let (steps, waits_for) = (Semaphore::new(STEPS), Cell::new(usize::MAX));
+        let fallback = FallbackWatch::new(fallback);
+        Self { shared, fallback, options, state, times, surface, log, steps, waits_for }
     }
 
     /// One step of each issuer; returns the exit code of the first that failed.
@@ -224,7 +222,7 @@ impl<'a> Program<'a> {
         course.live = report.live.clone().or(course.live.take());
         let first = !course.succeeded;
         let outcome = record::record(self, &target, report, begun.elapsed(), first);
-        self.look_at_credentials();
+        self.fallback.look(&self.state.metrics);
         self.state.health.beat();
         match outcome {
             Ok(()) => {
@@ -247,27 +245,6 @@ impl<'a> Program<'a> {
         if self.waits_for.get() == 0 {
             self.state.health.ready();
         }
-    }
-
-    fn look_at_credentials(&self) {
-        let Some(fallback) = &self.fallback else { return };
-        let refusal = fallback.refusal();
-        self.state.metrics.fallback_credentials(refusal.is_some());
-        let profile = fallback.profile();
-        match &refusal {
-            Some(refusal) => tracing::warn!(
-                profile,
-                "AWS STS refuses the web identity token of this program ({refusal}): the credentials of \
-                 the fallback profile are in use"
-            ),
-            None if self.falls_back.get() => tracing::info!(
-                profile,
-                "AWS STS accepts the web identity token of this program: the fallback profile is not in \
-                 use any more"
-            ),
-            None => {}
-        }
-        self.falls_back.set(refusal.is_some());
     }
 }
 

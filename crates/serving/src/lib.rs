@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod error;
+mod fallback;
 mod health;
 pub mod logs;
 mod metrics;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use endpoints::Endpoints;
 pub use error::Error;
+pub use fallback::FallbackWatch;
 pub use health::Health;
 pub use metrics::{IssuerName, Metrics, Published};
 
