@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use issuer_discovery::Ports;
+use issuer_distribution::ServerFlags;
 use issuer_iam::Provider;
 use issuer_publish::BucketState;
 use issuer_verify::Observation;
 use serde_json::Value;
 
-use crate::flags::ServerFlags;
 use crate::{Controllers, Fact, RoleArn};
 
 /// Everything that was seen. It has no token, no credential and no value of a Secret.
@@ -49,8 +49,8 @@ pub struct Asked {
     pub no_cluster: Option<String>,
     /// Whether the issuer may have a port.
     pub allow_port: bool,
-    /// Whether certificates of a private CA were given.
-    pub has_ca_file: bool,
+    /// The file with the certificate of a private CA that was given.
+    pub ca_file: Option<String>,
     /// The bucket, as `s3://BUCKET[/PREFIX]`.
     pub store: Option<String>,
     /// What the file declares, if one was given.
@@ -297,8 +297,8 @@ pub struct AwsSeen {
     pub provider: Fact<Option<Provider>>,
     /// The role; `None` if it does not exist.
     pub role: Fact<Option<RoleSeen>>,
-    /// The number of attached policies.
-    pub attached: Fact<usize>,
+    /// The ARNs of the attached policies.
+    pub attached: Fact<Vec<String>>,
     /// The number of inline policies.
     pub inline: Fact<usize>,
 }

@@ -131,7 +131,7 @@ fn given_role(case: &Case<'_>, report: &mut Report) {
             Err(why) => {
                 let fault = Fault::new(
                     format!("{} is not the ARN of a role: {why}", quote(given)),
-                    "give the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME",
+                    format!("give the ARN of a role: {}", case.wanted_role(None)),
                 );
                 report.fail("annotation", "STS refuses the request", fault);
             }
@@ -187,7 +187,7 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
                 Some(meant) => annotate(&meant.text),
                 None => format!(
                     "set it to the role's ARN: {}",
-                    annotate("arn:aws:iam::ACCOUNT:role/NAME")
+                    annotate(&case.wanted_role(Some(value)))
                 ),
             };
             let cause = format!(
@@ -289,8 +289,7 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
     const ID: &str = "annotation";
     let Some(subject) = case.subject else { return };
     let key = case.settings.annotation("role-arn");
-    let wanted =
-        case.seen.asked.role.clone().unwrap_or_else(|| "arn:aws:iam::ACCOUNT:role/NAME".to_owned());
+    let wanted = case.wanted_role(None);
     let annotate = |arn: &str| {
         format!(
             "`kubectl annotate {} {key}={arn} --overwrite`, then {}",

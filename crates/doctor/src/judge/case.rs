@@ -134,6 +134,26 @@ impl<'a> Case<'a> {
         self.refusal().is_some_and(|(_, message)| message.contains(text))
     }
 
+    /// The ARN that the annotation should have, with what is known of it: the role that was asked for, the one
+    /// that the file declares, else one of this name, which may have to be filled in.
+    pub(super) fn wanted_role(&self, text: Option<&str>) -> String {
+        let asked = &self.seen.asked;
+        if let Some(role) = asked.role.as_ref().filter(|role| RoleArn::parse(role).is_ok()) {
+            return role.clone();
+        }
+        let declared = asked.declared.as_ref().map_or(&[][..], |own| own.roles.as_slice());
+        let is_name = |text: &&str| !text.is_empty() && !text.contains([':', '/', '$', ' ']);
+        let name = match (declared, text.filter(is_name)) {
+            ([only], _) => only,
+            (_, Some(name)) => name,
+            _ => "NAME",
+        };
+        let caller = self.seen.aws.caller.known();
+        let (partition, account) =
+            caller.map_or(("aws", "ACCOUNT"), |own| (own.partition.as_str(), own.account.as_str()));
+        format!("arn:{partition}:iam::{account}:role/{name}")
+    }
+
     /// `kubectl … serviceaccount NAME --namespace NAMESPACE`, the part behind the verb.
     pub(super) fn account_words(&self) -> String {
         let (namespace, name) = self

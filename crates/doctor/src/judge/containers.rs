@@ -118,7 +118,8 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
             let fix = match RoleArn::meant(given).filter(|_| by_hand) {
                 Some(meant) => format!("write {} in {}", meant.text, place(case)),
                 None if by_hand => format!(
-                    "write the ARN of the role, arn:aws:iam::ACCOUNT:role/NAME, in {}",
+                    "write the ARN of the role, {}, in {}",
+                    case.wanted_role(Some(given)),
                     place(case)
                 ),
                 None => format!(

@@ -60,7 +60,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
             report.warn(
                 check.id,
                 format!("{}; {why}", check.message),
-                "give its CA: --ca-file FILE",
+                "give doctor the certificate of its CA (--ca-file)",
             );
             continue;
         }

@@ -139,7 +139,7 @@ fn thumbprint(case: &Case<'_>, report: &mut Report, issuer: &str, known: Option<
                 format!(
                     "set the thumbprint of the chain that is served: `issuerctl provider apply --issuer {issuer} --thumbprint \
                      {top}{}`",
-                    if case.seen.asked.has_ca_file { " --ca-file FILE" } else { "" }
+                    case.seen.asked.ca_file.as_ref().map(|file| format!(" --ca-file {file}")).unwrap_or_default()
                 ),
             );
             report.doubt(ID, SO, fault);

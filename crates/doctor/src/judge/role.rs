@@ -143,7 +143,29 @@ fn trust(case: &Case<'_>, report: &mut Report, arn: &RoleArn, role: &RoleSeen) {
 fn permissions(case: &Case<'_>, report: &mut Report, arn: &RoleArn, role: &RoleSeen) {
     const ID: &str = "role-permissions";
     let (attached, inline) = (&case.seen.aws.attached, &case.seen.aws.inline);
-    match (attached.known(), inline.known()) {
+    // A policy of AWS, which denies every action.
+    let denies_all = |arn: &&String| arn.ends_with(":iam::aws:policy/AWSDenyAll");
+    let boundary = role.boundary.iter().find(denies_all);
+    if let Some(policy) =
+        attached.known().and_then(|list| list.iter().find(denies_all)).or(boundary)
+    {
+        let (place, remove) = match boundary {
+            Some(_) => (
+                "as its permissions boundary",
+                format!("delete-role-permissions-boundary --role-name {}", arn.name),
+            ),
+            None => (
+                "attached",
+                format!("detach-role-policy --role-name {} --policy-arn {policy}", arn.name),
+            ),
+        };
+        return report.warn(
+            ID,
+            format!("the role {} has {policy} {place}: pods get its credentials, and every call is denied", arn.name),
+            format!("`aws iam {remove}`"),
+        );
+    }
+    match (attached.known().map(Vec::len), inline.known()) {
         (Some(0), Some(0)) => report.warn(
             ID,
             format!(

@@ -142,20 +142,37 @@ impl Iam {
         }))
     }
 
-    /// How many policies are attached to a role.
+    /// ARNs of the policies that are attached to a role; none of a role that does not exist.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn count_attached(&self, name: &RoleName) -> Result<usize, Error> {
-        Ok(self.list_attached(name).await?.len())
+    pub async fn list_attached(&self, name: &RoleName) -> Result<Vec<String>, Error> {
+        let pages =
+            self.client.list_attached_role_policies().role_name(name.as_str()).into_paginator();
+        match pages.items().send().collect::<Result<Vec<_>, _>>().await {
+            Ok(policies) => {
+                Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
+            }
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
+            // An account outside of AWS without managed policies.
+            Err(error) if issuer_session::code(&error).as_deref() == Some("InvalidAction") => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(failed("iam:ListAttachedRolePolicies", &self.role_arn(name), &error)),
+        }
     }
 
-    /// How many inline policies a role has.
+    /// Names of the inline policies of a role; none of a role that does not exist.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn count_inline(&self, name: &RoleName) -> Result<usize, Error> {
-        Ok(self.list_inline(name).await?.len())
+    pub async fn list_inline(&self, name: &RoleName) -> Result<Vec<String>, Error> {
+        let pages = self.client.list_role_policies().role_name(name.as_str()).into_paginator();
+        match pages.items().send().collect::<Result<Vec<_>, _>>().await {
+            Ok(names) => Ok(names),
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
+            Err(error) => Err(failed("iam:ListRolePolicies", &self.role_arn(name), &error)),
+        }
     }
 
     /// Names of the roles whose trust policy has our statement for this issuer.
@@ -306,31 +323,6 @@ impl Iam {
             attached: Vec::new(),
             inline: Documents::new(),
         }))
-    }
-
-    async fn list_attached(&self, name: &RoleName) -> Result<Vec<String>, Error> {
-        let pages =
-            self.client.list_attached_role_policies().role_name(name.as_str()).into_paginator();
-        match pages.items().send().collect::<Result<Vec<_>, _>>().await {
-            Ok(policies) => {
-                Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
-            }
-            Err(error) if is_missing(&error) => Ok(Vec::new()),
-            // An account outside of AWS without managed policies.
-            Err(error) if issuer_session::code(&error).as_deref() == Some("InvalidAction") => {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(failed("iam:ListAttachedRolePolicies", &self.role_arn(name), &error)),
-        }
-    }
-
-    async fn list_inline(&self, name: &RoleName) -> Result<Vec<String>, Error> {
-        let pages = self.client.list_role_policies().role_name(name.as_str()).into_paginator();
-        match pages.items().send().collect::<Result<Vec<_>, _>>().await {
-            Ok(names) => Ok(names),
-            Err(error) if is_missing(&error) => Ok(Vec::new()),
-            Err(error) => Err(failed("iam:ListRolePolicies", &self.role_arn(name), &error)),
-        }
     }
 
     async fn get_inline(

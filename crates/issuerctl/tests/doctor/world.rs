@@ -385,6 +385,7 @@ fn account(aws: &Value) -> IamServer {
             for policy in texts(&role["inline_policies"]) {
                 own.inline.insert(policy, "{}".to_owned());
             }
+            own.attached.extend(texts(&role["attached_policies"]));
             account.roles.insert(name.to_owned(), own);
         }
     });

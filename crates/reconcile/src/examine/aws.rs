@@ -49,8 +49,8 @@ pub(super) struct Second {
     role: Option<Role>,
 }
 
-/// A role, and how many policies are attached to it and written in it.
-type Role = (Fact<Option<RoleSeen>>, Fact<usize>, Fact<usize>);
+/// A role, the policies that are attached to it, and how many are written in it.
+type Role = (Fact<Option<RoleSeen>>, Fact<Vec<String>>, Fact<usize>);
 
 impl Second {
     pub(super) fn into_seen(self, seen: &mut Seen) {
@@ -76,11 +76,8 @@ pub(super) async fn second(
     let name = learnt::role(seen).and_then(|arn| arn.name.parse::<RoleName>().ok());
     let role = async {
         let name = name.filter(|_| matches!(seen.aws.role, Fact::NotAsked(_)))?;
-        let (role, attached, inline) = tokio::join!(
-            iam.role_outline(&name),
-            iam.count_attached(&name),
-            iam.count_inline(&name)
-        );
+        let (role, attached, inline) =
+            tokio::join!(iam.role_outline(&name), iam.list_attached(&name), iam.list_inline(&name));
         let role = of(role).map(|found| {
             found.map(|own| RoleSeen {
                 arn: own.arn,
@@ -89,7 +86,7 @@ pub(super) async fn second(
                 boundary: own.boundary,
             })
         });
-        Some((role, of(attached), of(inline)))
+        Some((role, of(attached), of(inline).map(|names| names.len())))
     };
     let provider = async {
         match issuer {

@@ -25,7 +25,16 @@ pub(crate) fn worlds() -> Vec<World> {
         bad("annotation-newline", "arn:aws:iam::123456789012:role/app\n", "white space"),
         bad("annotation-quotes", "\"arn:aws:iam::123456789012:role/app\"", "quotation"),
         bad("annotation-session", "arn:aws:sts::123456789012:assumed-role/app/x", "session"),
-        bad("annotation-name", "app", "name of a role"),
+        fault(
+            "annotation-name",
+            "annotation",
+            &["ARN", "name of a role"],
+            "arn:aws:iam::123456789012:role/app --overwrite",
+            |w| {
+                role(w, "app");
+                w.sts("ValidationError", "Request ARN is invalid");
+            },
+        ),
         bad("annotation-digits", "arn:aws:iam::12345678901:role/app", "12 digits"),
         bad("annotation-placeholder", "arn:aws:iam::${ACCOUNT_ID}:role/app", "placeholder"),
         fault("annotation-partition", "annotation|role", &["aws-cn"], "annotat", |w| {

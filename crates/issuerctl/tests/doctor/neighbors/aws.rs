@@ -197,6 +197,15 @@ pub(crate) fn worlds() -> Vec<World> {
         doubt("role-without-permissions", "role-permissions", &["no policy"], |w| {
             w.aws["roles"][0]["inline_policies"] = json!([]);
         }),
+        doubt(
+            "role-with-deny-all",
+            "role-permissions",
+            &["AWSDenyAll", "every call is denied"],
+            |w| {
+                w.aws["roles"][0]["attached_policies"] =
+                    json!(["arn:aws:iam::aws:policy/AWSDenyAll"]);
+            },
+        ),
         well("iam-denies-everything", |w| {
             w.aws["denied"] = json!([
                 "iam:GetRole",
