@@ -7,6 +7,7 @@ mod client;
 mod history;
 mod lease;
 mod location;
+mod objects;
 mod permissions;
 mod policy;
 mod policy_calls;
@@ -14,16 +15,9 @@ mod preflight;
 mod preflight_calls;
 mod statements;
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission, ServerSideEncryption};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME, Partition};
-use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::{Cause, is_web_page, message};
 
 pub use bucket::{
@@ -37,8 +31,8 @@ pub use permissions::{Purpose, permissions};
 pub use policy::{with_distribution as private_bucket_policy, with_ours as bucket_policy};
 pub use preflight::Preflight;
 
-use crate::state::{Attributes, Bucket, Write};
-use crate::{Condition, Error, KeyRecord, RECORD, StoreState, Stored, Version};
+use crate::state::{Attributes, Bucket};
+use crate::{Error, StoreState, Stored};
 
 /// The names of object attributes in plans.
 const CONTENT_TYPE: &str = "content_type";
@@ -57,9 +51,6 @@ const NOT_ENCODED: &str = "none";
 /// The canned ACL that allows anonymous reads.
 const PUBLIC_READ: &str = "public-read";
 
-/// The ACL grantee for anonymous readers.
-const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
-
 /// The `Content-Type` of the documents.
 pub const MEDIA_TYPE: &str = "application/json";
 
@@ -68,22 +59,6 @@ const CREATED: &str = "issuerctl-created";
 
 /// Metadata of `keys.json`: its issuer, which the document does not name.
 const ISSUER: &str = "issuerctl-issuer";
-
-/// The bytes of all names and values of the metadata of an object (S3 user guide, "Working with object
-/// metadata"); some stores count what the names begin with, too.
-const MAX_METADATA: usize = 2048 - 3 * "x-amz-meta-".len();
-
-/// The ETag of an object without bytes: their MD5 (S3 API reference, "Object").
-const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
-
-/// The call of which a body may break off; other failures of it have another name.
-const BODY: &str = "the body of GetObject";
-
-/// How often a body is read that breaks off.
-const BODIES: u32 = 3;
-
-/// Before it is read again.
-const BODY_PAUSE: Duration = Duration::from_millis(200);
 
 /// How to access a bucket, and how it is made public.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -317,17 +292,6 @@ impl S3 {
         })
     }
 
-    /// The two documents alone.
-    pub(crate) async fn read_documents(&self) -> Result<[Option<Stored>; 2], Error> {
-        let [keys, discovery] =
-            [KEYS_NAME, DISCOVERY_NAME].map(|name| (name, self.location.object_key(name)));
-        let (keys, discovery) = tokio::join!(
-            self.get_document(keys.0, &keys.1),
-            self.get_document(discovery.0, &discovery.1),
-        );
-        Ok([keys?, discovery?])
-    }
-
     /// The desired state of the bucket.
     fn bucket_spec(&self) -> BucketSpec {
         BucketSpec {
@@ -352,295 +316,6 @@ impl S3 {
             desired.insert(ACL, PUBLIC_READ.to_owned());
         }
         desired
-    }
-
-    /// Writes a document if the condition still holds. Only an answer with an ETag is one of a store.
-    pub(crate) async fn write(&self, write: Write<'_>) -> Result<Version, Error> {
-        let name = write.name;
-        let key = self.location.object_key(name);
-        if self.options.unconditional {
-            let now = self.get_document(name, &key).await?;
-            if !write.condition.holds_for(now.as_ref()) {
-                return Err(Error::Changed { location: format!("{}/{name}", self.location) });
-            }
-        } else {
-            self.probe_conditions(&write).await?;
-        }
-        let encrypted = || {
-            let request = self.put_object(&key, &write);
-            request.server_side_encryption(ServerSideEncryption::Aes256)
-        };
-        let mut answer = encrypted().send().await;
-        // An S3-compatible store may not implement SSE-S3.
-        if matches!(&answer, Err(error) if self.refuses_encryption(error)) {
-            answer = self.put_object(&key, &write).send().await;
-        }
-        let answer = answer.map_err(|error| match code(&error).as_deref() {
-            // 412, 409, or 404 for If-Match on a deleted document.
-            Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
-                Error::Changed { location: format!("{}/{name}", self.location) }
-            }
-            Some("AccessControlListNotSupported") => {
-                Error::NoAcls { bucket: self.location.bucket.to_string() }
-            }
-            _ if self.refuses_conditions(&error) => Error::NoConditionalWrites {
-                location: self.location.to_string(),
-                message: message(&error),
-            },
-            _ if self.options.access == AccessMode::Acl => {
-                self.failed("PutObject", &["s3:PutObject", "s3:PutObjectAcl"], &key, &error)
-            }
-            _ => self.failed("PutObject", &["s3:PutObject"], &key, &error),
-        })?;
-        match answer.e_tag().filter(|etag| !etag.is_empty()) {
-            Some(etag) => Ok(Version { tag: etag.to_owned(), ours: write.condition.ours() }),
-            None => Err(Error::NotStored {
-                location: format!("{}/{name}", self.location),
-                what: "its answer has no ETag",
-            }),
-        }
-    }
-
-    /// Whether a store keeps the conditions of writes, which no answer says: a write of the same that
-    /// must fail, once a run. S3 itself keeps them.
-    ///
-    /// # Errors
-    /// [`Error::IgnoredConditions`].
-    pub(crate) async fn probe_conditions(&self, write: &Write<'_>) -> Result<(), Error> {
-        let Some(endpoint) = &self.options.endpoint_url else { return Ok(()) };
-        if self.options.unconditional {
-            return Ok(());
-        }
-        let key = &self.location.object_key(write.name);
-        if !self.probed.is_first(endpoint, self.location.bucket.as_str()) {
-            return Ok(());
-        }
-        let tag = format!("\"{}\"", "0".repeat(32));
-        let never = Condition::Unchanged(Version { tag, ours: write.condition.ours() });
-        let answer = self.put_object(key, &Write { condition: &never, ..*write }).send().await;
-        // Any failure that is not about the condition is that of the write, too.
-        match answer {
-            Err(_) => Ok(()),
-            Ok(_) => Err(Error::IgnoredConditions {
-                location: format!("{}/{}", self.location, write.name),
-            }),
-        }
-    }
-
-    fn put_object(&self, key: &str, write: &Write<'_>) -> PutObjectFluentBuilder {
-        let request = self
-            .client
-            .put_object()
-            .bucket(self.location.bucket.as_str())
-            .key(key)
-            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
-            .content_type(MEDIA_TYPE)
-            .cache_control(self.options.cache_control())
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .set_acl(
-                (self.options.access == AccessMode::Acl).then_some(ObjectCannedAcl::PublicRead),
-            )
-            .body(ByteStream::from(write.bytes.to_vec()))
-            .set_metadata(Some(metadata(write)));
-        match write.condition {
-            _ if self.options.unconditional => request,
-            Condition::Absent => request.if_none_match("*"),
-            Condition::Unchanged(version) => request.if_match(&version.tag),
-        }
-    }
-
-    /// Whether an S3-compatible store does not implement conditional writes: Storj answers
-    /// NotImplemented, Backblaze B2 also InvalidArgument with the name of the header.
-    fn refuses_conditions<E>(&self, error: &SdkError<E>) -> bool
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let names_header = || {
-            let message = message(error).to_ascii_lowercase();
-            message.contains("if-none-match") || message.contains("if-match")
-        };
-        self.options.endpoint_url.is_some()
-            && match code(error).as_deref() {
-                Some("NotImplemented") => true,
-                Some("InvalidArgument" | "InvalidRequest") => names_header(),
-                _ => status == Some(501),
-            }
-    }
-
-    /// Whether an S3-compatible store refuses a write because of its encryption: MinIO without KMS
-    /// and R2 answer NotImplemented, Ceph InvalidArgument or InvalidEncryptionAlgorithmError.
-    fn refuses_encryption<E: ProvideErrorMetadata>(&self, error: &SdkError<E>) -> bool {
-        const CODES: [&str; 3] =
-            ["InvalidArgument", "InvalidRequest", "InvalidEncryptionAlgorithmError"];
-        let code = code(error);
-        self.is_unsupported(code.as_deref(), error)
-            || (self.options.endpoint_url.is_some()
-                && code.is_some_and(|code| CODES.contains(&code.as_str())))
-    }
-
-    pub(crate) async fn remove(&self, name: &str, version: &Version) -> Result<(), Error> {
-        let key = self.location.object_key(name);
-        let request = || {
-            let request =
-                self.client.delete_object().bucket(self.location.bucket.as_str()).key(&key);
-            request.set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
-        };
-        let mut answer = request().if_match(&version.tag).send().await;
-        // An S3-compatible store may not implement conditional deletes.
-        if matches!(&answer, Err(error) if self.is_unsupported(code(error).as_deref(), error)) {
-            answer = request().send().await;
-        }
-        answer.map(drop).or_else(|error| match code(&error).as_deref() {
-            Some("NoSuchKey" | "NoSuchBucket") => Ok(()),
-            Some("PreconditionFailed" | "ConditionalRequestConflict") => {
-                Err(Error::Changed { location: format!("{}/{name}", self.location) })
-            }
-            _ => Err(self.failed("DeleteObject", &["s3:DeleteObject"], &key, &error)),
-        })
-    }
-
-    async fn read_document(&self, name: &str, purpose: Purpose) -> Result<Option<Stored>, Error> {
-        let key = self.location.object_key(name);
-        // ACLs are read only if they make the objects public.
-        if self.options.access != AccessMode::Acl || purpose == Purpose::Remove {
-            return self.get_document(name, &key).await;
-        }
-        let (stored, public) = tokio::join!(self.get_document(name, &key), self.read_acl(&key));
-        let Some(mut stored) = stored? else { return Ok(None) };
-        // An ACL that the store does not have needs no repair.
-        if !matches!(public?, Setting::Present(false)) {
-            stored.attributes.insert(ACL, PUBLIC_READ.to_owned());
-        }
-        Ok(Some(stored))
-    }
-
-    /// Whether the ACL of an object allows anonymous reads.
-    pub(crate) async fn read_acl(&self, key: &str) -> Result<Setting<bool>, Error> {
-        let request = self.client.get_object_acl().bucket(self.location.bucket.as_str()).key(key);
-        let owner = self.options.expected_bucket_owner.clone();
-        match request.set_expected_bucket_owner(owner).send().await {
-            // Every object has an owner.
-            Ok(output) if output.owner().is_none() && output.grants().is_empty() => {
-                Err(self.incomplete("GetObjectAcl", "Owner"))
-            }
-            Ok(output) => Ok(Setting::Present(output.grants().iter().any(|grant| {
-                let anonymous =
-                    grant.grantee().and_then(|grantee| grantee.uri()) == Some(ALL_USERS);
-                let reads = [Permission::Read, Permission::FullControl];
-                anonymous && grant.permission().is_some_and(|permission| reads.contains(permission))
-            }))),
-            Err(error) => match code(&error).as_deref() {
-                Some("NoSuchKey" | "NoSuchBucket") => Ok(Setting::Absent),
-                code if self.is_unsupported(code, &error) => Ok(Setting::Unsupported),
-                _ => Err(self.failed("GetObjectAcl", &["s3:GetObjectAcl"], key, &error)),
-            },
-        }
-    }
-
-    async fn get_document(&self, name: &str, key: &str) -> Result<Option<Stored>, Error> {
-        self.get_version(name, key, None, MAX_INPUT_BYTES).await
-    }
-
-    /// A version of an object, up to `limit` bytes and one; without an ID, the current one.
-    async fn get_version(
-        &self,
-        name: &str,
-        key: &str,
-        id: Option<&str>,
-        limit: usize,
-    ) -> Result<Option<Stored>, Error> {
-        let mut left = BODIES;
-        loop {
-            match self.try_get_version(name, key, id, limit).await {
-                // The client repeats requests, not bodies that break off.
-                Err(Error::Call { call: BODY, .. }) if left > 1 => left -= 1,
-                answer => return answer,
-            }
-            tokio::time::sleep(BODY_PAUSE).await;
-        }
-    }
-
-    async fn try_get_version(
-        &self,
-        name: &str,
-        key: &str,
-        id: Option<&str>,
-        limit: usize,
-    ) -> Result<Option<Stored>, Error> {
-        let answer = self
-            .client
-            .get_object()
-            .bucket(self.location.bucket.as_str())
-            .key(key)
-            .set_version_id(id.map(str::to_owned))
-            .set_expected_bucket_owner(self.options.expected_bucket_owner.clone())
-            .send()
-            .await;
-        let object = match answer {
-            Ok(object) => object,
-            Err(error) if matches!(code(&error).as_deref(), Some("NoSuchKey")) => return Ok(None),
-            // Reported by the requests about the bucket.
-            Err(error) if code(&error).as_deref() == Some("NoSuchBucket") => return Ok(None),
-            // An ID that S3 never gives is an invalid argument.
-            Err(error)
-                if id.is_some()
-                    && matches!(
-                        code(&error).as_deref(),
-                        Some("NoSuchVersion" | "InvalidArgument" | "MethodNotAllowed")
-                    ) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => {
-                let permissions: &[&str] = match id {
-                    None => &["s3:GetObject", "s3:ListBucket"],
-                    Some(_) => &["s3:GetObjectVersion", "s3:ListBucketVersions"],
-                };
-                return Err(self.failed("GetObject", permissions, key, &error));
-            }
-        };
-        // An object without encryption, from before 2023 or in another store, is as readable.
-        let encryption =
-            object.server_side_encryption().map_or(SSE_S3, |encryption| encryption.as_str());
-        // That of an upload in chunks, which some stores keep, is none of the object.
-        let encoding = object.content_encoding().filter(|encoding| {
-            !matches!(encoding.trim_end_matches([',', ' ']), "" | "aws-chunked" | "identity")
-        });
-        let encoding = encoding.unwrap_or(NOT_ENCODED);
-        let headers = [
-            (CONTENT_TYPE, object.content_type()),
-            (CACHE_CONTROL, object.cache_control()),
-            (CONTENT_ENCODING, Some(encoding)),
-            (ENCRYPTION, Some(encryption)),
-        ];
-        let headers =
-            headers.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
-        let attributes = headers.collect();
-        let location = || format!("{}/{name}", self.location);
-        // Without an ETag a write cannot be conditional.
-        let Some(etag) = object.e_tag().filter(|etag| !etag.is_empty()) else {
-            return Err(Error::NoEtag { location: location() });
-        };
-        let ours = object.metadata().is_some_and(|metadata| metadata.contains_key(CREATED));
-        let issuer = object.metadata().and_then(|metadata| metadata.get(ISSUER)).cloned();
-        let version = Version { tag: etag.to_owned(), ours };
-        let record = object.metadata().and_then(|metadata| metadata.get(RECORD));
-        let record = record.map(|text| KeyRecord::parse(text)).unwrap_or_default();
-        let written_secs = object.last_modified().and_then(|time| time.secs().try_into().ok());
-        // A version with an ID of its own stays, also if versioning was suspended since.
-        let retained = object.version_id().is_some_and(|id| id != history::NULL_VERSION);
-        let bytes = collect(object.body, limit).await.map_err(|message| Error::Call {
-            call: BODY,
-            resource: key.to_owned(),
-            code: None,
-            message,
-        })?;
-        // An answer without its body must not be taken for a document without keys.
-        if bytes.is_empty() && version.tag.trim_matches('"') != EMPTY {
-            return Err(self.incomplete("GetObject", "the document"));
-        }
-        Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained, record }))
     }
 
     /// An answer that lacks what every answer has must not be taken for a setting that is off.
@@ -719,37 +394,6 @@ fn region_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
         .filter(|error| error.code() == Some("AuthorizationHeaderMalformed"))?;
     let (_, rest) = service.message()?.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
-}
-
-/// What is recorded beside an object.
-fn metadata(write: &Write<'_>) -> HashMap<String, String> {
-    let created = write.condition.ours().then_some((CREATED, "true"));
-    let issuer = (write.name == KEYS_NAME).then_some((ISSUER, write.issuer));
-    let both = created.into_iter().chain(issuer);
-    let mut metadata: HashMap<String, String> =
-        both.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    if write.name == KEYS_NAME {
-        let taken: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let room = MAX_METADATA.saturating_sub(taken + RECORD.len());
-        let record = write.record.encode(room);
-        if !record.is_empty() {
-            metadata.insert(RECORD.to_owned(), record);
-        }
-    }
-    metadata
-}
-
-/// The body, or the beginning of one that is too large ([`Stored::bytes`]).
-async fn collect(mut body: ByteStream, limit: usize) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > limit {
-            bytes.truncate(limit + 1);
-            break;
-        }
-    }
-    Ok(bytes)
 }
 
 /// The error code; a response to HEAD has no body, so it only has a status.

@@ -11,7 +11,8 @@ use issuer_diagnostic::Waiting;
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::Attempts;
 
-use super::{S3, code, collect};
+use super::objects::collect;
+use super::{S3, code};
 use crate::Error;
 use crate::unique::unique_value;
 
