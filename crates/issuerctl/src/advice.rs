@@ -3,16 +3,22 @@
 //! The hints of the libraries are about keys, Kubernetes and AWS. Only this module maps errors to
 //! options and fields.
 
+mod cluster;
+mod plan;
+mod publish;
+
 use std::error::Error;
 
-use issuer_change::Notice;
-use issuer_cluster::{LiveFault, Object};
-use issuer_diagnostic::{Check, Remedy, for_a_shell};
+use issuer_cluster::LiveFault;
+use issuer_diagnostic::for_a_shell;
 use issuer_discovery::IssuerUrlError;
-use issuer_jwks::{Content, JwkFault, JwksSource, KeyFault};
-use issuer_publish::DestinationFault;
+use issuer_jwks::{Content, JwkFault, KeyFault};
 use issuer_reconcile::KeySource;
-use issuer_verify::Verdict;
+
+pub(crate) use plan::{of_check, to_keep, with_options};
+
+use cluster::{cluster, live};
+use publish::publish;
 
 /// Where a setting is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,292 +331,9 @@ fn issuer_url(error: &IssuerUrlError, surface: Surface) -> Option<String> {
     }
 }
 
-/// Ways to publish where no bucket may be public.
-fn behind_cloudfront(surface: Surface) -> String {
-    let setting = |setting| surface.setting(setting);
-    format!(
-        "{} serves a private bucket; {} and {} are for one that something else serves",
-        setting(Setting::Access("cloudfront")),
-        setting(Setting::Access("none")),
-        setting(Setting::Issuer)
-    )
-}
-
-fn publish(error: &issuer_publish::Error, surface: Surface) -> Option<String> {
-    use issuer_publish::Error as E;
-    let setting = |setting| surface.setting(setting);
-    let no_access = || surface.setting(Setting::Access("none"));
-    Some(match error {
-        E::Unreadable { keys: Some(keys), .. } => published_keys(keys, surface),
-        E::Unreadable { keys: None, .. } => REPLACE.to_owned(),
-        E::UnknownOwner { .. } => "--force deletes it anyway".to_owned(),
-        E::Merge { source: issuer_jwks::Error::KidConflict { .. }, .. } => {
-            "--replace-unreadable publishes the given key under this kid, and the other one under its \
-             own"
-                .to_owned()
-        }
-        E::Merge { source: issuer_jwks::Error::TooManyKeys { .. }, .. } => {
-            "publish the keys that the API servers sign with alone, with --prune, and the new key after \
-             that"
-            .to_owned()
-        }
-        E::Merge { source, .. } => jwks(source, surface)?,
-        E::Destination { endpoint: Some(url), .. } => {
-            format!("the server of a bucket of another store is --endpoint-url {url}")
-        }
-        E::Destination { fault: DestinationFault::ForeignStore, .. } => {
-            "publish to a folder here, and upload it there".to_owned()
-        }
-        E::Destination { fault: DestinationFault::IssuerHost, .. } => {
-            "the store behind the issuer URL is s3://BUCKET[/PREFIX]; --to ./NAME is a folder, whatever \
-             its name"
-                .to_owned()
-        }
-        E::Destination { fault: DestinationFault::WebUrl | DestinationFault::WebHost, .. } => format!(
-            "the URL at which the documents are served is set with {}",
-            setting(Setting::Issuer)
-        ),
-        E::Destination {
-            fault: DestinationFault::OtherUrl | DestinationFault::Endpoint, ..
-        } => "a bucket of an S3-compatible store is s3://BUCKET[/PREFIX] with --endpoint-url, which is \
-              the URL of the server"
-            .to_owned(),
-        E::Destination { fault: DestinationFault::Remote, .. } => {
-            "publish to a folder here, and copy it there; --to ./NAME is a folder, whatever its name"
-                .to_owned()
-        }
-        E::Destination { fault: DestinationFault::Unexpanded, .. } => {
-            "a shell expands variables between double quotes, not between single quotes, and cmd.exe \
-             writes %NAME%; a folder with such a name is --to ./NAME"
-                .to_owned()
-        }
-        E::NotKept { .. } => {
-            format!("{} publishes without keeping what it replaces", setting(Setting::NoHistory))
-        }
-        E::NoVersion { .. } | E::BrokenHistory { .. } => {
-            "`issuerctl history`, with the same place, lists what was kept".to_owned()
-        }
-        E::LatelyLive { .. } => "--drop-live-key publishes without it, and --retire-after says how long \
-                                 tokens live here"
-            .to_owned(),
-        E::PruneWithNewKey { .. } => {
-            "run once without --prune; or add --check-live NS/NAME, which \
-                                      proves that the API server signs with one of these keys"
-                .to_owned()
-        }
-        E::OtherKeys { published, .. } => {
-            let source = match published.parse() {
-                Ok(JwksSource::Url(_)) => for_a_shell(published),
-                _ => "FILE".to_owned(),
-            };
-            format!(
-                "{} adds them, and --change-issuer replaces the document",
-                setting(Setting::Jwks(&source))
-            )
-        }
-        E::OtherIssuer { published, .. } => format!(
-            "if this is an intended change of the issuer, --change-issuer replaces the document; \
-             tokens of {published} then stop working"
-        ),
-        E::NoConditionalWrites { .. } | E::IgnoredConditions { .. } => format!(
-            "{} publishes nevertheless, as long as there is one writer at a time",
-            setting(Setting::Unconditional)
-        ),
-        E::NoPolicies { .. } => format!(
-            "use {}, or {} if the store makes the objects public by itself",
-            setting(Setting::Access("acl")),
-            no_access()
-        ),
-        E::AccountBlocks { .. } => behind_cloudfront(surface),
-        E::NoDistribution { .. } => match surface {
-            Surface::Flags => "`issuerctl publish` with --access cloudfront creates it, and prints the \
-                               issuer"
-                .to_owned(),
-            Surface::File => "`issuerctl apply` creates it first".to_owned(),
-        },
-        E::WouldExpose { .. } => {
-            format!("if something else serves the bucket, use {}", no_access())
-        }
-        E::WouldHide { .. } => {
-            format!(
-                "{} keeps the ACLs, and makes the two documents public by them",
-                setting(Setting::Access("acl"))
-            )
-        }
-        E::PolicyTooLarge { ours: 2.., .. } => format!(
-            "{} makes one statement of those for single issuers",
-            setting(Setting::SharedBucket)
-        ),
-        E::NoBucket { .. } => format!("{} creates the bucket", setting(Setting::CreateBucket)),
-        E::NoRegion { .. } => format!("set {}", setting(Setting::Region("REGION"))),
-        E::OtherRegion { actual, .. } => format!("set {}", setting(Setting::Region(actual))),
-        E::NoAcls { .. } => format!("remove {}", setting(Setting::Access("acl"))),
-        E::NoIssuer { .. } => format!("set {}", setting(Setting::Issuer)),
-        E::Credentials { .. } => PROFILE.to_owned(),
-        E::Denied { call: "PutBucketPolicy", .. } => behind_cloudfront(surface),
-        E::Denied {
-            call:
-                "PutPublicAccessBlock"
-                | "GetPublicAccessBlock"
-                | "GetBucketPolicy"
-                | "GetBucketOwnershipControls",
-            ..
-        } => format!(
-            "if public access is managed elsewhere, use {}; {} must name the bucket's account",
-            no_access(),
-            setting(Setting::ExpectedBucketOwner)
-        ),
-        E::Denied { .. } => format!(
-            "{} must name the bucket's account; {PROFILE}; {ALL}",
-            setting(Setting::ExpectedBucketOwner)
-        ),
-        _ => return None,
-    })
-}
-
-/// How to keep what a plan takes away, according to its notices: one hint for a role, and one for a
-/// provider.
-pub(crate) fn to_keep(notices: &[Notice], surface: Surface) -> Vec<String> {
-    let given = |known: &[(&str, &str, &str)]| -> Option<String> {
-        let is_there = |id: &str| notices.iter().any(|notice| notice.id == id);
-        let named = known.iter().filter(|(id, ..)| is_there(id));
-        let names: Vec<&str> = named
-            .map(|(_, flag, field)| if surface == Surface::Flags { *flag } else { *field })
-            .collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    let role = given(&[
-        ("service-account-removed", "--service-account NS/NAME", "serviceAccounts"),
-        ("audience-removed", "--audience AUD", "audiences"),
-        (
-            "policy-removed",
-            "--policy-arn ARN, --inline-policy NAME=FILE or --managed-policy NAME=FILE",
-            "policyArns, inlinePolicies or managedPolicies",
-        ),
-        ("tag-removed", "--tag K=V", "tags"),
-    ]);
-    let provider = given(&[
-        ("provider-audience-removed", "--audience AUD", "provider.audiences"),
-        ("thumbprint-removed", "--thumbprint HEX", "provider.thumbprints"),
-    ]);
-    let role = role.map(|names| match surface {
-        Surface::Flags => format!("to keep it, give it too ({names}), or add to it with --add"),
-        Surface::File => format!("to keep it, leave it in the role of the file ({names})"),
-    });
-    let provider = provider.map(|names| match surface {
-        Surface::Flags => format!("to keep it, give it too ({names})"),
-        Surface::File => format!("to keep it, name it in the file ({names})"),
-    });
-    role.into_iter().chain(provider).collect()
-}
-
-/// A verdict whose fixes also name the options that publishing again needs: without them it refuses
-/// to overwrite what it cannot read, and what belongs to another issuer.
-pub(crate) fn with_options(mut verdict: Verdict) -> Verdict {
-    let checks = std::mem::take(&mut verdict.checks).into_iter();
-    verdict.checks = checks.map(|check| of_check(check, &verdict.issuer)).collect();
-    verdict
-}
-
-/// A check of an issuer with the options of the commands that its fix names.
-pub(crate) fn of_check(mut check: Check, issuer: &str) -> Check {
-    let option = match check.remedy {
-        Some(Remedy::ReplaceUnreadable) => {
-            "--replace-unreadable also replaces a document that cannot be read, and a kid that \
-             another key has, and keeps every key that can be found"
-                .to_owned()
-        }
-        Some(Remedy::ReplaceOther) => "--change-issuer replaces the document".to_owned(),
-        Some(Remedy::AddThumbprint) => {
-            format!("`issuerctl provider apply --issuer {issuer} --thumbprint auto` adds it")
-        }
-        _ => return check,
-    };
-    if let Some(fix) = &mut check.fix {
-        fix.push_str("; ");
-        fix.push_str(&option);
-    }
-    check
-}
-
-/// Advice for a published JWK Set that is not valid.
-fn published_keys(error: &issuer_jwks::Error, surface: Surface) -> String {
-    match error {
-        issuer_jwks::Error::Entry { fault: JwkFault::Key(fault), .. }
-            if fault.is_allowed_weak() =>
-        {
-            format!("{} accepts it; {REPLACE}", surface.setting(Setting::AllowWeakKeys))
-        }
-        issuer_jwks::Error::NotAJwkSet { what: Content::Archive } => format!(
-            "to keep its keys, decompress it (gzip -d) and give it with {}, too; --replace-unreadable \
-             replaces the document, and finds no key in what is compressed",
-            surface.setting(Setting::Jwks("FILE"))
-        ),
-        _ => REPLACE.to_owned(),
-    }
-}
-
 const ALL: &str = "--print-iam-policy prints all permissions that this run needs";
 
-const REPLACE: &str = "--replace-unreadable replaces the document, and keeps every key that can be \
-                       found in it";
-
 const PROFILE: &str = "--profile NAME selects other credentials";
-
-fn cluster(error: &issuer_cluster::Error, surface: Surface) -> Option<String> {
-    use issuer_cluster::Error as E;
-    let setting = |setting| surface.setting(setting);
-    Some(match error {
-        E::ReadKubeconfig { .. } | E::Kubeconfig { .. } | E::NoConfiguration => {
-            "--kubeconfig FILE names a kubeconfig file".to_owned()
-        }
-        E::NoContext { .. } | E::NoCurrentContext { .. } => {
-            "name an existing context with --context".to_owned()
-        }
-        E::NotFound { object: Object::Secret, .. } => format!(
-            "the namespace is set with {}; {} reads the keys from the API server instead",
-            setting(Setting::Namespace),
-            setting(Setting::ApiServer)
-        ),
-        E::NotFound { object: Object::ServiceAccount, .. } if surface == Surface::Flags => {
-            "for --check-live, --live-kubeconfig and --live-context name the workload cluster: \
-             --cluster reads the keys from the management cluster"
-                .to_owned()
-        }
-        E::NotFound { object: Object::Endpoint, .. } => format!(
-            "use {} or {} instead",
-            setting(Setting::Key("FILE")),
-            setting(Setting::Cluster)
-        ),
-        E::Keys { source, .. } => jwks(source, surface)?,
-        _ => return None,
-    })
-}
-
-fn live(fault: &LiveFault, surface: Surface) -> Option<String> {
-    let setting = |setting| surface.setting(setting);
-    Some(match fault {
-        LiveFault::WrongKey { .. } => {
-            let token = match surface {
-                Surface::Flags => {
-                    "--live-kubeconfig and --live-context select the cluster of the token"
-                }
-                Surface::File => "--token names a file with a token of the cluster",
-            };
-            format!(
-                "add the key with {}, or all keys of the API server with {}; {token}, and \
-                 --drop-live-key publishes without it",
-                setting(Setting::Key("FILE")),
-                setting(Setting::ApiServer)
-            )
-        }
-        LiveFault::Signature(_) => {
-            format!("use {} or the right sa.pub", setting(Setting::ApiServer))
-        }
-        LiveFault::WrongIssuer { .. } => format!("or set {}", setting(Setting::Issuer)),
-        _ => return None,
-    })
-}
 
 fn iam(error: &issuer_iam::Error, surface: Surface) -> Option<String> {
     use issuer_iam::Error as E;
