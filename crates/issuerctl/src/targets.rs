@@ -175,7 +175,8 @@ pub(crate) fn of_sync(args: &SyncArgs) -> Result<Vec<Target>, Failure> {
         let files = FileArgs { file: vec![file.clone()], recursive: false };
         let (retire, allow_other_cluster) = (args.retire, args.allow_other_cluster);
         let overrides = Overrides { retire, allow_other_cluster, ..Overrides::default() };
-        let mut targets = of_files(&files, Some(&args.keys.kube), &args.aws(), overrides)?;
+        let mut targets =
+            of_files(&files, Some(&args.keys.kube), &args.s3.aws(&args.tls), overrides)?;
         targets.retain(|target| target.site.is_some());
         if targets.is_empty() {
             let message = "the file has no issuer with a store, so there is nothing to follow";
@@ -283,7 +284,7 @@ pub(crate) fn of_site(args: &PlaceArgs, keep: KeepArgs) -> Result<Target, Failur
     }
     refuse_settings_of_the_file(&args.s3)?;
     let files = FileArgs { file: args.file.iter().cloned().collect(), recursive: false };
-    let mut targets = of_files(&files, None, &args.aws(), Overrides::default())?;
+    let mut targets = of_files(&files, None, &args.s3.aws(&args.tls), Overrides::default())?;
     targets.retain(|target| target.site.is_some());
     match (targets.pop(), targets.is_empty()) {
         (Some(mut target), true) => {

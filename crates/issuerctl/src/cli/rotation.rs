@@ -8,7 +8,7 @@ use issuer_cluster::ServiceAccountRef;
 
 use super::keys::KeyAlgorithm;
 use super::migration::NamedDistribution;
-use super::{AwsArgs, DocumentArgs, KeepArgs, KubeArgs, RetireArgs, S3Args, TlsArgs};
+use super::{DocumentArgs, KeepArgs, KubeArgs, RetireArgs, S3Args, TlsArgs};
 
 /// Change the signing key of a cluster without an outage
 ///
@@ -186,18 +186,6 @@ pub(crate) struct PlaceArgs {
     pub(crate) s3: S3Args,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
-}
-
-impl PlaceArgs {
-    pub(crate) fn aws(&self) -> AwsArgs {
-        AwsArgs {
-            region: self.s3.region.clone(),
-            profile: self.s3.profile.clone(),
-            endpoint_url: self.s3.endpoint_url.clone(),
-            print_iam_policy: self.s3.print_iam_policy,
-            tls: self.tls.clone(),
-        }
-    }
 }
 
 /// How the API servers are asked.

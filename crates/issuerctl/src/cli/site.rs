@@ -270,6 +270,19 @@ pub(crate) struct S3Args {
 }
 
 impl S3Args {
+    /// The same for commands that know AWS alone.
+    pub(crate) fn aws(&self, tls: &TlsArgs) -> AwsArgs {
+        AwsArgs {
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            print_iam_policy: self.print_iam_policy,
+            tls: tls.clone(),
+        }
+    }
+}
+
+impl S3Args {
     /// The options that were given and have no meaning for a folder.
     pub(crate) fn given(&self) -> Vec<&'static str> {
         let given = [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 use issuer_cluster::ServiceAccountRef;
 
-use super::{AwsArgs, DocumentArgs, KeepArgs, KeyArgs, RetireArgs, S3Args, TlsArgs};
+use super::{DocumentArgs, KeepArgs, KeyArgs, RetireArgs, S3Args, TlsArgs};
 
 /// Follow the keys of a cluster: publish new ones, repair the documents, verify, and repeat
 ///
@@ -86,18 +86,6 @@ pub(crate) struct SyncArgs {
 pub(crate) enum LogFormat {
     Text,
     Json,
-}
-
-impl SyncArgs {
-    pub(crate) fn aws(&self) -> AwsArgs {
-        AwsArgs {
-            region: self.s3.region.clone(),
-            profile: self.s3.profile.clone(),
-            endpoint_url: self.s3.endpoint_url.clone(),
-            print_iam_policy: self.s3.print_iam_policy,
-            tls: self.tls.clone(),
-        }
-    }
 }
 
 /// An interval that leaves others time for their requests.
