@@ -103,6 +103,14 @@ pub(crate) fn renders() {
         assert!(deployment.contains(line), "{line}: {deployment}");
     }
     takes_its_arguments(&sandbox);
+    let entry = |number: u8, name: &str| {
+        let at = format!("controller.secrets[{number}]");
+        format!("--set {at}.namespace=eksa-system --set {at}.names={{{name}}}")
+    };
+    let flags = format!("{} {} -s templates/rbac.yaml", entry(0, "a-sa"), entry(1, "b-sa"));
+    let roles = template(&sandbox, &flags).succeeded();
+    assert!(roles.contains("resourceNames: [\"a-sa\",\"b-sa\"]"), "{roles}");
+    assert_eq!(roles.matches("kind: Role\n").count(), 2, "{roles}");
     for (flags, says) in [
         ("--set mode=both", "mode"),
         ("--set replicas=-1", "replicas"),
@@ -112,6 +120,14 @@ pub(crate) fn renders() {
             "names",
         ),
         ("--set aws.roleArn=app", "roleArn"),
+        ("--set aws.fallbackSecret=bootstrap", "aws.roleArn, which is empty"),
+        ("--set mode=sync", "sync.arguments"),
+        ("--set mode=sync --set sync.arguments={--apiserver} --set sync.interval=0s", "interval"),
+        ("--set controller.namespaces={a,a}", "namespaces"),
+        ("--set fullnameOverride=My_Name", "fullnameOverride"),
+        ("--set podLabels.app\\.kubernetes\\.io/name=x", "propertyName"),
+        ("--set labels.team=1", "labels"),
+        ("--set resources.cpu=1", "resources"),
         ("--set controller.allowedEndpoints={minio}", "allowedEndpoints"),
         ("--kube-version 1.30.0", "kubeVersion"),
     ] {
