@@ -80,7 +80,7 @@ main() {
   while [ $# -gt 0 ]; do
     case $1 in
       --prefix)
-        [ $# -gt 1 ] || fail "--prefix lacks its folder" "for example --prefix /usr/local"
+        [ -n "${2:-}" ] || fail "--prefix lacks its folder" "for example --prefix /usr/local"
         prefix=$2
         shift 2
         ;;
@@ -91,6 +91,8 @@ main() {
     [ -n "${HOME:-}" ] || fail "HOME is not set, so there is no default folder" "give --prefix DIR"
     prefix=$HOME/.local
   fi
+  mkdir -p "$prefix/bin" 2>/dev/null && [ -w "$prefix/bin" ] ||
+    fail "$prefix/bin cannot be written to, so nothing was installed" "give --prefix DIR, or run this as a user who may"
   choose
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
