@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -17,7 +18,6 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use issuer_diagnostic::Waiting;
 use issuer_proxy::{Proxy, Settings};
@@ -54,7 +54,7 @@ pub(crate) fn client(authorities: &Authorities) -> Result<SharedHttpClient, Erro
         let make = || {
             SharedHttpConnector::new(Connectors {
                 settings: settings.clone(),
-                components: components.clone(),
+                sleep: components.sleep_impl(),
                 tls: tls.clone(),
                 proxies: proxies.clone(),
                 connectors: Mutex::default(),
@@ -68,7 +68,8 @@ pub(crate) fn client(authorities: &Authorities) -> Result<SharedHttpClient, Erro
 #[derive(Debug)]
 struct Connectors {
     settings: HttpConnectorSettings,
-    components: RuntimeComponents,
+    /// Of the components alone this: they hold the client, which holds this connector.
+    sleep: Option<SharedAsyncSleep>,
     tls: TlsContext,
     proxies: Arc<Settings>,
     connectors: Mutex<HashMap<Option<String>, SharedHttpConnector>>,
@@ -87,7 +88,7 @@ impl Connectors {
         };
         let mut builder =
             Connector::builder().connector_settings(self.settings.clone()).proxy_config(config);
-        builder.set_sleep_impl(self.components.sleep_impl());
+        builder.set_sleep_impl(self.sleep.clone());
         let connector = builder
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
             .tls_context(self.tls.clone())
