@@ -8,7 +8,8 @@ use issuer_diagnostic::{Diagnostic as _, ErrorKind, date, now_secs};
 use issuer_jwks::JwkSet;
 use issuer_publish::KeyChange;
 use issuer_reconcile::{
-    DeletionPlan, Error, Event, Events, IssuerPlan, Reconciler, Scope, Shared, SyncOptions, Target,
+    DeletionPlan, Error, Event, Events, IssuerPlan, OtherCluster, Reconciler, Scope, Shared,
+    SyncOptions, Target,
 };
 
 use crate::cluster::{OwnCluster, Severity, words};
@@ -220,8 +221,10 @@ impl Run<'_> {
     fn trusting_known_sources(&self, desired: &Desired) -> Target {
         let mut target = desired.target.clone();
         let known = &self.status.key_sources;
-        if let Some(site) = &mut target.site {
-            site.allow_other_cluster = desired.key_sources().iter().all(|one| known.contains(one));
+        if let Some(site) = &mut target.site
+            && desired.key_sources().iter().all(|one| known.contains(one))
+        {
+            site.other_cluster = OtherCluster::KnownSecret;
         }
         target
     }

@@ -246,8 +246,8 @@ fn other_cluster(source: &KeySource, surface: Surface) -> String {
     let yes = "--allow-other-cluster publishes its keys";
     match (source, surface) {
         (KeySource::Secret { .. }, Surface::Flags) => format!(
-            "--cluster NAME selects another cluster; if this is the right one, --check-live NS/NAME \
-             with --live-kubeconfig and --live-context proves it, and {yes}"
+            "--cluster NAME selects another cluster; --check-live NS/NAME with --live-kubeconfig and \
+             --live-context proves that this is the right one; if it is, {yes}"
         ),
         (KeySource::Secret { .. }, Surface::File) => format!(
             "cluster: {{name: NAME}} selects another cluster; if this is the right one, {yes}"
@@ -387,6 +387,8 @@ fn render(error: &issuer_render::Error, surface: Surface) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use issuer_change::Notice;
+
     use super::*;
 
     fn on(error: &(dyn Error + 'static), surface: Surface) -> String {

@@ -129,7 +129,7 @@ impl Failure {
         self
     }
 
-    /// Turns the advice into hints for a command, without that which names an option of other commands.
+    /// Turns the advice into hints for a command, without the clauses that name an option of other commands.
     pub(crate) fn on_command(
         mut self,
         surface: Surface,
@@ -137,7 +137,11 @@ impl Failure {
     ) -> Self {
         let advice = std::mem::take(&mut self.advice);
         let advice = advice.into_iter().filter_map(|advice| advice.on(surface));
-        self.hints.extend(advice.filter(|hint| named_options(hint).all(&has_option)));
+        let of_command = |hint: String| {
+            let clauses = hint.split("; ").filter(|clause| named_options(clause).all(&has_option));
+            Some(clauses.collect::<Vec<_>>().join("; ")).filter(|hint| !hint.is_empty())
+        };
+        self.hints.extend(advice.filter_map(of_command));
         self
     }
 

@@ -3,14 +3,16 @@
 mod log;
 mod record;
 
-use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use issuer_diagnostic::{Diagnostic as _, ErrorKind};
 use issuer_jwks::JwkSet;
-use issuer_reconcile::{Reconciler, Shared, SyncOptions, Target};
+use issuer_reconcile::{Error, OtherCluster, Reconciler, Shared, SyncOptions, Target};
 use issuer_serving::{FallbackWatch, IssuerName, State};
 use issuer_session::{Attempts, Fallback};
 use tokio::sync::{Semaphore, watch};
@@ -20,6 +22,7 @@ use crate::failure::{Exit, Failure};
 use crate::signals::Signals;
 
 pub(crate) use log::Log;
+use record::Before;
 
 /// Steps at a time.
 const STEPS: usize = 16;
@@ -52,8 +55,6 @@ pub(crate) struct Program<'a> {
     pub(crate) surface: Surface,
     pub(crate) log: &'a Log,
     steps: Semaphore,
-    /// Issuers whose first success is still to come.
-    waits_for: Cell<usize>,
 }
 
 /// What one issuer has had so far.
@@ -64,6 +65,14 @@ struct Course {
     succeeded: bool,
     /// The keys that its cluster had last.
     live: Option<JwkSet>,
+    /// The keys that were published at the end of the last step.
+    published: Option<JwkSet>,
+}
+
+/// An issuer that is followed, until it is told to stop.
+struct Followed {
+    target: Target,
+    stop: watch::Sender<bool>,
 }
 
 /// Why the issuers are not followed any more as they are.
@@ -80,9 +89,8 @@ impl<'a> Program<'a> {
         times: Times,
         (surface, log): (Surface, &'a Log),
     ) -> Self {
-        let (steps, waits_for) = (Semaphore::new(STEPS), Cell::new(usize::MAX));
-        let fallback = FallbackWatch::new(fallback);
-        Self { shared, fallback, options, state, times, surface, log, steps, waits_for }
+        let (steps, fallback) = (Semaphore::new(STEPS), FallbackWatch::new(fallback));
+        Self { shared, fallback, options, state, times, surface, log, steps }
     }
 
     /// One step of each issuer; returns the exit code of the first that failed.
@@ -95,59 +103,75 @@ impl<'a> Program<'a> {
     }
 
     /// Follows the issuers until a signal is received; the steps in hand end first. `file` is what
-    /// `load` reads: when it changes, it is read again.
+    /// `load` reads: when it changes, it is read again, and those issuers begin anew that it changes.
     pub(crate) async fn follow(
         &self,
-        mut targets: Vec<Target>,
+        targets: Vec<Target>,
         file: Option<&Path>,
         load: impl Fn() -> Result<Vec<Target>, Failure>,
         signals: &Signals,
     ) {
-        self.waits_for.set(targets.len());
+        let mut content = file.and_then(|path| std::fs::read(path).ok());
+        let mut followed: Vec<Followed> = Vec::new();
+        let mut running = FuturesUnordered::new();
+        let mut wanted = targets;
         loop {
-            let (stop, stops) = watch::channel(false);
-            let issuers = targets.iter().map(|target| self.follow_one(target, stops.clone()));
-            let end = async {
-                let end = self.end(file, &load, signals).await;
-                // Nobody listens if there is no issuer.
-                let _ = stop.send(true);
-                end
-            };
-            let (end, _) = tokio::join!(end, join_all(issuers));
-            match end {
-                End::Signal => return,
-                End::Changed(now) => {
-                    let stays =
-                        |name: &IssuerName| now.iter().any(|target| name_of(target) == *name);
-                    let gone = targets.iter().map(name_of).filter(|name| !stays(name));
-                    gone.for_each(|name| self.state.metrics.issuer_deleted(&name));
-                    targets = now;
+            for own in followed.iter().filter(|own| !wanted.contains(&own.target)) {
+                own.stop.send_replace(true);
+            }
+            for target in &wanted {
+                // One that was changed begins once the step in hand has ended.
+                if followed.iter().all(|own| name_of(&own.target) != name_of(target)) {
+                    let (stop, stops) = watch::channel(false);
+                    followed.push(Followed { target: target.clone(), stop });
+                    running.push(self.follow_one(target.clone(), stops));
+                }
+            }
+            tokio::select! {
+                end = self.end(file, &mut content, &load, signals) => match end {
+                    End::Signal => break,
+                    End::Changed(now) => {
+                        let stays = |name: &IssuerName| now.iter().any(|one| name_of(one) == *name);
+                        let gone = wanted.iter().map(name_of).filter(|name| !stays(name));
+                        gone.for_each(|name| self.state.metrics.issuer_deleted(&name));
+                        wanted = now;
+                    }
+                },
+                Some(ended) = running.next() => {
+                    followed.retain(|own| own.target != ended);
+                    let name = name_of(&ended);
+                    if wanted.iter().all(|one| name_of(one) != name) {
+                        self.state.metrics.issuer_deleted(&name);
+                    }
                 }
             }
         }
+        for own in &followed {
+            own.stop.send_replace(true);
+        }
+        while running.next().await.is_some() {}
     }
 
+    /// Waits for a signal or another content of the file than the one that is known.
     async fn end(
         &self,
         file: Option<&Path>,
+        content: &mut Option<Vec<u8>>,
         load: &impl Fn() -> Result<Vec<Target>, Failure>,
         signals: &Signals,
     ) -> End {
-        let read = || file.and_then(|path| std::fs::read(path).ok());
-        let (mut before, mut looked) = (read(), Instant::now());
+        let mut looked = Instant::now();
         loop {
             tokio::time::sleep(SIGNALS).await;
             if let Some(signal) = signals.received() {
                 tracing::info!("{signal}: the steps in hand end, and then the program");
                 return End::Signal;
             }
-            if file.is_none() || looked.elapsed() < FILE {
-                continue;
-            }
+            let Some(path) = file.filter(|_| looked.elapsed() >= FILE) else { continue };
             looked = Instant::now();
-            let now = read();
-            if now.is_some() && now != before {
-                before = now;
+            let now = std::fs::read(path).ok();
+            if now.is_some() && now != *content {
+                *content = now;
                 match load() {
                     Ok(targets) => {
                         tracing::info!(issuers = targets.len(), "the issuer file has changed");
@@ -161,25 +185,26 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// Repeats the steps of one issuer.
-    async fn follow_one(&self, target: &Target, mut stops: watch::Receiver<bool>) {
+    /// Repeats the steps of one issuer, and returns it.
+    async fn follow_one(&self, target: Target, mut stops: watch::Receiver<bool>) -> Target {
         let mut course = Course::default();
         while !*stops.borrow() {
             // The exit code is that of a single step.
-            let _ = self.step(target, &mut course).await;
+            let _ = self.step(&target, &mut course).await;
             let due = Instant::now() + self.pause(course.failures);
             while Instant::now() < due && !*stops.borrow() {
                 let left = due.saturating_duration_since(Instant::now());
                 let nap = left.min(self.times.key_interval);
                 tokio::select! {
                     () = tokio::time::sleep(nap) => {}
-                    _ = stops.changed() => return,
+                    _ = stops.changed() => return target,
                 }
-                if nap < left && self.has_new_keys(target, &course).await {
+                if nap < left && self.has_new_keys(&target, &course).await {
                     break;
                 }
             }
         }
+        target
     }
 
     /// The time until the next step: less than the interval after a failure, since whatever failed may be
@@ -214,38 +239,37 @@ impl<'a> Program<'a> {
         let (engine, begun) = (Reconciler::of(&self.shared, self.log), Instant::now());
         let mut target = target.clone();
         if let Some(site) = &mut target.site {
-            // A Secret whose only key was replaced does not say whose it is. This very program has published
-            // the key that was there before.
-            site.allow_other_cluster |= course.succeeded;
+            // This very program has published the key that was there before.
+            if course.succeeded && site.other_cluster == OtherCluster::Refuse {
+                site.other_cluster = OtherCluster::KnownSecret;
+            }
         }
         let report = engine.sync(&target, self.options).await;
         course.live = report.live.clone().or(course.live.take());
-        let first = !course.succeeded;
-        let outcome = record::record(self, &target, report, begun.elapsed(), first);
+        let before = Before { succeeded: course.succeeded, published: course.published.take() };
+        course.published = report.published.clone().or_else(|| before.published.clone());
+        let renews = matches!(&report.outcome, Err(error) if is_of_credentials(error));
+        let outcome = record::record(self, &target, report, begun.elapsed(), &before);
         self.fallback.look(&self.state.metrics);
         self.state.health.beat();
         match outcome {
             Ok(()) => {
-                course.failures = 0;
-                if !std::mem::replace(&mut course.succeeded, true) {
-                    self.succeeded_first();
-                }
+                (course.failures, course.succeeded) = (0, true);
+                self.state.health.ready();
             }
-            Err(_) => {
-                course.failures = course.failures.saturating_add(1);
-                // Whoever repairs credentials changes files that the SDK does not read again.
-                self.shared.renew_session();
-            }
+            Err(_) => course.failures = course.failures.saturating_add(1),
+        }
+        if renews {
+            // Whoever repairs credentials changes files that the SDK does not read again.
+            self.shared.renew_session();
         }
         outcome
     }
+}
 
-    fn succeeded_first(&self) {
-        self.waits_for.set(self.waits_for.get().saturating_sub(1));
-        if self.waits_for.get() == 0 {
-            self.state.health.ready();
-        }
-    }
+/// Whether other credentials may help.
+fn is_of_credentials(error: &Error) -> bool {
+    matches!(error, Error::Session(_)) || error.kind() == ErrorKind::NotPermitted
 }
 
 /// An issuer in the metrics.

@@ -11,7 +11,8 @@ use issuer_publish::{
     S3Options,
 };
 use issuer_reconcile::{
-    Defaults, KeySource, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
+    Defaults, KeySource, LiveCheck, OtherCluster, ProviderTarget, RoleTarget, SiteTarget,
+    StoreTarget, Target,
 };
 
 use crate::cli::{
@@ -137,6 +138,7 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
         shape: args.document.shape.into(),
         options: PlanOptions {
             prune: args.prune,
+            announces: false,
             live_check: live.check_live.is_some(),
             with_empty_kid: args.with_empty_kid,
             replace_unreadable: args.overrides.replace_unreadable,
@@ -152,7 +154,7 @@ pub(crate) fn of_publish(args: &PublishArgs) -> Result<Target, Failure> {
             connection: live_connection(args),
         }),
         token: live.token.as_deref().map(read_token).transpose()?,
-        allow_other_cluster: args.overrides.allow_other_cluster,
+        other_cluster: OtherCluster::allow_if(args.overrides.allow_other_cluster),
         by: user(),
     };
     let (name, provider, roles, workload) = (None, None, Vec::new(), None);
@@ -194,7 +196,7 @@ pub(crate) fn of_sync(args: &SyncArgs) -> Result<Vec<Target>, Failure> {
     site.options.keep_history = args.keep.keep_history.unwrap_or(KEEP_HISTORY);
     site.options.retire_secs = args.retire.secs().unwrap_or(RETIRE_SECS);
     site.options.live_check = args.check_live.is_some();
-    site.allow_other_cluster = args.allow_other_cluster;
+    site.other_cluster = OtherCluster::allow_if(args.allow_other_cluster);
     let connection = connection(&args.keys.kube);
     site.live = args.check_live.clone().map(|account| LiveCheck { account, connection });
     site.by = user();

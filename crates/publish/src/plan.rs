@@ -48,6 +48,8 @@ impl Site {
 pub struct PlanOptions {
     /// Remove published keys that are not given.
     pub prune: bool,
+    /// New keys are those of a rotation, which no cluster has yet: they are not recorded as given.
+    pub announces: bool,
     /// Whether the caller proves with a fresh token which key the cluster signs with, so that keys
     /// may be added and removed in one run.
     pub live_check: bool,
@@ -176,7 +178,8 @@ impl Plan {
             state.read_secs,
         );
         let lost = prune::check_lately_live(lost, options, &place(KEYS_NAME))?;
-        let record = stored_record.after(&merged.changes, &site.seen, state.read_secs);
+        let record =
+            stored_record.after(&merged.changes, &site.seen, (options.announces, state.read_secs));
         let written =
             |algorithms| Discovery::new(site.issuer.clone(), None, algorithms, site.shape);
         let discovery = written(merged.set.algorithms())?;

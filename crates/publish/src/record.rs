@@ -111,16 +111,19 @@ impl KeyRecord {
         self.lives.get(&hash(kid)).copied().unwrap_or_default()
     }
 
-    /// The record after a run that publishes these keys at this time.
+    /// The record after a run that publishes these keys at this time. With `announces`, new keys are not
+    /// recorded as given: no cluster has them yet.
     pub(crate) fn after(
         &self,
         changes: &[(Jwk, KeyChange)],
         seen: &[Sighting],
-        now_secs: u64,
+        (announces, now_secs): (bool, u64),
     ) -> Self {
         let life = |(jwk, change): &(Jwk, KeyChange)| {
             let before = self.life(jwk.kid.as_str());
-            let given = KeyLife { confirmed_secs: Some(now_secs), missing_secs: None, ..before };
+            let was_given = before.confirmed_secs.is_some();
+            let confirmed_secs = (was_given || !announces).then_some(now_secs);
+            let given = KeyLife { confirmed_secs, missing_secs: None, ..before };
             let mut life = match change {
                 KeyChange::Added => KeyLife { first_secs: Some(now_secs), ..given },
                 KeyChange::Unchanged => given,

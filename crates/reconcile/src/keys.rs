@@ -44,6 +44,8 @@ pub struct SourceKeys {
     pub clusters: Vec<ClusterKeys>,
     /// Keys of types that AWS STS does not use, which a previous site had.
     pub foreign: Vec<ForeignKey>,
+    /// Whether a part of a source could not be used, which may have been a key.
+    pub is_incomplete: bool,
     /// Warnings for the user, whatever the issuer is.
     pub notices: Vec<Notice>,
 }
@@ -189,6 +191,7 @@ struct SourceReading {
 fn combine(readings: Vec<SourceReading>) -> Result<SourceKeys, Error> {
     let mut all = SourceKeys::default();
     for SourceReading { name, reading, cluster } in readings {
+        all.is_incomplete |= reading.notes.iter().any(is_skipped);
         all.notices.extend(reading.notes.iter().map(|note| notice(&name, note)));
         all.keys = all.keys.union(&reading.set).map_err(|source| Error::Join { source })?;
         all.clusters.extend(cluster);
@@ -264,6 +267,17 @@ async fn read_remote(
             Some(SourceReading { name, reading, cluster: Some(keys) })
         }
     })
+}
+
+/// Whether something was left out that may have been a key.
+fn is_skipped(note: &Note) -> bool {
+    !matches!(
+        note,
+        Note::OtherEncoding(_)
+            | Note::Unusual(_)
+            | Note::PrivateKey { .. }
+            | Note::PrivateKeyWithin { .. }
+    )
 }
 
 fn notice(name: &str, note: &Note) -> Notice {

@@ -37,6 +37,6 @@ pub use servers::{AskedServers, ServersQuery};
 pub use shared::Shared;
 pub use sync::{SyncOptions, SyncReport, without};
 pub use target::{
-    Defaults, LiveCheck, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
+    Defaults, LiveCheck, OtherCluster, ProviderTarget, RoleTarget, SiteTarget, StoreTarget, Target,
     WorkloadTarget,
 };

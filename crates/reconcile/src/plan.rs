@@ -11,7 +11,7 @@ use issuer_jwks::PublicKey;
 use issuer_publish::{KeyChange, Plan, Removal, Site};
 use issuer_workload::{WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
-use crate::{ClusterKeys, Error, Observed, SiteTarget, Target, workload};
+use crate::{ClusterKeys, Error, KeySource, Observed, OtherCluster, SiteTarget, Target, workload};
 
 /// The plan for one issuer.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,9 +144,7 @@ impl IssuerPlan {
             ..Site::new(seen.keys.keys.clone(), seen.url.clone(), wanted.shape)
         };
         let plan = Plan::new(&store.location(), &site, state, &wanted.options)?;
-        if !wanted.allow_other_cluster {
-            refuse_other_cluster(&plan, seen)?;
-        }
+        refuse_other_cluster(&plan, seen, wanted.other_cluster)?;
         self.notices.extend(approve(&plan, wanted, seen)?);
         self.site = Some(PlannedSite { site, plan });
         Ok(())
@@ -191,11 +189,20 @@ impl IssuerPlan {
 ///
 /// # Errors
 /// [`Error::OtherCluster`].
-fn refuse_other_cluster(plan: &Plan, seen: &Observed) -> Result<(), Error> {
+fn refuse_other_cluster(
+    plan: &Plan,
+    seen: &Observed,
+    other_cluster: OtherCluster,
+) -> Result<(), Error> {
     let published = || plan.key_changes().iter().filter(|(_, change)| *change != KeyChange::Added);
-    if published().next().is_none() {
+    if other_cluster == OtherCluster::Allow || published().next().is_none() {
         return Ok(());
     }
+    let is_known_secret = |cluster: &ClusterKeys| {
+        other_cluster == OtherCluster::KnownSecret
+            && matches!(cluster.source, KeySource::Secret { .. })
+            && cluster.issuer.is_none()
+    };
     let is_published = |key: &PublicKey| published().any(|(jwk, _)| jwk.key == *key);
     let is_proven = |cluster: &ClusterKeys| {
         let proves =
@@ -205,6 +212,7 @@ fn refuse_other_cluster(plan: &Plan, seen: &Observed) -> Result<(), Error> {
     let is_known = |cluster: &&ClusterKeys| {
         cluster.is_of(&seen.url)
             || cluster.keys.keys().iter().any(|jwk| is_published(&jwk.key))
+            || is_known_secret(cluster)
             || is_proven(cluster)
     };
     match seen.keys.clusters.iter().find(|cluster| !is_known(cluster)) {

@@ -7,7 +7,7 @@
 use issuer_change::{ChangeSet, Describe};
 use issuer_diagnostic::now_secs;
 use issuer_discovery::IssuerUrl;
-use issuer_jwks::{ForeignKey, JwkSet, KeyId, WeakKeys};
+use issuer_jwks::{ForeignKey, Jwk, JwkSet, KeyId, WeakKeys, salvage};
 use issuer_publish::{KeyRecord, Stored, signed_until_secs};
 use issuer_rotation::Absence;
 use issuer_verify::{Expected, Verdict};
@@ -33,6 +33,8 @@ pub struct SyncReport {
     pub live: Option<JwkSet>,
     /// The published keys at the end of the step, if the store could be read.
     pub published: Option<JwkSet>,
+    /// The published keys at the beginning of the step, if the store could be read.
+    pub found: Option<JwkSet>,
     /// Published keys that no source has any more, and from when on each may be removed.
     pub retiring: Vec<(KeyId, Option<u64>)>,
     /// Whether AWS STS would have accepted the issuer before the step changed it; `None` if it did not.
@@ -54,7 +56,9 @@ impl SyncReport {
     #[must_use]
     pub fn live_published(&self) -> Option<bool> {
         let (live, published) = self.live.as_ref().zip(self.published.as_ref())?;
-        Some(live.keys().iter().all(|jwk| published.keys().iter().any(|one| one.key == jwk.key)))
+        // A token names its key by the kid.
+        let is_published = |jwk: &Jwk| published.keys().contains(jwk);
+        Some(live.keys().iter().all(is_published))
     }
 
     fn new() -> Self {
@@ -62,6 +66,7 @@ impl SyncReport {
             issuer: None,
             live: None,
             published: None,
+            found: None,
             retiring: Vec::new(),
             before: None,
             verdict: None,
@@ -116,23 +121,28 @@ impl Reconciler<'_> {
         report.live = Some(seen.keys.keys.clone());
         let stored = seen.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
         let published = stored.and_then(PublishedKeys::of);
-        report.published = match (stored, &published) {
-            (None, _) => Some(JwkSet::default()),
-            (Some(_), published) => published.as_ref().map(|published| published.keys.clone()),
-        };
+        report.found = Some(match (stored, &published) {
+            (_, Some(published)) => published.keys.clone(),
+            (None, None) => JwkSet::default(),
+            // What a reader may still find in a damaged document.
+            (Some(stored), None) => salvage(&stored.bytes, WeakKeys::Allow).set,
+        });
+        report.published.clone_from(&report.found);
         if let Some(published) = &published {
             let retire_secs = target.site.as_ref().map_or(0, |site| site.options.retire_secs);
             report.retiring = published.retiring(&seen.keys.keys, retire_secs);
-            if options.drop_retired {
-                let gone = due(&report.retiring, now_secs());
+            // A key may be in what could not be read.
+            if options.drop_retired && !seen.keys.is_incomplete {
+                let read_secs = seen.site.as_ref().map_or(0, |(_, state)| state.read_secs);
+                let gone = due(&report.retiring, read_secs);
                 report.dropped = published.drop(gone, &mut target, &mut seen);
             }
         }
         let plan = IssuerPlan::new(&target, &seen, false);
         let mut plan = plan.inspect_err(|_| report.dropped.clear())?;
         report.changes = plan.changes();
-        if let Some(published) = published.filter(|_| !plan.is_empty()) {
-            let keys = Some(published.keys);
+        if !plan.is_empty() {
+            let keys = report.found.as_ref().map(|found| expected(found, &seen.keys.keys));
             report.before = self.verdict_of_now(&target, Some(&seen.url), keys).await;
         }
         let applied = self.apply(&target, &seen, &mut plan, true).await;
@@ -186,6 +196,13 @@ impl Reconciler<'_> {
     }
 }
 
+/// The keys that must be published before a step: those that are, since a new key of the cluster does not sign
+/// yet; if none of them is the cluster's, those of the cluster.
+fn expected(found: &JwkSet, live: &JwkSet) -> JwkSet {
+    let is_live = |jwk: &Jwk| live.keys().contains(jwk);
+    if found.keys().iter().any(is_live) { found.clone() } else { live.clone() }
+}
+
 /// The published keys that may be removed now.
 fn due(retiring: &[(KeyId, Option<u64>)], now_secs: u64) -> Vec<KeyId> {
     let is_due = |may_go: &Option<u64>| may_go.is_some_and(|secs| secs <= now_secs);
@@ -209,13 +226,14 @@ impl PublishedKeys {
     /// Those that are not among the live keys, and from when on each may be removed. A key may be published
     /// under an empty kid, too: that entry has no time of its own.
     fn retiring(&self, live: &JwkSet, token_secs: u64) -> Vec<(KeyId, Option<u64>)> {
-        let is_live = |jwk: &issuer_jwks::Jwk| live.keys().iter().any(|one| one.key == jwk.key);
+        let is_live = |jwk: &Jwk| live.keys().iter().any(|one| one.key == jwk.key);
         let absent =
             self.keys.keys().iter().filter(|jwk| !is_live(jwk) && !jwk.kid.as_str().is_empty());
         let may_go = |kid: &KeyId| {
             let life = self.record.life(kid.as_str());
             let signed_until_secs = life.signed_secs.map(signed_until_secs);
-            Absence { missing_secs: life.missing_secs, signed_until_secs }.may_go_secs(token_secs)
+            let (was_given, missing_secs) = (life.confirmed_secs.is_some(), life.missing_secs);
+            Absence { was_given, missing_secs, signed_until_secs }.may_go_secs(token_secs)
         };
         absent.map(|jwk| (jwk.kid.clone(), may_go(&jwk.kid))).collect()
     }
@@ -223,7 +241,7 @@ impl PublishedKeys {
     /// Makes the target and what was seen request that these keys are removed and all others stay, and
     /// returns those that are removed. While there is a new key nothing is: one change at a time.
     fn drop(&self, gone: Vec<KeyId>, target: &mut Target, seen: &mut Observed) -> Vec<KeyId> {
-        let is_new = |jwk: &issuer_jwks::Jwk| {
+        let is_new = |jwk: &Jwk| {
             !self.keys.keys().iter().any(|one| one.key == jwk.key && one.kid == jwk.kid)
         };
         let Some(site) = target.site.as_mut().filter(|_| !gone.is_empty()) else {

@@ -51,9 +51,30 @@ pub struct SiteTarget {
     /// A token of the cluster: the key that signed it must be published.
     pub token: Option<Token>,
     /// Whether keys of a cluster are published although it is probably not the one of this issuer.
-    pub allow_other_cluster: bool,
+    pub other_cluster: OtherCluster,
     /// Who publishes them, which is recorded in the history.
     pub by: Option<String>,
+}
+
+/// Whether the keys of a cluster are published none of which was published before, while others are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherCluster {
+    /// They are not: it is probably another cluster.
+    #[default]
+    Refuse,
+    /// Those in a Secret are, unless its cluster is known to have another issuer: the Secret is the one that
+    /// the published keys came from, has one key, and does not say whose it is.
+    KnownSecret,
+    /// They are.
+    Allow,
+}
+
+impl OtherCluster {
+    /// As an option says.
+    #[must_use]
+    pub fn allow_if(allowed: bool) -> Self {
+        if allowed { Self::Allow } else { Self::Refuse }
+    }
 }
 
 /// Where the documents are stored.
@@ -142,7 +163,7 @@ pub struct Defaults {
     pub drop_live_key: bool,
     /// [`PlanOptions::retire_secs`]; by default [`RETIRE_SECS`].
     pub retire_secs: Option<u64>,
-    /// [`SiteTarget::allow_other_cluster`].
+    /// [`OtherCluster::Allow`].
     pub allow_other_cluster: bool,
     /// [`SiteTarget::by`].
     pub by: Option<String>,
@@ -186,7 +207,7 @@ impl Target {
             },
             live: None,
             token: None,
-            allow_other_cluster: defaults.allow_other_cluster,
+            other_cluster: OtherCluster::allow_if(defaults.allow_other_cluster),
             by: defaults.by.clone(),
         });
         let provider = spec.provider.as_ref().map(|provider| ProviderTarget {
@@ -355,7 +376,7 @@ impl SiteTarget {
             },
             live: None,
             token: None,
-            allow_other_cluster: false,
+            other_cluster: OtherCluster::Refuse,
             by: None,
         }
     }

@@ -49,9 +49,17 @@ impl Bench {
 
     /// One step of a program whose cluster has these keys.
     fn step(&self, keys: &[usize], options: SyncOptions) -> SyncReport {
+        self.run(self.site(keys), options)
+    }
+
+    fn site(&self, keys: &[usize]) -> SiteTarget {
         let mut site = SiteTarget::of(StoreTarget::Folder(self.file("site")));
         site.keys =
             keys.iter().map(|key| KeySource::File(self.file(&format!("{key}.pub")))).collect();
+        site
+    }
+
+    fn run(&self, site: SiteTarget, options: SyncOptions) -> SyncReport {
         let issuer = IssuerUrl::parse("https://oidc.example.com/prod", Ports::Refuse).unwrap();
         let target = Target { site: Some(site), ..Target::of(issuer) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -217,7 +225,7 @@ fn a_step_that_fails_says_what_is_published_and_how_aws_sts_would_judge_it() {
     let report = bench.step(&[0], options(true));
     report.outcome.as_ref().unwrap_err();
     assert!(!report.verdict.as_ref().unwrap().passed());
-    assert_eq!((report.live_published(), report.wrote), (None, false));
+    assert_eq!((report.live_published(), report.wrote), (Some(false), false));
     assert_eq!(std::fs::read_to_string(bench.file("site/keys.json")).unwrap(), "{");
 }
 
@@ -249,4 +257,45 @@ fn removing_a_key_keeps_keys_of_other_types() {
     assert_eq!(bench.follow(&[1], true).dropped.len(), 1);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains("Ed25519") && !text.contains(&bench.kids[0]), "{text}");
+}
+
+#[test]
+fn the_new_key_of_a_rotation_stays_although_no_cluster_has_it_yet() {
+    let bench = Bench::new(2);
+    bench.follow(&[0], true);
+    let mut site = bench.site(&[1, 0]);
+    site.options.announces = true;
+    bench.run(site, options(false)).outcome.unwrap();
+    for _ in 0..3 {
+        bench.follow(&[0], true);
+        bench.pass(48);
+    }
+    assert_eq!(bench.published(), set(&[0, 1]));
+    // Once a cluster has had it, it is a key like any other.
+    bench.follow(&[0, 1], true);
+    bench.follow(&[0], true);
+    bench.pass(48);
+    bench.follow(&[0], true);
+    assert_eq!(bench.published(), set(&[0]));
+}
+
+#[test]
+fn no_key_is_removed_while_a_part_of_a_source_is_damaged() {
+    let bench = Bench::new(3);
+    let pem = |key: usize| std::fs::read_to_string(bench.file(&format!("{key}.pub"))).unwrap();
+    let (first, second) = (pem(0), pem(1));
+    let write = |text: &str| std::fs::write(bench.file("2.pub"), text).unwrap();
+    write(&format!("{first}{second}"));
+    bench.follow(&[2], true);
+    let (half, _) = second.split_at(second.len() / 2);
+    write(&format!("{first}{half}\n-----END PUBLIC KEY-----\n"));
+    for _ in 0..2 {
+        let report = bench.follow(&[2], true);
+        assert!(!report.changes.notices.is_empty(), "it says what was left out");
+        bench.pass(48);
+    }
+    assert_eq!(bench.published(), set(&[0, 1]));
+    write(&first);
+    bench.follow(&[2], true);
+    assert_eq!(bench.published(), set(&[0]));
 }

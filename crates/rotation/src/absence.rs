@@ -8,6 +8,8 @@ use crate::facts::MARGIN_SECS;
 /// A published key that no source has any more, as the runs before have recorded it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Absence {
+    /// Whether a source has ever had it: the new key of a rotation is published before.
+    pub was_given: bool,
     /// Since when the runs are not given it, in seconds since 1970, if that was recorded.
     pub missing_secs: Option<u64>,
     /// Until when it may have signed at most, in seconds since 1970, if it was seen signing.
@@ -16,10 +18,11 @@ pub struct Absence {
 
 impl Absence {
     /// From when on the key may be removed: every token that it has signed has expired, and its readers'
-    /// clocks may differ. `None` as long as nothing says since when it is missing.
+    /// clocks may differ. `None` as long as nothing says since when it is missing, or that a source has had it.
     #[must_use]
     pub fn may_go_secs(&self, token_secs: u64) -> Option<u64> {
-        let last = self.missing_secs?.max(self.signed_until_secs.unwrap_or(0));
+        let last =
+            self.missing_secs.filter(|_| self.was_given)?.max(self.signed_until_secs.unwrap_or(0));
         Some(last.saturating_add(token_secs).saturating_add(MARGIN_SECS))
     }
 }
@@ -34,8 +37,10 @@ mod tests {
 
     #[test]
     fn a_key_of_which_nothing_was_recorded_stays() {
-        let absence = Absence { missing_secs: None, signed_until_secs: Some(0) };
+        let absence = Absence { was_given: true, missing_secs: None, signed_until_secs: Some(0) };
         assert_eq!(absence.may_go_secs(0), None);
+        let announced = Absence { was_given: false, missing_secs: Some(0), ..absence };
+        assert_eq!(announced.may_go_secs(0), None);
     }
 
     proptest! {
@@ -45,7 +50,11 @@ mod tests {
             signed in prop::option::of(0..u64::MAX / 2),
             life in 0..10 * DAY,
         ) {
-            let absence = Absence { missing_secs: Some(missing), signed_until_secs: signed };
+            let absence = Absence {
+                was_given: true,
+                missing_secs: Some(missing),
+                signed_until_secs: signed,
+            };
             let may_go = absence.may_go_secs(life).unwrap();
             prop_assert!(may_go >= missing + life + MARGIN_SECS);
             prop_assert!(signed.is_none_or(|signed| may_go >= signed + life + MARGIN_SECS));

@@ -64,7 +64,7 @@ pub(crate) struct SyncArgs {
     #[command(flatten)]
     pub(crate) retire: RetireArgs,
     /// Publish the keys of a cluster although only keys of a different one are published; from the first
-    /// success on, the cluster is known
+    /// success on, a new key in the same Secret is known to be that of the cluster
     #[arg(long)]
     pub(crate) allow_other_cluster: bool,
     /// Publish only if one of the keys verifies a fresh token for this service account

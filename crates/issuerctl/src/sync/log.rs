@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use issuer_change::Notice;
 use issuer_reconcile::{Event, Events};
 
 use crate::failure::Failure;
@@ -21,6 +22,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Writes a notice.
+    pub(super) fn notice(&self, issuer: &str, notice: &Notice) {
+        if self.is_news(issuer, &notice.message) {
+            tracing::warn!(issuer, id = &*notice.id, "{}", notice.message);
+        }
+    }
+
     /// Whether this was not written within the last hour.
     fn is_news(&self, issuer: &str, text: &str) -> bool {
         let (mut said, now) = (self.said.borrow_mut(), Instant::now());
@@ -42,9 +50,7 @@ impl Log {
 impl Events for Log {
     fn event(&self, issuer: &str, event: Event<'_>) {
         match event {
-            Event::Notice(notice) if self.is_news(issuer, &notice.message) => {
-                tracing::warn!(issuer, id = &*notice.id, "{}", notice.message);
-            }
+            Event::Notice(notice) => self.notice(issuer, notice),
             Event::Using(text) if self.is_news(issuer, text) => {
                 tracing::info!(issuer, "{text}");
             }

@@ -79,8 +79,14 @@ fn documents_that_somebody_deleted_or_emptied_are_written_again() {
     let world = World::new();
     let follower = world.follow("");
     follower.steps(1.0);
+    world.cluster_has(&[0, 1]);
+    world.until_published(&[0, 1]);
+    world.cluster_has(&[1]);
+    follower.steps(1.0);
     world.s3.remove("my-oidc", "prod/keys.json");
-    world.until_published(&[0]);
+    world.until_published(&[1]);
+    follower.until_metric("issuerctl_failed_verifications_total", |count| count > 0.0);
+    follower.until_said("no longer published, and not removed by this program");
     world.s3.remove("my-oidc", "prod/.well-known/openid-configuration");
     crate::world::until(|| {
         world.s3.get("my-oidc", "prod/.well-known/openid-configuration").is_some()

@@ -134,6 +134,10 @@ fn the_issuers_of_a_file_are_followed_and_a_changed_file_is_read_again() {
     let (_, text) = follower.ask("/metrics");
     assert!(!text.contains("issuer=\"a\"") && text.contains("issuer=\"b\""), "{text}");
     assert!(is_published("a"), "the documents of an issuer that is not followed any more stay");
+    let begun = |entry: &&Value| {
+        entry["issuer"] == "b" && entry["message"] == "the documents in the folder are correct"
+    };
+    assert_eq!(follower.log().iter().filter(begun).count(), 1, "b was not changed, and goes on");
 }
 
 #[test]
@@ -175,4 +179,16 @@ fn a_secret_whose_only_key_is_replaced_is_that_of_the_cluster_which_was_followed
     assert!(!world.has_published(&[2]));
     once("--allow-other-cluster", 0);
     assert!(world.has_published(&[0, 1, 2]));
+}
+
+#[test]
+fn a_cluster_that_names_another_issuer_is_another_one_also_after_a_success() {
+    let world = World::new();
+    let follower = world.follow("");
+    follower.steps(1.0);
+    *world.issuer.lock().unwrap() = "https://staging.example.com".to_owned();
+    world.cluster_has(&[1]);
+    follower.until_said("probably a different cluster");
+    assert!(!world.has_published(&[1]));
+    assert!(world.has_published(&[0]));
 }

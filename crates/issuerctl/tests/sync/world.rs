@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) door: Switch,
     /// Its JWK Set, and the same keys in PEM.
     jwks: Arc<Mutex<(String, String)>>,
+    /// The issuer that its API server names.
+    pub(crate) issuer: Arc<Mutex<String>>,
     pub(crate) keys: Vec<Signer>,
 }
 
@@ -42,23 +44,25 @@ impl World {
             desk.file(&format!("{number}.pub"), &key.public_pem);
         }
         let jwks = Arc::new(Mutex::new((String::new(), String::new())));
-        let issuer = format!("{}/my-oidc/prod", store.url());
-        let document =
-            json!({"issuer": issuer, "jwks_uri": "https://a/openid/v1/jwks"}).to_string();
-        let served = jwks.clone();
+        let issuer = Arc::new(Mutex::new(format!("{}/my-oidc/prod", store.url())));
+        let (served, named) = (jwks.clone(), issuer.clone());
         let api = ApiServer::answering(&authority, move |asked| match asked.line.as_str() {
             "GET /openid/v1/jwks" => Reply::ok(served.lock().unwrap().0.clone()),
             "GET /api/v1/namespaces/eksa-system/secrets/prod-sa" => {
                 Reply::secret(&served.lock().unwrap().1)
             }
-            "GET /.well-known/openid-configuration" => Reply::ok(document.clone()),
+            "GET /.well-known/openid-configuration" => {
+                let issuer = named.lock().unwrap().clone();
+                let document = json!({"issuer": issuer, "jwks_uri": "https://a/openid/v1/jwks"});
+                Reply::ok(document.to_string())
+            }
             _ => Reply::status(404, "not found"),
         });
         let door = Switch::before(&api.url());
         let kubeconfig = api.kubeconfig("{token: a-token}").replace(&api.url(), &door.url());
         desk.file("kubeconfig", &kubeconfig);
         desk.file("ca.pem", authority.pem());
-        let world = Self { desk, s3, store, api, door, jwks, keys };
+        let world = Self { desk, s3, store, api, door, jwks, issuer, keys };
         world.cluster_has(&[0]);
         world
     }

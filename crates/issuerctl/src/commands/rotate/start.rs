@@ -20,6 +20,9 @@ pub(crate) fn run(args: &RotateStartArgs, format: OutputFormat, ui: &Ui) -> Outc
     if place.s3.print_iam_policy {
         return super::policy(&target, Purpose::Publish, format, ui);
     }
+    if let Some(site) = &mut target.site {
+        site.options.announces = true;
+    }
     let (key, generated) = new_key(args, ui)?;
     let rotation = rotation::rotation(place, servers, None, &target);
     let engine = super::engine(place, &target, ui)?;
