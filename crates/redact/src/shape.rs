@@ -68,8 +68,8 @@ pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
         for captures in shape.captures_iter(text) {
             let (Some(all), Some(label)) = (captures.get(0), captures.get(1)) else { continue };
             let secret = &text[label.end()..all.end()];
-            // `token: expired` is a message.
-            let is_word = secret.bytes().all(|b| b.is_ascii_lowercase());
+            // `token: expired` is a message, and so is a command between backticks behind it.
+            let is_word = secret.trim_matches('`').bytes().all(|b| b.is_ascii_lowercase());
             if !(label.as_str().starts_with("token") && is_word) {
                 found.push(label.end()..all.end());
             }
@@ -242,6 +242,7 @@ mod tests {
                 r#"{"SecretAccessKey":"[redacted]"}"#,
             ),
             ("--token=abcdefgh12345".into(), "--token=[redacted]"),
+            ("token: `abcdefgh12345`".into(), "token: [redacted]"),
             (
                 "<SessionToken>FwoGZXIvYXdzEBY</SessionToken>".into(),
                 "<SessionToken>[redacted]</SessionToken>",
@@ -260,6 +261,7 @@ mod tests {
             "SignatureDoesNotMatch: the signature we calculated does not match",
             "the Credential=NAME is not valid; Signature=NONE",
             "set --token FILE; a token: unexpected",
+            "mounts its own token: `kubectl --kubeconfig kc set env deployment/app`",
             r#"+ member "id_token_signing_alg_values_supported"  ["RS256"]"#,
             r#"  "id_token_signing_alg_values_supported": ["RS256"]"#,
             "kid zDfnUpPbHHMbBGsDCzvTyNJpSRsbnHGqrHFUGdGzLJE",
