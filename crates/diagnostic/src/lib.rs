@@ -15,6 +15,6 @@ pub use encoding::{
     explain_json, stray_in_json,
 };
 pub use error::{Diagnostic, ErrorKind, causes, one_line};
-pub use show::{date, for_a_shell, quote, shorten, source_place};
+pub use show::{date, for_a_shell, listed, quote, shorten, source_place};
 pub use waiting::{Waiting, waiting_for};
 pub use writes::{stop_writing, write, written, wrote};

@@ -31,6 +31,17 @@ pub fn shorten(text: &str) -> String {
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
 }
 
+/// The entries of a list, the first six of a longer one, and how many more there are.
+#[must_use]
+pub fn listed<T: AsRef<str>>(entries: &[T]) -> String {
+    const MOST: usize = 6;
+    let first: Vec<&str> = entries.iter().take(MOST).map(AsRef::as_ref).collect();
+    match entries.len().saturating_sub(MOST) {
+        0 => first.join(", "),
+        more => format!("{}, … and {more} more", first.join(", ")),
+    }
+}
+
 /// A word, quoted for a POSIX shell if necessary.
 #[must_use]
 pub fn for_a_shell(word: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod account;
 mod bucket;
+mod bucket_policy;
 mod case;
 mod cluster;
 mod condition;

@@ -2,7 +2,8 @@
 
 /// Whether `text` matches the pattern: `*` is any characters, including colons and slashes, and `?`
 /// is one.
-pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);

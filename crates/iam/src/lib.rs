@@ -18,6 +18,7 @@ mod trusting;
 
 pub use documents::{Documents, check_permissions};
 pub use error::{Error, Name};
+pub use glob::glob;
 pub use iam::{Iam, RoleList, RoleOutline, TokenAnswer, assume_with_token, try_token};
 pub use issuer_diagnostic::{Check, Status};
 pub use lint::{LintOptions, LintReport, RoleReport, RoleReports, lint, lint_roles};

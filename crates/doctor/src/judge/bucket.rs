@@ -1,10 +1,11 @@
 //! Why anonymous readers do not get the documents, as far as the bucket shows it.
 
-use issuer_diagnostic::{Check, Fault, quote};
+use issuer_diagnostic::{Check, Fault, listed, quote};
 use issuer_publish::{BucketState, Existence, Setting};
 use issuer_verify::Observation;
 use serde_json::Value;
 
+use super::bucket_policy::{self, Verdict};
 use super::case::Case;
 
 const DISCOVERY: &str = ".well-known/openid-configuration";
@@ -134,17 +135,20 @@ fn access(
         .map(|(_, name)| name)
         .collect();
     let policy = match &state.policy {
-        Setting::Present(text) => Some(Policy::of(text, &bucket, &prefix, document)),
-        Setting::Absent => Some(Policy::None),
+        Setting::Present(text) => {
+            Some(Some(bucket_policy::judge(text, &format!("{bucket}/{prefix}{document}"))))
+        }
+        Setting::Absent => Some(None),
         _ => None,
     };
     let has = match policy {
-        Some(Policy::None) => "it has no bucket policy",
-        Some(Policy::Others) => {
+        Some(None) => "it has no bucket policy",
+        Some(Some(Verdict::Others)) => {
             "its bucket policy does not allow s3:GetObject on the two documents"
         }
         _ => "",
     };
+    let write = || format!("write the bucket policy for the two documents: `{publish}`");
     if !set.is_empty() {
         let also = if has.is_empty() { String::new() } else { format!("; {has}") };
         return Some((
@@ -164,17 +168,40 @@ fn access(
         ));
     }
     match policy? {
-        Policy::None | Policy::Others => Some((
+        None | Some(Verdict::Others) => Some((
             "bucket-policy",
             Fault::new(
                 format!(
                     "anonymous readers are denied (403 AccessDenied): {has} (bucket {bucket}, public access \
                      block off)"
                 ),
-                format!("write the bucket policy for the two documents: `{publish}`"),
+                write(),
             ),
         )),
-        Policy::Denies => Some((
+        Some(Verdict::AllowsIf(keys)) => Some((
+            "bucket-policy",
+            Fault::new(
+                format!(
+                    "anonymous readers are denied (403 AccessDenied): the policy of the bucket {bucket} allows them on a \
+                     condition alone ({}), which is not judged here; STS comes from addresses of AWS, without credentials",
+                    listed(&keys)
+                ),
+                write(),
+            ),
+        )),
+        Some(Verdict::DeniesIf(keys)) => Some((
+            "bucket-policy",
+            Fault::new(
+                format!(
+                    "anonymous readers are denied (403 AccessDenied), although a statement in the policy of the bucket \
+                     {bucket} allows them: a Deny statement has a condition ({}), which is not judged here and most likely \
+                     holds; else the public access block of the account forbids it",
+                    listed(&keys)
+                ),
+                "exclude the two documents from the Deny statement of the bucket policy",
+            ),
+        )),
+        Some(Verdict::Denies) => Some((
             "bucket-policy",
             Fault::new(
                 format!(
@@ -183,7 +210,7 @@ fn access(
                 "exclude the two documents from the Deny statement of the bucket policy",
             ),
         )),
-        Policy::Allows => Some((
+        Some(Verdict::Allows) => Some((
             "bucket-account",
             Fault::new(
                 format!(
@@ -198,70 +225,6 @@ fn access(
                 ),
             ),
         )),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Policy {
-    None,
-    /// It is about something else.
-    Others,
-    Allows,
-    Denies,
-}
-
-impl Policy {
-    fn of(text: &str, bucket: &str, prefix: &str, document: &str) -> Self {
-        let Ok(policy) = serde_json::from_str::<Value>(text) else { return Self::Others };
-        let statements = list(&policy["Statement"]);
-        let public = |own: &&&Value| {
-            let principal = &own["Principal"];
-            list(principal).iter().any(|one| **one == "*")
-                || list(&principal["AWS"]).iter().any(|one| **one == "*")
-        };
-        let reads = |own: &&&Value| {
-            list(&own["Action"]).iter().filter_map(|one| one.as_str()).any(|action| {
-                ["s3:getobject", "s3:get*", "s3:*", "*"]
-                    .contains(&action.to_ascii_lowercase().as_str())
-            })
-        };
-        let ours = |own: &&&Value| {
-            list(&own["Resource"]).iter().filter_map(|one| one.as_str()).any(|arn| {
-                let path = arn.splitn(6, ':').nth(5).unwrap_or(arn);
-                covers(path, &format!("{bucket}/{prefix}{document}"))
-            })
-        };
-        let of = |effect: &str| {
-            // Requests without TLS are denied by many policies; these have it.
-            let plain = |own: &&&Value| own["Condition"].to_string().contains("SecureTransport");
-            let found = statements.iter().filter(|own| own["Effect"] == effect && !plain(own));
-            found.filter(public).filter(reads).filter(ours).count()
-        };
-        match (of("Allow"), of("Deny")) {
-            (_, 1..) => Self::Denies,
-            (0, 0) => Self::Others,
-            _ => Self::Allows,
-        }
-    }
-}
-
-/// Whether a pattern with stars matches.
-fn covers(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => {
-            let Some(tail) = text.strip_prefix(start) else { return false };
-            rest.is_empty()
-                || (0..=tail.len()).any(|at| tail.get(at..).is_some_and(|tail| covers(rest, tail)))
-        }
-    }
-}
-
-fn list(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Array(list) => list.iter().collect(),
-        Value::Null => Vec::new(),
-        one => vec![one],
     }
 }
 
@@ -280,27 +243,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_policy_is_told_from_one_for_other_objects() {
-        let policy = |statement: Value| {
-            Policy::of(&json!({"Statement": [statement]}).to_string(), "b", "p/", KEYS)
-        };
-        let allow = |resource: Value| {
-            policy(
-                json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}),
-            )
-        };
-        assert_eq!(allow(json!("arn:aws:s3:::b/p/keys.json")), Policy::Allows);
-        assert_eq!(allow(json!(["arn:aws:s3:::b/*"])), Policy::Allows);
-        assert_eq!(allow(json!("arn:aws:s3:::b/other/*")), Policy::Others);
-        assert_eq!(allow(json!("arn:aws:s3:::c/p/keys.json")), Policy::Others);
-        let private = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"},
-                             "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"});
-        assert_eq!(policy(private), Policy::Others);
-        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/*"});
-        assert_eq!(policy(deny), Policy::Denies);
-    }
 
     #[test]
     fn block_policy_and_account_are_told_apart() {
