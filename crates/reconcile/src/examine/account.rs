@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use issuer_cluster::Cluster;
-use issuer_doctor::{Asked, Controllers, Fact, Seen, WorkloadSeen, outline, secret_keys};
+use issuer_doctor::{
+    Asked, Controllers, Fact, Seen, WorkloadSeen, outline, secret_keys, workload_of,
+};
 use serde_json::{Value, json};
 
 use super::reader::{METADATA, METADATA_LIST, get, get_as, list};
@@ -114,8 +116,10 @@ pub(super) async fn sources(cluster: Option<&Cluster>, seen: &Seen) -> (Keys, Ke
     let (Some(cluster), Some(subject)) = (cluster, &seen.asked.subject) else {
         return Default::default();
     };
+    // Of pods that are yet to come, such as those of a CronJob, the template alone is there.
+    let template = workload_of(seen).map(|own| own.template);
     let names = |whole: &str, optional: &str| -> Vec<String> {
-        let pods = seen.workload.pods.known().into_iter().flatten();
+        let pods = seen.workload.pods.known().into_iter().flatten().chain(&template);
         let ours = pods.filter(|pod| pod["spec"]["serviceAccountName"] == subject.name.as_str());
         let lists = ours.flat_map(|pod| {
             ["initContainers", "containers"]

@@ -65,7 +65,8 @@ pub(super) async fn first(cluster: Option<&Cluster>) -> ClusterSeen {
         }),
         kids,
         flagz,
-        static_pods: static_pods.map(|pods| pods.iter().map(of_manifest).collect()),
+        static_pods: static_pods
+            .map(|pods| pods.iter().filter(|pod| runs(pod)).map(of_manifest).collect()),
         kubeadm: kubeadm.map(|found| found.as_ref().and_then(of_kubeadm)),
         ..ClusterSeen::default()
     }
@@ -115,6 +116,12 @@ async fn flagz(cluster: &Cluster) -> Fact<Option<ServerFlags>> {
         Err(Error::NotFound { .. } | Error::Status { .. }) => Fact::Known(None),
         Err(error) => unknown(&error, "get", "/flagz"),
     }
+}
+
+/// Whether a mirror pod is of a server that runs: those of replaced nodes may be left over.
+fn runs(pod: &Value) -> bool {
+    let has_ended = ["Failed", "Succeeded"].iter().any(|phase| pod["status"]["phase"] == *phase);
+    !has_ended && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// Name and flags of a static pod.
