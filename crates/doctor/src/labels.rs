@@ -1,5 +1,6 @@
 //! Label selectors of objects (`metav1.LabelSelector`).
 
+use issuer_diagnostic::listed;
 use serde_json::{Map, Value};
 
 use crate::kubernetes::{items, text};
@@ -24,7 +25,7 @@ pub(crate) fn unmet(selector: &Value, labels: &Value) -> Option<String> {
             items(expression, "values").iter().filter_map(Value::as_str).collect();
         let there = has(key);
         let shown = there.map_or("it is missing".to_owned(), |there| format!("it is {there:?}"));
-        let list = values.join(", ");
+        let list = listed(&values);
         let clause = match operator {
             "In" if !there.is_some_and(|there| values.contains(&there)) => {
                 format!("the label {key} in ({list}), and {shown}")

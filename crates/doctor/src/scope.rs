@@ -1,9 +1,10 @@
 //! Which pods a webhook or a policy is called about: rules, selectors, conditions.
 
+use issuer_diagnostic::listed;
 use serde_json::{Value, json};
 
 use crate::cel::{self, Request};
-use crate::kubernetes::{items, labels, text};
+use crate::kubernetes::{items, labels, name, text};
 use crate::labels::{mend, unmet};
 use crate::probe::workload_of;
 use crate::seen::Seen;
@@ -23,6 +24,8 @@ pub(crate) struct Scope {
 pub(crate) enum LeftOut {
     /// The rules, and what they have instead.
     Rules(String),
+    /// The rules that exclude (`excludeResourceRules`), and what they have.
+    Excluded(String),
     /// The namespaceSelector: what it asks for, and the label that would do.
     Namespace(String, String),
     /// The objectSelector, in the same way.
@@ -57,14 +60,23 @@ impl Scope {
 
     /// Why the pods are left out; `None` if they are not, as far as it is known.
     pub(crate) fn left_out(&self, matching: &Value, rules: &[Value]) -> Option<LeftOut> {
-        if let Some(why) = rules_lack(rules) {
+        if let Some(why) = rules_lack(rules, self.pod_name()) {
             return Some(LeftOut::Rules(why));
         }
         self.unselected(matching)
     }
 
-    /// The same for selectors and conditions alone.
+    /// The name of the pod, if it has one before it is created.
+    fn pod_name(&self) -> &str {
+        self.pod.as_ref().map_or("", name)
+    }
+
+    /// The same without rules that include: those that exclude, selectors and conditions.
     pub(crate) fn unselected(&self, matching: &Value) -> Option<LeftOut> {
+        let excluding = items(matching, "excludeResourceRules");
+        if let Some(rule) = excluding.iter().find(|rule| includes(rule, self.pod_name())) {
+            return Some(LeftOut::Excluded(shown(rule)));
+        }
         let (spaces, objects) = (&matching["namespaceSelector"], &matching["objectSelector"]);
         let found = |selector: &Value, labels: &Value| {
             Some((unmet(selector, labels)?, mend(selector, labels).unwrap_or_default()))
@@ -92,43 +104,53 @@ impl Scope {
     }
 }
 
-/// Why rules do not include the creation of pods.
-fn rules_lack(rules: &[Value]) -> Option<String> {
-    let has = |rule: &Value, list: &str, wanted: &[&str]| {
+/// Whether a rule includes the creation of a pod. A pod of a controller has no name yet, so that a rule with
+/// names does not include it.
+fn includes(rule: &Value, pod: &str) -> bool {
+    let has = |list: &str, wanted: &[&str]| {
         items(rule, list).iter().filter_map(Value::as_str).any(|own| wanted.contains(&own))
     };
-    let all = |rule: &Value| {
-        has(rule, "operations", &["CREATE", "*"])
-            && has(rule, "apiGroups", &["", "*"])
-            && (items(rule, "apiVersions").is_empty() || has(rule, "apiVersions", &["v1", "*"]))
-            && has(rule, "resources", &["pods", "pods/*", "*", "*/*"])
-            && rule["scope"] != "Cluster"
+    has("operations", &["CREATE", "*"])
+        && has("apiGroups", &["", "*"])
+        && (items(rule, "apiVersions").is_empty() || has("apiVersions", &["v1", "*"]))
+        && has("resources", &["pods", "pods/*", "*", "*/*"])
+        && rule["scope"] != "Cluster"
+        && (items(rule, "resourceNames").is_empty() || has("resourceNames", &[pod]))
+}
+
+/// A rule in words.
+fn shown(rule: &Value) -> String {
+    let list = |name: &str| {
+        let own = items(rule, name).iter().filter_map(Value::as_str);
+        listed(&own.map(|own| if own.is_empty() { "\"\"" } else { own }).collect::<Vec<_>>())
     };
-    if rules.iter().any(all) {
+    let names = match list("resourceNames") {
+        names if names.is_empty() => names,
+        names => format!(", of the names {names} alone (resourceNames)"),
+    };
+    let scope = match text(rule, "scope") {
+        "Cluster" => ", scope Cluster, which no pod has",
+        _ => "",
+    };
+    format!(
+        "{} of {} in the group {}, version {}{scope}{names}",
+        list("operations"),
+        list("resources"),
+        list("apiGroups"),
+        list("apiVersions")
+    )
+}
+
+/// Why rules do not include the creation of a pod.
+pub(crate) fn rules_lack(rules: &[Value], pod: &str) -> Option<String> {
+    if rules.iter().any(|rule| includes(rule, pod)) {
         return None;
     }
-    let shown = rules.iter().map(|rule| {
-        let list = |name: &str| {
-            items(rule, name)
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|own| if own.is_empty() { "\"\"" } else { own })
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        format!(
-            "{} of {} in the group {}, version {}",
-            list("operations"),
-            list("resources"),
-            list("apiGroups"),
-            list("apiVersions")
-        )
-    });
-    let shown: Vec<String> = shown.collect();
-    Some(if shown.is_empty() {
-        "there are none".to_owned()
-    } else {
-        format!("they have {}", shown.join("; "))
+    let all: Vec<String> = rules.iter().take(4).map(shown).collect();
+    let more = if rules.len() > all.len() { "; …" } else { "" };
+    Some(match all.is_empty() {
+        true => "there are none".to_owned(),
+        false => format!("they have {}{more}", all.join("; ")),
     })
 }
 
@@ -139,7 +161,7 @@ mod tests {
     #[test]
     fn rules_with_wildcards_include_the_creation_of_pods() {
         let rule = |resource: &str| json!([{"operations": ["*"], "apiGroups": [""], "apiVersions": ["*"], "resources": [resource]}]);
-        let lacks = |rules: &Value| rules_lack(rules.as_array().unwrap()).is_some();
+        let lacks = |rules: &Value| rules_lack(rules.as_array().unwrap(), "").is_some();
         for resource in ["pods", "*", "*/*", "pods/*"] {
             assert!(!lacks(&rule(resource)), "{resource}");
         }
@@ -149,5 +171,15 @@ mod tests {
         assert!(lacks(&json!([])));
         let beta = json!([{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1beta1"], "resources": ["pods"]}]);
         assert!(lacks(&beta));
+        for (member, value) in [("scope", json!("Cluster")), ("resourceNames", json!(["x"]))] {
+            let mut narrow = rule("pods");
+            narrow[0][member] = value;
+            let why = rules_lack(narrow.as_array().unwrap(), "").unwrap();
+            assert!(
+                why.contains(if member == "scope" { "scope Cluster" } else { "names x" }),
+                "{why}"
+            );
+            assert_eq!(rules_lack(narrow.as_array().unwrap(), "x").is_some(), member == "scope");
+        }
     }
 }

@@ -107,7 +107,13 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
 fn unbound(case: &Case<'_>, policy: &Value, binding: &Value) -> Option<Fault> {
     let subject = case.subject?;
     let what = format!("the binding {}", name(binding));
-    if let Some(left_out) = case.scope.unselected(&binding["spec"]["matchResources"]) {
+    let resources = &binding["spec"]["matchResources"];
+    // Without rules of its own, it takes what the policy takes.
+    let left_out = match items(resources, "resourceRules") {
+        [] => case.scope.unselected(resources),
+        rules => case.scope.left_out(resources, rules),
+    };
+    if let Some(left_out) = left_out {
         let edit = format!("kubectl edit mutatingadmissionpolicybindings {}", name(binding));
         return Some(excluded(case, &what, &edit, left_out));
     }

@@ -9,7 +9,7 @@ use super::injection::{fault, is_refused_by_webhook, reason, refusal_of_webhook}
 use super::policy;
 use crate::diagnosis::Report;
 use crate::kubernetes::{items, name, text};
-use crate::probe::webhook_service;
+use crate::probe::{is_added_by_a_controller, webhook_service};
 use crate::scope::LeftOut;
 use crate::{Fact, Workload};
 
@@ -123,6 +123,10 @@ pub(super) fn excluded(case: &Case<'_>, what: &str, edit: &str, left_out: LeftOu
     let space = case.subject.map_or("NAMESPACE", |own| own.namespace.as_str());
     let place = case.workload.as_ref().map(Workload::reference).unwrap_or_default();
     let of_pods = |label: &str| match label.strip_suffix('-') {
+        Some(label) if is_added_by_a_controller(label) => format!(
+            "take the label {label} out of the objectSelector, since every pod of a Job has it: `{edit}`, then {}",
+            case.recreate()
+        ),
         Some(label) => format!(
             "remove the label {label} from the pod template of {place}, and {}",
             case.recreate()
@@ -164,6 +168,13 @@ pub(super) fn excluded(case: &Case<'_>, what: &str, edit: &str, left_out: LeftOu
             ),
             format!(
                 "change the matchCondition {name} (`{edit}`), or what it asks for, and {}",
+                case.recreate()
+            ),
+        ),
+        LeftOut::Excluded(rule) => Fault::new(
+            format!("the excludeResourceRules of {what} leave out the creation of pods: {rule}"),
+            format!(
+                "remove this rule from excludeResourceRules: `{edit}`, then {}",
                 case.recreate()
             ),
         ),
