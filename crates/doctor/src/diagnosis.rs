@@ -89,6 +89,32 @@ impl Diagnosis {
     }
 }
 
+/// The most characters that message and fix of a check have together.
+const MOST: usize = 1499;
+
+/// What is left of a message at least.
+const LEAST: usize = 300;
+
+/// Cuts what is longer than people read: the message, and of a fix only words behind its last command.
+pub fn shorten(check: &mut Check) {
+    if let Some(fix) = &mut check.fix {
+        let commands = fix.rfind('`').map_or(0, |at| at + 1);
+        let kept = fix.get(..commands).map_or(0, |kept| kept.chars().count());
+        cut(fix, kept.max(MOST - LEAST));
+    }
+    let of_fix = check.fix.as_ref().map_or(0, |fix| fix.chars().count());
+    cut(&mut check.message, MOST.saturating_sub(of_fix).max(LEAST));
+}
+
+fn cut(text: &mut String, most: usize) {
+    if let Some((at, _)) = text.char_indices().nth(most)
+        && let Some((end, _)) = text.get(..at).and_then(|kept| kept.char_indices().next_back())
+    {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 /// The checks so far.
 pub(crate) struct Report {
     checks: Vec<(Group, Check)>,
@@ -200,5 +226,36 @@ impl Report {
 
     fn push(&mut self, check: Check) {
         self.checks.push((self.group, check));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_cut_and_its_commands_are_not() {
+        let long = |count: usize| "x".repeat(count);
+        let length = |check: &Check| {
+            check.message.chars().count() + check.fix.as_ref().map_or(0, |fix| fix.chars().count())
+        };
+        for (message, fix) in [
+            (long(5000), "do `this`".to_owned()),
+            (long(5000), format!("do `this`, {}", long(5000))),
+            ("é".repeat(1400), long(5000)),
+        ] {
+            let mut check = Check::warn("annotation", message, fix.clone());
+            shorten(&mut check);
+            assert_eq!(length(&check), MOST, "{fix}");
+            assert_eq!(check.fix.unwrap_or_default().contains("`this`"), fix.contains("`this`"));
+        }
+        let command = format!("do `{}`", long(1600));
+        let mut check = Check::warn("annotation", long(5000), command.clone());
+        shorten(&mut check);
+        assert_eq!(check.fix, Some(command), "a command is left whole");
+        let mut check = Check::warn("annotation", "short", "do `this`");
+        let before = check.clone();
+        shorten(&mut check);
+        assert_eq!(check, before);
     }
 }

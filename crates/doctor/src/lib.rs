@@ -15,12 +15,13 @@ mod seen;
 
 pub use arn::RoleArn;
 pub use controllers::Controllers;
-pub use diagnosis::{Diagnosis, Group};
+pub use diagnosis::{Diagnosis, Group, shorten};
 pub use fact::Fact;
 pub use judge::{audience_of, has_identity, judge, role_of};
 pub use outline::{outline, secret_keys};
 pub use probe::{
-    Workload, find_webhook, probe, self_provided, settings_of, webhook_service, workload_of,
+    Renewal, Workload, find_webhook, probe, self_provided, settings_of, webhook_service,
+    workload_of,
 };
 pub use seen::{
     Asked, AwsSeen, Called, Caller, Chain, ClusterSeen, Declared, DocumentsSeen, DryRun, Exchange,

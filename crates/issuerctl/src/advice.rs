@@ -4,6 +4,7 @@
 //! options and fields.
 
 mod cluster;
+mod given;
 mod plan;
 mod publish;
 
@@ -15,6 +16,7 @@ use issuer_discovery::IssuerUrlError;
 use issuer_jwks::{Content, JwkFault, KeyFault};
 use issuer_reconcile::KeySource;
 
+pub(crate) use given::Given;
 pub(crate) use plan::{of_check, to_keep, with_options};
 
 use cluster::{cluster, live};

@@ -1,6 +1,6 @@
 //! Which issuer signs now, against the one in question, and why that one.
 
-use issuer_diagnostic::{Fault, quote};
+use issuer_diagnostic::{Fault, listed, quote};
 use issuer_discovery::IssuerUrl;
 use issuer_distribution::ServerFlags;
 use issuer_verify::Observation;
@@ -191,7 +191,7 @@ fn mismatch(case: &Case<'_>, issuer: &str, signs: &str) -> Fault {
         return Fault::new(cause, fix);
     }
     if let Some(at) = running.and_then(position).filter(|at| *at > 0) {
-        let order = running.unwrap_or_default().join(", ");
+        let order = listed(running.unwrap_or_default());
         cause += &format!(
             "; its flags are --service-account-issuer {order}: the first signs, the others are only \
              accepted, and this one is number {}",
@@ -233,8 +233,7 @@ fn mismatch(case: &Case<'_>, issuer: &str, signs: &str) -> Fault {
         ),
         None => set,
     };
-    let named =
-        |list: Option<&[String]>| list.filter(|list| !list.is_empty()).map(|list| list.join(", "));
+    let named = |list: Option<&[String]>| list.filter(|list| !list.is_empty()).map(listed);
     match (named(running), in_manifest, kubeadm) {
         (_, _, Some((_, issuers))) if position(issuers).is_some() => {
             cause += "; kubeadm-config names it, and the manifests of the API servers do not";
@@ -250,7 +249,7 @@ fn mismatch(case: &Case<'_>, issuer: &str, signs: &str) -> Fault {
         (None, Some((pod, flags)), _) => {
             cause += &format!(
                 "; the manifest of {pod} has --service-account-issuer {}",
-                flags.issuers().join(", ")
+                listed(flags.issuers())
             );
         }
         (None, None, _) if is_default(signs) => {
@@ -356,7 +355,7 @@ fn shared(case: &Case<'_>, report: &mut Report) {
             "published, and not a key of this API server: kid {}: a new key of a rotation that has begun (`issuerctl \
              rotate start`), one that was replaced, or that of another cluster with the same issuer, whose \
              ServiceAccounts of the same name get the same roles",
-            foreign.iter().map(|kid| quote(kid)).collect::<Vec<_>>().join(", ")
+            listed(&foreign.iter().map(|kid| quote(kid)).collect::<Vec<_>>())
         ),
         "leave the new key of a rotation; if no cluster signs with a key any more, remove it: `issuerctl rotate \
          finish --help`; else give each cluster an issuer of its own",
@@ -364,7 +363,7 @@ fn shared(case: &Case<'_>, report: &mut Report) {
 }
 
 fn shown(kids: &[String]) -> String {
-    kids.iter().map(|kid| quote(kid)).collect::<Vec<_>>().join(", ")
+    listed(&kids.iter().map(|kid| quote(kid)).collect::<Vec<_>>())
 }
 
 /// The kids of the published keys.
@@ -385,7 +384,7 @@ fn flags(case: &Case<'_>, report: &mut Report) {
         && let Some(other) = rest.iter().find(|own| signs(&own.1) != signs(&first.1))
     {
         let list =
-            |flags: &[String]| if flags.is_empty() { "none".to_owned() } else { flags.join(", ") };
+            |flags: &[String]| if flags.is_empty() { "none".to_owned() } else { listed(flags) };
         let fault = Fault::new(
             format!(
                 "the API servers have different issuers: {} has --service-account-issuer {}, and {} has {}",
@@ -408,20 +407,20 @@ fn flags(case: &Case<'_>, report: &mut Report) {
             ID,
             format!(
                 "the manifest of {pod} has --service-account-issuer {}, and the running server {}",
-                flags.issuers().join(", "),
-                running.issuers().join(", ")
+                listed(flags.issuers()),
+                listed(running.issuers())
             ),
             "restart the API server with its manifest, or correct the manifest",
         );
     }
     let sources = [
-        running.map(|flags| ("/flagz", flags.issuers().join(", "))),
-        manifest.map(|(_, flags)| ("the static pods", flags.issuers().join(", "))),
+        running.map(|flags| ("/flagz", listed(flags.issuers()))),
+        manifest.map(|(_, flags)| ("the static pods", listed(flags.issuers()))),
         cluster
             .kubeadm
             .known()
             .and_then(Option::as_ref)
-            .map(|(_, list)| ("kubeadm-config", list.join(", "))),
+            .map(|(_, list)| ("kubeadm-config", listed(list))),
     ];
     let said: Vec<String> = sources
         .into_iter()

@@ -1,6 +1,6 @@
 //! The OIDC provider in IAM.
 
-use issuer_diagnostic::{Fault, quote};
+use issuer_diagnostic::{Fault, listed, quote};
 use issuer_iam::ProviderState;
 
 use super::case::{AUDIENCE, Case};
@@ -68,7 +68,7 @@ fn audience(case: &Case<'_>, report: &mut Report, issuer: &str, audiences: &[Str
         return report.pass(ID, format!("its client IDs have {}", quote(wanted)));
     }
     let list: Vec<String> = audiences.iter().map(|own| quote(own)).collect();
-    let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    let list = if list.is_empty() { "none".to_owned() } else { listed(&list) };
     let fault = Fault::new(
         format!(
             "the client IDs of the provider are {list}, and the audience of the pods' tokens is {}",

@@ -3,7 +3,7 @@
 use issuer_cluster::Connection;
 use issuer_diagnostic::{now_secs, quote};
 use issuer_discovery::IssuerUrl;
-use issuer_doctor::{Declared, Diagnosis, Fact, RoleArn, Seen, Subject, judge};
+use issuer_doctor::{Declared, Diagnosis, Fact, RoleArn, Seen, Subject, judge, shorten};
 use issuer_publish::{Destination, S3Location, S3Options};
 use issuer_reconcile::{Examination, Management, StoreTarget, Target};
 
@@ -48,14 +48,16 @@ pub(crate) fn run(args: &DoctorArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     })?;
     missing(&seen)?;
     let mut diagnosis = judge(&seen);
+    let given = advice::Given::of(args);
     for (_, check) in &mut diagnosis.checks {
-        if let Some(fix) = &mut check.fix {
-            *fix = connection.in_commands(fix);
-        }
         *check = advice::of_check(
             std::mem::replace(check, issuer_diagnostic::Check::skip("", "")),
             &diagnosis.issuer,
         );
+        if let Some(fix) = &mut check.fix {
+            *fix = given.in_commands(&connection.in_commands(fix));
+        }
+        shorten(check);
     }
     let again = command();
     match format {
