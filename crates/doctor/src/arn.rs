@@ -85,6 +85,13 @@ impl RoleArn {
         Ok(Self { text: text.to_owned(), partition, account, name })
     }
 
+    /// Its path, with a slash at both ends.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let role = self.text.split_once(":role").map_or("/", |(_, role)| role);
+        role.strip_suffix(&self.name).unwrap_or("/")
+    }
+
     /// The valid ARN that a text was probably meant to be.
     #[must_use]
     pub fn meant(text: &str) -> Option<Self> {

@@ -31,6 +31,11 @@ impl Controllers {
         KINDS.into_iter().flat_map(|kind| self.of(kind).iter().map(move |own| (kind, own)))
     }
 
+    /// Whether those of a kind are known.
+    pub(crate) fn knows(&self, kind: &str) -> bool {
+        self.0.get(kind).is_some_and(|own| own.known().is_some())
+    }
+
     /// Why kinds are not known.
     pub(crate) fn whys(&self) -> Vec<String> {
         KINDS

@@ -35,7 +35,7 @@ pub fn outline(object: &Value) -> Value {
     let template = spec.get("template").or_else(|| spec.pointer("/jobTemplate/spec/template"));
     kept["spec"] = match template {
         Some(template) => {
-            let mut workload = members(spec, &["replicas", "selector"]);
+            let mut workload = members(spec, &["replicas", "selector", "paused", "updateStrategy"]);
             workload["template"] = json!({"metadata": metadata(&template["metadata"]), "spec": pod(&template["spec"])});
             workload
         }

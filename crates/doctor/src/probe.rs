@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::Controllers;
 use crate::controllers::template;
-use crate::kubernetes::{account_of, items, name, named, namespace, owner, text};
+use crate::kubernetes::{account_of, items, labels, name, named, namespace, owner, text};
 use crate::scope::Scope;
 use crate::seen::{InjectionSeen, Seen, Subject};
 
@@ -18,11 +18,54 @@ pub struct Workload {
     pub name: String,
     /// Metadata and spec of its pods.
     pub template: Value,
+    /// How it makes its pods anew.
+    pub renewal: Renewal,
+}
+
+/// How a workload makes its pods anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Renewal {
+    /// In its usual way.
+    #[default]
+    Usual,
+    /// Not before it is resumed: it is paused.
+    Paused,
+    /// Only pods that somebody deletes (`updateStrategy` OnDelete); the selector of its pods, if it is one
+    /// of labels alone.
+    OnDelete(Option<String>),
+}
+
+impl Renewal {
+    fn of(controller: &Value) -> Self {
+        let spec = controller.get("spec").unwrap_or(&Value::Null);
+        if spec["paused"] == true {
+            return Self::Paused;
+        }
+        if spec["updateStrategy"]["type"] != "OnDelete" {
+            return Self::Usual;
+        }
+        let labels = spec["selector"]["matchLabels"].as_object().into_iter().flatten();
+        let labels: Vec<String> =
+            labels.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+        let is_whole = items(&spec["selector"], "matchExpressions").is_empty();
+        Self::OnDelete((is_whole && !labels.is_empty()).then(|| labels.join(",")))
+    }
 }
 
 impl Workload {
-    fn new(kind: &str, name: &str, template: &Value) -> Self {
-        Self { kind: kind.to_owned(), name: name.to_owned(), template: template.clone() }
+    fn new(kind: &str, name: &str, template: &Value, controller: Option<&Value>) -> Self {
+        let mut template = template.clone();
+        if ["Job", "CronJob"].contains(&kind) {
+            label_as_of_a_job(&mut template, name);
+        }
+        let renewal = controller.map(Renewal::of).unwrap_or_default();
+        Self { kind: kind.to_owned(), name: name.to_owned(), template, renewal }
+    }
+
+    /// Whether `kubectl rollout restart` and `kubectl set env` take it.
+    pub(crate) fn is_restarted(&self) -> bool {
+        ["Deployment", "StatefulSet", "DaemonSet"].contains(&self.kind.as_str())
     }
 
     /// `deployment/app`, as kubectl takes it.
@@ -43,34 +86,81 @@ pub fn workload_of(seen: &Seen) -> Option<Workload> {
             && account_of(pod) == subject.name
             && seen.asked.pod.as_deref().is_none_or(|wanted| wanted == name(pod))
     };
-    let rank = |pod: &&Value| (!has_ended(pod), created(pod).to_owned());
+    // One that opts out on purpose says nothing about the others.
+    let rank = |pod: &&Value| (!has_ended(pod), !opts_out(pod), created(pod).to_owned());
     let controllers = &seen.workload.controllers;
     if let Some(pod) = pods.iter().filter(is_ours).max_by_key(rank) {
         return Some(of_pod(pod, controllers));
     }
     controllers
         .running_as(&subject.name)
-        .map(|(kind, own)| Workload::new(kind, name(own), template(own)))
+        .map(|(kind, own)| Workload::new(kind, name(own), template(own), Some(own)))
+}
+
+/// The labels that the Job controller gives its pods, which selectors see and templates may lack.
+const OF_JOBS: [&str; 4] = [
+    "batch.kubernetes.io/job-name",
+    "batch.kubernetes.io/controller-uid",
+    "job-name",
+    "controller-uid",
+];
+
+fn label_as_of_a_job(template: &mut Value, job: &str) {
+    for label in OF_JOBS {
+        let labels = &mut template["metadata"]["labels"];
+        if labels.get(label).is_none() {
+            let value = if label.ends_with("job-name") {
+                job
+            } else {
+                "00000000-0000-0000-0000-000000000000"
+            };
+            labels[label] = value.into();
+        }
+    }
+}
+
+/// Whether a controller adds a label, so that no template can do without it.
+pub(crate) fn is_added_by_a_controller(label: &str) -> bool {
+    OF_JOBS.contains(&label)
+}
+
+/// Whether a pod has the label of those that the webhook is not to change.
+pub(crate) fn opts_out(pod: &Value) -> bool {
+    labels(pod).get("eks.amazonaws.com/skip-pod-identity-webhook").is_some()
 }
 
 /// What a pod was made from, as far as it is known.
 pub(crate) fn of_pod(pod: &Value, controllers: &Controllers) -> Workload {
     let Some((kind, controller)) = owner(pod) else {
-        return Workload::new("Pod", name(pod), pod);
+        return Workload::new("Pod", name(pod), pod, None);
     };
     let found = controllers.named(kind, controller);
     let above = match (kind, found) {
         // The name of a Deployment's ReplicaSet is its own and a hash.
-        ("ReplicaSet", None) => controller.rsplit_once('-').map(|(name, _)| ("Deployment", name)),
+        ("ReplicaSet", None) => controller
+            .rsplit_once('-')
+            .map(|(name, _)| (maker_of_replica_set(pod, name, controllers), name)),
         _ => found.and_then(owner),
     };
     let own = found.map_or(pod, template);
     match above {
-        Some((above @ ("Deployment" | "CronJob"), name)) => {
-            let template = controllers.named(above, name).map_or(own, template);
-            Workload::new(above, name, template)
+        Some((above @ ("Deployment" | "CronJob" | "Rollout"), name)) => {
+            let maker = controllers.named(above, name);
+            Workload::new(above, name, maker.map_or(own, template), maker)
         }
-        _ => Workload::new(kind, controller, own),
+        _ => Workload::new(kind, controller, own, found),
+    }
+}
+
+/// What makes a ReplicaSet that may not be read: a Deployment, unless the pod has the label of a Rollout
+/// (Argo), or there is no such Deployment.
+fn maker_of_replica_set(pod: &Value, name: &str, controllers: &Controllers) -> &'static str {
+    let is_none =
+        controllers.knows("Deployment") && controllers.named("Deployment", name).is_none();
+    match labels(pod).get("rollouts-pod-template-hash").is_some() {
+        true => "Rollout",
+        false if is_none => "ReplicaSet",
+        false => "Deployment",
     }
 }
 
@@ -222,7 +312,7 @@ mod tests {
                 "containers": [{"name": "web", "image": "w:1", "env": [{"name": "AWS_ROLE_ARN", "value": "arn"}]}],
             },
         });
-        let workload = Workload { kind: "Deployment".into(), name: "x".into(), template };
+        let workload = Workload::new("Deployment", "x", &template, None);
         let subject = Subject { namespace: "demo".into(), name: "app".into() };
         let pod = probe(&subject, Some(&workload));
         assert_eq!(pod["metadata"]["labels"], json!({"app": "x"}));

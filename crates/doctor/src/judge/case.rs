@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::RoleArn;
 use crate::kubernetes::{account_of, annotation, items, name, named, namespace, text};
 use crate::probe::{
-    self, Workload, find_webhook, has_ended, of_pod, self_provided, settings_of, workload_of,
+    self, Renewal, Workload, find_webhook, has_ended, of_pod, self_provided, settings_of,
+    workload_of,
 };
 use crate::scope::Scope;
 use crate::seen::{DryRun, Exchange, Seen, Subject};
@@ -166,13 +167,26 @@ impl<'a> Case<'a> {
     pub(super) fn recreate(&self) -> String {
         let namespace = self.subject.map_or("NAMESPACE", |own| own.namespace.as_str());
         match &self.workload {
-            Some(own)
-                if ["Deployment", "StatefulSet", "DaemonSet"].contains(&own.kind.as_str()) =>
-            {
-                format!(
-                    "recreate the pods: `kubectl rollout restart {} --namespace {namespace}`",
-                    own.reference()
-                )
+            Some(own) if own.is_restarted() => {
+                let (reference, renewal) = (own.reference(), &own.renewal);
+                let restart =
+                    format!("`kubectl rollout restart {reference} --namespace {namespace}`");
+                match renewal {
+                    // kubectl refuses to restart one that is paused.
+                    Renewal::Paused => format!(
+                        "recreate the pods: resume {reference}, which is paused (`kubectl rollout resume {reference} \
+                         --namespace {namespace}`), then {restart}"
+                    ),
+                    Renewal::OnDelete(Some(selector)) => format!(
+                        "recreate the pods: delete them (`kubectl delete pods --namespace {namespace} --selector \
+                         {selector}`), and {reference} makes new ones; with its updateStrategy OnDelete a restart does not"
+                    ),
+                    Renewal::OnDelete(None) => format!(
+                        "recreate the pods: delete them, and {reference} makes new ones; with its updateStrategy OnDelete \
+                         a restart does not"
+                    ),
+                    Renewal::Usual => format!("recreate the pods: {restart}"),
+                }
             }
             Some(own) if own.kind == "Pod" => format!(
                 "recreate the pod: delete it (`kubectl delete pod {} --namespace {namespace}`) and create it again",

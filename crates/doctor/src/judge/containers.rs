@@ -9,7 +9,7 @@ use super::pod::Finding;
 use crate::RoleArn;
 use crate::diagnosis::Report;
 use crate::kubernetes::{annotation, items, name, text};
-use crate::probe::given_at_admission;
+use crate::probe::{Renewal, given_at_admission};
 
 pub(super) const ROLE: &str = "AWS_ROLE_ARN";
 pub(super) const FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -88,19 +88,40 @@ pub(super) fn place(case: &Case<'_>) -> String {
     })
 }
 
-/// `kubectl set env` that removes variables from the workload.
-pub(super) fn unset(case: &Case<'_>, container: &Value, variables: &[&str]) -> String {
+/// How variables are removed from what the pods are made of.
+pub(super) fn removal(case: &Case<'_>, container: &Value, variables: &[&str]) -> String {
     let namespace = case.subject.map_or("NAMESPACE", |own| own.namespace.as_str());
-    let list = variables.iter().map(|name| format!("{name}-")).collect::<Vec<_>>().join(" ");
+    let names = variables.join(" and ");
     match &case.workload {
-        Some(own) if ["Deployment", "StatefulSet", "DaemonSet"].contains(&own.kind.as_str()) => {
-            format!(
-                "`kubectl set env {} --namespace {namespace} --containers {} {list}`",
+        Some(own) if own.is_restarted() => {
+            let list: Vec<String> = variables.iter().map(|name| format!("{name}-")).collect();
+            let command = format!(
+                "remove {names} from {}: `kubectl set env {} --namespace {namespace} --containers {} {}`",
+                place(case),
                 own.reference(),
-                text(container, "name")
+                text(container, "name"),
+                list.join(" ")
+            );
+            match own.renewal {
+                Renewal::Usual => command,
+                _ => format!("{command}, and {}", case.recreate()),
+            }
+        }
+        Some(own) if own.kind == "Job" => format!(
+            "delete {}, remove {names} from its manifest, and create it again: the template of a Job cannot be changed",
+            own.reference()
+        ),
+        Some(own) if own.kind == "CronJob" => {
+            format!("remove {names} from {}: its next run does without", place(case))
+        }
+        Some(own) if own.kind == "Pod" => {
+            format!(
+                "remove {names} from the manifest of {}, and {}",
+                own.reference(),
+                case.recreate()
             )
         }
-        _ => format!("remove {} from {}", variables.join(" and "), place(case)),
+        _ => format!("remove {names} from {}, and {}", place(case), case.recreate()),
     }
 }
 
@@ -146,11 +167,7 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                             "the container {own} of the pod {pod} has {there} and not {lacks}: the webhook adds neither \
                              where one of them is set already"
                         ),
-                        format!(
-                            "remove {there} from {}, so that the webhook sets both: {}",
-                            place(case),
-                            unset(case, container, &[there])
-                        ),
+                        format!("let the webhook set both: {}", removal(case, container, &[there])),
                     ),
                 ));
             }
@@ -162,11 +179,7 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                     "the SDK does not use the role",
                     Fault::new(
                         format!("{name} is empty in the container {own} of the pod {pod}"),
-                        format!(
-                            "remove it from {}: {}",
-                            place(case),
-                            unset(case, container, &[name])
-                        ),
+                        removal(case, container, &[name]),
                     ),
                 ));
             } else if found.is_some_and(|found| {
@@ -200,11 +213,7 @@ pub(super) fn env(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
             );
             let would = case.stored().and_then(role_in);
             let fix = match own_template {
-                true => format!(
-                    "remove it from {}: {}",
-                    place(case),
-                    unset(case, container, &[ROLE, FILE])
-                ),
+                true => removal(case, container, &[ROLE, FILE]),
                 false if would.as_deref().is_none_or(|own| own == wanted.as_str()) => {
                     format!(
                         "the pod was made before the annotation was changed: {}{}",
@@ -246,7 +255,7 @@ fn session_and_endpoint(case: &Case<'_>, pod: &str, container: &Value) -> Vec<Fi
                      digits and _+=,.@-",
                     shown(session)
                 ),
-                format!("set another one in {}, or {}", place(case), unset(case, container, &[SESSION])),
+                format!("set another one in {}, or {}", place(case), removal(case, container, &[SESSION])),
             ),
         ));
     }
@@ -265,7 +274,7 @@ fn session_and_endpoint(case: &Case<'_>, pod: &str, container: &Value) -> Vec<Fi
                 "{variable} of the container {own} of the pod {pod} is {}: its requests to STS go there, and not to AWS",
                 quote(url)
             ),
-            format!("unless that is meant, {}", unset(case, container, &[variable])),
+            format!("unless that is meant, {}", removal(case, container, &[variable])),
         )));
     }
     findings
@@ -285,19 +294,36 @@ pub(super) fn skipped(case: &Case<'_>, pod: &Value, report: &mut Report) {
     report.fail("pod-containers", "no container has credentials of the role", fault);
 }
 
+/// The name of the container that the role is for, and whether anything names it: the annotation of kubectl,
+/// or the workload, which is called like it. Else it is the first of the template, since others may add
+/// theirs before it.
+pub(super) fn main<'b>(case: &'b Case<'_>, pod: &'b Value) -> (&'b str, bool) {
+    if let Some(named) = annotation(pod, "kubectl.kubernetes.io/default-container") {
+        return (named, true);
+    }
+    let containers = items(&pod["spec"], "containers");
+    let is_called_like_it = |own: &&Value| {
+        case.workload.as_ref().is_some_and(|workload| workload.name == text(own, "name"))
+    };
+    if let Some(own) = containers.iter().find(is_called_like_it) {
+        return (text(own, "name"), true);
+    }
+    let of_template =
+        case.workload.as_ref().map_or(&[][..], |own| items(&own.template["spec"], "containers"));
+    let own = |container: &&Value| of_template.iter().any(|own| own["name"] == container["name"]);
+    let first = containers.iter().find(own).or(containers.first());
+    (first.map_or("", |own| text(own, "name")), false)
+}
+
 /// Whether a container was left out.
 pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     let key = case.settings.annotation("skip-containers");
     let value = annotation(pod, &key).unwrap_or_default();
     let skipped = skipped_containers(value).unwrap_or_default();
     let containers = items(&pod["spec"], "containers");
-    // Sidecars that others add may stand before those of the template.
-    let of_template =
-        case.workload.as_ref().map_or(&[][..], |own| items(&own.template["spec"], "containers"));
-    let own = |container: &&Value| of_template.iter().any(|own| own["name"] == container["name"]);
-    let first = containers.iter().find(own).or(containers.first());
-    let main = annotation(pod, "kubectl.kubernetes.io/default-container")
-        .unwrap_or_else(|| first.map_or("", |own| text(own, "name")));
+    let (main, is_named) = main(case, pod);
+    // Then somebody wanted an init container alone to have it.
+    let is_of_init = !containers.iter().any(has);
     let mut findings = Vec::new();
     for (list, container) in each(pod).filter(|(_, own)| !has(own)) {
         let own = text(container, "name");
@@ -327,10 +353,11 @@ pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
             ),
         };
         if own == main && list == "containers" {
-            findings.push(Finding::Fault(
-                "this container has no credentials of the role",
-                Fault::new(cause, fix),
-            ));
+            let fault = Fault::new(cause, fix);
+            findings.push(match is_skipped && (is_of_init || !is_named) {
+                true => Finding::Doubt(fault),
+                false => Finding::Fault("this container has no credentials of the role", fault),
+            });
         } else if !is_skipped && list == "containers" {
             findings.push(Finding::Doubt(Fault::new(cause, fix)));
         }

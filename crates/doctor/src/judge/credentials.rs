@@ -4,7 +4,7 @@ use issuer_diagnostic::{Fault, quote};
 use serde_json::Value;
 
 use super::case::Case;
-use super::containers::{is_expanded, place, shown, unset, value, variable, with_role};
+use super::containers::{is_expanded, main, place, removal, shown, value, variable, with_role};
 use super::pod::Finding;
 use super::sources::{self, Taken, taken};
 use crate::kubernetes::{items, name, named, text};
@@ -17,11 +17,34 @@ const SO: &str = "the SDK uses the access key, and not the role";
 
 pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let (main, _) = main(case, pod);
+    let has_role = |name: &str| with_role(pod).any(|own| text(own, "name") == name);
     for container in with_role(pod) {
-        of_variables(case, pod, container, &mut findings);
-        of_sources(case, pod, container, &mut findings);
-        of_profile(case, pod, container, &mut findings);
+        let own = of_container(case, pod, container);
+        // What a sidecar uses may be meant for it alone.
+        let is_beside = text(container, "name") != main && has_role(main);
+        findings.extend(own.into_iter().map(|own| if is_beside { own.doubted() } else { own }));
     }
+    findings
+}
+
+/// The same for pods that are not there yet: the template, of which nobody knows what the webhook gives.
+pub(super) fn of_template(case: &Case<'_>, template: &Value) -> Vec<Finding> {
+    let (main, _) = main(case, template);
+    let containers = items(&template["spec"], "containers").iter();
+    let each = containers.flat_map(|container| {
+        let own = of_container(case, template, container).into_iter();
+        let is_beside = text(container, "name") != main;
+        own.map(move |own| if is_beside { own.doubted() } else { own })
+    });
+    each.collect()
+}
+
+fn of_container(case: &Case<'_>, pod: &Value, container: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    of_variables(case, pod, container, &mut findings);
+    of_sources(case, pod, container, &mut findings);
+    of_profile(case, pod, container, &mut findings);
     findings
 }
 
@@ -69,7 +92,7 @@ fn of_variables(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut 
                 text(container, "name"),
                 name(pod)
             ),
-            format!("remove them from {}: {}", place(case), unset(case, container, &there)),
+            removal(case, container, &there),
         ),
     ));
 }
@@ -141,7 +164,7 @@ fn of_profile(case: &Case<'_>, pod: &Value, container: &Value, findings: &mut Ve
                 shown(profile),
                 if has_config { "" } else { ", and no file with profiles is mounted" }
             ),
-            format!("remove it from {}: {}", place(case), unset(case, container, &[variable_name])),
+            removal(case, container, &[variable_name]),
         );
         // Some SDKs do without a file for the profile of this name.
         findings.push(match has_config || profile == "default" || is_expanded(profile) {

@@ -1,6 +1,6 @@
 //! The documents and a fresh token, judged as `verify` does.
 
-use issuer_diagnostic::Status;
+use issuer_diagnostic::{Check, Status};
 use issuer_verify::{CertificateFault, Expected, Unreached};
 
 use super::bucket;
@@ -35,7 +35,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     };
     let verdict = issuer_verify::judge(observation, &expected);
     let misled = verdict.checks.iter().find_map(|own| bucket::misled(case, observation, own));
-    for check in verdict.checks {
+    for check in verdict.checks.into_iter().map(|own| of_doctor(case, own)) {
         if let Some(fault) = &misled {
             match check.id {
                 "jwks-uri" => {
@@ -76,6 +76,34 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     }
     if token.is_none() {
         token_alone(case, report);
+    }
+}
+
+/// What `verify` says, with what is known here: the token is fresh, and where the documents are published.
+fn of_doctor(case: &Case<'_>, mut check: Check) -> Check {
+    if check.id == "token-signature"
+        && let Some((what, _)) = check.message.split_once(": the token was changed or truncated")
+    {
+        check.message = format!(
+            "{what}: another key is published under this kid than the one that the API server signs with now"
+        );
+        check.fix =
+            Some("publish the API server's key under this kid (issuerctl publish)".to_owned());
+    }
+    if let (Some(fix), Some(store)) = (&mut check.fix, &case.seen.asked.store) {
+        *fix = published_to(store, fix);
+    }
+    check
+}
+
+/// The first mention of `issuerctl publish` as a command with the place of the documents.
+fn published_to(store: &str, fix: &str) -> String {
+    const COMMAND: &str = "issuerctl publish";
+    match fix.split_once(COMMAND) {
+        Some((before, after)) if !before.ends_with('`') && !after.starts_with(" --") => {
+            format!("{before}`{COMMAND} --apiserver --to {store}`{after}")
+        }
+        _ => fix.to_owned(),
     }
 }
 

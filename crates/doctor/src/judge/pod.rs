@@ -7,8 +7,8 @@ use super::case::{Case, has_identity};
 use super::{containers, credentials, readable, region, table, token_file};
 use crate::controllers::template;
 use crate::diagnosis::Report;
-use crate::kubernetes::{account_of, items, labels, name, text};
-use crate::probe::created;
+use crate::kubernetes::{account_of, items, name, text};
+use crate::probe::{created, opts_out};
 
 /// What is wrong with one pod.
 pub(super) enum Finding {
@@ -18,6 +18,16 @@ pub(super) enum Finding {
     Doubt(Fault),
     /// It cannot be judged, and why.
     Unknown(String),
+}
+
+impl Finding {
+    /// The same, if it is not certain that it matters.
+    pub(super) fn doubted(self) -> Self {
+        match self {
+            Self::Fault(_, fault) => Self::Doubt(fault),
+            other => other,
+        }
+    }
 }
 
 const CONTAINERS: &str = "pod-containers";
@@ -110,6 +120,9 @@ fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Val
     };
     let (configured, bare): (Vec<&Value>, Vec<&Value>) =
         bare.iter().partition(|pod| has_config(pod));
+    // Another workload of the account may do without the role on purpose.
+    let (opted, others): (Vec<&Value>, Vec<&Value>) = bare.iter().partition(|pod| opts_out(pod));
+    let bare = if given.is_empty() && others.is_empty() { &opted } else { &others };
     let Some(pod) = bare.first() else {
         return match configured.first() {
             Some(pod) => report.skip(
@@ -119,9 +132,13 @@ fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Val
             None => {
                 let whys = case.seen.workload.controllers.whys().into_iter();
                 let whys: String = whys.map(|why| format!("; what makes them: {why}")).collect();
+                let opted = match opted.len() {
+                    0 => String::new(),
+                    count => format!("; {count} without them opt out by their label"),
+                };
                 report.pass(
                     ID,
-                    format!("{} pod(s) of {subject} have the role's variables{whys}", given.len()),
+                    format!("{} pod(s) of {subject} have the role's variables{opted}{whys}", given.len()),
                 );
             }
         };
@@ -154,7 +171,7 @@ fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Val
                               only when they are made"
         ),
     };
-    if labels(pod).get("eks.amazonaws.com/skip-pod-identity-webhook").is_some() {
+    if opts_out(pod) {
         let fault = Fault::new(
             format!(
                 "the pod {} has no role{count}: its label eks.amazonaws.com/skip-pod-identity-webhook opts out, \
@@ -191,7 +208,8 @@ fn none(case: &Case<'_>, report: &mut Report) {
     let Some((who, message)) = failed_creation(case) else {
         let whys = case.seen.workload.controllers.whys().into_iter();
         let whys: String = whys.map(|why| format!("; {why}")).collect();
-        return report.skip(ID, format!("no pod runs as {subject}{whys}"));
+        report.skip(ID, format!("no pod runs as {subject}{whys}"));
+        return of_template(case, report);
     };
     let is_webhook =
         |name: &str| message.contains(name) && message.contains("failed calling webhook");
@@ -213,6 +231,31 @@ fn none(case: &Case<'_>, report: &mut Report) {
     let cause = format!("no pod runs as {subject}: {who} cannot create any: {}", shorten(&message));
     let fix = format!("see its events: `kubectl get events --namespace {}`", subject.namespace);
     report.warn(ID, cause, fix);
+}
+
+/// What the template of pods that do not run now, such as those of a CronJob, brings with it.
+fn of_template(case: &Case<'_>, report: &mut Report) {
+    let Some(workload) = case.workload.as_ref().filter(|own| own.kind != "Pod") else { return };
+    if case.role.is_none() {
+        return;
+    }
+    let mut template = workload.template.clone();
+    template["metadata"]["name"] = format!("template of {}", workload.reference()).into();
+    let checks: [(&'static str, Vec<Finding>); 3] = [
+        ("pod-env", containers::env(case, &template)),
+        ("pod-credentials", credentials::of_template(case, &template)),
+        ("pod-token", token_file::judge(case, &template)),
+    ];
+    for (id, findings) in checks.into_iter().filter(|(_, findings)| !findings.is_empty()) {
+        // A Job without pods has ended.
+        let has_ended = workload.kind == "Job";
+        let findings = findings.into_iter();
+        settle(
+            report,
+            id,
+            findings.map(|own| if has_ended { own.doubted() } else { own }).collect(),
+        );
+    }
 }
 
 /// What cannot create pods of the account, and why, as its condition or an event says.

@@ -45,9 +45,12 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
         } else {
             volume.pointer("/projected/defaultMode").and_then(Value::as_i64).unwrap_or(0o644)
         };
-        if mode & 0o004 != 0 {
+        let group = group(spec, container);
+        if mode & 0o004 != 0 || (mode & 0o040 != 0 && group == Some(0)) {
             continue;
         }
+        // Without runAsGroup it is that of the image, which often is root's.
+        let is_sure = mode & 0o040 == 0 || group.is_some();
         let who = match user(spec, container) {
             Some(0) => continue,
             Some(user) => Some(format!("runs as the user {user}")),
@@ -59,9 +62,17 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
         let because = match old {
             true => "before Kubernetes 1.19 the file is root's with the mode 0600".to_owned(),
             false => format!(
-                "the volume {} has the mode {mode:04o}, the containers have different users, and there is no fsGroup, so the \
-                 file is root's",
-                text(volume, "name")
+                "the volume {} has the mode {mode:04o}, {}, and there is no fsGroup, so the file is root's{}",
+                text(volume, "name"),
+                match users.iter().any(Option::is_some) {
+                    true => "the containers have different users",
+                    false => "no runAsUser is set",
+                },
+                if is_sure {
+                    ""
+                } else {
+                    ", whose group may read it, and the group is that of the image"
+                }
             ),
         };
         let fault = Fault::new(
@@ -79,10 +90,10 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
             ),
         );
         findings.push(match who {
-            Some(_) => {
+            Some(_) if is_sure => {
                 Finding::Fault("the SDK cannot read the token, and does not use the role", fault)
             }
-            None => Finding::Doubt(fault),
+            _ => Finding::Doubt(fault),
         });
     }
     findings
@@ -91,6 +102,17 @@ pub(super) fn judge(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
 fn user(spec: &Value, container: &Value) -> Option<i64> {
     let own = container.pointer("/securityContext/runAsUser").and_then(Value::as_i64);
     own.or_else(|| spec.pointer("/securityContext/runAsUser").and_then(Value::as_i64))
+}
+
+/// The group of a container: root's if it is one of several; `None` if the image decides.
+fn group(spec: &Value, container: &Value) -> Option<i64> {
+    let supplemental =
+        spec.pointer("/securityContext/supplementalGroups").and_then(Value::as_array);
+    if supplemental.is_some_and(|groups| groups.iter().any(|own| own == 0)) {
+        return Some(0);
+    }
+    let own = container.pointer("/securityContext/runAsGroup").and_then(Value::as_i64);
+    own.or_else(|| spec.pointer("/securityContext/runAsGroup").and_then(Value::as_i64))
 }
 
 fn non_root(spec: &Value, container: &Value) -> bool {

@@ -1,7 +1,7 @@
 //! The role: that it exists, its trust policy for this very token, and its permissions.
 
 use issuer_diagnostic::{Fault, Status, quote};
-use issuer_discovery::Partition;
+use issuer_discovery::{IssuerUrl, Partition};
 use issuer_iam::LintOptions;
 
 use super::case::Case;
@@ -79,10 +79,36 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
 fn create(case: &Case<'_>, arn: &RoleArn) -> String {
     let issuer = case.issuer.as_deref().unwrap_or("URL");
     let account = case.subject.map_or("NAMESPACE/NAME".to_owned(), ToString::to_string);
+    // Role and path are two things in IAM, and the role of another path has another ARN.
+    let path = match arn.path() {
+        "/" => String::new(),
+        path => format!(" --path {path}"),
+    };
     format!(
-        "`issuerctl role apply {} --issuer {issuer} --service-account {account} --add`",
+        "`issuerctl role apply {}{path} --issuer {issuer} --service-account {account} --add`",
         arn.name
     )
+}
+
+fn options(case: &Case<'_>, issuer: &IssuerUrl, arn: &RoleArn, audiences: &[&str]) -> LintOptions {
+    let mut options = LintOptions::new(issuer.clone());
+    options.allow_port = case.seen.asked.allow_port;
+    options.service_account = case.subject.and_then(|subject| subject.to_string().parse().ok());
+    options.account = arn.account.parse().ok();
+    options.partition = Partition::named(&arn.partition);
+    options.audiences = audiences.iter().filter_map(|own| own.parse().ok()).collect();
+    options.now =
+        Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(case.seen.asked.now_secs));
+    options
+}
+
+/// Whether the trust policy, as far as it is known, refuses tokens with these audiences.
+pub(super) fn refuses_audiences(case: &Case<'_>, audiences: &[&str]) -> bool {
+    let role = case.seen.aws.role.known().and_then(Option::as_ref);
+    let (Some(role), Some(issuer), Some(arn)) = (role, &case.url, &case.arn) else { return false };
+    let options = options(case, issuer, arn, audiences);
+    let found = issuer_iam::lint(&role.trust, &options).map(|report| report.findings);
+    found.is_ok_and(|all| all.iter().any(|own| own.failed() && own.id == "aud-mismatch"))
 }
 
 fn trust(case: &Case<'_>, report: &mut Report, arn: &RoleArn, role: &RoleSeen) {
@@ -90,14 +116,7 @@ fn trust(case: &Case<'_>, report: &mut Report, arn: &RoleArn, role: &RoleSeen) {
         return report
             .skip("role-statement-missing", "the trust policy is not judged: no issuer is known");
     };
-    let mut options = LintOptions::new(issuer.clone());
-    options.allow_port = case.seen.asked.allow_port;
-    options.service_account = case.subject.and_then(|subject| subject.to_string().parse().ok());
-    options.account = arn.account.parse().ok();
-    options.partition = Partition::named(&arn.partition);
-    options.audiences = case.audience.parse().ok().into_iter().collect();
-    options.now =
-        Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(case.seen.asked.now_secs));
+    let options = options(case, issuer, arn, &[&case.audience]);
     let findings = match issuer_iam::lint(&role.trust, &options) {
         Ok(report) => report.findings,
         Err(error) => {

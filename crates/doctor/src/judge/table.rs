@@ -1,10 +1,11 @@
 //! Without an account: every annotated ServiceAccount, and its pods that lack the role.
 
-use issuer_diagnostic::Fault;
+use issuer_diagnostic::{Fault, quote};
 use issuer_pods::{Annotations, Identity};
 use serde_json::Value;
 
 use super::case::{Case, has_identity, role_in};
+use crate::RoleArn;
 use crate::diagnosis::Report;
 use crate::kubernetes::{account_of, labels, name, namespace};
 use crate::probe::has_ended;
@@ -13,6 +14,8 @@ use crate::probe::has_ended;
 struct Row<'a> {
     account: String,
     role: String,
+    /// Why the annotation is no ARN of a role; a name alone may be one that the webhook makes an ARN of.
+    is_no_role: Option<String>,
     pods: usize,
     lacking: Vec<&'a Value>,
 }
@@ -36,8 +39,11 @@ fn rows<'a>(case: &Case<'a>) -> Option<Vec<Row<'a>>> {
         let own: Vec<&Value> = own.collect();
         let lacking = own.iter().copied().filter(|pod| lacks(case, pod, &identity.role));
         let lacking: Vec<&Value> = lacking.collect();
+        let composed = |pod: &&Value| role_in(pod).is_some_and(|own| RoleArn::parse(&own).is_ok());
+        let is_name = !identity.role.contains(':') && own.iter().all(composed);
         Some(Row {
             account: format!("{}/{}", namespace(account), name(account)),
+            is_no_role: RoleArn::parse(&identity.role).err().filter(|_| !is_name),
             role: identity.role,
             pods: own.len(),
             lacking,
@@ -68,6 +74,7 @@ pub(super) fn lines(case: &Case<'_>) -> Vec<String> {
     let line = |row: &Row<'_>| {
         let lacking: Vec<&str> = row.lacking.iter().map(|pod| name(pod)).take(3).collect();
         let state = match (row.pods, row.lacking.len()) {
+            _ if row.is_no_role.is_some() => "not the ARN of a role".to_owned(),
             (0, _) => "no pods".to_owned(),
             (pods, 0) => format!("{pods} pod(s) with the role"),
             (pods, lacks) => format!("{lacks} of {pods} pod(s) without it: {}", lacking.join(", ")),
@@ -85,6 +92,17 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
         let whys: Vec<String> = whys.filter(|why| !why.is_empty()).collect();
         return report.skip(ID, format!("ServiceAccounts and pods: {}", whys.join("; ")));
     };
+    if let Some((row, why)) = rows.iter().find_map(|row| Some((row, row.is_no_role.as_ref()?))) {
+        let fault = Fault::new(
+            format!(
+                "the annotation of the ServiceAccount {} is {}, which is not the ARN of a role: {why}",
+                row.account,
+                quote(&row.role)
+            ),
+            format!("ask about it: `issuerctl doctor --service-account {}`", row.account),
+        );
+        return report.fail("annotation", "STS refuses the request: Request ARN is invalid", fault);
+    }
     let Some(row) = rows.iter().find(|row| !row.lacking.is_empty()) else {
         return match rows.is_empty() {
             true => report.skip(ID, "no ServiceAccount has the annotation of a role"),

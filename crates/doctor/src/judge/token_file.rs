@@ -1,13 +1,14 @@
 //! The token file: where it is mounted, and whom its token is for.
 
-use issuer_diagnostic::{Fault, quote};
+use issuer_diagnostic::{Fault, listed, quote};
 use serde_json::Value;
 
 use super::case::{AUDIENCE, Case};
 use super::containers::{
-    FILE, ROLE, is_expanded, is_of_template, of_manifest, place, unset, value, with_role,
+    FILE, ROLE, is_expanded, is_of_template, of_manifest, place, removal, value, with_role,
 };
 use super::pod::Finding;
+use super::role;
 use crate::kubernetes::{items, name, named, text};
 
 /// Where every pod has its API token.
@@ -60,29 +61,35 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
     let by_hand = is_of_template(case, container, FILE);
     let mend = match by_hand {
         true => format!(
-            "remove it from {}, so that the webhook sets it and mounts its own token: {}",
-            place(case),
-            unset(case, container, &["AWS_ROLE_ARN", FILE])
+            "let the webhook set it and mount a token of its own: {}",
+            removal(case, container, &["AWS_ROLE_ARN", FILE])
         ),
         false => of_manifest(case, &[ROLE, FILE]) + &case.recreate(),
     };
     let api_token = || {
-        Finding::Fault(
-            AUDIENCE_SO,
-            Fault::new(
+        let what = format!(
+            "{FILE} of the container {own} of the pod {pod_name} is {}, the API token of the ServiceAccount: its audience \
+             is the API server (its issuer), and not {}",
+            quote(path),
+            quote(&case.audience)
+        );
+        let (so, cause) = match of_api_token(case) {
+            ApiToken::Accepted => return None,
+            ApiToken::Unknown => (AUDIENCE_SO, what),
+            ApiToken::Refused(audience) => (
+                "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
                 format!(
-                    "{FILE} of the container {own} of the pod {pod_name} is {}, the API token of the ServiceAccount: its \
-                     audience is the API server (its issuer), and not {}",
-                    quote(path),
-                    quote(&case.audience)
+                    "{what}; the provider knows {}, and the trust policy of the role does not allow it",
+                    quote(&audience)
                 ),
-                format!("{mend}; or mount a projected token with the audience {}", case.audience),
             ),
-        )
+        };
+        let fix = format!("{mend}; or mount a projected token with the audience {}", case.audience);
+        Some(Finding::Fault(so, Fault::new(cause, fix)))
     };
     let Some((mount, rest)) = mount_of(container, path) else {
         if unix(path) == unix(API_TOKEN) {
-            return Some(api_token());
+            return api_token();
         }
         let mounts: Vec<&str> =
             items(container, "volumeMounts").iter().map(|own| text(own, "mountPath")).collect();
@@ -92,7 +99,7 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
         let there = match token {
             Some(mount) => format!("the token is mounted at {}", quote(text(mount, "mountPath"))),
             None if mounts.is_empty() => "nothing is mounted in it".to_owned(),
-            None => format!("volumes are mounted at {}", mounts.join(", ")),
+            None => format!("volumes are mounted at {}", listed(&mounts)),
         };
         return Some(Finding::Fault(
             NOT_FOUND,
@@ -159,7 +166,7 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
                     "{FILE} of the container {own} of the pod {pod_name} is {}, and the token in the volume {} is {}",
                     quote(path),
                     text(volume, "name"),
-                    paths.join(", ")
+                    listed(&paths)
                 ),
                 mend,
             ),
@@ -167,12 +174,7 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
     };
     let audience = text(token, "audience");
     if audience.is_empty() {
-        // The API server's own audiences may be set to that of STS.
-        let flags = case.seen.cluster.flagz.known().and_then(Option::as_ref);
-        let manifests = case.seen.cluster.static_pods.known();
-        let flags = flags.or_else(|| manifests.and_then(|own| Some(&own.first()?.1)));
-        let own = flags.map_or(&[][..], |flags| flags.get("api-audiences"));
-        return (own != [case.audience.clone()]).then(api_token);
+        return api_token();
     }
     let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
     let accepted = provider.map(|own| own.audiences.clone());
@@ -189,18 +191,25 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
     if audience == AUDIENCE {
         return None;
     }
-    let list = accepted.clone().unwrap_or_else(|| vec![case.audience.clone()]);
+    let wanted = accepted.as_ref().and_then(|list| list.first()).unwrap_or(&case.audience);
+    let needed = match &accepted {
+        Some(list) => {
+            let quoted: Vec<String> = list.iter().map(|own| quote(own)).collect();
+            format!("the provider's client IDs are {}", listed(&quoted))
+        }
+        None => format!(
+            "SDKs and trust policies expect {} (the client IDs of the provider are not known)",
+            quote(wanted)
+        ),
+    };
     let fault = Fault::new(
         format!(
-            "the token of the container {own} of the pod {pod_name} has the audience {}, and the provider's client IDs are \
-             {}",
-            quote(audience),
-            list.iter().map(|own| quote(own)).collect::<Vec<_>>().join(", ")
+            "the token of the container {own} of the pod {pod_name} has the audience {}, and {needed}",
+            quote(audience)
         ),
         format!(
-            "set the audience of the token to {}: in the volume {} of {}, or the annotation {} of the ServiceAccount, or \
-             the webhook's --token-audience; then {}",
-            list.first().map_or(AUDIENCE, String::as_str),
+            "set the audience of the token to {wanted}: in the volume {} of {}, or the annotation {} of the \
+             ServiceAccount, or the webhook's --token-audience; then {}",
             text(volume, "name"),
             place(case),
             case.settings.annotation("audience"),
@@ -211,6 +220,42 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
         || (audience.contains("sts.") && audience.contains("amazonaws.com"))
         || case.is_refused_for("audience");
     Some(if is_sure { Finding::Fault(AUDIENCE_SO, fault) } else { Finding::Doubt(fault) })
+}
+
+/// What STS makes of a token without an audience of its own.
+enum ApiToken {
+    /// It accepts it, as far as provider and trust policy are known.
+    Accepted,
+    /// The provider does not know its audience.
+    Unknown,
+    /// The provider knows this audience, and the role refuses it.
+    Refused(String),
+}
+
+/// Such a token has the API server's own audiences: `--api-audiences`, or else its issuers.
+fn of_api_token(case: &Case<'_>) -> ApiToken {
+    let flags = case.seen.cluster.flagz.known().and_then(Option::as_ref);
+    let manifests = case.seen.cluster.static_pods.known();
+    let flags = flags.or_else(|| manifests.and_then(|own| Some(&own.first()?.1)));
+    let set = flags.map_or(&[][..], |flags| flags.get("api-audiences"));
+    let issuers = flags.map_or(&[][..], |flags| flags.issuers());
+    let mut own: Vec<&str> = set.iter().flat_map(|list| list.split(',')).collect();
+    if own.is_empty() {
+        own = issuers.iter().map(String::as_str).chain(case.signs.as_deref()).collect();
+    }
+    let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
+    let is_known = |audience: &&str| match provider {
+        Some(provider) => provider.audiences.iter().any(|known| known == audience),
+        None => *audience == case.audience,
+    };
+    let known: Vec<&str> = own.into_iter().filter(is_known).collect();
+    match known.first() {
+        None => ApiToken::Unknown,
+        Some(first) if role::refuses_audiences(case, &known) => {
+            ApiToken::Refused((*first).to_owned())
+        }
+        Some(_) => ApiToken::Accepted,
+    }
 }
 
 /// The mount that a path is in, and the path within it.

@@ -230,6 +230,16 @@ fn what_is_wrong_with_the_pods_is_told_apart() {
 }
 
 #[test]
+fn what_workloads_do_on_purpose_is_no_fault() {
+    all_as_expected(neighbors::purposes::worlds());
+}
+
+#[test]
+fn long_values_are_cut_and_commands_have_the_options_of_the_run() {
+    all_as_expected(neighbors::values::worlds());
+}
+
+#[test]
 fn what_is_wrong_in_aws_is_told_apart() {
     all_as_expected(neighbors::aws::worlds());
 }

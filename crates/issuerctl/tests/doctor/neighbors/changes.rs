@@ -198,11 +198,10 @@ pub(crate) fn worlds() -> Vec<World> {
                     "env": [{"name": "AWS_ACCESS_KEY_ID", "value": "AKIAMADEUP"}]}]);
             });
         }),
-        fault(
+        doubt(
             "keys-in-an-init-container",
             "pod-credentials",
             &["AWS_ACCESS_KEY_ID", "first"],
-            "remove",
             |w| {
                 w.change_pod(true, |pod| {
                     let mut first = container(pod).clone();
@@ -215,11 +214,10 @@ pub(crate) fn worlds() -> Vec<World> {
                 });
             },
         ),
-        fault(
+        doubt(
             "keys-in-the-second-container",
             "pod-credentials",
             &["AWS_ACCESS_KEY_ID", "worker"],
-            "--containers worker",
             |w| {
                 w.change_pod(true, |pod| {
                     let mut other = container(pod).clone();

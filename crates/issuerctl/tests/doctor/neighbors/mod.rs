@@ -10,7 +10,9 @@ pub(crate) mod documents;
 pub(crate) mod injection;
 pub(crate) mod mixed;
 pub(crate) mod pods;
+pub(crate) mod purposes;
 pub(crate) mod trust;
+pub(crate) mod values;
 pub(crate) mod webhooks;
 
 use serde_json::{Value, json};
