@@ -143,7 +143,9 @@ impl<'a> Case<'a> {
             return role.clone();
         }
         let declared = asked.declared.as_ref().map_or(&[][..], |own| own.roles.as_slice());
-        let is_name = |text: &&str| !text.is_empty() && !text.contains([':', '/', '$', ' ']);
+        // IAM takes 64 characters.
+        let is_name =
+            |text: &&str| (1..=64).contains(&text.len()) && !text.contains([':', '/', '$', ' ']);
         let name = match (declared, text.filter(is_name)) {
             ([only], _) => only,
             (_, Some(name)) => name,

@@ -66,10 +66,14 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
         ),
         false => of_manifest(case, &[ROLE, FILE]) + &case.recreate(),
     };
-    let api_token = || {
+    let without_audience = |volume: Option<&Value>| {
+        let token = match volume {
+            Some(_) => "a token without an audience of its own",
+            None => "the API token of the ServiceAccount",
+        };
         let what = format!(
-            "{FILE} of the container {own} of the pod {pod_name} is {}, the API token of the ServiceAccount: its audience \
-             is the API server (its issuer), and not {}",
+            "{FILE} of the container {own} of the pod {pod_name} is {}, {token}: its audience is the API server (its \
+             issuer), and not {}",
             quote(path),
             quote(&case.audience)
         );
@@ -84,12 +88,23 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
                 ),
             ),
         };
-        let fix = format!("{mend}; or mount a projected token with the audience {}", case.audience);
+        let fix = match volume {
+            Some(volume) => format!(
+                "set audience: {} of the token in the volume {} of {}, and {}",
+                case.audience,
+                text(volume, "name"),
+                place(case),
+                case.recreate()
+            ),
+            None => {
+                format!("{mend}; or mount a projected token with the audience {}", case.audience)
+            }
+        };
         Some(Finding::Fault(so, Fault::new(cause, fix)))
     };
     let Some((mount, rest)) = mount_of(container, path) else {
         if unix(path) == unix(API_TOKEN) {
-            return api_token();
+            return without_audience(None);
         }
         let mounts: Vec<&str> =
             items(container, "volumeMounts").iter().map(|own| text(own, "mountPath")).collect();
@@ -174,7 +189,8 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
     };
     let audience = text(token, "audience");
     if audience.is_empty() {
-        return api_token();
+        let is_own = unix(path) != unix(API_TOKEN);
+        return without_audience(is_own.then_some(volume));
     }
     let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
     let accepted = provider.map(|own| own.audiences.clone());

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{ISSUER, KEY, annotate, becomes, denied, fault, hook, role, set_env, statement, well};
+use super::{
+    ISSUER, KEY, annotate, becomes, denied, fault, hook, role, set_env, statement, token_volume,
+    well,
+};
 use crate::world::{ACCOUNT, BINDINGS, DRY_RUN, FLAGZ, PODS, POLICIES, STATIC_PODS, World};
 
 const AUD: &str = "oidc.example.com/oidc-bucket/prod:aud";
@@ -54,6 +57,29 @@ fn audiences() -> Vec<World> {
             &["API token", "trust policy of the role does not allow"],
             "AWS_WEB_IDENTITY_TOKEN_FILE",
             |w| api_token(w, json!(["sts.amazonaws.com", ISSUER])),
+        ),
+        fault(
+            "own-token-without-an-audience",
+            "pod-token",
+            &["without an audience of its own", "sts\\.amazonaws\\.com"],
+            "set audience: sts\\.amazonaws\\.com of the token in the volume aws-iam-token",
+            |w| {
+                becomes(w, "static-injection");
+                w.change_pod(true, |pod| {
+                    let token = &mut token_volume(pod)["sources"][0]["serviceAccountToken"];
+                    token.as_object_mut().unwrap().remove("audience");
+                });
+            },
+        ),
+        fault(
+            "a-long-name-in-the-annotation",
+            "annotation",
+            &["not the ARN|ARN"],
+            "role/NAME",
+            |w| {
+                annotate(w, KEY, "x".repeat(5000).into());
+                w.uninjected();
+            },
         ),
         well("api-token-with-several-audiences", |w| {
             api_token(w, json!(["sts.amazonaws.com"]));
