@@ -27,7 +27,7 @@ pub(crate) const APPLY_PATCH: &str = "application/apply-patch+yaml";
 const ANSWERS: &str = "application/json, application/jwk-set+json";
 
 /// What a response is whose end is not read.
-pub(crate) const TOO_LARGE: &str = "larger than 1 MiB";
+pub(crate) const TOO_LARGE: &str = "larger than";
 
 /// Metrics of an API server with many kinds have tens of MiB.
 const MAX_METRICS_BYTES: usize = 64 << 20;
@@ -54,6 +54,8 @@ pub struct Cluster {
     answer_limit: Duration,
     /// How long a server that is busy is asked again.
     busy_limit: Duration,
+    /// The largest answer that is read.
+    max_bytes: usize,
 }
 
 /// What an API server publishes about itself.
@@ -98,7 +100,9 @@ impl Cluster {
         let link = Link::new(&configuration).await?;
         let server = link.server().to_owned();
         let (answer_limit, busy_limit) = (ANSWER_LIMIT, BUSY_LIMIT);
-        Ok(Self { configuration, server, link: RwLock::new(link), answer_limit, busy_limit })
+        let link = RwLock::new(link);
+        let max_bytes = MAX_INPUT_BYTES;
+        Ok(Self { configuration, server, link, answer_limit, busy_limit, max_bytes })
     }
 
     /// The same for somebody who does not wait: `limit` for a response, and as long for a server that
@@ -106,6 +110,12 @@ impl Cluster {
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { answer_limit: limit, busy_limit: limit, ..self }
+    }
+
+    /// The same for larger answers, as those about all pods are.
+    #[must_use]
+    pub fn with_answers_up_to(self, max_bytes: usize) -> Self {
+        Self { max_bytes, ..self }
     }
 
     /// The public keys in Secret `<cluster>-sa` (Cluster API `util/secret`): every PEM block of its
@@ -279,7 +289,7 @@ impl Cluster {
         body: Option<(&'static str, &str)>,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let answer =
-            self.answer(method, path, (verb, resource), body, ANSWERS, MAX_INPUT_BYTES).await?;
+            self.answer(method, path, (verb, resource), body, ANSWERS, self.max_bytes).await?;
         self.accepted(answer, path, verb, (object, resource)).await
     }
 
@@ -293,7 +303,7 @@ impl Cluster {
         accept: &'static str,
         (verb, resource): (&'static str, &str),
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.read_up_to(MAX_INPUT_BYTES, path, accept, (verb, resource)).await
+        self.read_up_to(self.max_bytes, path, accept, (verb, resource)).await
     }
 
     /// Reads what is larger than objects are, such as metrics.
@@ -420,9 +430,10 @@ impl Cluster {
                     let body = Zeroizing::new(collected.to_bytes().to_vec());
                     Ok(Answer { status, retry_after, redirect, body })
                 }
-                Err(error) if error.is::<LengthLimitError>() => {
-                    Err(Error::Answer { resource: resource.to_owned(), what: TOO_LARGE.to_owned() })
-                }
+                Err(error) if error.is::<LengthLimitError>() => Err(Error::Answer {
+                    resource: resource.to_owned(),
+                    what: format!("{TOO_LARGE} {} MiB", limit >> 20),
+                }),
                 Err(error) => Err(link.unreachable(&*error)),
             }
         };

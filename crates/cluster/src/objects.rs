@@ -270,7 +270,7 @@ impl Cluster {
             let asked = self.ask(Method::GET, &page, "list", (Object::Other, what), None).await;
             let body = match asked {
                 Err(Error::NotFound { .. }) => return Ok(all),
-                Err(Error::Answer { what, .. }) if what == TOO_LARGE && limit > 1 => {
+                Err(Error::Answer { what, .. }) if what.starts_with(TOO_LARGE) && limit > 1 => {
                     limit = limit.div_ceil(4);
                     continue;
                 }
