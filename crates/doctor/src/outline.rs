@@ -162,30 +162,47 @@ fn container(container: &Value) -> Value {
     };
     kept["env"] = items(container, "env").iter().map(variable).collect();
     kept["envFrom"] = items(container, "envFrom").iter().cloned().collect();
-    // The webhook's flags; none of them is a secret, and other programs' are not kept.
+    kept["args"] = flags(container).into_iter().map(Value::from).collect();
+    kept
+}
+
+/// Flags of the webhook that stand alone, without a value.
+const SWITCHES: [&str; 4] =
+    ["in-cluster", "sts-regional-endpoint", "watch-config-map", "compose-role-arn"];
+
+/// Its flags with a value.
+const FLAGS: [&str; 10] = [
+    "annotation-prefix",
+    "token-audience",
+    "aws-default-region",
+    "token-expiration",
+    "token-mount-path",
+    "service-name",
+    "namespace",
+    "tls-secret",
+    "tls-cert",
+    "port",
+];
+
+/// The webhook's flags, each as one word; none of them is a secret, and other programs' are not kept.
+/// Its value may be the next word, which a switch does not take (pflag).
+fn flags(container: &Value) -> Vec<String> {
     let words = ["command", "args"].into_iter().flat_map(|list| items(container, list));
-    let flag = |word: &&Value| {
-        let known = [
-            "annotation-prefix",
-            "token-audience",
-            "aws-default-region",
-            "sts-regional-endpoint",
-            "token-expiration",
-            "token-mount-path",
-            "service-name",
-            "namespace",
-            "in-cluster",
-            "watch-config-map",
-            "compose-role-arn",
-            "tls-secret",
-            "tls-cert",
-            "port",
-        ];
-        let name = word.as_str().and_then(|word| word.trim_start_matches('-').split('=').next());
-        word.as_str().is_some_and(|word| word.starts_with("--"))
-            && name.is_some_and(|name| known.contains(&name))
-    };
-    kept["args"] = words.filter(flag).cloned().collect();
+    let mut words = words.map(|word| word.as_str().unwrap_or_default());
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        let Some(flag) = word.strip_prefix("--") else { continue };
+        match flag.split_once('=') {
+            Some((name, _)) if SWITCHES.contains(&name) || FLAGS.contains(&name) => {
+                kept.push(word.to_owned());
+            }
+            None if SWITCHES.contains(&flag) => kept.push(format!("{word}=true")),
+            None if FLAGS.contains(&flag) => {
+                kept.extend(words.next().map(|value| format!("{word}={value}")));
+            }
+            _ => {}
+        }
+    }
     kept
 }
 
@@ -240,6 +257,24 @@ mod tests {
                 "{outline}"
             );
         }
+    }
+
+    #[test]
+    fn a_flag_has_its_value_in_one_word_or_two() {
+        let container = json!({
+            "command": ["/webhook", "--in-cluster", "--namespace", "kube-system", "--sts-regional-endpoint"],
+            "args": ["--annotation-prefix", "a.example", "--token-audience=b", "--password", "MARKER", "--port"],
+        });
+        assert_eq!(
+            flags(&container),
+            [
+                "--in-cluster=true",
+                "--namespace=kube-system",
+                "--sts-regional-endpoint=true",
+                "--annotation-prefix=a.example",
+                "--token-audience=b",
+            ]
+        );
     }
 
     #[test]
