@@ -113,7 +113,8 @@ fn explained(
             "correct the clocks of the control plane (NTP)",
         );
     }
-    if code == "ValidationError" || code == "InvalidParameterValue" {
+    let is_of_arn = message.contains("ARN") || message.contains("roleArn");
+    if ["ValidationError", "InvalidParameterValue"].contains(&code) && is_of_arn {
         return Fault::new(
             format!("{refuses}: the ARN of the role is not valid ({message})"),
             "correct the annotation",
@@ -133,7 +134,19 @@ fn explained(
             ),
         );
     }
-    denied(case, message, &refuses, role, issuer)
+    if code == "AccessDenied" || message.contains("Not authorized to perform") {
+        return denied(case, message, &refuses, role, issuer);
+    }
+    let said = match (code, status) {
+        ("", Some(status)) => format!("HTTP {status}, without an error code of STS"),
+        ("", None) => "without an error code".to_owned(),
+        (code, _) => code.to_owned(),
+    };
+    Fault::new(
+        format!("{refuses}: {said}: {message}"),
+        "look the error up (AWS STS API Reference, AssumeRoleWithWebIdentity and Common Errors); if it is none of STS, a \
+         proxy or another endpoint has answered (AWS_ENDPOINT_URL_STS)",
+    )
 }
 
 /// AccessDenied: a missing role, its trust policy and a policy of the organization look alike.

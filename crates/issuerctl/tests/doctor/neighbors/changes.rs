@@ -326,6 +326,27 @@ pub(crate) fn worlds() -> Vec<World> {
                 "Token expired: current date/time 2 must be before the expiration date/time 1",
             );
         }),
+        fault(
+            "error-of-no-kind",
+            "exchange",
+            &["InvalidClientTokenId", "security token"],
+            "look",
+            |w| {
+                w.sts(
+                    "InvalidClientTokenId",
+                    "The security token included in the request is invalid",
+                );
+            },
+        ),
+        fault(
+            "lifetime-not-accepted",
+            "exchange",
+            &["ValidationError", "DurationSeconds"],
+            "look",
+            |w| {
+                w.sts("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
+            },
+        ),
         fault("throttled", "exchange", &["Rate exceeded|itself"], "again", |w| {
             w.sts("Throttling", "Rate exceeded");
         }),
