@@ -1,6 +1,7 @@
 //! From what was seen to one root cause; no I/O.
 
 mod account;
+mod audience;
 mod bucket;
 mod bucket_policy;
 mod case;
@@ -12,6 +13,7 @@ mod documents;
 mod exchange;
 mod injection;
 mod lint;
+mod own;
 mod pod;
 mod policy;
 mod provider;
@@ -26,8 +28,9 @@ mod webhook;
 use crate::diagnosis::{Diagnosis, Group, Report};
 use crate::seen::Seen;
 
+pub use audience::audience_of;
 use case::Case;
-pub use case::{audience_of, has_identity, role_of};
+pub use case::{has_identity, role_of};
 
 /// The checks of a group.
 type Step = fn(&Case<'_>, &mut Report);

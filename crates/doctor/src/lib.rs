@@ -20,10 +20,11 @@ pub use fact::Fact;
 pub use judge::{audience_of, has_identity, judge, role_of};
 pub use outline::{outline, secret_keys};
 pub use probe::{
-    Renewal, Workload, find_webhook, probe, self_provided, settings_of, webhook_service,
-    workload_of,
+    Renewal, Workload, find_webhook, identity_webhooks, probe, self_provided, settings_of,
+    webhook_service, workload_of,
 };
 pub use seen::{
-    Asked, AwsSeen, Called, Caller, Chain, ClusterSeen, Declared, DocumentsSeen, DryRun, Exchange,
-    InjectionSeen, Managed, Published, RoleSeen, Seen, Serving, Subject, TokenSeen, WorkloadSeen,
+    Asked, Audience, AwsSeen, Called, Caller, Chain, ClusterSeen, Declared, DocumentsSeen, DryRun,
+    Exchange, InjectionSeen, Managed, Published, RoleSeen, Seen, Serving, Subject, TokenSeen,
+    WorkloadSeen,
 };

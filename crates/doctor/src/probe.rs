@@ -215,12 +215,13 @@ pub fn probe(subject: &Subject, workload: Option<&Workload>) -> Value {
 #[must_use]
 pub fn self_provided(template: &Value) -> bool {
     let spec = &template["spec"];
-    let containers = items(spec, "containers");
+    let mut containers =
+        ["containers", "initContainers"].into_iter().flat_map(|list| items(spec, list));
     let has = |own: &Value, variable: &str| named(own, "env", variable).is_some();
     if given_at_admission(template) {
         return false;
     }
-    containers.iter().any(|own| has(own, "AWS_ROLE_ARN") && has(own, "AWS_WEB_IDENTITY_TOKEN_FILE"))
+    containers.any(|own| has(own, "AWS_ROLE_ARN") && has(own, "AWS_WEB_IDENTITY_TOKEN_FILE"))
 }
 
 /// Whether a pod was given its token by a webhook or a policy, and not by its template: these run after
@@ -238,10 +239,9 @@ pub(crate) fn given_at_admission(pod: &Value) -> bool {
     })
 }
 
-/// The pod identity webhook: the configuration and its entry. Of several, the first that is called about
-/// the pods in question.
+/// Every pod identity webhook: its configuration and its entry.
 #[must_use]
-pub fn find_webhook(seen: &Seen) -> Option<(&Value, &Value)> {
+pub fn identity_webhooks(injection: &InjectionSeen) -> Vec<(&Value, &Value)> {
     let is_it = |configuration: &Value, hook: &Value| {
         let service = hook.pointer("/clientConfig/service/name").and_then(Value::as_str);
         let names = [name(configuration), text(hook, "name"), service.unwrap_or_default()];
@@ -249,13 +249,26 @@ pub fn find_webhook(seen: &Seen) -> Option<(&Value, &Value)> {
             .iter()
             .any(|word| names.iter().any(|name| name.contains(word)))
     };
-    let entries = seen.injection.webhooks.known()?.iter();
+    let entries = injection.webhooks.known().into_iter().flatten();
     let entries =
         entries.flat_map(|own| items(own, "webhooks").iter().map(move |hook| (own, hook)));
-    let own: Vec<(&Value, &Value)> = entries.filter(|(own, hook)| is_it(own, hook)).collect();
+    entries.filter(|(own, hook)| is_it(own, hook)).collect()
+}
+
+/// The pod identity webhook. Of several, the first that is called about the pods in question and has
+/// its Service: one that was left behind keeps no pod from the role that another gives it.
+#[must_use]
+pub fn find_webhook(seen: &Seen) -> Option<(&Value, &Value)> {
+    let own = identity_webhooks(&seen.injection);
     let scope = Scope::of(seen);
-    let called = own.iter().find(|(_, hook)| scope.left_out(hook, items(hook, "rules")).is_none());
-    called.or(own.first()).copied()
+    let is_called = |hook: &Value| scope.left_out(hook, items(hook, "rules")).is_none();
+    let is_lost = |hook: &Value| {
+        webhook_service(hook)
+            .is_some_and(|(space, name, _)| seen.injection.lost.contains(&(space, name)))
+    };
+    let mut called = own.iter().filter(|(_, hook)| is_called(hook));
+    let first = called.clone().next();
+    called.find(|(_, hook)| !is_lost(hook)).or(first).or(own.first()).copied()
 }
 
 /// Namespace, name and port of the Service that a webhook is called at.
@@ -280,7 +293,7 @@ pub fn settings_of(injection: &InjectionSeen) -> Settings {
     let spec = running.get("spec").unwrap_or(&Value::Null);
     for container in items(spec, "containers") {
         for word in items(container, "args").iter().filter_map(Value::as_str) {
-            let (flag, value) = word.split_once('=').unwrap_or((word, "true"));
+            let Some((flag, value)) = word.split_once('=') else { continue };
             match flag.trim_start_matches('-') {
                 "annotation-prefix" => settings.prefix = value.to_owned(),
                 "token-audience" => settings.audience = value.to_owned(),

@@ -87,8 +87,12 @@ impl fmt::Display for Subject {
 /// What an issuer file says.
 #[derive(Debug, Clone, Default)]
 pub struct Declared {
-    /// Its file and name.
+    /// The file.
+    pub file: String,
+    /// The issuer's name in it.
     pub name: String,
+    /// Whether `apply` annotates ServiceAccounts.
+    pub annotates: bool,
     /// The roles that match the ServiceAccount, by name.
     pub roles: Vec<String>,
 }
@@ -116,6 +120,17 @@ pub struct ClusterSeen {
     pub servers: Vec<String>,
     /// `iss` and `kid` of fresh tokens, each requested by itself.
     pub tokens: Fact<Vec<TokenSeen>>,
+    /// Whom they were requested for.
+    pub requested: Option<Audience>,
+}
+
+/// Whom the pods' tokens are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audience {
+    /// The audience.
+    pub text: String,
+    /// Whether something says so; else it is the usual one.
+    pub is_known: bool,
 }
 
 /// An API server's discovery document.
@@ -181,6 +196,9 @@ pub struct InjectionSeen {
     pub policies: Fact<Vec<Value>>,
     /// Their bindings.
     pub bindings: Fact<Vec<Value>>,
+    /// The Services of webhooks that do not exist, by namespace and name; looked at if there are several
+    /// webhooks.
+    pub lost: Vec<(String, String)>,
     /// The Service of the webhook; `None` if it does not exist.
     pub service: Fact<Option<Value>>,
     /// Its EndpointSlices.
@@ -374,6 +392,25 @@ impl Seen {
             Fact::Denied(why) if why.contains("(401)") => Some(why),
             _ => None,
         }
+    }
+
+    /// Why something of the cluster could not be read, other than for lack of a permission: a server that
+    /// is busy, or something else in its place.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        fn failed<T>(fact: &Fact<T>) -> Option<&str> {
+            match fact {
+                Fact::Failed(why) => Some(why),
+                _ => None,
+            }
+        }
+        failed(&self.cluster.version)
+            .or(failed(&self.workload.account))
+            .or(failed(&self.workload.accounts))
+            .or(failed(&self.workload.pods))
+            .or(failed(&self.cluster.discovery))
+            .or(failed(&self.injection.webhooks))
+            .or(failed(&self.cluster.tokens))
     }
 
     /// The account that the role is in.

@@ -3,7 +3,9 @@
 use issuer_diagnostic::{Fault, quote};
 use serde_json::{Map, Value};
 
-use super::case::{AUDIENCE, Case, has_identity};
+use super::audience;
+use super::case::{Case, has_identity};
+use super::own::Own;
 use crate::diagnosis::Report;
 use crate::kubernetes::{account_of, annotation, labels, name, namespace, text};
 use crate::probe::{has_ended, of_pod};
@@ -25,7 +27,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     }
     exists(case, report);
     role(case, report);
-    audience(case, report);
+    audience::judge(case, report);
     expiration(case, report);
 }
 
@@ -104,9 +106,17 @@ fn runs_as_another(case: &Case<'_>, report: &mut Report) -> bool {
         "" => ", because their template has no serviceAccountName".to_owned(),
         _ => format!(" (serviceAccountName: {other})"),
     };
+    // What uses it may be among what may not be listed.
+    let unknown = controllers.whys();
+    let others = match unknown.is_empty() {
+        true => String::new(),
+        false => {
+            format!("; whether anything else uses {subject} is not known ({})", unknown.join("; "))
+        }
+    };
     let fault = Fault::new(
         format!(
-            "no pod runs as the ServiceAccount {subject}: the pods of {reference}, such as {}, run as {}{why}",
+            "no pod runs as the ServiceAccount {subject}: the pods of {reference}, such as {}, run as {}{why}{others}",
             name(pod),
             quote(other)
         ),
@@ -115,7 +125,7 @@ fn runs_as_another(case: &Case<'_>, report: &mut Report) -> bool {
             subject.name, subject.namespace
         ),
     );
-    if same.is_some() && !has_identity(pod) {
+    if same.is_some() && !has_identity(pod) && unknown.is_empty() {
         report.fail("service-account", SO, fault);
     } else {
         report.warn("service-account", fault.cause, fault.fix);
@@ -239,7 +249,16 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
                 own.name,
                 own.roles.join(", ")
             ),
-            format!("issuerctl apply -f {}", own.name),
+            match own.annotates {
+                true => format!(
+                    "`issuerctl apply -f {}`, then {}",
+                    issuer_diagnostic::for_a_shell(&own.file),
+                    case.recreate()
+                ),
+                false => {
+                    format!("{}; or correct the file", annotate(&case.wanted_role(None)))
+                }
+            },
         );
     }
     report.pass(ID, format!("{key} of {subject} is {value}"));
@@ -297,6 +316,29 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
             case.recreate()
         )
     };
+    let has_none = format!("{subject} has no annotation {key}");
+    match (case.own(), case.named_role()) {
+        (Some(Own::Named | Own::From(_)), Some((role, place))) => {
+            return report.pass(ID, format!("{has_none}; {place} names the role {role}"));
+        }
+        (Some(Own::Named), None) => {
+            return report
+                .pass(ID, format!("{has_none}; the workload names role and token file itself"));
+        }
+        (Some(Own::From(what)), None) => {
+            return report
+                .pass(ID, format!("{has_none}; role and token file of the pods come from {what}"));
+        }
+        (Some(Own::Unknown(why)), _) => {
+            return report.skip(
+                ID,
+                format!(
+                    "{has_none}; whether the workload names the role itself is not known: {why}"
+                ),
+            );
+        }
+        (None, _) => {}
+    }
     let own = annotations(account);
     let is_arn = |value: &str| value.contains(":role/") && value.contains("arn:");
     let similar = |name: &str| {
@@ -327,16 +369,17 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
         );
         return report.fail(ID, SO, fault);
     }
-    if annotation(account, &key) == Some("") && case.role.is_none() {
+    if annotation(account, &key) == Some("") && case.named_role().is_none() {
         let fault = Fault::new(
             format!("the annotation {key} of {subject} is empty, so the webhook does nothing"),
             annotate(&wanted),
         );
         return report.fail(ID, SO, fault);
     }
-    if let Some((role, place)) = case.role.as_ref().filter(|(_, place)| *place != "--role") {
-        return report
-            .pass(ID, format!("{subject} has no annotation {key}; {place} names the role {role}"));
+    // What pods that run were given earlier, those that are made now may not get.
+    let is_past = |place: &str| place == "the pod" && case.would_be_given() == Some(false);
+    if let Some((role, place)) = case.named_role().filter(|(_, place)| !is_past(place)) {
+        return report.pass(ID, format!("{has_none}; {place} names the role {role}"));
     }
     let workload = case.workload.as_ref();
     let of_pod = case
@@ -411,57 +454,6 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
         },
     );
     report.fail(ID, SO, fault);
-}
-
-/// The audience that the account's tokens get, against those of the provider.
-fn audience(case: &Case<'_>, report: &mut Report) {
-    const ID: &str = "annotation";
-    let key = case.settings.annotation("audience");
-    let account = case.seen.workload.account.known().and_then(Option::as_ref);
-    let (Some(subject), Some(value)) =
-        (case.subject, account.and_then(|own| annotation(own, &key)))
-    else {
-        return;
-    };
-    let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
-    let accepted = provider.map(|own| own.audiences.clone());
-    let is_wrong = match &accepted {
-        Some(list) => !list.iter().any(|own| own == value),
-        None => {
-            value.is_empty()
-                || value.trim() != value
-                || is_endpoint(value)
-                || case.is_refused_for("audience")
-        }
-    };
-    if !is_wrong || (case.is_proved() && case.audience == value) {
-        return;
-    }
-    let list = accepted.unwrap_or_else(|| vec![AUDIENCE.to_owned()]);
-    let what = match value {
-        "" => "empty, so that the token has the API server's audience".to_owned(),
-        value => quote(value),
-    };
-    let wanted =
-        list.iter().find(|own| *own == AUDIENCE).or(list.first()).map_or(AUDIENCE, String::as_str);
-    let fault = Fault::new(
-        format!(
-            "the annotation {key} of {subject} is {what}: the pods' tokens have this audience, and the \
-             provider's client IDs are {}",
-            list.iter().map(|own| quote(own)).collect::<Vec<_>>().join(", ")
-        ),
-        format!(
-            "`kubectl annotate {} {key}={wanted} --overwrite` (or remove it), then {}",
-            case.account_words(),
-            case.recreate()
-        ),
-    );
-    report.fail(ID, "InvalidIdentityToken: Incorrect token audience", fault);
-}
-
-/// `sts.REGION.amazonaws.com` is where STS is, and not what tokens are for.
-fn is_endpoint(audience: &str) -> bool {
-    audience != AUDIENCE && audience.contains("sts.") && audience.contains("amazonaws.com")
 }
 
 /// A lifetime that the webhook ignores, or the API server refuses.

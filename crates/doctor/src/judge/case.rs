@@ -4,11 +4,12 @@ use issuer_discovery::IssuerUrl;
 use issuer_pods::{Settings, skipped_containers};
 use serde_json::Value;
 
+use super::audience::audience_of;
+use super::own::{self, Own};
 use crate::RoleArn;
 use crate::kubernetes::{account_of, annotation, items, name, named, namespace, text};
 use crate::probe::{
-    self, Renewal, Workload, find_webhook, has_ended, of_pod, self_provided, settings_of,
-    workload_of,
+    self, Renewal, Workload, find_webhook, has_ended, of_pod, settings_of, workload_of,
 };
 use crate::scope::Scope;
 use crate::seen::{DryRun, Exchange, Seen, Subject};
@@ -35,8 +36,9 @@ pub(super) struct Case<'a> {
     pub(super) role: Option<(String, &'static str)>,
     /// The same, if it is an ARN.
     pub(super) arn: Option<RoleArn>,
-    /// The audience of the pods' tokens.
+    /// The audience of the pods' tokens, and whether something says so.
     pub(super) audience: String,
+    pub(super) is_audience_known: bool,
     pub(super) workload: Option<Workload>,
     /// The webhook and its entry.
     pub(super) webhook: Option<(&'a Value, &'a Value)>,
@@ -62,7 +64,7 @@ impl<'a> Case<'a> {
         let annotation = account.and_then(|own| annotation(own, &key)).map(str::to_owned);
         let role = role(seen, annotation.as_deref(), &pods, workload.as_ref());
         let arn = role.as_ref().and_then(|(text, _)| RoleArn::parse(text).ok());
-        let audience = audience_of(seen, &settings);
+        let audience = audience_of(seen);
         Self {
             seen,
             subject,
@@ -73,7 +75,8 @@ impl<'a> Case<'a> {
             annotation,
             role,
             arn,
-            audience,
+            audience: audience.text,
+            is_audience_known: audience.is_known,
             workload,
             webhook: find_webhook(seen),
             scope: Scope::of(seen),
@@ -96,9 +99,20 @@ impl<'a> Case<'a> {
         lists.all(|own| skipped.iter().any(|name| name == text(own, "name"))).then_some(value)
     }
 
+    /// How the pods bring role and token themselves, if they do or may.
+    pub(super) fn own(&self) -> Option<Own> {
+        own::of(self.seen, &self.workload.as_ref()?.template)
+    }
+
     /// Whether the pods bring role and token themselves.
     pub(super) fn is_self_provided(&self) -> bool {
-        self.workload.as_ref().is_some_and(|workload| self_provided(&workload.template))
+        matches!(self.own(), Some(Own::Named | Own::From(_)))
+    }
+
+    /// Whether the youngest pod has its role.
+    pub(super) fn is_given(&self) -> bool {
+        let mut youngest = self.pods.iter().rev().filter(|pod| !probe::opts_out(pod));
+        youngest.next().is_some_and(|pod| has_identity(pod))
     }
 
     /// The pod that would be stored now.
@@ -133,6 +147,11 @@ impl<'a> Case<'a> {
     /// Whether STS refused with a text.
     pub(super) fn is_refused_for(&self, text: &str) -> bool {
         self.refusal().is_some_and(|(_, message)| message.contains(text))
+    }
+
+    /// The role that the cluster names, whatever was asked for, and where.
+    pub(super) fn named_role(&self) -> Option<(String, &'static str)> {
+        named_role(self.seen, self.annotation.as_deref(), &self.pods, self.workload.as_ref())
     }
 
     /// The ARN that the annotation should have, with what is known of it: the role that was asked for, the one
@@ -233,9 +252,19 @@ fn role(
     pods: &[&Value],
     workload: Option<&Workload>,
 ) -> Option<(String, &'static str)> {
-    if let Some(given) = &seen.asked.role {
-        return Some((given.clone(), "--role"));
+    match &seen.asked.role {
+        Some(given) => Some((given.clone(), "--role")),
+        None => named_role(seen, annotation, pods, workload),
     }
+}
+
+/// The same without the role that was given.
+fn named_role(
+    seen: &Seen,
+    annotation: Option<&str>,
+    pods: &[&Value],
+    workload: Option<&Workload>,
+) -> Option<(String, &'static str)> {
     let stored = match seen.injection.dry_run.known() {
         Some(DryRun::Stored(pod)) => Some(pod),
         _ => None,
@@ -284,24 +313,4 @@ pub fn has_identity(pod: &Value) -> bool {
             .iter()
             .any(|name| named(own, "env", name).is_some())
     })
-}
-
-/// The audience that the pods' tokens should have: the given one, else one of the provider that the
-/// account or the webhook names, else that of the SDKs.
-#[must_use]
-pub fn audience_of(seen: &Seen, settings: &Settings) -> String {
-    if let Some(given) = &seen.asked.audience {
-        return given.clone();
-    }
-    let provider = seen.aws.provider.known().and_then(Option::as_ref);
-    let account = seen.workload.account.known().and_then(Option::as_ref);
-    let named = account.and_then(|own| annotation(own, &settings.annotation("audience")));
-    let wanted = named.unwrap_or(&settings.audience);
-    match provider {
-        Some(provider) if !provider.audiences.iter().any(|own| own == wanted) => {
-            AUDIENCE.to_owned()
-        }
-        _ if wanted.is_empty() => AUDIENCE.to_owned(),
-        _ => wanted.to_owned(),
-    }
 }

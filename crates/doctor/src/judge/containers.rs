@@ -354,7 +354,9 @@ pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
         };
         if own == main && list == "containers" {
             let fault = Fault::new(cause, fix);
-            findings.push(match is_skipped && (is_of_init || !is_named) {
+            // A workload that names the role itself names it where it needs it.
+            let is_meant = is_skipped && (is_of_init || !is_named) || case.is_self_provided();
+            findings.push(match is_meant {
                 true => Finding::Doubt(fault),
                 false => Finding::Fault("this container has no credentials of the role", fault),
             });

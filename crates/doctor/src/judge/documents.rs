@@ -25,7 +25,9 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
     let provider = case.seen.aws.provider.known().and_then(Option::as_ref);
     let mut audiences = provider.map(|provider| provider.audiences.clone()).unwrap_or_default();
     // Whether the provider knows the audience is judged with the provider.
-    audiences.push(case.audience.clone());
+    if !audiences.contains(&case.audience) {
+        audiences.push(case.audience.clone());
+    }
     let expected = Expected {
         issuer: case.url.clone(),
         token: token.cloned(),

@@ -3,9 +3,10 @@
 use issuer_diagnostic::{Fault, quote};
 
 use super::case::{Case, role_in};
+use super::own::Own;
 use super::{policy, table, webhook};
 use crate::diagnosis::Report;
-use crate::kubernetes::{items, name, named};
+use crate::kubernetes::{items, name};
 use crate::seen::DryRun;
 
 pub(super) const SO: &str =
@@ -25,15 +26,37 @@ pub(super) fn is_at_fault(case: &Case<'_>) -> bool {
     if case.subject.is_none() {
         return table::any_lacks(case);
     }
-    if case.is_self_provided() || case.would_be_given() == Some(true) || skips_all(case).is_some() {
+    if case.own().is_some()
+        || case.would_be_given() == Some(true)
+        || skips_all(case).is_some()
+        || unlike_pods(case).is_some()
+    {
         return false;
     }
-    let is_given =
-        |pod: &&serde_json::Value| named(&pod["spec"], "volumes", "aws-iam-token").is_some();
-    // Without a dry run, a pod that was given its role shows that it worked.
-    case.would_be_given() == Some(false)
-        || is_refused_by_webhook(case)
-        || !case.pods.iter().any(is_given)
+    // Without a dry run, the youngest pod shows whether it works, whatever gave it its role.
+    case.would_be_given() == Some(false) || is_refused_by_webhook(case) || !case.is_given()
+}
+
+/// Whether pods have their roles although nothing is known to give them, as far as pods that run show.
+pub(super) fn works_all_the_same(case: &Case<'_>) -> bool {
+    match case.subject {
+        None => table::all_have(case),
+        Some(_) => case.would_be_given().is_none() && case.is_given(),
+    }
+}
+
+/// The conditions that may tell a dry run from the pods that run and have the role: they may be about the
+/// dry run itself or about who asks.
+fn unlike_pods(case: &Case<'_>) -> Option<String> {
+    let has_failed =
+        case.seen.injection.called.known().is_some_and(|called| called.failed_open > 0.0);
+    if case.would_be_given() != Some(false) || !case.is_given() || has_failed {
+        return None;
+    }
+    let of_webhook = case.webhook.map(|(_, hook)| case.scope.unjudged(hook)).unwrap_or_default();
+    let conditions: Vec<&str> =
+        of_webhook.into_iter().chain(policy::unjudged_conditions(case)).collect();
+    (!conditions.is_empty()).then(|| conditions.join(", "))
 }
 
 /// A fault of webhook or policy: what is wrong if pods get no role, and a doubt if they do.
@@ -153,7 +176,20 @@ fn dry_run(case: &Case<'_>, report: &mut Report) {
                     ID,
                     "the workload names role and token file itself; nothing has to be given to its pods",
                 ),
+                _ if matches!(case.own(), Some(Own::Unknown(_))) => report.skip(
+                    ID,
+                    "a pod made now is given nothing, and may bring role and token file itself",
+                ),
                 _ if report.root().is_some() => report.follows(ID),
+                _ if unlike_pods(case).is_some() => report.warn(
+                    ID,
+                    format!(
+                        "a dry run is given nothing, and the youngest pod of {subject} has the role: the matchConditions \
+                         {} are not judged, and may leave out dry runs (request.dryRun) or who asks (request.userInfo)",
+                        unlike_pods(case).unwrap_or_default()
+                    ),
+                    format!("see whether a new pod gets the role: {}", case.recreate()),
+                ),
                 _ if skips_all(case).is_some() => report.follows_of(ID, "pod-containers"),
                 _ if case.annotation.is_none() && case.role.is_none() => {
                     report.skip(ID, format!("{subject} has no role"));

@@ -4,6 +4,7 @@ use issuer_diagnostic::{Fault, shorten};
 use serde_json::Value;
 
 use super::case::{Case, has_identity};
+use super::own::{self, Own};
 use super::{containers, credentials, readable, region, table, token_file};
 use crate::controllers::template;
 use crate::diagnosis::Report;
@@ -113,22 +114,30 @@ fn right(id: &str) -> &'static str {
 fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Value]) {
     const ID: &str = "pod-injected";
     let Some(subject) = case.subject else { return };
-    // What a pod without the variables may have instead: a configuration file of the SDK.
-    let has_config = |pod: &&Value| {
+    // What a pod without the variables may have instead: other objects, a configuration file of the SDK.
+    let instead = |pod: &Value| {
         let containers = items(&pod["spec"], "containers");
-        containers.iter().any(|own| containers::variable(own, "AWS_CONFIG_FILE").is_some())
+        let has_file =
+            containers.iter().any(|own| containers::variable(own, "AWS_CONFIG_FILE").is_some());
+        match own::of(case.seen, pod) {
+            Some(Own::From(what)) => Some(format!("come from {what}, which is not read")),
+            Some(Own::Unknown(why)) => Some(format!("may come from elsewhere: {why}")),
+            _ => has_file.then(|| {
+                "may come from a configuration file of the SDK (AWS_CONFIG_FILE), which is not read"
+                    .to_owned()
+            }),
+        }
     };
     let (configured, bare): (Vec<&Value>, Vec<&Value>) =
-        bare.iter().partition(|pod| has_config(pod));
+        bare.iter().partition(|pod| instead(pod).is_some());
     // Another workload of the account may do without the role on purpose.
     let (opted, others): (Vec<&Value>, Vec<&Value>) = bare.iter().partition(|pod| opts_out(pod));
     let bare = if given.is_empty() && others.is_empty() { &opted } else { &others };
     let Some(pod) = bare.first() else {
-        return match configured.first() {
-            Some(pod) => report.skip(
-                ID,
-                format!("the pod {} has a configuration file of the SDK (AWS_CONFIG_FILE), which is not read", name(pod)),
-            ),
+        return match configured.first().and_then(|pod| Some((name(pod), instead(pod)?))) {
+            Some((pod, what)) => {
+                report.skip(ID, format!("role and token file of the pod {pod} {what}"));
+            }
             None => {
                 let whys = case.seen.workload.controllers.whys().into_iter();
                 let whys: String = whys.map(|why| format!("; what makes them: {why}")).collect();
@@ -138,7 +147,10 @@ fn injected(case: &Case<'_>, report: &mut Report, given: &[&Value], bare: &[&Val
                 };
                 report.pass(
                     ID,
-                    format!("{} pod(s) of {subject} have the role's variables{opted}{whys}", given.len()),
+                    format!(
+                        "{} pod(s) of {subject} have the role's variables{opted}{whys}",
+                        given.len()
+                    ),
                 );
             }
         };

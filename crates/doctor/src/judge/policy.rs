@@ -19,6 +19,14 @@ pub(super) fn names(case: &Case<'_>) -> Vec<String> {
     found.into_iter().filter(|(kind, _)| *kind == Dispenser::Policy).map(|(_, name)| name).collect()
 }
 
+/// The conditions of these policies of which it is not known whether they hold.
+pub(super) fn unjudged_conditions<'a>(case: &Case<'a>) -> Vec<&'a str> {
+    let names = names(case);
+    let all = case.seen.injection.policies.known().into_iter().flatten();
+    let own = all.filter(|own| names.iter().any(|wanted| wanted == name(own)));
+    own.flat_map(|own| case.scope.unjudged(&own["spec"])).collect()
+}
+
 /// A binding about roles, and its policy, which does not exist.
 pub(super) fn lost<'a>(case: &Case<'a>) -> Option<(&'a str, &'a str)> {
     let all = case.seen.injection.policies.known()?;

@@ -69,6 +69,20 @@ fn audience(case: &Case<'_>, report: &mut Report, issuer: &str, audiences: &[Str
     }
     let list: Vec<String> = audiences.iter().map(|own| quote(own)).collect();
     let list = if list.is_empty() { "none".to_owned() } else { listed(&list) };
+    if !case.is_audience_known && !case.is_refused_for("audience") {
+        return report.warn(
+            ID,
+            format!(
+                "the client IDs of the provider are {list}, and whether the pods' tokens have one of these audiences is not \
+                 known; the usual one is {}",
+                quote(wanted)
+            ),
+            format!(
+                "say which audience they have (--audience); if it is the usual one, add it: `issuerctl provider apply \
+                 --issuer {issuer} --audience {wanted}`"
+            ),
+        );
+    }
     let fault = Fault::new(
         format!(
             "the client IDs of the provider are {list}, and the audience of the pods' tokens is {}",

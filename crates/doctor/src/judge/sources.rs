@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::case::Case;
 use crate::Fact;
 use crate::kubernetes::{items, text};
+use crate::seen::Seen;
 
 /// What a container takes from whole objects (`envFrom`).
 pub(super) enum Taken {
@@ -24,11 +25,43 @@ pub(super) struct Found {
 
 /// The names of an object's keys, `None` for one that does not exist.
 fn keys<'a>(case: &Case<'a>, kind: &str, name: &str) -> Option<&'a Fact<Option<Vec<String>>>> {
-    let workload = &case.seen.workload;
+    keys_of(case.seen, kind, name)
+}
+
+fn keys_of<'a>(seen: &'a Seen, kind: &str, name: &str) -> Option<&'a Fact<Option<Vec<String>>>> {
+    let workload = &seen.workload;
     match kind {
         "Secret" => workload.secrets.get(name),
         _ => workload.config_maps.get(name),
     }
+}
+
+/// Every variable that a container takes from whole objects, with its object; and why some are not known.
+pub(super) fn all(seen: &Seen, container: &Value) -> (Vec<(String, String)>, Option<String>) {
+    let (mut taken, mut unknown) = (Vec::new(), None);
+    for source in items(container, "envFrom") {
+        let prefix = text(source, "prefix");
+        for (kind, member) in [("Secret", "secretRef"), ("ConfigMap", "configMapRef")] {
+            let Some(reference) = source.get(member) else { continue };
+            let object = text(reference, "name");
+            match keys_of(seen, kind, object) {
+                Some(Fact::Known(found)) => {
+                    let names = found.iter().flatten();
+                    taken.extend(
+                        names.map(|key| (format!("{prefix}{key}"), format!("{kind} {object}"))),
+                    );
+                }
+                other => {
+                    let why = other.map_or("not looked at".to_owned(), Fact::why);
+                    unknown = unknown.or(Some(format!(
+                        "the names of the keys in the {kind} {object} (envFrom of the container {}): {why}",
+                        text(container, "name")
+                    )));
+                }
+            }
+        }
+    }
+    (taken, unknown)
 }
 
 /// Which of the variables a container takes from whole objects.

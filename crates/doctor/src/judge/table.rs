@@ -5,6 +5,7 @@ use issuer_pods::{Annotations, Identity};
 use serde_json::Value;
 
 use super::case::{Case, has_identity, role_in};
+use super::own;
 use crate::RoleArn;
 use crate::diagnosis::Report;
 use crate::kubernetes::{account_of, labels, name, namespace};
@@ -56,7 +57,15 @@ fn rows<'a>(case: &Case<'a>) -> Option<Vec<Row<'a>>> {
 fn lacks(case: &Case<'_>, pod: &Value, role: &str) -> bool {
     let opts_out = labels(pod).get("eks.amazonaws.com/skip-pod-identity-webhook").is_some()
         || case.skips_all(pod).is_some();
-    !opts_out && (!has_identity(pod) || role_in(pod).is_some_and(|own| !own.ends_with(role)))
+    let has_none = !has_identity(pod) && own::of(case.seen, pod).is_none();
+    !opts_out && (has_none || role_in(pod).is_some_and(|own| !own.ends_with(role)))
+}
+
+/// Whether there are pods of annotated ServiceAccounts, and all have their roles.
+pub(super) fn all_have(case: &Case<'_>) -> bool {
+    rows(case).is_some_and(|rows| {
+        rows.iter().any(|row| row.pods > 0) && rows.iter().all(|row| row.lacking.is_empty())
+    })
 }
 
 /// Whether any pod of an annotated ServiceAccount lacks its role.

@@ -207,12 +207,16 @@ fn of_container(case: &Case<'_>, pod: &Value, container: &Value, path: &str) -> 
     if audience == AUDIENCE {
         return None;
     }
-    let wanted = accepted.as_ref().and_then(|list| list.first()).unwrap_or(&case.audience);
+    // Without the provider, another audience that is named, or the usual one.
+    let usual =
+        if case.audience == audience { AUDIENCE } else { case.audience.as_str() }.to_owned();
+    let wanted = accepted.as_ref().and_then(|list| list.first()).unwrap_or(&usual);
     let needed = match &accepted {
         Some(list) => {
             let quoted: Vec<String> = list.iter().map(|own| quote(own)).collect();
             format!("the provider's client IDs are {}", listed(&quoted))
         }
+        None if case.is_refused_for("audience") => "STS does not accept it".to_owned(),
         None => format!(
             "SDKs and trust policies expect {} (the client IDs of the provider are not known)",
             quote(wanted)
@@ -272,6 +276,15 @@ fn of_api_token(case: &Case<'_>) -> ApiToken {
         }
         Some(_) => ApiToken::Accepted,
     }
+}
+
+/// The projected token at a path of a container, if there is one.
+pub(super) fn token_at<'a>(pod: &'a Value, container: &'a Value, path: &str) -> Option<&'a Value> {
+    let (mount, rest) = mount_of(container, path)?;
+    let volume = named(&pod["spec"], "volumes", text(mount, "name"))?;
+    let sources = items(volume.get("projected")?, "sources").iter();
+    let mut tokens = sources.filter_map(|source| source.get("serviceAccountToken"));
+    tokens.find(|token| text(token, "path").trim_start_matches('/') == rest)
 }
 
 /// The mount that a path is in, and the path within it.

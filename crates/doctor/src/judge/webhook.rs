@@ -5,7 +5,9 @@ use issuer_trust::{Authorities, not_after};
 use serde_json::Value;
 
 use super::case::Case;
-use super::injection::{fault, is_refused_by_webhook, reason, refusal_of_webhook};
+use super::injection::{
+    fault, is_refused_by_webhook, reason, refusal_of_webhook, works_all_the_same,
+};
 use super::policy;
 use crate::diagnosis::Report;
 use crate::kubernetes::{items, name, text};
@@ -51,7 +53,13 @@ fn absent(case: &Case<'_>, report: &mut Report, all: &[Value]) {
             .pass(ID, "no webhook of a known name, and a pod made now gets its role all the same");
     }
     if case.is_self_provided() {
-        return report.pass(ID, "no webhook; the workload names role and token file itself");
+        return report.pass(ID, "no webhook; the workload brings role and token file itself");
+    }
+    if works_all_the_same(case) {
+        return report.skip(
+            ID,
+            "no pod identity webhook of a known name, and the pods have their roles: what gives them is not known",
+        );
     }
     if !matches!(case.seen.injection.policies, Fact::Known(_)) && case.would_be_given().is_none() {
         return report.skip(

@@ -6,6 +6,7 @@ use issuer_discovery::IssuerUrl;
 use issuer_doctor::{Declared, Diagnosis, Fact, RoleArn, Seen, Subject, judge, shorten};
 use issuer_publish::{Destination, S3Location, S3Options};
 use issuer_reconcile::{Examination, Management, StoreTarget, Target};
+use issuer_workload::AccountsMode;
 
 use crate::Outcome;
 use crate::advice;
@@ -90,6 +91,15 @@ fn ended(diagnosis: &Diagnosis, seen: &Seen) -> Outcome {
         let mut failure = Failure::new(Exit::NotPermitted, message).hint(Some(
             "`kubectl auth whoami` with the same kubeconfig and context shows whether they are accepted: renew \
              them (log in again, or write a new kubeconfig)",
+        ));
+        failure.causes.push(why.to_owned());
+        return Err(failure);
+    }
+    if let Some(why) = seen.trouble() {
+        let message = format!("nothing that matters could be read of {}", seen.cluster.place);
+        let mut failure = Failure::new(Exit::Failure, message).hint(Some(
+            "try again later; if it lasts, see what answers there: `kubectl get --raw /readyz` with the same kubeconfig \
+             and context",
         ));
         failure.causes.push(why.to_owned());
         return Err(failure);
@@ -191,7 +201,9 @@ fn request(args: &DoctorArgs, target: Option<&Target>) -> Result<Examination, Fa
     request.no_exchange = args.no_exchange;
     let asked = &mut request.asked;
     asked.declared = target.map(|target| Declared {
+        file: args.file().map(|own| files::name_of(&own.file[0])).unwrap_or_default(),
         name: target.name.clone().unwrap_or_default(),
+        annotates: target.workload.as_ref().is_some_and(|own| own.accounts != AccountsMode::Leave),
         roles: declared_roles(target, subject.as_ref()),
     });
     asked.issuer = issuer.map(|issuer| issuer.as_str().to_owned());

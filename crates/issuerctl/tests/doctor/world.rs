@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use issuer_test_support::{
@@ -71,6 +72,8 @@ pub(crate) struct World {
     pub(crate) serving: Option<bool>,
     /// What answers in place of STS sends this page, and status 200.
     pub(crate) sts_page: Option<&'static str>,
+    /// The user of the kubeconfigs.
+    pub(crate) user: String,
 }
 
 /// What a run has printed, and what it has asked.
@@ -131,6 +134,7 @@ impl World {
             files: Vec::new(),
             serving: None,
             sts_page: None,
+            user: "{token: kubeconfig-token}".to_owned(),
         }
     }
 
@@ -269,9 +273,9 @@ impl World {
             )
         });
         let desk = Desk::new();
-        desk.file("kubeconfig", &api.kubeconfig("{token: kubeconfig-token}"));
+        desk.file("kubeconfig", &api.kubeconfig(&self.user));
         if let Some(management) = &management {
-            desk.file("management", &management.kubeconfig("{token: kubeconfig-token}"));
+            desk.file("management", &management.kubeconfig(&self.user));
         }
         desk.file("ca.pem", authority.pem());
         for (name, text) in &self.files {
@@ -437,7 +441,8 @@ fn serve(
         }
         let status = answer["status"].as_u64().unwrap().try_into().unwrap();
         let body = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
-        Reply { status, body, ..Reply::default() }
+        let delay = Duration::from_millis(answer["delay"].as_u64().unwrap_or_default());
+        Reply { status, body, delay, ..Reply::default() }
     })
 }
 

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use issuer_cluster::{Cluster, Error};
 use issuer_doctor::{
-    Called, DryRun, Fact, InjectionSeen, Seen, Serving, find_webhook, has_identity, outline, probe,
-    webhook_service, workload_of,
+    Called, DryRun, Fact, InjectionSeen, Seen, Serving, find_webhook, has_identity,
+    identity_webhooks, outline, probe, webhook_service, workload_of,
 };
 use issuer_trust::Authorities;
 use issuer_verify::{ServingFault, check_serving};
@@ -40,7 +41,26 @@ pub(super) async fn first(cluster: Option<&Cluster>) -> InjectionSeen {
         served(cluster, "mutatingadmissionpolicies"),
         served(cluster, "mutatingadmissionpolicybindings"),
     );
-    InjectionSeen { webhooks, policies, bindings, ..InjectionSeen::default() }
+    let mut seen = InjectionSeen { webhooks, policies, bindings, ..InjectionSeen::default() };
+    seen.lost = lost(cluster, &seen).await;
+    seen
+}
+
+/// Services of webhooks that do not exist, if there are several webhooks to choose from.
+async fn lost(cluster: &Cluster, seen: &InjectionSeen) -> Vec<(String, String)> {
+    let own = identity_webhooks(seen);
+    let mut services: Vec<_> = own.iter().filter_map(|(_, hook)| webhook_service(hook)).collect();
+    services.sort();
+    services.dedup();
+    if own.len() < 2 {
+        return Vec::new();
+    }
+    let each = services.into_iter().map(async |(space, name, _)| {
+        let path = format!("/api/v1/namespaces/{space}/services/{name}");
+        let found = get(cluster, &path, &format!("services/{name} in namespace {space}")).await;
+        matches!(found, Fact::Known(None)).then_some((space, name))
+    });
+    join_all(each).await.into_iter().flatten().collect()
 }
 
 /// `v1` from Kubernetes 1.36 on, `v1beta1` before.
@@ -59,58 +79,38 @@ async fn served(cluster: &Cluster, resource: &str) -> Fact<Vec<Value>> {
     }
 }
 
-/// What the second wave has found.
-#[derive(Default)]
-pub(super) struct Second {
-    webhook: Webhook,
-    dry_run: Fact<DryRun>,
-    called: Fact<Called>,
-}
-
-#[derive(Default)]
-struct Webhook {
-    service: Fact<Option<Value>>,
-    slices: Fact<Vec<Value>>,
-    deployment: Fact<Option<Value>>,
-    pods: Fact<Vec<Value>>,
-    serving: Fact<Serving>,
-}
-
-impl Second {
-    pub(super) fn into_seen(self, seen: &mut Seen) {
-        let Webhook { service, slices, deployment, pods, serving } = self.webhook;
-        let injection = &mut seen.injection;
-        (injection.service, injection.slices, injection.deployment) = (service, slices, deployment);
-        (injection.pods, injection.serving, injection.dry_run) = (pods, serving, self.dry_run);
-        injection.called = self.called;
-    }
-}
-
+/// The webhook's objects, and a dry run.
 pub(super) async fn second(
     cluster: Option<&Cluster>,
     request: &Examination,
     seen: &Seen,
-) -> Second {
+) -> InjectionSeen {
+    let mut injection = seen.injection.clone();
     let Some(cluster) = cluster else {
-        return Second { dry_run: no_cluster(seen), ..Second::default() };
+        injection.dry_run = no_cluster(seen);
+        return injection;
     };
-    let (webhook, (dry_run, called)) = tokio::join!(webhook(cluster, seen), async {
-        let answer = dry_run(cluster, request, seen).await;
-        let called = called(cluster, request, seen, &answer).await;
-        (answer, called)
-    });
-    Second { webhook, dry_run, called }
+    let ((), answer) =
+        tokio::join!(webhook(cluster, seen, &mut injection), dry_run(cluster, request, seen));
+    injection.dry_run = answer;
+    injection
+}
+
+/// What the webhook's Service serves, and what the metrics say of it.
+pub(super) async fn third(
+    cluster: Option<&Cluster>,
+    request: &Examination,
+    seen: &Seen,
+) -> (Fact<Serving>, Fact<Called>) {
+    let Some(cluster) = cluster else { return Default::default() };
+    tokio::join!(serving(seen), called(cluster, request, seen))
 }
 
 /// What the metrics of the API server say of the webhook, if a dry run gave nothing: it is made once
 /// more between two looks at them.
-async fn called(
-    cluster: &Cluster,
-    request: &Examination,
-    seen: &Seen,
-    answer: &Fact<DryRun>,
-) -> Fact<Called> {
+async fn called(cluster: &Cluster, request: &Examination, seen: &Seen) -> Fact<Called> {
     let Some((_, hook)) = find_webhook(seen) else { return Fact::default() };
+    let answer = &seen.injection.dry_run;
     if !matches!(answer, Fact::Known(DryRun::Stored(pod)) if !has_identity(pod)) {
         return Fact::default();
     }
@@ -127,11 +127,9 @@ async fn called(
     metrics().await.map(|after| after.since(before))
 }
 
-async fn webhook(cluster: &Cluster, seen: &Seen) -> Webhook {
+async fn webhook(cluster: &Cluster, seen: &Seen, injection: &mut InjectionSeen) {
     let hook = find_webhook(seen).map(|(_, hook)| hook);
-    let Some((space, name, port)) = hook.and_then(webhook_service) else {
-        return Webhook::default();
-    };
+    let Some((space, name, _)) = hook.and_then(webhook_service) else { return };
     let paths = [
         format!("/api/v1/namespaces/{space}/services/{name}"),
         format!(
@@ -147,33 +145,21 @@ async fn webhook(cluster: &Cluster, seen: &Seen) -> Webhook {
     let service_and_pods = async {
         let service = get(cluster, &paths[0], &whats[0]).await;
         let selector = service.known().and_then(Option::as_ref).map(selector).unwrap_or_default();
-        let address = service.known().and_then(Option::as_ref).and_then(address);
-        let pods = async {
-            if selector.is_empty() {
-                return Fact::NotAsked("the Service has no selector".to_owned());
-            }
-            let path = format!("/api/v1/namespaces/{space}/pods?labelSelector={selector}");
-            list(cluster, &path, &format!("pods in namespace {space}"), outline).await
-        };
-        let serving = async {
-            match (hook, address) {
-                (Some(hook), Some(address)) => {
-                    serving(hook, SocketAddr::new(address, port), &format!("{name}.{space}.svc"))
-                        .await
-                }
-                _ => Fact::NotAsked("the address of the Service is not known".to_owned()),
-            }
-        };
-        let (pods, serving) = tokio::join!(pods, serving);
-        (service, pods, serving)
+        if selector.is_empty() {
+            return (service, Fact::NotAsked("the Service has no selector".to_owned()));
+        }
+        let path = format!("/api/v1/namespaces/{space}/pods?labelSelector={selector}");
+        let pods = list(cluster, &path, &format!("pods in namespace {space}"), outline).await;
+        (service, pods)
     };
-    let ((service, pods, serving), slices, deployment) = tokio::join!(
+    let ((service, pods), slices, deployment) = tokio::join!(
         service_and_pods,
         list(cluster, &paths[1], &whats[1], Clone::clone),
         get(cluster, &paths[2], &whats[2]),
     );
     let deployment = deployment.map(|found| found.map(|object| outline(&object)));
-    Webhook { service, slices, deployment, pods, serving }
+    (injection.service, injection.pods) = (service, pods);
+    (injection.slices, injection.deployment) = (slices, deployment);
 }
 
 /// The labels that a Service selects, for a query.
@@ -189,7 +175,14 @@ fn address(service: &Value) -> Option<IpAddr> {
 }
 
 /// Whether the certificate that is served satisfies the caBundle.
-async fn serving(hook: &Value, address: SocketAddr, name: &str) -> Fact<Serving> {
+async fn serving(seen: &Seen) -> Fact<Serving> {
+    let Some((_, hook)) = find_webhook(seen) else { return Fact::default() };
+    let Some((space, name, port)) = webhook_service(hook) else { return Fact::default() };
+    let service = seen.injection.service.known().and_then(Option::as_ref);
+    let Some(address) = service.and_then(address) else {
+        return Fact::NotAsked("the address of the Service is not known".to_owned());
+    };
+    let (address, name) = (SocketAddr::new(address, port), &format!("{name}.{space}.svc"));
     let bundle = hook.pointer("/clientConfig/caBundle").and_then(Value::as_str).unwrap_or_default();
     let Ok(authorities) = Authorities::parse_usable(bundle.as_bytes()) else {
         return Fact::NotAsked("the caBundle has no usable certificate".to_owned());
@@ -214,7 +207,8 @@ async fn dry_run(cluster: &Cluster, request: &Examination, seen: &Seen) -> Fact<
     };
     let pod = probe(subject, workload_of(seen).as_ref());
     match cluster.dry_run_pod(&subject.namespace, &pod).await {
-        Ok(stored) => Fact::Known(DryRun::Stored(outline(&stored))),
+        Ok(stored) if stored["spec"].is_object() => Fact::Known(DryRun::Stored(outline(&stored))),
+        Ok(_) => Fact::Failed("the answer to a dry run of a pod is no pod".to_owned()),
         Err(Error::Status { status, message, .. }) => {
             Fact::Known(DryRun::Refused { status, message })
         }

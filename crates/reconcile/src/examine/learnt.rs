@@ -1,6 +1,6 @@
 //! What follows from what was read so far.
 
-use issuer_doctor::{Fact, RoleArn, Seen, Subject, audience_of, role_of, settings_of};
+use issuer_doctor::{Fact, RoleArn, Seen, Subject, role_of, settings_of};
 use serde_json::Value;
 
 /// The account of the pod that was asked for.
@@ -30,11 +30,6 @@ pub(super) fn issuer(seen: &Seen) -> Option<String> {
     given
         .or_else(|| token.map(|token| token.iss.clone()))
         .or_else(|| published.map(|own| own.issuer.clone()))
-}
-
-/// The audience of a token that the pods' SDKs would use.
-pub(super) fn audience(seen: &Seen) -> String {
-    audience_of(seen, &settings_of(&seen.injection))
 }
 
 /// The role of the account, if it is an ARN.

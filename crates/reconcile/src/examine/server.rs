@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::reader::{get, list};
-use super::{Management, learnt, unknown};
+use super::{Management, unknown};
 
 /// Fresh tokens that are requested, each over its own connection: servers of one cluster may differ.
 const TOKENS: usize = 3;
@@ -91,6 +91,12 @@ async fn version(cluster: &Cluster) -> Fact<String> {
         Fact::Known(Some(version)) => {
             let git = version["gitVersion"].as_str().unwrap_or_default().trim_start_matches('v');
             let numbers = ["major", "minor"].map(|name| version[name].as_str().unwrap_or_default());
+            if git.is_empty() && numbers[0].is_empty() {
+                return Fact::Failed(
+                    "the answer for /version has no version, so something other than an API server has responded"
+                        .to_owned(),
+                );
+            }
             Fact::Known(match git.starts_with("0.0.0") || git.is_empty() {
                 true => numbers.join("."),
                 false => git.to_owned(),
@@ -195,6 +201,7 @@ pub(super) async fn tokens(
     cluster: Option<&Cluster>,
     connection: Option<&Connection>,
     seen: &Seen,
+    audience: &str,
 ) -> (Fact<Vec<TokenSeen>>, Fact<String>) {
     let (Some(cluster), Some(subject)) = (cluster, &seen.asked.subject) else {
         let why = match cluster {
@@ -206,12 +213,11 @@ pub(super) async fn tokens(
     let Ok(account) = subject.to_string().parse::<ServiceAccountRef>() else {
         return Default::default();
     };
-    let audience = learnt::audience(seen);
-    let one = || cluster.fresh_token(&account, &audience);
+    let one = || cluster.fresh_token(&account, audience);
     let each = async |url: &String| {
         let direct = async {
             let server = Cluster::connect_to(connection?, url).await.ok()?.within(REACH);
-            Some((url.clone(), server.fresh_token(&account, &audience).await.ok()?))
+            Some((url.clone(), server.fresh_token(&account, audience).await.ok()?))
         };
         timeout(REACH, direct).await.ok().flatten()
     };

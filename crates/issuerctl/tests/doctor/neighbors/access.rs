@@ -72,8 +72,50 @@ pub(crate) fn worlds() -> Vec<World> {
         "bucket-gone",
         "bucket-without-policy",
     ];
+    let blind = |name: &'static str, exit, says: &[&str], answer: fn(&mut World, &str)| {
+        ends(name, exit, says, move |w| {
+            for option in ["--issuer", "--store"] {
+                w.set(option, None);
+            }
+            w.aws["credentials"] = false.into();
+            let paths: Vec<String> = w.kubernetes.keys().cloned().collect();
+            for path in paths {
+                answer(w, &path);
+            }
+        })
+    };
+    let junk = || json!({"error": "login required"});
     let mut worlds = vec![
         not_accepted,
+        blind(
+            "no-api-server",
+            1,
+            &["something\\s+other\\s+than\\s+an\\s+API\\s+server"],
+            |w, path| {
+                w.answer(path, 200, json!({"error": "login required"}));
+            },
+        ),
+        blind("no-api-server-but-for-its-version", 1, &["something\\s+other"], |w, path| {
+            if path != "GET /version" {
+                w.answer(path, 200, json!({"error": "login required"}));
+            }
+        }),
+        blind("api-server-without-its-store", 1, &["leader\\s+changed"], |w, path| {
+            if path != "GET /version" {
+                w.refuse(path, 500, "etcdserver: leader changed");
+            }
+        }),
+        blind("busy-api-server", 1, &["busy"], |w, path| {
+            if path != "GET /version" {
+                w.refuse(path, 429, "too many requests");
+            }
+        }),
+        ends("no-api-server-and-an-issuer", 1, &["something\\s+other"], move |w| {
+            let paths: Vec<String> = w.kubernetes.keys().cloned().collect();
+            for path in paths {
+                w.answer(&path, 200, junk());
+            }
+        }),
         without("GET /.well-known/openid-configuration", ""),
         without("GET /openid/v1/jwks", "/openid/v1/jwks"),
         without("GET /api/v1/namespaces/demo/pods", "list on pods"),

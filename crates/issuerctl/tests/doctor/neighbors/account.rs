@@ -3,9 +3,21 @@
 use serde_json::{Value, json};
 
 use super::{
-    KEY, annotate, bare, becomes, denied, doubt, fault, role, statement, token_volume, well,
+    ISSUER, KEY, annotate, bare, becomes, denied, doubt, fault, role, statement, token_volume, well,
 };
 use crate::world::{ACCOUNT, DEPLOYMENTS, DRY_RUN, PODS, TOKEN, WEBHOOK, World};
+
+/// A file that declares another role for the account.
+fn declares(world: &mut World, workload: &str) {
+    for option in ["--issuer", "--store"] {
+        world.set(option, None);
+    }
+    world.run.extend(["-f", "issuer.yaml"].map(str::to_owned));
+    let text = format!(
+        "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: prod}}\nspec:\n  issuer: {ISSUER}\n  roles:\n  - name: other\n    serviceAccounts: [demo/app]\n{workload}"
+    );
+    world.files.push(("issuer.yaml", text));
+}
 
 pub(crate) fn worlds() -> Vec<World> {
     let bad = |name: &'static str, value: &'static str, says: &'static str| {
@@ -183,6 +195,32 @@ pub(crate) fn worlds() -> Vec<World> {
                 denied(w);
             },
         ),
+        // What uses the account may be among what may not be listed.
+        doubt(
+            "pods-run-as-default-and-jobs-are-not-known",
+            "service-account",
+            &["default", "cronjobs"],
+            |w| {
+                w.uninjected();
+                w.change_pod(true, |pod| {
+                    bare(pod);
+                    pod["spec"]["serviceAccountName"] = "default".into();
+                    pod["spec"]["serviceAccount"] = "default".into();
+                });
+                w.kubernetes
+                    .insert(DRY_RUN.into(), World::named("plain").kubernetes[DRY_RUN].clone());
+                for path in ["jobs", "cronjobs"] {
+                    let path = format!("GET /apis/batch/v1/namespaces/demo/{path}");
+                    w.refuse(&path, 403, "forbidden: User \"u\" cannot list resource");
+                }
+            },
+        ),
+        doubt("file-that-declares-another-role", "annotation", &["role/other", "overwrite"], |w| {
+            declares(w, "");
+        }),
+        doubt("file-that-is-applied", "annotation", &["apply -f issuer\\.yaml"], |w| {
+            declares(w, "  workload: {}\n");
+        }),
         well("no-annotation-and-by-hand", |w| {
             becomes(w, "static-injection");
             w.body(ACCOUNT)["metadata"]["annotations"] = json!({});

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod account;
+pub(crate) mod audiences;
 pub(crate) mod aws;
 pub(crate) mod changes;
 pub(crate) mod cluster;
@@ -9,6 +10,7 @@ pub(crate) mod controllers;
 pub(crate) mod documents;
 pub(crate) mod injection;
 pub(crate) mod mixed;
+pub(crate) mod own;
 pub(crate) mod pods;
 pub(crate) mod purposes;
 pub(crate) mod trust;
@@ -111,6 +113,11 @@ fn signs(world: &mut World, issuer: &str, flags: &str) {
 
 fn hook(world: &mut World) -> &mut Value {
     &mut world.body(WEBHOOKS)["items"][0]["webhooks"][0]
+}
+
+/// A condition of the webhook.
+fn condition(world: &mut World, expression: &str) {
+    hook(world)["matchConditions"] = json!([{"name": "some", "expression": expression}]);
 }
 
 fn statement(world: &mut World) -> &mut Value {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{SKIP, becomes, container, fault, hook, set_env, well};
+use super::{SKIP, becomes, condition, container, fault, hook, set_env, well};
 use crate::world::{
     ACCOUNT, BINDINGS, DRY_RUN, METRICS, PODS, POLICIES, SERVICE, SLICES, WEBHOOK, WEBHOOK_PODS,
     WEBHOOKS, World,
@@ -12,10 +12,6 @@ use crate::world::{
 const EXPIRED: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJLekNCMHFBREFnRUNBZ0VCTUFvR0NDcUdTTTQ5QkFNQ01CVXhFekFSQmdOVkJBTU1DbmRsWW1odmIyc2cKUTBFd0hoY05NalF3TVRBeE1EQXdNREF3V2hjTk1qVXdNVEF4TURBd01EQXdXakFWTVJNd0VRWURWUVFEREFwMwpaV0pvYjI5cklFTkJNRmt3RXdZSEtvWkl6ajBDQVFZSUtvWkl6ajBEQVFjRFFnQUU1NndnejRBMlVKSy9lYmZjCnYwK0dhYUsrcSt1ZVZ2TVl3dUlna2pCRnVEYmlCLzA1b040L25rOUdyOGxWcnBNUWttSnZOaUFwYWwwZjJnOWIKYXpMQW5hTVRNQkV3RHdZRFZSMFRBUUgvQkFVd0F3RUIvekFLQmdncWhrak9QUVFEQWdOSUFEQkZBaUVBNTZkcAoyOVVMaTJOaXdJQXkrUkJTVUZva1oyaWlzTXFSRGw4RndwWWpsWVVDSUhGYnU1aTdpNGh1TXMvSXFiM0IweTB4CnZQclpHODA1cW1jWVdjUmkrc1ZpCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";
 
 const SKIPPED: &str = "eks.amazonaws.com/skip-containers";
-
-fn condition(world: &mut World, expression: &str) {
-    hook(world)["matchConditions"] = json!([{"name": "some", "expression": expression}]);
-}
 
 /// A second webhook of this kind, before the first.
 fn before(world: &mut World, change: impl Fn(&mut Value)) {
@@ -107,6 +103,22 @@ pub(crate) fn worlds() -> Vec<World> {
                 "not found",
             );
         }),
+        // The one that was left behind is not why the other does not answer.
+        fault(
+            "webhook-left-behind-beside-a-broken-one",
+            "webhook-endpoints",
+            &["0 replicas"],
+            "scale",
+            |w| {
+                w.uninjected();
+                w.body(SLICES)["items"] = json!([]);
+                w.body(WEBHOOK_PODS)["items"] = json!([]);
+                w.body(WEBHOOK)["spec"]["replicas"] = 0.into();
+                before(w, |_| {});
+                let left = "GET /api/v1/namespaces/default/services/old-pod-identity-webhook";
+                w.refuse(left, 404, "not found");
+            },
+        ),
         // Of two webhooks the one that is called about the pods is at fault.
         fault("two-webhooks", "webhook-(image|endpoints)", &["ImagePullBackOff"], "image", |w| {
             becomes(w, "webhook-not-ready");
