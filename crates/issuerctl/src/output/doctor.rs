@@ -176,6 +176,9 @@ fn end(diagnosis: &Diagnosis, seen: &Seen, again: &str) -> String {
         None if !diagnosis.is_useful() && seen.unauthorized().is_some() => {
             (status_style(Status::Skip), "the credentials of the cluster are not valid".to_owned())
         }
+        None if !diagnosis.is_useful() && seen.trouble().is_some() => {
+            (status_style(Status::Skip), "nothing that matters could be read of the cluster".to_owned())
+        }
         None if !diagnosis.is_useful() => {
             (status_style(Status::Skip), "nothing that matters may be seen".to_owned())
         }
@@ -185,12 +188,23 @@ fn end(diagnosis: &Diagnosis, seen: &Seen, again: &str) -> String {
              configuration and the version of its SDK"
                 .to_owned(),
         ),
-        None => (
-            status_style(Status::Pass),
-            format!(
-                "passed, as far as it was looked at, and not proved: `{again} --verbose` says what is missing"
-            ),
-        ),
+        None => {
+            let missing = if let Some(why) = seen.unauthorized() {
+                format!("; the credentials of the cluster are not valid, so nothing is known of it: {why}")
+            } else if let Some(why) = seen.trouble() {
+                format!("; of the cluster not everything could be read: {why}")
+            } else {
+                String::new()
+            };
+            let style = if missing.is_empty() { Status::Pass } else { Status::Warn };
+            (
+                status_style(style),
+                format!(
+                    "passed, as far as it was looked at, and not proved{}: `{again} --verbose` says what is missing",
+                    redact(&missing)
+                ),
+            )
+        }
     };
     let plain: Style = Style::new();
     format!("{style}{text}{plain:#}{style:#}")

@@ -14,7 +14,7 @@ mod world;
 use std::sync::Mutex;
 
 use regex::RegexBuilder;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use world::{Ran, World};
 
@@ -225,6 +225,16 @@ fn what_keeps_pods_from_being_given_their_role_is_told_apart() {
 }
 
 #[test]
+fn the_token_that_is_exchanged_has_the_audience_of_the_pods() {
+    all_as_expected(neighbors::audiences::worlds());
+}
+
+#[test]
+fn pods_that_need_nothing_to_give_them_their_role_are_well() {
+    all_as_expected(neighbors::own::worlds());
+}
+
+#[test]
 fn what_is_wrong_with_the_pods_is_told_apart() {
     all_as_expected(neighbors::pods::worlds());
 }
@@ -328,4 +338,51 @@ fn text_has_a_line_a_group_the_root_in_full_and_what_to_do_next() {
             "{check}: {lines:#?}"
         );
     }
+}
+
+#[test]
+fn credentials_that_are_not_accepted_are_named_at_the_end() {
+    let mut world = World::plain("expired");
+    let paths: Vec<String> = world.kubernetes.keys().cloned().collect();
+    for path in paths {
+        world.refuse(&path, 401, "Unauthorized");
+    }
+    world.run.retain(|word| !["--output", "json"].contains(&word.as_str()));
+    let ran = world.run();
+    assert_eq!(ran.exit, 0, "{}", ran.err);
+    let end = ran.out.split("passed, as far as").nth(1).unwrap_or_default();
+    let end = end.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(end.contains("the credentials of the cluster are not valid"), "{}", ran.out);
+    assert!(end.contains("(401)"), "{end}");
+}
+
+#[test]
+fn exec_plugins_of_both_clusters_run_side_by_side() {
+    let mut world = World::named("issuer-eksa-not-passed");
+    let credential = "{\\\"kind\\\": \\\"ExecCredential\\\", \\\"apiVersion\\\": \\\"client.authentication.k8s.io/v1\\\", \\\"status\\\": {\\\"token\\\": \\\"kubeconfig-token\\\"}}";
+    world.user = format!(
+        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [-c, \"sleep 4; echo '{credential}'\"]}}}}"
+    );
+    let ran = world.run();
+    assert_eq!(ran.exit, 5, "{}", ran.err);
+    assert!(ran.seconds < 7.5, "{} s", ran.seconds);
+}
+
+#[test]
+fn a_list_without_an_end_is_not_known() {
+    let mut world = World::plain("without-an-end");
+    world.set("--service-account", None);
+    let account = world.body(world::ACCOUNT).clone();
+    world.answer("GET /api/v1/serviceaccounts", 200, json!({"items": [account]}));
+    let page = json!({"metadata": {"continue": "x"}, "items": [{"metadata": {"name": "a"}}]});
+    let padding = "x".repeat(5 << 20);
+    world.answer("GET /api/v1/pods", 200, json!({"items": [], "padding": padding}));
+    for page_of in ["limit=200", "limit=200&continue=x"] {
+        let path = format!("GET /api/v1/pods?{page_of}");
+        world.kubernetes.insert(path, json!({"status": 200, "body": page, "delay": 1000}));
+    }
+    let ran = world.run();
+    assert_eq!(ran.exit, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("not all pods could be read"), "{}", ran.out);
+    assert!(ran.seconds < 25.0, "{} s", ran.seconds);
 }
