@@ -340,6 +340,23 @@ pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
                 name(pod)
             ),
         };
+        // A workload that names the role itself names it where it needs it.
+        if case.is_self_provided() && !is_skipped {
+            if own == main && list == "containers" {
+                findings.push(Finding::Doubt(Fault::new(
+                    format!(
+                        "the container {own} of the pod {} has no role, and {} names it in others",
+                        name(pod),
+                        place(case)
+                    ),
+                    format!(
+                        "if it needs the role, name it and the token file there, too, and {}",
+                        case.recreate()
+                    ),
+                )));
+            }
+            continue;
+        }
         let fix = match is_skipped {
             true => format!(
                 "take {own} out of the annotation {key} in {}, and {}",
@@ -354,9 +371,7 @@ pub(super) fn all(case: &Case<'_>, pod: &Value) -> Vec<Finding> {
         };
         if own == main && list == "containers" {
             let fault = Fault::new(cause, fix);
-            // A workload that names the role itself names it where it needs it.
-            let is_meant = is_skipped && (is_of_init || !is_named) || case.is_self_provided();
-            findings.push(match is_meant {
+            findings.push(match is_skipped && (is_of_init || !is_named) {
                 true => Finding::Doubt(fault),
                 false => Finding::Fault("this container has no credentials of the role", fault),
             });

@@ -3,21 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    ISSUER, KEY, annotate, bare, becomes, denied, doubt, fault, role, statement, token_volume, well,
+    KEY, annotate, bare, becomes, denied, doubt, fault, role, statement, token_volume, well,
 };
 use crate::world::{ACCOUNT, DEPLOYMENTS, DRY_RUN, PODS, TOKEN, WEBHOOK, World};
-
-/// A file that declares another role for the account.
-fn declares(world: &mut World, workload: &str) {
-    for option in ["--issuer", "--store"] {
-        world.set(option, None);
-    }
-    world.run.extend(["-f", "issuer.yaml"].map(str::to_owned));
-    let text = format!(
-        "apiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: prod}}\nspec:\n  issuer: {ISSUER}\n  roles:\n  - name: other\n    serviceAccounts: [demo/app]\n{workload}"
-    );
-    world.files.push(("issuer.yaml", text));
-}
 
 pub(crate) fn worlds() -> Vec<World> {
     let bad = |name: &'static str, value: &'static str, says: &'static str| {
@@ -215,12 +203,6 @@ pub(crate) fn worlds() -> Vec<World> {
                 }
             },
         ),
-        doubt("file-that-declares-another-role", "annotation", &["role/other", "overwrite"], |w| {
-            declares(w, "");
-        }),
-        doubt("file-that-is-applied", "annotation", &["apply -f issuer\\.yaml"], |w| {
-            declares(w, "  workload: {}\n");
-        }),
         well("no-annotation-and-by-hand", |w| {
             becomes(w, "static-injection");
             w.body(ACCOUNT)["metadata"]["annotations"] = json!({});
