@@ -16,6 +16,9 @@ pub struct BucketName(String);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Prefix(String);
 
+/// An object key has at most 1,024 bytes, and the names of documents and their copies come after the prefix.
+const LONGEST_PREFIX: usize = 900;
+
 /// `s3://BUCKET[/PREFIX]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Location {
@@ -88,6 +91,12 @@ impl FromStr for Prefix {
                 "a prefix consists of letters, digits and -._~/, since it is a part of the issuer \
                  URL",
             );
+        }
+        if trimmed.len() > LONGEST_PREFIX {
+            return Err(Error::Location {
+                text: format!("{}…", &trimmed[..40]),
+                reason: format!("a prefix has at most {LONGEST_PREFIX} characters"),
+            });
         }
         Ok(Self(trimmed.to_owned()))
     }

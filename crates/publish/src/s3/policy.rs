@@ -22,7 +22,8 @@ pub(crate) const OUR_SID: &str = "IssuerctlPublicRead";
 const SHARED_SID: &str = "IssuerctlPublicReadShared";
 
 /// The policy of a bucket with the statement that makes the two documents public; `None` if
-/// `existing` allows that already.
+/// `existing` allows that already, and has our statements as they are written here: whoever may add an action
+/// to one of them could let everybody write the documents.
 ///
 /// There is one statement per prefix, so several issuers can share a bucket; or, if it is `shared`, one
 /// for the documents below all prefixes, which replaces those of single prefixes. An existing statement
@@ -39,7 +40,7 @@ pub fn with_ours(
     let merged = if shared {
         merge_shared(existing, location, region)
     } else {
-        merge(existing, &own_sid(location), &location.object_arns(region))
+        merge(existing, location, region)
     };
     match merged {
         Ok(Merge::Unchanged) => Ok(None),
@@ -172,22 +173,35 @@ enum Merge {
     Put(String),
 }
 
-/// Makes exactly these objects public. Other statements, their order, the `Id` and unknown members
-/// are kept; only the statement with our `Sid` is ever rewritten.
+/// Makes exactly the two documents of a prefix public. Other statements, their order, the `Id` and unknown
+/// members are kept; only the statement with our `Sid`, and a changed one for all issuers, is rewritten.
 ///
 /// # Errors
 /// A text that is not a policy.
-fn merge(existing: Option<&str>, own: &str, objects: &[String]) -> Result<Merge, String> {
+fn merge(existing: Option<&str>, location: &S3Location, region: &str) -> Result<Merge, String> {
     let (policy, mut list) = parse(existing.unwrap_or(EMPTY))?;
-    if objects.iter().all(|object| list.iter().any(|statement| allows(statement, object))) {
-        return Ok(Merge::Unchanged);
+    let (own, objects) = (own_sid(location), location.object_arns(region));
+    let bucket = bucket_arn(location, region);
+    let mut is_changed = false;
+    for shared in list.iter_mut().filter(|statement| is_shared_statement(statement)) {
+        let resources = shared_resources(&bucket, names_root(shared, &bucket));
+        if !is_exactly(shared, &resources) {
+            (*shared, is_changed) = (statement(SHARED_SID, &resources), true);
+        }
     }
-    let ours = statement(own, objects);
-    match list.iter_mut().find(|statement| sid(statement) == Some(own)) {
-        Some(statement) => *statement = ours,
-        None => list.push(ours),
+    let is_own = |statement: &Value| sid(statement) == Some(own.as_str());
+    let ours = list.iter().filter(|statement| is_own(statement));
+    let (count, exact) =
+        (ours.clone().count(), ours.filter(|statement| is_exactly(statement, &objects)).count());
+    let is_public =
+        objects.iter().all(|object| list.iter().any(|statement| allows(statement, object)));
+    if !is_public || count > 1 || exact < count {
+        is_changed = true;
+        let place = list.iter().position(is_own).unwrap_or(list.len());
+        list.retain(|statement| !is_own(statement));
+        list.insert(place.min(list.len()), statement(&own, &objects));
     }
-    Ok(put(policy, list))
+    Ok(if is_changed { put(policy, list) } else { Merge::Unchanged })
 }
 
 /// Makes the documents below all prefixes public, those of the bucket itself if an issuer has none, and
@@ -201,30 +215,42 @@ fn merge_shared(
     region: &str,
 ) -> Result<Merge, String> {
     let (policy, mut list) = parse(existing.unwrap_or(EMPTY))?;
-    let bucket = format!("arn:{}:s3:::{}/", Partition::of_region(region).name, location.bucket);
-    let is_single = |statement: &Value| is_single_statement(statement, &bucket);
-    let names = [KEYS_NAME, DISCOVERY_NAME];
-    let is_replaced = |statement: &Value| is_single(statement) || is_shared_statement(statement);
-    let root = names.map(|name| format!("{bucket}{name}"));
-    let has_root = location.object_key("").is_empty()
-        || list
-            .iter()
-            .filter(|statement| is_replaced(statement))
-            .any(|statement| root.iter().any(|object| has(statement, "Resource", object)));
-    let below = names.map(|name| format!("{bucket}*/{name}"));
-    let resources: Vec<String> =
-        below.into_iter().chain(has_root.then_some(root).into_iter().flatten()).collect();
-    let is_there = |statement: &Value| {
-        is_shared_statement(statement)
-            && resources.iter().all(|resource| grants(statement, |pattern| pattern == resource))
+    let bucket = bucket_arn(location, region);
+    // The own statement is replaced whatever it has; those of others only if nobody has changed them.
+    let own = own_sid(location);
+    let is_single = |statement: &Value| {
+        is_single_statement(statement, &bucket) || sid(statement) == Some(own.as_str())
     };
-    if list.iter().any(is_there) && !list.iter().any(is_single) {
+    let is_replaced = |statement: &Value| is_single(statement) || is_shared_statement(statement);
+    let has_root = location.object_key("").is_empty()
+        || list.iter().any(|statement| is_replaced(statement) && names_root(statement, &bucket));
+    let resources = shared_resources(&bucket, has_root);
+    let mut shared = list.iter().filter(|statement| is_shared_statement(statement));
+    let is_there = shared.next().is_some_and(|first| is_exactly(first, &resources));
+    if is_there && shared.next().is_none() && !list.iter().any(is_single) {
         return Ok(Merge::Unchanged);
     }
     let place = list.iter().position(is_replaced).unwrap_or(list.len());
     list.retain(|statement| !is_replaced(statement));
     list.insert(place.min(list.len()), statement(SHARED_SID, &resources));
     Ok(put(policy, list))
+}
+
+fn bucket_arn(location: &S3Location, region: &str) -> String {
+    format!("arn:{}:s3:::{}/", Partition::of_region(region).name, location.bucket)
+}
+
+/// The documents below all prefixes, and those of the bucket itself.
+fn shared_resources(bucket: &str, has_root: bool) -> Vec<String> {
+    let names = [KEYS_NAME, DISCOVERY_NAME];
+    let root = names.map(|name| format!("{bucket}{name}"));
+    let below = names.map(|name| format!("{bucket}*/{name}"));
+    below.into_iter().chain(has_root.then_some(root).into_iter().flatten()).collect()
+}
+
+fn names_root(statement: &Value, bucket: &str) -> bool {
+    let root = [KEYS_NAME, DISCOVERY_NAME].map(|name| format!("{bucket}{name}"));
+    root.iter().any(|object| has(statement, "Resource", object))
 }
 
 const EMPTY: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
@@ -266,6 +292,23 @@ fn grants(statement: &Value, is_wanted: impl Fn(&str) -> bool) -> bool {
         && is_anonymous(statement)
         && has(statement, "Action", "s3:GetObject")
         && values(statement.get("Resource")).any(is_wanted)
+}
+
+/// Whether a statement of ours is as it was written, in whatever form the store returns it: a list with one
+/// entry, or another order.
+fn is_exactly(statement: &Value, objects: &[String]) -> bool {
+    let principal = statement.get("Principal");
+    let everybody =
+        |value: Option<&Value>| values(value).count() == 1 && values(value).all(|one| one == "*");
+    let is_everybody = everybody(principal)
+        || principal
+            .and_then(Value::as_object)
+            .is_some_and(|principal| principal.len() == 1 && everybody(principal.get("AWS")));
+    let resources = || values(statement.get("Resource"));
+    is_everybody
+        && objects.iter().all(|object| grants(statement, |resource| resource == object))
+        && values(statement.get("Action")).all(|action| action == "s3:GetObject")
+        && resources().all(|resource| objects.iter().any(|object| object == resource))
 }
 
 fn is_shared_statement(statement: &Value) -> bool {
@@ -383,6 +426,43 @@ mod tests {
         ] {
             assert!(!is_shared_by(&shared, private), "{private}");
         }
+    }
+
+    #[test]
+    fn what_somebody_added_to_our_statements_is_taken_away() {
+        let (single, shared) =
+            (put_in("/prod", false, None).unwrap(), put_in("/prod", true, None).unwrap());
+        let add = r#""Action":["s3:GetObject","s3:PutObject"]"#;
+        for (policy, is_shared) in [(&single, false), (&shared, true), (&shared, false)] {
+            for (from, to) in [
+                (r#""Action":"s3:GetObject""#, add),
+                (r#""Resource":["#, r#""Resource":["arn:aws:s3:::my-oidc/*","#),
+                (r#""Principal":"*""#, r#""Principal":{"AWS":"*","Service":"x.amazonaws.com"}"#),
+            ] {
+                let changed = policy.replace(from, to);
+                assert_ne!(changed, **policy, "{from}");
+                let repaired = put_in("/prod", is_shared, Some(&changed)).unwrap();
+                assert_eq!(repaired, **policy, "{from}");
+            }
+        }
+        // A second statement under our name, and one that is there although the shared one is enough.
+        let statement = |policy: &str| serde_json::to_string(&parse(policy).unwrap().1[0]).unwrap();
+        let wide = statement(&single).replace(r#""Action":"s3:GetObject""#, add);
+        let twice = single.replace(&statement(&single), &format!("{},{wide}", statement(&single)));
+        assert_eq!(put_in("/prod", false, Some(&twice)).unwrap(), single);
+        let both = shared.replace(&statement(&shared), &format!("{},{wide}", statement(&shared)));
+        assert!(!put_in("/prod", false, Some(&both)).unwrap().contains("PutObject"));
+        assert_eq!(put_in("/prod", true, Some(&both)).unwrap(), shared);
+    }
+
+    #[test]
+    fn our_statement_in_the_form_of_another_store_is_ours() {
+        let single = put_in("/prod", false, None).unwrap();
+        let listed = single
+            .replace(r#""Principal":"*""#, r#""Principal":{"AWS":["*"]}"#)
+            .replace(r#""Action":"s3:GetObject""#, r#""Action":["s3:GetObject"]"#);
+        assert_ne!(listed, single);
+        assert_eq!(put_in("/prod", false, Some(&listed)), None);
     }
 
     #[test]
