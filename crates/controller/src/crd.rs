@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::desired::Conduct;
 use crate::object::{GROUP, KIND, PLURAL, VERSION};
 use crate::schema;
 use crate::status::Status;
@@ -160,11 +159,23 @@ pub fn yaml() -> Result<String, serde_saphyr::SerializeError> {
 
 fn spec() -> Value {
     let mut spec = schema::of::<issuer_manifest::Spec>();
-    let own = schema::of::<Conduct>();
-    if let (Some(Value::Object(fields)), Some(Value::Object(own))) =
-        (spec.get_mut("properties"), own.get("properties"))
-    {
-        fields.extend(own.clone());
+    for (path, text) in [
+        ("suspend", "Change nothing, and check nothing, until this is false."),
+        (
+            "deletionPolicy",
+            "What happens to the resources in AWS and in the cluster when this object is deleted: Retain \
+             keeps them, Delete deletes what this object was applied to, as `issuerctl delete` does. \
+             Default: Retain.",
+        ),
+        (
+            "driftPolicy",
+            "What happens when somebody else has changed them: Repair changes them back, Report only says \
+             so. A new key is published in any case. Default: Repair.",
+        ),
+    ] {
+        set(&mut spec, path, |field| {
+            field.insert("description".to_owned(), text.into());
+        });
     }
     set(&mut spec, "keys[].cluster.namespace", |field| {
         let text = "Namespace of the Secret: that of this object, which is the default.";

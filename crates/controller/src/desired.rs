@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use issuer_jwks::JwksSource;
+pub use issuer_manifest::{DeletionPolicy, DriftPolicy};
 use issuer_manifest::{Issuer, KeySource, StoreSpec};
 use issuer_reconcile::{Defaults, Target};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::object::ServiceAccountIssuer;
@@ -16,37 +16,15 @@ use crate::object::ServiceAccountIssuer;
 /// Who publishes, in the history of a store.
 const BY: &str = "issuer-controller";
 
-/// What happens to the resources in AWS when the object is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub enum DeletionPolicy {
-    /// They stay, and tokens stay valid.
-    #[default]
-    Retain,
-    /// They are deleted, as `issuerctl delete` does, before the object is gone.
-    Delete,
-}
-
-/// What happens when something was changed by somebody else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub enum DriftPolicy {
-    /// It is changed back.
-    #[default]
-    Repair,
-    /// It is only reported. A new key is published nevertheless.
-    Report,
-}
-
-/// The fields that an object has in addition to the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+/// How an object is dealt with: the fields that mean nothing to the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Conduct {
-    /// Change nothing, and check nothing, until this is false.
+    /// Whether nothing is changed and nothing is checked.
     pub suspend: bool,
-    /// What happens to the resources in AWS and in the cluster when this object is deleted: Retain
-    /// keeps them, Delete deletes what `issuerctl delete` would delete.
+    /// What happens when the object is deleted.
     pub deletion_policy: DeletionPolicy,
-    /// What happens when somebody else has changed them: Repair changes them back, Report only says
-    /// so. A new key is published in any case.
+    /// What happens when somebody else has changed something.
     pub drift_policy: DriftPolicy,
 }
 
@@ -81,7 +59,8 @@ impl Desired {
     /// A field that is not valid, or that may not be in an object.
     pub fn of(object: &ServiceAccountIssuer, permitted: &Permitted) -> Result<Self, Refusal> {
         let key = object.key();
-        let (mut spec, conduct) = split(&object.spec)?;
+        let conduct = conduct_of(&object.spec)?;
+        let mut spec = object.spec.clone();
         own_namespace(&mut spec, &key.namespace)?;
         let issuer = issuer_manifest::from_object(&key.name, &spec)
             .map_err(|error| Refusal(error.to_string()))?;
@@ -112,22 +91,12 @@ impl Desired {
 /// # Errors
 /// A value that is not valid.
 pub fn conduct_of(spec: &Value) -> Result<Conduct, Refusal> {
-    split(spec).map(|(_, conduct)| conduct)
-}
-
-/// The fields of the file, and those that only an object has.
-fn split(spec: &Value) -> Result<(Value, Conduct), Refusal> {
-    let mut spec = spec.clone();
-    let mut own = serde_json::Map::new();
-    if let Value::Object(members) = &mut spec {
-        for name in ["suspend", "deletionPolicy", "driftPolicy"] {
-            own.extend(members.remove(name).map(|value| (name.to_owned(), value)));
-        }
-    }
-    let conduct = Conduct::deserialize(Value::Object(own)).map_err(|error| {
-        Refusal(format!("spec.suspend, deletionPolicy or driftPolicy: {error}"))
-    })?;
-    Ok((spec, conduct))
+    let members = spec.as_object().into_iter().flatten();
+    let names = ["suspend", "deletionPolicy", "driftPolicy"];
+    let own = members.filter(|(name, _)| names.contains(&name.as_str()));
+    let own = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Conduct::deserialize(Value::Object(own))
+        .map_err(|error| Refusal(format!("spec.suspend, deletionPolicy or driftPolicy: {error}")))
 }
 
 /// A Secret is read from the namespace of the object: whoever may create objects in one namespace would

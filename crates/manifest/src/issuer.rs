@@ -15,9 +15,10 @@ use issuer_jwks::JwksSource;
 use issuer_publish::{AccessMode, BucketName, KEEP_HISTORY, Prefix, S3Location};
 use issuer_workload::{AccountsMode, Injection};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::object::Ignored;
 use crate::text;
 
 /// An issuer: the keys of a cluster, where they are published, and its provider and roles in IAM.
@@ -32,6 +33,9 @@ pub struct Issuer {
     pub metadata: Metadata,
     /// The desired state.
     pub spec: Spec,
+    /// The state of the object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub status: Ignored,
 }
 
 /// Version of the format.
@@ -57,15 +61,49 @@ pub struct Metadata {
     #[serde(deserialize_with = "text::parsed")]
     #[schemars(with = "String", regex(pattern = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"))]
     pub name: Name,
-    /// For Kubernetes; ignored by issuerctl.
-    #[serde(default)]
-    pub namespace: Option<String>,
+    /// Namespace of the object, which is the default of keys[].cluster.namespace.
+    #[serde(default, deserialize_with = "text::optional")]
+    #[schemars(with = "Option<String>")]
+    pub namespace: Option<Namespace>,
     /// For Kubernetes; ignored by issuerctl.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// For Kubernetes; ignored by issuerctl.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub creation_timestamp: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub deletion_grace_period_seconds: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub deletion_timestamp: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub finalizers: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub generate_name: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub generation: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub managed_fields: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub owner_references: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub resource_version: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub self_link: Ignored,
+    /// Of an object in a cluster; ignored by issuerctl.
+    #[serde(default)]
+    pub uid: Ignored,
 }
 
 /// Name of an object: 1 to 63 lower-case letters, digits, hyphens and dots.
@@ -107,6 +145,19 @@ pub struct Spec {
     /// The cluster whose pods use the roles; if omitted, nothing is changed in a cluster.
     #[serde(default, deserialize_with = "text::present")]
     pub workload: Option<Workload>,
+    /// For the controller, and ignored by issuerctl: change nothing, and check nothing, until this is
+    /// false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// For the controller, and ignored by issuerctl: what happens to the resources in AWS and in the
+    /// cluster when this object is deleted. Retain keeps them, Delete deletes what `issuerctl delete`
+    /// would delete.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// For the controller, and ignored by issuerctl: what happens when somebody else has changed the
+    /// resources. Repair changes them back, Report only says so. A new key is published in any case.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
 }
 
 impl Spec {
@@ -144,10 +195,10 @@ pub struct ClusterSource {
     #[serde(deserialize_with = "text::parsed")]
     #[schemars(with = "String")]
     pub name: ClusterName,
-    /// Namespace of the Secret.
-    #[serde(default, deserialize_with = "text::parsed")]
-    #[schemars(with = "String", extend("default" = "eksa-system"))]
-    pub namespace: Namespace,
+    /// Namespace of the Secret: by default metadata.namespace, and eksa-system without it.
+    #[serde(default, deserialize_with = "text::optional")]
+    #[schemars(with = "Option<String>")]
+    pub namespace: Option<Namespace>,
     /// Kubeconfig file, if not the default one.
     #[serde(default)]
     pub kubeconfig: Option<PathBuf>,
@@ -192,10 +243,11 @@ pub struct S3Store {
     pub bucket: BucketName,
     /// Prefix of the object keys.
     #[serde(default, deserialize_with = "text::parsed")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = 900))]
     pub prefix: Prefix,
     /// Region of the bucket.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::region")]
+    #[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))]
     pub region: Option<String>,
     /// Create the bucket if it does not exist.
     #[serde(default)]
@@ -337,6 +389,26 @@ pub struct Workload {
     pub restart: bool,
 }
 
+/// What happens to the resources in AWS when the object is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They stay, and tokens stay valid.
+    #[default]
+    Retain,
+    /// They are deleted, as `issuerctl delete` does, before the object is gone.
+    Delete,
+}
+
+/// What happens when something was changed by somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    /// It is changed back.
+    #[default]
+    Repair,
+    /// It is only reported. A new key is published nevertheless.
+    Report,
+}
+
 /// The format as a JSON Schema (draft 2020-12), for editors and `kubectl`-like tools.
 #[must_use]
 pub fn json_schema() -> Value {
@@ -348,6 +420,13 @@ impl Issuer {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.metadata.name.0
+    }
+
+    /// The namespace of the Secret of a cluster.
+    #[must_use]
+    pub fn namespace_of(&self, source: &ClusterSource) -> Namespace {
+        let own = || self.metadata.namespace.clone();
+        source.namespace.clone().or_else(own).unwrap_or_default()
     }
 }
 

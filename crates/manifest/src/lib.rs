@@ -10,8 +10,9 @@ mod text;
 pub use agree::{agree, disagreements};
 pub use error::Error;
 pub use issuer::{
-    ApiServerSource, ApiVersion, ClusterSource, Issuer, KeySource, Kind, Metadata, Name, Provider,
-    Role, S3Store, Spec, StoreSpec, ThumbprintSource, Workload, json_schema,
+    ApiServerSource, ApiVersion, ClusterSource, DeletionPolicy, DriftPolicy, Issuer, KeySource,
+    Kind, Metadata, Name, Provider, Role, S3Store, Spec, StoreSpec, ThumbprintSource, Workload,
+    json_schema,
 };
-pub use object::from_object;
+pub use object::{Ignored, from_object};
 pub use parse::{parse, parse_each};

@@ -1,9 +1,39 @@
 //! An issuer that is an object in a cluster: the same fields, as a JSON value instead of text.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::parse::{KEYS, check};
 use crate::{Error, Issuer};
+
+/// A field that the API server adds, with any value. They are listed one by one, so that a field with a
+/// typo is still refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ignored;
+
+impl<'de> Deserialize<'de> for Ignored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl JsonSchema for Ignored {
+    fn schema_name() -> Cow<'static, str> {
+        "Ignored".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({})
+    }
+}
 
 /// Reads the spec of an object. Errors name the field by its path from the object's root, such as
 /// `spec.store.s3.bucket`, and do not quote key material.
@@ -80,6 +110,18 @@ mod tests {
         let keys = json!([{"apiserver": {}}]);
         for (spec, path) in [
             (json!({"keys": keys, "store": {"s3": {"bucket": "A"}}}), "spec.store.s3.bucket: "),
+            (
+                json!({"keys": keys, "store": {"s3": {"bucket": "my-oidc", "region": "us east"}}}),
+                "spec.store.s3.region: ",
+            ),
+            (
+                json!({"keys": keys, "store": {"s3": {"bucket": "my-oidc", "region": ""}}}),
+                "spec.store.s3.region: ",
+            ),
+            (
+                json!({"keys": keys, "store": {"s3": {"bucket": "my-oidc", "prefix": "a".repeat(901)}}}),
+                "spec.store.s3.prefix: ",
+            ),
             (json!({"keys": [{"cluster": {}}], "store": store}), "spec.keys[0].cluster: "),
             (json!({"keys": keys, "stor": store}), "spec.stor: unknown field `stor`"),
             (

@@ -86,6 +86,20 @@ pub(crate) fn issuer<'de, D: Deserializer<'de>>(
     text.map(|text| IssuerUrl::parse(&text, Ports::Allow).map_err(D::Error::custom)).transpose()
 }
 
+/// A region, of AWS or of another store: it becomes a part of host names.
+pub(crate) fn region<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    match text {
+        Some(text) if text.is_empty() || !text.bytes().all(is_part) => Err(D::Error::custom(
+            "a region consists of letters, digits and hyphens, such as us-west-2",
+        )),
+        text => Ok(text),
+    }
+}
+
 pub(crate) fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
     match String::deserialize(deserializer)?.as_str() {
         "irsa" => Ok(Shape::Irsa),

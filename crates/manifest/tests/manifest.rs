@@ -43,6 +43,60 @@ fn with(from: &str, to: &str) -> String {
 }
 
 #[test]
+fn an_object_is_read_as_the_api_server_gives_it() {
+    let given = r#"
+apiVersion: issuerctl.dev/v1alpha1
+kind: ServiceAccountIssuer
+metadata:
+  annotations: {issuerctl.dev/allow-issuer-change: "https://h.example/a"}
+  creationTimestamp: "2026-11-26T12:00:00Z"
+  deletionGracePeriodSeconds: 0
+  deletionTimestamp: null
+  finalizers: [issuerctl.dev/delete]
+  generateName: a-
+  generation: 3
+  labels: {team: a}
+  managedFields: [{manager: kubectl, fieldsV1: {"f:spec": {}}}]
+  name: prod
+  namespace: clusters
+  ownerReferences: [{kind: Cluster, name: prod}]
+  resourceVersion: "123"
+  selfLink: /x
+  uid: 8f3c
+spec:
+  suspend: true
+  deletionPolicy: Delete
+  driftPolicy: Report
+  keys: [{cluster: {name: prod}}, {cluster: {name: b, namespace: other}}, {apiserver: {}}]
+  store: {s3: {bucket: my-oidc, prefix: prod, region: us-west-2}}
+status: {observedGeneration: 3, conditions: [{type: Ready}]}
+"#;
+    let issuer = parse(given).unwrap().remove(0);
+    let namespaces = issuer.spec.keys.iter().filter_map(|key| match key {
+        KeySource::Cluster(cluster) => Some(issuer.namespace_of(cluster).to_string()),
+        _ => None,
+    });
+    assert_eq!(namespaces.collect::<Vec<_>>(), ["clusters", "other"]);
+    let (before, within) = WHOLE.split_once("metadata: {name: prod}").unwrap();
+    let usual = parse(&format!(
+        "{before}metadata: {{name: prod}}{}",
+        within.replace(", namespace: eksa-system", "")
+    ));
+    let issuer = usual.unwrap().remove(0);
+    let KeySource::Cluster(cluster) = &issuer.spec.keys[0] else { unreachable!() };
+    assert_eq!(issuer.namespace_of(cluster).to_string(), "eksa-system");
+    for (field, typo) in [
+        ("creationTimestamp", "creationTimestmp"),
+        ("deletionPolicy: Delete", "deletionPolicies: Delete"),
+        ("Report", "report"),
+        ("namespace: clusters", "namespace: Clusters"),
+        ("status:", "stats:"),
+    ] {
+        assert!(parse(&given.replace(field, typo)).is_err(), "{typo}");
+    }
+}
+
+#[test]
 fn a_file_says_everything_and_leaves_out_what_is_usual() {
     let issuers = parse(WHOLE).unwrap();
     let [issuer] = &issuers[..] else { unreachable!() };

@@ -193,7 +193,11 @@ impl Target {
         let spec = &issuer.spec;
         let weak = if spec.allow_weak_keys { WeakKeys::Allow } else { WeakKeys::Refuse };
         let site = spec.store.as_ref().map(|store| SiteTarget {
-            keys: spec.keys.iter().map(|source| key_source(source, base, defaults)).collect(),
+            keys: spec
+                .keys
+                .iter()
+                .map(|source| key_source(issuer, source, base, defaults))
+                .collect(),
             store: store_target(store, base, defaults),
             shape: spec.shape,
             options: PlanOptions {
@@ -423,7 +427,12 @@ impl std::fmt::Display for StoreTarget {
 }
 
 /// A key source.
-fn key_source(source: &FileKeySource, base: &Path, defaults: &Defaults) -> KeySource {
+fn key_source(
+    issuer: &Issuer,
+    source: &FileKeySource,
+    base: &Path,
+    defaults: &Defaults,
+) -> KeySource {
     let connection = |kubeconfig, context| connection(kubeconfig, context, base, defaults);
     match source {
         FileKeySource::File(file) => KeySource::File(path(base, file)),
@@ -433,7 +442,7 @@ fn key_source(source: &FileKeySource, base: &Path, defaults: &Defaults) -> KeySo
         FileKeySource::Jwks(source) => KeySource::Jwks(source.clone()),
         FileKeySource::Cluster(cluster) => KeySource::Secret {
             cluster: cluster.name.clone(),
-            namespace: cluster.namespace.clone(),
+            namespace: issuer.namespace_of(cluster),
             connection: connection(&cluster.kubeconfig, &cluster.context),
         },
         FileKeySource::Apiserver(server) => {
