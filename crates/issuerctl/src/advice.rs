@@ -185,7 +185,7 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
         E::Publish(error) => publish(error, surface),
         E::Iam(error) => iam(error, surface),
         E::Session(error) => any(error, surface),
-        E::Verify(error) => any(error, surface),
+        E::KeySource(error) | E::Verify(error) => any(error, surface),
         E::OtherCluster { cluster, .. } => Some(other_cluster(&cluster.source, surface)),
         E::OtherIssuer { signs, issuer, distribution, .. } => {
             let kept = match distribution {

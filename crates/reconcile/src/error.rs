@@ -151,12 +151,28 @@ pub enum Error {
     /// The cluster whose pods use the roles.
     #[error(transparent)]
     Workload(#[from] issuer_workload::Error),
+    /// A JWK Set that cannot be fetched.
+    #[error(transparent)]
+    KeySource(issuer_verify::Error),
     /// Reading the issuer back.
     #[error(transparent)]
     Verify(#[from] issuer_verify::Error),
 }
 
 impl Error {
+    /// Whether it is about a source of keys, and not about where they are published.
+    #[must_use]
+    pub fn is_of_key_source(&self) -> bool {
+        matches!(
+            self,
+            Self::ReadFile { .. }
+                | Self::NoUsableKey { .. }
+                | Self::Join { .. }
+                | Self::KeySource { .. }
+                | Self::Cluster(_)
+        )
+    }
+
     /// The issuer that AWS STS would not accept, and what was found.
     #[must_use]
     pub fn refused(&self) -> Option<(&IssuerUrl, &Verdict)> {
@@ -196,7 +212,7 @@ impl Diagnostic for Error {
             Self::Iam(error) => error.kind(),
             Self::Session(error) => error.kind(),
             Self::Workload(error) => error.kind(),
-            Self::Verify(error) => error.kind(),
+            Self::KeySource(error) | Self::Verify(error) => error.kind(),
         }
     }
 
@@ -212,7 +228,7 @@ impl Diagnostic for Error {
             Self::Iam(error) => Diagnostic::hint(error),
             Self::Session(error) => Diagnostic::hint(error),
             Self::Workload(error) => Diagnostic::hint(error),
-            Self::Verify(error) => Diagnostic::hint(error),
+            Self::KeySource(error) | Self::Verify(error) => Diagnostic::hint(error),
             _ => None,
         }
     }

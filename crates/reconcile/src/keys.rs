@@ -232,7 +232,7 @@ async fn read_remote(
         KeySource::Jwks(JwksSource::Url(url)) => {
             let name = url.to_string();
             tell(Event::Waiting(&format!("reading {name}")));
-            let document = issuer_verify::fetch_jwks(url, fetch).await?;
+            let document = issuer_verify::fetch_jwks(url, fetch).await.map_err(Error::KeySource)?;
             let reading = issuer_jwks::read_set(&document, weak)
                 .map_err(|source| Error::NoUsableKey { path: PathBuf::from(&name), source })?;
             Some(SourceReading { name, reading, cluster: None })

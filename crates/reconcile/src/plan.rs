@@ -7,7 +7,7 @@ use issuer_discovery::IssuerUrl;
 use issuer_iam::{
     Documents, Provider, ProviderPlan, ProviderSpec, RoleDeletion, RoleName, RolePlan, RoleSpec,
 };
-use issuer_jwks::PublicKey;
+use issuer_jwks::{Jwk, PublicKey};
 use issuer_publish::{KeyChange, Plan, Removal, Site};
 use issuer_workload::{WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
@@ -121,6 +121,12 @@ impl IssuerPlan {
             && self.roles.iter().all(|(_, plan)| plan.is_empty())
             && deletions(&self.orphaned).all(|deletion| deletion.steps.is_empty())
             && self.workload.as_ref().is_none_or(|(_, plan)| plan.is_empty())
+    }
+
+    /// The keys that it adds to the published ones.
+    pub fn added_keys(&self) -> impl Iterator<Item = &Jwk> {
+        let changes = self.site.iter().flat_map(|site| site.plan.key_changes());
+        changes.filter(|(_, change)| *change == KeyChange::Added).map(|(jwk, _)| jwk)
     }
 
     /// Whether the execution has changed anything, also if it failed.

@@ -4,7 +4,7 @@
 //! ([`Reconciler::of`]). A step adds keys and repairs what is not as declared; it never removes a key, unless
 //! that is requested and the key's time has come.
 
-use issuer_change::{ChangeSet, Describe};
+use issuer_change::{Action, ChangeSet, Describe};
 use issuer_diagnostic::now_secs;
 use issuer_discovery::IssuerUrl;
 use issuer_jwks::{ForeignKey, Jwk, JwkSet, KeyId, WeakKeys, salvage};
@@ -21,6 +21,8 @@ pub struct SyncOptions {
     /// expired: as long after it was last seen as [`issuer_publish::PlanOptions::retire_secs`] says. The
     /// sources must be all clusters of the issuer.
     pub drop_retired: bool,
+    /// Whether a new key is the only reason to write: what else is not as declared stays.
+    pub only_new_keys: bool,
 }
 
 /// What one step found, and did.
@@ -88,7 +90,8 @@ impl Target {
 
 impl Reconciler<'_> {
     /// One step of following: reads the keys and the store, publishes what is missing, repairs what is not
-    /// as declared, and verifies the issuer the way AWS STS does, also if the step fails before.
+    /// as declared, and verifies the issuer the way AWS STS does, also if the step fails before. If the keys of
+    /// the sources cannot be read, what is published is kept readable.
     pub async fn sync(&self, target: &Target, options: SyncOptions) -> SyncReport {
         let mut report = SyncReport::new();
         report.outcome = self.follow(target, options, &mut report).await;
@@ -96,6 +99,12 @@ impl Reconciler<'_> {
             report.verdict = self.verdict_of_now(target, report.issuer.as_ref(), None).await;
         }
         report
+    }
+
+    /// How AWS STS would judge the issuer as it is now; `None` if it is not known which one it is, or if it
+    /// cannot be read from here at all.
+    pub async fn verdict(&self, target: &Target) -> Option<Verdict> {
+        self.verdict_of_now(target, None, None).await
     }
 
     /// The keys of the sources, and nothing else: what has changed since the last step.
@@ -116,7 +125,16 @@ impl Reconciler<'_> {
         if let Some(site) = &mut target.site {
             site.options.record_missing = options.drop_retired;
         }
-        let mut seen = self.observe(&target, Scope::apply(false)).await?;
+        let mut seen = match self.observe(&target, Scope::apply(false)).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                if error.is_of_key_source() && !options.only_new_keys {
+                    // What failed first is what is reported.
+                    let _ = self.keep_readable(&target, report).await;
+                }
+                return Err(error);
+            }
+        };
         report.issuer = Some(seen.url.clone());
         report.live = Some(seen.keys.keys.clone());
         let stored = seen.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
@@ -141,6 +159,9 @@ impl Reconciler<'_> {
         let plan = IssuerPlan::new(&target, &seen, false);
         let mut plan = plan.inspect_err(|_| report.dropped.clear())?;
         report.changes = plan.changes();
+        if options.only_new_keys && plan.added_keys().next().is_none() {
+            return Ok(());
+        }
         if !plan.is_empty() {
             let keys = report.found.as_ref().map(|found| expected(found, &seen.keys.keys));
             report.before = self.verdict_of_now(&target, Some(&seen.url), keys).await;
@@ -169,6 +190,43 @@ impl Reconciler<'_> {
             report.retiring.retain(|(kid, _)| !report.dropped.contains(kid));
         }
         applied.map(drop)
+    }
+
+    /// Makes what is published readable again while its sources are not: their keys are taken to be those that
+    /// are published. `keys.json` itself is never written, and the plan is not made anew after a conflict: a
+    /// key that somebody removes meanwhile must not come back, and nobody has given these keys now.
+    async fn keep_readable(&self, target: &Target, report: &mut SyncReport) -> Result<(), Error> {
+        let site = target.clone().documents_only();
+        let scope = Scope { keys: false, ..Scope::apply(false) };
+        let mut seen = self.observe(&site, scope).await?;
+        report.issuer = Some(seen.url.clone());
+        let stored = seen.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
+        let Some(published) = stored.and_then(PublishedKeys::of) else { return Ok(()) };
+        report.found = Some(published.keys.clone());
+        report.published.clone_from(&report.found);
+        (seen.keys.keys, seen.keys.foreign) = (published.keys.clone(), published.foreign);
+        let mut plan = IssuerPlan::new(&site, &seen, false)?;
+        report.changes = plan.changes();
+        let (Some((store, _)), Some(planned), false) =
+            (&seen.site, plan.site.as_mut(), published.keys.is_empty())
+        else {
+            return Ok(());
+        };
+        let [keys, _] = planned.plan.documents();
+        if planned.plan.is_empty() || keys.action != Action::Keep {
+            return Ok(());
+        }
+        report.before = self.verdict_of_now(&site, Some(&seen.url), Some(published.keys)).await;
+        // Bucket policies have no conditional writes, so the issuers of a process take turns.
+        let _turn = match site.s3() {
+            Some((location, _)) => {
+                Some(self.shared.alone(format!("bucket {}", location.bucket)).await)
+            }
+            None => None,
+        };
+        let applied = issuer_publish::apply(store, &mut planned.plan, |_| {}).await;
+        report.wrote = planned.plan.wrote();
+        Ok(applied?)
     }
 
     /// How AWS STS would judge the issuer as it is now; `None` if it is not known which one it is, or if it

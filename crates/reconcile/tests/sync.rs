@@ -103,7 +103,7 @@ impl Bench {
 }
 
 fn options(drop_retired: bool) -> SyncOptions {
-    SyncOptions { drop_retired }
+    SyncOptions { drop_retired, ..SyncOptions::default() }
 }
 
 fn base36(mut number: u64) -> String {
@@ -117,6 +117,39 @@ fn base36(mut number: u64) -> String {
 
 fn set(keys: &[usize]) -> BTreeSet<usize> {
     keys.iter().copied().collect()
+}
+
+#[test]
+fn documents_are_repaired_although_their_source_is_gone() {
+    let bench = Bench::new(1);
+    bench.follow(&[0], false);
+    let discovery = bench.file("site/.well-known/openid-configuration");
+    std::fs::remove_file(&discovery).unwrap();
+    // There is no file of a second key.
+    let report = bench.step(&[1], options(false));
+    assert!(report.outcome.unwrap_err().is_of_key_source());
+    assert!(report.wrote && report.live.is_none() && discovery.exists());
+    assert!(report.verdict.unwrap().passed());
+    assert_eq!(bench.published(), set(&[0]));
+    // What is not published is not made up.
+    std::fs::remove_dir_all(bench.file("site")).unwrap();
+    let report = bench.step(&[1], options(false));
+    assert!(report.outcome.is_err() && !report.wrote && !discovery.exists());
+}
+
+#[test]
+fn a_new_key_may_be_the_only_reason_to_write() {
+    let bench = Bench::new(2);
+    bench.follow(&[0], false);
+    let discovery = bench.file("site/.well-known/openid-configuration");
+    std::fs::remove_file(&discovery).unwrap();
+    let only_new_keys = SyncOptions { only_new_keys: true, ..SyncOptions::default() };
+    let report = bench.step(&[0], only_new_keys);
+    assert!(report.outcome.is_ok() && !report.wrote && !discovery.exists());
+    assert!(!report.verdict.unwrap().passed());
+    let report = bench.step(&[0, 1], only_new_keys);
+    assert!(report.outcome.is_ok() && report.wrote && discovery.exists());
+    assert_eq!(bench.published(), set(&[0, 1]));
 }
 
 /// What somebody else does between two steps.

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &SyncArgs, general: &GeneralArgs, ui: &Ui) -> Outcome {
     session.fallback.clone_from(&fallback);
     let fetch = engine::fetch_options(&args.tls)?;
     let shared = Arc::new(Shared::new(session, fetch, files::read_bytes));
-    let options = SyncOptions { drop_retired: args.drop_retired };
+    let options = SyncOptions { drop_retired: args.drop_retired, ..SyncOptions::default() };
     let times = Times { interval: args.interval, key_interval: args.key_interval };
     let health = Arc::new(Health::new(HANGS + args.interval));
     let state = State { metrics: Arc::new(Metrics::new()), health };
