@@ -150,9 +150,9 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
                 name: arguments.lease_name.clone(),
                 identity: settings.identity.clone(),
             };
-            let (held, is_taken) = lease.hold(config.clone(), lost)?;
-            // A replica that waits is ready to take over.
-            state.health.ready();
+            // A replica that waits is ready to take over, if it may read the lease.
+            let health = Arc::clone(&state.health);
+            let (held, is_taken) = lease.hold(config.clone(), move || health.ready(), lost)?;
             let beat = state.health.clone();
             let waits = async {
                 let mut is_taken = is_taken;

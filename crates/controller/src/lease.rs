@@ -1,10 +1,11 @@
 //! One of several replicas works: the one that holds a Lease.
 //!
 //! The lease has a thread and a client of its own, so that neither a busy event loop nor a slow request
-//! delays it. Whoever cannot renew it ends at once, well before another replica may take it. A write that
-//! is on its way then is harmless: all of them are conditional.
+//! delays it. Whoever cannot renew it ends at once, well before another replica may take it, and begins no
+//! write meanwhile: a process that was stopped for a while may go on before its lease is looked at. A write
+//! that is on its way then is harmless: all of them are conditional.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, Config};
 
+use crate::clock;
 use crate::cluster::words;
 
 /// How long after its last renewal a lease may be taken.
@@ -56,6 +58,25 @@ struct Seen {
     at: Instant,
 }
 
+/// When the last request began that renewed the lease, in milliseconds; 0 before the first one.
+#[derive(Debug, Default)]
+struct Renewal(AtomicU64);
+
+impl Renewal {
+    fn set(&self, now: Duration) {
+        self.0.store(now.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(self.0.load(Ordering::Relaxed)))
+    }
+
+    /// Whether no other replica can have taken the lease yet.
+    fn permits(&self, now: Duration) -> bool {
+        self.0.load(Ordering::Relaxed) > 0 && self.age(now) < DEADLINE
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Create,
@@ -64,7 +85,8 @@ enum Step {
 }
 
 impl LeaseName {
-    /// Waits until the lease is free, and takes it. `lost` ends the process when it can no longer be
+    /// Waits until the lease is free, and takes it; nothing is written before that. `looked` is called
+    /// whenever the API server has answered, and `lost` ends the process when the lease can no longer be
     /// renewed.
     ///
     /// # Errors
@@ -72,13 +94,18 @@ impl LeaseName {
     pub fn hold(
         self,
         config: Config,
+        looked: impl Fn() + Send + 'static,
         lost: impl Fn(&str) + Send + 'static,
     ) -> std::io::Result<(Held, tokio::sync::oneshot::Receiver<()>)> {
         let stops = Arc::new(AtomicBool::new(false));
         let (taken, is_taken) = tokio::sync::oneshot::channel();
         let flag = Arc::clone(&stops);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let work = move || match runtime.block_on(self.keep(config, &flag, taken)) {
+        let renewal = Arc::new(Renewal::default());
+        let renewed = Arc::clone(&renewal);
+        issuer_diagnostic::write_only_while(move || renewed.permits(clock::now()));
+        let keep = async move { self.keep(config, &flag, taken, &renewal, looked).await };
+        let work = move || match runtime.block_on(keep) {
             Ok(()) => {}
             Err(reason) => lost(&reason),
         };
@@ -92,10 +119,12 @@ impl LeaseName {
         config: Config,
         stops: &AtomicBool,
         taken: tokio::sync::oneshot::Sender<()>,
+        renewal: &Renewal,
+        looked: impl Fn(),
     ) -> Result<(), String> {
         let client = Client::try_from(config).map_err(|error| words(&error))?;
         let leases: Api<Lease> = Api::namespaced(client, &self.namespace);
-        let (mut taken, mut renewed, mut seen) = (Some(taken), Instant::now(), None);
+        let (mut taken, mut seen) = (Some(taken), None);
         loop {
             if stops.load(Ordering::Relaxed) {
                 if taken.is_none() {
@@ -103,15 +132,25 @@ impl LeaseName {
                 }
                 return Ok(());
             }
-            let began = Instant::now();
+            let began = clock::now();
+            // Writes are held back since then, so there is no way back.
+            if taken.is_none() && renewal.age(began) >= DEADLINE {
+                return Err("the lease was not renewed in time".to_owned());
+            }
             let attempt = tokio::time::timeout(REQUEST, self.attempt(&leases, &mut seen)).await;
             let (holds, problem) = match attempt {
                 Ok(Ok(holds)) => (holds, None),
                 Ok(Err(error)) => (false, Some(words(&error))),
                 Err(_) => (false, Some("the API server does not answer".to_owned())),
             };
+            if problem.is_none() {
+                looked();
+            }
             if holds {
-                renewed = began;
+                if taken.is_none() && renewal.age(clock::now()) >= DEADLINE {
+                    return Err("the lease was not renewed in time".to_owned());
+                }
+                renewal.set(began);
                 if let Some(taken) = taken.take() {
                     tracing::info!(lease = self.name, "this replica is the leader");
                     let _ = taken.send(());
@@ -119,7 +158,7 @@ impl LeaseName {
             } else if taken.is_none() {
                 match problem {
                     None => return Err("another replica has taken the lease".to_owned()),
-                    Some(problem) if renewed.elapsed() + RENEWAL >= DEADLINE => {
+                    Some(problem) if renewal.age(clock::now()) + RENEWAL >= DEADLINE => {
                         return Err(format!("the lease cannot be renewed: {problem}"));
                     }
                     Some(_) => {}
@@ -262,6 +301,17 @@ mod tests {
     fn whoever_cannot_renew_ends_before_another_takes_over_and_within_fifteen_seconds() {
         assert!(DEADLINE + REQUEST <= DURATION);
         assert!(DURATION + LOOK + REQUEST < Duration::from_secs(15));
+    }
+
+    #[test]
+    fn nothing_is_written_without_a_lease_or_after_a_pause() {
+        let (renewal, second) = (Renewal::default(), Duration::from_secs(1));
+        assert!(!renewal.permits(second));
+        renewal.set(100 * second);
+        assert!(renewal.permits(100 * second) && renewal.permits(100 * second + second));
+        assert!(!renewal.permits(100 * second + DEADLINE));
+        renewal.set(clock::now());
+        assert!(renewal.permits(clock::now()));
     }
 
     #[test]

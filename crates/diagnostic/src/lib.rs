@@ -17,4 +17,4 @@ pub use encoding::{
 pub use error::{Diagnostic, ErrorKind, causes, one_line};
 pub use show::{date, for_a_shell, listed, quote, shorten, source_place};
 pub use waiting::{Waiting, waiting_for};
-pub use writes::{stop_writing, write, written, wrote};
+pub use writes::{stop_writing, write, write_only_while, written, wrote};

@@ -1,13 +1,16 @@
 //! Writes that must not be cut off: a run that is to stop ends between two of them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Whether the run is to stop.
 static STOPS: AtomicBool = AtomicBool::new(false);
 
 /// How many writes have begun and not ended.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this process may write, if that is not always so.
+static PERMITS: OnceLock<Box<dyn Fn() -> bool + Send + Sync>> = OnceLock::new();
 
 /// What was written first, in order, and how much more.
 static WRITTEN: Mutex<(Vec<String>, usize)> = Mutex::new((Vec::new(), 0));
@@ -31,10 +34,17 @@ impl Drop for Open {
     }
 }
 
+/// From now on a write begins only while this is true; one that does not begin never returns. It is for a
+/// process that ends as soon as it is no longer true, and is set once.
+pub fn write_only_while(permits: impl Fn() -> bool + Send + Sync + 'static) {
+    let _ = PERMITS.set(Box::new(permits));
+}
+
 /// Executes one write. In a run that is to stop it does not begin, and never returns: whoever stops the
 /// run drops it.
 pub async fn write<R>(work: impl Future<Output = R>) -> R {
-    if STOPS.load(Ordering::Relaxed) {
+    let is_permitted = PERMITS.get().is_none_or(|permits| permits());
+    if STOPS.load(Ordering::Relaxed) || !is_permitted {
         std::future::pending::<()>().await;
     }
     let _open = Open::new();
