@@ -26,8 +26,8 @@ pub struct IssuerName {
 pub struct Published {
     /// How many keys.
     pub keys: usize,
-    /// Whether every key that the cluster accepts is among them.
-    pub live_key: bool,
+    /// Whether every key that the cluster accepts is among them, if its keys could be read.
+    pub live_key: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -177,7 +177,9 @@ impl Metrics {
         let labels = issuer.labels();
         let keys = published.keys.try_into().unwrap_or(i64::MAX);
         self.published_keys.get_or_create(&labels).set(keys);
-        self.live_key_published.get_or_create(&labels).set(published.live_key.into());
+        if let Some(live_key) = published.live_key {
+            self.live_key_published.get_or_create(&labels).set(live_key.into());
+        }
     }
 
     /// The issuer was read the way AWS STS reads it.

@@ -66,7 +66,7 @@ fn parse(text: &str) -> (BTreeMap<String, String>, BTreeMap<String, f64>) {
 
 /// Everything that can happen has happened.
 fn let_everything_happen(metrics: &Metrics, issuer: &IssuerName) {
-    metrics.keys_published(issuer, Published { keys: 2, live_key: true });
+    metrics.keys_published(issuer, Published { keys: 2, live_key: Some(true) });
     metrics.verified(issuer, true);
     metrics.documents_written(issuer);
     metrics.keys_dropped(issuer, 1);

@@ -124,8 +124,9 @@ fn count(
     if let Some(verdict) = &report.verdict {
         metrics.verified(name, verdict.passed());
     }
-    if let Some((published, live_key)) = report.published.as_ref().zip(report.live_published()) {
-        metrics.keys_published(name, Published { keys: published.keys().len(), live_key });
+    if let Some(published) = &report.published {
+        let (keys, live_key) = (published.keys().len(), report.live_published());
+        metrics.keys_published(name, Published { keys, live_key });
     }
     if report.wrote {
         metrics.documents_written(name);
