@@ -15,19 +15,19 @@ use serde_json::{Value, json};
 const RELEASE: &str = "issuerctl-system";
 
 /// The namespace of the objects.
-const CLUSTERS: &str = "clusters";
+pub(crate) const CLUSTERS: &str = "clusters";
 
 /// How often each object is looked at here, in seconds.
-const INTERVAL: u64 = 5;
+pub(crate) const INTERVAL: u64 = 5;
 
 /// A cluster with the chart installed, and what its issuers are published to.
 pub(crate) struct World {
     pub(crate) publisher: Publisher,
     moto: Moto,
     _proxy: Proxy,
-    s3: Relay,
-    api: ApiServer,
-    client: Client,
+    pub(crate) s3: Relay,
+    pub(crate) api: ApiServer,
+    pub(crate) client: Client,
     server: Relay,
     kubeconfig: PathBuf,
     flags: String,
@@ -35,12 +35,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn new(version: &str) -> Self {
+    pub(crate) fn new(version: &str) -> Self {
         Self::with(version, "")
     }
 
     /// The same with other values of the chart.
-    fn with(version: &str, values: &str) -> Self {
+    pub(crate) fn with(version: &str, values: &str) -> Self {
         let mut publisher = Publisher::new();
         let s3 = Relay::to(publisher.host.url());
         let (moto, proxy) = (Moto::start(), Proxy::to(s3.url()));
@@ -98,12 +98,12 @@ impl World {
         }
     }
 
-    fn start(&self, name: &str) -> Controller {
+    pub(crate) fn start(&self, name: &str) -> Controller {
         Controller::start(&self.publisher.sandbox, &self.kubeconfig, name, &self.flags)
     }
 
     /// Makes a key, and puts it into the Secret of a cluster as Cluster API does. Returns its kid.
-    fn set_key(&self, cluster: &str, folder: &str) -> String {
+    pub(crate) fn set_key(&self, cluster: &str, folder: &str) -> String {
         let kid = self.publisher.keygen("rsa-2048", folder);
         let file = |name: &str| {
             let path = self.publisher.sandbox.path().join(folder).join(name);
@@ -121,7 +121,7 @@ impl World {
     }
 
     /// An object whose issuer is published under its name.
-    fn object(&self, name: &str, more: &Value) -> Value {
+    pub(crate) fn object(&self, name: &str, more: &Value) -> Value {
         let mut object = json!({
             "apiVersion": "issuerctl.dev/v1alpha1",
             "kind": "ServiceAccountIssuer",
@@ -146,29 +146,29 @@ impl World {
         object
     }
 
-    fn path(name: &str) -> String {
+    pub(crate) fn path(name: &str) -> String {
         format!("/apis/issuerctl.dev/v1alpha1/namespaces/{CLUSTERS}/serviceaccountissuers/{name}")
     }
 
-    fn read(&self, name: &str) -> Option<Value> {
+    pub(crate) fn read(&self, name: &str) -> Option<Value> {
         let (status, object) =
             self.client.send("GET", &Self::path(name), "application/json", &Value::Null);
         (status == 200).then_some(object)
     }
 
-    fn change(&self, name: &str, patch: &Value) -> (u16, Value) {
+    pub(crate) fn change(&self, name: &str, patch: &Value) -> (u16, Value) {
         self.client.send("PATCH", &Self::path(name), "application/merge-patch+json", patch)
     }
 
     #[track_caller]
-    fn changed(&self, name: &str, patch: &Value) {
+    pub(crate) fn changed(&self, name: &str, patch: &Value) {
         let (status, answer) = self.change(name, patch);
         assert_eq!(status, 200, "{answer}");
     }
 
     /// Waits for a condition with this reason; returns how long that took, and its message.
     #[track_caller]
-    fn waits_for(&self, name: &str, kind: &str, reason: &str) -> (Duration, String) {
+    pub(crate) fn waits_for(&self, name: &str, kind: &str, reason: &str) -> (Duration, String) {
         let begin = Instant::now();
         let limit = Duration::from_secs(60);
         loop {
@@ -190,7 +190,7 @@ impl World {
     }
 
     /// The kids that are published, read anonymously.
-    fn published(&self, name: &str) -> Vec<String> {
+    pub(crate) fn published(&self, name: &str) -> Vec<String> {
         let url = format!("{}/{BUCKET}/{name}/keys.json", self.publisher.host.url());
         let keys = get(&url, &self.publisher.authority);
         keys.map(|keys| Publisher::kids(&keys).lines().map(str::to_owned).collect())
@@ -198,7 +198,7 @@ impl World {
     }
 
     #[track_caller]
-    fn until(&self, what: &str, done: impl Fn() -> bool) -> Duration {
+    pub(crate) fn until(&self, what: &str, done: impl Fn() -> bool) -> Duration {
         let begin = Instant::now();
         while !done() {
             assert!(begin.elapsed() < Duration::from_secs(60), "{what} never happens");
@@ -208,7 +208,7 @@ impl World {
     }
 
     /// The reasons of the Events of an object.
-    fn events(&self, name: &str) -> Vec<String> {
+    pub(crate) fn events(&self, name: &str) -> Vec<String> {
         let path = format!("/apis/events.k8s.io/v1/namespaces/{CLUSTERS}/events");
         let (_, events) = self.client.send("GET", &path, "application/json", &Value::Null);
         let events = events["items"].as_array().unwrap().iter();
@@ -216,16 +216,16 @@ impl World {
         of_object.map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn iam(&self, line: &str) -> issuerctl_e2e::Ran {
+    pub(crate) fn iam(&self, line: &str) -> issuerctl_e2e::Ran {
         self.publisher.sandbox.aws(&format!("--endpoint-url {} iam {line}", self.moto.url()))
     }
 
-    fn make_private(&self) {
+    pub(crate) fn make_private(&self) {
         self.publisher.aws(&format!("s3api delete-bucket-policy --bucket {BUCKET}")).succeeded();
     }
 }
 
-fn tell(what: &str, took: Duration) {
+pub(crate) fn tell(what: &str, took: Duration) {
     println!("controller: {what}: {:.1} s", took.as_secs_f64());
 }
 
@@ -439,14 +439,14 @@ pub(crate) fn refused() {
     assert!(!buckets.contains(BUCKET), "something was written: {buckets}");
     assert!(!world.iam("list-roles").succeeded().contains("bad-"));
 
-    // Of two objects that want the same place, the older one is applied.
+    // Of two objects that want the same place, the one that was applied first stays so.
     world.api.apply(&world.object("prod", &json!({})).to_string());
     world.waits_for("prod", "Ready", "Ready");
     let mut twin = world.object("prod", &json!({}));
     twin["metadata"]["name"] = json!("twin");
     assert_eq!(create(&twin).0, 201);
     let (_, message) = world.waits_for("twin", "Ready", "Conflict");
-    assert!(message.contains("clusters/prod is older"), "{message}");
+    assert!(message.contains("clusters/prod was applied first"), "{message}");
 }
 
 /// Servers that go away and come back, and a leader that is killed.

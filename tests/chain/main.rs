@@ -14,6 +14,7 @@ mod bootstrap;
 mod chart;
 mod cluster_objects;
 mod controller;
+mod controller_guards;
 mod distribution;
 mod doctor;
 mod examples;
@@ -147,6 +148,10 @@ fn main() -> ExitCode {
         ("controller_survives_outages_and_a_killed_leader", controller::outages),
         ("controller_publishes_a_key_while_iam_is_gone", controller::without_iam),
         ("controllers_and_the_command_line_lose_no_key", controller::together),
+        ("controller_gives_no_object_what_is_anothers", controller_guards::claims),
+        ("controller_deletes_nothing_that_it_did_not_apply", controller_guards::foreign),
+        ("controller_repairs_and_verifies_whatever_else_fails", controller_guards::repairs),
+        ("controller_refuses_a_workload_before_it_changes_anything", controller_guards::workload),
     ] {
         trials.push(trial(name.to_owned(), scenario));
     }

@@ -7,7 +7,10 @@ use issuer_reconcile::Error;
 pub(crate) fn of(error: &Error) -> Option<String> {
     use issuer_publish::Error as P;
     let once = |option: &str| {
-        format!("run `issuerctl apply -f FILE {option}` once, with this object in FILE")
+        format!(
+            "run `issuerctl apply -f FILE {option}` once, with this object in FILE (`kubectl get \
+             serviceaccountissuer NAME --output yaml`) and a kubeconfig of this cluster"
+        )
     };
     Some(match error {
         Error::OtherCluster { .. } => {
@@ -28,8 +31,18 @@ pub(crate) fn of(error: &Error) -> Option<String> {
         Error::Workload(issuer_workload::Error::Cluster(
             issuer_cluster::Error::Forbidden { .. },
         )) => "the administrator of the controller permits spec.workload with \
-               controller.workload.enabled in the chart"
+               controller.workload.enabled, and the namespaces of the ServiceAccounts with \
+               controller.workload.namespaces, in the chart; if something else gives pods their roles, set \
+               spec.workload.injection: none"
             .to_owned(),
+        Error::Workload(issuer_workload::Error::NoPolicies) => {
+            "Kubernetes 1.36 serves it, and 1.34 and 1.35 do with \
+             --feature-gates=MutatingAdmissionPolicy=true and \
+             --runtime-config=admissionregistration.k8s.io/v1beta1=true; otherwise install the pod identity \
+             webhook, which the controller does not install (`issuerctl render webhook`), and set \
+             spec.workload.injection: none"
+                .to_owned()
+        }
         Error::Publish(error) => match error {
             P::NoBucket { .. } => "set spec.store.s3.createBucket: true to create it".to_owned(),
             P::NoRegion { .. } => "set spec.store.s3.region".to_owned(),

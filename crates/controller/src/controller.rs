@@ -9,19 +9,18 @@ use futures_util::stream::{FuturesUnordered, SelectAll};
 use futures_util::{Stream, StreamExt};
 use issuer_diagnostic::{ErrorKind, now_secs};
 use issuer_reconcile::Shared;
-use issuer_serving::{FallbackWatch, IssuerName, Published, State};
+use issuer_serving::{FallbackWatch, IssuerName, Metrics, Published, State};
 use issuer_session::SessionOptions;
 use issuer_verify::FetchOptions;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Config};
 
-use crate::claims::Claims;
 use crate::cluster::{OwnCluster, words};
 use crate::desired::{Desired, Permitted};
 use crate::object::{Key, ServiceAccountIssuer};
-use crate::reconcile::{Context, Input, no_file, reconcile};
-use crate::schedule::{Next, Schedule};
+use crate::reconcile::{Context, Ended, Seen, no_file, reconcile};
+use crate::schedule::Schedule;
 use crate::status::{Kind, Reason, Status, Truth};
 
 /// The limit for the answer to a request other than a watch.
@@ -53,10 +52,59 @@ struct Controller {
     permitted: Permitted,
     serving: State,
     schedule: Schedule,
-    claims: Claims,
     fallback: FallbackWatch,
-    /// The namespace of each watch, and the objects that its new list has so far.
-    lists: Vec<(Option<String>, HashSet<Key>)>,
+    watches: Watches,
+}
+
+/// The lists of all watches. Nothing is reconciled before all of them are complete: what an object may have
+/// depends on all others.
+#[derive(Debug)]
+struct Watches(Vec<Listing>);
+
+#[derive(Debug)]
+struct Listing {
+    /// `None` if all namespaces are watched.
+    namespace: Option<String>,
+    /// The objects that the new list has so far.
+    listed: HashSet<Key>,
+    is_complete: bool,
+}
+
+impl Watches {
+    fn new(namespaces: &[Option<String>]) -> Self {
+        let listing = |namespace: &Option<String>| Listing {
+            namespace: namespace.clone(),
+            listed: HashSet::new(),
+            is_complete: false,
+        };
+        Self(namespaces.iter().map(listing).collect())
+    }
+
+    /// A new list begins.
+    fn begin(&mut self, index: usize) {
+        if let Some(listing) = self.0.get_mut(index) {
+            listing.listed.clear();
+            listing.is_complete = false;
+        }
+    }
+
+    /// An object is in the new list.
+    fn add(&mut self, index: usize, key: Key) {
+        if let Some(listing) = self.0.get_mut(index) {
+            listing.listed.insert(key);
+        }
+    }
+
+    /// The new list is complete.
+    fn end(&mut self, index: usize) -> Option<&Listing> {
+        let listing = self.0.get_mut(index)?;
+        listing.is_complete = true;
+        Some(listing)
+    }
+
+    fn are_complete(&self) -> bool {
+        self.0.iter().all(|listing| listing.is_complete)
+    }
 }
 
 type Watched = (usize, Result<Event<ServiceAccountIssuer>, watcher::Error>);
@@ -78,46 +126,47 @@ pub async fn run(
     let fallback = FallbackWatch::new(settings.session.fallback.clone());
     let shared = Arc::new(Shared::new(settings.session, fetch, no_file));
     let own = OwnCluster::new(requests, settings.identity);
-    let (mut streams, mut lists) = (SelectAll::new(), Vec::new());
+    let mut streams = SelectAll::new();
     let namespaces: Vec<Option<String>> = match settings.namespaces.is_empty() {
         true => vec![None],
         false => settings.namespaces.into_iter().map(Some).collect(),
     };
-    for (index, namespace) in namespaces.into_iter().enumerate() {
+    for (index, namespace) in namespaces.iter().enumerate() {
         streams.push(events(&watching, namespace.as_deref(), index));
-        lists.push((namespace, HashSet::new()));
     }
     let mut controller = Controller {
-        context: Context { own, shared },
+        context: Context::new(own, shared),
         permitted: settings.permitted,
         serving,
         schedule: Schedule::new(settings.period),
-        claims: Claims::default(),
         fallback,
-        lists,
+        watches: Watches::new(&namespaces),
     };
     let mut running = FuturesUnordered::new();
     loop {
         controller.serving.health.beat();
-        while let Some(object) = controller.schedule.take(Instant::now(), settings.parallel) {
-            let input = controller.input(&object);
+        while controller.watches.are_complete()
+            && let Some(object) = controller.schedule.take(Instant::now(), settings.parallel)
+        {
+            let desired = Desired::of(&object, &controller.permitted);
             let context = controller.context.clone();
             running.push(Box::pin(async move {
                 let began = Instant::now();
-                let (next, status) = reconcile(&context, &object, input).await;
-                (object, next, status, began.elapsed())
+                let ended = reconcile(&context, &object, desired).await;
+                (object, ended, began.elapsed())
             }));
         }
         let pause = controller
             .schedule
             .next_due()
             .map_or(BEAT, |due| due.saturating_duration_since(Instant::now()).min(BEAT));
-        // At the limit, the end of a reconciliation wakes the loop.
-        let pause = if running.len() >= settings.parallel { BEAT } else { pause };
+        // At the limit, the end of a reconciliation wakes the loop; before the lists are complete, their end.
+        let waits = running.len() >= settings.parallel || !controller.watches.are_complete();
+        let pause = if waits { BEAT } else { pause };
         tokio::select! {
             Some(watched) = streams.next() => controller.watched(watched),
-            Some((object, next, status, took)) = running.next(), if !running.is_empty() => {
-                controller.ended(&object, next, &status, took);
+            Some((object, ended, took)) = running.next(), if !running.is_empty() => {
+                controller.ended(&object, &ended, took);
             }
             () = tokio::time::sleep(pause) => {}
         }
@@ -142,25 +191,20 @@ impl Controller {
         match event {
             Ok(Event::Apply(object)) => self.changed(object),
             Ok(Event::InitApply(object)) => {
-                if let Some((_, listed)) = self.lists.get_mut(index) {
-                    listed.insert(object.key());
-                }
+                self.watches.add(index, object.key());
                 self.changed(object);
             }
             Ok(Event::Delete(object)) => self.removed(&object.key()),
-            Ok(Event::Init) => {
-                if let Some((_, listed)) = self.lists.get_mut(index) {
-                    listed.clear();
-                }
-            }
+            Ok(Event::Init) => self.watches.begin(index),
             Ok(Event::InitDone) => {
-                if let Some((namespace, listed)) = self.lists.get(index) {
-                    for key in self.schedule.missing(namespace.as_deref(), listed) {
-                        self.removed(&key);
-                    }
+                if let Some(Listing { namespace, listed, .. }) = self.watches.end(index) {
+                    let missing = self.schedule.missing(namespace.as_deref(), listed);
+                    missing.iter().for_each(|key| self.removed(key));
                 }
-                self.serving.health.ready();
-                tracing::info!(objects = self.schedule.len(), "the objects were listed");
+                if self.watches.are_complete() {
+                    self.serving.health.ready();
+                    tracing::info!(objects = self.schedule.len(), "the objects were listed");
+                }
             }
             Err(error) => {
                 use watcher::Error as E;
@@ -180,70 +224,129 @@ impl Controller {
         // Who set which field is most of an object, and is not used here.
         object.metadata.managed_fields = None;
         let key = object.key();
-        match Desired::of(&object, &self.permitted) {
-            Ok(desired) => {
-                let created = object.metadata.creation_timestamp.as_ref();
-                let created = created.map(|time| time.0.to_string()).unwrap_or_default();
-                let uid = object.metadata.uid.clone().unwrap_or_default();
-                self.claims.set(&key, (created, uid), desired.issuer);
-            }
-            Err(_) => self.claims.remove(&key),
-        }
+        let created = object.metadata.creation_timestamp.as_ref();
+        let created = created.map(|time| time.0.to_string()).unwrap_or_default();
+        let age = (created, object.metadata.uid.clone().unwrap_or_default());
+        // One that is not valid any more keeps what it was applied to.
+        let desired = Desired::of(&object, &self.permitted).ok();
+        let issuer = desired.map(|desired| desired.issuer);
+        self.context.claims().set(&key, age, issuer, &object.status().claims);
         self.schedule.changed(object, Instant::now());
     }
 
     fn removed(&mut self, key: &Key) {
-        self.claims.remove(key);
+        self.context.claims().forget(key);
         self.schedule.removed(key);
         self.serving.metrics.issuer_deleted(&name(key));
     }
 
-    fn input(&self, object: &ServiceAccountIssuer) -> Input {
-        Input {
-            desired: Desired::of(object, &self.permitted),
-            conflict: self.claims.conflict(&object.key()),
+    fn ended(&mut self, object: &Arc<ServiceAccountIssuer>, ended: &Ended, took: Duration) {
+        let Ended { next, status, seen } = ended;
+        self.fallback.look(&self.serving.metrics);
+        let written = serde_json::to_value(status).unwrap_or_default();
+        if !self.schedule.ended(object, *next, written, Instant::now()) {
+            // Its series have ended, and another object may have its name.
+            return;
+        }
+        let key = object.key();
+        self.context.claims().set_held(&key, &status.claims);
+        if seen.is_step {
+            record(&self.serving.metrics, &name(&key), status, *seen, took);
         }
     }
+}
 
-    fn ended(
-        &mut self,
-        object: &Arc<ServiceAccountIssuer>,
-        next: Next,
-        status: &Status,
-        took: Duration,
-    ) {
-        let key = object.key();
-        let issuer = name(&key);
-        let metrics = &self.serving.metrics;
-        if !object.is_deleted() {
-            match status.is(Kind::Ready) {
-                true => metrics.step_succeeded(&issuer, took, now_secs()),
-                false => {
-                    let ready = status.condition(Kind::Ready);
-                    let kind = ready.map_or(ErrorKind::Other, |ready| ready.reason.error_kind());
-                    metrics.step_failed(&issuer, kind, took);
-                }
-            }
-            // What could not be seen stays as it was seen last.
-            let seen = |kind| {
-                let condition = status.condition(kind)?;
-                let is_seen =
-                    condition.reason != Reason::Unavailable && condition.status != Truth::Unknown;
-                is_seen.then_some(condition.status == Truth::True)
-            };
-            if let Some((keys, live_key)) = status.key_count.zip(seen(Kind::KeysPublished)) {
-                metrics.keys_published(&issuer, Published { keys, live_key });
-            }
-            if let Some(passed) = seen(Kind::Verified) {
-                metrics.verified(&issuer, passed);
-            }
+fn record(metrics: &Metrics, issuer: &IssuerName, status: &Status, seen: Seen, took: Duration) {
+    match status.is(Kind::Ready) {
+        true => metrics.step_succeeded(issuer, took, now_secs()),
+        false => {
+            let ready = status.condition(Kind::Ready);
+            let kind = ready.map_or(ErrorKind::Other, |ready| ready.reason.error_kind());
+            metrics.step_failed(issuer, kind, took);
         }
-        self.fallback.look(&self.serving.metrics);
-        let status = serde_json::to_value(status).unwrap_or_default();
-        self.schedule.ended(&key, next, status, Instant::now());
+    }
+    if let Some(keys) = seen.keys {
+        metrics.keys_published(issuer, Published { keys, live_key: seen.live_key });
+    }
+    // What a step repairs was wrong all the same.
+    if seen.before == Some(false) {
+        metrics.verified(issuer, false);
+    }
+    let verified = status.condition(Kind::Verified).filter(|verified| {
+        verified.status != Truth::Unknown
+            && !matches!(verified.reason, Reason::Unavailable | Reason::NotRequested)
+    });
+    if let Some(verified) = verified {
+        metrics.verified(issuer, verified.status == Truth::True);
+    }
+    if seen.wrote {
+        metrics.documents_written(issuer);
     }
 }
 
 fn name(key: &Key) -> IssuerName {
     IssuerName { namespace: key.namespace.clone(), name: key.name.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Finding;
+
+    #[test]
+    fn nothing_is_reconciled_before_every_list_is_complete_and_during_no_new_one() {
+        let namespaces = ["a", "b"].map(|name| Some(name.to_owned()));
+        let mut watches = Watches::new(&namespaces);
+        let key = Key { namespace: "a".to_owned(), name: "prod".to_owned() };
+        watches.add(0, key.clone());
+        assert!(!watches.are_complete());
+        assert_eq!(watches.end(0).unwrap().listed, HashSet::from([key]));
+        assert!(!watches.are_complete());
+        watches.end(1);
+        assert!(watches.are_complete());
+        watches.begin(0);
+        assert!(!watches.are_complete());
+        assert!(watches.end(0).unwrap().listed.is_empty());
+        assert!(watches.are_complete());
+    }
+
+    #[test]
+    fn what_was_not_seen_stays_and_what_was_repaired_is_counted() {
+        let metrics = Metrics::new();
+        let issuer = IssuerName { namespace: "n".to_owned(), name: "prod".to_owned() };
+        let mut status = Status::default();
+        let mut step = |found: Finding, seen: Seen| {
+            status.set(vec![found], Some(1), "t");
+            record(&metrics, &issuer, &status, seen, Duration::ZERO);
+            metrics.text()
+        };
+        let series = "issuer_namespace=\"n\",issuer=\"prod\"";
+        let good = || Finding::good(Kind::Verified, Reason::Accepted, "");
+        let repaired = Seen {
+            is_step: true,
+            keys: Some(2),
+            live_key: Some(true),
+            before: Some(false),
+            wrote: true,
+        };
+        let text = step(good(), repaired);
+        for (name, value) in [
+            ("published_keys", 2),
+            ("live_key_published", 1),
+            ("verify_passed", 1),
+            ("failed_verifications_total", 1),
+            ("writes_total", 1),
+        ] {
+            let line = format!("issuerctl_{name}{{{series}}} {value}");
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+        let unknown = Finding::unknown(Kind::Verified, Reason::NotReached, "");
+        let text = step(unknown, Seen { keys: Some(3), ..Seen::default() });
+        for (name, value) in
+            [("published_keys", 3), ("live_key_published", 1), ("verify_passed", 1)]
+        {
+            let line = format!("issuerctl_{name}{{{series}}} {value}");
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+    }
 }

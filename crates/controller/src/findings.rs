@@ -1,12 +1,13 @@
 //! What a run found, as conditions: plain functions from values to words.
 
-use issuer_change::{Action, Change, ChangeSet, Describe, Field, Notice};
+use issuer_change::Notice;
 use issuer_diagnostic::{Diagnostic, ErrorKind, one_line};
 use issuer_reconcile::{Error, IssuerPlan, Target};
 use issuer_redact::redact;
 use issuer_verify::Verdict;
 
 use crate::advice;
+use crate::differences::Differences;
 use crate::status::{Finding, Kind, Reason, Truth};
 
 /// A message has at most so many characters: it is shown in one line, and events have 1,024 bytes.
@@ -19,88 +20,6 @@ pub(crate) enum Stage {
     Read,
     /// Everything before the part that failed was changed.
     Applied,
-}
-
-/// What differs from the object, in words; `None` for a part that does not.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Differences {
-    /// Documents, keys and bucket.
-    pub(crate) site: Option<String>,
-    /// The OIDC provider.
-    pub(crate) provider: Option<String>,
-    /// The roles.
-    pub(crate) roles: Option<String>,
-    /// The objects of the cluster.
-    pub(crate) workload: Option<String>,
-}
-
-impl Differences {
-    /// Those that a plan would change.
-    #[must_use]
-    pub(crate) fn of(plan: &IssuerPlan) -> Self {
-        let text = |plans: &[&dyn Describe]| {
-            let mut set = ChangeSet::default();
-            plans.iter().for_each(|plan| plan.describe(&mut set));
-            in_words(&set)
-        };
-        let site = plan.site.as_ref().filter(|site| !site.plan.is_empty());
-        let provider = plan.provider.as_ref().filter(|(_, plan)| !plan.is_empty());
-        let workload = plan.workload.as_ref().filter(|(_, plan)| !plan.is_empty());
-        let roles = plan.roles.iter().filter(|(_, plan)| !plan.is_empty());
-        let roles: Vec<&dyn Describe> = roles.map(|(_, plan)| plan as &dyn Describe).collect();
-        Self {
-            site: site.and_then(|site| text(&[&site.plan])),
-            provider: provider.and_then(|(_, plan)| text(&[plan])),
-            roles: text(&roles),
-            workload: workload.and_then(|(_, plan)| text(&[plan])),
-        }
-    }
-
-    /// What a deletion deletes, in words.
-    #[must_use]
-    pub(crate) fn of_deletion(plan: &issuer_reconcile::DeletionPlan) -> Option<String> {
-        in_words(&plan.changes())
-    }
-
-    /// All of them in one text; `None` if nothing differs.
-    #[must_use]
-    pub(crate) fn text(&self) -> Option<String> {
-        let parts = [&self.site, &self.provider, &self.roles, &self.workload];
-        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-        (!parts.is_empty()).then(|| shown(&parts.join("; ")))
-    }
-}
-
-/// The changes as one line: `update bucket my-oidc (policy); create role app`.
-fn in_words(set: &ChangeSet) -> Option<String> {
-    let changes = set.changes.iter().filter(|change| change.action != Action::Keep);
-    let word = |change: &Change| {
-        let verb = match change.action {
-            Action::Create => "create",
-            Action::Update => "update",
-            Action::Delete => "delete",
-            Action::Keep => "keep",
-        };
-        let mut fields: Vec<String> = Vec::new();
-        for field in &change.fields {
-            let text = field_name(field);
-            if field.action() != Action::Keep && !fields.contains(&text) {
-                fields.push(text);
-            }
-        }
-        let fields = match fields.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", fields.join(", ")),
-        };
-        format!("{verb} {} {}{fields}", change.resource.kind.as_str(), change.resource.name)
-    };
-    let words: Vec<String> = changes.map(word).collect();
-    (!words.is_empty()).then(|| words.join("; "))
-}
-
-fn field_name(field: &Field) -> String {
-    let name = field.name.replace('_', " ");
-    field.item.as_ref().map_or(name.clone(), |item| format!("{name} {item}"))
 }
 
 /// Everything is as the object declares.
@@ -162,14 +81,14 @@ pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) 
 }
 
 /// Somebody else has changed something. `repairs` says whether it is changed back now; otherwise
-/// `accepted` says whether AWS STS would accept the issuer as it is.
+/// `accepted` says how AWS STS would judge the issuer as it is, if that could be read.
 #[must_use]
 pub(crate) fn drifted(
     target: &Target,
     plan: &IssuerPlan,
     differ: &Differences,
     repairs: bool,
-    accepted: Option<Result<(), Finding>>,
+    accepted: Option<&Verdict>,
 ) -> Vec<Finding> {
     let conduct = match repairs {
         true => "this is being repaired",
@@ -184,10 +103,10 @@ pub(crate) fn drifted(
             Kind::RolesReady => &differ.roles,
             Kind::WorkloadReady => &differ.workload,
             Kind::Verified if target.site.is_some() => {
-                *finding = match &accepted {
-                    None => Finding::unknown(Kind::Verified, Reason::Repairing, conduct),
-                    Some(Ok(())) => continue,
-                    Some(Err(refused)) => refused.clone(),
+                *finding = match accepted {
+                    Some(verdict) => judged(verdict),
+                    None if repairs => Finding::unknown(Kind::Verified, Reason::Repairing, conduct),
+                    None => unreadable(),
                 };
                 continue;
             }
@@ -202,7 +121,7 @@ pub(crate) fn drifted(
     with_ready(all)
 }
 
-/// The run ended with an error.
+/// The run ended with an error. `Ready` is about it, whatever is found afterwards.
 #[must_use]
 pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Finding> {
     let (first, also) = concerns(error, target);
@@ -229,14 +148,43 @@ pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Findin
     with_ready(all.to_vec())
 }
 
-/// The documents were published and verified in spite of the failure.
-pub(crate) fn published(findings: &mut [Finding]) {
-    for finding in findings {
-        if matches!(finding.kind, Kind::KeysPublished | Kind::Verified) {
-            *finding =
-                Finding::good(finding.kind, Reason::Published, "done in spite of what failed");
-        }
+/// All keys are published in spite of the failure; `differs` is what else is not as declared, and stays.
+pub(crate) fn published(findings: &mut [Finding], differs: Option<String>) {
+    let kind = Kind::KeysPublished;
+    for finding in findings.iter_mut().filter(|finding| finding.kind == kind) {
+        *finding = match &differs {
+            None => Finding::good(kind, Reason::Published, "done in spite of what failed"),
+            Some(text) => {
+                let message = format!(
+                    "changed by somebody else; the object declares: {text}; spec.driftPolicy is Report, so \
+                     it stays; Repair changes it back"
+                );
+                Finding::bad(kind, Reason::DriftFound, shown(&message))
+            }
+        };
     }
+}
+
+/// The documents were read the way AWS STS reads them, in spite of the failure.
+pub(crate) fn verified(findings: &mut [Finding], verdict: &Verdict) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind == Kind::Verified) {
+        *finding = judged(verdict);
+    }
+}
+
+fn judged(verdict: &Verdict) -> Finding {
+    match verdict.passed() {
+        true => {
+            let message = "AWS STS would accept tokens of the issuer";
+            Finding::good(Kind::Verified, Reason::Accepted, message)
+        }
+        false => Finding::bad(Kind::Verified, Reason::NotAccepted, shown(&root_cause(verdict))),
+    }
+}
+
+fn unreadable() -> Finding {
+    let message = "the documents cannot be read from here";
+    Finding::unknown(Kind::Verified, Reason::Unavailable, message)
 }
 
 /// The object itself cannot be applied, so nothing was read or changed.
@@ -297,6 +245,9 @@ fn concerns(error: &Error, target: &Target) -> (Kind, Vec<Kind>) {
         Error::NotAccepted { .. } | Error::NotVerified { .. } | Error::Verify(_) => {
             (Kind::Verified, Vec::new())
         }
+        Error::Iam(error) if is_of_roles(error) && requests(target, Kind::RolesReady) => {
+            (Kind::RolesReady, Vec::new())
+        }
         Error::Iam(_) => iam(),
         Error::Session(_) if target.site.is_none() => iam(),
         Error::Workload(_)
@@ -305,6 +256,20 @@ fn concerns(error: &Error, target: &Target) -> (Kind, Vec<Kind>) {
         | Error::NotProvedLive { .. } => (Kind::WorkloadReady, Vec::new()),
         _ => (Kind::KeysPublished, Vec::new()),
     }
+}
+
+/// Whether an error of IAM can only be one of a role.
+fn is_of_roles(error: &issuer_iam::Error) -> bool {
+    use issuer_iam::Error as E;
+    matches!(
+        error,
+        E::NoPolicy { .. }
+            | E::Path { .. }
+            | E::ForeignPolicy { .. }
+            | E::ForeignInline { .. }
+            | E::DeletedPrincipal { .. }
+            | E::PolicyElsewhere { .. }
+    )
 }
 
 /// Whether the documents were published when a plan failed with this error.
@@ -403,6 +368,19 @@ mod tests {
         let ready = &findings[0];
         assert_eq!((ready.kind, ready.status), (Kind::Ready, Truth::False));
         assert!(ready.message.contains("spec.store.s3.createBucket: true"), "{}", ready.message);
+    }
+
+    #[test]
+    fn an_error_is_said_of_the_part_that_it_is_about() {
+        let (arn, message) = ("arn:aws:iam::aws:policy/None".to_owned(), "no".to_owned());
+        let error = Error::Iam(issuer_iam::Error::NoPolicy { arn, code: None, message });
+        let findings = failed(&whole(), &error, Stage::Applied);
+        assert_eq!(of(&findings, Kind::ProviderReady), (Truth::True, Reason::Applied));
+        assert_eq!(of(&findings, Kind::RolesReady).0, Truth::False);
+        let source = Error::ReadFile { path: "a".into(), source: std::io::Error::other("gone") };
+        let findings = failed(&whole(), &source, Stage::Read);
+        assert_eq!(of(&findings, Kind::KeysPublished).0, Truth::False);
+        assert_eq!(of(&findings, Kind::Verified).0, Truth::Unknown);
     }
 
     #[test]

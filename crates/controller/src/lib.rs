@@ -2,14 +2,20 @@
 
 mod advice;
 mod claims;
+mod clock;
 mod cluster;
 pub mod controller;
 pub mod crd;
+mod deletion;
 pub mod desired;
+mod differences;
+mod failure;
 mod findings;
+mod keys;
 pub mod lease;
 pub mod object;
 mod reconcile;
+mod report;
 mod schedule;
 mod schema;
 pub mod status;

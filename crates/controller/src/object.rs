@@ -9,6 +9,7 @@ use kube::Resource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::claims;
 use crate::status::Status;
 
 /// The group of the API.
@@ -60,10 +61,26 @@ impl ServiceAccountIssuer {
         }
     }
 
-    /// The reported state; an unreadable one is reported anew.
+    /// The reported state. One that cannot be read is reported anew, except for what protects the issuer.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::deserialize(&self.status).unwrap_or_default()
+        let text = |name: &str| self.status.get(name).and_then(Value::as_str).map(str::to_owned);
+        let texts = |name: &str| {
+            let values = self.status.get(name).and_then(Value::as_array).into_iter().flatten();
+            values.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let mut status = Status::deserialize(&self.status).unwrap_or_else(|_| Status {
+            issuer: text("issuer"),
+            keys: texts("keys"),
+            key_sources: texts("keySources"),
+            claims: texts("claims"),
+            ..Status::default()
+        });
+        // An earlier release has reported no claims.
+        if let (true, Some(issuer)) = (status.claims.is_empty(), &status.issuer) {
+            status.claims = claims::of_applied(&self.spec, issuer);
+        }
+        status
     }
 
     /// Whether it is being deleted.
@@ -127,5 +144,49 @@ impl Resource for ServiceAccountIssuer {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(spec: &Value, status: &Value) -> ServiceAccountIssuer {
+        let metadata = json!({"name": "prod", "namespace": "clusters"});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status}))
+            .unwrap()
+    }
+
+    #[test]
+    fn what_protects_an_issuer_is_read_from_any_status() {
+        let unreadable = json!({
+            "issuer": "https://a.example.com", "claims": ["role app"], "keySources": ["Secret prod-sa"],
+            "conditions": [{"type": "OfALaterRelease"}],
+        });
+        let status = object(&json!({}), &unreadable).status();
+        assert_eq!(status.issuer.as_deref(), Some("https://a.example.com"));
+        assert_eq!((&*status.claims, status.key_sources.len()), (&["role app".to_owned()][..], 1));
+        assert_eq!(object(&json!({}), &Value::Null).status(), Status::default());
+    }
+
+    #[test]
+    fn what_an_earlier_release_has_applied_is_claimed_also_by_an_invalid_spec() {
+        let spec = json!({
+            "stor": 1,
+            "store": {"s3": {"bucket": "my-oidc", "prefix": "prod/", "endpointUrl": "https://s3.example"}},
+            "roles": [{"name": "App", "managedPolicies": {"P": {}}}, 7],
+        });
+        let status = object(&spec, &json!({"issuer": "https://a.example.com"})).status();
+        assert_eq!(
+            status.claims,
+            [
+                "issuer https://a.example.com",
+                "place s3://my-oidc/prod at https://s3.example",
+                "policy p",
+                "role app",
+            ]
+        );
     }
 }

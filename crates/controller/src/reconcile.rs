@@ -1,20 +1,23 @@
 //! One object: what it asks for is handed to the engine, and what came of it is reported.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use issuer_change::Notice;
-use issuer_diagnostic::{Diagnostic as _, ErrorKind, date, now_secs};
+use issuer_diagnostic::{Diagnostic as _, ErrorKind};
 use issuer_jwks::JwkSet;
-use issuer_publish::KeyChange;
 use issuer_reconcile::{
-    DeletionPlan, Error, Event, Events, IssuerPlan, OtherCluster, Reconciler, Scope, Shared,
-    SyncOptions, Target,
+    Error, Event, Events, IssuerPlan, OtherCluster, Reconciler, Scope, Shared, Target,
 };
+use issuer_workload::Chosen;
 
+use crate::claims::{self, Claims};
 use crate::cluster::{OwnCluster, Severity, words};
-use crate::desired::{DeletionPolicy, Desired, DriftPolicy, Refusal, conduct_of};
-use crate::findings::{self, Differences, Stage, shown};
+use crate::desired::{DeletionPolicy, Desired, DriftPolicy, Refusal};
+use crate::differences::Differences;
+use crate::findings::{self, Stage, shown};
+use crate::keys::{KeyDrift, published};
 use crate::object::{ALLOW_ISSUER_CHANGE, ServiceAccountIssuer};
 use crate::schedule::Next;
 use crate::status::{Finding, Kind, Reason, Status, Truth};
@@ -24,25 +27,42 @@ use crate::status::{Finding, Kind, Reason, Status, Truth};
 pub(crate) struct Context {
     pub(crate) own: OwnCluster,
     pub(crate) shared: Arc<Shared>,
+    claims: Arc<Mutex<Claims>>,
 }
 
-/// What was read of an object, and whether it may be applied.
-pub(crate) struct Input {
-    pub(crate) desired: Result<Desired, Refusal>,
-    /// An older object that wants the same.
-    pub(crate) conflict: Option<String>,
+/// What a reconciliation came to.
+pub(crate) struct Ended {
+    pub(crate) next: Next,
+    pub(crate) status: Status,
+    pub(crate) seen: Seen,
+}
+
+/// What a reconciliation saw and did, for the metrics. What is `None` was not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Seen {
+    /// Whether the object was looked at at all: one that is suspended is not.
+    pub(crate) is_step: bool,
+    /// How many keys are published.
+    pub(crate) keys: Option<usize>,
+    /// Whether all keys of the sources are.
+    pub(crate) live_key: Option<bool>,
+    /// Whether AWS STS would have accepted the issuer before it was repaired.
+    pub(crate) before: Option<bool>,
+    /// Whether documents or their access were changed.
+    pub(crate) wrote: bool,
 }
 
 /// One reconciliation of an object.
-struct Run<'a> {
-    context: &'a Context,
-    object: &'a ServiceAccountIssuer,
-    status: Status,
+pub(crate) struct Run<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) object: &'a ServiceAccountIssuer,
+    pub(crate) status: Status,
+    pub(crate) seen: Seen,
 }
 
 /// What the engine told on its way.
 #[derive(Default)]
-struct Told(RefCell<Vec<Notice>>);
+pub(crate) struct Told(RefCell<Vec<Notice>>);
 
 impl Events for Told {
     fn event(&self, _: &str, event: Event<'_>) {
@@ -52,28 +72,29 @@ impl Events for Told {
     }
 }
 
-/// Reconciles an object; returns what follows, and its status.
+/// Reconciles an object.
 pub(crate) async fn reconcile(
     context: &Context,
     object: &ServiceAccountIssuer,
-    input: Input,
-) -> (Next, Status) {
-    let mut run = Run { context, object, status: object.status() };
+    desired: Result<Desired, Refusal>,
+) -> Ended {
+    let seen = Seen { is_step: !object.is_deleted(), ..Seen::default() };
+    let mut run = Run { context, object, status: object.status(), seen };
     let ended = match object.is_deleted() {
-        true => run.delete(input).await,
-        false => run.apply(input).await,
+        true => run.delete(desired).await,
+        false => run.apply(desired).await,
     };
     let next = ended.unwrap_or_else(|error| {
         let key = object.key();
         tracing::warn!(issuer = %key, "the object could not be written: {}", shown(&words(&error)));
         Next::Retry
     });
-    (next, run.status)
+    Ended { next, status: run.status, seen: run.seen }
 }
 
 impl Run<'_> {
-    async fn apply(&mut self, input: Input) -> Result<Next, kube::Error> {
-        let desired = match input.desired {
+    async fn apply(&mut self, desired: Result<Desired, Refusal>) -> Result<Next, kube::Error> {
+        let desired = match desired {
             Ok(desired) => desired,
             Err(Refusal(reason)) => {
                 self.report(findings::refused(Reason::InvalidSpec, &reason)).await?;
@@ -85,58 +106,21 @@ impl Run<'_> {
             self.context.own.set_finalizer(self.object, deletes).await?;
         }
         if desired.conduct.suspend {
+            self.seen.is_step = false;
             let message = "spec.suspend is true: nothing is checked, and nothing is changed";
             self.report_ready(Finding::unknown(Kind::Ready, Reason::Suspended, message)).await?;
             return Ok(Next::Change);
         }
-        if let Some(reason) = input.conflict {
-            self.report(findings::refused(Reason::Conflict, &reason)).await?;
-            return Ok(Next::Retry);
+        let conflict = self.context.claims().conflict(&self.object.key());
+        if let Some(reason) = conflict {
+            return self.refuse(Reason::Conflict, &reason).await;
         }
         let told = Told::default();
         let engine = Reconciler::of(&self.context.shared, &told);
         match self.converge(&engine, &desired, &told).await? {
             Ok(next) => Ok(next),
-            Err((error, stage)) => {
-                let target = self.trusting_known_sources(&desired);
-                let mut found = findings::failed(&target, &error, stage);
-                let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
-                if repairs && stage == Stage::Read && matches!(error, Error::Iam(_)) {
-                    self.publish_alone(&engine, &desired, target, &mut found).await;
-                }
-                self.context.renew_session(&error);
-                self.report(found).await?;
-                Ok(Next::Retry)
-            }
+            Err((error, stage)) => self.failed(&engine, &desired, &error, stage).await,
         }
-    }
-
-    /// A new key must not wait for IAM.
-    async fn publish_alone(
-        &mut self,
-        engine: &Reconciler<'_>,
-        desired: &Desired,
-        target: Target,
-        found: &mut [Finding],
-    ) {
-        let site = target.documents_only();
-        let Ok(url) = engine.issuer(&site).await else { return };
-        if site.site.is_none() || self.other_issuer(url.as_str()).is_some() {
-            return;
-        }
-        let report = engine.sync(&site, SyncOptions::default()).await;
-        if let (Ok(()), Some(keys)) = (report.outcome, report.published) {
-            self.record(desired, url.as_str(), &keys);
-            findings::published(found);
-        }
-    }
-
-    /// What was published, and where its keys came from: the next run depends on it, whatever else fails.
-    fn record(&mut self, desired: &Desired, url: &str, keys: &JwkSet) {
-        self.status.issuer = Some(url.to_owned());
-        self.status.keys = keys.keys().iter().map(|key| key.kid.to_string()).collect();
-        self.status.key_count = Some(keys.keys().len());
-        self.status.key_sources = desired.key_sources();
     }
 
     /// Observe, plan, apply. The outer error is one of the controller's own cluster.
@@ -147,45 +131,80 @@ impl Run<'_> {
         told: &Told,
     ) -> Result<Result<Next, (Error, Stage)>, kube::Error> {
         let target = self.trusting_known_sources(desired);
-        let read = async {
-            if let Some(front) = engine.front(&target).await? {
-                engine.apply_front(&target, &front).await?;
+        let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
+        let is_applied = self.status.applied_generation == self.object.metadata.generation;
+        let before = self.status.claims.clone();
+        let front = match engine.front(&target).await {
+            Ok(front) => front.filter(|front| !front.is_empty()),
+            Err(error) => return Ok(Err((error, Stage::Read))),
+        };
+        if let Some(front) = &front {
+            if let Some(refused) = self.other_front(engine, &target).await {
+                return self.refuse(Reason::IssuerChanged, &refused).await.map(Ok);
             }
+            if repairs || !is_applied {
+                let names = claims::names(&desired.issuer);
+                if let Err(reason) = self.claim(names).await? {
+                    return self.refuse(Reason::Conflict, &reason).await.map(Ok);
+                }
+                if let Err(error) = engine.apply_front(&target, front).await {
+                    return Ok(Err((error, Stage::Read)));
+                }
+            }
+        }
+        let read = async {
             let seen = engine.observe(&target, Scope::apply(false)).await?;
             let plan = IssuerPlan::new(&target, &seen, false)?;
+            refuse_webhook(&plan)?;
             Ok((seen, plan))
         };
         let (seen, mut plan) = match read.await {
             Ok(read) => read,
             Err(error) => return Ok(Err((error, Stage::Read))),
         };
-        if let Some(refused) = self.other_issuer(seen.url.as_str()) {
-            self.report(findings::refused(Reason::IssuerChanged, &refused)).await?;
-            return Ok(Ok(Next::Change));
+        if let Some(refused) = self.other_issuer(plan.url.as_str()) {
+            return self.refuse(Reason::IssuerChanged, &refused).await.map(Ok);
         }
-        let (differ, added) = (Differences::of(&plan), added(&plan));
-        let is_applied = self.status.applied_generation == self.object.metadata.generation;
-        let drift = differ.text().filter(|_| is_applied && added.is_empty());
+        let added = added(&plan);
+        let there = published(&seen);
+        let keys = self.key_drift(plan.url.as_str(), there.as_ref(), &seen.keys.keys).await;
+        if let Some(there) = &there {
+            self.seen.keys = Some(there.keys().len());
+            self.seen.live_key = Some(added.is_empty());
+        }
+        let differ = Differences::of(&plan, front.as_ref()).with_keys(&keys);
+        // A new key is no drift, unless others are gone.
+        let is_drift = is_applied && (added.is_empty() || !keys.missing.is_empty());
+        let drift = differ.text().filter(|_| is_drift);
         if let Some(text) = &drift {
-            let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
             self.drifted(engine, &target, &plan, &differ, repairs, text).await?;
-            if !repairs {
+            if !repairs && added.is_empty() {
                 return Ok(Ok(Next::Period));
             }
-        } else if is_applied && desired.conduct.drift_policy == DriftPolicy::Report {
+        }
+        if is_applied && !repairs {
             // The new key alone.
             (plan.provider, plan.workload) = (None, None);
             plan.roles.clear();
         }
+        let mut names = claims::names(&desired.issuer);
+        names.insert(claims::name_of_issuer(plan.url.as_str()));
+        if let Err(reason) = self.claim(names.clone()).await? {
+            return self.refuse(Reason::Conflict, &reason).await.map(Ok);
+        }
         let applied = engine.apply(&target, &seen, &mut plan, true).await;
+        self.seen.wrote |= plan.site.as_ref().is_some_and(|site| site.plan.wrote());
         if plan.wrote() && !added.is_empty() {
-            let note = format!("published {} in {}", added.join(", "), self.place(&plan));
+            let note = format!("published {} in {}", added.join(", "), place(&plan));
             self.context.own.tell(self.object, Severity::Normal, "KeysPublished", &note).await;
         }
         if let Err(error) = applied {
             if let Some(site) = plan.site.as_ref().filter(|_| findings::is_after_documents(&error))
             {
                 self.record(desired, plan.url.as_str(), site.plan.keys());
+            }
+            if !plan.wrote() && front.is_none() {
+                self.keep_claims(before);
             }
             return Ok(Err((error, Stage::Applied)));
         }
@@ -195,6 +214,9 @@ impl Run<'_> {
                 .await;
         } else if let Some(text) = differ.text().filter(|_| plan.wrote()) {
             self.context.own.tell(self.object, Severity::Normal, "Applied", &text).await;
+        }
+        if repairs || !is_applied {
+            self.keep_claims(names.into_iter().collect());
         }
         self.converged(desired, &target, &plan, &told.0.take()).await?;
         Ok(Ok(Next::Period))
@@ -216,9 +238,65 @@ impl Run<'_> {
         self.report(findings::converged(target, plan, &notices)).await
     }
 
+    /// What was published, and where its keys came from: the next run depends on it, whatever else fails.
+    pub(crate) fn record(&mut self, desired: &Desired, url: &str, keys: &JwkSet) {
+        self.status.issuer = Some(url.to_owned());
+        self.status.keys = keys.keys().iter().map(|key| key.kid.to_string()).collect();
+        self.status.key_count = Some(keys.keys().len());
+        self.status.key_sources = desired.key_sources();
+        (self.seen.keys, self.seen.live_key) = (self.status.key_count, Some(true));
+    }
+
+    /// Records that these are about to be changed, before the first request: whatever happens then, they are
+    /// this object's. The inner error says which other object has one of them.
+    pub(crate) async fn claim(
+        &mut self,
+        names: BTreeSet<String>,
+    ) -> Result<Result<(), String>, kube::Error> {
+        let held: BTreeSet<String> = self.status.claims.iter().cloned().chain(names).collect();
+        let held: Vec<String> = held.into_iter().collect();
+        if let Err(reason) = self.context.claims().hold(&self.object.key(), &held) {
+            return Ok(Err(reason));
+        }
+        if held != self.status.claims {
+            self.status.claims = held;
+            self.write().await?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Sets what this object has; the status is written with what is reported next.
+    pub(crate) fn keep_claims(&mut self, held: Vec<String>) {
+        self.context.claims().set_held(&self.object.key(), &held);
+        self.status.claims = held;
+    }
+
+    /// Tells of keys that somebody else has removed or added since they were reported, once.
+    pub(crate) async fn key_drift(
+        &mut self,
+        url: &str,
+        there: Option<&JwkSet>,
+        live: &JwkSet,
+    ) -> KeyDrift {
+        let (Some(there), true) = (there, self.status.issuer.as_deref() == Some(url)) else {
+            return KeyDrift::default();
+        };
+        let keys = KeyDrift::between(&self.status.keys, there, live);
+        let own = &self.context.own;
+        if let Some(text) = keys.missing_text() {
+            own.tell(self.object, Severity::Warning, "KeysMissing", &text).await;
+        }
+        if let Some(text) = keys.foreign_text() {
+            own.tell(self.object, Severity::Warning, "KeysAdded", &text).await;
+        }
+        self.status.keys = there.keys().iter().map(|key| key.kid.to_string()).collect();
+        self.status.key_count = Some(there.keys().len());
+        keys
+    }
+
     /// The target, whose keys may be new ones altogether if they come from where they came from before:
     /// the Secret of a cluster has one key, and a rotation replaces it.
-    fn trusting_known_sources(&self, desired: &Desired) -> Target {
+    pub(crate) fn trusting_known_sources(&self, desired: &Desired) -> Target {
         let mut target = desired.target.clone();
         let known = &self.status.key_sources;
         if let Some(site) = &mut target.site
@@ -230,7 +308,7 @@ impl Run<'_> {
     }
 
     /// Why the issuer may not be another one than before.
-    fn other_issuer(&self, url: &str) -> Option<String> {
+    pub(crate) fn other_issuer(&self, url: &str) -> Option<String> {
         let before = self.status.issuer.as_deref()?;
         let permitted = self.object.annotation(ALLOW_ISSUER_CHANGE) == Some(url);
         (before != url && !permitted).then(|| {
@@ -242,6 +320,20 @@ impl Run<'_> {
         })
     }
 
+    /// The same before a distribution is created or changed: without a domain of one's own a new one has
+    /// another domain, which nobody knows before.
+    async fn other_front(&self, engine: &Reconciler<'_>, target: &Target) -> Option<String> {
+        let before = self.status.issuer.as_deref()?;
+        match engine.issuer(target).await {
+            Ok(url) => self.other_issuer(url.as_str()),
+            Err(_) => Some(format!(
+                "the distribution of {before} does not exist, and a new one would have another domain and \
+                 so another issuer; set spec.issuer and spec.store.s3.certificateArn to a domain of your \
+                 own, or create this object anew to begin with another issuer"
+            )),
+        }
+    }
+
     async fn drifted(
         &mut self,
         engine: &Reconciler<'_>,
@@ -251,13 +343,13 @@ impl Run<'_> {
         repairs: bool,
         text: &str,
     ) -> Result<(), kube::Error> {
-        let accepted = match repairs || target.site.is_none() {
-            true => None,
-            false => Some(engine.verify(target).await.map_err(|error| {
-                Finding::bad(Kind::Verified, Reason::NotAccepted, findings::message(&error))
-            })),
+        let verdict = match differ.site.is_some() || !repairs {
+            true => engine.verdict(target).await.filter(|_| target.site.is_some()),
+            false => None,
         };
-        let found = findings::drifted(target, plan, differ, repairs, accepted);
+        self.seen.before = verdict.as_ref().map(|verdict| verdict.passed()).filter(|_| repairs);
+        let accepted = verdict.filter(|_| !repairs);
+        let found = findings::drifted(target, plan, differ, repairs, accepted.as_ref());
         let is_new = self
             .status
             .condition(Kind::Ready)
@@ -269,129 +361,20 @@ impl Run<'_> {
         }
         Ok(())
     }
-
-    fn place(&self, plan: &IssuerPlan) -> String {
-        plan.site.as_ref().map(|site| site.plan.location().to_owned()).unwrap_or_default()
-    }
-
-    /// Deletes what the object declares if it says so, and lets it go.
-    async fn delete(&mut self, input: Input) -> Result<Next, kube::Error> {
-        if !self.object.has_finalizer() {
-            return Ok(Next::Change);
-        }
-        let conduct = conduct_of(&self.object.spec);
-        if conduct.is_ok_and(|conduct| conduct.deletion_policy == DeletionPolicy::Retain) {
-            return self
-                .let_go("Retained", "spec.deletionPolicy is Retain: everything stays")
-                .await;
-        }
-        if let Some(reason) = input.conflict {
-            let note = format!("nothing was deleted: {reason}");
-            return self.let_go("Retained", &note).await;
-        }
-        let desired = match input.desired {
-            Ok(desired) => desired,
-            Err(Refusal(reason)) => {
-                let message = format!(
-                    "what this object declares cannot be deleted: {reason}; correct it, or set \
-                     spec.deletionPolicy: Retain to keep everything"
-                );
-                self.report(findings::refused(Reason::InvalidSpec, &message)).await?;
-                return Ok(Next::Change);
-            }
-        };
-        if desired.conduct.suspend {
-            let message = "spec.suspend is true: the deletion waits for it";
-            self.report_ready(Finding::unknown(Kind::Ready, Reason::Suspended, message)).await?;
-            return Ok(Next::Change);
-        }
-        let told = Told::default();
-        let engine = Reconciler::of(&self.context.shared, &told);
-        match self.deleted(&engine, &desired.target).await {
-            Ok(Ok(note)) => self.let_go("Deleted", &note).await,
-            Ok(Err(refused)) => {
-                self.report(findings::refused(Reason::IssuerChanged, &refused)).await?;
-                Ok(Next::Change)
-            }
-            Err(error) => {
-                self.context.renew_session(&error);
-                let mut found = findings::failed(&desired.target, &error, Stage::Read);
-                for finding in &mut found {
-                    finding.message = format!("while it is deleted: {}", finding.message);
-                }
-                self.report(found).await?;
-                Ok(Next::Retry)
-            }
-        }
-    }
-
-    async fn deleted(
-        &self,
-        engine: &Reconciler<'_>,
-        target: &Target,
-    ) -> Result<Result<String, String>, Error> {
-        let scope = Scope::delete(false, target.is_in_aws());
-        let seen = engine.observe(target, scope).await?;
-        if let Some(refused) = self.other_issuer(seen.url.as_str()) {
-            return Ok(Err(refused));
-        }
-        let mut plan = DeletionPlan::new(target, &seen, false, false)?;
-        engine.delete(target, &seen, &mut plan, false).await?;
-        let text = Differences::of_deletion(&plan);
-        Ok(Ok(text.unwrap_or_else(|| "there was nothing to delete".to_owned())))
-    }
-
-    async fn let_go(&self, reason: &str, note: &str) -> Result<Next, kube::Error> {
-        self.context.own.tell(self.object, Severity::Normal, reason, note).await;
-        self.context.own.set_finalizer(self.object, false).await?;
-        Ok(Next::Change)
-    }
-
-    /// `Ready` alone; the others stay as they were found last.
-    async fn report_ready(&mut self, ready: Finding) -> Result<(), kube::Error> {
-        let before = self.status.conditions.clone();
-        let generation = self.object.metadata.generation;
-        self.status.set(vec![ready], generation, &date(now_secs()));
-        self.status.conditions.extend(before.into_iter().filter(|one| one.kind != Kind::Ready));
-        self.write().await
-    }
-
-    async fn report(&mut self, findings: Vec<Finding>) -> Result<(), kube::Error> {
-        let of_ready = |status: &Status| {
-            status.condition(Kind::Ready).map(|ready| (ready.status, ready.reason))
-        };
-        let before = of_ready(&self.status);
-        let generation = self.object.metadata.generation;
-        self.status.set(findings, generation, &date(now_secs()));
-        let ready = self.status.condition(Kind::Ready).cloned();
-        if let Some(ready) = ready.filter(|_| of_ready(&self.status) != before) {
-            let own = &self.context.own;
-            match ready.status {
-                Truth::True => {
-                    own.tell(self.object, Severity::Normal, "Ready", &ready.message).await
-                }
-                _ if ready.reason == Reason::DriftFound => {}
-                _ => {
-                    let reason = ready.reason.to_string();
-                    own.tell(self.object, Severity::Warning, &reason, &ready.message).await;
-                }
-            }
-        }
-        self.write().await
-    }
-
-    /// Writes the status, if it is another one than the API server has.
-    async fn write(&self) -> Result<(), kube::Error> {
-        if self.status == self.object.status() && !self.object.status.is_null() {
-            return Ok(());
-        }
-        self.context.own.report(self.object, &self.status).await
-    }
 }
 
 impl Context {
+    pub(crate) fn new(own: OwnCluster, shared: Arc<Shared>) -> Self {
+        Self { own, shared, claims: Arc::default() }
+    }
+
+    /// What all objects claim; never held while anything is awaited.
+    pub(crate) fn claims(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Credentials that are refused may have been replaced in their file.
-    fn renew_session(&self, error: &Error) {
+    pub(crate) fn renew_session(&self, error: &Error) {
         if matches!(error, Error::Session(_)) || error.kind() == ErrorKind::NotPermitted {
             self.shared.renew_session();
         }
@@ -403,9 +386,22 @@ pub(crate) fn no_file(_: &std::path::Path) -> std::io::Result<Vec<u8>> {
     Err(std::io::Error::other("the controller reads no files"))
 }
 
+/// The webhook is a Deployment with a certificate in a namespace of its own, and the chart grants nothing of
+/// that: whoever needs it is told before anything is changed.
+fn refuse_webhook(plan: &IssuerPlan) -> Result<(), Error> {
+    match &plan.workload {
+        Some((_, workload)) if workload.chosen == Chosen::Webhook => {
+            Err(issuer_workload::Error::NoPolicies.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn place(plan: &IssuerPlan) -> String {
+    plan.site.as_ref().map(|site| site.plan.location().to_owned()).unwrap_or_default()
+}
+
 /// The keys that a plan adds.
 fn added(plan: &IssuerPlan) -> Vec<String> {
-    let changes = plan.site.iter().flat_map(|site| site.plan.key_changes());
-    let added = changes.filter(|(_, change)| *change == KeyChange::Added);
-    added.map(|(key, _)| key.kid.to_string()).collect()
+    plan.added_keys().map(|jwk| jwk.kid.to_string()).collect()
 }

@@ -122,16 +122,30 @@ impl Schedule {
         self.entries.len()
     }
 
-    /// A reconciliation has ended. `status` is what it reported, which the watch may not show yet.
-    pub(crate) fn ended(&mut self, key: &Key, next: Next, status: serde_json::Value, now: Instant) {
-        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.running) else { return };
+    /// A reconciliation of an object has ended; returns whether the object is still there. `status` is what it
+    /// reported, which the watch may not show yet.
+    pub(crate) fn ended(
+        &mut self,
+        object: &ServiceAccountIssuer,
+        next: Next,
+        status: serde_json::Value,
+        now: Instant,
+    ) -> bool {
+        let key = &object.key();
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.running) else {
+            return false;
+        };
         self.running -= 1;
         if entry.gone {
             self.entries.remove(key);
-            return;
+            return false;
         }
         entry.running = false;
-        Arc::make_mut(&mut entry.object).status = status;
+        // Another object may have the name by now, and nothing of this one is true of it.
+        let is_same = entry.object.metadata.uid == object.metadata.uid;
+        if is_same {
+            Arc::make_mut(&mut entry.object).status = status;
+        }
         entry.failures = match next {
             Next::Retry => entry.failures.saturating_add(1),
             Next::Period | Next::Change => 0,
@@ -147,6 +161,7 @@ impl Schedule {
                 self.put(key, now + between(wait / 2, wait));
             }
         }
+        is_same
     }
 
     fn put(&mut self, key: &Key, due: Instant) {
@@ -192,7 +207,7 @@ mod tests {
         assert_eq!(names(&mut schedule, now, 9), ["a"]);
         schedule.changed(object("a", 3), now);
         assert_eq!(names(&mut schedule, now, 9), [""; 0]);
-        schedule.ended(&object("a", 3).key(), Next::Period, Value::Null, now);
+        schedule.ended(&object("a", 3), Next::Period, Value::Null, now);
         assert_eq!(names(&mut schedule, now, 9), ["a"]);
     }
 
@@ -201,7 +216,7 @@ mod tests {
         let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
         schedule.changed(object("a", 1), now);
         assert_eq!(names(&mut schedule, now, 9), ["a"]);
-        schedule.ended(&object("a", 1).key(), Next::Period, json!({"keys": ["k"]}), now);
+        schedule.ended(&object("a", 1), Next::Period, json!({"keys": ["k"]}), now);
         let mut reported = object("a", 1);
         reported.status = json!({"keys": ["k"]});
         schedule.changed(reported, now);
@@ -214,13 +229,12 @@ mod tests {
     #[test]
     fn failures_of_one_object_delay_it_alone() {
         let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
-        let key = object("a", 1).key();
         schedule.changed(object("a", 1), now);
         let mut waits = Vec::new();
         let mut at = now;
         for _ in 0..12 {
             assert!(schedule.take(at, 9).is_some());
-            schedule.ended(&key, Next::Retry, Value::Null, at);
+            schedule.ended(&object("a", 1), Next::Retry, Value::Null, at);
             let due = schedule.next_due().unwrap();
             waits.push(due - at);
             at = due;
@@ -249,10 +263,25 @@ mod tests {
         missing.iter().for_each(|key| schedule.removed(key));
         assert_eq!(names(&mut schedule, now, 2), [""; 0]);
         schedule.changed(object(&missing[1].name, 2), now);
-        schedule.ended(&missing[0], Next::Period, Value::Null, now);
+        let ended = |name: &str| object(name, 1);
+        assert!(!schedule.ended(&ended(&missing[0].name), Next::Period, Value::Null, now));
         assert_eq!(names(&mut schedule, now, 2), ["c"]);
-        schedule.ended(&missing[1], Next::Period, Value::Null, now);
+        assert!(schedule.ended(&ended(&missing[1].name), Next::Period, Value::Null, now));
         assert_eq!(names(&mut schedule, now, 2), [missing[1].name.as_str()]);
         assert_eq!(schedule.len(), 2);
+    }
+
+    #[test]
+    fn the_status_of_an_object_is_not_that_of_the_next_one_with_its_name() {
+        let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
+        schedule.changed(object("a", 1), now);
+        assert_eq!(names(&mut schedule, now, 9), ["a"]);
+        schedule.removed(&object("a", 1).key());
+        let mut next = object("a", 1);
+        next.metadata.uid = Some("another".to_owned());
+        schedule.changed(next, now);
+        assert!(!schedule.ended(&object("a", 1), Next::Period, json!({"keys": ["k"]}), now));
+        let taken = schedule.take(now + PERIOD, 9).unwrap();
+        assert_eq!(taken.status, Value::Null);
     }
 }

@@ -1,0 +1,132 @@
+//! After a failure: what does not depend on what failed goes on, and what is published is verified.
+
+use issuer_discovery::{IssuerUrl, Ports};
+use issuer_jwks::JwkSet;
+use issuer_reconcile::{Error, Reconciler, SyncOptions, Target};
+use issuer_verify::Verdict;
+
+use crate::claims;
+use crate::cluster::Severity;
+use crate::desired::{Desired, DriftPolicy};
+use crate::differences::in_words;
+use crate::findings::{self, Stage};
+use crate::reconcile::Run;
+use crate::schedule::Next;
+use crate::status::{Finding, Kind, Truth};
+
+impl Run<'_> {
+    /// Reports an error, after everything that can be done in spite of it.
+    pub(crate) async fn failed(
+        &mut self,
+        engine: &Reconciler<'_>,
+        desired: &Desired,
+        error: &Error,
+        stage: Stage,
+    ) -> Result<Next, kube::Error> {
+        let target = self.trusting_known_sources(desired);
+        let mut found = findings::failed(&target, error, stage);
+        let is_open = found
+            .iter()
+            .any(|finding| finding.kind == Kind::Verified && finding.status == Truth::Unknown);
+        let mut verdict = None;
+        let place = claims::place(&desired.issuer);
+        let is_new = place.is_none_or(|place| !self.status.claims.contains(&place));
+        if stage == Stage::Read && goes_on(error, is_new) {
+            verdict = self.publish_alone(engine, desired, &target, &mut found).await?;
+        }
+        if is_open && verdict.is_none() && target.site.is_some() {
+            verdict = self.verdict(engine, &target).await;
+        }
+        if let Some(verdict) = &verdict {
+            findings::verified(&mut found, verdict);
+        }
+        self.context.renew_session(error);
+        self.report(found).await?;
+        Ok(Next::Retry)
+    }
+
+    /// A new key waits for nothing else, and neither does what its readers need: the documents and the
+    /// bucket. Returns how AWS STS would judge the issuer.
+    async fn publish_alone(
+        &mut self,
+        engine: &Reconciler<'_>,
+        desired: &Desired,
+        target: &Target,
+        found: &mut [Finding],
+    ) -> Result<Option<Verdict>, kube::Error> {
+        let site = target.clone().documents_only();
+        let Ok(url) = engine.issuer(&site).await else { return Ok(None) };
+        if site.site.is_none() || self.other_issuer(url.as_str()).is_some() {
+            return Ok(None);
+        }
+        let before = self.status.claims.clone();
+        let place = claims::place(&desired.issuer);
+        let names = place.into_iter().chain([claims::name_of_issuer(url.as_str())]).collect();
+        if self.claim(names).await?.is_err() {
+            return Ok(None);
+        }
+        let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
+        // What was never applied differs by nobody's doing.
+        let only_new_keys = !repairs && self.status.applied_generation.is_some();
+        let options = SyncOptions { only_new_keys, ..SyncOptions::default() };
+        let report = engine.sync(&site, options).await;
+        self.seen.wrote |= report.wrote;
+        self.seen.before = report.before.as_ref().map(Verdict::passed);
+        self.seen.keys = report.published.as_ref().map(|keys| keys.keys().len());
+        self.seen.live_key = report.live_published();
+        let none = JwkSet::default();
+        let live = report.live.as_ref().unwrap_or(&none);
+        self.key_drift(url.as_str(), report.published.as_ref(), live).await;
+        let differs = in_words(&report.changes);
+        if report.wrote {
+            let note = differs.clone().unwrap_or_default();
+            self.context.own.tell(self.object, Severity::Normal, "Applied", &note).await;
+        }
+        match (&report.outcome, report.published) {
+            (Ok(()), Some(keys)) => {
+                self.record(desired, url.as_str(), &keys);
+                findings::published(found, differs.filter(|_| !report.wrote));
+            }
+            _ if !report.wrote => self.keep_claims(before),
+            _ => {}
+        }
+        Ok(report.verdict)
+    }
+
+    /// How AWS STS would judge the issuer of the last report, if the object does not say which one it is and
+    /// nothing else can.
+    async fn verdict(&self, engine: &Reconciler<'_>, target: &Target) -> Option<Verdict> {
+        let before = self.status.issuer.as_deref();
+        let before = before.and_then(|url| IssuerUrl::parse(url, Ports::Allow).ok());
+        let issuer = target.issuer.clone().or(before);
+        engine.verdict(&Target { issuer, ..target.clone() }).await
+    }
+}
+
+/// Whether documents and bucket can be as declared in spite of an error. What an object has not published is
+/// not its own to repair, and a workload is refused before anything is changed.
+fn goes_on(error: &Error, is_new: bool) -> bool {
+    match error {
+        Error::Iam(_) | Error::Verify(_) => true,
+        Error::Workload(_) => !is_new,
+        error => error.is_of_key_source() && !is_new,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_published_by_the_object_is_not_repaired() {
+        let workload = || Error::Workload(issuer_workload::Error::NoPolicies);
+        let source = || Error::ReadFile { path: "a".into(), source: std::io::Error::other("gone") };
+        let nothing = || Error::Iam(issuer_iam::Error::Nothing { what: "issuer" });
+        let refused = || Error::NoIssuer { name: "prod".to_owned() };
+        let of = |is_new| {
+            [workload(), source(), nothing(), refused()].map(|error| goes_on(&error, is_new))
+        };
+        assert_eq!(of(true), [false, false, true, false]);
+        assert_eq!(of(false), [true, true, true, false]);
+    }
+}
