@@ -103,7 +103,7 @@ mod tests {
             ),
             (
                 "`issuerctl render policy --kubeconfig kc | kubectl apply -f -`",
-                "`issuerctl render policy --kubeconfig kc | kubectl apply -f -`",
+                "`issuerctl render policy --kubeconfig kc --profile 'my prod' --ca-file ca.pem | kubectl apply -f -`",
             ),
             (
                 "`issuerctl doctor --pod a/b`",

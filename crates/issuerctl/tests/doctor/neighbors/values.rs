@@ -62,7 +62,7 @@ fn audiences() -> Vec<World> {
             "own-token-without-an-audience",
             "pod-token",
             &["without an audience of its own", "sts\\.amazonaws\\.com"],
-            "set audience: sts\\.amazonaws\\.com of the token in the volume aws-iam-token",
+            "set audience: sts\\.amazonaws\\.com of the token in the volume ",
             |w| {
                 becomes(w, "static-injection");
                 w.change_pod(true, |pod| {
