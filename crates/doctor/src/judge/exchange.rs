@@ -138,12 +138,15 @@ fn explained(
         return denied(case, message, &refuses, role, issuer);
     }
     let said = match (code, status) {
-        ("", Some(status)) => format!("HTTP {status}, without an error code of STS"),
-        ("", None) => "without an error code".to_owned(),
-        (code, _) => code.to_owned(),
+        ("", Some(status)) => {
+            format!("HTTP {status}, without an error code of STS: {message}")
+        }
+        ("", None) => format!("without an error code: {message}"),
+        (code, _) if message.starts_with(code) => message.to_owned(),
+        (code, _) => format!("{code}: {message}"),
     };
     Fault::new(
-        format!("{refuses}: {said}: {message}"),
+        format!("{refuses}: {said}"),
         "look the error up (AWS STS API Reference, AssumeRoleWithWebIdentity and Common Errors); if it is none of STS, a \
          proxy or another endpoint has answered (AWS_ENDPOINT_URL_STS)",
     )
