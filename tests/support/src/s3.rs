@@ -216,7 +216,7 @@ impl S3Server {
         self.state().versions.enable(bucket);
     }
 
-    /// Every version that is written from now on has one time, as if it were written within one second.
+    /// Every version that is written from now on has one time, an hour ahead: as if all were written within one second.
     pub fn stop_clock(&self) {
         self.state().versions.stop_clock();
     }
