@@ -123,7 +123,9 @@ fn with_crds(
         let file = installed(&format!("crds/{group}_{plural}.yaml"));
         server.kubectl(&format!("apply --server-side -f {}", file.display()));
         let name = format!("crd/{plural}.{group}");
-        server.kubectl(&format!("wait --for=condition=Established {name} --timeout=60s"));
+        // `--for=condition` is an error as long as there are no conditions at all.
+        let is = "jsonpath={.status.conditions[?(@.type==\"Established\")].status}=True";
+        server.kubectl(&format!("wait --for={is} {name} --timeout=60s"));
     }
     (etcd, server)
 }
