@@ -91,8 +91,13 @@ main() {
     [ -n "${HOME:-}" ] || fail "HOME is not set, so there is no default folder" "give --prefix DIR"
     prefix=$HOME/.local
   fi
-  mkdir -p "$prefix/bin" 2>/dev/null && [ -w "$prefix/bin" ] ||
-    fail "$prefix/bin cannot be written to, so nothing was installed" "give --prefix DIR, or run this as a user who may"
+  # The folder that is there already decides.
+  there=$prefix/bin
+  while [ ! -e "$there" ]; do
+    there=$(dirname "$there")
+  done
+  [ -d "$there" ] && [ -w "$there" ] ||
+    fail "$there cannot be written to, so nothing was installed" "give --prefix DIR, or run this as a user who may"
   choose
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
