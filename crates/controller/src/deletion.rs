@@ -62,7 +62,7 @@ impl Run<'_> {
                 Ok(Next::Change)
             }
             Err(error) => {
-                self.context.renew_session(&error);
+                self.context.shared.renew_session_after(&error);
                 let mut found = findings::failed(&desired.target, &error, Stage::Read);
                 for finding in &mut found {
                     finding.message = format!("while it is deleted: {}", finding.message);

@@ -40,7 +40,7 @@ impl Run<'_> {
         if let Some(verdict) = &verdict {
             findings::verified(&mut found, verdict);
         }
-        self.context.renew_session(error);
+        self.context.shared.renew_session_after(error);
         self.report(found).await?;
         Ok(Next::Retry)
     }

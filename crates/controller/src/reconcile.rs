@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use issuer_change::Notice;
-use issuer_diagnostic::{Diagnostic as _, ErrorKind};
 use issuer_jwks::JwkSet;
 use issuer_reconcile::{
     Error, Event, Events, IssuerPlan, OtherCluster, Reconciler, Scope, Shared, Target,
@@ -241,8 +240,7 @@ impl Run<'_> {
     /// What was published, and where its keys came from: the next run depends on it, whatever else fails.
     pub(crate) fn record(&mut self, desired: &Desired, url: &str, keys: &JwkSet) {
         self.status.issuer = Some(url.to_owned());
-        self.status.keys = keys.keys().iter().map(|key| key.kid.to_string()).collect();
-        self.status.key_count = Some(keys.keys().len());
+        self.status.set_keys(keys);
         self.status.key_sources = desired.key_sources();
         (self.seen.keys, self.seen.live_key) = (self.status.key_count, Some(true));
     }
@@ -289,8 +287,7 @@ impl Run<'_> {
         if let Some(text) = keys.foreign_text() {
             own.tell(self.object, Severity::Warning, "KeysAdded", &text).await;
         }
-        self.status.keys = there.keys().iter().map(|key| key.kid.to_string()).collect();
-        self.status.key_count = Some(there.keys().len());
+        self.status.set_keys(there);
         keys
     }
 
@@ -371,13 +368,6 @@ impl Context {
     /// What all objects claim; never held while anything is awaited.
     pub(crate) fn claims(&self) -> MutexGuard<'_, Claims> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Credentials that are refused may have been replaced in their file.
-    pub(crate) fn renew_session(&self, error: &Error) {
-        if matches!(error, Error::Session(_)) || error.kind() == ErrorKind::NotPermitted {
-            self.shared.renew_session();
-        }
     }
 }
 

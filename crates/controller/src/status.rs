@@ -3,6 +3,7 @@
 use std::fmt;
 
 use issuer_diagnostic::ErrorKind;
+use issuer_jwks::JwkSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -219,6 +220,12 @@ impl Status {
     #[must_use]
     pub fn is(&self, kind: Kind) -> bool {
         self.condition(kind).is_some_and(|condition| condition.status == Truth::True)
+    }
+
+    /// Records which keys are published.
+    pub fn set_keys(&mut self, keys: &JwkSet) {
+        self.keys = keys.keys().iter().map(|key| key.kid.to_string()).collect();
+        self.key_count = Some(self.keys.len());
     }
 
     /// Replaces the conditions. The time of a condition whose status is the same stays, so that an

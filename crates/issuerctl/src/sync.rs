@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use issuer_diagnostic::{Diagnostic as _, ErrorKind};
 use issuer_jwks::JwkSet;
-use issuer_reconcile::{Error, OtherCluster, Reconciler, Shared, SyncOptions, Target};
+use issuer_reconcile::{OtherCluster, Reconciler, Shared, SyncOptions, Target};
 use issuer_serving::{FallbackWatch, IssuerName, State};
 use issuer_session::{Attempts, Fallback};
 use tokio::sync::{Semaphore, watch};
@@ -248,7 +247,9 @@ impl<'a> Program<'a> {
         course.live = report.live.clone().or(course.live.take());
         let before = Before { succeeded: course.succeeded, published: course.published.take() };
         course.published = report.published.clone().or_else(|| before.published.clone());
-        let renews = matches!(&report.outcome, Err(error) if is_of_credentials(error));
+        if let Err(error) = &report.outcome {
+            self.shared.renew_session_after(error);
+        }
         let outcome = record::record(self, &target, report, begun.elapsed(), &before);
         self.fallback.look(&self.state.metrics);
         self.state.health.beat();
@@ -259,17 +260,8 @@ impl<'a> Program<'a> {
             }
             Err(_) => course.failures = course.failures.saturating_add(1),
         }
-        if renews {
-            // Whoever repairs credentials changes files that the SDK does not read again.
-            self.shared.renew_session();
-        }
         outcome
     }
-}
-
-/// Whether other credentials may help.
-fn is_of_credentials(error: &Error) -> bool {
-    matches!(error, Error::Session(_)) || error.kind() == ErrorKind::NotPermitted
 }
 
 /// An issuer in the metrics.

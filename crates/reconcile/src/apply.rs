@@ -99,13 +99,9 @@ impl Reconciler<'_> {
             Step::Notice(notice) => self.event(target, Event::Notice(&notice)),
             _ => {}
         };
-        // Bucket policies have no conditional writes, so the issuers of a run take turns.
-        let bucket = plan.bucket().filter(|bucket| !bucket.is_empty()).and(target.s3());
-        let _turn = match bucket {
-            Some((location, _)) => {
-                Some(self.shared.alone(format!("bucket {}", location.bucket)).await)
-            }
-            None => None,
+        let _turn = match plan.bucket() {
+            Some(bucket) if !bucket.is_empty() => self.shared.turn_at_bucket(target).await,
+            _ => None,
         };
         let options = &wanted.options;
         issuer_publish::publish(store, site, options, plan, again, progress).await?;

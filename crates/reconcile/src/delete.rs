@@ -77,13 +77,7 @@ impl Reconciler<'_> {
         let (Some((store, _)), Some(removal)) = (&seen.site, plan.removal_mut()) else {
             return Ok(());
         };
-        // Bucket policies have no conditional writes, so the issuers of a run take turns.
-        let _turn = match target.s3() {
-            Some((location, _)) => {
-                Some(self.shared.alone(format!("bucket {}", location.bucket)).await)
-            }
-            None => None,
-        };
+        let _turn = self.shared.turn_at_bucket(target).await;
         let message = match (
             issuer_publish::remove(store, removal).await?,
             removal.deletes_bucket(),

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use issuer_diagnostic::{Diagnostic as _, ErrorKind};
 use issuer_iam::Iam;
 use issuer_publish::S3Clients;
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, Semaphore};
 
-use crate::{Error, ReadFile};
+use crate::{Error, ReadFile, Target};
 
 /// Maximum number of roles that are read concurrently, for all issuers; each takes a few requests.
 const ROLE_READS: usize = 64;
@@ -68,8 +69,23 @@ impl Shared {
     /// Makes a new session for the reconcilers that are created from now on: the configuration and
     /// credentials files are read again, since the SDK keeps what it once read of them, and the first
     /// error of a profile.
-    pub fn renew_session(&self) {
+    fn renew_session(&self) {
         *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    }
+
+    /// The same after an error that other credentials may mend: whoever repairs credentials changes files that
+    /// the SDK does not read again.
+    pub fn renew_session_after(&self, error: &Error) {
+        if matches!(error, Error::Session(_)) || error.kind() == ErrorKind::NotPermitted {
+            self.renew_session();
+        }
+    }
+
+    /// Makes the issuers of the process take turns at the bucket of a target, if it has one: bucket policies
+    /// have no conditional writes.
+    pub(crate) async fn turn_at_bucket(&self, target: &Target) -> Option<OwnedMutexGuard<()>> {
+        let (location, _) = target.s3()?;
+        Some(self.alone(format!("bucket {}", location.bucket)).await)
     }
 
     pub(crate) fn account(&self) -> Arc<Account> {

@@ -217,13 +217,7 @@ impl Reconciler<'_> {
             return Ok(());
         }
         report.before = self.verdict_of_now(&site, Some(&seen.url), Some(published.keys)).await;
-        // Bucket policies have no conditional writes, so the issuers of a process take turns.
-        let _turn = match site.s3() {
-            Some((location, _)) => {
-                Some(self.shared.alone(format!("bucket {}", location.bucket)).await)
-            }
-            None => None,
-        };
+        let _turn = self.shared.turn_at_bucket(&site).await;
         let applied = issuer_publish::apply(store, &mut planned.plan, |_| {}).await;
         report.wrote = planned.plan.wrote();
         Ok(applied?)
