@@ -107,11 +107,9 @@ pub fn shorten(check: &mut Check) {
 }
 
 fn cut(text: &mut String, most: usize) {
-    if let Some((at, _)) = text.char_indices().nth(most)
-        && let Some((end, _)) = text.get(..at).and_then(|kept| kept.char_indices().next_back())
-    {
-        text.truncate(end);
-        text.push('…');
+    if text.chars().count() > most {
+        let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+        *text = kept + "…";
     }
 }
 

@@ -49,8 +49,6 @@ pub struct Asked {
     pub no_cluster: Option<String>,
     /// Whether the issuer may have a port.
     pub allow_port: bool,
-    /// The file with the certificate of a private CA that was given.
-    pub ca_file: Option<String>,
     /// The bucket, as `s3://BUCKET[/PREFIX]`.
     pub store: Option<String>,
     /// What the file declares, if one was given.
@@ -379,6 +377,15 @@ impl fmt::Debug for DocumentsSeen {
 }
 
 impl Seen {
+    /// The pod that would be stored now, according to the dry run.
+    #[must_use]
+    pub fn stored(&self) -> Option<&Value> {
+        match self.injection.dry_run.known() {
+            Some(DryRun::Stored(pod)) => Some(pod),
+            _ => None,
+        }
+    }
+
     /// Whether STS gave credentials for a fresh token.
     #[must_use]
     pub fn is_proved(&self) -> bool {

@@ -177,13 +177,6 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
     const ID: &str = "annotation";
     let Some(subject) = case.subject else { return };
     let key = case.settings.annotation("role-arn");
-    let annotate = |arn: &str| {
-        format!(
-            "`kubectl annotate {} {key}={arn} --overwrite`, then {}",
-            case.account_words(),
-            case.recreate()
-        )
-    };
     let composed = case.arn.as_ref().filter(|arn| arn.text != value && arn.text.ends_with(value));
     let arn = match (RoleArn::parse(value), composed) {
         (Ok(arn), _) => arn,
@@ -194,10 +187,10 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
         }
         (Err(why), None) => {
             let fix = match RoleArn::meant(value) {
-                Some(meant) => annotate(&meant.text),
+                Some(meant) => case.annotate(&meant.text),
                 None => format!(
                     "set it to the role's ARN: {}",
-                    annotate(&case.wanted_role(Some(value)))
+                    case.annotate(&case.wanted_role(Some(value)))
                 ),
             };
             let cause = format!(
@@ -214,7 +207,7 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
     if let Some(given) = case.seen.asked.role.as_ref().filter(|given| *given != value) {
         let fault = Fault::new(
             format!("{key} of {subject} is {value}, and the role that was asked for is {given}"),
-            annotate(given),
+            case.annotate(given),
         );
         return report.fail(ID, "the pods get the role of the annotation", fault);
     }
@@ -228,7 +221,7 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
                 "{key} of {subject} is {value}, in the partition {}, and the account {} is in {}",
                 arn.partition, arn.account, caller.partition
             ),
-            annotate(&right),
+            case.annotate(&right),
         );
         return report.doubt(ID, "STS finds neither the provider nor the role", fault);
     }
@@ -256,7 +249,7 @@ fn of_value(case: &Case<'_>, report: &mut Report, value: &str) {
                     case.recreate()
                 ),
                 false => {
-                    format!("{}; or correct the file", annotate(&case.wanted_role(None)))
+                    format!("{}; or correct the file", case.annotate(&case.wanted_role(None)))
                 }
             },
         );
@@ -288,11 +281,8 @@ fn of_another_account(case: &Case<'_>, arn: &RoleArn) -> Option<Fault> {
     );
     let fix = match role {
         Some(own) => format!(
-            "correct the account: `kubectl annotate {} {key}={} --overwrite`, then {}; or create provider \
-             and role in the account {}",
-            case.account_words(),
-            own.arn,
-            case.recreate(),
+            "correct the account: {}; or create provider and role in the account {}",
+            case.annotate(&own.arn),
             arn.account
         ),
         None => format!(
@@ -309,13 +299,6 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
     let Some(subject) = case.subject else { return };
     let key = case.settings.annotation("role-arn");
     let wanted = case.wanted_role(None);
-    let annotate = |arn: &str| {
-        format!(
-            "`kubectl annotate {} {key}={arn} --overwrite`, then {}",
-            case.account_words(),
-            case.recreate()
-        )
-    };
     let has_none = format!("{subject} has no annotation {key}");
     match (case.own(), case.named_role()) {
         (Some(Own::Named | Own::From(_)), Some((role, place))) => {
@@ -363,7 +346,7 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
             format!("{subject} has the annotation {name}, and no {key}: {why}"),
             format!(
                 "{}; and remove the other: `kubectl annotate {} {name}-`",
-                annotate(arn),
+                case.annotate(arn),
                 case.account_words()
             ),
         );
@@ -372,7 +355,7 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
     if annotation(account, &key) == Some("") && case.named_role().is_none() {
         let fault = Fault::new(
             format!("the annotation {key} of {subject} is empty, so the webhook does nothing"),
-            annotate(&wanted),
+            case.annotate(&wanted),
         );
         return report.fail(ID, SO, fault);
     }
@@ -406,7 +389,7 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
                 "the annotation {key} stands on {place}, and not on the ServiceAccount {subject}; the webhook \
                  reads the ServiceAccount alone"
             ),
-            format!("annotate the ServiceAccount: {}", annotate(arn)),
+            format!("annotate the ServiceAccount: {}", case.annotate(arn)),
         );
         return report.fail(ID, SO, fault);
     }
@@ -422,7 +405,7 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
     {
         let fault = Fault::new(
             format!("{subject} has {key} as a label, not as an annotation"),
-            annotate(&wanted),
+            case.annotate(&wanted),
         );
         return report.fail(ID, SO, fault);
     }
@@ -448,9 +431,9 @@ fn missing(case: &Case<'_>, report: &mut Report, account: &Value) {
             Some(own) => format!(
                 "let the pods run as {}: set serviceAccountName in their template; or annotate this one: {}",
                 name(own),
-                annotate(&wanted)
+                case.annotate(&wanted)
             ),
-            None => annotate(&wanted),
+            None => case.annotate(&wanted),
         },
     );
     report.fail(ID, SO, fault);

@@ -9,7 +9,7 @@ use super::{own, token_file};
 use crate::diagnosis::Report;
 use crate::kubernetes::{account_of, annotation, items, name, namespace, text};
 use crate::probe::{created, has_ended, settings_of, workload_of};
-use crate::seen::{Audience, DryRun, Seen};
+use crate::seen::{Audience, Seen};
 
 /// The audience of the pods' tokens: as given, or as it was requested; else what volumes, the account
 /// or the webhook's flags say, one of the provider first; else the usual one.
@@ -59,16 +59,12 @@ fn named(seen: &Seen) -> Vec<String> {
     let template = workload_of(seen).map(|workload| workload.template);
     // Neither annotation nor webhook changes a token that the workload mounts itself.
     let by_hand = template.as_ref().filter(|template| own::of(seen, template).is_some());
-    let stored = match seen.injection.dry_run.known() {
-        Some(DryRun::Stored(pod)) => Some(pod),
-        _ => None,
-    };
     let mut pods: Vec<&Value> = running(seen).collect();
     pods.sort_by_key(|pod| created(pod));
     let injection = &seen.injection;
     let has_flags = injection.deployment.known().is_some_and(Option::is_some)
         || injection.pods.known().is_some_and(|pods| !pods.is_empty());
-    let of_pods = stored.into_iter().chain(pods.into_iter().rev());
+    let of_pods = seen.stored().into_iter().chain(pods.into_iter().rev());
     by_hand
         .and_then(of_own)
         .into_iter()

@@ -12,7 +12,7 @@ use crate::probe::{
     self, Renewal, Workload, find_webhook, has_ended, of_pod, settings_of, workload_of,
 };
 use crate::scope::Scope;
-use crate::seen::{DryRun, Exchange, Seen, Subject};
+use crate::seen::{Exchange, Seen, Subject};
 
 /// The audience that every AWS SDK and the webhook use.
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
@@ -117,10 +117,7 @@ impl<'a> Case<'a> {
 
     /// The pod that would be stored now.
     pub(super) fn stored(&self) -> Option<&'a Value> {
-        match self.seen.injection.dry_run.known() {
-            Some(DryRun::Stored(pod)) => Some(pod),
-            _ => None,
-        }
+        self.seen.stored()
     }
 
     /// Whether a pod made now would get a role; `None` if it is not known.
@@ -182,6 +179,16 @@ impl<'a> Case<'a> {
             .subject
             .map_or(("NAMESPACE", "NAME"), |own| (own.namespace.as_str(), own.name.as_str()));
         format!("serviceaccount {name} --namespace {namespace}")
+    }
+
+    /// The command that annotates the ServiceAccount with a role, and what follows.
+    pub(super) fn annotate(&self, arn: &str) -> String {
+        format!(
+            "`kubectl annotate {} {}={arn} --overwrite`, then {}",
+            self.account_words(),
+            self.settings.annotation("role-arn"),
+            self.recreate()
+        )
     }
 
     /// How the pods are made anew.
@@ -265,11 +272,7 @@ fn named_role(
     pods: &[&Value],
     workload: Option<&Workload>,
 ) -> Option<(String, &'static str)> {
-    let stored = match seen.injection.dry_run.known() {
-        Some(DryRun::Stored(pod)) => Some(pod),
-        _ => None,
-    };
-    let of_stored = || stored.and_then(role_in).map(|role| (role, "the dry run"));
+    let of_stored = || seen.stored().and_then(role_in).map(|role| (role, "the dry run"));
     match annotation.filter(|role| !role.is_empty()) {
         // The webhook makes an ARN of a name (--compose-role-arn).
         Some(role) if RoleArn::parse(role).is_err() => {

@@ -152,8 +152,7 @@ fn thumbprint(case: &Case<'_>, report: &mut Report, issuer: &str, known: Option<
                 ),
                 format!(
                     "set the thumbprint of the chain that is served: `issuerctl provider apply --issuer {issuer} --thumbprint \
-                     {top}{}`",
-                    case.seen.asked.ca_file.as_ref().map(|file| format!(" --ca-file {file}")).unwrap_or_default()
+                     {top}`"
                 ),
             );
             report.doubt(ID, SO, fault);

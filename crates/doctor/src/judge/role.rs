@@ -59,13 +59,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) {
                 "the ARN of the role {} is {}, and the pods name {}: path and letter case are part of it",
                 arn.name, role.arn, arn.text
             ),
-            format!(
-                "`kubectl annotate {} {}={} --overwrite`, then {}",
-                case.account_words(),
-                case.settings.annotation("role-arn"),
-                role.arn,
-                case.recreate()
-            ),
+            case.annotate(&role.arn),
         );
         report.doubt(ID, SO, fault);
         return;

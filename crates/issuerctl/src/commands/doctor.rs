@@ -212,7 +212,6 @@ fn request(args: &DoctorArgs, target: Option<&Target>) -> Result<Examination, Fa
     asked.role.clone_from(&args.role);
     asked.audience = args.audience.as_ref().map(ToString::to_string);
     asked.allow_port = args.ports.allow_port;
-    asked.ca_file = args.aws.tls.ca_file.as_ref().map(|file| file.display().to_string());
     asked.store = store.as_ref().map(|(location, _)| location.to_string());
     asked.region.clone_from(&args.aws.region);
     asked.now_secs = now_secs();

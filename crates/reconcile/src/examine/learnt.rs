@@ -39,16 +39,12 @@ pub(super) fn role(seen: &Seen) -> Option<RoleArn> {
 
 /// The region whose STS the pods ask, and whether they ask the global one.
 pub(super) fn sts(seen: &Seen) -> (Option<String>, bool) {
-    let stored = match seen.injection.dry_run.known() {
-        Some(issuer_doctor::DryRun::Stored(pod)) => Some(pod),
-        _ => None,
-    };
     let subject = seen.asked.subject.as_ref();
     let pods = seen.workload.pods.known().into_iter().flatten().filter(|pod| {
         subject.is_some_and(|own| pod["spec"]["serviceAccountName"] == own.name.as_str())
             && seen.asked.pod.as_deref().is_none_or(|name| pod["metadata"]["name"] == name)
     });
-    let mut sources = pods.chain(stored);
+    let mut sources = pods.chain(seen.stored());
     let found = sources.find_map(|pod| {
         let containers = pod["spec"]["containers"].as_array()?;
         containers.iter().find_map(|own| {
