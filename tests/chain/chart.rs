@@ -20,6 +20,7 @@ image: {repository: registry.example/issuer-controller, digest: \
 aws: {region: eu-west-1, roleArn: 'arn:aws:iam::111122223333:role/issuerctl', fallbackSecret: aws-bootstrap}
 caConfigMap: authorities
 labels: {team: platform}
+podLabels: {team: identity}
 controller:
   namespaces: [clusters, eksa-system]
   secrets: [{namespace: eksa-system, names: [prod-sa, test-sa]}]
@@ -27,8 +28,8 @@ controller:
   workload: {enabled: true, namespaces: [apps]}
   allowedEndpoints: ['https://minio.example.com']
 networkPolicy: {enabled: true, metricsFrom: [{namespaceSelector: {}}]}
-serviceMonitor: {enabled: true, labels: {release: prometheus}}
-prometheusRule: {enabled: true}
+serviceMonitor: {enabled: true, labels: {release: prometheus, team: monitoring}}
+prometheusRule: {enabled: true, labels: {team: monitoring}}
 nodeSelector: {kubernetes.io/os: linux}
 tolerations: [{operator: Exists}]
 extraEnv: [{name: HTTPS_PROXY, value: 'http://proxy.example:3128'}]
@@ -97,7 +98,7 @@ pub(crate) fn renders() {
         "--namespace=clusters",
         "--namespace=eksa-system",
         "--allow-endpoint=https://minio.example.com",
-        "audience: sts.amazonaws.com",
+        "audience: \"sts.amazonaws.com\"",
         "value: \"arn:aws:iam::111122223333:role/issuerctl\"",
     ] {
         assert!(deployment.contains(line), "{line}: {deployment}");
@@ -111,6 +112,27 @@ pub(crate) fn renders() {
     let roles = template(&sandbox, &flags).succeeded();
     assert!(roles.contains("resourceNames: [\"a-sa\",\"b-sa\"]"), "{roles}");
     assert_eq!(roles.matches("kind: Role\n").count(), 2, "{roles}");
+    // What YAML could take for a number is a name.
+    let flags = "--set-string controller.namespaces={123} --namespace 456 -s templates/rbac.yaml";
+    let roles = template(&sandbox, flags).succeeded();
+    assert!(
+        roles.contains("namespace: \"123\"") && roles.contains("namespace: \"456\""),
+        "{roles}"
+    );
+    let sync = "--set mode=sync --set sync.arguments={--cluster=prod} --set sync.checkLive=apps/app \
+                --set sync.secrets[0].namespace=eksa-system --set sync.secrets[0].names={prod-sa} \
+                --set sync.readClusters=true";
+    let rendered = template(&sandbox, sync).succeeded();
+    for line in ["--check-live=apps/app", "serviceaccounts/token", "kubeadmcontrolplanes"] {
+        assert!(rendered.contains(line), "{line}: {rendered}");
+    }
+    // An alert that is due more often than a step would not be one.
+    let slow = "--set prometheusRule.enabled=true --set mode=sync --set sync.arguments={--apiserver} \
+                --set sync.interval=1h -s templates/prometheusrule.yaml";
+    let rules = template(&sandbox, slow).succeeded();
+    assert!(rules.contains("> 10800") && rules.contains("for 180 minutes"), "{rules}");
+    // Nothing says that Prometheus reads the metrics.
+    assert!(!rules.contains("IssuerctlDown"), "{rules}");
     for (flags, says) in [
         ("--set mode=both", "mode"),
         ("--set replicas=-1", "replicas"),
@@ -121,10 +143,18 @@ pub(crate) fn renders() {
         ),
         ("--set aws.roleArn=app", "roleArn"),
         ("--set aws.fallbackSecret=bootstrap", "aws.roleArn, which is empty"),
+        ("--set aws.secret=a --set aws.roleArn=arn:aws:iam::111122223333:role/a", "aws.secret"),
         ("--set mode=sync", "sync.arguments"),
         ("--set mode=sync --set sync.arguments={--apiserver} --set sync.interval=0s", "interval"),
+        (
+            "--set mode=sync --set sync.arguments={--apiserver} --set sync.interval=25h",
+            "sync.interval is longer than 24h",
+        ),
+        ("--set mode=sync --set sync.file=x --set sync.checkLive=a/b", "sync.checkLive"),
         ("--set controller.namespaces={a,a}", "namespaces"),
         ("--set fullnameOverride=My_Name", "fullnameOverride"),
+        ("--set fullnameOverride=1st", "fullnameOverride"),
+        ("--set listenAddress=localhost", "listenAddress"),
         ("--set podLabels.app\\.kubernetes\\.io/name=x", "propertyName"),
         ("--set labels.team=1", "labels"),
         ("--set resources.cpu=1", "resources"),
@@ -225,6 +255,13 @@ pub(crate) fn installs() {
             helm(&format!("upgrade issuerctl {CHART} -f {file}"));
             wait();
         }
+        // The same by server-side apply, which leaves what nobody requests any more as it is.
+        for file in [&default, &sync, &default] {
+            let flags = format!("-f {file} --namespace apps -s templates/deployment.yaml");
+            let file = sandbox.file("deployment.yaml", &template(sandbox, &flags).succeeded());
+            api.kubectl(&format!("apply --server-side -f {}", file.display()));
+        }
+        api.kubectl("delete deployment issuerctl --namespace apps");
         helm("uninstall issuerctl");
         let left = left(&api);
         assert_eq!(

@@ -342,6 +342,8 @@ fn deletion(world: &World) {
 pub(crate) fn workload() {
     let world = World::with(NEWEST, "--set controller.workload.enabled=true");
     world.api.create_account("default/app");
+    // A webhook was there once. Its namespace may not be read, and a policy needs nothing of it.
+    world.api.kubectl("create namespace pod-identity-webhook");
     let _controller = world.start("first");
     let own = json!({"keys": [{"apiserver": {}}], "workload": {}});
     world.api.apply(&world.object("own", &own).to_string());

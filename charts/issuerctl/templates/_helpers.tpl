@@ -13,31 +13,48 @@
 {{- end -}}
 
 {{- define "issuerctl.selector" -}}
-app.kubernetes.io/name: {{ include "issuerctl.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "issuerctl.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "issuerctl.labels" -}}
-{{ include "issuerctl.selector" . }}
-app.kubernetes.io/component: {{ .Values.mode }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
-{{- with .Values.labels }}
+{{ include "issuerctl.labelsWith" (list . dict) }}
+{{- end -}}
+
+{{- /* The labels of every object, and others that win over the `labels` of the values: each key is there once. */ -}}
+{{- define "issuerctl.labelsWith" -}}
+{{- $root := index . 0 -}}
+{{ include "issuerctl.selector" $root }}
+app.kubernetes.io/component: {{ $root.Values.mode }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- with merge (dict) (index . 1) $root.Values.labels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
 {{- define "issuerctl.metadata" -}}
-name: {{ include "issuerctl.fullname" . }}
-namespace: {{ .Release.Namespace }}
+{{ include "issuerctl.metadataWith" (list . dict) }}
+{{- end -}}
+
+{{- define "issuerctl.metadataWith" -}}
+{{- $root := index . 0 -}}
+name: {{ include "issuerctl.fullname" $root | quote }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
-  {{- include "issuerctl.labels" . | nindent 2 }}
+  {{- include "issuerctl.labelsWith" . | nindent 2 }}
 {{- end -}}
 
 {{- /* Objects of the whole cluster carry the namespace of the release in their names. */ -}}
 {{- define "issuerctl.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "issuerctl.fullname" .) | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* 60s, 5m or 1h in seconds. */ -}}
+{{- define "issuerctl.seconds" -}}
+{{- $units := dict "s" 1 "m" 60 "h" 3600 -}}
+{{- mul (regexFind "^[0-9]+" .) (get $units (regexFind "[smh]$" .)) -}}
 {{- end -}}
 
 {{- define "issuerctl.serviceAccount" -}}
@@ -47,8 +64,8 @@ labels:
 {{- define "issuerctl.subject" -}}
 subjects:
 - kind: ServiceAccount
-  name: {{ include "issuerctl.serviceAccount" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "issuerctl.serviceAccount" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
 {{- define "issuerctl.image" -}}

@@ -21,7 +21,7 @@ const LIMITS: [(&str, &str, u64); 8] = [
 /// What holds between fields, and what belongs to the command line alone. A field that a cluster cannot
 /// have is in the schema all the same: the API server would otherwise remove it, and what the author
 /// asked for would silently be something else.
-const RULES: [(&str, &str, &str); 14] = [
+const RULES: [(&str, &str, &str); 15] = [
     (
         "",
         "(has(self.keys) && size(self.keys) > 0) == has(self.store)",
@@ -80,6 +80,11 @@ const RULES: [(&str, &str, &str); 14] = [
         "workload",
         "!has(self.kubeconfig) && !has(self.context)",
         "kubeconfig and context are for the command line: the controller changes its own cluster",
+    ),
+    (
+        "workload",
+        "!has(self.restart) || !self.restart",
+        "restart is for the command line: the controller restarts no workloads; use kubectl rollout restart",
     ),
 ];
 

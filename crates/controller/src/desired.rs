@@ -169,6 +169,12 @@ fn refused(issuer: &Issuer, permitted: &Permitted) -> Vec<String> {
         if workload.kubeconfig.is_some() || workload.context.is_some() {
             refuse("spec.workload".to_owned(), OWN_CLUSTER);
         }
+        if workload.restart {
+            refuse(
+                "spec.workload.restart".to_owned(),
+                "the controller restarts no workloads; remove the field, and use kubectl rollout restart",
+            );
+        }
         if spec.keys.iter().any(|source| matches!(source, KeySource::Cluster(_))) {
             refuse(
                 "spec.workload".to_owned(),
@@ -249,6 +255,10 @@ mod tests {
             (
                 json!({"keys": [{"cluster": {"name": "a"}}], "store": own, "workload": {}}),
                 "its own alone",
+            ),
+            (
+                json!({"keys": keys, "store": own, "workload": {"restart": true}}),
+                "spec.workload.restart: ",
             ),
         ] {
             let Refusal(text) = of(spec).unwrap_err();

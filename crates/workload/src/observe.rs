@@ -87,8 +87,18 @@ async fn injection(cluster: &Cluster, spec: &WorkloadSpec) -> Result<InjectionSt
         try_join3(policies, webhooks, existing(cluster, places(api))).await?;
     policies.retain(|object| !is_terminating(object));
     webhooks.retain(|object| !is_terminating(object));
+    let is_named = |object: &Value| object["metadata"]["name"] == WEBHOOK;
     if objects.contains_key(&place_of_namespace()) {
-        objects.extend(existing(cluster, places_in_namespace()).await?);
+        match existing(cluster, places_in_namespace()).await {
+            Ok(found) => objects.extend(found),
+            // A policy needs nothing of it, and whoever installs policies may be permitted nothing else.
+            Err(Error::Cluster(issuer_cluster::Error::Forbidden { .. }))
+                if api.is_some()
+                    && (spec.injection == Injection::Policy
+                        || spec.injection == Injection::Auto && !webhooks.iter().any(is_named)) => {
+            }
+            Err(error) => return Err(error),
+        }
     }
     let mut state = InjectionState { api, ..InjectionState::default() };
     for (kind, found) in [
