@@ -20,7 +20,7 @@ pub use fact::Fact;
 pub use judge::{audience_of, has_identity, judge, role_of};
 pub use outline::{outline, secret_keys};
 pub use probe::{
-    Renewal, Workload, find_webhook, identity_webhooks, probe, self_provided, settings_of,
+    Renewal, Workload, find_webhook, identity_webhooks, pods_of, probe, self_provided, settings_of,
     webhook_service, workload_of,
 };
 pub use seen::{

@@ -1,6 +1,7 @@
 //! What a failed call to AWS means: from its error code and message to one piece of advice.
 
-use crate::credentials::SIGNED_OUT;
+use crate::credentials::{SIGNED_OUT, TOO_MANY};
+use crate::fallback;
 use crate::http::{UNRESOLVED, UNUSABLE};
 use crate::region;
 use crate::sdk_error::{REDIRECT, WEB_PAGE};
@@ -22,6 +23,10 @@ pub enum Cause {
     Process,
     /// The file of a web identity token cannot be read.
     TokenFile,
+    /// AWS STS refuses a web identity token.
+    WebIdentity,
+    /// It does, and the profile that is there for this case has no usable credentials.
+    Fallback,
     /// AWS does not know the access key.
     AccessKey,
     /// The session token is not that of the access key.
@@ -159,10 +164,16 @@ impl Cause {
     }
 
     fn of_message(message: &str) -> Self {
-        if message.contains("no AWS credentials were found")
+        if message.contains(fallback::UNUSABLE) {
+            Self::Fallback
+        } else if message.contains("no AWS credentials were found")
             || message.contains("contains no credentials")
         {
             Self::NoCredentials
+        } else if message.contains(fallback::REFUSED) {
+            Self::WebIdentity
+        } else if message.contains(TOO_MANY) {
+            Self::Throttled
         } else if let Some((_, rest)) = message.split_once(SIGNED_OUT) {
             let profile = rest.split('"').nth(1).unwrap_or("default");
             Self::SignIn { profile: profile.to_owned() }
@@ -216,6 +227,8 @@ impl Cause {
                 | Self::SignIn { .. }
                 | Self::Process
                 | Self::TokenFile
+                | Self::WebIdentity
+                | Self::Fallback
                 | Self::AccessKey
                 | Self::SessionToken
                 | Self::SecretKey
@@ -246,6 +259,16 @@ impl Cause {
             Self::TokenFile => {
                 "Kubernetes or the CI system that sets AWS_WEB_IDENTITY_TOKEN_FILE writes this file; \
                  elsewhere, unset the variable"
+            }
+            Self::WebIdentity => {
+                "AWS STS accepts the token once its issuer is published and readable, IAM has the \
+                 provider, and the role trusts its audience and subject; until then use other \
+                 credentials: an access key in the environment, or a profile; --fallback-profile \
+                 NAME is a profile that is used only while the token is refused"
+            }
+            Self::Fallback => {
+                "write an access key into this profile of the credentials file \
+                 (AWS_SHARED_CREDENTIALS_FILE), which is read again each time"
             }
             Self::AccessKey => {
                 "check AWS_ACCESS_KEY_ID, or aws_access_key_id of the profile: the key may be \

@@ -11,9 +11,9 @@ use issuer_diagnostic::Waiting;
 use issuer_redact::{register, register_passing};
 use tokio::sync::Mutex;
 
-use crate::CREDENTIALS;
 use crate::chain::unreadable;
 use crate::environment::unusable;
+use crate::{CREDENTIALS, Cause, fallback};
 
 /// Before the SDK ends the wait by itself, without saying for whom.
 const LIMIT: Duration = CREDENTIALS.saturating_sub(Duration::from_secs(1));
@@ -111,6 +111,15 @@ impl Checked {
                 format!("{whose} within {} s", details.timeout_duration().as_secs())
             }
             (error, _) => {
+                if let Some((code, text)) = fallback::answer(error) {
+                    return match fallback::refusal(error) {
+                        Some(text) => format!("{} ({text})", fallback::REFUSED),
+                        None if Cause::of(Some(code), "") == Cause::Throttled => {
+                            format!("{NOT_GIVEN} ({text}): {TOO_MANY}")
+                        }
+                        None => format!("{NOT_GIVEN} ({text})"),
+                    };
+                }
                 // Those of the SDK's own chain say nothing by themselves.
                 let mut causes = issuer_diagnostic::causes(error);
                 let cause = causes.find(|cause| !cause.is::<CredentialsError>());
@@ -168,6 +177,12 @@ fn nothing_found(more: &str) -> String {
          container or the instance{more}"
     )
 }
+
+/// About a token that STS did not refuse.
+const NOT_GIVEN: &str = "AWS STS gave no credentials for the web identity token";
+
+/// Why: it is busy.
+pub(crate) const TOO_MANY: &str = "it limits the rate of requests";
 
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 

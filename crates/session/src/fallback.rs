@@ -29,6 +29,12 @@ const REFUSALS: [&str; 5] = [
     "InvalidIdentityToken",
 ];
 
+/// The beginning of the message about a token that STS refuses.
+pub(crate) const REFUSED: &str = "AWS STS refuses the web identity token";
+
+/// What is wrong with the profile that is there for this case.
+pub(crate) const UNUSABLE: &str = "which is for this case, has no usable credentials";
+
 /// The profile that is used while AWS STS refuses the web identity token of the process.
 #[derive(Debug, Clone)]
 pub struct Fallback {
@@ -72,11 +78,7 @@ impl std::fmt::Display for Neither {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { refusal, profile, source } = self;
         let why = crate::sdk_error::chain(source);
-        write!(
-            f,
-            "AWS STS refuses the web identity token ({refusal}), and the profile {profile:?}, which is \
-             for this case, has no usable credentials: {why}"
-        )
+        write!(f, "{REFUSED} ({refusal}), and the profile {profile:?}, {UNUSABLE}: {why}")
     }
 }
 
@@ -131,14 +133,17 @@ impl ProvideCredentials for WithFallback {
 }
 
 /// What STS said, if it refused the token.
-fn refusal(error: &CredentialsError) -> Option<String> {
+pub(crate) fn refusal(error: &CredentialsError) -> Option<String> {
+    answer(error).filter(|(code, _)| REFUSALS.contains(code)).map(|(_, text)| text)
+}
+
+/// What STS answered to a web identity token: the error code, and the code with the message.
+pub(crate) fn answer(error: &CredentialsError) -> Option<(&str, String)> {
     let mut causes = issuer_diagnostic::causes(error);
     let answer = causes.find_map(|cause| cause.downcast_ref::<AssumeRoleWithWebIdentityError>())?;
-    let code = answer.code().filter(|code| REFUSALS.contains(code))?;
-    Some(match answer.message() {
-        Some(message) => format!("{code}: {message}"),
-        None => code.to_owned(),
-    })
+    let code = answer.code()?;
+    let text = answer.message().map_or_else(|| code.to_owned(), |text| format!("{code}: {text}"));
+    Some((code, text))
 }
 
 /// The same for a minute at most.
@@ -155,6 +160,8 @@ mod tests {
     use aws_smithy_types::error::ErrorMetadata;
 
     use super::*;
+    use crate::Cause;
+    use crate::credentials::Checked;
 
     /// STS answers with this code; afterwards it accepts the token.
     #[derive(Debug)]
@@ -213,6 +220,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn without_another_profile_the_hint_is_about_the_token_or_the_rate() {
+        for (code, says, cause) in [
+            ("InvalidIdentityToken", REFUSED, Cause::WebIdentity),
+            ("Throttling", "AWS STS gave no credentials", Cause::Throttled),
+            ("RegionDisabledException", "AWS STS gave no credentials", Cause::Credentials),
+        ] {
+            let refusing = Refusing(Mutex::new(Some(code)));
+            let refused = Checked::new(refusing, None).provide_credentials().await.unwrap_err();
+            let text = crate::sdk_error::chain(&refused);
+            assert!(
+                text.starts_with(says) && text.contains(&format!("({code}: no key)")),
+                "{text}"
+            );
+            assert_eq!(Cause::of(None, &text), cause, "{text}");
+        }
+    }
+
+    #[tokio::test]
     async fn without_the_profile_both_reasons_are_named() {
         let (provider, fallback) = provider("InvalidIdentityToken", "[other]\n");
         let text = crate::sdk_error::chain(&provider.provide().await.unwrap_err());
@@ -220,6 +245,7 @@ mod tests {
             text.contains("InvalidIdentityToken: no key") && text.contains("\"bootstrap\""),
             "{text}"
         );
+        assert_eq!(Cause::of(None, &text), Cause::Fallback);
         assert_eq!(fallback.refusal(), None);
     }
 }

@@ -7,8 +7,8 @@ use super::case::{AUDIENCE, Case};
 use super::containers::{FILE, is_expanded, value};
 use super::{own, token_file};
 use crate::diagnosis::Report;
-use crate::kubernetes::{account_of, annotation, items, name, namespace, text};
-use crate::probe::{created, has_ended, settings_of, workload_of};
+use crate::kubernetes::{annotation, items, text};
+use crate::probe::{pods_of, settings_of, workload_of};
 use crate::seen::{Audience, Seen};
 
 /// The audience of the pods' tokens: as given, or as it was requested; else what volumes, the account
@@ -59,12 +59,10 @@ fn named(seen: &Seen) -> Vec<String> {
     let template = workload_of(seen).map(|workload| workload.template);
     // Neither annotation nor webhook changes a token that the workload mounts itself.
     let by_hand = template.as_ref().filter(|template| own::of(seen, template).is_some());
-    let mut pods: Vec<&Value> = running(seen).collect();
-    pods.sort_by_key(|pod| created(pod));
     let injection = &seen.injection;
     let has_flags = injection.deployment.known().is_some_and(Option::is_some)
         || injection.pods.known().is_some_and(|pods| !pods.is_empty());
-    let of_pods = seen.stored().into_iter().chain(pods.into_iter().rev());
+    let of_pods = seen.stored().into_iter().chain(pods_of(seen));
     by_hand
         .and_then(of_own)
         .into_iter()
@@ -74,17 +72,6 @@ fn named(seen: &Seen) -> Vec<String> {
         .filter(|own| !own.trim().is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-/// The pods of the account, or the one that was asked for.
-fn running(seen: &Seen) -> impl Iterator<Item = &Value> {
-    let pods = seen.workload.pods.known().into_iter().flatten();
-    pods.filter(|pod| {
-        seen.asked.subject.as_ref().is_some_and(|subject| {
-            namespace(pod) == subject.namespace && account_of(pod) == subject.name
-        }) && seen.asked.pod.as_deref().is_none_or(|wanted| wanted == name(pod))
-            && !has_ended(pod)
-    })
 }
 
 /// The audience of the token that a pod's variable names.

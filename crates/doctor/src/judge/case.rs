@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::audience::audience_of;
 use super::own::{self, Own};
 use crate::RoleArn;
-use crate::kubernetes::{account_of, annotation, items, name, named, namespace, text};
+use crate::kubernetes::{annotation, items, named, text};
 use crate::probe::{
-    self, Renewal, Workload, find_webhook, has_ended, of_pod, settings_of, workload_of,
+    self, Renewal, Workload, created, find_webhook, has_ended, of_pod, pods_of, settings_of,
+    workload_of,
 };
 use crate::scope::Scope;
 use crate::seen::{Exchange, Seen, Subject};
@@ -237,19 +238,14 @@ fn signs(seen: &Seen) -> Option<String> {
     token.or_else(|| published.map(|own| own.issuer.clone())).or_else(flags)
 }
 
-/// Pods of the account, or the one that was asked for: not ended, not being deleted.
+/// Those of the pods that have not ended, unless it was asked for, and are not being deleted: the oldest first.
 fn pods(seen: &Seen) -> Vec<&Value> {
-    let Some(subject) = &seen.asked.subject else { return Vec::new() };
-    let all = seen.workload.pods.known().map_or(&[][..], Vec::as_slice);
-    let is_ours = |pod: &&Value| {
-        namespace(pod) == subject.namespace
-            && account_of(pod) == subject.name
-            && seen.asked.pod.as_deref().is_none_or(|wanted| wanted == name(pod))
-            && (seen.asked.pod.is_some() || !has_ended(pod))
+    let mut pods = pods_of(seen);
+    pods.retain(|pod| {
+        (seen.asked.pod.is_some() || !has_ended(pod))
             && pod.pointer("/metadata/deletionTimestamp").is_none()
-    };
-    let mut pods: Vec<&Value> = all.iter().filter(is_ours).collect();
-    pods.sort_by_key(|pod| probe::created(pod).to_owned());
+    });
+    pods.sort_by_key(|pod| created(pod));
     pods
 }
 

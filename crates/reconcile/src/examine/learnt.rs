@@ -1,6 +1,6 @@
 //! What follows from what was read so far.
 
-use issuer_doctor::{Fact, RoleArn, Seen, Subject, role_of, settings_of};
+use issuer_doctor::{Fact, RoleArn, Seen, Subject, pods_of, role_of, settings_of};
 use serde_json::Value;
 
 /// The account of the pod that was asked for.
@@ -39,12 +39,7 @@ pub(super) fn role(seen: &Seen) -> Option<RoleArn> {
 
 /// The region whose STS the pods ask, and whether they ask the global one.
 pub(super) fn sts(seen: &Seen) -> (Option<String>, bool) {
-    let subject = seen.asked.subject.as_ref();
-    let pods = seen.workload.pods.known().into_iter().flatten().filter(|pod| {
-        subject.is_some_and(|own| pod["spec"]["serviceAccountName"] == own.name.as_str())
-            && seen.asked.pod.as_deref().is_none_or(|name| pod["metadata"]["name"] == name)
-    });
-    let mut sources = pods.chain(seen.stored());
+    let mut sources = pods_of(seen).into_iter().chain(seen.stored());
     let found = sources.find_map(|pod| {
         let containers = pod["spec"]["containers"].as_array()?;
         containers.iter().find_map(|own| {
