@@ -12,6 +12,9 @@ use crate::{Cluster, Error, Object};
 /// Who the API server records as the writer of a field.
 const FIELD_MANAGER: &str = "issuerctl";
 
+/// A request is authorized and admitted, and changes nothing.
+const DRY_RUN: &str = "&dryRun=All";
+
 /// Objects in the first page of a list; fewer, if they do not fit into a response.
 const PAGE: usize = 200;
 
@@ -292,12 +295,23 @@ impl Cluster {
     /// # Errors
     /// [`Error::Conflict`], [`Error::Forbidden`], and failures of the connection.
     pub async fn apply(&self, place: &ObjectRef, object: &Value, force: bool) -> Result<(), Error> {
-        let path = format!("{}?fieldManager={FIELD_MANAGER}&force={force}", place.path());
-        let (resource, text) = (place.to_string(), object.to_string());
-        let body = Some((APPLY_PATCH, text.as_str()));
-        let what = (Object::Other, resource.as_str());
-        let patched = self.request(&Method::PATCH, &path, "patch", what, body);
-        issuer_diagnostic::write(patched).await.map(drop)
+        let query = format!("&force={force}");
+        issuer_diagnostic::write(self.patch(place, &query, (APPLY_PATCH, object))).await
+    }
+
+    /// Asks whether [`Self::apply`] would be permitted: the API server authorizes and admits the request, and
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn rehearse_apply(
+        &self,
+        place: &ObjectRef,
+        object: &Value,
+        force: bool,
+    ) -> Result<(), Error> {
+        let query = format!("&force={force}{DRY_RUN}");
+        self.patch(place, &query, (APPLY_PATCH, object)).await
     }
 
     /// Changes members of an object (JSON Merge Patch, RFC 7396).
@@ -306,12 +320,31 @@ impl Cluster {
     /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Forbidden`], and failures of the
     /// connection.
     pub async fn merge(&self, place: &ObjectRef, patch: &Value) -> Result<(), Error> {
-        let path = format!("{}?fieldManager={FIELD_MANAGER}", place.path());
+        issuer_diagnostic::write(self.patch(place, "", (MERGE_PATCH, patch))).await
+    }
+
+    /// Asks whether [`Self::merge`] would be permitted, and changes nothing. The API server authorizes a
+    /// request before it looks for the object, so this also answers for one that does not exist yet.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], and failures of the connection.
+    pub async fn rehearse_merge(&self, place: &ObjectRef, patch: &Value) -> Result<(), Error> {
+        match self.patch(place, DRY_RUN, (MERGE_PATCH, patch)).await {
+            Err(Error::NotFound { .. }) => Ok(()),
+            asked => asked,
+        }
+    }
+
+    async fn patch(
+        &self,
+        place: &ObjectRef,
+        query: &str,
+        (media_type, patch): (&'static str, &Value),
+    ) -> Result<(), Error> {
+        let path = format!("{}?fieldManager={FIELD_MANAGER}{query}", place.path());
         let (resource, text) = (place.to_string(), patch.to_string());
-        let body = Some((MERGE_PATCH, text.as_str()));
-        let what = (Object::Other, resource.as_str());
-        let patched = self.request(&Method::PATCH, &path, "patch", what, body);
-        issuer_diagnostic::write(patched).await.map(drop)
+        let (what, body) = ((Object::Other, resource.as_str()), Some((media_type, text.as_str())));
+        self.request(&Method::PATCH, &path, "patch", what, body).await.map(drop)
     }
 
     /// Deletes this version of an object; one that no longer exists is deleted.

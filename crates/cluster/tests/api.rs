@@ -3,11 +3,11 @@
 
 use std::path::PathBuf;
 
-use issuer_cluster::{Cluster, Connection, Error, LiveFault, check_live};
+use issuer_cluster::{Cluster, Connection, Error, LiveFault, ObjectKind, ObjectRef, check_live};
 use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::{JwkSet, Note, SignatureFault, Token, WeakKeys};
-use issuer_test_support::{ApiServer, Reply};
+use issuer_test_support::{ApiServer, Authority, Reply};
 
 const SECRET: &str = "GET /api/v1/namespaces/eksa-system/secrets/prod-sa";
 const JWKS: &str = "GET /openid/v1/jwks";
@@ -120,6 +120,32 @@ async fn an_annotation_is_one_patch_that_names_nothing_else() {
         matches!(&error, Error::NotFound { resource, .. } if resource.contains("other")),
         "{error}"
     );
+}
+
+/// The right is asked for before the object is looked for, as kube-apiserver does.
+#[tokio::test]
+async fn a_rehearsal_changes_nothing_and_also_answers_for_an_object_that_does_not_exist() {
+    let server = ApiServer::answering(&Authority::new(), |asked| match asked.line.as_str() {
+        line if !line.contains("&dryRun=All") => Reply::status(500, "this changes something"),
+        line if line.contains("/payments/") => Reply::status(403, "forbidden"),
+        line if line.contains("/later?") => Reply::status(404, "not found"),
+        _ => Reply::ok("{}"),
+    });
+    let test = Test { server, folder: tempfile::tempdir().unwrap() };
+    let cluster = test.cluster().await;
+    let account = |namespace: &str, name: &str| {
+        ObjectRef::namespaced(ObjectKind::ServiceAccount, namespace, name)
+    };
+    let (object, none) = (serde_json::json!({"kind": "ServiceAccount"}), serde_json::json!({}));
+    cluster.rehearse_apply(&account("default", "app"), &object, true).await.unwrap();
+    cluster.rehearse_merge(&account("default", "later"), &none).await.unwrap();
+    let theirs = account("payments", "later");
+    for refused in [
+        cluster.rehearse_apply(&theirs, &object, true).await,
+        cluster.rehearse_merge(&theirs, &none).await,
+    ] {
+        assert!(matches!(refused, Err(Error::Forbidden { .. })), "{refused:?}");
+    }
 }
 
 #[tokio::test]

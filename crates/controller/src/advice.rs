@@ -28,6 +28,15 @@ pub(crate) fn of(error: &Error) -> Option<String> {
             "the administrator of the controller permits Secrets by name: controller.secrets in the chart"
                 .to_owned()
         }
+        Error::Workload(issuer_workload::Error::NotPermitted { account, .. }) => {
+            let namespace = account.split('/').next().unwrap_or_default();
+            format!(
+                "the administrator of the controller permits the namespace {namespace} with \
+                 controller.workload.namespaces in the chart; otherwise remove {account} from \
+                 spec.roles[].serviceAccounts, or set spec.workload.serviceAccounts: leave if something else \
+                 annotates it"
+            )
+        }
         Error::Workload(issuer_workload::Error::Cluster(
             issuer_cluster::Error::Forbidden { .. },
         )) => "the administrator of the controller permits spec.workload with \

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use issuer_change::Notice;
 use issuer_jwks::JwkSet;
 use issuer_reconcile::{
-    Error, Event, Events, IssuerPlan, OtherCluster, Reconciler, Scope, Shared, Target,
+    Error, Event, Events, IssuerPlan, Observed, OtherCluster, Reconciler, Scope, Shared, Target,
 };
 use issuer_workload::Chosen;
 
@@ -142,6 +142,11 @@ impl Run<'_> {
                 return self.refuse(Reason::IssuerChanged, &refused).await.map(Ok);
             }
             if repairs || !is_applied {
+                if front.creates()
+                    && let Err(error) = examined(engine, &target.clone().before_front()).await
+                {
+                    return Ok(Err((error, Stage::Read)));
+                }
                 let names = claims::names(&desired.issuer);
                 if let Err(reason) = self.claim(names).await? {
                     return self.refuse(Reason::Conflict, &reason).await.map(Ok);
@@ -151,13 +156,7 @@ impl Run<'_> {
                 }
             }
         }
-        let read = async {
-            let seen = engine.observe(&target, Scope::apply(false)).await?;
-            let plan = IssuerPlan::new(&target, &seen, false)?;
-            refuse_webhook(&plan)?;
-            Ok((seen, plan))
-        };
-        let (seen, mut plan) = match read.await {
+        let (seen, mut plan) = match examined(engine, &target).await {
             Ok(read) => read,
             Err(error) => return Ok(Err((error, Stage::Read))),
         };
@@ -374,6 +373,20 @@ impl Context {
 /// Objects that name files are refused; this is why none can be read all the same.
 pub(crate) fn no_file(_: &std::path::Path) -> std::io::Result<Vec<u8>> {
     Err(std::io::Error::other("the controller reads no files"))
+}
+
+/// Reads everything and plans it. What cannot be done as a whole is refused here, before anything is changed.
+async fn examined(
+    engine: &Reconciler<'_>,
+    target: &Target,
+) -> Result<(Observed, IssuerPlan), Error> {
+    let seen = engine.observe(target, Scope::apply(false)).await?;
+    let plan = IssuerPlan::new(target, &seen, false)?;
+    refuse_webhook(&plan)?;
+    if !plan.is_empty() {
+        engine.rehearse(&seen, &plan).await?;
+    }
+    Ok((seen, plan))
 }
 
 /// The webhook is a Deployment with a certificate in a namespace of its own, and the chart grants nothing of

@@ -3,12 +3,29 @@
 
 use issuer_change::Notice;
 use issuer_cloudfront::{CloudFront, Distribution, FrontPlan, FrontRemoval, FrontSpec, FrontState};
+use issuer_discovery::{IssuerUrl, Ports};
+use issuer_manifest::ThumbprintSource;
 use issuer_publish::{AccessMode, Purpose, S3Location, S3Options, Store};
 use serde_json::{Value, json};
 
 use crate::{Error, Event, Reconciler, Target};
 
+/// It stands in for the domain of a distribution that does not exist yet, which CloudFront chooses.
+const STAND_IN: &str = "https://d0000000000000.cloudfront.net";
+
 impl Target {
+    /// The target as it can be planned before its distribution exists, to find whatever would refuse it
+    /// afterwards: with a domain that stands in for that of the distribution, and without the thumbprint of a
+    /// server that does not answer yet.
+    #[must_use]
+    pub fn before_front(mut self) -> Self {
+        self.issuer = self.issuer.or_else(|| IssuerUrl::parse(STAND_IN, Ports::Refuse).ok());
+        if let Some(provider) = &mut self.provider {
+            provider.thumbprints.retain(|thumbprint| *thumbprint != ThumbprintSource::Auto);
+        }
+        self
+    }
+
     /// The bucket and its options, if CloudFront serves it.
     #[must_use]
     pub fn behind_cloudfront(&self) -> Option<(&S3Location, &S3Options)> {

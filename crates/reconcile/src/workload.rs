@@ -9,7 +9,7 @@ use issuer_workload::{
 
 use crate::observe::Scope;
 use crate::target::RoleTarget;
-use crate::{Error, Event, Observed, Reconciler, Target, WorkloadTarget};
+use crate::{Error, Event, IssuerPlan, Observed, Reconciler, Target, WorkloadTarget};
 use issuer_change::Describe as _;
 
 impl Reconciler<'_> {
@@ -29,6 +29,18 @@ impl Reconciler<'_> {
         let reading = if scope.keys { Reading::Plan } else { Reading::Deletion };
         let state = issuer_workload::observe(&cluster, &spec, reading).await?;
         Ok(Some((cluster, state)))
+    }
+
+    /// Asks the cluster whether it would permit what a plan changes of ServiceAccounts; nothing is changed.
+    /// It is for whoever must not leave an issuer half done.
+    ///
+    /// # Errors
+    /// [`Error::Workload`].
+    pub async fn rehearse(&self, seen: &Observed, plan: &IssuerPlan) -> Result<(), Error> {
+        let (Some((spec, plan)), Some((cluster, _))) = (&plan.workload, &seen.workload) else {
+            return Ok(());
+        };
+        Ok(issuer_workload::rehearse(cluster, spec, plan).await?)
     }
 
     /// Executes the plan of the cluster. Two issuers of a run may share one.

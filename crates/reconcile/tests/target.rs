@@ -33,6 +33,17 @@ fn roles(target: &Target) -> Vec<RoleSpec> {
 }
 
 #[test]
+fn a_target_is_planned_before_its_distribution_exists_without_anything_that_only_that_has() {
+    let first = target(FILE, &Defaults::default());
+    assert!(first.needs_top_of_chain() && first.issuer.is_none());
+    let early = first.clone().before_front();
+    assert!(!early.needs_top_of_chain() && early.issuer.is_some());
+    // An issuer with a domain of its own is known.
+    let own = Target { issuer: Some(url()), ..first }.before_front();
+    assert_eq!(own.issuer, Some(url()));
+}
+
+#[test]
 fn a_role_has_the_audiences_of_the_provider_unless_it_says_otherwise() {
     let audiences = |text: &str| {
         let role = &roles(&target(text, &Defaults::default()))[0];

@@ -47,6 +47,14 @@ pub enum Error {
         /// The error of the library.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A ServiceAccount that may not be changed, which is known before anything is.
+    #[error("the ServiceAccount {account} may not be annotated")]
+    NotPermitted {
+        /// `NAMESPACE/NAME`.
+        account: String,
+        /// What the API server says.
+        source: Box<issuer_cluster::Error>,
+    },
     /// A request to the cluster.
     #[error(transparent)]
     Cluster(#[from] issuer_cluster::Error),
@@ -95,6 +103,7 @@ impl Diagnostic for Error {
             }
             Self::TwoRoles { .. } | Self::NoPolicies => ErrorKind::InvalidInput,
             Self::Certificate { .. } => ErrorKind::Other,
+            Self::NotPermitted { source, .. } => source.kind(),
             Self::Cluster(error) => error.kind(),
         }
     }
@@ -122,6 +131,7 @@ impl Diagnostic for Error {
             }
             Self::Terminating { .. } => Some("run again when it is gone".to_owned()),
             Self::Certificate { .. } => None,
+            Self::NotPermitted { source, .. } => Diagnostic::hint(source.as_ref()),
             Self::Cluster(error) => Diagnostic::hint(error),
         }
     }
