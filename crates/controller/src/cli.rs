@@ -141,6 +141,7 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
     config.proxy_url = None;
     let state = State { metrics: Arc::new(Metrics::new()), health: Arc::new(Health::new(HANGS)) };
     let endpoints = Endpoints::bind(arguments.listen).await?;
+    tracing::info!(address = %endpoints.address(), "serving /metrics, /livez and /readyz");
     tokio::spawn(endpoints.serve(state.clone()));
     let held = match arguments.no_leader_election {
         true => None,
@@ -150,7 +151,8 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
                 name: arguments.lease_name.clone(),
                 identity: settings.identity.clone(),
             };
-            // A replica that waits is ready to take over, if it may read the lease.
+            // A replica that waits is ready to take over, if it may read the lease. The one that has it is ready
+            // once it has listed all objects.
             let health = Arc::clone(&state.health);
             let (held, is_taken) = lease.hold(config.clone(), move || health.ready(), lost)?;
             let beat = state.health.clone();

@@ -86,8 +86,8 @@ enum Step {
 
 impl LeaseName {
     /// Waits until the lease is free, and takes it; nothing is written before that. `looked` is called
-    /// whenever the API server has answered, and `lost` ends the process when the lease can no longer be
-    /// renewed.
+    /// whenever the lease was read and is that of another replica, and `lost` ends the process when it can no
+    /// longer be renewed.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -143,7 +143,7 @@ impl LeaseName {
                 Ok(Err(error)) => (false, Some(words(&error))),
                 Err(_) => (false, Some("the API server does not answer".to_owned())),
             };
-            if problem.is_none() {
+            if problem.is_none() && !holds {
                 looked();
             }
             if holds {
