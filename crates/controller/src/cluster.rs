@@ -1,6 +1,7 @@
-//! What the controller writes to its own cluster: status, Events, and the finalizer.
+//! What the controller writes to its own cluster: status, Events, and the finalizer. As with AWS and the stores,
+//! none of these writes begins without the lease: a status that was made before a pause is not the present one.
 
-use issuer_diagnostic::one_line;
+use issuer_diagnostic::{one_line, write};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
@@ -56,8 +57,8 @@ impl OwnCluster {
             "status": status,
         });
         let params = PatchParams::apply(MANAGER).force();
-        let issuers = self.issuers(object);
-        gone_is_fine(issuers.patch_status(&name, &params, &Patch::Apply(patch)).await)
+        let (issuers, patch) = (self.issuers(object), Patch::Apply(patch));
+        gone_is_fine(write(issuers.patch_status(&name, &params, &patch)).await)
     }
 
     /// Adds or removes the finalizer, unless the object was changed in the meantime.
@@ -73,8 +74,8 @@ impl OwnCluster {
             "finalizers": finalizers,
             "resourceVersion": object.metadata.resource_version,
         }});
-        let (issuers, name) = (self.issuers(object), object.key().name);
-        gone_is_fine(issuers.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await)
+        let (issuers, name, patch) = (self.issuers(object), object.key().name, Patch::Merge(patch));
+        gone_is_fine(write(issuers.patch(&name, &PatchParams::default(), &patch)).await)
     }
 
     /// An Event, beside what was done. That it cannot be written is only logged: what it says is in the
@@ -112,7 +113,7 @@ impl OwnCluster {
             ..Event::default()
         };
         let events: Api<Event> = Api::namespaced(self.client.clone(), &key.namespace);
-        if let Err(error) = events.create(&PostParams::default(), &event).await {
+        if let Err(error) = write(events.create(&PostParams::default(), &event)).await {
             tracing::warn!(issuer = %key, "an Event could not be written: {}", words(&error));
         }
     }
