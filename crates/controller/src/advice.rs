@@ -1,6 +1,7 @@
 //! Which field of an object an error is about. The hints of the libraries are about keys, Kubernetes and
 //! AWS, and know of no object; what needs a decision that an object cannot express is a command.
 
+use issuer_diagnostic::Diagnostic as _;
 use issuer_reconcile::Error;
 
 /// The field to set, or the command to run once.
@@ -51,6 +52,18 @@ pub(crate) fn of(error: &Error) -> Option<String> {
              webhook, which the controller does not install (`issuerctl render webhook`), and set \
              spec.workload.injection: none"
                 .to_owned()
+        }
+        Error::Publish(P::Credentials { code, .. })
+        | Error::Iam(issuer_iam::Error::Credentials { code, .. })
+        | Error::CloudFront(issuer_cloudfront::Error::Credentials { code, .. }) => {
+            // What AWS says of a key has its own hint; what a shell has to look at is not here.
+            let of_key = error.hint().filter(|_| code.is_some());
+            let of_key = of_key.map(|hint| format!("{hint}; ")).unwrap_or_default();
+            format!(
+                "{of_key}the administrator of the controller gives it its credentials with aws.roleArn or \
+                 aws.secret in the chart, and those for the time in which AWS STS refuses the token of its pod \
+                 with aws.fallbackSecret (docs/running.md)"
+            )
         }
         Error::Publish(error) => match error {
             P::NoBucket { .. } => "set spec.store.s3.createBucket: true to create it".to_owned(),
