@@ -17,6 +17,9 @@ const RELEASE: &str = "issuerctl-system";
 /// The namespace of the objects.
 pub(crate) const CLUSTERS: &str = "clusters";
 
+/// What a replica says that ends because it has lost the lease.
+pub(crate) const LOST: &str = "no longer the leader";
+
 /// How often each object is looked at here, in seconds.
 pub(crate) const INTERVAL: u64 = 5;
 
@@ -24,14 +27,14 @@ pub(crate) const INTERVAL: u64 = 5;
 pub(crate) struct World {
     pub(crate) publisher: Publisher,
     moto: Moto,
-    _proxy: Proxy,
+    pub(crate) proxy: Proxy,
     pub(crate) s3: Relay,
     pub(crate) api: ApiServer,
     pub(crate) client: Client,
-    server: Relay,
+    pub(crate) server: Relay,
     kubeconfig: PathBuf,
     flags: String,
-    _etcd: Etcd,
+    pub(crate) etcd: Etcd,
 }
 
 impl World {
@@ -84,22 +87,30 @@ impl World {
             "--ca-file ca.pem",
             &format!("--ca-file {}", publisher.sandbox.path().join("ca.pem").display()),
         );
-        Self {
-            publisher,
-            moto,
-            _proxy: proxy,
-            s3,
-            api,
-            client,
-            server,
-            kubeconfig,
-            flags,
-            _etcd: etcd,
-        }
+        Self { publisher, moto, proxy, s3, api, client, server, kubeconfig, flags, etcd }
     }
 
     pub(crate) fn start(&self, name: &str) -> Controller {
-        Controller::start(&self.publisher.sandbox, &self.kubeconfig, name, &self.flags)
+        self.start_with(name, "", &[])
+    }
+
+    /// A replica with more flags, and with other variables, or without some.
+    pub(crate) fn start_with(
+        &self,
+        name: &str,
+        flags: &str,
+        variables: &[(&str, Option<&str>)],
+    ) -> Controller {
+        let flags = format!("{} {flags}", self.flags);
+        let sandbox = &self.publisher.sandbox;
+        Controller::start_with(sandbox, &self.kubeconfig, name, &flags, variables)
+    }
+
+    /// The replica that has the lease.
+    pub(crate) fn leader(&self) -> String {
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{RELEASE}/leases/issuerctl");
+        let (_, lease) = self.client.send("GET", &path, "application/json", &Value::Null);
+        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Makes a key, and puts it into the Secret of a cluster as Cluster API does. Returns its kid.
@@ -201,7 +212,7 @@ impl World {
     pub(crate) fn until(&self, what: &str, done: impl Fn() -> bool) -> Duration {
         let begin = Instant::now();
         while !done() {
-            assert!(begin.elapsed() < Duration::from_secs(60), "{what} never happens");
+            assert!(begin.elapsed() < Duration::from_secs(90), "{what} never happens");
             std::thread::sleep(Duration::from_millis(50));
         }
         begin.elapsed()
@@ -453,7 +464,6 @@ pub(crate) fn refused() {
 
 /// Servers that go away and come back, and a leader that is killed.
 pub(crate) fn outages() {
-    const LOST: &str = "no longer the leader";
     let world = World::new(NEWEST);
     world.set_key("prod", "key-1");
     let mut replicas = vec![("first", world.start("first"))];
@@ -483,18 +493,13 @@ pub(crate) fn outages() {
         }
     }
 
-    let lease = || {
-        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{RELEASE}/leases/issuerctl");
-        let (_, lease) = world.client.send("GET", &path, "application/json", &Value::Null);
-        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
-    };
-    let holder = lease();
+    let holder = world.leader();
     let at = replicas.iter().position(|(name, _)| *name == holder).unwrap();
     let leader = replicas.remove(at);
     let (_, other) = replicas.remove(0);
     let key = world.set_key("prod", "key-3");
     drop(leader);
-    let took = world.until("the takeover", || lease() != holder);
+    let took = world.until("the takeover", || world.leader() != holder);
     tell("leader killed until another one leads", took);
     assert!(took < Duration::from_secs(15), "{took:?}");
     let took = took + world.until("the key", || world.published("prod").contains(&key));

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use issuerctl_e2e::{BUCKET, NEWEST, OLDEST};
+use issuer_test_support::CloudFrontServer;
+use issuerctl_e2e::{Audit, BUCKET, NEWEST, OLDEST};
 use serde_json::{Value, json};
 
-use crate::controller::{CLUSTERS, INTERVAL, World, tell};
+use crate::controller::{CLUSTERS, INTERVAL, LOST, World, tell};
 
 /// A younger object that wants what an older one has; its name is the first of a list.
 fn thief(world: &World) -> Value {
@@ -183,4 +184,185 @@ pub(crate) fn workload() {
     world.until("the annotation", || {
         world.api.kubectl("get serviceaccount app -o json").contains("role/own-app")
     });
+}
+
+/// The values of a chart whose controller may annotate ServiceAccounts of `default` alone.
+const ONE_NAMESPACE: &str =
+    "--set controller.workload.enabled=true --set controller.workload.namespaces={default}";
+
+/// Members of a spec: the controller's own cluster, and a role for these ServiceAccounts.
+fn of_own_cluster(accounts: &[&str]) -> Value {
+    json!({
+        "keys": [{"apiserver": {}}],
+        "workload": {},
+        "roles": [{"name": "own-app", "serviceAccounts": accounts}],
+    })
+}
+
+/// A ServiceAccount in a namespace that the chart does not permit, whether it exists or not.
+pub(crate) fn namespaces() {
+    let world = World::with(NEWEST, ONE_NAMESPACE);
+    world.api.create_account("default/app");
+    world.api.create_account("payments/app");
+    let _controller = world.start("first");
+    let account = || world.api.kubectl("get serviceaccount app -o json");
+    let refused = |account: &str| {
+        let (_, message) = world.waits_for("own", "WorkloadReady", "AccessDenied");
+        for part in [account, "spec.roles[].serviceAccounts", "controller.workload.namespaces"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    };
+    create(&world, &world.object("own", &of_own_cluster(&["default/app", "payments/app"])));
+    refused("payments/app");
+    world.changed("own", &json!({"spec": of_own_cluster(&["default/app", "payments/later"])}));
+    refused("payments/later");
+    pause();
+    // Nothing of it was done.
+    assert!(world.published("own").is_empty());
+    let buckets = world.publisher.aws("s3api list-buckets").succeeded();
+    assert!(!buckets.contains(BUCKET), "{buckets}");
+    assert!(!world.iam("list-roles").succeeded().contains("own-app"));
+    let providers = world.iam("list-open-id-connect-providers").succeeded();
+    assert!(!providers.contains("/own"), "{providers}");
+    assert!(!account().contains("own-app"));
+    let policy = world.api.try_kubectl("get mutatingadmissionpolicy irsa.issuerctl.dev");
+    assert_ne!(policy.code, Some(0), "{}", policy.out);
+
+    // The API server of this test has another issuer, and that is the last thing that is looked at.
+    world.changed("own", &json!({"spec": of_own_cluster(&["default/app"])}));
+    world.waits_for("own", "WorkloadReady", "OtherIssuer");
+    assert!(account().contains("role/own-app"));
+
+    // What is published already is kept as it was declared, and nothing of the change is done.
+    world.changed("own", &json!({"spec": of_own_cluster(&["default/app", "payments/app"])}));
+    refused("payments/app");
+    world.make_private();
+    world.until("the repair", || !world.published("own").is_empty());
+    let role = world.iam("get-role --role-name own-app").succeeded();
+    assert!(role.contains("default:app") && !role.contains("payments"), "{role}");
+}
+
+/// A distribution takes minutes to be made and to be taken back: it comes after everything that could refuse the
+/// object, although all of that depends on its domain.
+pub(crate) fn cloudfront() {
+    let mut world = World::with(NEWEST, ONE_NAMESPACE);
+    let cloudfront = CloudFrontServer::start();
+    let store = world.s3.url().to_owned();
+    world.publisher.sandbox = world
+        .publisher
+        .sandbox
+        .with("AWS_ENDPOINT_URL_CLOUDFRONT", &cloudfront.url())
+        .with("AWS_ENDPOINT_URL_S3", &store);
+    world.api.create_account("default/app");
+    let _controller = world.start("first");
+    let mut object = world.object("own", &of_own_cluster(&["payments/app"]));
+    let spec = object["spec"].as_object_mut().unwrap();
+    spec.remove("issuer");
+    let mut s3 = spec["store"]["s3"].clone();
+    s3.as_object_mut().unwrap().remove("endpointUrl");
+    s3["access"] = json!("cloudfront");
+    spec["store"] = json!({"s3": s3});
+    create(&world, &object);
+    world.waits_for("own", "WorkloadReady", "AccessDenied");
+    // The Secret of another cluster, which does not exist.
+    let elsewhere = json!([{"cluster": {"name": "other"}}]);
+    world.changed("own", &json!({"spec": {"keys": elsewhere, "workload": null}}));
+    world.waits_for("own", "KeysPublished", "NotFound");
+    pause();
+    let log = cloudfront.take_log();
+    assert!(!log.is_empty() && log.iter().all(|request| request.starts_with("GET ")), "{log:?}");
+    let buckets = world.publisher.aws("s3api list-buckets").succeeded();
+    assert!(!buckets.contains(BUCKET), "{buckets}");
+
+    world.changed("own", &json!({"spec": of_own_cluster(&["default/app"])}));
+    world.until("the distribution", || !cloudfront.distributions().is_empty());
+    // MinIO knows no service of AWS that a policy could name, and later runs make no second one.
+    pause();
+    assert_eq!(cloudfront.distributions().len(), 1);
+}
+
+/// A leader that is stopped between reading and writing, and goes on when another one has the lease.
+pub(crate) fn stopped() {
+    let mut world = World::new(NEWEST);
+    let audit = Audit::start();
+    world.publisher.host.restart(&world.publisher.authority, &audit.variables());
+    let mut kids = vec![world.set_key("prod", "key-1")];
+    let first = world.start("first");
+    world.api.apply(&world.object("prod", &json!({})).to_string());
+    world.waits_for("prod", "Ready", "Ready");
+    let writes = || {
+        let requests = audit.of("first").into_iter();
+        requests
+            .filter(|request| request.starts_with("Put") || request.starts_with("Delete"))
+            .count()
+    };
+    world.until("the log", || writes() > 0);
+    let second = world.start("second");
+    world
+        .until("the second replica", || second.ask("/readyz").is_some_and(|(code, _)| code == 200));
+
+    // It has read the new key when it reads the store.
+    kids.push(world.set_key("prod", "key-2"));
+    let before = audit.of("first").len();
+    world.until("the next look", || audit.of("first").len() > before);
+    first.signal("STOP");
+    let was_published = world.published("prod").contains(&kids[1]);
+    println!("controller: stopped {} the new key", if was_published { "after" } else { "before" });
+    tell(
+        "leader stopped until another one leads",
+        world.until("it", || world.leader() == "second"),
+    );
+    world.until("the key", || world.published("prod").contains(&kids[1]));
+    kids.push(world.set_key("prod", "key-3"));
+    world.until("the key", || world.published("prod").contains(&kids[2]));
+    world.waits_for("prod", "Ready", "Ready");
+    world.until("the status", || world.read("prod").unwrap()["status"]["keyCount"] == 3);
+
+    let version = || world.read("prod").unwrap()["metadata"]["resourceVersion"].clone();
+    let (written, there) = (writes(), version());
+    first.signal("CONT");
+    let log = first.ended();
+    assert!(log.contains(LOST), "{log}");
+    pause();
+    assert_eq!(writes(), written, "{:?}", audit.of("first"));
+    assert_eq!(version(), there, "the status was written");
+    assert_eq!(world.leader(), "second");
+    let mut published = world.published("prod");
+    published.sort();
+    kids.sort();
+    assert_eq!(published, kids);
+    assert!(!second.log().contains(LOST));
+}
+
+/// Ready is a replica that has listed all objects, or waits for a lease that it can read.
+pub(crate) fn readiness() {
+    let world = World::new(NEWEST);
+    world.server.cut();
+    let first = world.start("first");
+    let is = |code: u16, path: &str| first.ask(path).is_some_and(|(status, _)| status == code);
+    world.until("its answer", || is(200, "/livez"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(is(503, "/readyz"), "it is ready without its API server");
+
+    // It has the lease, and may not list the objects.
+    let role = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{CLUSTERS}/roles/issuerctl");
+    let (_, there) = world.client.send("GET", &role, "application/json", &Value::Null);
+    let set = |rules: &Value| {
+        let patch = json!({"rules": rules});
+        let media_type = "application/merge-patch+json";
+        assert_eq!(world.client.send("PATCH", &role, media_type, &patch).0, 200);
+    };
+    set(&json!([]));
+    world.server.mend();
+    world.until("the leader", || first.log().contains("this replica is the leader"));
+    world.until("the refusal", || first.log().contains("the objects cannot be watched"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(is(503, "/readyz"), "it is ready without the objects");
+    assert!(is(200, "/livez"), "it would be restarted for what others have to mend");
+    let second = world.start("second");
+    world
+        .until("the one that waits", || second.ask("/readyz").is_some_and(|(code, _)| code == 200));
+    set(&there["rules"]);
+    world.until("its readiness", || is(200, "/readyz"));
+    assert!(first.log().contains("the objects were listed"));
 }

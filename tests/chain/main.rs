@@ -14,6 +14,7 @@ mod bootstrap;
 mod chart;
 mod cluster_objects;
 mod controller;
+mod controller_credentials;
 mod controller_guards;
 mod distribution;
 mod doctor;
@@ -152,6 +153,21 @@ fn main() -> ExitCode {
         ("controller_deletes_nothing_that_it_did_not_apply", controller_guards::foreign),
         ("controller_repairs_and_verifies_whatever_else_fails", controller_guards::repairs),
         ("controller_refuses_a_workload_before_it_changes_anything", controller_guards::workload),
+        (
+            "controller_refuses_a_namespace_before_it_changes_anything",
+            controller_guards::namespaces,
+        ),
+        ("controller_creates_no_distribution_of_a_refused_object", controller_guards::cloudfront),
+        (
+            "controller_that_was_stopped_writes_nothing_after_another_one_leads",
+            controller_guards::stopped,
+        ),
+        ("controller_is_ready_when_it_has_listed_the_objects", controller_guards::readiness),
+        (
+            "controller_says_that_aws_refuses_its_credentials_and_recovers",
+            controller_credentials::refused,
+        ),
+        ("controller_publishes_the_issuer_of_its_own_token", controller_credentials::fallback),
     ] {
         trials.push(trial(name.to_owned(), scenario));
     }

@@ -1,6 +1,6 @@
 //! `sync` on a real API server: in a pod, with the rights of the docs alone, while keys change under load.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,13 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use issuerctl_e2e::{
-    ApiServer, AwsAccount, BUCKET, Etcd, ExternalSigner, Flags, Publisher, exchange, program,
-    repository,
-};
-use serde_json::Value;
-
 use crate::rotation::kid;
+use issuerctl_e2e::{
+    ApiServer, AwsAccount, BUCKET, Etcd, ExternalSigner, Flags, Publisher, exchange, metric,
+    program, repository,
+};
 
 /// The folder of a pod's service account is fixed, so it is there for this process only. As with a kubelet, its
 /// files are replaced while the program runs.
@@ -326,21 +324,9 @@ impl Follower {
         Self { child, log }
     }
 
-    fn address(&self) -> Option<String> {
-        let log = self.log.lock().unwrap();
-        let mut events = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.find_map(|event| Some(event["address"].as_str()?.to_owned()))
-    }
-
     /// The value of a metric of the only issuer.
     fn metric(&self, name: &str) -> Option<f64> {
-        let mut stream = TcpStream::connect(self.address()?).ok()?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let mut lines = answer.lines().filter(|line| !line.starts_with('#'));
-        let is_it = |line: &&str| line.split(['{', ' ']).next() == Some(name);
-        lines.find(is_it)?.rsplit(' ').next()?.parse().ok()
+        metric(&self.log.lock().unwrap().join("\n"), name)
     }
 
     #[track_caller]

@@ -7,6 +7,7 @@
 #![cfg(feature = "real-servers")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod controller;
 mod http;
 mod kubernetes;
@@ -19,11 +20,13 @@ mod publisher;
 mod relay;
 mod report;
 mod servers;
+mod serving;
 mod signer;
 mod sts;
 mod versitygw;
 mod webhook;
 
+pub use audit::Audit;
 pub use controller::Controller;
 pub use http::get;
 pub use kubernetes::{ApiServer, Client, Etcd, Flags};
@@ -35,7 +38,8 @@ pub use publisher::{BUCKET, Publisher};
 pub use relay::Relay;
 pub use report::Report;
 pub use servers::{NEWEST, OLDEST, installed, repository};
+pub use serving::metric;
 pub use signer::ExternalSigner;
-pub use sts::{Pod, exchange};
+pub use sts::{Pod, TokenService, exchange};
 pub use versitygw::VersityIam;
 pub use webhook::PodIdentityWebhook;

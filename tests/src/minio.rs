@@ -18,8 +18,8 @@ pub const PASSWORD: &str = "issuerctl-secret";
 
 /// An object store over HTTPS.
 pub struct BucketHost {
-    pub(crate) _process: Process,
-    pub(crate) _folder: tempfile::TempDir,
+    pub(crate) process: Process,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) url: String,
 }
 
@@ -40,13 +40,56 @@ impl BucketHost {
         let (certificate, key) = authority.server_pem();
         std::fs::write(certs.join("public.crt"), certificate).unwrap();
         std::fs::write(certs.join("private.key"), key).unwrap();
+        trust(&certs, authority);
         let port = free_port();
         let url = format!("https://localhost:{port}");
-        let mut process =
-            Process::start("minio-host", &server(&folder, port, &certs), folder.path());
-        let ready = format!("{url}/minio/health/ready");
-        process.wait_for(|_| (http::status(&ready, Some(authority)) == Some(200)).then_some(()));
-        Self { _process: process, _folder: folder, url }
+        let process = Process::start("minio-host", &server(&folder, port, &certs), folder.path());
+        let mut host = Self { process, folder, url };
+        host.wait(authority);
+        host
+    }
+
+    fn wait(&mut self, authority: &Authority) {
+        let ready = format!("{}/minio/health/ready", self.url);
+        self.process
+            .wait_for(|_| (http::status(&ready, Some(authority)) == Some(200)).then_some(()));
+    }
+
+    /// Stops the server, and starts it again with its data, at its address, with other variables.
+    pub fn restart(&mut self, authority: &Authority, variables: &[(&str, &str)]) {
+        let mut command = self.command();
+        command.envs(variables.iter().copied());
+        self.restarted(&command);
+        self.wait(authority);
+    }
+
+    /// The same with an STS that trusts an issuer, which it reads through a proxy; returns the ARN of the role
+    /// that may do everything in S3.
+    ///
+    /// # Errors
+    /// The error of its STS, which reads the issuer's documents while it starts.
+    pub fn restart_as_sts(
+        &mut self,
+        authority: &Authority,
+        issuer: &str,
+        proxy: &Proxy,
+    ) -> Result<String, String> {
+        let mut command = self.command();
+        reads(&mut command, issuer, "readwrite", Some(proxy));
+        self.restarted(&command);
+        let role_arn = role_arn(&mut self.process);
+        self.wait(authority);
+        role_arn
+    }
+
+    fn command(&self) -> Command {
+        let port = self.url.rsplit(':').next().unwrap().parse().unwrap();
+        server(&self.folder, port, &self.folder.path().join("certs"))
+    }
+
+    fn restarted(&mut self, command: &Command) {
+        self.process.kill();
+        self.process = Process::start("minio-host", command, self.folder.path());
     }
 
     /// Starts one over plain HTTP.
@@ -60,7 +103,7 @@ impl BucketHost {
             Process::start("minio-plain", &server(&folder, port, &certs), folder.path());
         let ready = format!("{url}/minio/health/ready");
         process.wait_for(|_| (http::status(&ready, None) == Some(200)).then_some(()));
-        Self { _process: process, _folder: folder, url }
+        Self { process, folder, url }
     }
 
     /// For `--endpoint-url`.
@@ -126,31 +169,15 @@ impl AwsAccount {
     ) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let certs = folder.path().join("certs");
-        std::fs::create_dir_all(certs.join("CAs")).unwrap();
         if let Some(authority) = authority {
-            std::fs::write(certs.join("CAs/ca.pem"), authority.pem()).unwrap();
+            trust(&certs, authority);
         }
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
         let mut command = server(&folder, port, &certs);
-        command
-            .env(
-                "MINIO_IDENTITY_OPENID_CONFIG_URL",
-                format!("{issuer}/.well-known/openid-configuration"),
-            )
-            .env("MINIO_IDENTITY_OPENID_CLIENT_ID", "sts.amazonaws.com")
-            .env("MINIO_IDENTITY_OPENID_ROLE_POLICY", "readonly");
-        if let Some(proxy) = proxy {
-            command.env("HTTPS_PROXY", proxy.url()).env_remove("NO_PROXY");
-        }
+        reads(&mut command, issuer, "readonly", proxy);
         let mut process = Process::start("minio-account", &command, folder.path());
-        let role_arn = process.wait_for(|log| {
-            if let Some((_, why)) = log.split_once("Unable to initialize OpenID: ") {
-                return Some(Err(why.lines().next().unwrap_or_default().to_owned()));
-            }
-            let (_, rest) = log.split_once("arn:minio:iam:")?;
-            Some(Ok(format!("arn:minio:iam:{}", rest.split_whitespace().next()?)))
-        })?;
+        let role_arn = role_arn(&mut process)?;
         let ready = format!("{url}/minio/health/ready");
         process.wait_for(|_| (http::status(&ready, None) == Some(200)).then_some(()));
         Ok(Self { _process: process, _folder: folder, url, role_arn })
@@ -165,6 +192,35 @@ impl AwsAccount {
     pub fn role_arn(&self) -> &str {
         &self.role_arn
     }
+}
+
+/// Whoever has a certificate of this authority is trusted.
+fn trust(certs: &Path, authority: &Authority) {
+    std::fs::create_dir_all(certs.join("CAs")).unwrap();
+    std::fs::write(certs.join("CAs/ca.pem"), authority.pem()).unwrap();
+}
+
+/// With an STS whose tokens are those of an issuer, and whose only role has this policy.
+fn reads(command: &mut Command, issuer: &str, policy: &str, proxy: Option<&Proxy>) {
+    let document = format!("{issuer}/.well-known/openid-configuration");
+    command
+        .env("MINIO_IDENTITY_OPENID_CONFIG_URL", document)
+        .env("MINIO_IDENTITY_OPENID_CLIENT_ID", "sts.amazonaws.com")
+        .env("MINIO_IDENTITY_OPENID_ROLE_POLICY", policy);
+    if let Some(proxy) = proxy {
+        command.env("HTTPS_PROXY", proxy.url()).env_remove("NO_PROXY");
+    }
+}
+
+/// The role of an STS, as its log says when it has read the issuer.
+fn role_arn(process: &mut Process) -> Result<String, String> {
+    process.wait_for(|log| {
+        if let Some((_, why)) = log.split_once("Unable to initialize OpenID: ") {
+            return Some(Err(why.lines().next().unwrap_or_default().to_owned()));
+        }
+        let (_, rest) = log.split_once("arn:minio:iam:")?;
+        Some(Ok(format!("arn:minio:iam:{}", rest.split_whitespace().next()?)))
+    })
 }
 
 fn server(folder: &tempfile::TempDir, port: u16, certs: &Path) -> Command {

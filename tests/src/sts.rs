@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use issuer_test_support::Authority;
 
-use crate::{AwsAccount, Ran, Sandbox, http, program};
+use crate::{AwsAccount, BucketHost, Ran, Sandbox, http, program};
 
 /// How long an account may take to load its policies.
 const LOADING_LIMIT: Duration = Duration::from_secs(30);
@@ -81,21 +82,71 @@ impl Pod {
     }
 }
 
-/// A proxy in front of MinIO's STS that adds the ARN of the assumed role. MinIO leaves `<Arn>`
-/// empty; AWS never does, and the Rust SDK rejects an answer without it.
+/// The STS of AWS, as the one of a MinIO with TLS: it refuses all tokens until the account has a provider for
+/// their issuer, which a MinIO has only if it can read the issuer while it starts.
+pub struct TokenService {
+    url: String,
+    role_arn: Arc<Mutex<Option<String>>>,
+}
+
+impl TokenService {
+    /// One without a provider, in front of this MinIO.
+    pub fn before(host: &BucketHost, authority: &Authority) -> Self {
+        let (host, pem) = (host.url().to_owned(), authority.pem().to_owned());
+        let role_arn = Arc::<Mutex<Option<String>>>::default();
+        let trusts = Arc::clone(&role_arn);
+        let url = serve(move |form| match trusts.lock().unwrap().as_deref() {
+            None => (400, NO_PROVIDER.to_owned()),
+            Some(role_arn) => {
+                // A role of AWS has another ARN.
+                let fields = form.split('&').map(|field| match field.starts_with("RoleArn=") {
+                    true => format!("RoleArn={}", http::percent(role_arn)),
+                    false => field.to_owned(),
+                });
+                let form = fields.collect::<Vec<_>>().join("&");
+                http::post_body(&host, Some(&pem), form)
+            }
+        });
+        Self { url, role_arn }
+    }
+
+    /// For `AWS_ENDPOINT_URL_STS`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// From now on it has a provider, and MinIO has this role.
+    pub fn trusts(&self, role_arn: String) {
+        *self.role_arn.lock().unwrap() = Some(role_arn);
+    }
+}
+
+/// What AWS STS answers.
+const NO_PROVIDER: &str = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>\
+                           <Type>Sender</Type><Code>InvalidIdentityToken</Code><Message>No OpenIDConnect \
+                           provider found in your account</Message></Error><RequestId>1</RequestId>\
+                           </ErrorResponse>";
+
+/// A proxy in front of MinIO's STS.
 fn front(account: String) -> String {
+    serve(move |form| http::post_body(&account, None, form))
+}
+
+/// A server that answers forms, and adds the ARN of the assumed role to what MinIO answers: MinIO leaves `<Arn>`
+/// empty; AWS never does, and the Rust SDK rejects an answer without it.
+fn serve(answer: impl Fn(String) -> (u16, String) + Send + 'static) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // A client may disconnect at any time.
-            let _ = relay(stream, &account);
+            let _ = relay(stream, &answer);
         }
     });
     url
 }
 
-fn relay(mut stream: TcpStream, account: &str) -> std::io::Result<()> {
+fn relay(mut stream: TcpStream, answer: impl Fn(String) -> (u16, String)) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut length = 0;
     loop {
@@ -110,7 +161,7 @@ fn relay(mut stream: TcpStream, account: &str) -> std::io::Result<()> {
     }
     let mut form = vec![0; length];
     reader.read_exact(&mut form)?;
-    let (status, body) = http::post_body(account, String::from_utf8_lossy(&form).into_owned());
+    let (status, body) = answer(String::from_utf8_lossy(&form).into_owned());
     let body =
         body.replace("<Arn></Arn>", "<Arn>arn:aws:sts::000000000000:assumed-role/minio/test</Arn>");
     write!(

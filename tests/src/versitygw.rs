@@ -39,7 +39,7 @@ impl BucketHost {
         command.arg("posix").arg("--sidecar").arg(sidecar).arg(data);
         let url = format!("{scheme}://localhost:{port}");
         let process = started("versitygw", &command, &url, folder.path(), authority);
-        Self { _process: process, _folder: folder, url }
+        Self { process, folder, url }
     }
 }
 
