@@ -53,7 +53,7 @@ impl Audit {
         own.map(|request| {
             let api = &request["api"];
             let text = |name: &str| api[name].as_str().unwrap_or_default().to_owned();
-            format!("{} {} {}", text("name"), text("object"), text("statusCode"))
+            format!("{} {} {}", text("name"), text("object"), api["statusCode"])
         })
         .collect()
     }
