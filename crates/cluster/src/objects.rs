@@ -304,7 +304,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub async fn rehearse_apply(
+    pub async fn dry_run_apply(
         &self,
         place: &ObjectRef,
         object: &Value,
@@ -328,7 +328,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error::Forbidden`], and failures of the connection.
-    pub async fn rehearse_merge(&self, place: &ObjectRef, patch: &Value) -> Result<(), Error> {
+    pub async fn dry_run_merge(&self, place: &ObjectRef, patch: &Value) -> Result<(), Error> {
         match self.patch(place, DRY_RUN, (MERGE_PATCH, patch)).await {
             Err(Error::NotFound { .. }) => Ok(()),
             asked => asked,

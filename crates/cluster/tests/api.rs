@@ -124,7 +124,7 @@ async fn an_annotation_is_one_patch_that_names_nothing_else() {
 
 /// The right is asked for before the object is looked for, as kube-apiserver does.
 #[tokio::test]
-async fn a_rehearsal_changes_nothing_and_also_answers_for_an_object_that_does_not_exist() {
+async fn a_dry_run_changes_nothing_and_also_answers_for_an_object_that_does_not_exist() {
     let server = ApiServer::answering(&Authority::new(), |asked| match asked.line.as_str() {
         line if !line.contains("&dryRun=All") => Reply::status(500, "this changes something"),
         line if line.contains("/payments/") => Reply::status(403, "forbidden"),
@@ -137,12 +137,12 @@ async fn a_rehearsal_changes_nothing_and_also_answers_for_an_object_that_does_no
         ObjectRef::namespaced(ObjectKind::ServiceAccount, namespace, name)
     };
     let (object, none) = (serde_json::json!({"kind": "ServiceAccount"}), serde_json::json!({}));
-    cluster.rehearse_apply(&account("default", "app"), &object, true).await.unwrap();
-    cluster.rehearse_merge(&account("default", "later"), &none).await.unwrap();
+    cluster.dry_run_apply(&account("default", "app"), &object, true).await.unwrap();
+    cluster.dry_run_merge(&account("default", "later"), &none).await.unwrap();
     let theirs = account("payments", "later");
     for refused in [
-        cluster.rehearse_apply(&theirs, &object, true).await,
-        cluster.rehearse_merge(&theirs, &none).await,
+        cluster.dry_run_apply(&theirs, &object, true).await,
+        cluster.dry_run_merge(&theirs, &none).await,
     ] {
         assert!(matches!(refused, Err(Error::Forbidden { .. })), "{refused:?}");
     }

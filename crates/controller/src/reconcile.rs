@@ -384,7 +384,7 @@ async fn examined(
     let plan = IssuerPlan::new(target, &seen, false)?;
     refuse_webhook(&plan)?;
     if !plan.is_empty() {
-        engine.rehearse(&seen, &plan).await?;
+        engine.dry_run(&seen, &plan).await?;
     }
     Ok((seen, plan))
 }

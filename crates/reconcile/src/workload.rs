@@ -36,11 +36,11 @@ impl Reconciler<'_> {
     ///
     /// # Errors
     /// [`Error::Workload`].
-    pub async fn rehearse(&self, seen: &Observed, plan: &IssuerPlan) -> Result<(), Error> {
+    pub async fn dry_run(&self, seen: &Observed, plan: &IssuerPlan) -> Result<(), Error> {
         let (Some((spec, plan)), Some((cluster, _))) = (&plan.workload, &seen.workload) else {
             return Ok(());
         };
-        Ok(issuer_workload::rehearse(cluster, spec, plan).await?)
+        Ok(issuer_workload::dry_run(cluster, spec, plan).await?)
     }
 
     /// Executes the plan of the cluster. Two issuers of a run may share one.

@@ -28,7 +28,7 @@ enum Request<'a> {
 ///
 /// # Errors
 /// [`Error::NotPermitted`]; [`Error::Cluster`].
-pub async fn rehearse(
+pub async fn dry_run(
     cluster: &Cluster,
     spec: &WorkloadSpec,
     plan: &WorkloadPlan,
@@ -43,8 +43,8 @@ pub async fn rehearse(
     let later = unplanned(spec, plan).into_iter().map(|place| (place, Request::Later));
     let requests = stream::iter(planned.chain(later)).map(|(place, request)| async move {
         let asked = match request {
-            Request::Apply { object, force } => cluster.rehearse_apply(&place, object, force).await,
-            Request::Later => cluster.rehearse_merge(&place, &json!({})).await,
+            Request::Apply { object, force } => cluster.dry_run_apply(&place, object, force).await,
+            Request::Later => cluster.dry_run_merge(&place, &json!({})).await,
         };
         match asked {
             // It has changed since it was read, which leads to a new plan when this one is executed.
