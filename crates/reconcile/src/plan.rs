@@ -150,7 +150,6 @@ impl IssuerPlan {
             ..Site::new(seen.keys.keys.clone(), seen.url.clone(), wanted.shape)
         };
         let plan = Plan::new(&store.location(), &site, state, &wanted.options)?;
-        refuse_other_cluster(&plan, seen, wanted.other_cluster)?;
         self.notices.extend(approve(&plan, wanted, seen)?);
         self.site = Some(PlannedSite { site, plan });
         Ok(())
@@ -230,16 +229,17 @@ fn refuse_other_cluster(
     }
 }
 
-/// Checks that every token of the cluster, fresh or given, is signed by one of the keys of the plan.
-/// If the missing key may be dropped, that is said.
+/// Checks that the keys of a plan are those of the cluster of this issuer, and that every token of the
+/// cluster, fresh or given, is signed by one of them. If the missing key may be dropped, that is said.
 ///
 /// # Errors
-/// [`Error::NotLive`].
+/// [`Error::OtherCluster`], [`Error::NotLive`].
 pub(crate) fn approve(
     plan: &Plan,
     wanted: &SiteTarget,
     seen: &Observed,
 ) -> Result<Vec<Notice>, Error> {
+    refuse_other_cluster(plan, seen, wanted.other_cluster)?;
     let mut notices = Vec::new();
     for token in seen.live.iter().chain(&wanted.token) {
         match issuer_cluster::check_live(token, plan.keys(), plan.issuer()) {
