@@ -107,7 +107,10 @@ impl Reconciler<'_> {
     pub async fn observe(&self, target: &Target, scope: Scope) -> Result<Observed, Error> {
         // Files first: their errors are reported before the network is used.
         let mut keys = self.read_keys(target, scope).await?;
-        let store = self.store(target).await?;
+        let store = match self.store(target).await {
+            Err(error) if is_of_no_bucket(&error, target, scope.purpose) => None,
+            store => store?,
+        };
         let url = self.url(target, store.as_ref())?;
         if let Some(store) = &store {
             self.using(target, store);
@@ -359,10 +362,38 @@ impl Reconciler<'_> {
     }
 }
 
+/// Whether there is no bucket, so that a deletion finds nothing in it: only that of a bucket which would be
+/// created has a region that nobody knows.
+fn is_of_no_bucket(error: &Error, target: &Target, purpose: Purpose) -> bool {
+    let is_unknown = matches!(error, Error::Publish(issuer_publish::Error::NoRegion { .. }));
+    is_unknown && purpose == Purpose::Remove && target.issuer.is_some()
+}
+
 /// Whether a cluster is new here: there are published keys, and none of them is its own.
 fn new_here(state: &StoreState, target: &Target) -> impl Fn(&ClusterKeys) -> bool {
     let weak = target.site.as_ref().map(|site| site.options.weak).unwrap_or_default();
     let published = state.keys.as_ref().map(|stored| salvage(&stored.bytes, weak).set);
     let published = published.unwrap_or_default();
     move |cluster| !published.is_empty() && !cluster.shares_a_key_with(&published)
+}
+
+#[cfg(test)]
+mod tests {
+    use issuer_discovery::Ports;
+
+    use super::*;
+
+    #[test]
+    fn a_deletion_goes_on_although_the_bucket_is_gone() {
+        let error = Error::Publish(issuer_publish::Error::NoRegion { bucket: "my-oidc".into() });
+        let url = IssuerUrl::parse("https://oidc.example.com", Ports::Refuse).unwrap();
+        let target = Target::of(url);
+        assert!(is_of_no_bucket(&error, &target, Purpose::Remove));
+        assert!(!is_of_no_bucket(&error, &target, Purpose::Plan));
+        let denied = Error::Publish(issuer_publish::Error::NoKeys);
+        assert!(!is_of_no_bucket(&denied, &target, Purpose::Remove));
+        // Without an issuer nothing is known to delete.
+        let target = Target { issuer: None, ..target };
+        assert!(!is_of_no_bucket(&error, &target, Purpose::Remove));
+    }
 }
