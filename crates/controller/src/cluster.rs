@@ -5,7 +5,7 @@ use issuer_diagnostic::{one_line, write};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource as _};
 use serde_json::{Value, json};
 
@@ -18,6 +18,9 @@ const MANAGER: &str = "issuer-controller";
 
 /// The limit of a note in the API.
 const LONGEST_NOTE: usize = 1000;
+
+/// How often the finalizer is tried again if others change the object at the same time.
+const ATTEMPTS: usize = 4;
 
 /// Whether an Event is about something that is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,21 +64,30 @@ impl OwnCluster {
         gone_is_fine(write(issuers.patch_status(&name, &params, &patch)).await)
     }
 
-    /// Adds or removes the finalizer, unless the object was changed in the meantime.
+    /// Adds or removes the finalizer. The list of all finalizers is written, so that it is read again if the
+    /// object was changed in the meantime.
     pub(crate) async fn set_finalizer(
         &self,
         object: &ServiceAccountIssuer,
         wanted: bool,
     ) -> Result<(), kube::Error> {
-        let others = object.metadata.finalizers.iter().flatten().filter(|one| *one != FINALIZER);
-        let own = FINALIZER.to_owned();
-        let finalizers: Vec<&String> = others.chain(wanted.then_some(&own)).collect();
-        let patch: Value = json!({"metadata": {
-            "finalizers": finalizers,
-            "resourceVersion": object.metadata.resource_version,
-        }});
-        let (issuers, name, patch) = (self.issuers(object), object.key().name, Patch::Merge(patch));
-        gone_is_fine(write(issuers.patch(&name, &PatchParams::default(), &patch)).await)
+        let (issuers, name) = (self.issuers(object), object.key().name);
+        let (mut known, mut attempts) = (object.metadata.clone(), 0..ATTEMPTS);
+        loop {
+            let patch = Patch::Merge(finalizers(&known, wanted));
+            match write(issuers.patch(&name, &PatchParams::default(), &patch)).await {
+                Err(kube::Error::Api(status))
+                    if status.code == 409 && attempts.next().is_some() => {}
+                written => return gone_is_fine(written),
+            }
+            // The controller may list the objects, and needs no right to `get` one.
+            let this = ListParams::default().fields(&format!("metadata.name={name}"));
+            let there = issuers.list_metadata(&this).await?.items.into_iter().next();
+            match there.filter(|there| there.metadata.uid == known.uid) {
+                Some(there) => known = there.metadata,
+                None => return Ok(()),
+            }
+        }
     }
 
     /// An Event, beside what was done. That it cannot be written is only logged: what it says is in the
@@ -119,6 +131,14 @@ impl OwnCluster {
     }
 }
 
+/// The change of the finalizers that are known, of that version alone.
+fn finalizers(known: &ObjectMeta, wanted: bool) -> Value {
+    let others = known.finalizers.iter().flatten().map(String::as_str);
+    let others = others.filter(|one| *one != FINALIZER);
+    let all: Vec<&str> = others.chain(wanted.then_some(FINALIZER)).collect();
+    json!({"metadata": {"finalizers": all, "resourceVersion": known.resource_version}})
+}
+
 /// What went wrong, in words: the texts of `kube` have the whole answer in them once more.
 pub(crate) fn words(error: &kube::Error) -> String {
     match error {
@@ -132,5 +152,94 @@ fn gone_is_fine<T>(written: Result<T, kube::Error>) -> Result<(), kube::Error> {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    /// A server that gives these answers, one after the other; it returns the bodies of the requests.
+    fn server(answers: Vec<(u16, Value)>) -> (String, JoinHandle<Vec<Value>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serve = move |(status, answer): (u16, Value)| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = BufReader::new(stream.try_clone().unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while request.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            request.read_exact(&mut body).unwrap();
+            let answer = answer.to_string();
+            write!(
+                stream,
+                "HTTP/1.1 {status} \r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{answer}",
+                answer.len()
+            )
+            .unwrap();
+            serde_json::from_slice(&body).unwrap_or_default()
+        };
+        (url, std::thread::spawn(move || answers.into_iter().map(serve).collect()))
+    }
+
+    fn object(uid: &str, version: &str, finalizers: &[&str]) -> Value {
+        json!({"apiVersion": "issuerctl.dev/v1alpha1", "kind": KIND, "metadata": {
+            "name": "prod", "namespace": "clusters", "uid": uid, "resourceVersion": version,
+            "finalizers": finalizers,
+        }})
+    }
+
+    /// Takes the finalizer from an object that the server has changed; the requests.
+    fn release(answers: Vec<(u16, Value)>) -> Vec<Value> {
+        let (url, requests) = server(answers);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
+            let own = OwnCluster::new(client, "first".to_owned());
+            let known = serde_json::from_value(object("1", "5", &[FINALIZER])).unwrap();
+            own.set_finalizer(&known, false).await.unwrap();
+        });
+        requests.join().unwrap()
+    }
+
+    fn list(object: &Value) -> (u16, Value) {
+        let list = json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": {},
+            "items": [object],
+        });
+        (200, list)
+    }
+
+    fn conflict() -> (u16, Value) {
+        let status = json!({
+            "apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "Conflict",
+            "message": "the object has been modified", "code": 409,
+        });
+        (409, status)
+    }
+
+    #[test]
+    fn a_finalizer_is_removed_although_somebody_changes_the_object_at_the_same_time() {
+        let changed = object("1", "6", &["example.com/theirs", FINALIZER]);
+        let requests = release(vec![conflict(), list(&changed), (200, changed)]);
+        assert_eq!(requests[0]["metadata"], json!({"finalizers": [], "resourceVersion": "5"}));
+        let kept = json!({"finalizers": ["example.com/theirs"], "resourceVersion": "6"});
+        assert_eq!(requests[2]["metadata"], kept);
+    }
+
+    #[test]
+    fn the_finalizer_of_another_object_of_the_same_name_is_left() {
+        let requests = release(vec![conflict(), list(&object("2", "9", &[FINALIZER]))]);
+        assert_eq!(requests.len(), 2);
     }
 }
