@@ -1,15 +1,16 @@
 //! Which objects want the same place, issuer or role. Two of them would undo each other's changes for
-//! ever, so one is applied and the other one is refused: what an object was applied to stays its own, and
-//! of two that were not applied yet the older one is first.
+//! ever, so one is applied and the other one is refused: what an object was applied to stays its own, of
+//! two that were applied to the same the one that was edited since gives way, and else the older one is
+//! first.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use issuer_manifest::{Issuer, Role, Spec, StoreSpec};
-use issuer_publish::AccessMode;
-use serde_json::Value;
+use issuer_manifest::{Issuer, Spec};
 
-use crate::object::Key;
+use crate::names;
+use crate::object::{Key, ServiceAccountIssuer};
+use crate::status::{Kind, Reason, Status};
 
 /// What all objects ask for.
 #[derive(Debug, Default)]
@@ -23,6 +24,11 @@ pub(crate) struct Claims {
 struct Claim {
     /// Time of creation (RFC 3339) and UID: the order of those that were not applied yet.
     age: (String, String),
+    generation: Option<i64>,
+    /// The generation that was applied last.
+    applied: Option<i64>,
+    /// Whether something contradicts what it asks for.
+    is_refused: bool,
     /// `None` if its spec cannot be read: it then asks for nothing, and keeps what it has.
     issuer: Option<Arc<Issuer>>,
     /// What it asks for.
@@ -34,18 +40,31 @@ struct Claim {
 impl Claims {
     /// Records what an object asks for (`issuer`, if its spec can be read) and what it was applied to. What is
     /// known of the same object already stays: the watch may be behind.
-    pub(crate) fn set(
-        &mut self,
-        key: &Key,
-        age: (String, String),
-        issuer: Option<Arc<Issuer>>,
-        held: &[String],
-    ) {
-        let before = self.remove(key).filter(|before| before.age == age);
-        let known = before.map(|before| before.held).unwrap_or_default();
-        let wanted = issuer.as_deref().map(names).unwrap_or_default();
-        let held = held.iter().cloned().chain(known).collect();
-        self.put(key, Claim { age, issuer, wanted, held });
+    pub(crate) fn set(&mut self, object: &ServiceAccountIssuer, issuer: Option<Arc<Issuer>>) {
+        let (key, metadata, status) = (object.key(), &object.metadata, object.status());
+        let created = metadata.creation_timestamp.as_ref().map(|time| time.0.to_string());
+        let age = (created.unwrap_or_default(), metadata.uid.clone().unwrap_or_default());
+        let before = self.remove(&key).filter(|before| before.age == age);
+        let (known, applied) = before.map(|it| (it.held, it.applied)).unwrap_or_default();
+        let claim = Claim {
+            age,
+            generation: metadata.generation,
+            applied: applied.max(status.applied_generation),
+            is_refused: is_refused(&status),
+            wanted: issuer.as_deref().map(names::of).unwrap_or_default(),
+            issuer,
+            held: status.claims.into_iter().chain(known).collect(),
+        };
+        self.put(&key, claim);
+    }
+
+    /// Records what an object was applied to, and which generation of it.
+    pub(crate) fn ended(&mut self, key: &Key, status: &Status) {
+        self.set_held(key, &status.claims);
+        if let Some(claim) = self.claims.get_mut(key) {
+            claim.applied = claim.applied.max(status.applied_generation);
+            claim.is_refused = is_refused(status);
+        }
     }
 
     /// Records what an object was applied to.
@@ -60,8 +79,11 @@ impl Claims {
     /// # Errors
     /// Why it may not have them.
     pub(crate) fn hold(&mut self, key: &Key, held: &[String]) -> Result<(), String> {
-        match self.conflict_over(key, held) {
-            Some(reason) => Err(reason),
+        let Some(own) = self.claims.get(key) else {
+            return Err("this object was deleted in the meantime".to_owned());
+        };
+        match held.iter().find_map(|name| self.conflict_about(key, own, name)) {
+            Some(reason) => Err(not_applied(&reason)),
             None => {
                 self.set_held(key, held);
                 Ok(())
@@ -78,27 +100,25 @@ impl Claims {
     #[must_use]
     pub(crate) fn conflict(&self, key: &Key) -> Option<String> {
         let own = self.claims.get(key)?;
-        own.wanted.iter().find_map(|name| self.conflict_about(key, own, name))
+        let mut wanted = own.wanted.iter();
+        Some(not_applied(&wanted.find_map(|name| self.conflict_about(key, own, name))?))
     }
 
-    fn conflict_over(&self, key: &Key, names: &[String]) -> Option<String> {
-        let own = self.claims.get(key)?;
-        names.iter().find_map(|name| self.conflict_about(key, own, name))
+    /// The names, of those that an object wants or has, for which another one is first, and why.
+    #[must_use]
+    pub(crate) fn conflicts(&self, key: &Key) -> Vec<(String, String)> {
+        let Some(own) = self.claims.get(key) else { return Vec::new() };
+        let conflict = |name: &String| Some((name.clone(), self.conflict_about(key, own, name)?));
+        own.names().filter_map(conflict).collect()
     }
 
     fn conflict_about(&self, key: &Key, own: &Claim, name: &str) -> Option<String> {
         let mut others = self.by_name.get(name)?.iter().filter(|other| *other != key);
         others.find_map(|other| {
-            let theirs = self.claims.get(other).filter(|theirs| theirs.precedes(own, name))?;
-            let reason = clash(name, (other, theirs), own)?;
-            let first = match theirs.held.contains(name) && !own.held.contains(name) {
-                true => "was applied first",
-                false => "is older",
-            };
-            Some(format!(
-                "{reason}; {other} {first}, so this object is not applied: give it a place, an issuer and \
-                 roles of its own, or delete one of the two"
-            ))
+            let theirs = self.claims.get(other)?;
+            let first = theirs.precedes(own, name)?;
+            let reason = clash(name, (other, theirs), (key, own))?;
+            Some(format!("{reason}; {other} {first}"))
         })
     }
 
@@ -128,21 +148,52 @@ impl Claim {
         self.wanted.union(&self.held)
     }
 
-    /// Whether this object is before another one that wants the same. An object that was corrected may be
-    /// older than one that has been applied meanwhile, and takes nothing away from it.
-    fn precedes(&self, other: &Self, name: &str) -> bool {
-        let order = |claim: &Self| (!claim.held.contains(name), claim.age.clone());
-        order(self) < order(other)
+    /// Why this object is before another one that wants the same, if it is. An object that was corrected may
+    /// be older than one that has been applied meanwhile, and takes nothing away from it; neither does one that
+    /// is edited from another one that shares something with it.
+    fn precedes(&self, other: &Self, name: &str) -> Option<&'static str> {
+        let holds = |claim: &Self| claim.held.contains(name);
+        // One that waits for its own edit does not gain by an edit of the other one.
+        let edited = |claim: &Self| (claim.generation != claim.applied, claim.is_refused);
+        match (holds(self), holds(other)) {
+            (true, false) => Some("was applied first"),
+            (false, true) => None,
+            (true, true) if edited(self) != edited(other) => (edited(self) < edited(other))
+                .then_some("is applied as it is, and this object was edited"),
+            _ => (self.age < other.age).then_some("is older"),
+        }
     }
 }
 
+fn not_applied(reason: &str) -> String {
+    format!(
+        "{reason}, so this object is not applied: give it a place, an issuer and roles of its own, or delete \
+         one of the two"
+    )
+}
+
+fn is_refused(status: &Status) -> bool {
+    status.condition(Kind::Ready).is_some_and(|ready| ready.reason == Reason::Conflict)
+}
+
 /// Why two objects cannot both have what this names, if they cannot.
-fn clash(name: &str, (other, theirs): (&Key, &Claim), own: &Claim) -> Option<String> {
+fn clash(
+    name: &str,
+    (other, theirs): (&Key, &Claim),
+    (key, own): (&Key, &Claim),
+) -> Option<String> {
     match name.split_once(' ') {
-        Some(("issuer", url)) => Some(format!("spec.issuer: {other} has the same issuer, {url}")),
+        Some(("issuer" | "provider", url)) => {
+            Some(format!("spec.issuer: {other} has the same issuer, {url}"))
+        }
         Some(("place", place)) => {
             Some(format!("spec.store: {other} publishes to the same location, {place}"))
         }
+        // Whoever is in the trust policy of a role has its permissions, whatever the two agree about.
+        _ if other.namespace != key.namespace => Some(format!(
+            "spec.roles: {other} has the {name}, and objects of different namespaces share no role and no \
+             policy"
+        )),
         _ => match (&theirs.issuer, &own.issuer) {
             (Some(issuer), Some(mine)) if theirs.wanted.contains(name) => {
                 let both = [&only(issuer, name), &only(mine, name)];
@@ -158,95 +209,43 @@ fn clash(name: &str, (other, theirs): (&Key, &Claim), own: &Claim) -> Option<Str
 /// An issuer with nothing but the roles that have this name, or a policy with it.
 fn only(issuer: &Issuer, name: &str) -> Issuer {
     let roles = issuer.spec.roles.iter();
-    let roles = roles.filter(|role| names_of_role(role).any(|one| one == name)).cloned().collect();
+    let roles = roles
+        .filter(|role| names::of_role_and_policies(role).any(|one| one == name))
+        .cloned()
+        .collect();
     let spec = Spec { store: None, roles, ..issuer.spec.clone() };
     Issuer { spec, ..issuer.clone() }
 }
 
-/// What an issuer shares with another one, if both name it: its place, its URL if that is known without a
-/// request, its roles and the policies that it creates.
-#[must_use]
-pub(crate) fn names(issuer: &Issuer) -> BTreeSet<String> {
-    let spec = &issuer.spec;
-    let roles = spec.roles.iter().flat_map(names_of_role);
-    place(issuer)
-        .into_iter()
-        .chain(url(issuer).map(|url| name_of_issuer(&url)))
-        .chain(roles)
-        .collect()
-}
-
-/// An issuer URL as a name.
-#[must_use]
-pub(crate) fn name_of_issuer(url: &str) -> String {
-    format!("issuer {url}")
-}
-
-/// A role as a name. Names in IAM are not case-sensitive.
-#[must_use]
-pub(crate) fn name_of_role(role: &str) -> String {
-    format!("role {}", role.to_ascii_lowercase())
-}
-
-/// Where an issuer is published, as a name.
-#[must_use]
-pub(crate) fn place(issuer: &Issuer) -> Option<String> {
-    Some(match issuer.spec.store.as_ref()? {
-        StoreSpec::S3(s3) => match &s3.endpoint_url {
-            Some(endpoint) => format!("place {} at {endpoint}", s3.location()),
-            None => format!("place {}", s3.location()),
-        },
-        StoreSpec::Folder(folder) => format!("place {}", folder.display()),
-    })
-}
-
-/// What a spec names that was applied, read as far as possible.
-#[must_use]
-pub(crate) fn of_applied(spec: &Value, issuer: &str) -> Vec<String> {
-    let s3 = &spec["store"]["s3"];
-    let place = s3["bucket"].as_str().map(|bucket| {
-        let prefix = s3["prefix"].as_str().unwrap_or_default().trim_end_matches('/');
-        let slash = if prefix.is_empty() { "" } else { "/" };
-        let endpoint = s3["endpointUrl"].as_str().map(|url| format!(" at {url}"));
-        format!("place s3://{bucket}{slash}{prefix}{}", endpoint.unwrap_or_default())
-    });
-    let roles = spec["roles"].as_array().into_iter().flatten().flat_map(|role| {
-        let policies = role["managedPolicies"].as_object().into_iter().flatten();
-        let policies = policies.map(|(name, _)| format!("policy {}", name.to_ascii_lowercase()));
-        policies.chain(role["name"].as_str().map(name_of_role))
-    });
-    let all: BTreeSet<String> =
-        place.into_iter().chain([name_of_issuer(issuer)]).chain(roles).collect();
-    all.into_iter().collect()
-}
-
-/// The issuer URL, also where it follows from the place and the region of the bucket.
-fn url(issuer: &Issuer) -> Option<String> {
-    let spec = &issuer.spec;
-    match (&spec.issuer, &spec.store) {
-        (Some(url), _) => Some(url.to_string()),
-        (None, Some(StoreSpec::S3(s3))) if s3.access != AccessMode::CloudFront => {
-            let endpoint = s3.endpoint_url.as_deref();
-            s3.location().issuer_url(s3.region.as_deref()?, endpoint, s3.path_style).ok()
-        }
-        _ => None,
-    }
-}
-
-fn names_of_role(role: &Role) -> impl Iterator<Item = String> {
-    let policies = role.managed_policies.keys();
-    let policies = policies.map(|name| format!("policy {}", name.to_ascii_lowercase()));
-    policies.chain([name_of_role(role.name.as_str())])
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::status::Finding;
 
     fn key(name: &str) -> Key {
         Key { namespace: "clusters".to_owned(), name: name.to_owned() }
+    }
+
+    /// An object that was edited once since it was applied, if `held` has anything.
+    fn object(name: &str, created: &str, spec: &Value, held: &[String]) -> ServiceAccountIssuer {
+        let created = format!("{created}T00:00:00Z");
+        let applied = (!held.is_empty()).then_some(1);
+        serde_json::from_value(json!({
+            "metadata": {
+                "namespace": "clusters", "name": name, "uid": name, "generation": 2,
+                "creationTimestamp": created,
+            },
+            "spec": spec,
+            "status": {"claims": held, "appliedGeneration": applied, "conditions": []},
+        }))
+        .unwrap()
+    }
+
+    fn set(claims: &mut Claims, object: &ServiceAccountIssuer) {
+        let issuer = issuer_manifest::from_object(&object.key().name, &object.spec);
+        claims.set(object, issuer.ok().map(Arc::new));
     }
 
     fn claim(claims: &mut Claims, name: &str, created: &str, spec: &Value) {
@@ -254,12 +253,11 @@ mod tests {
     }
 
     fn applied(claims: &mut Claims, name: &str, created: &str, spec: &Value, held: &[String]) {
-        let issuer = issuer_manifest::from_object(name, spec).ok().map(Arc::new);
-        claims.set(&key(name), (created.to_owned(), name.to_owned()), issuer, held);
+        set(claims, &object(name, created, spec, held));
     }
 
     fn all_of(name: &str, spec: &Value) -> Vec<String> {
-        names(&issuer_manifest::from_object(name, spec).unwrap()).into_iter().collect()
+        names::of(&issuer_manifest::from_object(name, spec).unwrap()).into_iter().collect()
     }
 
     fn spec(prefix: &str, roles: Value) -> Value {
@@ -321,11 +319,13 @@ mod tests {
         // The region of these buckets, and so their issuer, is known only after a request.
         claim(&mut claims, "a", "2026-01-01", &spec("a", json!([])));
         claim(&mut claims, "b", "2026-01-02", &spec("b", json!([])));
-        let url = [name_of_issuer("https://oidc.example.com")];
+        let url = [names::of_issuer("https://oidc.example.com")];
         assert_eq!(claims.hold(&key("b"), &url), Ok(()));
         assert!(claims.hold(&key("a"), &url).unwrap_err().contains("clusters/b was applied first"));
         claims.set_held(&key("b"), &[]);
         assert_eq!(claims.hold(&key("a"), &url), Ok(()));
+        claims.forget(&key("a"));
+        assert!(claims.hold(&key("a"), &url).unwrap_err().contains("was deleted"));
     }
 
     #[test]
@@ -360,5 +360,70 @@ mod tests {
         claim(&mut claims, "a", "2026-01-01", &spec);
         claim(&mut claims, "b", "2026-01-02", &spec);
         assert!(claims.conflict(&key("b")).unwrap().starts_with("spec.issuer: clusters/a"));
+    }
+
+    #[test]
+    fn a_role_belongs_to_one_namespace_whatever_others_want_of_it() {
+        let mut claims = Claims::default();
+        let statement = json!({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]});
+        let role = |account: &str| json!([{"name": "App", "serviceAccounts": [account], "managedPolicies": {"P": policy}}]);
+        claim(&mut claims, "a", "2026-01-01", &spec("a", role("default/app")));
+        let mut theirs = object("b", "2026-01-02", &spec("b", role("evil/evil")), &[]);
+        theirs.metadata.namespace = Some("others".to_owned());
+        set(&mut claims, &theirs);
+        assert_eq!(claims.conflict(&key("a")), None);
+        let text = claims.conflict(&theirs.key()).unwrap();
+        for part in ["spec.roles: clusters/a has the", "roles of its own"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let names: Vec<String> =
+            claims.conflicts(&theirs.key()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["policy p", "role app"]);
+    }
+
+    #[test]
+    fn an_older_object_that_is_edited_takes_no_role_from_one_that_shares_it() {
+        let mut claims = Claims::default();
+        let roles = |path: &str| json!([{"name": "app", "serviceAccounts": ["a/b"], "path": path}]);
+        let (old, young) = (spec("a", roles("/x/")), spec("b", roles("/x/")));
+        let is_applied = |mut object: ServiceAccountIssuer| {
+            object.status["appliedGeneration"] = json!(2);
+            object
+        };
+        set(&mut claims, &is_applied(object("a", "2026-01-01", &old, &all_of("a", &old))));
+        set(&mut claims, &is_applied(object("b", "2026-01-02", &young, &all_of("b", &young))));
+        let edited = spec("a", roles("/y/"));
+        let mut edited = is_applied(object("a", "2026-01-01", &edited, &all_of("a", &edited)));
+        edited.metadata.generation = Some(3);
+        set(&mut claims, &edited);
+        assert_eq!(claims.conflict(&key("b")), None);
+        let text = claims.conflict(&key("a")).unwrap();
+        assert!(text.contains("clusters/b is applied as it is"), "{text}");
+
+        // An edit of the younger one, of something else, gives nothing to the one that waits.
+        let mut status = edited.status();
+        status.set(vec![Finding::bad(Kind::Ready, Reason::Conflict, "")], Some(3), "t");
+        claims.ended(&key("a"), &status);
+        let mut later = object("b", "2026-01-02", &young, &all_of("b", &young));
+        later.metadata.generation = Some(3);
+        set(&mut claims, &later);
+        assert_eq!(claims.conflict(&key("b")), None);
+        assert!(claims.conflict(&key("a")).is_some());
+    }
+
+    #[test]
+    fn an_object_that_was_applied_just_now_is_not_called_edited_by_a_watch_that_is_behind() {
+        let mut claims = Claims::default();
+        let roles = |path: &str| json!([{"name": "app", "serviceAccounts": ["a/b"], "path": path}]);
+        let (old, young) = (spec("a", roles("/y/")), spec("b", roles("/x/")));
+        let late = object("b", "2026-01-02", &young, &all_of("b", &young));
+        claim(&mut claims, "a", "2026-01-01", &old);
+        claims.set_held(&key("a"), &all_of("a", &old));
+        set(&mut claims, &late);
+        assert!(claims.conflict(&key("b")).unwrap().contains("clusters/a is older"));
+        claims.ended(&key("b"), &Status { applied_generation: Some(2), ..late.status() });
+        set(&mut claims, &late);
+        assert_eq!(claims.conflict(&key("b")), None);
     }
 }

@@ -223,14 +223,10 @@ impl Controller {
     fn changed(&mut self, mut object: ServiceAccountIssuer) {
         // Who set which field is most of an object, and is not used here.
         object.metadata.managed_fields = None;
-        let key = object.key();
-        let created = object.metadata.creation_timestamp.as_ref();
-        let created = created.map(|time| time.0.to_string()).unwrap_or_default();
-        let age = (created, object.metadata.uid.clone().unwrap_or_default());
         // One that is not valid any more keeps what it was applied to.
         let desired = Desired::of(&object, &self.permitted).ok();
         let issuer = desired.map(|desired| desired.issuer);
-        self.context.claims().set(&key, age, issuer, &object.status().claims);
+        self.context.claims().set(&object, issuer);
         self.schedule.changed(object, Instant::now());
     }
 
@@ -249,7 +245,7 @@ impl Controller {
             return;
         }
         let key = object.key();
-        self.context.claims().set_held(&key, &status.claims);
+        self.context.claims().ended(&key, status);
         if seen.is_step {
             record(&self.serving.metrics, &name(&key), status, *seen, took);
         }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use issuer_discovery::IssuerUrl;
 use issuer_reconcile::{DeletionPlan, Error, Reconciler, Scope, Target};
 
-use crate::claims;
 use crate::cluster::Severity;
 use crate::desired::{DeletionPolicy, Desired, Refusal, conduct_of};
 use crate::differences::Differences;
 use crate::findings::{self, Stage};
+use crate::names;
 use crate::reconcile::{Run, Told};
 use crate::schedule::Next;
 use crate::status::{Finding, Kind, Reason};
@@ -24,18 +25,17 @@ impl Run<'_> {
         }
         let conduct = conduct_of(&self.object.spec);
         if conduct.is_ok_and(|conduct| conduct.deletion_policy == DeletionPolicy::Retain) {
-            return self
-                .let_go("Retained", "spec.deletionPolicy is Retain: everything stays")
-                .await;
+            let note = "spec.deletionPolicy is Retain: everything stays";
+            return self.let_go(Severity::Normal, "Retained", note).await;
         }
         if self.status.claims.is_empty() {
             let note = "nothing was applied by this object, so nothing was deleted";
-            return self.let_go("Retained", note).await;
+            return self.let_go(Severity::Normal, "Retained", note).await;
         }
-        let conflict = self.context.claims().conflict(&self.object.key());
-        if let Some(reason) = conflict {
+        let conflicts = self.context.claims().conflicts(&self.object.key());
+        if let Some((_, reason)) = conflicts.iter().find(|(name, _)| names::is_of_site(name)) {
             let note = format!("nothing was deleted: {reason}");
-            return self.let_go("Retained", &note).await;
+            return self.let_go(Severity::Warning, "Retained", &note).await;
         }
         let desired = match desired {
             Ok(desired) => desired,
@@ -55,8 +55,15 @@ impl Run<'_> {
         }
         let told = Told::default();
         let engine = Reconciler::of(&self.context.shared, &told);
-        match self.deleted(&engine, &desired).await {
-            Ok(Ok(note)) => self.let_go("Deleted", &note).await,
+        match self.deleted(&engine, &desired, &conflicts).await {
+            Ok(Ok(note)) if conflicts.is_empty() => {
+                self.let_go(Severity::Normal, "Deleted", &note).await
+            }
+            Ok(Ok(note)) => {
+                let kept: Vec<&str> = conflicts.iter().map(|(_, why)| why.as_str()).collect();
+                let note = format!("{note}; not deleted: {}", kept.join("; "));
+                self.let_go(Severity::Warning, "Deleted", &note).await
+            }
             Ok(Err(refused)) => {
                 self.report(findings::refused(Reason::IssuerChanged, &refused)).await?;
                 Ok(Next::Change)
@@ -77,20 +84,20 @@ impl Run<'_> {
         &self,
         engine: &Reconciler<'_>,
         desired: &Desired,
+        conflicts: &[(String, String)],
     ) -> Result<Result<String, String>, Error> {
-        let held = self.status.claims.iter().map(String::as_str).collect();
-        let target = &only_held(desired, &held);
-        let scope = Scope::delete(false, target.is_in_aws());
-        let seen = engine.observe(target, scope).await?;
+        let is_another = |name: &String| conflicts.iter().any(|(theirs, _)| theirs == name);
+        let own = self.status.claims.iter().filter(|name| !is_another(name));
+        let held = own.map(String::as_str).collect();
+        let target = &only_held(desired, &held, self.issuer_before());
+        // Whoever can change the documents of a provider has its roles, also if it is not this object's.
+        let trust = target.is_in_aws() || desired.target.needs_iam();
+        let seen = engine.observe(target, Scope::delete(false, trust)).await?;
         if let Some(refused) = self.other_issuer(seen.url.as_str()) {
             return Ok(Err(refused));
         }
-        if !held.contains(claims::name_of_issuer(seen.url.as_str()).as_str()) {
-            return Ok(Err(format!(
-                "this object was not applied to {}, so nothing is deleted; correct spec.issuer or \
-                 spec.store, or set spec.deletionPolicy: Retain to keep everything",
-                seen.url
-            )));
+        if let Some(refused) = not_applied_to(desired, &seen.url, &held) {
+            return Ok(Err(refused));
         }
         let mut plan = DeletionPlan::new(target, &seen, false, false)?;
         engine.delete(target, &seen, &mut plan, false).await?;
@@ -98,25 +105,53 @@ impl Run<'_> {
         Ok(Ok(text.unwrap_or_else(|| "there was nothing to delete".to_owned())))
     }
 
-    async fn let_go(&self, reason: &str, note: &str) -> Result<Next, kube::Error> {
-        self.context.own.tell(self.object, Severity::Normal, reason, note).await;
+    async fn let_go(
+        &self,
+        severity: Severity,
+        reason: &str,
+        note: &str,
+    ) -> Result<Next, kube::Error> {
+        self.context.own.tell(self.object, severity, reason, note).await;
         self.context.own.set_finalizer(self.object, false).await?;
         Ok(Next::Change)
     }
 }
 
-/// The target without what the object was not applied to: it may be somebody else's.
-fn only_held(desired: &Desired, held: &BTreeSet<&str>) -> Target {
+/// Why nothing is deleted: the object was applied to another issuer or place than it declares now.
+fn not_applied_to(desired: &Desired, url: &IssuerUrl, held: &BTreeSet<&str>) -> Option<String> {
+    let declared = names::of_site(&desired.issuer, Some(url.as_str()));
+    let is_another = |name: &&String| {
+        let kind = name.split(' ').next();
+        !held.contains(name.as_str()) && held.iter().any(|held| held.split(' ').next() == kind)
+    };
+    let name = declared.iter().find(is_another)?;
+    Some(format!(
+        "this object was not applied to the {name}, so nothing is deleted; correct spec.issuer or \
+         spec.store, or set spec.deletionPolicy: Retain to keep everything"
+    ))
+}
+
+/// The target without what the object was not applied to: it may be somebody else's. An issuer that follows
+/// from a bucket or a distribution is known without them: they may be gone.
+fn only_held(desired: &Desired, held: &BTreeSet<&str>, before: Option<IssuerUrl>) -> Target {
+    let holds = |name: String| held.contains(name.as_str());
     let mut target = desired.target.clone();
-    let has_place =
-        claims::place(&desired.issuer).is_some_and(|place| held.contains(place.as_str()));
-    target.site = target.site.filter(|_| has_place);
-    target.roles.retain(|role| held.contains(claims::name_of_role(role.name.as_str()).as_str()));
+    target.issuer = target.issuer.or(before);
+    target.site = target.site.filter(|_| names::place(&desired.issuer).is_some_and(holds));
+    let url = target.issuer.as_ref();
+    let has_provider = url.is_some_and(|url| holds(names::of_provider(url.as_str())));
+    target.provider = target.provider.filter(|_| has_provider);
+    target.roles.retain(|role| holds(names::of_role(role.name.as_str())));
+    for policies in target.roles.iter_mut().filter_map(|role| role.managed.as_mut()) {
+        policies.retain(|name, _| holds(names::of_policy(name)));
+    }
     target
 }
 
 #[cfg(test)]
 mod tests {
+    use issuer_discovery::Ports;
+    use issuer_reconcile::RoleTarget;
     use serde_json::json;
 
     use super::*;
@@ -124,7 +159,12 @@ mod tests {
 
     #[test]
     fn nothing_is_deleted_that_the_object_was_not_applied_to() {
-        let role = |name: &str| json!({"name": name, "serviceAccounts": ["a/b"]});
+        let role = |name: &str| {
+            let statement = json!({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"});
+            let policy = json!({"Version": "2012-10-17", "Statement": [statement]});
+            json!({"name": name, "serviceAccounts": ["a/b"],
+                   "managedPolicies": {format!("{name}-p"): policy}})
+        };
         let object = json!({
             "metadata": {"name": "prod", "namespace": "clusters"},
             "spec": {
@@ -137,16 +177,59 @@ mod tests {
         });
         let object = serde_json::from_value(object).unwrap();
         let desired = Desired::of(&object, &Permitted::default()).unwrap();
-        let roles = |held: &[&str]| {
-            let target = only_held(&desired, &held.iter().copied().collect());
-            let names: Vec<String> =
-                target.roles.iter().map(|role| role.name.to_string()).collect();
-            (target.site.is_some(), names)
+        let left = |held: &[&str]| {
+            let target = only_held(&desired, &held.iter().copied().collect(), None);
+            let policies = |role: &RoleTarget| role.managed.iter().flatten().count();
+            let roles = target.roles.iter().map(|role| (role.name.to_string(), policies(role)));
+            (target.site.is_some(), target.provider.is_some(), roles.collect::<Vec<_>>())
         };
-        let all = claims::names(&desired.issuer);
+        let all = names::of(&desired.issuer);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        assert_eq!(roles(&all), (true, vec!["App".to_owned(), "other".to_owned()]));
-        assert_eq!(roles(&["place s3://my-oidc", "role app"]), (true, vec!["App".to_owned()]));
-        assert_eq!(roles(&["issuer https://oidc.example.com"]), (false, vec![]));
+        let role = |name: &str, policies: usize| (name.to_owned(), policies);
+        assert_eq!(left(&all), (true, true, vec![role("App", 1), role("other", 1)]));
+        let held = ["place s3://my-oidc", "role app", "policy other-p"];
+        assert_eq!(left(&held), (true, false, vec![role("App", 0)]));
+        let held = ["issuer https://oidc.example.com", "provider https://oidc.example.com"];
+        assert_eq!(left(&held), (false, true, vec![]));
+    }
+
+    #[test]
+    fn an_issuer_that_follows_from_a_bucket_is_known_when_the_bucket_is_gone() {
+        let object = json!({
+            "metadata": {"name": "prod", "namespace": "clusters"},
+            "spec": {"keys": [{"apiserver": {}}], "store": {"s3": {"bucket": "my-oidc"}}, "provider": {}},
+        });
+        let object = serde_json::from_value(object).unwrap();
+        let desired = Desired::of(&object, &Permitted::default()).unwrap();
+        let before = IssuerUrl::parse("https://d1.cloudfront.net", Ports::Refuse).unwrap();
+        let held = ["place s3://my-oidc", "provider https://d1.cloudfront.net"];
+        let target = only_held(&desired, &held.into(), Some(before.clone()));
+        assert_eq!(target.issuer, Some(before));
+        assert!(target.site.is_some() && target.provider.is_some());
+    }
+
+    #[test]
+    fn what_an_object_was_applied_to_before_it_was_edited_is_not_deleted_in_part() {
+        let object = json!({
+            "metadata": {"name": "prod", "namespace": "clusters"},
+            "spec": {
+                "keys": [{"apiserver": {}}], "issuer": "https://oidc.example.com",
+                "store": {"s3": {"bucket": "new"}}, "provider": {},
+            },
+        });
+        let object = serde_json::from_value(object).unwrap();
+        let desired = Desired::of(&object, &Permitted::default()).unwrap();
+        let url = IssuerUrl::parse("https://oidc.example.com", Ports::Refuse).unwrap();
+        let refused = |held: &[&str]| {
+            not_applied_to(&desired, &url, &held.iter().copied().collect()).unwrap_or_default()
+        };
+        let issuer = "issuer https://oidc.example.com";
+        assert!(refused(&[issuer, "place s3://old"]).contains("the place s3://new"));
+        let other = ["issuer https://other.example.com", "place s3://new"];
+        assert!(refused(&other).contains("the issuer https://oidc.example.com"));
+        assert_eq!(refused(&[issuer, "place s3://new"]), "");
+        // A distribution was made, and its issuer was not published yet; a role was, and no document.
+        assert_eq!(refused(&["place s3://new"]), "");
+        assert_eq!(refused(&[issuer, "role app"]), "");
     }
 }

@@ -1,18 +1,18 @@
 //! After a failure: what does not depend on what failed goes on, and what is published is verified.
 
-use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::JwkSet;
 use issuer_reconcile::{Error, Reconciler, SyncOptions, Target};
 use issuer_verify::Verdict;
 
-use crate::claims;
 use crate::cluster::Severity;
 use crate::desired::{Desired, DriftPolicy};
 use crate::differences::in_words;
 use crate::findings::{self, Stage};
+use crate::names;
 use crate::reconcile::Run;
 use crate::schedule::Next;
 use crate::status::{Finding, Kind, Truth};
+use crate::written::may_have_published;
 
 impl Run<'_> {
     /// Reports an error, after everything that can be done in spite of it.
@@ -29,7 +29,7 @@ impl Run<'_> {
             .iter()
             .any(|finding| finding.kind == Kind::Verified && finding.status == Truth::Unknown);
         let mut verdict = None;
-        let place = claims::place(&desired.issuer);
+        let place = names::place(&desired.issuer);
         let is_new = place.is_none_or(|place| !self.status.claims.contains(&place));
         if stage == Stage::Read && goes_on(error, is_new) {
             verdict = self.publish_alone(engine, desired, &target, &mut found).await?;
@@ -59,9 +59,8 @@ impl Run<'_> {
         if site.site.is_none() || self.other_issuer(url.as_str()).is_some() {
             return Ok(None);
         }
-        let before = self.status.claims.clone();
-        let place = claims::place(&desired.issuer);
-        let names = place.into_iter().chain([claims::name_of_issuer(url.as_str())]).collect();
+        let before = self.status.claims.iter().cloned().collect();
+        let names = names::of_site(&desired.issuer, Some(url.as_str()));
         if self.claim(names).await?.is_err() {
             return Ok(None);
         }
@@ -82,13 +81,13 @@ impl Run<'_> {
             let note = differs.clone().unwrap_or_default();
             self.context.own.tell(self.object, Severity::Normal, "Applied", &note).await;
         }
-        match (&report.outcome, report.published) {
-            (Ok(()), Some(keys)) => {
-                self.record(desired, url.as_str(), &keys);
-                findings::published(found, differs.filter(|_| !report.wrote));
-            }
-            _ if !report.wrote => self.keep_claims(before),
-            _ => {}
+        let is_open = differs.is_some() && report.outcome.as_ref().is_err_and(may_have_published);
+        if !report.wrote && !is_open {
+            self.keep_claims(before);
+        }
+        if let (Ok(()), Some(keys)) = (&report.outcome, report.published) {
+            self.record(desired, url.as_str(), &keys);
+            findings::published(found, differs.filter(|_| !report.wrote));
         }
         Ok(report.verdict)
     }
@@ -96,9 +95,7 @@ impl Run<'_> {
     /// How AWS STS would judge the issuer of the last report, if the object does not say which one it is and
     /// nothing else can.
     async fn verdict(&self, engine: &Reconciler<'_>, target: &Target) -> Option<Verdict> {
-        let before = self.status.issuer.as_deref();
-        let before = before.and_then(|url| IssuerUrl::parse(url, Ports::Allow).ok());
-        let issuer = target.issuer.clone().or(before);
+        let issuer = target.issuer.clone().or_else(|| self.issuer_before());
         engine.verdict(&Target { issuer, ..target.clone() }).await
     }
 }

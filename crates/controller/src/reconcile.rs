@@ -5,21 +5,24 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use issuer_change::Notice;
+use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::JwkSet;
 use issuer_reconcile::{
     Error, Event, Events, IssuerPlan, Observed, OtherCluster, Reconciler, Scope, Shared, Target,
 };
 use issuer_workload::Chosen;
 
-use crate::claims::{self, Claims};
+use crate::claims::Claims;
 use crate::cluster::{OwnCluster, Severity, words};
 use crate::desired::{DeletionPolicy, Desired, DriftPolicy, Refusal};
 use crate::differences::Differences;
 use crate::findings::{self, Stage, shown};
 use crate::keys::{KeyDrift, published};
+use crate::names;
 use crate::object::{ALLOW_ISSUER_CHANGE, ServiceAccountIssuer};
 use crate::schedule::Next;
 use crate::status::{Finding, Kind, Reason, Status, Truth};
+use crate::written::written;
 
 /// What all reconciliations share.
 #[derive(Clone)]
@@ -132,7 +135,6 @@ impl Run<'_> {
         let target = self.trusting_known_sources(desired);
         let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
         let is_applied = self.status.applied_generation == self.object.metadata.generation;
-        let before = self.status.claims.clone();
         let front = match engine.front(&target).await {
             Ok(front) => front.filter(|front| !front.is_empty()),
             Err(error) => return Ok(Err((error, Stage::Read))),
@@ -147,7 +149,8 @@ impl Run<'_> {
                 {
                     return Ok(Err((error, Stage::Read)));
                 }
-                let names = claims::names(&desired.issuer);
+                let url = names::url(&desired.issuer);
+                let names = names::of_site(&desired.issuer, url.as_deref());
                 if let Err(reason) = self.claim(names).await? {
                     return self.refuse(Reason::Conflict, &reason).await.map(Ok);
                 }
@@ -185,8 +188,8 @@ impl Run<'_> {
             (plan.provider, plan.workload) = (None, None);
             plan.roles.clear();
         }
-        let mut names = claims::names(&desired.issuer);
-        names.insert(claims::name_of_issuer(plan.url.as_str()));
+        let names = names::with(&desired.issuer, Some(plan.url.as_str()));
+        let before = self.status.claims.clone();
         if let Err(reason) = self.claim(names.clone()).await? {
             return self.refuse(Reason::Conflict, &reason).await.map(Ok);
         }
@@ -201,9 +204,8 @@ impl Run<'_> {
             {
                 self.record(desired, plan.url.as_str(), site.plan.keys());
             }
-            if !plan.wrote() && front.is_none() {
-                self.keep_claims(before);
-            }
+            let written = written(&desired.issuer, &plan, &error);
+            self.keep_claims(before.into_iter().chain(written).collect());
             return Ok(Err((error, Stage::Applied)));
         }
         if let Some(text) = drift {
@@ -214,7 +216,7 @@ impl Run<'_> {
             self.context.own.tell(self.object, Severity::Normal, "Applied", &text).await;
         }
         if repairs || !is_applied {
-            self.keep_claims(names.into_iter().collect());
+            self.keep_claims(names);
         }
         self.converged(desired, &target, &plan, &told.0.take()).await?;
         Ok(Ok(Next::Period))
@@ -263,7 +265,8 @@ impl Run<'_> {
     }
 
     /// Sets what this object has; the status is written with what is reported next.
-    pub(crate) fn keep_claims(&mut self, held: Vec<String>) {
+    pub(crate) fn keep_claims(&mut self, held: BTreeSet<String>) {
+        let held: Vec<String> = held.into_iter().collect();
         self.context.claims().set_held(&self.object.key(), &held);
         self.status.claims = held;
     }
@@ -301,6 +304,11 @@ impl Run<'_> {
             site.other_cluster = OtherCluster::KnownSecret;
         }
         target
+    }
+
+    /// The issuer that was reported last.
+    pub(crate) fn issuer_before(&self) -> Option<IssuerUrl> {
+        IssuerUrl::parse(self.status.issuer.as_deref()?, Ports::Allow).ok()
     }
 
     /// Why the issuer may not be another one than before.

@@ -30,8 +30,8 @@ pub struct Status {
     /// new keys of the same cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key_sources: Vec<String>,
-    /// What this object was applied to: its place, its issuer, its roles and their policies. They are its
-    /// own, also while its spec is not valid; nothing else is deleted with it.
+    /// What this object was applied to: its place, its issuer, its provider, its roles and their policies.
+    /// They are its own, also while its spec is not valid; nothing else is deleted with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<String>,
     /// The conditions, one of each type.

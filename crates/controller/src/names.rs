@@ -1,0 +1,89 @@
+//! The names of what objects share: the form in which it is claimed, and in which the status has it.
+
+use std::collections::BTreeSet;
+
+use issuer_manifest::{Issuer, Role, StoreSpec};
+use issuer_publish::AccessMode;
+
+/// What an issuer shares with another one, if both name it: its place, its URL if that is known without a
+/// request, its provider, its roles and the policies that it creates.
+#[must_use]
+pub(crate) fn of(issuer: &Issuer) -> BTreeSet<String> {
+    with(issuer, url(issuer).as_deref())
+}
+
+/// The same of an issuer with this URL.
+#[must_use]
+pub(crate) fn with(issuer: &Issuer, url: Option<&str>) -> BTreeSet<String> {
+    let provider = issuer.spec.provider.as_ref().and(url).map(of_provider);
+    let roles = issuer.spec.roles.iter().flat_map(of_role_and_policies);
+    of_site(issuer, url).into_iter().chain(provider).chain(roles).collect()
+}
+
+/// The same of its documents alone.
+#[must_use]
+pub(crate) fn of_site(issuer: &Issuer, url: Option<&str>) -> BTreeSet<String> {
+    place(issuer).into_iter().chain(url.map(of_issuer)).collect()
+}
+
+/// An issuer URL as a name.
+#[must_use]
+pub(crate) fn of_issuer(url: &str) -> String {
+    format!("issuer {url}")
+}
+
+/// Whether it is the name of an issuer or a place: all the rest of an object depends on them.
+#[must_use]
+pub(crate) fn is_of_site(name: &str) -> bool {
+    name.starts_with("issuer ") || name.starts_with("place ")
+}
+
+/// The provider of an issuer as a name.
+#[must_use]
+pub(crate) fn of_provider(url: &str) -> String {
+    format!("provider {url}")
+}
+
+/// A customer managed policy as a name. Names in IAM are not case-sensitive.
+#[must_use]
+pub(crate) fn of_policy(policy: &str) -> String {
+    format!("policy {}", policy.to_ascii_lowercase())
+}
+
+/// A role as a name. Names in IAM are not case-sensitive.
+#[must_use]
+pub(crate) fn of_role(role: &str) -> String {
+    format!("role {}", role.to_ascii_lowercase())
+}
+
+/// Where an issuer is published, as a name.
+#[must_use]
+pub(crate) fn place(issuer: &Issuer) -> Option<String> {
+    Some(match issuer.spec.store.as_ref()? {
+        StoreSpec::S3(s3) => match &s3.endpoint_url {
+            Some(endpoint) => format!("place {} at {endpoint}", s3.location()),
+            None => format!("place {}", s3.location()),
+        },
+        StoreSpec::Folder(folder) => format!("place {}", folder.display()),
+    })
+}
+
+/// The issuer URL, if it is known without a request: also where it follows from the place and the region of
+/// the bucket.
+#[must_use]
+pub(crate) fn url(issuer: &Issuer) -> Option<String> {
+    let spec = &issuer.spec;
+    match (&spec.issuer, &spec.store) {
+        (Some(url), _) => Some(url.to_string()),
+        (None, Some(StoreSpec::S3(s3))) if s3.access != AccessMode::CloudFront => {
+            let endpoint = s3.endpoint_url.as_deref();
+            s3.location().issuer_url(s3.region.as_deref()?, endpoint, s3.path_style).ok()
+        }
+        _ => None,
+    }
+}
+
+/// What is created in IAM for a role.
+pub(crate) fn of_role_and_policies(role: &Role) -> impl Iterator<Item = String> {
+    role.managed_policies.keys().map(|name| of_policy(name)).chain([of_role(role.name.as_str())])
+}
