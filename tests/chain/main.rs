@@ -15,6 +15,7 @@ mod chart;
 mod cluster_objects;
 mod controller;
 mod controller_credentials;
+mod controller_deletion;
 mod controller_guards;
 mod distribution;
 mod doctor;
@@ -151,6 +152,10 @@ fn main() -> ExitCode {
         ("controllers_and_the_command_line_lose_no_key", controller::together),
         ("controller_gives_no_object_what_is_anothers", controller_guards::claims),
         ("controller_deletes_nothing_that_it_did_not_apply", controller_guards::foreign),
+        (
+            "controller_deletes_all_that_an_object_was_applied_to_and_no_more",
+            controller_deletion::run,
+        ),
         ("controller_repairs_and_verifies_whatever_else_fails", controller_guards::repairs),
         ("controller_refuses_a_workload_before_it_changes_anything", controller_guards::workload),
         (
