@@ -173,6 +173,24 @@ impl Error {
         )
     }
 
+    /// Whether AWS does not accept the credentials, or there are none.
+    pub(crate) fn is_of_credentials(&self) -> bool {
+        use {issuer_cloudfront as cloudfront, issuer_iam as iam, issuer_publish as publish};
+        matches!(
+            self,
+            Self::Session(_)
+                | Self::Publish(publish::Error::Credentials { .. })
+                | Self::CloudFront(cloudfront::Error::Credentials { .. })
+                | Self::Iam(iam::Error::Credentials { .. } | iam::Error::Session(_))
+        )
+    }
+
+    /// Whether AWS accepts the credentials, and has denied a call.
+    pub(crate) fn is_denied_by_aws(&self) -> bool {
+        let is_of_aws = matches!(self, Self::Publish(_) | Self::CloudFront(_) | Self::Iam(_));
+        is_of_aws && self.kind() == ErrorKind::NotPermitted && !self.is_of_credentials()
+    }
+
     /// The issuer that AWS STS would not accept, and what was found.
     #[must_use]
     pub fn refused(&self) -> Option<(&IssuerUrl, &Verdict)> {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use issuer_diagnostic::{Diagnostic as _, ErrorKind};
 use issuer_iam::Iam;
 use issuer_publish::S3Clients;
 use issuer_session::{SdkConfig, SessionOptions};
@@ -18,6 +18,10 @@ const ROLE_READS: usize = 64;
 /// Maximum number of roles that are changed concurrently, for all issuers: IAM throttles the writes of
 /// an account.
 const ROLE_WRITES: usize = 16;
+
+/// How old a session is at least that is made anew because AWS denied a call: it is everybody's, and the same
+/// credentials are denied again.
+const DENIED_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// What all runs of a process share: one AWS session with its credentials, one client for IAM and one for
 /// S3 in each region, limits, and locks. A [`crate::Reconciler`] remembers what it read, so that a process
@@ -34,8 +38,8 @@ pub struct Shared {
 }
 
 /// The session and its clients, created when they are first needed: a folder needs none.
-#[derive(Default)]
 pub(crate) struct Account {
+    began: Instant,
     aws: OnceCell<Aws>,
     pub(crate) iam: OnceCell<Iam>,
 }
@@ -61,23 +65,18 @@ impl Shared {
             read_file,
             role_reads: Semaphore::new(ROLE_READS),
             role_writes: Semaphore::new(ROLE_WRITES),
-            account: Mutex::default(),
+            account: Mutex::new(Arc::new(Account::new())),
             locks: Mutex::default(),
         }
     }
 
-    /// Makes a new session for the reconcilers that are created from now on: the configuration and
-    /// credentials files are read again, since the SDK keeps what it once read of them, and the first
-    /// error of a profile.
-    fn renew_session(&self) {
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
-    }
-
-    /// The same after an error that other credentials may mend: whoever repairs credentials changes files that
-    /// the SDK does not read again.
+    /// Makes a new session for the reconcilers that are created from now on, after an error that other
+    /// credentials may mend: whoever repairs credentials changes files of which the SDK keeps what it once read,
+    /// and the first error of a profile.
     pub fn renew_session_after(&self, error: &Error) {
-        if matches!(error, Error::Session(_)) || error.kind() == ErrorKind::NotPermitted {
-            self.renew_session();
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        if wants_new_session(error, account.began.elapsed()) {
+            *account = Arc::new(Account::new());
         }
     }
 
@@ -104,7 +103,15 @@ impl Shared {
     }
 }
 
+fn wants_new_session(error: &Error, age: Duration) -> bool {
+    error.is_of_credentials() || (error.is_denied_by_aws() && age >= DENIED_AGE)
+}
+
 impl Account {
+    fn new() -> Self {
+        Self { began: Instant::now(), aws: OnceCell::new(), iam: OnceCell::new() }
+    }
+
     /// The session, with credentials and region as the default chain of the SDK finds them.
     pub(crate) async fn aws(&self, options: &SessionOptions) -> Result<&Aws, Error> {
         let load = || async {
@@ -113,5 +120,29 @@ impl Account {
             Ok(Aws { config, s3 })
         };
         self.aws.get_or_try_init(load).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_of_one_object_does_not_end_the_session_of_all_others() {
+        let (code, message) = (None, "no".to_owned());
+        let denied = issuer_cloudfront::Error::Denied { action: "a", message: message.clone() };
+        let forbidden = issuer_cluster::Error::Forbidden {
+            server: "https://a".to_owned(),
+            verb: "get",
+            resource: "secrets".to_owned(),
+            message: message.clone(),
+            doubt: None,
+        };
+        let refused = issuer_cloudfront::Error::Credentials { code, message };
+        let of =
+            |error: Error| [Duration::ZERO, DENIED_AGE].map(|age| wants_new_session(&error, age));
+        assert_eq!(of(denied.into()), [false, true]);
+        assert_eq!(of(refused.into()), [true, true]);
+        assert_eq!(of(forbidden.into()), [false, false]);
     }
 }
