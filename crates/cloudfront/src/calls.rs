@@ -155,28 +155,30 @@ impl CloudFront {
         }
     }
 
-    /// Disables the distribution, waits until that is everywhere, and deletes it and its origin access
-    /// control. The cache policy is shared, and deleted if nothing uses it any more.
+    /// Disables the distribution, which takes minutes to be everywhere.
     ///
     /// # Errors
-    /// A denied or failed call; [`Error::NotDeployed`], [`Error::Changed`]. Completed steps are kept.
-    pub async fn remove(
-        &self,
-        removal: &mut FrontRemoval,
-        mut waits: impl FnMut(&Distribution),
-    ) -> Result<(), Error> {
+    /// A denied or failed call; [`Error::Changed`].
+    pub async fn disable(&self, removal: &mut FrontRemoval) -> Result<(), Error> {
+        let there = removal.distribution.as_ref().filter(|there| there.settings.enabled);
+        let Some(there) = there else { return Ok(()) };
+        let disable = |config: &mut DistributionConfig| {
+            config.enabled = false;
+            Ok(())
+        };
+        issuer_diagnostic::write(self.update(&there.id, None, disable)).await?;
+        issuer_diagnostic::wrote(format!("that the distribution {} is disabled", there.id));
+        removal.wrote = true;
+        Ok(())
+    }
+
+    /// Deletes the distribution, which is disabled everywhere, and its origin access control. The cache policy
+    /// is shared, and deleted if nothing uses it any more.
+    ///
+    /// # Errors
+    /// A denied or failed call; [`Error::Changed`]. Completed steps are kept.
+    pub async fn remove(&self, removal: &mut FrontRemoval) -> Result<(), Error> {
         let Some(there) = removal.distribution.clone() else { return Ok(()) };
-        if there.settings.enabled {
-            let disable = |config: &mut DistributionConfig| {
-                config.enabled = false;
-                Ok(())
-            };
-            issuer_diagnostic::write(self.update(&there.id, None, disable)).await?;
-            issuer_diagnostic::wrote(format!("that the distribution {} is disabled", there.id));
-            removal.wrote = true;
-        }
-        waits(&there);
-        self.wait(&there.id).await?;
         issuer_diagnostic::write(self.delete(&there.id)).await?;
         issuer_diagnostic::wrote(format!("the deletion of the distribution {}", there.id));
         removal.wrote = true;

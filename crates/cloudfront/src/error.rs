@@ -68,6 +68,14 @@ pub enum Error {
         /// How long it was waited for.
         secs: u64,
     },
+    /// A distribution whose last change is not everywhere yet, for a run that does not wait.
+    #[error("the distribution {id} is being {change}, which usually takes 3 to 10 minutes")]
+    InProgress {
+        /// Its ID.
+        id: String,
+        /// `deployed` or `disabled`.
+        change: &'static str,
+    },
     /// A distribution that somebody else changed.
     #[error("{resource} was changed by another writer in the meantime")]
     Changed {
@@ -114,7 +122,9 @@ impl Diagnostic for Error {
                 ErrorKind::Conflict
             }
             Self::Credentials { .. } | Self::Denied { .. } => ErrorKind::NotPermitted,
-            Self::NotDeployed { .. } | Self::Call { .. } => ErrorKind::Other,
+            Self::NotDeployed { .. } | Self::InProgress { .. } | Self::Call { .. } => {
+                ErrorKind::Other
+            }
         }
     }
 

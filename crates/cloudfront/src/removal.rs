@@ -22,10 +22,10 @@ impl FrontRemoval {
         Self { distribution, access_control, wrote: false }
     }
 
-    /// Whether there is nothing to delete.
+    /// The distribution that is deleted, as it was before.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.distribution.is_none()
+    pub fn distribution(&self) -> Option<&Distribution> {
+        self.distribution.as_ref()
     }
 
     /// Whether the execution has changed something, also if it failed.

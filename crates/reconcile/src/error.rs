@@ -173,6 +173,13 @@ impl Error {
         )
     }
 
+    /// Whether nothing failed: a distribution is being deployed, after the documents were published, or
+    /// disabled.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        matches!(self, Self::CloudFront(issuer_cloudfront::Error::InProgress { .. }))
+    }
+
     /// Whether AWS does not accept the credentials, or there are none.
     pub(crate) fn is_of_credentials(&self) -> bool {
         use {issuer_cloudfront as cloudfront, issuer_iam as iam, issuer_publish as publish};

@@ -84,20 +84,14 @@ impl Reconciler<'_> {
         Ok(())
     }
 
-    /// Waits until the distribution answers with its last settings everywhere.
+    /// Waits until the distribution answers with its last settings everywhere, unless this run does not wait.
     pub(crate) async fn wait_for_front(&self, target: &Target) -> Result<(), Error> {
         let Some((location, _)) = target.behind_cloudfront() else { return Ok(()) };
         let Some(there) = self.distribution(location).await?.filter(|there| !there.is_deployed)
         else {
             return Ok(());
         };
-        let waits_for = format!(
-            "the distribution {} is being deployed, which usually takes 3 to 10 minutes",
-            there.id
-        );
-        self.event(target, Event::Waiting(&waits_for));
-        self.cloudfront().await?.wait(&there.id).await?;
-        self.event(target, Event::Waited);
+        self.until_everywhere(target, &there.id, "deployed").await?;
         self.remember(location, Some(Distribution { is_deployed: true, ..there }));
         Ok(())
     }
@@ -121,17 +115,27 @@ impl Reconciler<'_> {
         target: &Target,
         removal: &mut FrontRemoval,
     ) -> Result<(), Error> {
-        if removal.is_empty() {
-            return Ok(());
+        let Some(there) = removal.distribution().cloned() else { return Ok(()) };
+        let cloudfront = self.cloudfront().await?;
+        cloudfront.disable(removal).await?;
+        if there.settings.enabled || !there.is_deployed {
+            self.until_everywhere(target, &there.id, "disabled").await?;
         }
-        let waits = |there: &Distribution| {
-            let text = format!(
-                "the distribution {} is being disabled, which usually takes 3 to 10 minutes",
-                there.id
-            );
-            self.event(target, Event::Waiting(&text));
-        };
-        self.cloudfront().await?.remove(removal, waits).await?;
+        Ok(cloudfront.remove(removal).await?)
+    }
+
+    async fn until_everywhere(
+        &self,
+        target: &Target,
+        id: &str,
+        change: &'static str,
+    ) -> Result<(), Error> {
+        let pending = issuer_cloudfront::Error::InProgress { id: id.to_owned(), change };
+        if !self.waits {
+            return Err(pending.into());
+        }
+        self.event(target, Event::Waiting(&pending.to_string()));
+        self.cloudfront().await?.wait(id).await?;
         self.event(target, Event::Waited);
         Ok(())
     }

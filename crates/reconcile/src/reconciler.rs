@@ -19,6 +19,8 @@ use crate::{Error, Event, Events, ReadFile, Shared, StoreTarget, Target};
 pub struct Reconciler<'a> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) events: &'a dyn Events,
+    /// Whether it waits for minutes, until a distribution is deployed or disabled.
+    pub(crate) waits: bool,
     account: Arc<Account>,
     roles: OnceCell<RoleList>,
     providers: OnceCell<Vec<String>>,
@@ -50,11 +52,19 @@ impl<'a> Reconciler<'a> {
         Self {
             shared: Arc::clone(shared),
             events,
+            waits: true,
             account: shared.account(),
             roles: OnceCell::new(),
             providers: OnceCell::new(),
             fronts: Mutex::default(),
         }
+    }
+
+    /// The same, which does not wait until a distribution is deployed or disabled: that is an error
+    /// ([`Error::is_in_progress`]), and a later run continues from there.
+    #[must_use]
+    pub fn without_waiting(self) -> Self {
+        Self { waits: false, ..self }
     }
 
     async fn aws(&self) -> Result<&Aws, Error> {

@@ -180,6 +180,7 @@ impl Reconciler<'_> {
                 report.verdict = Some((**verdict).clone());
                 true
             }
+            Err(error) if error.is_in_progress() => true,
             Err(_) => {
                 report.dropped.clear();
                 false

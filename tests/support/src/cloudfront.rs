@@ -77,6 +77,11 @@ impl CloudFrontServer {
         there.version += 1;
     }
 
+    /// The last change of every distribution is everywhere.
+    pub fn deploy_everything(&self) {
+        self.state().distributions.values_mut().for_each(|there| there.pending = 0);
+    }
+
     /// How many origin access controls and cache policies there are.
     pub fn others(&self) -> (usize, usize) {
         let state = self.state();
