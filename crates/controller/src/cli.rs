@@ -162,7 +162,7 @@ async fn serve(arguments: &RunArgs) -> Result<(), Failure> {
                     beat.beat();
                     let pause = tokio::time::sleep(Duration::from_secs(5));
                     tokio::select! {
-                        _ = &mut is_taken => return,
+                        _ = &mut is_taken => return beat.not_ready(),
                         () = pause => {}
                     }
                 }

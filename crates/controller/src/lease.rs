@@ -85,7 +85,7 @@ enum Step {
 }
 
 impl LeaseName {
-    /// Waits until the lease is free, and takes it; nothing is written before that. `looked` is called
+    /// Waits until the lease is free, and takes it; nothing is written before that. `waits` is called
     /// whenever the lease was read and is that of another replica, and `lost` ends the process when it can no
     /// longer be renewed.
     ///
@@ -94,7 +94,7 @@ impl LeaseName {
     pub fn hold(
         self,
         config: Config,
-        looked: impl Fn() + Send + 'static,
+        waits: impl Fn() + Send + 'static,
         lost: impl Fn(&str) + Send + 'static,
     ) -> std::io::Result<(Held, tokio::sync::oneshot::Receiver<()>)> {
         let stops = Arc::new(AtomicBool::new(false));
@@ -104,7 +104,7 @@ impl LeaseName {
         let renewal = Arc::new(Renewal::default());
         let renewed = Arc::clone(&renewal);
         issuer_diagnostic::write_only_while(move || renewed.permits(clock::now()));
-        let keep = async move { self.keep(config, &flag, taken, &renewal, looked).await };
+        let keep = async move { self.keep(config, &flag, taken, &renewal, waits).await };
         let work = move || match runtime.block_on(keep) {
             Ok(()) => {}
             Err(reason) => lost(&reason),
@@ -120,7 +120,7 @@ impl LeaseName {
         stops: &AtomicBool,
         taken: tokio::sync::oneshot::Sender<()>,
         renewal: &Renewal,
-        looked: impl Fn(),
+        waits: impl Fn(),
     ) -> Result<(), String> {
         let client = Client::try_from(config).map_err(|error| words(&error))?;
         let leases: Api<Lease> = Api::namespaced(client, &self.namespace);
@@ -143,9 +143,6 @@ impl LeaseName {
                 Ok(Err(error)) => (false, Some(words(&error))),
                 Err(_) => (false, Some("the API server does not answer".to_owned())),
             };
-            if problem.is_none() && !holds {
-                looked();
-            }
             if holds {
                 if taken.is_none() && renewal.age(clock::now()) >= DEADLINE {
                     return Err("the lease was not renewed in time".to_owned());
@@ -165,6 +162,8 @@ impl LeaseName {
                 }
             } else if let Some(problem) = problem {
                 tracing::warn!(lease = self.name, "the lease cannot be read or taken: {problem}");
+            } else {
+                waits();
             }
             tokio::time::sleep(if holds { RENEWAL } else { LOOK }).await;
         }
@@ -269,6 +268,9 @@ fn step(there: Option<&Lease>, me: &str, seen: &mut Option<Seen>, now: Instant) 
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
     use super::*;
 
     fn lease(holder: Option<&str>, version: &str) -> Lease {
@@ -277,6 +279,39 @@ mod tests {
         let holder_identity = holder.map(str::to_owned);
         let spec = LeaseSpec { holder_identity, ..LeaseSpec::default() };
         Lease { metadata, spec: Some(spec) }
+    }
+
+    /// An API server that has a lease of this holder, and lets everybody take it.
+    fn server(holder: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                // A request of this size arrives at once, and the body does not matter.
+                let _ = stream.read(&mut [0; 1 << 16]);
+                let answer = serde_json::to_string(&lease(Some(holder), "1")).unwrap();
+                let length = answer.len();
+                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
+                let _ = write!(stream, "{head}\r\nContent-Length: {length}\r\n\r\n{answer}");
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_replica_is_ready_by_the_lease_alone_only_while_another_one_has_it() {
+        for (holder, takes) in [("", true), ("b", false)] {
+            let config = Config::new(server(holder).parse().unwrap());
+            let me = LeaseName { namespace: "n".into(), name: "l".into(), identity: "a".into() };
+            let (stops, renewal, waits) =
+                (AtomicBool::new(false), Renewal::default(), AtomicBool::new(false));
+            let (taken, mut is_taken) = tokio::sync::oneshot::channel();
+            let is_ready = || waits.store(true, Ordering::Relaxed);
+            let keep = me.keep(config, &stops, taken, &renewal, is_ready);
+            let _ = tokio::time::timeout(Duration::from_millis(700), keep).await;
+            assert_eq!(is_taken.try_recv().is_ok(), takes);
+            assert_eq!(waits.load(Ordering::Relaxed), !takes);
+        }
     }
 
     #[test]

@@ -22,8 +22,8 @@ impl Health {
         Self { started: Instant::now(), last_beat, limit, ready }
     }
 
-    /// The program goes on: a step has ended, whether it succeeded or failed. Failures of others are not
-    /// repaired by restarting this program.
+    /// The program goes on: a step has ended, whether it succeeded or failed, or a loop that begins them has
+    /// come around. Failures of others are not repaired by restarting this program.
     pub fn beat(&self) {
         self.last_beat.store(self.since_start(), Ordering::Relaxed);
     }
@@ -33,13 +33,18 @@ impl Health {
         self.ready.store(true, Ordering::Relaxed);
     }
 
+    /// The program has other work from now on, which it has not done yet.
+    pub fn not_ready(&self) {
+        self.ready.store(false, Ordering::Relaxed);
+    }
+
     /// Why it must be restarted, if it must.
     pub(crate) fn hangs(&self) -> Option<String> {
         let since = self.since_start().saturating_sub(self.last_beat.load(Ordering::Relaxed));
         let since = Duration::from_millis(since);
         (since > self.limit).then(|| {
             let (since, limit) = (since.as_secs(), self.limit.as_secs());
-            format!("no step has ended for {since} s; the limit is {limit} s")
+            format!("it has not gone on for {since} s; the limit is {limit} s")
         })
     }
 

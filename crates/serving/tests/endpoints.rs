@@ -135,6 +135,9 @@ async fn a_program_is_ready_after_its_first_success_and_stays_so_when_a_server_f
     state.health.ready();
     state.metrics.step_failed(&issuer, ErrorKind::Other, Duration::from_secs(1));
     assert_eq!(ask(address, "GET", "/readyz").await.0, 200);
+    // A replica that waited is the leader now.
+    state.health.not_ready();
+    assert_eq!(ask(address, "GET", "/readyz").await.0, 503);
 }
 
 #[tokio::test]
@@ -143,7 +146,7 @@ async fn a_program_that_hangs_is_not_live_until_it_goes_on() {
     tokio::time::sleep(Duration::from_millis(120)).await;
     let (status, _, body) = ask(address, "GET", "/livez").await;
     assert_eq!(status, 500);
-    assert!(body.contains("no step has ended"), "{body}");
+    assert!(body.contains("it has not gone on"), "{body}");
     state.health.beat();
     assert_eq!(ask(address, "GET", "/livez").await.0, 200);
 }
