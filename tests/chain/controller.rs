@@ -32,8 +32,8 @@ pub(crate) struct World {
     pub(crate) api: ApiServer,
     pub(crate) client: Client,
     pub(crate) server: Relay,
-    kubeconfig: PathBuf,
-    flags: String,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) flags: String,
     pub(crate) etcd: Etcd,
 }
 
@@ -446,7 +446,7 @@ pub(crate) fn refused() {
         let (_, message) = world.waits_for(&name, kind, reason);
         assert!(message.contains(says), "{more}: {message}");
         world.waits_for(&name, "Ready", reason);
-        assert!(world.events(&name).contains(&reason.to_owned()));
+        world.until("the Event", || world.events(&name).contains(&reason.to_owned()));
     }
     let buckets = world.publisher.aws("s3api list-buckets").succeeded();
     assert!(!buckets.contains(BUCKET), "something was written: {buckets}");

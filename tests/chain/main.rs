@@ -17,6 +17,7 @@ mod controller;
 mod controller_credentials;
 mod controller_deletion;
 mod controller_guards;
+mod controller_reports;
 mod distribution;
 mod doctor;
 mod examples;
@@ -173,6 +174,10 @@ fn main() -> ExitCode {
             controller_credentials::refused,
         ),
         ("controller_publishes_the_issuer_of_its_own_token", controller_credentials::fallback),
+        ("controller_writes_again_what_it_could_not_write", controller_reports::again),
+        ("controller_says_what_is_true_of_what_it_only_reports", controller_reports::report_only),
+        ("controller_says_once_what_it_cannot_repair", controller_reports::not_repairable),
+        ("controller_waits_for_no_distribution", controller_reports::deploying),
     ] {
         trials.push(trial(name.to_owned(), scenario));
     }

@@ -237,10 +237,10 @@ impl Controller {
     }
 
     fn ended(&mut self, object: &Arc<ServiceAccountIssuer>, ended: &Ended, took: Duration) {
-        let Ended { next, status, seen } = ended;
+        let Ended { next, status, remembered, seen } = ended;
         self.fallback.look(&self.serving.metrics);
-        let written = serde_json::to_value(status).unwrap_or_default();
-        if !self.schedule.ended(object, *next, written, Instant::now()) {
+        let remembered = serde_json::to_value(remembered).unwrap_or_default();
+        if !self.schedule.ended(object, *next, remembered, Instant::now()) {
             // Its series have ended, and another object may have its name.
             return;
         }

@@ -54,7 +54,7 @@ impl Run<'_> {
             return Ok(Next::Change);
         }
         let told = Told::default();
-        let engine = Reconciler::of(&self.context.shared, &told);
+        let engine = Reconciler::of(&self.context.shared, &told).without_waiting();
         match self.deleted(&engine, &desired, &conflicts).await {
             Ok(Ok(note)) if conflicts.is_empty() => {
                 self.let_go(Severity::Normal, "Deleted", &note).await
@@ -75,7 +75,7 @@ impl Run<'_> {
                     finding.message = format!("while it is deleted: {}", finding.message);
                 }
                 self.report(found).await?;
-                Ok(Next::Retry)
+                Ok(if error.is_in_progress() { Next::RetryInPeriod } else { Next::Retry })
             }
         }
     }

@@ -34,15 +34,16 @@ impl Run<'_> {
         if stage == Stage::Read && goes_on(error, is_new) {
             verdict = self.publish_alone(engine, desired, &target, &mut found).await?;
         }
-        if is_open && verdict.is_none() && target.site.is_some() {
+        if is_open && verdict.is_none() {
             verdict = self.verdict(engine, &target).await;
         }
         if let Some(verdict) = &verdict {
             findings::verified(&mut found, verdict);
         }
         self.context.shared.renew_session_after(error);
+        let are_published = findings::are_keys_published(&found);
         self.report(found).await?;
-        Ok(Next::Retry)
+        Ok(if are_published { Next::RetryInPeriod } else { Next::Retry })
     }
 
     /// A new key waits for nothing else, and neither does what its readers need: the documents and the
@@ -85,7 +86,8 @@ impl Run<'_> {
         if !report.wrote && !is_open {
             self.keep_claims(before);
         }
-        if let (Ok(()), Some(keys)) = (&report.outcome, report.published) {
+        let is_done = report.outcome.as_ref().err().is_none_or(Error::is_in_progress);
+        if let Some(keys) = report.published.filter(|_| is_done) {
             self.record(desired, url.as_str(), &keys);
             findings::published(found, differs.filter(|_| !report.wrote));
         }

@@ -1,14 +1,15 @@
 //! What a run found, as conditions: plain functions from values to words.
 
 use issuer_change::Notice;
-use issuer_diagnostic::{Diagnostic, ErrorKind, one_line};
+use issuer_diagnostic::{Diagnostic, one_line};
 use issuer_reconcile::{Error, IssuerPlan, Target};
 use issuer_redact::redact;
 use issuer_verify::Verdict;
 
 use crate::advice;
+use crate::concerns::{concerns, reason};
 use crate::differences::Differences;
-use crate::status::{Finding, Kind, Reason, Truth};
+use crate::status::{Finding, Kind, Reason, Status, Truth};
 
 /// A message has at most so many characters: it is shown in one line, and events have 1,024 bytes.
 const LONGEST: usize = 900;
@@ -102,7 +103,7 @@ pub(crate) fn drifted(
             Kind::ProviderReady => &differ.provider,
             Kind::RolesReady => &differ.roles,
             Kind::WorkloadReady => &differ.workload,
-            Kind::Verified if target.site.is_some() => {
+            Kind::Verified if requests(target, Kind::Verified) => {
                 *finding = match accepted {
                     Some(verdict) => judged(verdict),
                     None if repairs => Finding::unknown(Kind::Verified, Reason::Repairing, conduct),
@@ -127,9 +128,11 @@ pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Findin
     let (first, also) = concerns(error, target);
     let reason = reason(error);
     let message = message(error);
+    let status = if error.is_in_progress() { Truth::Unknown } else { Truth::False };
+    let about = |kind| Finding { kind, status, reason, message: message.clone() };
     let all = Kind::PARTS.map(|kind| {
         if kind == first || also.contains(&kind) {
-            return Finding::bad(kind, reason, message.clone());
+            return about(kind);
         }
         if !requests(target, kind) {
             return not_requested(kind, field(kind));
@@ -145,7 +148,25 @@ pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Findin
             ),
         }
     });
-    with_ready(all.to_vec())
+    std::iter::once(ready_for(&about(first))).chain(all).collect()
+}
+
+/// Whether new keys are published although something failed.
+pub(crate) fn are_keys_published(findings: &[Finding]) -> bool {
+    use Reason::{Applied, DriftFound, Published};
+    let of_keys = findings.iter().find(|finding| finding.kind == Kind::KeysPublished);
+    of_keys.is_some_and(|found| matches!(found.reason, Published | Applied | DriftFound))
+}
+
+/// Whether drift was found that was not reported before, word for word.
+pub(crate) fn is_drift_new(before: &Status, findings: &[Finding]) -> bool {
+    let of_parts = findings.iter().filter(|found| found.kind != Kind::Ready);
+    let mut drift = of_parts.filter(|found| found.reason == Reason::DriftFound);
+    drift.any(|found| {
+        before
+            .condition(found.kind)
+            .is_none_or(|before| (before.reason, &before.message) != (found.reason, &found.message))
+    })
 }
 
 /// All keys are published in spite of the failure; `differs` is what else is not as declared, and stays.
@@ -168,7 +189,10 @@ pub(crate) fn published(findings: &mut [Finding], differs: Option<String>) {
 /// The documents were read the way AWS STS reads them, in spite of the failure.
 pub(crate) fn verified(findings: &mut [Finding], verdict: &Verdict) {
     for finding in findings.iter_mut().filter(|finding| finding.kind == Kind::Verified) {
-        *finding = judged(verdict);
+        // Before a distribution is deployed, nobody can read the documents.
+        if verdict.passed() || finding.reason != Reason::Deploying {
+            *finding = judged(verdict);
+        }
     }
 }
 
@@ -202,12 +226,15 @@ fn with_ready(parts: Vec<Finding>) -> Vec<Finding> {
     let worst = |status| parts.iter().find(move |part| part.status == status);
     let ready = match worst(Truth::False).or_else(|| worst(Truth::Unknown)) {
         None => Finding::good(Kind::Ready, Reason::Ready, "everything is as this object declares"),
-        Some(part) => {
-            let message = format!("{:?}: {}", part.kind, part.message);
-            Finding { kind: Kind::Ready, message, ..part.clone() }
-        }
+        Some(part) => ready_for(part),
     };
     std::iter::once(ready).chain(parts).collect()
+}
+
+/// `Ready` because of a part that does not hold.
+fn ready_for(part: &Finding) -> Finding {
+    let message = format!("{:?}: {}", part.kind, part.message);
+    Finding { kind: Kind::Ready, message, ..part.clone() }
 }
 
 fn not_requested(kind: Kind, field: &str) -> Finding {
@@ -223,77 +250,15 @@ fn field(kind: Kind) -> &'static str {
     }
 }
 
-fn requests(target: &Target, kind: Kind) -> bool {
+/// Whether an object asks for something. What a provider trusts is verified, whoever publishes it.
+pub(crate) fn requests(target: &Target, kind: Kind) -> bool {
     match kind {
         Kind::Ready => true,
-        Kind::KeysPublished | Kind::Verified => target.site.is_some(),
+        Kind::KeysPublished => target.site.is_some(),
+        Kind::Verified => target.site.is_some() || target.provider.is_some(),
         Kind::ProviderReady => target.provider.is_some(),
         Kind::RolesReady => !target.roles.is_empty(),
         Kind::WorkloadReady => target.workload.is_some(),
-    }
-}
-
-/// The condition that an error is about, and others that it is about as well.
-fn concerns(error: &Error, target: &Target) -> (Kind, Vec<Kind>) {
-    let iam = || {
-        let both = [Kind::ProviderReady, Kind::RolesReady];
-        let mut asked = both.into_iter().filter(|kind| requests(target, *kind));
-        let first = asked.next().unwrap_or(Kind::ProviderReady);
-        (first, asked.collect())
-    };
-    match error {
-        Error::NotAccepted { .. } | Error::NotVerified { .. } | Error::Verify(_) => {
-            (Kind::Verified, Vec::new())
-        }
-        Error::Iam(error) if is_of_roles(error) && requests(target, Kind::RolesReady) => {
-            (Kind::RolesReady, Vec::new())
-        }
-        Error::Iam(_) => iam(),
-        Error::Session(_) if target.site.is_none() => iam(),
-        Error::Workload(_)
-        | Error::OtherIssuer { .. }
-        | Error::NotProved { .. }
-        | Error::NotProvedLive { .. } => (Kind::WorkloadReady, Vec::new()),
-        _ => (Kind::KeysPublished, Vec::new()),
-    }
-}
-
-/// Whether an error of IAM can only be one of a role.
-fn is_of_roles(error: &issuer_iam::Error) -> bool {
-    use issuer_iam::Error as E;
-    matches!(
-        error,
-        E::NoPolicy { .. }
-            | E::Path { .. }
-            | E::ForeignPolicy { .. }
-            | E::ForeignInline { .. }
-            | E::DeletedPrincipal { .. }
-            | E::PolicyElsewhere { .. }
-    )
-}
-
-/// Whether the documents were published when a plan failed with this error.
-#[must_use]
-pub(crate) fn is_after_documents(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::NotAccepted { .. } | Error::NotVerified { .. } | Error::Iam(_) | Error::Workload(_)
-    )
-}
-
-/// The reason that an error is.
-fn reason(error: &Error) -> Reason {
-    match error {
-        Error::OtherCluster { .. } => Reason::OtherCluster,
-        Error::NotAccepted { .. } | Error::NotVerified { .. } => Reason::NotAccepted,
-        error => match error.kind() {
-            ErrorKind::InvalidInput => Reason::InvalidInput,
-            ErrorKind::NotFound => Reason::NotFound,
-            ErrorKind::Conflict => Reason::Conflict,
-            ErrorKind::NotPermitted => Reason::AccessDenied,
-            ErrorKind::Refused => Reason::NotAccepted,
-            _ => Reason::Unavailable,
-        },
     }
 }
 
@@ -398,6 +363,68 @@ mod tests {
         assert_eq!(of(&applied, Kind::RolesReady), (Truth::False, Reason::AccessDenied));
         let read = failed(&whole(), &error, Stage::Read);
         assert_eq!(of(&read, Kind::KeysPublished), (Truth::Unknown, Reason::NotReached));
+    }
+
+    #[test]
+    fn a_distribution_that_is_being_deployed_is_no_failure_and_new_keys_are_published() {
+        let (id, change) = ("E1".to_owned(), "deployed");
+        let error: Error = issuer_cloudfront::Error::InProgress { id, change }.into();
+        let mut findings = failed(&whole(), &error, Stage::Applied);
+        for kind in [Kind::Ready, Kind::Verified] {
+            assert_eq!(of(&findings, kind), (Truth::Unknown, Reason::Deploying));
+        }
+        assert!(findings[0].message.contains("the distribution E1 is being deployed"));
+        assert!(are_keys_published(&findings) && crate::concerns::is_after_documents(&error));
+        assert_eq!(of(&findings, Kind::ProviderReady), (Truth::Unknown, Reason::NotReached));
+        // Before it is deployed nobody can read the documents, and that is no news.
+        let observation = issuer_verify::read_folder(Path::new(".")).unwrap();
+        let verdict = issuer_verify::judge(&observation, &issuer_verify::Expected::default());
+        assert!(!verdict.passed());
+        verified(&mut findings, &verdict);
+        assert_eq!(of(&findings, Kind::Verified), (Truth::Unknown, Reason::Deploying));
+    }
+
+    #[test]
+    fn a_failure_that_does_not_concern_the_keys_does_not_delay_new_ones() {
+        let source = || Error::ReadFile { path: "a".into(), source: std::io::Error::other("gone") };
+        let nothing = Error::Iam(issuer_iam::Error::Nothing { what: "issuer" });
+        assert!(!are_keys_published(&failed(&whole(), &source(), Stage::Read)));
+        assert!(!are_keys_published(&failed(&whole(), &nothing, Stage::Read)));
+        assert!(are_keys_published(&failed(&whole(), &nothing, Stage::Applied)));
+        let mut alone = failed(&whole(), &nothing, Stage::Read);
+        published(&mut alone, None);
+        assert!(are_keys_published(&alone));
+    }
+
+    #[test]
+    fn an_object_without_a_store_is_verified_if_it_has_a_provider() {
+        let of_iam = |spec: Value| {
+            let error = Error::Iam(issuer_iam::Error::Nothing { what: "issuer" });
+            of(&failed(&target(spec), &error, Stage::Read), Kind::Verified)
+        };
+        let issuer = "https://oidc.example.com";
+        let with = of_iam(json!({"issuer": issuer, "provider": {}}));
+        assert_eq!(with, (Truth::Unknown, Reason::NotReached));
+        let role = json!({"name": "app", "serviceAccounts": ["default/app"]});
+        let without = of_iam(json!({"issuer": issuer, "roles": [role]}));
+        assert_eq!(without, (Truth::True, Reason::NotRequested));
+    }
+
+    #[test]
+    fn drift_that_stays_is_new_once_whatever_else_is_wrong() {
+        let found = |role: &str| {
+            vec![
+                Finding::bad(Kind::Ready, Reason::NotAccepted, "Verified: no"),
+                Finding::bad(Kind::Verified, Reason::NotAccepted, "no"),
+                Finding::bad(Kind::RolesReady, Reason::DriftFound, format!("update role {role}")),
+            ]
+        };
+        let mut status = Status::default();
+        assert!(is_drift_new(&status, &found("a")));
+        status.set(found("a"), Some(1), "t");
+        assert!(!is_drift_new(&status, &found("a")) && is_drift_new(&status, &found("b")));
+        let fine = Finding::good(Kind::RolesReady, Reason::UpToDate, "");
+        assert!(!is_drift_new(&status, &[fine]));
     }
 
     #[test]

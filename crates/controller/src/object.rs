@@ -102,7 +102,9 @@ impl ServiceAccountIssuer {
             let metadata = &object.metadata;
             (metadata.uid.clone(), metadata.generation, object.is_deleted())
         };
-        desired(self) != desired(other) || self.metadata.annotations != other.metadata.annotations
+        // Of the annotations, others may change some all the time.
+        let permitted = |object: &Self| object.annotation(ALLOW_ISSUER_CHANGE).map(str::to_owned);
+        desired(self) != desired(other) || permitted(self) != permitted(other)
     }
 }
 

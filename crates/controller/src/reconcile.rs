@@ -14,14 +14,16 @@ use issuer_workload::Chosen;
 
 use crate::claims::Claims;
 use crate::cluster::{OwnCluster, Severity, words};
+use crate::concerns::is_after_documents;
 use crate::desired::{DeletionPolicy, Desired, DriftPolicy, Refusal};
 use crate::differences::Differences;
+use crate::drift::leave_drift;
 use crate::findings::{self, Stage, shown};
 use crate::keys::{KeyDrift, published};
 use crate::names;
 use crate::object::{ALLOW_ISSUER_CHANGE, ServiceAccountIssuer};
 use crate::schedule::Next;
-use crate::status::{Finding, Kind, Reason, Status, Truth};
+use crate::status::{Finding, Kind, Reason, Status};
 use crate::written::written;
 
 /// What all reconciliations share.
@@ -35,7 +37,10 @@ pub(crate) struct Context {
 /// What a reconciliation came to.
 pub(crate) struct Ended {
     pub(crate) next: Next,
+    /// What was found.
     pub(crate) status: Status,
+    /// What the next reconciliation goes on from: the same, if it could be written.
+    pub(crate) remembered: Status,
     pub(crate) seen: Seen,
 }
 
@@ -59,6 +64,8 @@ pub(crate) struct Run<'a> {
     pub(crate) context: &'a Context,
     pub(crate) object: &'a ServiceAccountIssuer,
     pub(crate) status: Status,
+    /// The status that the API server has.
+    pub(crate) written: Status,
     pub(crate) seen: Seen,
 }
 
@@ -81,7 +88,8 @@ pub(crate) async fn reconcile(
     desired: Result<Desired, Refusal>,
 ) -> Ended {
     let seen = Seen { is_step: !object.is_deleted(), ..Seen::default() };
-    let mut run = Run { context, object, status: object.status(), seen };
+    let (status, written) = (object.status(), object.status());
+    let mut run = Run { context, object, status, written, seen };
     let ended = match object.is_deleted() {
         true => run.delete(desired).await,
         false => run.apply(desired).await,
@@ -91,7 +99,12 @@ pub(crate) async fn reconcile(
         tracing::warn!(issuer = %key, "the object could not be written: {}", shown(&words(&error)));
         Next::Retry
     });
-    Ended { next, status: run.status, seen: run.seen }
+    let status = run.status;
+    let remembered = match status == run.written {
+        true => status.clone(),
+        false => status.clone().unwritten(run.written),
+    };
+    Ended { next, status, remembered, seen: run.seen }
 }
 
 impl Run<'_> {
@@ -118,7 +131,7 @@ impl Run<'_> {
             return self.refuse(Reason::Conflict, &reason).await;
         }
         let told = Told::default();
-        let engine = Reconciler::of(&self.context.shared, &told);
+        let engine = Reconciler::of(&self.context.shared, &told).without_waiting();
         match self.converge(&engine, &desired, &told).await? {
             Ok(next) => Ok(next),
             Err((error, stage)) => self.failed(&engine, &desired, &error, stage).await,
@@ -183,42 +196,58 @@ impl Run<'_> {
                 return Ok(Ok(Next::Period));
             }
         }
-        if is_applied && !repairs {
-            // The new key alone.
-            (plan.provider, plan.workload) = (None, None);
-            plan.roles.clear();
-        }
+        let stays = (is_applied && !repairs).then(|| leave_drift(&mut plan));
+        let (done, left) = match &stays {
+            Some(stays) => {
+                let done = Differences::of(&plan, None).with_keys(&keys);
+                (done, Differences::of(stays, front.as_ref()))
+            }
+            None => (differ, Differences::default()),
+        };
         let names = names::with(&desired.issuer, Some(plan.url.as_str()));
         let before = self.status.claims.clone();
         if let Err(reason) = self.claim(names.clone()).await? {
             return self.refuse(Reason::Conflict, &reason).await.map(Ok);
         }
         let applied = engine.apply(&target, &seen, &mut plan, true).await;
+        if let Some(stays) = stays {
+            plan = IssuerPlan { site: plan.site, ..stays };
+        }
         self.seen.wrote |= plan.site.as_ref().is_some_and(|site| site.plan.wrote());
         if plan.wrote() && !added.is_empty() {
             let note = format!("published {} in {}", added.join(", "), place(&plan));
             self.context.own.tell(self.object, Severity::Normal, "KeysPublished", &note).await;
         }
-        if let Err(error) = applied {
-            if let Some(site) = plan.site.as_ref().filter(|_| findings::is_after_documents(&error))
-            {
-                self.record(desired, plan.url.as_str(), site.plan.keys());
+        let verdict = match applied {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                let is_published = is_after_documents(&error);
+                if let Some(site) = plan.site.as_ref().filter(|_| is_published) {
+                    self.record(desired, plan.url.as_str(), site.plan.keys());
+                }
+                let written = written(&desired.issuer, &plan, &error);
+                self.keep_claims(before.into_iter().chain(written).collect());
+                return Ok(Err((error, Stage::Applied)));
             }
-            let written = written(&desired.issuer, &plan, &error);
-            self.keep_claims(before.into_iter().chain(written).collect());
-            return Ok(Err((error, Stage::Applied)));
-        }
-        if let Some(text) = drift {
-            let own = &self.context.own;
-            own.tell(self.object, Severity::Normal, "DriftRepaired", &format!("done: {text}"))
-                .await;
-        } else if let Some(text) = differ.text().filter(|_| plan.wrote()) {
-            self.context.own.tell(self.object, Severity::Normal, "Applied", &text).await;
+        };
+        if let Some(text) = done.text().filter(|_| drift.is_some() || plan.wrote()) {
+            let (reason, note) = match drift {
+                Some(_) => ("DriftRepaired", format!("done: {text}")),
+                None => ("Applied", text),
+            };
+            self.context.own.tell(self.object, Severity::Normal, reason, &note).await;
         }
         if repairs || !is_applied {
             self.keep_claims(names);
         }
-        self.converged(desired, &target, &plan, &told.0.take()).await?;
+        match (left.text(), &plan.site) {
+            (Some(text), Some(site)) => {
+                self.record(desired, plan.url.as_str(), site.plan.keys());
+                let found = findings::drifted(&target, &plan, &left, false, verdict.as_ref());
+                self.report_drift(found, &text).await?;
+            }
+            _ => self.converged(desired, &target, &plan, &told.0.take()).await?,
+        }
         Ok(Ok(Next::Period))
     }
 
@@ -336,34 +365,6 @@ impl Run<'_> {
                  own, or create this object anew to begin with another issuer"
             )),
         }
-    }
-
-    async fn drifted(
-        &mut self,
-        engine: &Reconciler<'_>,
-        target: &Target,
-        plan: &IssuerPlan,
-        differ: &Differences,
-        repairs: bool,
-        text: &str,
-    ) -> Result<(), kube::Error> {
-        let verdict = match differ.site.is_some() || !repairs {
-            true => engine.verdict(target).await.filter(|_| target.site.is_some()),
-            false => None,
-        };
-        self.seen.before = verdict.as_ref().map(|verdict| verdict.passed()).filter(|_| repairs);
-        let accepted = verdict.filter(|_| !repairs);
-        let found = findings::drifted(target, plan, differ, repairs, accepted.as_ref());
-        let is_new = self
-            .status
-            .condition(Kind::Ready)
-            .is_none_or(|ready| ready.status == Truth::True || ready.reason != Reason::DriftFound);
-        self.report(found).await?;
-        if is_new {
-            let note = format!("changed by somebody else; the object declares: {text}");
-            self.context.own.tell(self.object, Severity::Warning, "DriftFound", &note).await;
-        }
-        Ok(())
     }
 }
 

@@ -36,6 +36,8 @@ impl Run<'_> {
         let before = of_ready(&self.status);
         let generation = self.object.metadata.generation;
         self.status.set(findings, generation, &date(now_secs()));
+        // An Event says what the status says, so there is none as long as that cannot be written.
+        self.write().await?;
         let ready = self.status.condition(Kind::Ready).cloned();
         if let Some(ready) = ready.filter(|_| of_ready(&self.status) != before) {
             let own = &self.context.own;
@@ -44,20 +46,24 @@ impl Run<'_> {
                     own.tell(self.object, Severity::Normal, "Ready", &ready.message).await
                 }
                 _ if ready.reason == Reason::DriftFound => {}
+                _ if ready.reason == Reason::Deploying => {
+                    own.tell(self.object, Severity::Normal, "Deploying", &ready.message).await;
+                }
                 _ => {
                     let reason = ready.reason.to_string();
                     own.tell(self.object, Severity::Warning, &reason, &ready.message).await;
                 }
             }
         }
-        self.write().await
+        Ok(())
     }
 
     /// Writes the status, if it is another one than the API server has.
-    pub(crate) async fn write(&self) -> Result<(), kube::Error> {
-        if self.status == self.object.status() && !self.object.status.is_null() {
-            return Ok(());
+    pub(crate) async fn write(&mut self) -> Result<(), kube::Error> {
+        if self.status != self.written {
+            self.context.own.report(self.object, &self.status).await?;
+            self.written.clone_from(&self.status);
         }
-        self.context.own.report(self.object, &self.status).await
+        Ok(())
     }
 }

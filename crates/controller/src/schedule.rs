@@ -21,6 +21,8 @@ pub(crate) enum Next {
     Period,
     /// It failed, and is tried again after a wait that grows.
     Retry,
+    /// The same, but new keys are published in spite of what failed: the wait does not grow beyond the period.
+    RetryInPeriod,
     /// It waits for somebody to change the object.
     Change,
 }
@@ -147,7 +149,7 @@ impl Schedule {
             Arc::make_mut(&mut entry.object).status = status;
         }
         entry.failures = match next {
-            Next::Retry => entry.failures.saturating_add(1),
+            Next::Retry | Next::RetryInPeriod => entry.failures.saturating_add(1),
             Next::Period | Next::Change => 0,
         };
         let (again, failures) = (entry.again, entry.failures);
@@ -156,8 +158,12 @@ impl Schedule {
             Next::Period => self.put(key, now + between(self.period.mul_f32(0.8), self.period)),
             // Whoever waits for another object is told by no event of its own.
             Next::Change => self.put(key, now + between(LONGEST_WAIT, 2 * LONGEST_WAIT)),
-            Next::Retry => {
-                let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_WAIT);
+            Next::Retry | Next::RetryInPeriod => {
+                let longest = match next {
+                    Next::RetryInPeriod => self.period.min(LONGEST_WAIT),
+                    _ => LONGEST_WAIT,
+                };
+                let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(16)).min(longest);
                 self.put(key, now + between(wait / 2, wait));
             }
         }
@@ -247,6 +253,40 @@ mod tests {
         // A change ends the wait.
         schedule.changed(object("a", 2), waits);
         assert_eq!(names(&mut schedule, waits, 9), ["a"]);
+    }
+
+    #[test]
+    fn new_keys_are_not_delayed_by_the_wait_after_a_failure_that_does_not_concern_them() {
+        let (mut schedule, mut at) = (Schedule::new(PERIOD), Instant::now());
+        schedule.changed(object("a", 1), at);
+        for _ in 0..12 {
+            assert!(schedule.take(at, 9).is_some());
+            schedule.ended(&object("a", 1), Next::RetryInPeriod, Value::Null, at);
+            let due = schedule.next_due().unwrap();
+            assert!(due - at <= PERIOD, "{:?}", due - at);
+            at = due;
+        }
+        assert!(schedule.take(at, 9).is_some());
+        schedule.ended(&object("a", 1), Next::RetryInPeriod, Value::Null, at);
+        assert!(schedule.next_due().unwrap() - at >= PERIOD / 2, "the wait does not grow");
+    }
+
+    #[test]
+    fn an_annotation_of_somebody_else_is_no_reason_and_the_permission_to_change_the_issuer_is() {
+        let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
+        let with = |name: &str| {
+            let mut object = object("a", 1);
+            let annotations = [(name.to_owned(), "a".to_owned())].into();
+            object.metadata.annotations = Some(annotations);
+            object
+        };
+        schedule.changed(object("a", 1), now);
+        assert_eq!(names(&mut schedule, now, 9), ["a"]);
+        schedule.ended(&object("a", 1), Next::Retry, Value::Null, now);
+        schedule.changed(with("example.com/seen-at"), now);
+        assert_eq!(names(&mut schedule, now, 9), [""; 0]);
+        schedule.changed(with(crate::object::ALLOW_ISSUER_CHANGE), now);
+        assert_eq!(names(&mut schedule, now, 9), ["a"]);
     }
 
     #[test]

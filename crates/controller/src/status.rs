@@ -109,6 +109,8 @@ pub enum Reason {
     Applied,
     /// It is being repaired.
     Repairing,
+    /// A distribution is being deployed or disabled.
+    Deploying,
     /// It was not checked, because of what failed before.
     NotReached,
     /// The object says that nothing is to be done.
@@ -228,6 +230,15 @@ impl Status {
         self.key_count = Some(self.keys.len());
     }
 
+    /// What is remembered of it if it could not be written, and the API server had `written` before: what was
+    /// done was done, but nothing was reported or claimed. It is about no generation, so that whatever is
+    /// found next is written, also if the API server has taken this one all the same.
+    #[must_use]
+    pub fn unwritten(self, written: Self) -> Self {
+        let Self { claims, conditions, .. } = written;
+        Self { observed_generation: None, claims, conditions, ..self }
+    }
+
     /// Replaces the conditions. The time of a condition whose status is the same stays, so that an
     /// unchanged state is an unchanged status and needs no request.
     pub fn set(&mut self, findings: Vec<Finding>, generation: Option<i64>, now: &str) {
@@ -251,6 +262,27 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_written_whatever_is_found_next() {
+        let ready = |reason| vec![Finding::good(Kind::Ready, reason, "")];
+        let mut written = Status::default();
+        written.set(ready(Reason::Ready), Some(1), "t1");
+        let mut found = written.clone();
+        found.claims = vec!["role app".to_owned()];
+        found.issuer = Some("https://a.example.com".to_owned());
+        found.set(ready(Reason::Applied), Some(1), "t2");
+        let remembered = found.clone().unwritten(written.clone());
+        // The next run finds the same, or finds again what was there before.
+        for next in [Reason::Applied, Reason::Ready] {
+            let mut status = remembered.clone();
+            status.set(ready(next), Some(1), "t3");
+            assert_ne!(status, remembered);
+        }
+        // What was not written is claimed anew, and what protects the issuer stays.
+        assert_eq!((&remembered.claims, &remembered.issuer), (&written.claims, &found.issuer));
+        assert_eq!(remembered.conditions, written.conditions);
+    }
 
     #[test]
     fn the_time_of_a_condition_is_when_its_status_changed() {
