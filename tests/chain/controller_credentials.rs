@@ -59,7 +59,7 @@ pub(crate) fn refused() {
     assert!(message.contains("credentials") && message.contains("InvalidAccessKeyId"), "{message}");
     assert!(!message.contains(PASSWORD), "{message}");
     world.waits_for("prod", "Ready", "AccessDenied");
-    assert!(world.events("prod").contains(&"AccessDenied".to_owned()));
+    world.until("the Event", || world.events("prod").contains(&"AccessDenied".to_owned()));
     world.until("the metric", || controller.metric(denied).is_some_and(|count| count >= 1.0));
     // What is published is still what AWS STS reads, and that is told.
     world.waits_for("prod", "Verified", "Accepted");

@@ -58,7 +58,7 @@ pub(crate) fn report_only() {
     const ARN: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
     let world = World::new(NEWEST);
     world.set_key("prod", "key-1");
-    let _controller = world.start("first");
+    let controller = world.start("first");
     let report = json!({"driftPolicy": "Report"});
     world.api.apply(&world.object("prod", &report).to_string());
     world.waits_for("prod", "Ready", "Ready");
@@ -82,7 +82,7 @@ pub(crate) fn report_only() {
     world.waits_for("prod", "RolesReady", "DriftFound");
     world.waits_for("prod", "Ready", "DriftFound");
     world.waits_for("prod", "KeysPublished", "Published");
-    assert_eq!(count(&world, "prod", "DriftFound"), 1);
+    assert_eq!(count(&world, "prod", "DriftFound"), 1, "{}", controller.log());
 
     // A refused issuer beside it.
     let line = format!("s3api get-bucket-policy --bucket {BUCKET} --query Policy --output text");
