@@ -82,7 +82,10 @@ pub(crate) fn report_only() {
     world.waits_for("prod", "RolesReady", "DriftFound");
     world.waits_for("prod", "Ready", "DriftFound");
     world.waits_for("prod", "KeysPublished", "Published");
-    assert_eq!(count(&world, "prod", "DriftFound"), 1, "{}", controller.log());
+    // A server that did not answer in between is told, and after it the drift anew.
+    let failed = ["Unavailable", "NotAccepted"].map(|reason| count(&world, "prod", reason));
+    let most = 1 + failed.iter().sum::<usize>();
+    assert!(count(&world, "prod", "DriftFound") <= most, "{}", controller.log());
 
     // A refused issuer beside it.
     let line = format!("s3api get-bucket-policy --bucket {BUCKET} --query Policy --output text");
