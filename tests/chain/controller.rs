@@ -276,7 +276,7 @@ pub(crate) fn run(version: &str) {
         assert!(events.contains(&reason.to_owned()), "{reason}: {events:?}");
     }
     if version == NEWEST {
-        conduct(&world);
+        conduct(&world, &controller);
         deletion(&world);
     }
     // SIGTERM ends it in order, and frees the lease for another replica at once.
@@ -292,7 +292,7 @@ pub(crate) fn run(version: &str) {
 }
 
 /// suspend and driftPolicy.
-fn conduct(world: &World) {
+fn conduct(world: &World, controller: &Controller) {
     world.changed("prod", &json!({"spec": {"driftPolicy": "Report"}}));
     world.waits_for("prod", "Ready", "Ready");
     world.make_private();
@@ -307,8 +307,12 @@ fn conduct(world: &World) {
     let third = world.set_key("prod", "key-3");
     world.until("the new key", || world.published("prod").contains(&third));
 
+    let accepted = || controller.metric("issuerctl_verify_passed");
+    assert!(accepted().is_some());
     world.changed("prod", &json!({"spec": {"driftPolicy": "Repair", "suspend": true}}));
     world.waits_for("prod", "Ready", "Suspended");
+    // An alert about it would never end.
+    world.until("the end of its metrics", || accepted().is_none());
     world.make_private();
     std::thread::sleep(Duration::from_secs(2 * INTERVAL));
     assert!(world.published("prod").is_empty(), "it was changed although it is suspended");

@@ -246,8 +246,11 @@ impl Controller {
         }
         let key = object.key();
         self.context.claims().ended(&key, status);
-        if seen.is_step {
-            record(&self.serving.metrics, &name(&key), status, *seen, took);
+        let metrics = &self.serving.metrics;
+        match seen.is_step {
+            true => record(metrics, &name(&key), status, *seen, took),
+            // Nothing is looked at, and an alert would never end.
+            false => metrics.issuer_deleted(&name(&key)),
         }
     }
 }

@@ -207,7 +207,7 @@ impl Metrics {
         self.fallback_credentials.set(in_use.into());
     }
 
-    /// The issuer is no longer managed: its series end.
+    /// The issuer is not managed, or not for the time being: its series end.
     pub fn issuer_deleted(&self, issuer: &IssuerName) {
         let labels = issuer.labels();
         for gauges in [
