@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use issuer_test_support::CloudFrontServer;
+use issuer_test_support::{CloudFrontServer, ISSUER_HOST};
 use issuerctl_e2e::{Audit, BUCKET, NEWEST, OLDEST};
 use serde_json::{Value, json};
 
@@ -96,20 +96,29 @@ pub(crate) fn claims() {
 pub(crate) fn foreign() {
     let world = World::new(NEWEST);
     let theirs = world.publisher.keygen("rsa-2048", "theirs");
-    let issuer = world.object("other", &json!({}))["spec"]["issuer"].clone();
-    let line = format!(
-        "publish --key theirs/sa.pub --to s3://{BUCKET}/other --create-bucket --issuer {} --region us-east-1 \
-         --endpoint-url {} --path-style --ca-file ca.pem",
-        issuer.as_str().unwrap(),
-        world.s3.url()
-    );
-    world.publisher.sandbox.issuerctl(&line).succeeded();
+    let publish = |key: &str, name: &str| {
+        let line = format!(
+            "publish --key {key}/sa.pub --to s3://{BUCKET}/{name} --create-bucket --issuer \
+             https://{ISSUER_HOST}/{BUCKET}/{name} --region us-east-1 --endpoint-url {} --path-style --ca-file \
+             ca.pem",
+            world.s3.url()
+        );
+        world.publisher.sandbox.issuerctl(&line).succeeded();
+    };
+    publish("theirs", "other");
     let own = world.set_key("other", "key-other");
     let _controller = world.start("first");
     let object = world.object("other", &json!({"deletionPolicy": "Delete"}));
     create(&world, &object);
     let (_, message) = world.waits_for("other", "Ready", "OtherCluster");
     assert!(message.contains("--allow-other-cluster"), "{message}");
+    // Nobody answers for a JWK Set that an object names.
+    world.publisher.keygen("rsa-2048", "evil");
+    publish("evil", "evil");
+    let set = format!("https://{ISSUER_HOST}/{BUCKET}/evil/keys.json");
+    world.changed("other", &json!({"spec": {"keys": [{"jwks": set}], "roles": []}}));
+    let (_, message) = world.waits_for("other", "Ready", "OtherCluster");
+    assert!(message.contains("evil/keys.json"), "{message}");
     world.api.kubectl(&format!("delete sai other -n {CLUSTERS} --timeout 30s"));
     assert_eq!(world.published("other"), [theirs.as_str()]);
     assert!(world.events("other").contains(&"Retained".to_owned()));

@@ -40,8 +40,9 @@ impl KeyDrift {
         (!self.missing.is_empty()).then(|| {
             format!(
                 "keys.json no longer has {}, which somebody else has removed: AWS STS refuses tokens that \
-                 they signed. Fix: if the cluster still uses them, `issuerctl rollback` publishes an \
-                 earlier version again",
+                 they signed. Fix: if the cluster still uses them, `issuerctl history -f FILE`, with this \
+                 object in FILE, lists the versions that the store has kept, and `issuerctl rollback -f FILE \
+                 VERSION` publishes one of them again",
                 self.missing.join(", ")
             )
         })
@@ -52,9 +53,11 @@ impl KeyDrift {
     pub(crate) fn foreign_text(&self) -> Option<String> {
         (!self.foreign.is_empty()).then(|| {
             format!(
-                "keys.json has {}, which somebody else has added: whoever has such a private key can \
-                 assume every role of this issuer. Fix: if nobody should, `issuerctl publish --prune` \
-                 removes what is not given to it",
+                "keys.json has {}, which this controller has not published: another program that reads the \
+                 same keys, such as issuerctl sync, or somebody else. Whoever has such a private key can \
+                 assume every role of this issuer. Fix: if it is nobody's of this cluster, delete its entry \
+                 from a copy of keys.json, and publish the copy with `issuerctl publish --jwks COPY --prune \
+                 --to s3://BUCKET/PREFIX`, which removes that key alone",
                 self.foreign.join(", ")
             )
         })

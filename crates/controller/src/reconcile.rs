@@ -327,10 +327,13 @@ impl Run<'_> {
     pub(crate) fn trusting_known_sources(&self, desired: &Desired) -> Target {
         let mut target = desired.target.clone();
         let known = &self.status.key_sources;
-        if let Some(site) = &mut target.site
-            && desired.key_sources().iter().all(|one| known.contains(one))
-        {
-            site.other_cluster = OtherCluster::KnownSecret;
+        if let Some(site) = &mut target.site {
+            let is_known = desired.key_sources().iter().all(|one| known.contains(one));
+            site.other_cluster = match is_known {
+                true => OtherCluster::KnownSecret,
+                // With a command, a person answers for a JWK Set.
+                false => OtherCluster::RefuseSets,
+            };
         }
         target
     }

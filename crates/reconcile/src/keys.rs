@@ -42,6 +42,8 @@ pub struct SourceKeys {
     pub keys: JwkSet,
     /// The clusters among the sources.
     pub clusters: Vec<ClusterKeys>,
+    /// The JWK Sets at URLs among them, each the keys of some cluster.
+    pub sets: Vec<ClusterKeys>,
     /// Keys of types that AWS STS does not use, which a previous site had.
     pub foreign: Vec<ForeignKey>,
     /// Whether a part of a source could not be used, which may have been a key.
@@ -184,7 +186,7 @@ struct SourceReading {
     /// Its name in messages.
     name: String,
     reading: Reading,
-    /// The cluster, if it is one.
+    /// The cluster, unless it is a file.
     cluster: Option<ClusterKeys>,
 }
 
@@ -194,7 +196,10 @@ fn combine(readings: Vec<SourceReading>) -> Result<SourceKeys, Error> {
         all.is_incomplete |= reading.notes.iter().any(is_skipped);
         all.notices.extend(reading.notes.iter().map(|note| notice(&name, note)));
         all.keys = all.keys.union(&reading.set).map_err(|source| Error::Join { source })?;
-        all.clusters.extend(cluster);
+        match cluster {
+            Some(set) if matches!(set.source, KeySource::Jwks(_)) => all.sets.push(set),
+            cluster => all.clusters.extend(cluster),
+        }
     }
     Ok(all)
 }
@@ -235,7 +240,13 @@ async fn read_remote(
             let document = issuer_verify::fetch_jwks(url, fetch).await.map_err(Error::KeySource)?;
             let reading = issuer_jwks::read_set(&document, weak)
                 .map_err(|source| Error::NoUsableKey { path: PathBuf::from(&name), source })?;
-            Some(SourceReading { name, reading, cluster: None })
+            let keys = ClusterKeys {
+                place: format!("the JWK Set {name}"),
+                source: source.clone(),
+                issuer: None,
+                keys: reading.set.clone(),
+            };
+            Some(SourceReading { name, reading, cluster: Some(keys) })
         }
         KeySource::Secret { cluster, namespace, connection } => {
             let client = Cluster::connect(connection).await?;

@@ -220,7 +220,8 @@ fn refuse_other_cluster(
             || is_known_secret(cluster)
             || is_proven(cluster)
     };
-    match seen.keys.clusters.iter().find(|cluster| !is_known(cluster)) {
+    let sets = seen.keys.sets.iter().filter(|_| other_cluster == OtherCluster::RefuseSets);
+    match seen.keys.clusters.iter().chain(sets).find(|cluster| !is_known(cluster)) {
         None => Ok(()),
         Some(cluster) => Err(Error::OtherCluster {
             location: plan.location().to_owned(),

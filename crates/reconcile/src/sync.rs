@@ -37,6 +37,8 @@ pub struct SyncReport {
     pub published: Option<JwkSet>,
     /// The published keys at the beginning of the step, if the store could be read.
     pub found: Option<JwkSet>,
+    /// Whether a document was there at the beginning of the step, whatever was in it.
+    pub existed: bool,
     /// Published keys that no source has any more, and from when on each may be removed.
     pub retiring: Vec<(KeyId, Option<u64>)>,
     /// Whether AWS STS would have accepted the issuer before the step changed it; `None` if it did not.
@@ -69,6 +71,7 @@ impl SyncReport {
             live: None,
             published: None,
             found: None,
+            existed: false,
             retiring: Vec::new(),
             before: None,
             verdict: None,
@@ -139,6 +142,7 @@ impl Reconciler<'_> {
         report.live = Some(seen.keys.keys.clone());
         let stored = seen.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
         let published = stored.and_then(PublishedKeys::of);
+        report.existed = has_documents(&seen);
         report.found = Some(match (stored, &published) {
             (_, Some(published)) => published.keys.clone(),
             (None, None) => JwkSet::default(),
@@ -202,6 +206,7 @@ impl Reconciler<'_> {
         let mut seen = self.observe(&site, scope).await?;
         report.issuer = Some(seen.url.clone());
         let stored = seen.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
+        report.existed = has_documents(&seen);
         let Some(published) = stored.and_then(PublishedKeys::of) else { return Ok(()) };
         report.found = Some(published.keys.clone());
         report.published.clone_from(&report.found);
@@ -247,6 +252,12 @@ impl Reconciler<'_> {
             Expected { issuer: Some(url), keys, now_secs: now_secs(), weak, ..Expected::default() };
         Some(issuer_verify::judge(&observation, &expected))
     }
+}
+
+/// Whether something is published, or was.
+fn has_documents(seen: &Observed) -> bool {
+    let state = seen.site.as_ref().map(|(_, state)| state);
+    state.is_some_and(|state| state.keys.is_some() || state.discovery.is_some())
 }
 
 /// The keys that must be published before a step: those that are, since a new key of the cluster does not sign

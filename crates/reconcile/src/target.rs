@@ -59,6 +59,8 @@ pub struct SiteTarget {
 /// Whether the keys of a cluster are published none of which was published before, while others are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherCluster {
+    /// They are not, and neither are those of a JWK Set at a URL: whoever names it answers for nobody else.
+    RefuseSets,
     /// They are not: it is probably another cluster.
     #[default]
     Refuse,

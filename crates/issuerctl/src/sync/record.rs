@@ -38,8 +38,7 @@ pub(super) fn record(
         program.log.notice(&issuer, notice);
     }
     // Before anything was published, nobody relied on it.
-    let is_new =
-        !before.succeeded && report.found.as_ref().is_none_or(|keys| keys.keys().is_empty());
+    let is_new = !before.succeeded && !report.existed;
     let refused = report.before.as_ref().filter(|_| !is_new);
     count(&program.state.metrics, &name_of(target), (&report, refused), took);
     if let Some(failed) = refused.and_then(first_failure) {

@@ -93,3 +93,15 @@ fn documents_that_somebody_deleted_or_emptied_are_written_again() {
     });
     follower.until_metric("issuerctl_verify_passed", |passed| passed == 1.0);
 }
+
+#[test]
+fn a_step_that_is_the_first_one_tells_of_an_outage_that_it_repairs() {
+    let world = World::new();
+    let outage = "AWS STS would not have accepted the issuer before this step";
+    let (_, err) = world.once("", 0);
+    assert!(!err.contains(outage), "{err}");
+    world.s3.remove("my-oidc", "prod/keys.json");
+    let (_, err) = world.once("", 0);
+    assert!(err.contains(outage), "{err}");
+    assert!(world.has_published(&[0]));
+}
