@@ -25,7 +25,7 @@ pub use bucket::{
 };
 pub(crate) use bucket_removal::BucketRemoval;
 pub use client::S3Clients;
-use client::{Account, Probed, StoreClock};
+use client::{Account, Buckets, StoreClock};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::{with_distribution as private_bucket_policy, with_ours as bucket_policy};
@@ -93,7 +93,10 @@ pub struct S3 {
     location: S3Location,
     options: S3Options,
     region: String,
-    probed: Probed,
+    /// Those whose store was asked whether it keeps the conditions of writes.
+    probed: Buckets,
+    /// Those whose store does not implement encryption.
+    unencrypted: Buckets,
     account: Account,
     /// The address of `s3-control`, if it is configured.
     control_url: Option<String>,
@@ -130,11 +133,18 @@ impl S3 {
     ) -> Result<Self, Error> {
         let connected = client::connect(clients, &location, &options).await?;
         let options = S3Options { endpoint_url: connected.endpoint_url, ..options };
-        let (client, region, probed) = (connected.client, connected.region, clients.probed());
-        let (account, control_url, clock) =
-            (clients.account(), clients.control_url(), clients.clock());
-        let front = None;
-        Ok(Self { client, region, probed, account, control_url, clock, front, location, options })
+        Ok(Self {
+            client: connected.client,
+            location,
+            options,
+            region: connected.region,
+            probed: clients.probed(),
+            unencrypted: clients.unencrypted(),
+            account: clients.account(),
+            control_url: clients.control_url(),
+            clock: clients.clock(),
+            front: None,
+        })
     }
 
     /// A store that uses an existing client.
@@ -150,7 +160,8 @@ impl S3 {
             location,
             options,
             region,
-            probed: Probed::default(),
+            probed: Buckets::default(),
+            unencrypted: Buckets::default(),
             account: Account::default(),
             control_url: None,
             clock: StoreClock::default(),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
@@ -34,7 +34,8 @@ pub struct S3Clients {
     config: SdkConfig,
     endpoint_url: Option<String>,
     clients: Mutex<HashMap<ClientKey, Client>>,
-    probed: Probed,
+    probed: Buckets,
+    unencrypted: Buckets,
     account: Account,
     clock: StoreClock,
 }
@@ -67,15 +68,22 @@ impl Account {
     }
 }
 
-/// The buckets whose store was asked whether it keeps the conditions of writes.
+/// Buckets at endpoints of which something is known, so that it is not asked for each issuer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Probed(Arc<Mutex<HashSet<(String, String)>>>);
+pub(super) struct Buckets(Arc<Mutex<HashSet<(String, String)>>>);
 
-impl Probed {
-    /// Whether this bucket at this endpoint is asked for the first time.
-    pub(super) fn is_first(&self, endpoint: &str, bucket: &str) -> bool {
-        let mut probed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        probed.insert((endpoint.to_owned(), bucket.to_owned()))
+impl Buckets {
+    /// Adds a bucket; returns whether it is a new one.
+    pub(super) fn add(&self, endpoint: &str, bucket: &str) -> bool {
+        self.known().insert((endpoint.to_owned(), bucket.to_owned()))
+    }
+
+    pub(super) fn has(&self, endpoint: &str, bucket: &str) -> bool {
+        self.known().contains(&(endpoint.to_owned(), bucket.to_owned()))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,9 +169,10 @@ impl S3Clients {
     #[must_use]
     pub fn new(config: SdkConfig) -> Self {
         let endpoint_url = configured_endpoint(&config, "S3");
-        let (clients, probed, clock) = (Mutex::default(), Probed::default(), StoreClock::default());
+        let (probed, unencrypted) = (Buckets::default(), Buckets::default());
+        let (clients, clock) = (Mutex::default(), StoreClock::default());
         let account = Account { config: Some(config.clone()), id: Arc::default() };
-        Self { config, endpoint_url, clients, probed, account, clock }
+        Self { config, endpoint_url, clients, probed, unencrypted, account, clock }
     }
 
     pub(super) fn account(&self) -> Account {
@@ -177,8 +186,12 @@ impl S3Clients {
         service_endpoint(&self.config, "S3 Control").filter(|url| Some(url.as_str()) != of_all)
     }
 
-    pub(super) fn probed(&self) -> Probed {
+    pub(super) fn probed(&self) -> Buckets {
         self.probed.clone()
+    }
+
+    pub(super) fn unencrypted(&self) -> Buckets {
+        self.unencrypted.clone()
     }
 
     pub(super) fn clock(&self) -> StoreClock {

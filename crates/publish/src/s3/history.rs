@@ -2,7 +2,7 @@
 //! with versioning keeps itself.
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
+use aws_sdk_s3::types::ChecksumAlgorithm;
 use futures_util::future::join_all;
 use issuer_discovery::KEYS_NAME;
 use issuer_jwks::MAX_INPUT_BYTES;
@@ -46,10 +46,7 @@ impl S3 {
                 .body(ByteStream::from(past.to_bytes()));
             if self.options.unconditional { request } else { request.if_none_match("*") }
         };
-        let mut answer = request(Some(ServerSideEncryption::Aes256)).send().await;
-        if matches!(&answer, Err(error) if self.refuses_encryption(error)) {
-            answer = request(None).send().await;
-        }
+        let answer = self.send_encrypted(request).await;
         let location = || format!("{}/{FOLDER}/{name}", self.location);
         match answer {
             Ok(answer) if answer.e_tag().is_some_and(|etag| !etag.is_empty()) => Ok(()),

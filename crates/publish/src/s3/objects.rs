@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission, ServerSideEncryption};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
@@ -61,15 +62,9 @@ impl S3 {
         } else {
             self.probe_conditions(&write).await?;
         }
-        let encrypted = || {
-            let request = self.put_object(&key, &write);
-            request.server_side_encryption(ServerSideEncryption::Aes256)
-        };
-        let mut answer = encrypted().send().await;
-        // An S3-compatible store may not implement SSE-S3.
-        if matches!(&answer, Err(error) if self.refuses_encryption(error)) {
-            answer = self.put_object(&key, &write).send().await;
-        }
+        let request =
+            |encryption| self.put_object(&key, &write).set_server_side_encryption(encryption);
+        let answer = self.send_encrypted(request).await;
         let answer = answer.map_err(|error| match code(&error).as_deref() {
             // 412, 409, or 404 for If-Match on a deleted document.
             Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
@@ -107,7 +102,7 @@ impl S3 {
             return Ok(());
         }
         let key = &self.location.object_key(write.name);
-        if !self.probed.is_first(endpoint, self.location.bucket.as_str()) {
+        if !self.probed.add(endpoint, self.location.bucket.as_str()) {
             return Ok(());
         }
         let tag = format!("\"{}\"", "0".repeat(32));
@@ -163,9 +158,31 @@ impl S3 {
             }
     }
 
+    /// Sends a write with SSE-S3, or without it to a store that does not implement it: what one write has
+    /// shown, the next ones do not ask again.
+    pub(super) async fn send_encrypted(
+        &self,
+        request: impl Fn(Option<ServerSideEncryption>) -> PutObjectFluentBuilder,
+    ) -> Result<PutObjectOutput, SdkError<PutObjectError>> {
+        let bucket = self.location.bucket.as_str();
+        let endpoint = self.options.endpoint_url.as_deref();
+        if endpoint.is_some_and(|endpoint| self.unencrypted.has(endpoint, bucket)) {
+            return request(None).send().await;
+        }
+        let answer = request(Some(ServerSideEncryption::Aes256)).send().await;
+        if !matches!(&answer, Err(error) if self.refuses_encryption(error)) {
+            return answer;
+        }
+        let answer = request(None).send().await;
+        if let (Ok(_), Some(endpoint)) = (&answer, endpoint) {
+            self.unencrypted.add(endpoint, bucket);
+        }
+        answer
+    }
+
     /// Whether an S3-compatible store refuses a write because of its encryption: MinIO without KMS
     /// and R2 answer NotImplemented, Ceph InvalidArgument or InvalidEncryptionAlgorithmError.
-    pub(super) fn refuses_encryption<E: ProvideErrorMetadata>(&self, error: &SdkError<E>) -> bool {
+    fn refuses_encryption<E: ProvideErrorMetadata>(&self, error: &SdkError<E>) -> bool {
         const CODES: [&str; 3] =
             ["InvalidArgument", "InvalidRequest", "InvalidEncryptionAlgorithmError"];
         let code = code(error);

@@ -70,7 +70,13 @@ async fn a_store_without_encryption_is_written_without() {
     server.without_encryption();
     let compatible = S3Options { endpoint_url: Some(server.endpoint()), ..options() };
     let store = store(&server, compatible);
+    server.take_log();
     run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    // The store is asked for encryption once, and whether it keeps conditions: a fleet has thousands of writes.
+    let log = server.take_log();
+    let writes = |of: &str| log.iter().filter(|line| line.contains(of)).count();
+    assert_eq!(writes("PutObject prod/keys.json"), 3, "{log:#?}");
+    assert_eq!(writes("PutObject prod/.well-known"), 1, "{log:#?}");
     assert_eq!(server.encryption("my-oidc", KEYS), None);
     assert!(run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap().is_empty());
 }
