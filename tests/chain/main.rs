@@ -18,6 +18,7 @@ mod controller_credentials;
 mod controller_deletion;
 mod controller_guards;
 mod controller_reports;
+mod controller_roles;
 mod distribution;
 mod doctor;
 mod examples;
@@ -152,6 +153,7 @@ fn main() -> ExitCode {
         ("controller_publishes_a_key_while_iam_is_gone", controller::without_iam),
         ("controllers_and_the_command_line_lose_no_key", controller::together),
         ("controller_gives_no_object_what_is_anothers", controller_guards::claims),
+        ("controller_keeps_a_role_for_the_object_that_was_applied_to_it", controller_roles::run),
         ("controller_deletes_nothing_that_it_did_not_apply", controller_guards::foreign),
         (
             "controller_deletes_all_that_an_object_was_applied_to_and_no_more",

@@ -20,6 +20,11 @@ pub(crate) fn of(error: &Error) -> Option<String> {
                 once("--allow-other-cluster")
             )
         }
+        Error::Iam(issuer_iam::Error::Shared { role, .. }) => format!(
+            "give spec.roles[] a name of its own; objects of one namespace may share a role, and with an \
+             issuer that none of them has, a person decides with `issuerctl role apply {role} --issuer URL \
+             --service-account NAMESPACE/NAME`, where URL is the issuer of this object"
+        ),
         Error::Cluster(issuer_cluster::Error::NotFound { .. }) => {
             "spec.keys[].cluster.name names the cluster NAME of a Secret NAME-sa in the namespace of this \
              object; spec.keys[].apiserver reads the keys of the controller's own cluster"

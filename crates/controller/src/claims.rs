@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use issuer_discovery::IssuerUrl;
 use issuer_manifest::{Issuer, Spec};
 
 use crate::names;
@@ -27,14 +28,24 @@ struct Claim {
     generation: Option<i64>,
     /// The generation that was applied last.
     applied: Option<i64>,
-    /// Whether something contradicts what it asks for.
-    is_refused: bool,
+    /// What contradicts what it asks for.
+    refused: Refused,
     /// `None` if its spec cannot be read: it then asks for nothing, and keeps what it has.
     issuer: Option<Arc<Issuer>>,
     /// What it asks for.
     wanted: BTreeSet<String>,
     /// What it was applied to.
     held: BTreeSet<String>,
+}
+
+/// What contradicts what an object asks for; the first of two that were not applied yet has less of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refused {
+    No,
+    /// Another object.
+    ByObject,
+    /// What there is in IAM, whatever other objects there are.
+    ByIam,
 }
 
 impl Claims {
@@ -50,7 +61,7 @@ impl Claims {
             age,
             generation: metadata.generation,
             applied: applied.max(status.applied_generation),
-            is_refused: is_refused(&status),
+            refused: Refused::of(&status),
             wanted: issuer.as_deref().map(names::of).unwrap_or_default(),
             issuer,
             held: status.claims.into_iter().chain(known).collect(),
@@ -63,7 +74,7 @@ impl Claims {
         self.set_held(key, &status.claims);
         if let Some(claim) = self.claims.get_mut(key) {
             claim.applied = claim.applied.max(status.applied_generation);
-            claim.is_refused = is_refused(status);
+            claim.refused = Refused::of(status);
         }
     }
 
@@ -102,6 +113,13 @@ impl Claims {
         let own = self.claims.get(key)?;
         let mut wanted = own.wanted.iter();
         Some(not_applied(&wanted.find_map(|name| self.conflict_about(key, own, name))?))
+    }
+
+    /// The issuers that the objects of a namespace were applied to.
+    pub(crate) fn issuers(&self, namespace: &str) -> Vec<IssuerUrl> {
+        let claims = self.claims.iter().filter(|(key, _)| key.namespace == namespace);
+        let names = claims.flat_map(|(_, claim)| &claim.held);
+        names.filter_map(|name| names::issuer(name)).collect()
     }
 
     /// The names, of those that an object wants or has, for which another one is first, and why.
@@ -154,12 +172,14 @@ impl Claim {
     fn precedes(&self, other: &Self, name: &str) -> Option<&'static str> {
         let holds = |claim: &Self| claim.held.contains(name);
         // One that waits for its own edit does not gain by an edit of the other one.
-        let edited = |claim: &Self| (claim.generation != claim.applied, claim.is_refused);
+        let edited = |claim: &Self| (claim.generation != claim.applied, claim.refused);
         match (holds(self), holds(other)) {
             (true, false) => Some("was applied first"),
             (false, true) => None,
             (true, true) if edited(self) != edited(other) => (edited(self) < edited(other))
                 .then_some("is applied as it is, and this object was edited"),
+            _ if self.refused != other.refused => (self.refused < other.refused)
+                .then_some("can be applied, and this object was refused before"),
             _ => (self.age < other.age).then_some("is older"),
         }
     }
@@ -172,8 +192,16 @@ fn not_applied(reason: &str) -> String {
     )
 }
 
-fn is_refused(status: &Status) -> bool {
-    status.condition(Kind::Ready).is_some_and(|ready| ready.reason == Reason::Conflict)
+impl Refused {
+    fn of(status: &Status) -> Self {
+        let is_conflict =
+            |kind| status.condition(kind).is_some_and(|found| found.reason == Reason::Conflict);
+        match (is_conflict(Kind::RolesReady), is_conflict(Kind::Ready)) {
+            (true, _) => Self::ByIam,
+            (false, true) => Self::ByObject,
+            (false, false) => Self::No,
+        }
+    }
 }
 
 /// Why two objects cannot both have what this names, if they cannot.
@@ -182,7 +210,10 @@ fn clash(
     (other, theirs): (&Key, &Claim),
     (key, own): (&Key, &Claim),
 ) -> Option<String> {
+    // What was taken out of a spec stays in IAM, and other objects of its namespace may go on with it.
+    let is_left = theirs.issuer.is_some() && !theirs.wanted.contains(name);
     match name.split_once(' ') {
+        Some(("provider", _)) if is_left && other.namespace == key.namespace => None,
         Some(("issuer" | "provider", url)) => {
             Some(format!("spec.issuer: {other} has the same issuer, {url}"))
         }
@@ -195,7 +226,8 @@ fn clash(
              policy"
         )),
         _ => match (&theirs.issuer, &own.issuer) {
-            (Some(issuer), Some(mine)) if theirs.wanted.contains(name) => {
+            _ if is_left => None,
+            (Some(issuer), Some(mine)) => {
                 let both = [&only(issuer, name), &only(mine, name)];
                 Some(format!("spec.roles: {}", issuer_manifest::agree(&both).err()?))
             }
@@ -380,6 +412,56 @@ mod tests {
         let names: Vec<String> =
             claims.conflicts(&theirs.key()).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["policy p", "role app"]);
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_spec_stays_in_its_namespace() {
+        let mut claims = Claims::default();
+        let roles = json!([{"name": "app", "serviceAccounts": ["a/b"]}]);
+        let with = |prefix: &str| spec(prefix, roles.clone());
+        applied(&mut claims, "a", "2026-01-01", &spec("a", json!([])), &all_of("a", &with("a")));
+        claim(&mut claims, "b", "2026-01-02", &with("b"));
+        let mut theirs = object("c", "2026-01-02", &with("c"), &[]);
+        theirs.metadata.namespace = Some("others".to_owned());
+        set(&mut claims, &theirs);
+        assert_eq!(claims.conflict(&key("b")), None);
+        let text = claims.conflict(&theirs.key()).unwrap();
+        assert!(text.contains("clusters/a has the role app"), "{text}");
+    }
+
+    #[test]
+    fn one_that_iam_refuses_keeps_nobody_from_its_role() {
+        let mut claims = Claims::default();
+        let roles = json!([{"name": "app", "serviceAccounts": ["a/b"]}]);
+        let mut thief = object("thief", "2026-01-01", &spec("thief", roles.clone()), &[]);
+        thief.metadata.namespace = Some("others".to_owned());
+        set(&mut claims, &thief);
+        claim(&mut claims, "a", "2026-01-02", &spec("a", roles));
+        assert!(claims.conflict(&key("a")).is_some());
+        let refused = |kinds: &[Kind]| {
+            let findings = kinds.iter().map(|kind| Finding::bad(*kind, Reason::Conflict, ""));
+            let mut status = Status::default();
+            status.set(findings.collect(), Some(2), "t");
+            status
+        };
+        claims.ended(&key("a"), &refused(&[Kind::Ready]));
+        claims.ended(&thief.key(), &refused(&[Kind::Ready, Kind::RolesReady]));
+        assert_eq!(claims.conflict(&key("a")), None);
+        assert!(claims.conflict(&thief.key()).is_some());
+    }
+
+    #[test]
+    fn a_namespace_has_the_issuers_that_its_objects_were_applied_to() {
+        let mut claims = Claims::default();
+        let written =
+            |path: &str| json!({"issuer": format!("https://h.example/{path}"), "provider": {}});
+        applied(&mut claims, "a", "2026-01-01", &written("a"), &all_of("a", &written("a")));
+        claim(&mut claims, "b", "2026-01-01", &written("b"));
+        let issuers = |namespace| -> BTreeSet<String> {
+            claims.issuers(namespace).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(issuers("clusters"), ["https://h.example/a".to_owned()].into());
+        assert!(issuers("others").is_empty());
     }
 
     #[test]

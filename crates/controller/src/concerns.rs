@@ -39,6 +39,7 @@ fn is_of_roles(error: &issuer_iam::Error) -> bool {
         error,
         E::NoPolicy { .. }
             | E::Path { .. }
+            | E::Shared { .. }
             | E::ForeignPolicy { .. }
             | E::ForeignInline { .. }
             | E::DeletedPrincipal { .. }

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use issuer_discovery::IssuerUrl;
-use issuer_reconcile::{DeletionPlan, Error, Reconciler, Scope, Target};
+use issuer_iam::{Audience, Tags};
+use issuer_reconcile::{
+    DeletionPlan, Error, OrphanedRole, ProviderTarget, Reconciler, Scope, Target,
+};
 
 use crate::cluster::Severity;
 use crate::desired::{DeletionPolicy, Desired, Refusal, conduct_of};
 use crate::differences::Differences;
-use crate::findings::{self, Stage};
+use crate::findings::{self, Stage, shown};
 use crate::names;
 use crate::reconcile::{Run, Told};
 use crate::schedule::Next;
@@ -56,12 +59,13 @@ impl Run<'_> {
         let told = Told::default();
         let engine = Reconciler::of(&self.context.shared, &told).without_waiting();
         match self.deleted(&engine, &desired, &conflicts).await {
-            Ok(Ok(note)) if conflicts.is_empty() => {
-                self.let_go(Severity::Normal, "Deleted", &note).await
-            }
-            Ok(Ok(note)) => {
-                let kept: Vec<&str> = conflicts.iter().map(|(_, why)| why.as_str()).collect();
-                let note = format!("{note}; not deleted: {}", kept.join("; "));
+            Ok(Ok((note, left))) => {
+                let kept: Vec<String> =
+                    conflicts.into_iter().map(|(_, why)| why).chain(left).collect();
+                if kept.is_empty() {
+                    return self.let_go(Severity::Normal, "Deleted", &note).await;
+                }
+                let note = shown(&format!("{note}; not deleted: {}", kept.join("; ")));
                 self.let_go(Severity::Warning, "Deleted", &note).await
             }
             Ok(Err(refused)) => {
@@ -80,29 +84,37 @@ impl Run<'_> {
         }
     }
 
+    /// What was deleted, in words, and what was not although the object was applied to it once; or why nothing
+    /// is deleted.
     async fn deleted(
         &self,
         engine: &Reconciler<'_>,
         desired: &Desired,
         conflicts: &[(String, String)],
-    ) -> Result<Result<String, String>, Error> {
+    ) -> Result<Result<(String, Vec<String>), String>, Error> {
         let is_another = |name: &String| conflicts.iter().any(|(theirs, _)| theirs == name);
         let own = self.status.claims.iter().filter(|name| !is_another(name));
-        let held = own.map(String::as_str).collect();
+        let held: BTreeSet<&str> = own.map(String::as_str).collect();
         let target = &only_held(desired, &held, self.issuer_before());
         // Whoever can change the documents of a provider has its roles, also if it is not this object's.
-        let trust = target.is_in_aws() || desired.target.needs_iam();
-        let seen = engine.observe(target, Scope::delete(false, trust)).await?;
+        let trust = target.is_in_aws() || target.needs_iam() || desired.target.needs_iam();
+        // Roles that were taken out of the spec are found by their tags.
+        let is_declared =
+            |name: &str| target.roles.iter().any(|role| names::of_role(role.name.as_str()) == name);
+        let prune = held.iter().any(|name| name.starts_with("role ") && !is_declared(name));
+        let seen = engine.observe(target, Scope::delete(prune, trust)).await?;
         if let Some(refused) = self.other_issuer(seen.url.as_str()) {
             return Ok(Err(refused));
         }
         if let Some(refused) = not_applied_to(desired, &seen.url, &held) {
             return Ok(Err(refused));
         }
-        let mut plan = DeletionPlan::new(target, &seen, false, false)?;
+        let mut plan = DeletionPlan::new(target, &seen, prune, false)?;
+        plan.orphaned.retain(|role| held.contains(&*names::of_role(role.name.as_str())));
         engine.delete(target, &seen, &mut plan, false).await?;
         let text = Differences::of_deletion(&plan);
-        Ok(Ok(text.unwrap_or_else(|| "there was nothing to delete".to_owned())))
+        let text = text.unwrap_or_else(|| "there was nothing to delete".to_owned());
+        Ok(Ok((text, left(&held, target, &seen.url, &plan.orphaned))))
     }
 
     async fn let_go(
@@ -131,6 +143,25 @@ fn not_applied_to(desired: &Desired, url: &IssuerUrl, held: &BTreeSet<&str>) -> 
     ))
 }
 
+/// What an object was applied to, and is neither in the target nor among the roles that were found by their tags.
+fn left(
+    held: &BTreeSet<&str>,
+    target: &Target,
+    url: &IssuerUrl,
+    orphaned: &[OrphanedRole],
+) -> Vec<String> {
+    let roles =
+        target.roles.iter().map(|role| &role.name).chain(orphaned.iter().map(|role| &role.name));
+    let roles = roles.map(|name| names::of_role(name.as_str()));
+    let found: BTreeSet<String> = roles.chain([names::of_provider(url.as_str())]).collect();
+    let in_iam = |name: &str| name.starts_with("role ") || name.starts_with("provider ");
+    let left = held.iter().filter(|name| in_iam(name) && !found.contains(**name));
+    left.map(|name| {
+        format!("the {name}, which the spec no longer has and {url} does not lead to, if it still exists")
+    })
+    .collect()
+}
+
 /// The target without what the object was not applied to: it may be somebody else's. An issuer that follows
 /// from a bucket or a distribution is known without them: they may be gone.
 fn only_held(desired: &Desired, held: &BTreeSet<&str>, before: Option<IssuerUrl>) -> Target {
@@ -140,7 +171,14 @@ fn only_held(desired: &Desired, held: &BTreeSet<&str>, before: Option<IssuerUrl>
     target.site = target.site.filter(|_| names::place(&desired.issuer).is_some_and(holds));
     let url = target.issuer.as_ref();
     let has_provider = url.is_some_and(|url| holds(names::of_provider(url.as_str())));
-    target.provider = target.provider.filter(|_| has_provider);
+    // One that was taken out of the spec is deleted as well.
+    let provider = || ProviderTarget {
+        audiences: vec![Audience::default()],
+        tags: Tags::new(),
+        thumbprints: Vec::new(),
+        prune: false,
+    };
+    target.provider = has_provider.then(|| target.provider.unwrap_or_else(provider));
     target.roles.retain(|role| holds(names::of_role(role.name.as_str())));
     for policies in target.roles.iter_mut().filter_map(|role| role.managed.as_mut()) {
         policies.retain(|name, _| holds(names::of_policy(name)));
@@ -191,6 +229,27 @@ mod tests {
         assert_eq!(left(&held), (true, false, vec![role("App", 0)]));
         let held = ["issuer https://oidc.example.com", "provider https://oidc.example.com"];
         assert_eq!(left(&held), (false, true, vec![]));
+    }
+
+    #[test]
+    fn what_was_taken_out_of_the_spec_is_deleted_or_named() {
+        let object = json!({
+            "metadata": {"name": "prod", "namespace": "clusters"},
+            "spec": {"issuer": "https://oidc.example.com", "provider": {}},
+        });
+        let object = serde_json::from_value(object).unwrap();
+        let mut desired = Desired::of(&object, &Permitted::default()).unwrap();
+        desired.target.provider = None;
+        let url = desired.target.issuer.clone().unwrap();
+        let own = format!("provider {url}");
+        let held = [own.as_str(), "provider https://old.example.com", "role app", "role found"];
+        let target = only_held(&desired, &held.into(), None);
+        assert!(target.provider.is_some());
+        let (name, arn) = ("Found".parse().unwrap(), String::new());
+        let found = [OrphanedRole { name, arn, deletion: None }];
+        let text = left(&held.into(), &target, &url, &found).join("\n");
+        assert!(text.contains("https://old.example.com") && text.contains("role app"), "{text}");
+        assert!(!text.contains(&own) && !text.contains("role found"), "{text}");
     }
 
     #[test]

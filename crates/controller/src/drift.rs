@@ -31,7 +31,14 @@ impl Run<'_> {
             return Ok(());
         }
         let accepted = verdict.filter(|_| !repairs);
-        let found = findings::drifted(target, plan, differ, repairs, accepted.as_ref());
+        let found = findings::drifted(
+            target,
+            plan,
+            &self.status.claims,
+            differ,
+            repairs,
+            accepted.as_ref(),
+        );
         self.report_drift(found, text).await
     }
 
@@ -108,7 +115,7 @@ mod tests {
         let observation = issuer_verify::read_folder(std::path::Path::new(".")).unwrap();
         let refused = issuer_verify::judge(&observation, &issuer_verify::Expected::default());
         let verified = |verdict| {
-            let found = findings::drifted(&target, &plan, &differ, false, verdict);
+            let found = findings::drifted(&target, &plan, &[], &differ, false, verdict);
             let found = found.into_iter().find(|found| found.kind == Kind::Verified).unwrap();
             (found.status, found.reason)
         };

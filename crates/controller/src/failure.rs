@@ -23,7 +23,7 @@ impl Run<'_> {
         error: &Error,
         stage: Stage,
     ) -> Result<Next, kube::Error> {
-        let target = self.trusting_known_sources(desired);
+        let target = self.guarded(desired);
         let mut found = findings::failed(&target, error, stage);
         let is_open = found
             .iter()

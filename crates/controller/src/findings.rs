@@ -9,6 +9,7 @@ use issuer_verify::Verdict;
 use crate::advice;
 use crate::concerns::{concerns, reason};
 use crate::differences::Differences;
+use crate::names;
 use crate::status::{Finding, Kind, Reason, Status, Truth};
 
 /// A message has at most so many characters: it is shown in one line, and events have 1,024 bytes.
@@ -23,9 +24,14 @@ pub(crate) enum Stage {
     Applied,
 }
 
-/// Everything is as the object declares.
+/// Everything is as the object declares; `claims` is what it was applied to, now or earlier.
 #[must_use]
-pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) -> Vec<Finding> {
+pub(crate) fn converged(
+    target: &Target,
+    plan: &IssuerPlan,
+    claims: &[String],
+    notices: &[Notice],
+) -> Vec<Finding> {
     let mut all = Vec::new();
     match &plan.site {
         Some(site) => {
@@ -52,8 +58,16 @@ pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) 
         Some((_, provider)) => Finding::good(Kind::ProviderReady, Reason::UpToDate, &provider.arn),
         None => not_requested(Kind::ProviderReady, "provider"),
     });
-    let orphaned: Vec<&str> = plan.orphaned.iter().map(|role| role.name.as_str()).collect();
-    all.push(match (plan.roles.len(), orphaned.is_empty()) {
+    let (providers, roles) = left(target, plan, claims);
+    if let (Some(found), false) = (all.last_mut(), providers.is_empty()) {
+        let message = format!(
+            "{}; no longer there, and kept: the provider of {}",
+            found.message,
+            providers.join(", ")
+        );
+        found.message = shown(&message);
+    }
+    all.push(match (plan.roles.len(), roles.is_empty()) {
         (0, true) => not_requested(Kind::RolesReady, "roles"),
         (count, true) => {
             Finding::good(Kind::RolesReady, Reason::UpToDate, format!("{count} in spec.roles"))
@@ -61,11 +75,11 @@ pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) 
         (count, false) => Finding::good(
             Kind::RolesReady,
             Reason::RolesLeft,
-            format!(
+            shown(&format!(
                 "{count} in spec.roles; no longer there, and kept: {} (`issuerctl apply --prune` with the \
                  same object in a file deletes them)",
-                orphaned.join(", ")
-            ),
+                roles.join(", ")
+            )),
         ),
     });
     let other = notices.iter().find(|notice| notice.id == "other-issuer");
@@ -81,12 +95,29 @@ pub(crate) fn converged(target: &Target, plan: &IssuerPlan, notices: &[Notice]) 
     with_ready(all)
 }
 
+/// The issuers of the providers, and the roles, that an object was applied to and no longer declares. If nothing
+/// in IAM is read, or the roles of the account cannot be listed, they may be gone.
+fn left(target: &Target, plan: &IssuerPlan, claims: &[String]) -> (Vec<String>, Vec<String>) {
+    let roles = target.roles.iter().map(|role| names::of_role(role.name.as_str()));
+    let provider = target.provider.as_ref().map(|_| names::of_provider(plan.url.as_str()));
+    let declared = roles.chain(provider).collect();
+    let of = |kind| names::left(claims, kind, &declared).map(str::to_owned).collect();
+    let are_listed = target.needs_iam()
+        && !plan.notices.iter().any(|notice| notice.id == "orphaned-roles-not-readable");
+    let roles = match are_listed {
+        true => plan.orphaned.iter().map(|role| role.name.to_string()).collect(),
+        false => of("role"),
+    };
+    (of("provider"), roles)
+}
+
 /// Somebody else has changed something. `repairs` says whether it is changed back now; otherwise
 /// `accepted` says how AWS STS would judge the issuer as it is, if that could be read.
 #[must_use]
 pub(crate) fn drifted(
     target: &Target,
     plan: &IssuerPlan,
+    claims: &[String],
     differ: &Differences,
     repairs: bool,
     accepted: Option<&Verdict>,
@@ -95,7 +126,7 @@ pub(crate) fn drifted(
         true => "this is being repaired",
         false => "spec.driftPolicy is Report, so it stays; Repair changes it back",
     };
-    let mut all = converged(target, plan, &[]);
+    let mut all = converged(target, plan, claims, &[]);
     all.retain(|finding| finding.kind != Kind::Ready);
     for finding in &mut all {
         let text = match finding.kind {
@@ -434,6 +465,37 @@ mod tests {
         for kind in Kind::PARTS {
             assert_eq!(of(&findings, kind), (Truth::Unknown, Reason::NotReached));
         }
+    }
+
+    #[test]
+    fn what_is_no_longer_in_the_spec_is_named_although_nothing_else_is_in_it() {
+        let target = target(json!({"issuer": "https://oidc.example.com", "provider": {}}));
+        let target = Target { provider: None, ..target };
+        let plan = IssuerPlan {
+            url: target.issuer.clone().unwrap(),
+            site: None,
+            provider: None,
+            roles: Vec::new(),
+            orphaned: Vec::new(),
+            workload: None,
+            notices: Vec::new(),
+        };
+        let claims = ["provider https://oidc.example.com", "role app"].map(str::to_owned);
+        let findings = converged(&target, &plan, &claims, &[]);
+        let message = |kind| {
+            let found = findings.iter().find(|finding| finding.kind == kind).unwrap();
+            (found.reason, found.message.as_str())
+        };
+        let (reason, text) = message(Kind::ProviderReady);
+        assert_eq!(reason, Reason::NotRequested);
+        assert!(text.ends_with("kept: the provider of https://oidc.example.com"), "{text}");
+        let (reason, text) = message(Kind::RolesReady);
+        assert_eq!(reason, Reason::RolesLeft);
+        assert!(text.contains("kept: app ("), "{text}");
+        assert_eq!(
+            of(&converged(&target, &plan, &[], &[]), Kind::RolesReady).1,
+            Reason::NotRequested
+        );
     }
 
     #[test]

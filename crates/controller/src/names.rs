@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use issuer_discovery::{IssuerUrl, Ports};
 use issuer_manifest::{Issuer, Role, StoreSpec};
 use issuer_publish::AccessMode;
 
@@ -32,6 +33,12 @@ pub(crate) fn of_issuer(url: &str) -> String {
     format!("issuer {url}")
 }
 
+/// The issuer that a name is about.
+pub(crate) fn issuer(name: &str) -> Option<IssuerUrl> {
+    let url = name.strip_prefix("issuer ").or_else(|| name.strip_prefix("provider "))?;
+    IssuerUrl::parse(url, Ports::Allow).ok()
+}
+
 /// Whether it is the name of an issuer or a place: all the rest of an object depends on them.
 #[must_use]
 pub(crate) fn is_of_site(name: &str) -> bool {
@@ -42,6 +49,17 @@ pub(crate) fn is_of_site(name: &str) -> bool {
 #[must_use]
 pub(crate) fn of_provider(url: &str) -> String {
     format!("provider {url}")
+}
+
+/// Of what an object was applied to, the roles or the providers (`kind`) that are not among these names of what it
+/// declares.
+pub(crate) fn left<'a>(
+    claims: &'a [String],
+    kind: &'a str,
+    declared: &'a BTreeSet<String>,
+) -> impl Iterator<Item = &'a str> {
+    let left = claims.iter().filter(|name| !declared.contains(*name));
+    left.filter_map(move |name| name.strip_prefix(kind)?.strip_prefix(' '))
 }
 
 /// A customer managed policy as a name. Names in IAM are not case-sensitive.

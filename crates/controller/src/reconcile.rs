@@ -8,7 +8,8 @@ use issuer_change::Notice;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::JwkSet;
 use issuer_reconcile::{
-    Error, Event, Events, IssuerPlan, Observed, OtherCluster, Reconciler, Scope, Shared, Target,
+    Error, Event, Events, IssuerPlan, Observed, OtherCluster, Reconciler, RoleTarget, Scope,
+    Shared, Target,
 };
 use issuer_workload::Chosen;
 
@@ -145,7 +146,7 @@ impl Run<'_> {
         desired: &Desired,
         told: &Told,
     ) -> Result<Result<Next, (Error, Stage)>, kube::Error> {
-        let target = self.trusting_known_sources(desired);
+        let target = self.guarded(desired);
         let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
         let is_applied = self.status.applied_generation == self.object.metadata.generation;
         let front = match engine.front(&target).await {
@@ -238,12 +239,16 @@ impl Run<'_> {
             self.context.own.tell(self.object, Severity::Normal, reason, &note).await;
         }
         if repairs || !is_applied {
-            self.keep_claims(names);
+            // What is taken out of the spec stays in IAM, and so its object's.
+            let in_iam = before.into_iter().filter(|name| !names::is_of_site(name));
+            self.keep_claims(in_iam.chain(names).collect());
         }
         match (left.text(), &plan.site) {
             (Some(text), Some(site)) => {
                 self.record(desired, plan.url.as_str(), site.plan.keys());
-                let found = findings::drifted(&target, &plan, &left, false, verdict.as_ref());
+                let claims = &self.status.claims;
+                let found =
+                    findings::drifted(&target, &plan, claims, &left, false, verdict.as_ref());
                 self.report_drift(found, &text).await?;
             }
             _ => self.converged(desired, &target, &plan, &told.0.take()).await?,
@@ -264,7 +269,7 @@ impl Run<'_> {
             Some(site) => self.record(desired, plan.url.as_str(), site.plan.keys()),
             None => self.status.issuer = Some(plan.url.to_string()),
         }
-        self.report(findings::converged(target, plan, &notices)).await
+        self.report(findings::converged(target, plan, &self.status.claims, &notices)).await
     }
 
     /// What was published, and where its keys came from: the next run depends on it, whatever else fails.
@@ -322,10 +327,18 @@ impl Run<'_> {
         keys
     }
 
-    /// The target, whose keys may be new ones altogether if they come from where they came from before:
-    /// the Secret of a cluster has one key, and a rotation replaces it.
-    pub(crate) fn trusting_known_sources(&self, desired: &Desired) -> Target {
+    /// The target as this object may have it. Its keys may be new ones altogether if they come from where
+    /// they came from before: the Secret of a cluster has one key, and a rotation replaces it. A role that it
+    /// was not applied to may not be that of an issuer of somebody else, whose object is gone or never was.
+    pub(crate) fn guarded(&self, desired: &Desired) -> Target {
         let mut target = desired.target.clone();
+        let claims = &self.status.claims;
+        let is_new = |role: &&mut RoleTarget| !claims.contains(&names::of_role(role.name.as_str()));
+        let new: Vec<&mut RoleTarget> = target.roles.iter_mut().filter(is_new).collect();
+        if !new.is_empty() {
+            let known = self.context.claims().issuers(&self.object.key().namespace);
+            new.into_iter().for_each(|role| role.shared_with = Some(known.clone()));
+        }
         let known = &self.status.key_sources;
         if let Some(site) = &mut target.site {
             let is_known = desired.key_sources().iter().all(|one| known.contains(one));

@@ -51,6 +51,18 @@ pub enum Error {
         /// The requested path.
         wanted: String,
     },
+    /// A role of other issuers, with which it is not shared.
+    #[error(
+        "the role {role} exists, and other issuers have it ({}), so this one is not added to its trust \
+         policy",
+        providers.join(", ")
+    )]
+    Shared {
+        /// The role's name.
+        role: String,
+        /// The ARNs of their providers.
+        providers: Vec<String>,
+    },
     /// A customer managed policy with a requested name that issuerctl does not manage.
     #[error("the policy {arn} was not created by issuerctl, and was not changed")]
     ForeignPolicy {
@@ -256,6 +268,7 @@ impl Diagnostic for Error {
         match self {
             Self::Adopted { .. }
             | Self::Path { .. }
+            | Self::Shared { .. }
             | Self::ForeignPolicy { .. }
             | Self::ForeignInline { .. }
             | Self::PolicyElsewhere { .. }
@@ -286,7 +299,7 @@ impl Diagnostic for Error {
             Self::NotAPolicy { .. } => "a policy is a JSON object with a Statement",
             Self::Port { .. } => "serve the issuer on port 443 and omit the port",
             Self::Adopted { .. } => "every role that trusts it stops working when it is deleted",
-            Self::Path { .. } => "use a different role name",
+            Self::Path { .. } | Self::Shared { .. } => "use a different role name",
             Self::ForeignInline { .. } | Self::ForeignPolicy { .. } => {
                 "use a different name for yours"
             }

@@ -46,6 +46,9 @@ pub struct RoleSpec {
     pub tags: Option<Tags>,
     /// Whether everything that was requested earlier is kept, and this is only added.
     pub add: bool,
+    /// The only other issuers that an existing role may trust if it does not trust this one yet; `None`
+    /// permits all.
+    pub shared_with: Option<Vec<IssuerUrl>>,
     /// The name of the issuer in the file, recorded in the tags of the role, so that roles that are
     /// removed from the file can be found.
     pub file: Option<String>,

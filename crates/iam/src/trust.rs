@@ -227,6 +227,24 @@ impl TrustPolicy {
         self
     }
 
+    /// Whom the statements of issuerctl trust for other issuers than these, if there is none for `own`.
+    pub(crate) fn strangers(&self, own: &IssuerUrl, known: &[IssuerUrl]) -> Vec<String> {
+        let ours = || {
+            let statements = self.statements().iter();
+            let sid = |statement: &Value| Some(statement["Sid"].as_str()?.to_owned());
+            let ours = statements.filter_map(move |one| Some((sid(one)?, one)));
+            ours.filter(|(sid, _)| sid.starts_with(SID) && sid != NOBODY)
+        };
+        let own = sid(own);
+        if ours().any(|(sid, _)| sid == own) {
+            return Vec::new();
+        }
+        let known: Vec<String> = known.iter().map(sid).collect();
+        let others = ours().filter(|(sid, _)| !known.contains(sid));
+        let providers = others.flat_map(|(_, one)| strings(&one["Principal"]["Federated"]));
+        providers.map(str::to_owned).collect()
+    }
+
     /// Whether there are statements other than those with these `Sid`s.
     pub(crate) fn has_others_than(&self, sids: &[String]) -> bool {
         let among = |sid: &str| sid == NOBODY || sids.iter().any(|known| known == sid);

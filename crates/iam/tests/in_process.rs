@@ -64,6 +64,7 @@ fn role() -> RoleSpec {
         max_session_secs: None,
         tags: None,
         add: false,
+        shared_with: None,
         file: None,
     }
 }

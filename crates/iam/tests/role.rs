@@ -34,6 +34,7 @@ fn spec() -> RoleSpec {
         max_session_secs: None,
         tags: None,
         add: false,
+        shared_with: None,
         file: None,
     }
 }
@@ -335,6 +336,31 @@ fn an_issuer_that_goes_takes_only_its_own_from_a_role_of_two() {
     );
     let last = RoleDeletion::new(&first, Some(&issuer("test"))).steps;
     assert!(matches!(last.last(), Some(RoleStep::Delete(_))), "{last:?}");
+}
+
+#[test]
+fn a_role_of_issuers_that_it_is_not_shared_with_is_not_joined() {
+    let of = |path: &str| RoleSpec {
+        trust: Trust { issuer: issuer(path), ..spec().trust },
+        shared_with: Some(Vec::new()),
+        ..spec()
+    };
+    let made = after(
+        RoleState::default(),
+        &RolePlan::new(&of("test"), &RoleState::default()).unwrap().steps,
+    );
+    let Err(Error::Shared { providers, .. }) = RolePlan::new(&of("prod"), &made) else {
+        panic!("it is joined")
+    };
+    assert_eq!(providers, ["arn:aws:iam::111122223333:oidc-provider/h.example/test"]);
+    let known = RoleSpec { shared_with: Some(vec![issuer("test")]), ..of("prod") };
+    let both = after(made.clone(), &RolePlan::new(&known, &made).unwrap().steps);
+    // Whoever is in it stays in it.
+    assert!(RolePlan::new(&of("prod"), &both).is_ok());
+    let any = RoleSpec { shared_with: None, ..of("prod") };
+    assert!(RolePlan::new(&any, &made).is_ok());
+    let by_hand = RoleState { role: Some(by_hand()), ..RoleState::default() };
+    assert!(RolePlan::new(&of("prod"), &by_hand).is_ok());
 }
 
 #[test]

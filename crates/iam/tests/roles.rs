@@ -54,6 +54,7 @@ fn spec() -> RoleSpec {
         max_session_secs: None,
         tags: None,
         add: false,
+        shared_with: None,
         file: Some("prod".to_owned()),
     }
 }

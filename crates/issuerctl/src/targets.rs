@@ -366,6 +366,7 @@ pub(crate) fn of_role(args: &RoleApplyArgs) -> Result<Target, Failure> {
         max_session_secs: args.max_session_duration,
         tags: (!args.tag.is_empty()).then(|| tags(&args.tag)),
         add: args.add,
+        shared_with: None,
     };
     let target = Target::of(IssuerUrl::parse(&args.issuer.issuer, Ports::Refuse)?);
     Ok(Target { roles: vec![role], ..target })

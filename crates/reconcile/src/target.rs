@@ -135,6 +135,8 @@ pub struct RoleTarget {
     pub tags: Option<Tags>,
     /// Whether what was requested earlier is kept, and this is only added.
     pub add: bool,
+    /// [`RoleSpec::shared_with`].
+    pub shared_with: Option<Vec<IssuerUrl>>,
 }
 
 /// The cluster whose pods use the roles.
@@ -236,6 +238,7 @@ impl Target {
             max_session_secs: role.max_session_duration,
             tags: Some(role.tags.clone()),
             add: false,
+            shared_with: None,
         };
         Self {
             name: Some(issuer.name().to_owned()),
@@ -361,6 +364,7 @@ impl Target {
             max_session_secs: role.max_session_secs,
             tags: role.tags.clone(),
             add: role.add,
+            shared_with: role.shared_with.clone(),
             file: self.name.clone(),
         };
         self.roles.iter().map(spec).collect()

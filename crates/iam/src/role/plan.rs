@@ -122,7 +122,7 @@ impl RolePlan {
     /// requested is removed; unmanaged parts are kept.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::ForeignPolicy`], [`Error::DeletedPrincipal`], [`Error::TooLarge`];
+    /// [`Error::Path`], [`Error::Shared`], [`Error::ForeignPolicy`], [`Error::DeletedPrincipal`], [`Error::TooLarge`];
     /// those of [`TrustPolicy::with`].
     pub fn new(spec: &RoleSpec, found: &RoleState) -> Result<Self, Error> {
         let path = found
@@ -200,6 +200,12 @@ impl RolePlan {
         if let Some(path) = spec.path.as_ref().filter(|path| path.as_str() != role.path) {
             let (there, wanted) = (role.path.clone(), path.to_string());
             return Err(Error::Path { role: role.name.to_string(), there, wanted });
+        }
+        if let Some(known) = &spec.shared_with {
+            let strangers = role.trust.strangers(&spec.trust.issuer, known);
+            if !strangers.is_empty() {
+                return Err(Error::Shared { role: role.name.to_string(), providers: strangers });
+            }
         }
         if !role.is_ours() {
             let message = "issuerctl did not create the role; only what is requested is changed";
