@@ -121,7 +121,9 @@ impl FromStr for Destination {
             return wrong(F::Empty, None);
         }
         if trimmed != text || text.contains(char::is_control) {
-            return wrong(F::WhiteSpace, valid(trimmed));
+            // One within it stays there.
+            let meant = if trimmed == text { None } else { valid(trimmed) };
+            return wrong(F::WhiteSpace, meant);
         }
         if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
             return wrong(F::Quotes, valid(text.trim_matches(QUOTES)));
@@ -508,6 +510,8 @@ mod tests {
             ("/keys.json", "Document /"),
             ("keys.json", "Document ."),
             ("ftp:/host/x", "OtherUrl"),
+            ("s3://my\u{1}oidc", "WhiteSpace"),
+            (" s3://my-oidc\n", "WhiteSpace s3://my-oidc"),
         ] {
             let found = parse(text).expect_err(text);
             assert_eq!(found, refused, "{text}");
@@ -588,7 +592,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics_and_what_was_meant_is_valid(text in "(s3|S3|arn:aws:s3::|https|file)?[:;\u{ff1a}]?[/\\\\]{0,3}[a-zA-Z0-9.:/@?#%~$\" -]{0,40}") {
+        fn no_text_panics_and_what_was_meant_is_valid(text in "(s3|S3|arn:aws:s3::|https|file)?[:;\u{ff1a}]?[/\\\\]{0,3}[a-zA-Z0-9.:/@?#%~$\" \u{1}\n-]{0,40}|.{0,40}") {
             match text.parse::<Destination>() {
                 Ok(valid) => prop_assert_eq!(valid.to_string(), text),
                 Err(Error::Destination { meant: Some(meant), fault, .. }) => {
