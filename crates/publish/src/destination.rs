@@ -29,7 +29,7 @@ pub enum Destination {
 pub enum DestinationFault {
     /// Nothing, or only white space.
     Empty,
-    /// White space at an end, or a line break.
+    /// White space at an end, or a line break or another control character.
     WhiteSpace,
     /// Characters that only look like those of a URL.
     Lookalike,
@@ -79,7 +79,9 @@ impl fmt::Display for DestinationFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "is empty",
-            Self::WhiteSpace => "has white space at an end, or a line break",
+            Self::WhiteSpace => {
+                "has white space at an end, or a line break or another control character"
+            }
             Self::Lookalike => "has characters that only look like those of a URL",
             Self::Quotes => "is in quotes",
             Self::Dash => "is `-`, and two documents cannot be written to standard output",
