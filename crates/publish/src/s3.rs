@@ -93,9 +93,9 @@ pub struct S3 {
     location: S3Location,
     options: S3Options,
     region: String,
-    /// Those whose store was asked whether it keeps the conditions of writes.
+    /// The buckets whose store was asked whether it keeps the conditions of writes.
     probed: Buckets,
-    /// Those whose store does not implement encryption.
+    /// The buckets whose store does not implement encryption.
     unencrypted: Buckets,
     account: Account,
     /// The address of `s3-control`, if it is configured.

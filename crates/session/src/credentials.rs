@@ -112,12 +112,12 @@ impl Checked {
             }
             (error, _) => {
                 if let Some((code, text)) = fallback::answer(error) {
-                    return match fallback::refusal(error) {
-                        Some(text) => format!("{} ({text})", fallback::REFUSED),
-                        None if Cause::of(Some(code), "") == Cause::Throttled => {
-                            format!("{NOT_GIVEN} ({text}): {TOO_MANY}")
-                        }
-                        None => format!("{NOT_GIVEN} ({text})"),
+                    return if fallback::REFUSALS.contains(&code) {
+                        format!("{} ({text})", fallback::REFUSED)
+                    } else if Cause::of(Some(code), "") == Cause::Throttled {
+                        format!("{NOT_GIVEN} ({text}): {TOO_MANY}")
+                    } else {
+                        format!("{NOT_GIVEN} ({text})")
                     };
                 }
                 // Those of the SDK's own chain say nothing by themselves.

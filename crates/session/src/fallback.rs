@@ -21,7 +21,7 @@ const USE: Duration = Duration::from_secs(60);
 
 /// What STS answers when it does not accept a token, or the role does not trust it
 /// (`AssumeRoleWithWebIdentity`). Everything else, such as throttling, is no reason for other credentials.
-const REFUSALS: [&str; 5] = [
+pub(crate) const REFUSALS: [&str; 5] = [
     "AccessDenied",
     "ExpiredTokenException",
     "IDPCommunicationError",
@@ -133,7 +133,7 @@ impl ProvideCredentials for WithFallback {
 }
 
 /// What STS said, if it refused the token.
-pub(crate) fn refusal(error: &CredentialsError) -> Option<String> {
+fn refusal(error: &CredentialsError) -> Option<String> {
     answer(error).filter(|(code, _)| REFUSALS.contains(code)).map(|(_, text)| text)
 }
 

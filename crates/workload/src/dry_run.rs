@@ -7,10 +7,8 @@ use issuer_cluster::{Cluster, Error as ClusterError, ObjectKind, ObjectRef};
 use serde_json::{Value, json};
 
 use crate::accounts::Step;
+use crate::pods::REQUESTS;
 use crate::{Error, WorkloadPlan, WorkloadSpec};
-
-/// Maximum number of concurrent requests.
-const REQUESTS: usize = 16;
 
 /// A request that changes a ServiceAccount.
 enum Request<'a> {

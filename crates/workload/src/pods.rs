@@ -18,7 +18,7 @@ use crate::{Account, Chosen, Error, RestartPlan, Running, WorkloadPlan, Workload
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// Maximum number of requests that are sent concurrently.
-const REQUESTS: usize = 16;
+pub(crate) const REQUESTS: usize = 16;
 
 /// From how many ServiceAccounts in a namespace on all of its pods are read at once.
 const MANY: usize = 4;
