@@ -17,6 +17,9 @@ from dataclasses import dataclass
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROJECT = "https://github.com/issuerctl/issuerctl"
 
+# What is printed may become a file that is released: Windows has another encoding and other ends of lines.
+sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -38,7 +41,7 @@ class Program:
 
 
 def programs():
-    lines = (ROOT / "release/programs").read_text().splitlines()
+    lines = (ROOT / "release/programs").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
     return [Program(name, kinds.split(","), title) for name, kinds, title in rows]
 
