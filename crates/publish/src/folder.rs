@@ -204,7 +204,7 @@ impl Folder {
         Ok(folders)
     }
 
-    fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
+    pub(crate) fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
         let path = self.root.join(name);
         let not = |what| Error::NotADocument { location: path.display().to_string(), what };
         // Opening a named pipe would wait for a writer.

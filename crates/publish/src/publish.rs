@@ -162,8 +162,7 @@ async fn execute(
                 plan.wrote_keys |= name == KEYS_NAME;
             }
             Operation::Check(document) => {
-                let [keys, discovery] = store.read_documents().await?;
-                let stored = if document.name == KEYS_NAME { keys } else { discovery };
+                let stored = store.read_document(document.name).await?;
                 if !is_stored(plan, &document, stored.as_ref())? {
                     return Err(Error::Changed { location: plan.place(document.name) });
                 }

@@ -148,6 +148,17 @@ impl Store {
         }
     }
 
+    /// Reads one document alone, to be compared with what was written.
+    ///
+    /// # Errors
+    /// A denied or failed read.
+    pub(crate) async fn read_document(&self, name: &str) -> Result<Option<Stored>, Error> {
+        match self {
+            Self::Folder(folder) => folder.read_document(name),
+            Self::S3(s3) => Box::pin(s3.get_document(name)).await,
+        }
+    }
+
     /// Writes a copy of a previous site; `first` is the write that follows. A store that ignores
     /// conditions is found out at the same time.
     ///

@@ -41,12 +41,8 @@ const BODY_PAUSE: Duration = Duration::from_millis(200);
 impl S3 {
     /// The two documents alone.
     pub(crate) async fn read_documents(&self) -> Result<[Option<Stored>; 2], Error> {
-        let [keys, discovery] =
-            [KEYS_NAME, DISCOVERY_NAME].map(|name| (name, self.location.object_key(name)));
-        let (keys, discovery) = tokio::join!(
-            self.get_document(keys.0, &keys.1),
-            self.get_document(discovery.0, &discovery.1),
-        );
+        let (keys, discovery) =
+            tokio::join!(self.get_document(KEYS_NAME), self.get_document(DISCOVERY_NAME));
         Ok([keys?, discovery?])
     }
 
@@ -55,7 +51,7 @@ impl S3 {
         let name = write.name;
         let key = self.location.object_key(name);
         if self.options.unconditional {
-            let now = self.get_document(name, &key).await?;
+            let now = self.get_document(name).await?;
             if !write.condition.holds_for(now.as_ref()) {
                 return Err(Error::Changed { location: format!("{}/{name}", self.location) });
             }
@@ -218,12 +214,12 @@ impl S3 {
         name: &str,
         purpose: Purpose,
     ) -> Result<Option<Stored>, Error> {
-        let key = self.location.object_key(name);
         // ACLs are read only if they make the objects public.
         if self.options.access != AccessMode::Acl || purpose == Purpose::Remove {
-            return self.get_document(name, &key).await;
+            return self.get_document(name).await;
         }
-        let (stored, public) = tokio::join!(self.get_document(name, &key), self.read_acl(&key));
+        let key = self.location.object_key(name);
+        let (stored, public) = tokio::join!(self.get_document(name), self.read_acl(&key));
         let Some(mut stored) = stored? else { return Ok(None) };
         // An ACL that the store does not have needs no repair.
         if !matches!(public?, Setting::Present(false)) {
@@ -256,12 +252,9 @@ impl S3 {
     }
 
     /// A document as it is now.
-    pub(super) async fn get_document(
-        &self,
-        name: &str,
-        key: &str,
-    ) -> Result<Option<Stored>, Error> {
-        self.get_version(name, key, None, MAX_INPUT_BYTES).await
+    pub(crate) async fn get_document(&self, name: &str) -> Result<Option<Stored>, Error> {
+        let key = self.location.object_key(name);
+        self.get_version(name, &key, None, MAX_INPUT_BYTES).await
     }
 
     /// A version of an object, up to `limit` bytes and one; without an ID, the current one.
