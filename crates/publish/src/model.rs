@@ -56,6 +56,8 @@ enum Event {
     Read(usize, usize),
     /// It executes its next operation.
     Execute(usize),
+    /// It goes on without a check, since the answer to its write was a proof.
+    Trust(usize),
     /// It is killed, and started again.
     Crash(usize),
 }
@@ -85,6 +87,7 @@ struct Known {
     contents: Vec<(Vec<u8>, String)>,
     plans: Vec<Planned>,
     planned: HashMap<(usize, Documents, Option<PlanId>), Option<PlanId>>,
+    trusts: HashMap<(PlanId, usize), bool>,
     moves: HashMap<(usize, Publisher, Documents), (Publisher, Documents)>,
     found: HashMap<Documents, Arc<Found>>,
 }
@@ -256,7 +259,9 @@ impl Protocol {
         let operations = operations(&planned, &format!("{who}-{conflicts}"));
         let (document, writes) = match &operations[next] {
             Operation::Write(document) => (document, true),
-            Operation::Check(document) => (document, false),
+            Operation::Check(document) | Operation::CheckUnlessProved(document) => {
+                (document, false)
+            }
         };
         let place = usize::from(document.name == DISCOVERY_NAME);
         let stored = world.documents[place].map(|content| self.stored(content));
@@ -298,6 +303,17 @@ impl Protocol {
             }
             Err(_) => Publisher::Failed,
         }
+    }
+
+    /// Whether the next operation of a plan is one that a proof replaces.
+    fn may_trust(&self, plan: PlanId, next: usize) -> bool {
+        if let Some(known) = self.known().trusts.get(&(plan, next)) {
+            return *known;
+        }
+        let operation = operations(&self.planned(plan), "").into_iter().nth(next);
+        let trusts = matches!(operation, Some(Operation::CheckUnlessProved(_)));
+        self.known().trusts.insert((plan, next), trusts);
+        trusts
     }
 
     /// What a publisher does next to the documents, without a read.
@@ -393,7 +409,12 @@ impl Model for Protocol {
                     let open = (0..2).filter(|place| read[*place].is_none());
                     events.extend(open.map(|place| Event::Read(who, place)));
                 }
-                Publisher::Executes { .. } => events.push(Event::Execute(who)),
+                Publisher::Executes { plan, next, .. } => {
+                    events.push(Event::Execute(who));
+                    if self.may_trust(*plan, *next) {
+                        events.push(Event::Trust(who));
+                    }
+                }
                 Publisher::Done | Publisher::Failed => continue,
             }
             if world.crashes < self.crashes {
@@ -404,7 +425,8 @@ impl Model for Protocol {
 
     fn next_state(&self, last: &World, event: Event) -> Option<World> {
         let mut world = last.clone();
-        let (Event::Read(who, _) | Event::Execute(who) | Event::Crash(who)) = event;
+        let (Event::Read(who, _) | Event::Execute(who) | Event::Trust(who) | Event::Crash(who)) =
+            event;
         world.publishers[who] = match (event, world.publishers[who].clone()) {
             (Event::Crash(_), _) => {
                 world.crashes += 1;
@@ -436,6 +458,9 @@ impl Model for Protocol {
                 }
             }
             (Event::Execute(_), Publisher::Executes { .. }) => self.moved(&mut world, who),
+            (Event::Trust(_), Publisher::Executes { plan, next, own, conflicts }) => {
+                Publisher::Executes { plan, next: next + 1, own, conflicts }
+            }
             _ => return None,
         };
         Some(world)

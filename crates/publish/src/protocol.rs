@@ -13,7 +13,7 @@ use issuer_discovery::{KEYS_NAME, Published};
 use issuer_jwks::{Algorithm, JwkSet, KeyId};
 
 use crate::confirm::algorithms;
-use crate::{DocumentPlan, Error, Plan, PlanOptions, Site, StoreState, Stored};
+use crate::{Condition, DocumentPlan, Error, Plan, PlanOptions, Site, StoreState, Stored};
 
 /// The member of a discovery document that is not the last one of its run: a value that no other run
 /// has. Readers ignore members that they do not know (OpenID Connect Discovery 1.0 section 3).
@@ -35,6 +35,9 @@ pub(crate) enum Operation {
     /// Reads it, and ends the execution unless it is as it was read or written, whatever the answer to
     /// the write was.
     Check(DocumentPlan),
+    /// The same, unless the answer to the last write, which was that of this document, has proved that the
+    /// store has it.
+    CheckUnlessProved(DocumentPlan),
 }
 
 /// The discovery document of a run between its keys before and after.
@@ -111,11 +114,22 @@ pub(crate) fn operations(plan: &Plan, run: &str) -> Vec<Operation> {
         operations.push(Operation::Write(keys.clone()));
     }
     if plan.widened.is_some() || discovery.action != Action::Keep {
-        // The document must not refer to keys that are not there, nor leave out one that has come.
-        operations.push(Operation::Check(keys.clone()));
+        // The document must not refer to keys that are not there, nor leave out one that has come: if
+        // there is none yet, another run that has written keys since then has written one, or finds
+        // that this run did.
+        operations.push(match is_first(plan) {
+            true => Operation::CheckUnlessProved(keys.clone()),
+            false => Operation::Check(keys.clone()),
+        });
         operations.push(Operation::Write(discovery.clone()));
     }
     operations
+}
+
+/// Whether neither document is there yet, so that both writes fail if another run is faster.
+fn is_first(plan: &Plan) -> bool {
+    let absent = |document: &DocumentPlan| document.condition == Condition::Absent;
+    plan.widened.is_none() && plan.documents().iter().all(absent)
 }
 
 fn marked(document: &[u8], run: &str) -> Vec<u8> {

@@ -147,6 +147,8 @@ async fn execute(
     }
     let (issuer, record) = (plan.issuer().to_string(), plan.record.clone());
     let mut own = BTreeMap::new();
+    // Whether the last write was proved by its answer.
+    let mut is_proved = false;
     for operation in operations(plan, &unique_value()) {
         match operation {
             Operation::Write(document) => {
@@ -155,13 +157,15 @@ async fn execute(
                 let condition = own.get(name).unwrap_or(&document.condition);
                 let bytes = &document.bytes;
                 let write = Write { name, bytes, condition, issuer: &issuer, record: &record };
-                let version = issuer_diagnostic::write(store.write(write)).await?;
+                let written = issuer_diagnostic::write(store.write(write)).await?;
                 issuer_diagnostic::wrote(store.document_location(name));
-                own.insert(name, Condition::Unchanged(version));
+                own.insert(name, Condition::Unchanged(written.version));
+                is_proved = written.is_proved;
                 plan.wrote = true;
                 plan.wrote_keys |= name == KEYS_NAME;
             }
-            Operation::Check(document) => {
+            Operation::CheckUnlessProved(_) if is_proved => {}
+            Operation::Check(document) | Operation::CheckUnlessProved(document) => {
                 let stored = store.read_document(document.name).await?;
                 if !is_stored(plan, &document, stored.as_ref())? {
                     return Err(Error::Changed { location: plan.place(document.name) });

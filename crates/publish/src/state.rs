@@ -96,6 +96,15 @@ pub(crate) struct Write<'a> {
     pub(crate) record: &'a KeyRecord,
 }
 
+/// What the answer to a write says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The new version of the document.
+    pub(crate) version: Version,
+    /// Whether it has a hash of the bytes, which only a store that has read them all can know.
+    pub(crate) is_proved: bool,
+}
+
 /// The observed state of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreState {

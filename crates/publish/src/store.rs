@@ -6,7 +6,7 @@ use issuer_discovery::IssuerUrl;
 use crate::history::{self, FOLDER, HistoryEntry, PastSite, Read, Restored};
 use crate::lock::FolderLock;
 use crate::s3::BucketPlan;
-use crate::state::{StoreState, Stored, Version, Write};
+use crate::state::{StoreState, Stored, Version, Write, Written};
 use crate::{DocumentPlan, Error, Folder, Purpose, S3};
 
 /// How many previous sites are read to find the one before the published one: some may be the same.
@@ -111,13 +111,16 @@ impl Store {
         }
     }
 
-    /// Writes a document if the condition still holds, and returns its new version.
+    /// Writes a document if the condition still holds.
     ///
     /// # Errors
     /// [`Error::Changed`] if it does not; a denied or failed write.
-    pub(crate) async fn write(&self, write: Write<'_>) -> Result<Version, Error> {
+    pub(crate) async fn write(&self, write: Write<'_>) -> Result<Written, Error> {
         match self {
-            Self::Folder(folder) => folder.write(write),
+            Self::Folder(folder) => {
+                let version = folder.write(write)?;
+                Ok(Written { version, is_proved: false })
+            }
             Self::S3(s3) => Box::pin(s3.write(write)).await,
         }
     }

@@ -36,6 +36,8 @@ pub enum Fault {
     NoEtag,
     /// The answer has another ETag.
     WrongEtag,
+    /// The answer to a write does not say what was read.
+    NoChecksum,
     /// A redirection without a place.
     Nowhere,
     /// 200 with an ETag; the request does not reach the server.
@@ -54,7 +56,7 @@ pub enum Fault {
     Stale,
 }
 
-const FAULTS: [Fault; 22] = [
+const FAULTS: [Fault; 23] = [
     Fault::Drop,
     Fault::Unanswered,
     Fault::Delay(3),
@@ -69,6 +71,7 @@ const FAULTS: [Fault; 22] = [
     Fault::Blank,
     Fault::NoEtag,
     Fault::WrongEtag,
+    Fault::NoChecksum,
     Fault::Nowhere,
     Fault::Lie,
     Fault::Hang,
@@ -335,6 +338,9 @@ fn changed(answer: Vec<u8>, fault: Option<Fault>) -> Vec<u8> {
         Some(Fault::Cut) if body.len() > 1 => shortened(body.len() / 2),
         Some(Fault::Blank) => shortened(0),
         Some(Fault::NoEtag) => with(&format!("{}\r\n", without("etag:")), body),
+        Some(Fault::NoChecksum) => {
+            with(&format!("{}\r\n", without("x-amz-checksum-sha256:")), body)
+        }
         Some(Fault::WrongEtag) => {
             with(&format!("{}etag: \"0123456789abcdef\"\r\n\r\n", without("etag:")), body)
         }

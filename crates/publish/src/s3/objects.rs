@@ -8,15 +8,17 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, Permission, ServerSideEncryption};
+use base64ct::{Base64, Encoding};
 use issuer_discovery::{DISCOVERY_NAME, KEYS_NAME};
 use issuer_jwks::MAX_INPUT_BYTES;
 use issuer_session::message;
+use sha2::{Digest, Sha256};
 
 use super::{
     ACL, AccessMode, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, CREATED, ENCRYPTION, ISSUER,
     MEDIA_TYPE, NOT_ENCODED, PUBLIC_READ, Purpose, S3, SSE_S3, Setting, code, history,
 };
-use crate::state::Write;
+use crate::state::{Write, Written};
 use crate::{Condition, Error, KeyRecord, RECORD, Stored, Version};
 
 /// The ACL grantee for anonymous readers.
@@ -46,8 +48,9 @@ impl S3 {
         Ok([keys?, discovery?])
     }
 
-    /// Writes a document if the condition still holds. Only an answer with an ETag is one of a store.
-    pub(crate) async fn write(&self, write: Write<'_>) -> Result<Version, Error> {
+    /// Writes a document if the condition still holds. Only an answer with an ETag is one of a store; one
+    /// with the checksum of the bytes proves that it has read them.
+    pub(crate) async fn write(&self, write: Write<'_>) -> Result<Written, Error> {
         let name = write.name;
         let key = self.location.object_key(name);
         if self.options.unconditional {
@@ -79,7 +82,12 @@ impl S3 {
             _ => self.failed("PutObject", &["s3:PutObject"], &key, &error),
         })?;
         match answer.e_tag().filter(|etag| !etag.is_empty()) {
-            Some(etag) => Ok(Version { tag: etag.to_owned(), ours: write.condition.ours() }),
+            Some(etag) => Ok(Written {
+                version: Version { tag: etag.to_owned(), ours: write.condition.ours() },
+                // Without conditions it may be gone before the next write.
+                is_proved: !self.options.unconditional
+                    && answer.checksum_sha256() == Some(checksum(write.bytes).as_str()),
+            }),
             None => Err(Error::NotStored {
                 location: format!("{}/{name}", self.location),
                 what: "its answer has no ETag",
@@ -357,6 +365,11 @@ impl S3 {
         }
         Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained, record }))
     }
+}
+
+/// The checksum of a write and its answer (S3 API reference, `x-amz-checksum-sha256`).
+fn checksum(bytes: &[u8]) -> String {
+    Base64::encode_string(&Sha256::digest(bytes))
 }
 
 /// What is recorded beside an object.

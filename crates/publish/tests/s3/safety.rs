@@ -224,3 +224,63 @@ async fn a_body_that_breaks_off_is_read_again() {
     let resets = proxy.log().into_iter().filter(|line| line.ends_with("Reset")).count();
     assert_eq!(resets, 2);
 }
+
+/// The requests for documents of a run, without those of the other settings.
+fn of_documents(server: &S3Server) -> Vec<String> {
+    let log = server.take_log();
+    let of = |line: &String| {
+        let (call, rest) = line.split_once("Object prod/")?;
+        Some(format!("{call} {}", rest.split(' ').next()?))
+    };
+    log.iter().filter_map(of).collect()
+}
+
+#[tokio::test]
+async fn a_first_publish_writes_the_discovery_document_once_the_keys_are_proved_to_be_there() {
+    let proved = ["Put keys.json", "Put .well-known/openid-configuration"];
+    let asked = ["Put keys.json", "Get keys.json", "Put .well-known/openid-configuration"];
+    for (fault, writes) in [(None, &proved[..]), (Some(Fault::NoChecksum), &asked)] {
+        let server = S3Server::start();
+        server.make_bucket("my-oidc");
+        let proxy = FaultProxy::start(&server.endpoint(), 1, 0);
+        if let Some(fault) = fault {
+            proxy.always("PUT", fault);
+        }
+        let options = S3Options { access: AccessMode::None, ..options() };
+        let store = connect_to(&proxy.endpoint(), options);
+        run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+        let log = of_documents(&server);
+        let ends = log.len() - 2;
+        assert_eq!(log[2..ends], *writes, "{fault:?}: {log:#?}");
+        assert_eq!(log.len(), 2 + writes.len() + 2, "{fault:?}: {log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_between_two_writes_reads_the_document_that_was_written() {
+    let server = S3Server::start();
+    let store = store(&server, options());
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    server.take_log();
+    run(&store, &site("p256"), &PlanOptions::default()).await.unwrap();
+    let log = of_documents(&server);
+    let discovery = ".well-known/openid-configuration";
+    let between = [
+        format!("Put {discovery}"),
+        format!("Get {discovery}"),
+        "Put keys.json".to_owned(),
+        "Get keys.json".to_owned(),
+        format!("Put {discovery}"),
+    ];
+    assert_eq!(log[2..log.len() - 2], between, "{log:#?}");
+    // Without conditions the document is read just before each write, whatever the answer to the one
+    // before was.
+    let server = S3Server::start();
+    server.make_bucket("my-oidc");
+    let options = S3Options { access: AccessMode::None, unconditional: true, ..options() };
+    let store = self::store(&server, options);
+    run(&store, &site("rsa2048"), &PlanOptions::default()).await.unwrap();
+    let log = of_documents(&server);
+    let between = ["Get keys.json", "Put keys.json", "Get keys.json"];
+    assert_eq!(log[2..5], between, "{log:#?}");
+}
