@@ -25,7 +25,7 @@ pub use bucket::{
 };
 pub(crate) use bucket_removal::BucketRemoval;
 pub use client::S3Clients;
-use client::{Account, Buckets, StoreClock};
+use client::{Account, Buckets, Probes, StoreClock};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::{with_distribution as private_bucket_policy, with_ours as bucket_policy};
@@ -93,8 +93,8 @@ pub struct S3 {
     location: S3Location,
     options: S3Options,
     region: String,
-    /// The buckets whose store was asked whether it keeps the conditions of writes.
-    probed: Buckets,
+    /// Whether the stores of buckets keep the conditions of writes.
+    probes: Probes,
     /// The buckets whose store does not implement encryption.
     unencrypted: Buckets,
     account: Account,
@@ -138,7 +138,7 @@ impl S3 {
             location,
             options,
             region: connected.region,
-            probed: clients.probed(),
+            probes: clients.probes(),
             unencrypted: clients.unencrypted(),
             account: clients.account(),
             control_url: clients.control_url(),
@@ -160,7 +160,7 @@ impl S3 {
             location,
             options,
             region,
-            probed: Buckets::default(),
+            probes: Probes::default(),
             unencrypted: Buckets::default(),
             account: Account::default(),
             control_url: None,

@@ -34,7 +34,7 @@ pub struct S3Clients {
     config: SdkConfig,
     endpoint_url: Option<String>,
     clients: Mutex<HashMap<ClientKey, Client>>,
-    probed: Buckets,
+    probes: Probes,
     unencrypted: Buckets,
     account: Account,
     clock: StoreClock,
@@ -73,9 +73,8 @@ impl Account {
 pub(super) struct Buckets(Arc<Mutex<HashSet<(String, String)>>>);
 
 impl Buckets {
-    /// Adds a bucket; returns whether it is a new one.
-    pub(super) fn add(&self, endpoint: &str, bucket: &str) -> bool {
-        self.known().insert((endpoint.to_owned(), bucket.to_owned()))
+    pub(super) fn add(&self, endpoint: &str, bucket: &str) {
+        self.known().insert((endpoint.to_owned(), bucket.to_owned()));
     }
 
     pub(super) fn has(&self, endpoint: &str, bucket: &str) -> bool {
@@ -84,6 +83,20 @@ impl Buckets {
 
     fn known(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether stores keep the conditions of writes, which each bucket is asked once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Probes(Arc<Mutex<HashMap<(String, String), Probe>>>);
+
+/// The document that a store has written under a condition that cannot hold, if it did.
+type Probe = Arc<OnceCell<Option<String>>>;
+
+impl Probes {
+    pub(super) fn of(&self, endpoint: &str, bucket: &str) -> Probe {
+        let mut probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(probes.entry((endpoint.to_owned(), bucket.to_owned())).or_default())
     }
 }
 
@@ -169,10 +182,10 @@ impl S3Clients {
     #[must_use]
     pub fn new(config: SdkConfig) -> Self {
         let endpoint_url = configured_endpoint(&config, "S3");
-        let (probed, unencrypted) = (Buckets::default(), Buckets::default());
+        let (probes, unencrypted) = (Probes::default(), Buckets::default());
         let (clients, clock) = (Mutex::default(), StoreClock::default());
         let account = Account { config: Some(config.clone()), id: Arc::default() };
-        Self { config, endpoint_url, clients, probed, unencrypted, account, clock }
+        Self { config, endpoint_url, clients, probes, unencrypted, account, clock }
     }
 
     pub(super) fn account(&self) -> Account {
@@ -186,8 +199,8 @@ impl S3Clients {
         service_endpoint(&self.config, "S3 Control").filter(|url| Some(url.as_str()) != of_all)
     }
 
-    pub(super) fn probed(&self) -> Buckets {
-        self.probed.clone()
+    pub(super) fn probes(&self) -> Probes {
+        self.probes.clone()
     }
 
     pub(super) fn unencrypted(&self) -> Buckets {

@@ -65,8 +65,7 @@ impl S3 {
             |encryption| self.put_object(&key, &write).set_server_side_encryption(encryption);
         let answer = self.send_encrypted(request).await;
         let answer = answer.map_err(|error| match code(&error).as_deref() {
-            // 412, 409, or 404 for If-Match on a deleted document.
-            Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => {
+            _ if is_conflict(&error) => {
                 Error::Changed { location: format!("{}/{name}", self.location) }
             }
             Some("AccessControlListNotSupported") => {
@@ -96,7 +95,7 @@ impl S3 {
     }
 
     /// Whether a store keeps the conditions of writes, which no answer says: a write of the same that
-    /// must fail, once a run. S3 itself keeps them.
+    /// must fail, once a run; no other is sent before its answer. S3 itself keeps them.
     ///
     /// # Errors
     /// [`Error::IgnoredConditions`].
@@ -105,19 +104,21 @@ impl S3 {
         if self.options.unconditional {
             return Ok(());
         }
-        let key = &self.location.object_key(write.name);
-        if !self.probed.add(endpoint, self.location.bucket.as_str()) {
-            return Ok(());
-        }
-        let tag = format!("\"{}\"", "0".repeat(32));
-        let never = Condition::Unchanged(Version { tag, ours: write.condition.ours() });
-        let answer = self.put_object(key, &Write { condition: &never, ..*write }).send().await;
-        // Any failure that is not about the condition is that of the write, too.
-        match answer {
-            Err(_) => Ok(()),
-            Ok(_) => Err(Error::IgnoredConditions {
-                location: format!("{}/{}", self.location, write.name),
-            }),
+        let ask = || async {
+            let key = self.location.object_key(write.name);
+            let tag = format!("\"{}\"", "0".repeat(32));
+            let never = Condition::Unchanged(Version { tag, ours: write.condition.ours() });
+            match self.put_object(&key, &Write { condition: &never, ..*write }).send().await {
+                Ok(_) => Ok(Some(format!("{}/{}", self.location, write.name))),
+                Err(error) if is_conflict(&error) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let probe = self.probes.of(endpoint, self.location.bucket.as_str());
+        match probe.get_or_try_init(ask).await {
+            Ok(Some(location)) => Err(Error::IgnoredConditions { location: location.clone() }),
+            // Any failure that is not about the condition is that of the write, too.
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 
@@ -365,6 +366,15 @@ impl S3 {
         }
         Ok(Some(Stored { bytes, version, attributes, issuer, written_secs, retained, record }))
     }
+}
+
+/// Whether the condition of a write does not hold: 412, 409, or 404 for If-Match on a deleted document.
+fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let code = code(error);
+    matches!(
+        code.as_deref(),
+        Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey")
+    )
 }
 
 /// The checksum of a write and its answer (S3 API reference, `x-amz-checksum-sha256`).
