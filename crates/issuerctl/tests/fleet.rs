@@ -6,6 +6,7 @@ mod desk;
 #[expect(dead_code, reason = "shared with other tests")]
 mod signer;
 
+use issuer_test_support::S3Server;
 use serde_json::Value;
 
 use desk::{Desk, ended};
@@ -97,4 +98,63 @@ fn an_issuer_with_a_port_is_refused_only_if_it_is_in_iam() {
     desk.file("fleet/port.yaml", &port("  provider: {}\n"));
     let (_, err) = ended(&desk.run("apply -f fleet/port.yaml --no-verify"), 3);
     assert!(err.contains("has a port; IAM refuses") && err.contains("neither provider"), "{err}");
+}
+
+/// Many new issuers in one bucket.
+fn fleet_in(server: &S3Server) -> Desk {
+    let desk = Desk::new();
+    desk.file("sa.pub", &Signer::new().public_pem);
+    server.make_bucket("my-oidc");
+    let text = |number| {
+        let store = format!(
+            "{{s3: {{bucket: my-oidc, prefix: c{number}, region: us-east-1, access: none, endpointUrl: \
+             '{}', pathStyle: true}}}}",
+            server.endpoint()
+        );
+        let file = document(&format!("c{number}"), "x", "").replace("{folder: ../site/x}", &store);
+        file.replace("../sa.pub", "sa.pub")
+    };
+    let texts: Vec<String> = (0..40).map(text).collect();
+    desk.file("fleet.yaml", &texts.join("---\n"));
+    desk
+}
+
+fn count(log: &[String], call: &str) -> usize {
+    log.iter().filter(|line| line.split(' ').next() == Some(call)).count()
+}
+
+#[test]
+fn a_new_fleet_in_a_bucket_takes_one_list_and_four_requests_an_issuer() {
+    let server = S3Server::start();
+    let desk = fleet_in(&server);
+    ended(&desk.run("apply -f fleet.yaml --no-verify"), 0);
+    let log = server.take_log();
+    assert_eq!(count(&log, "ListObjectsV2"), 1, "{log:#?}");
+    assert_eq!(count(&log, "GetObject"), 2 * 40, "{log:#?}");
+    // The first write is preceded by the question whether the store keeps conditions.
+    assert_eq!(log.len(), 1 + 1 + 4 * 40, "{log:#?}");
+    let site = server.dump();
+    ended(&desk.run("plan -f fleet.yaml"), 0);
+    ended(&desk.run("apply -f fleet.yaml --no-verify"), 0);
+    let log = server.take_log();
+    assert_eq!((count(&log, "ListObjectsV2"), count(&log, "GetObject")), (2, 2 * 2 * 40));
+    assert_eq!(log.len(), 2 + 2 * 2 * 40, "{log:#?}");
+    assert_eq!(server.dump(), site);
+}
+
+#[test]
+fn runs_of_one_new_fleet_at_the_same_time_lose_no_key() {
+    let server = S3Server::start();
+    let (one, other) = (fleet_in(&server), fleet_in(&server));
+    server.delay(std::time::Duration::from_millis(5));
+    let run = |desk: &Desk| ended(&desk.run("apply -f fleet.yaml --no-verify"), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(&one));
+        scope.spawn(|| run(&other));
+    });
+    for number in 0..40 {
+        let keys = server.get("my-oidc", &format!("c{number}/keys.json")).unwrap();
+        let keys: Value = serde_json::from_slice(&keys).unwrap();
+        assert_eq!(keys["keys"].as_array().unwrap().len(), 2, "c{number}");
+    }
 }

@@ -34,8 +34,8 @@ pub use record::{KeyLife, KeyRecord, RECORD, RETIRE_SECS, Sighting, signed_until
 pub use removal::{BucketEnd, Removal, plan_removal, remove};
 pub use s3::{
     AccessMode, Block, BucketName, BucketPlan, BucketSpec, BucketState, BucketStep, Existence,
-    Front, MEDIA_TYPE, Prefix, Preflight, Purpose, S3, S3Clients, S3Location, S3Options, SSE_S3,
-    Setting, bucket_policy, permissions, private_bucket_policy,
+    Fleet, Fleets, Front, MEDIA_TYPE, Prefix, Preflight, Purpose, S3, S3Clients, S3Location,
+    S3Options, SSE_S3, Setting, bucket_policy, permissions, private_bucket_policy,
 };
 pub use state::{Attributes, Bucket, Condition, StoreState, Stored, Version};
 pub use store::Store;

@@ -4,6 +4,7 @@ mod bucket;
 mod bucket_removal;
 mod calls;
 mod client;
+mod fleet;
 mod history;
 mod lease;
 mod location;
@@ -26,6 +27,8 @@ pub use bucket::{
 pub(crate) use bucket_removal::BucketRemoval;
 pub use client::S3Clients;
 use client::{Account, Buckets, Probes, StoreClock};
+use fleet::Listed;
+pub use fleet::{Fleet, Fleets};
 pub use location::{BucketName, Prefix, S3Location};
 pub use permissions::{Purpose, permissions};
 pub use policy::{with_distribution as private_bucket_policy, with_ours as bucket_policy};
@@ -102,6 +105,7 @@ pub struct S3 {
     control_url: Option<String>,
     clock: StoreClock,
     front: Option<Front>,
+    fleet: Option<Fleet>,
 }
 
 /// The distribution that serves the documents of a private bucket.
@@ -122,7 +126,8 @@ impl S3Options {
 }
 
 impl S3 {
-    /// A store that uses the clients of a session; the default region is that of the bucket.
+    /// A store that uses the clients of a session; the default region is that of the bucket. What its
+    /// issuer shares with the others of a fleet is asked once for all.
     ///
     /// # Errors
     /// [`Error::NoRegion`].
@@ -130,8 +135,9 @@ impl S3 {
         clients: &S3Clients,
         location: S3Location,
         options: S3Options,
+        fleet: Option<Fleet>,
     ) -> Result<Self, Error> {
-        let connected = client::connect(clients, &location, &options).await?;
+        let connected = client::connect(clients, &location, &options, fleet.as_ref()).await?;
         let options = S3Options { endpoint_url: connected.endpoint_url, ..options };
         Ok(Self {
             client: connected.client,
@@ -144,6 +150,7 @@ impl S3 {
             control_url: clients.control_url(),
             clock: clients.clock(),
             front: None,
+            fleet,
         })
     }
 
@@ -166,6 +173,7 @@ impl S3 {
             control_url: None,
             clock: StoreClock::default(),
             front: None,
+            fleet: None,
         }
     }
 
@@ -173,6 +181,12 @@ impl S3 {
     #[must_use]
     pub fn behind(self, front: Option<Front>) -> Self {
         Self { front, ..self }
+    }
+
+    /// The same store, of an issuer of a fleet.
+    #[must_use]
+    pub fn among(self, fleet: Option<Fleet>) -> Self {
+        Self { fleet, ..self }
     }
 
     /// The same store, with the address of the API for settings of the account (`s3-control`).
@@ -211,8 +225,23 @@ impl S3 {
         self.location.to_string()
     }
 
-    /// Reads everything; independent requests are sent concurrently.
+    /// Reads everything for the first time in a run: what the list of a fleet says is not asked again.
     pub(crate) async fn read(&self, purpose: Purpose) -> Result<StoreState, Error> {
+        match &self.fleet {
+            Some(fleet) if purpose == Purpose::Plan => {
+                self.read_all(purpose, fleet.listed(self).await).await
+            }
+            _ => self.read_all(purpose, &Listed::Nothing).await,
+        }
+    }
+
+    /// Reads everything as it is now.
+    pub(crate) async fn read_again(&self) -> Result<StoreState, Error> {
+        self.read_all(Purpose::Plan, &Listed::Nothing).await
+    }
+
+    /// Reads what a list does not say; independent requests are sent concurrently.
+    async fn read_all(&self, purpose: Purpose, listed: &Listed) -> Result<StoreState, Error> {
         let history = async {
             match purpose {
                 Purpose::Remove => match self.list_kept().await {
@@ -227,10 +256,14 @@ impl S3 {
                 _ => Ok(Setting::NotRead),
             }
         };
+        let document = async |name| match listed.lacks(&self.location.object_key(name)) {
+            true => Ok(None),
+            false => self.read_document(name, purpose).await,
+        };
         let (keys, discovery, state, history) = tokio::join!(
-            self.read_document(KEYS_NAME, purpose),
-            self.read_document(DISCOVERY_NAME, purpose),
-            self.read_bucket(purpose),
+            document(KEYS_NAME),
+            document(DISCOVERY_NAME),
+            self.read_bucket(purpose, listed),
             history,
         );
         // An error about the bucket is more specific than one about an object in it, except for an

@@ -38,7 +38,7 @@ impl Store {
         format!("{}/{name}", self.location().trim_end_matches('/'))
     }
 
-    /// Reads everything that a plan for this purpose depends on.
+    /// Reads everything that a plan for this purpose depends on, once in a run.
     ///
     /// # Errors
     /// A denied or failed read; a bucket in another region or account.
@@ -57,7 +57,7 @@ impl Store {
     pub(crate) async fn read_again(&self, bucket: bool) -> Result<StoreState, Error> {
         match self {
             Self::Folder(folder) => folder.read(Purpose::Plan),
-            Self::S3(s3) if bucket => Box::pin(s3.read(Purpose::Plan)).await,
+            Self::S3(s3) if bucket => Box::pin(s3.read_again()).await,
             Self::S3(s3) => Box::pin(s3.read_objects()).await,
         }
     }

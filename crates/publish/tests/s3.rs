@@ -6,6 +6,8 @@
 mod access;
 #[path = "s3/faults.rs"]
 mod faults;
+#[path = "s3/fleet.rs"]
+mod fleet;
 #[path = "s3/headers.rs"]
 mod headers;
 #[path = "s3/history.rs"]
@@ -76,6 +78,12 @@ fn connect_at(
     options: S3Options,
     patience: Duration,
 ) -> Store {
+    let client = client_at(endpoint, region, patience);
+    let location = location.parse().unwrap();
+    Store::S3(Box::new(S3::with_client(client, location, options, region.to_owned())))
+}
+
+fn client_at(endpoint: &str, region: &str, patience: Duration) -> aws_sdk_s3::Client {
     let quick = RetryConfig::standard()
         .with_initial_backoff(Duration::from_millis(1))
         .with_max_backoff(Duration::from_millis(5));
@@ -92,13 +100,7 @@ fn connect_at(
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
         .force_path_style(true)
         .build();
-    let client = aws_sdk_s3::Client::from_conf(config);
-    Store::S3(Box::new(S3::with_client(
-        client,
-        location.parse().unwrap(),
-        options,
-        region.to_owned(),
-    )))
+    aws_sdk_s3::Client::from_conf(config)
 }
 
 fn store(server: &S3Server, options: S3Options) -> Store {

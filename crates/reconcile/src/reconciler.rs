@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use issuer_cloudfront::Distribution;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::{Iam, RoleList, RoleName, Thumbprint};
-use issuer_publish::{AccessMode, Folder, Front, S3, S3Location, Store};
+use issuer_publish::{AccessMode, Fleets, Folder, Front, S3, S3Location, Store};
 use issuer_session::{SdkConfig, SessionOptions};
 use issuer_verify::FetchOptions;
 use tokio::sync::{OnceCell, Semaphore};
@@ -26,6 +26,7 @@ pub struct Reconciler<'a> {
     providers: OnceCell<Vec<String>>,
     /// The distributions that were looked up, by the place of their documents.
     fronts: Mutex<HashMap<String, Option<Distribution>>>,
+    fleets: Fleets,
 }
 
 impl std::fmt::Debug for Reconciler<'_> {
@@ -57,6 +58,7 @@ impl<'a> Reconciler<'a> {
             roles: OnceCell::new(),
             providers: OnceCell::new(),
             fronts: Mutex::default(),
+            fleets: Fleets::default(),
         }
     }
 
@@ -65,6 +67,13 @@ impl<'a> Reconciler<'a> {
     #[must_use]
     pub fn without_waiting(self) -> Self {
         Self { waits: false, ..self }
+    }
+
+    /// The same for a run that plans each of these targets once: where many of them are in one bucket, their
+    /// documents are listed.
+    #[must_use]
+    pub fn for_fleet(self, targets: &[Target]) -> Self {
+        Self { fleets: Fleets::new(targets.iter().filter_map(Target::s3)), ..self }
     }
 
     async fn aws(&self) -> Result<&Aws, Error> {
@@ -122,6 +131,7 @@ impl<'a> Reconciler<'a> {
             None => None,
             Some(StoreTarget::Folder(folder)) => Some(Store::Folder(Folder::new(folder))),
             Some(StoreTarget::S3(location, options)) => {
+                let fleet = self.fleets.of(location, options).cloned();
                 let mut options = options.clone();
                 options.endpoint_url =
                     options.endpoint_url.or_else(|| self.shared.session.endpoint_url.clone());
@@ -130,9 +140,9 @@ impl<'a> Reconciler<'a> {
                     _ => None,
                 };
                 let front = front.map(|there| Front { arn: there.arn, domain: there.domain });
-                let s3 = S3::connect(&self.aws().await?.s3, location.clone(), options).await?;
-                let s3 = s3.behind(front);
-                Some(Store::S3(Box::new(s3)))
+                let clients = &self.aws().await?.s3;
+                let s3 = S3::connect(clients, location.clone(), options, fleet).await?;
+                Some(Store::S3(Box::new(s3.behind(front))))
             }
         })
     }

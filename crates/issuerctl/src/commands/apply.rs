@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ApplyArgs, output: Output, ui: &Ui) -> Outcome {
         return Err(Failure::new(Exit::BadInput, message));
     }
     Runtime::start(ui)?.block_on(async {
-        let engine = engine::start(engine::session(aws)?, &targets, ui);
+        let engine = engine::start(engine::session(aws)?, &targets, ui).for_fleet(&targets);
         let printed = declared.print_rbac || aws.print_iam_policy;
         let refused = refuse_all_if(printed, refused)?;
         if declared.print_rbac {

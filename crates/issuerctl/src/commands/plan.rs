@@ -23,7 +23,7 @@ pub(crate) fn run(declared: &DeclaredArgs, output: Output, ui: &Ui, changes: Exi
         targets::of_valid_files(&declared.file, Some(&declared.kube), aws, declared.overrides)?;
     let targets = targets::with_token(targets, &refused, declared)?;
     Runtime::start(ui)?.block_on(async {
-        let engine = engine::start(engine::session(aws)?, &targets, ui);
+        let engine = engine::start(engine::session(aws)?, &targets, ui).for_fleet(&targets);
         let printed = declared.print_rbac || aws.print_iam_policy;
         let refused = refuse_all_if(printed, refused)?;
         if declared.print_rbac {

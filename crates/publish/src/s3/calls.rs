@@ -18,7 +18,7 @@ use super::bucket::{
 };
 use super::lease::LEASE_KEY;
 use super::policy;
-use super::{Purpose, S3, code};
+use super::{Listed, Purpose, S3, code};
 use crate::Error;
 use crate::history::FOLDER;
 
@@ -37,7 +37,15 @@ impl S3 {
     ///
     /// # Errors
     /// A denied or failed call.
-    pub(super) async fn read_bucket(&self, purpose: Purpose) -> Result<BucketState, Error> {
+    pub(super) async fn read_bucket(
+        &self,
+        purpose: Purpose,
+        listed: &Listed,
+    ) -> Result<BucketState, Error> {
+        // Nothing else of it is read.
+        if self.options.access == AccessMode::None && listed.has_bucket() {
+            return Ok(BucketState { existence: Existence::Exists, ..BucketState::default() });
+        }
         match purpose {
             Purpose::Remove => self.read_for_removal().await,
             Purpose::Import => {

@@ -25,7 +25,7 @@ use issuer_session::{
 };
 use tokio::sync::OnceCell;
 
-use super::{S3Location, S3Options};
+use super::{Fleet, S3Location, S3Options};
 use crate::Error;
 
 /// The clients of a run: one for each region, endpoint and addressing style.
@@ -233,6 +233,7 @@ pub(super) async fn connect(
     clients: &S3Clients,
     location: &S3Location,
     options: &S3Options,
+    fleet: Option<&Fleet>,
 ) -> Result<Connected, Error> {
     if let Some(region) = &options.region {
         check_region(region)?;
@@ -251,7 +252,12 @@ pub(super) async fn connect(
         return connected(client, start);
     }
     // The region of the profile is the default for new buckets; S3 reports that of existing ones.
-    match bucket_region(&client, location).await? {
+    let ask = bucket_region(&client, location);
+    let actual = match fleet {
+        Some(fleet) => fleet.region(ask).await?,
+        None => ask.await?,
+    };
+    match actual {
         Some(actual) if actual != start => connected(clients.client(options, &actual), actual),
         None if configured.is_none() && options.create_bucket => {
             Err(Error::NoRegion { bucket: location.bucket.to_string() })

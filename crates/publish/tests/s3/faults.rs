@@ -83,7 +83,11 @@ async fn one_run(seed: u64) -> Result<bool, String> {
     let proxy = FaultProxy::start(&server.endpoint(), seed, 5 + seed % 40);
     let patience = Duration::from_millis(700);
     let (endpoint, location) = (proxy.endpoint(), "s3://my-oidc/prod");
-    let faulty = connect_at(&endpoint, "us-west-2", location, options.clone(), patience);
+    // Half of the runs have many issuers, whose documents are listed.
+    let faulty = match seed % 8 {
+        0..4 => connect_at(&endpoint, "us-west-2", location, options.clone(), patience),
+        _ => fleet::one_of_many(&endpoint, location, options.clone(), patience),
+    };
     let plan_options = PlanOptions { prune, ..plain };
     let site = site(given);
     let log = || proxy.log().join("\n  ");

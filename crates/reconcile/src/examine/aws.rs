@@ -140,7 +140,7 @@ async fn read_bucket(
     let mut options = options.clone();
     // Every store but S3 itself knows path-style URLs, and few have a host name for each bucket.
     options.path_style |= options.endpoint_url.is_some() || of_session;
-    let s3 = match S3::connect(&clients, location.clone(), options).await {
+    let s3 = match S3::connect(&clients, location.clone(), options, None).await {
         Ok(s3) => s3,
         Err(error) => return (of_s3(&error), of_s3(&error)),
     };
