@@ -2,10 +2,10 @@
 
 use issuer_cluster::Connection;
 use issuer_diagnostic::for_a_shell;
-use issuer_discovery::{IssuerUrl, Shape};
-use issuer_jwks::{JwksSource, WeakKeys};
-use issuer_publish::{AccessMode, KEEP_HISTORY};
-use issuer_reconcile::{KeySource, Target};
+use issuer_discovery::IssuerUrl;
+use issuer_jwks::JwksSource;
+use issuer_publish::AccessMode;
+use issuer_reconcile::{KeySource, StoreTarget, Target, place_options};
 
 /// `issuerctl publish …` for the keys of the file, one command per cluster: published keys are
 /// merged.
@@ -55,44 +55,18 @@ pub(crate) fn publish_command(target: &Target, url: &IssuerUrl, region: &str) ->
     lines.collect::<Vec<_>>().join(" && ")
 }
 
-/// The destination, and the options that differ from the defaults.
+/// The destination, and the options that differ from the defaults. A distribution, and whether the bucket is
+/// created, are matters of the tool that the command is for.
 fn options(target: &Target, url: &IssuerUrl, region: &str) -> Vec<String> {
-    let (Some(site), Some((location, s3))) = (&target.site, target.s3()) else {
-        return Vec::new();
-    };
-    let mut words = vec![format!("--to={location}"), format!("--region={region}")];
-    if target.issuer.is_some() {
-        words.push(format!("--issuer={url}"));
+    let mut target = target.clone();
+    if let Some(StoreTarget::S3(_, s3)) = target.site.as_mut().map(|site| &mut site.store) {
+        s3.region = Some(region.to_owned());
+        s3.certificate_arn = None;
+        if s3.access == AccessMode::CloudFront {
+            s3.access = AccessMode::None;
+        }
     }
-    match s3.access {
-        AccessMode::Policy => {}
-        AccessMode::Acl => words.push("--access=acl".to_owned()),
-        // The distribution is that of the tool which the command is for.
-        AccessMode::CloudFront => words.push("--access=none".to_owned()),
-        AccessMode::None => words.push("--access=none".to_owned()),
-    }
-    if s3.shared_bucket {
-        words.push("--shared-bucket".to_owned());
-    }
-    if s3.max_age_secs != 300 {
-        words.push(format!("--max-age={}", s3.max_age_secs));
-    }
-    if s3.unconditional {
-        words.push("--unconditional".to_owned());
-    }
-    if site.options.keep_history != KEEP_HISTORY {
-        words.push(format!("--keep-history={}", site.options.keep_history));
-    }
-    if site.shape == Shape::Kubernetes {
-        words.push("--shape=kubernetes".to_owned());
-    }
-    if site.options.weak == WeakKeys::Allow {
-        words.push("--allow-weak-keys".to_owned());
-    }
-    if let Some(owner) = &s3.expected_bucket_owner {
-        words.push(format!("--expected-bucket-owner={owner}"));
-    }
-    words
+    place_options(&target, url)
 }
 
 fn reached(connection: &Connection) -> impl Iterator<Item = String> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
+mod command;
 mod delete;
 mod error;
 mod events;
@@ -22,6 +23,7 @@ mod sync;
 mod target;
 mod workload;
 
+pub use command::place_options;
 pub use error::Error;
 pub use events::{Event, Events, Silent};
 pub use examine::{Examination, Management, doctor_permissions, doctor_policy};
