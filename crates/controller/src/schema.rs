@@ -20,6 +20,10 @@ fn structural(schema: Value) -> Value {
         // `true`: a value of any form.
         return json!({"x-kubernetes-preserve-unknown-fields": true});
     };
+    // `format` checks no number here, and a larger one could not be read.
+    if schema.get("format") == Some(&json!("uint32")) {
+        schema.entry("maximum").or_insert(u32::MAX.into());
+    }
     for unknown in ["$schema", "$defs", "title", "format"] {
         schema.remove(unknown);
     }
@@ -174,7 +178,12 @@ mod tests {
                         "type": "object",
                         "description": "The first.",
                         "properties": {
-                            "number": {"type": "integer", "minimum": 0, "description": "A number."},
+                            "number": {
+                                "type": "integer",
+                                "minimum": 0,
+                                "maximum": 4_294_967_295_u32,
+                                "description": "A number.",
+                            },
                             "any": {
                                 "type": "object",
                                 "x-kubernetes-preserve-unknown-fields": true,

@@ -124,7 +124,8 @@ pub struct Spec {
     #[serde(default, deserialize_with = "text::present")]
     pub store: Option<StoreSpec>,
     /// How many previous sites are kept where the store does not keep versions itself; 0 keeps none.
-    #[serde(default = "default_keep_history")]
+    #[serde(default = "default_keep_history", deserialize_with = "text::keep_history")]
+    #[schemars(range(max = 1000))]
     pub keep_history: u32,
     /// Issuer URL, as in the cluster's --service-account-issuer; by default derived from the S3
     /// store.
@@ -282,8 +283,10 @@ pub struct S3Store {
     /// Write without conditions, to a store that ignores or refuses them; one writer at a time.
     #[serde(default)]
     pub unconditional: bool,
-    /// Cache lifetime of the documents in seconds (Cache-Control: max-age).
-    #[serde(default = "default_max_age")]
+    /// Cache lifetime of the documents in seconds (Cache-Control: max-age), at most a day: a new key is of use
+    /// after that time.
+    #[serde(default = "default_max_age", deserialize_with = "text::max_age")]
+    #[schemars(range(max = 86_400))]
     pub max_age: u32,
 }
 

@@ -140,6 +140,24 @@ pub(crate) fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     }
 }
 
+/// How many previous sites are kept.
+pub(crate) fn keep_history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        1001.. => Err(D::Error::custom("at most 1000 previous sites can be kept")),
+        count => Ok(count),
+    }
+}
+
+/// Cache lifetime in seconds.
+pub(crate) fn max_age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        86_401.. => Err(D::Error::custom(
+            "the maximum is 86400 seconds: readers would not see a new key for longer than a day",
+        )),
+        secs => Ok(secs),
+    }
+}
+
 pub(crate) fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
     let pairs = BTreeMap::<String, String>::deserialize(deserializer)?;
     let tag =

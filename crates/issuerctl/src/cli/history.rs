@@ -92,6 +92,6 @@ impl RetireArgs {
 pub(crate) struct KeepArgs {
     /// How many previous sites are kept where the store does not keep versions itself; 0 keeps none
     /// [default: 10]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
     pub(crate) keep_history: Option<u32>,
 }

@@ -265,7 +265,7 @@ pub(crate) struct S3Args {
     #[arg(long)]
     pub(crate) print_iam_policy: bool,
     /// Cache lifetime of the documents (Cache-Control: max-age) [default: 300]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub(crate) max_age: Option<u32>,
 }
 
