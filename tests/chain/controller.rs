@@ -220,11 +220,22 @@ impl World {
 
     /// The reasons of the Events of an object.
     pub(crate) fn events(&self, name: &str) -> Vec<String> {
+        self.told(name).into_iter().map(|(reason, _)| reason).collect()
+    }
+
+    /// The texts of the Events of an object that have this reason.
+    pub(crate) fn notes(&self, name: &str, reason: &str) -> Vec<String> {
+        let told = self.told(name).into_iter();
+        told.filter(|(of, _)| of == reason).map(|(_, note)| note).collect()
+    }
+
+    fn told(&self, name: &str) -> Vec<(String, String)> {
         let path = format!("/apis/events.k8s.io/v1/namespaces/{CLUSTERS}/events");
         let (_, events) = self.client.send("GET", &path, "application/json", &Value::Null);
         let events = events["items"].as_array().unwrap().iter();
         let of_object = events.filter(|event| event["regarding"]["name"] == name);
-        of_object.map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
+        let text = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        of_object.map(|event| (text(event, "reason"), text(event, "note"))).collect()
     }
 
     pub(crate) fn iam(&self, line: &str) -> issuerctl_e2e::Ran {

@@ -1,6 +1,7 @@
 //! What the end of an object deletes: what it was applied to, all of that, and nothing else.
 
-use issuerctl_e2e::NEWEST;
+use issuer_test_support::ISSUER_HOST;
+use issuerctl_e2e::{BUCKET, NEWEST};
 use serde_json::{Value, json};
 
 use crate::controller::{CLUSTERS, World};
@@ -59,6 +60,12 @@ fn in_part(world: &World) {
     world.changed("other", &json!({"spec": {"roles": roles}}));
     let (_, message) = world.waits_for("other", "Ready", "Conflict");
     assert!(message.contains("role prod-app: path"), "{message}");
+    // New keys wait for nobody's decision about a role.
+    let new = world.set_key("other", "key-other-2");
+    world.until("the new key", || world.published("other").contains(&new));
+    world.waits_for("other", "KeysPublished", "Published");
+    world.waits_for("other", "Verified", "Accepted");
+    world.waits_for("other", "Ready", "Conflict");
 
     delete(world, "other");
     assert!(world.published("other").is_empty() && !has_provider(world, "other"));
@@ -69,6 +76,24 @@ fn in_part(world: &World) {
     world.waits_for("prod", "Ready", "Ready");
 }
 
+/// A provider that was there before is not deleted with the object, and so the documents that it trusts stay.
+fn adopted(world: &World) {
+    let url = format!("https://{ISSUER_HOST}/{BUCKET}/other");
+    let line =
+        format!("create-open-id-connect-provider --url {url} --client-id-list sts.amazonaws.com");
+    world.iam(&line).succeeded();
+    let declared = json!({"deletionPolicy": "Delete"});
+    world.api.apply(&world.object("other", &declared).to_string());
+    world.waits_for("other", "Ready", "Ready");
+    delete(world, "other");
+    assert!(has_provider(world, "other") && !world.published("other").is_empty());
+    assert!(world.iam("get-role --role-name other-app").code != Some(0));
+    let notes = world.notes("other", "Deleted");
+    let said = |text: &str| notes.iter().any(|note| note.contains(text));
+    assert!(said("not deleted: OIDC provider"), "{notes:#?}");
+    assert!(said("keys.json") && said("issuerctl delete -f FILE --force"), "{notes:#?}");
+}
+
 pub(crate) fn run() {
     let world = World::new(NEWEST);
     let _controller = world.start("first");
@@ -77,4 +102,5 @@ pub(crate) fn run() {
     world.waits_for("prod", "Ready", "Ready");
     found(&world);
     in_part(&world);
+    adopted(&world);
 }

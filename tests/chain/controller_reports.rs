@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding};
 use issuer_test_support::{ACCESS_KEY, CloudFrontServer, S3Server, SECRET_KEY};
 use issuerctl_e2e::{BUCKET, Controller, NEWEST};
 use serde_json::{Value, json};
@@ -50,6 +51,40 @@ pub(crate) fn again() {
     may_report(&world, &json!(["patch"]));
     world.waits_for("other", "Ready", "Ready");
     assert!(!world.read("other").unwrap()["status"]["claims"].as_array().unwrap().is_empty());
+}
+
+/// What the command line would print as a warning is in a condition, and in one Event.
+pub(crate) fn warnings() {
+    let world = World::new(NEWEST);
+    world.set_key("prod", "key-1");
+    let controller = world.start("first");
+    let key = std::fs::read_to_string(world.publisher.sandbox.path().join("key-1/sa.pub")).unwrap();
+    let block = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
+    let both = Base64::encode_string(format!("{key}{block}").as_bytes());
+    let patch = json!({"data": {"tls.crt": both}}).to_string();
+    world.api.kubectl(&format!("patch secret prod-sa -n {CLUSTERS} --type merge -p {patch}"));
+    let mut object = world.object("prod", &json!({}));
+    object["spec"].as_object_mut().unwrap().remove("provider");
+    world.api.apply(&object.to_string());
+    let (_, message) = world.waits_for("prod", "RolesReady", "NotFound");
+    assert!(message.contains("Fix: set spec.provider: {}"), "{message}");
+    let (_, message) = world.waits_for("prod", "KeysPublished", "Published");
+    assert!(message.contains("block 2 is skipped"), "{message}");
+    pause();
+    assert_eq!(
+        (count(&world, "prod", "SkippedBlock"), count(&world, "prod", "NoProvider")),
+        (1, 1)
+    );
+    let followed = || controller.metric("issuerctl_last_success_timestamp_seconds");
+    assert!(followed().is_some(), "keys are followed, whatever roles there are");
+    world.changed("prod", &json!({"spec": {"provider": {}}}));
+    world.waits_for("prod", "Ready", "Ready");
+    pause();
+    assert_eq!(
+        (count(&world, "prod", "SkippedBlock"), count(&world, "prod", "NoProvider")),
+        (1, 1)
+    );
+    assert_eq!(controller.metric("issuerctl_objects_listed"), Some(1.0));
 }
 
 /// With the policy Report: what is right is not called something that was not asked for, and what stays is said

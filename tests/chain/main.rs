@@ -176,6 +176,7 @@ fn main() -> ExitCode {
             controller_credentials::refused,
         ),
         ("controller_publishes_the_issuer_of_its_own_token", controller_credentials::fallback),
+        ("controller_tells_each_warning_once", controller_reports::warnings),
         ("controller_writes_again_what_it_could_not_write", controller_reports::again),
         ("controller_says_what_is_true_of_what_it_only_reports", controller_reports::report_only),
         ("controller_says_once_what_it_cannot_repair", controller_reports::not_repairable),

@@ -4,13 +4,16 @@
 use issuer_diagnostic::Diagnostic as _;
 use issuer_reconcile::Error;
 
+use crate::object::Key;
+
 /// The field to set, or the command to run once.
-pub(crate) fn of(error: &Error) -> Option<String> {
+pub(crate) fn of(key: &Key, error: &Error) -> Option<String> {
     use issuer_publish::Error as P;
     let once = |option: &str| {
+        let Key { namespace, name } = key;
         format!(
-            "run `issuerctl apply -f FILE {option}` once, with this object in FILE (`kubectl get \
-             serviceaccountissuer NAME --output yaml`) and a kubeconfig of this cluster"
+            "run `kubectl get serviceaccountissuer {name} --namespace {namespace} --output yaml > FILE` and \
+             `issuerctl apply -f FILE {option}` once, with a kubeconfig of this cluster"
         )
     };
     Some(match error {

@@ -84,6 +84,12 @@ impl Claims {
         self.put(key, Claim { held: held.iter().cloned().collect(), ..claim });
     }
 
+    /// What an object was applied to.
+    pub(crate) fn held(&self, key: &Key) -> Vec<String> {
+        let held = self.claims.get(key).map(|claim| &claim.held);
+        held.into_iter().flatten().cloned().collect()
+    }
+
     /// Makes these names those of an object, unless another one is first: what two reconciliations learn
     /// at the same time is decided here.
     ///

@@ -21,7 +21,7 @@ use crate::desired::{Desired, Permitted};
 use crate::object::{Key, ServiceAccountIssuer};
 use crate::reconcile::{Context, Ended, Seen, no_file, reconcile};
 use crate::schedule::Schedule;
-use crate::status::{Kind, Reason, Status, Truth};
+use crate::status::{Condition, Kind, Reason, Status, Truth};
 
 /// The limit for the answer to a request other than a watch.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -102,6 +102,11 @@ impl Watches {
         Some(listing)
     }
 
+    /// The namespace of a watch, if it is one of a namespace.
+    fn namespace(&self, index: usize) -> Option<&str> {
+        self.0.get(index)?.namespace.as_deref()
+    }
+
     fn are_complete(&self) -> bool {
         self.0.iter().all(|listing| listing.is_complete)
     }
@@ -142,6 +147,7 @@ pub async fn run(
         fallback,
         watches: Watches::new(&namespaces),
     };
+    controller.serving.metrics.objects_listed(false);
     let mut running = FuturesUnordered::new();
     loop {
         controller.serving.health.beat();
@@ -158,7 +164,7 @@ pub async fn run(
         }
         let pause = controller
             .schedule
-            .next_due()
+            .next_due(settings.parallel)
             .map_or(BEAT, |due| due.saturating_duration_since(Instant::now()).min(BEAT));
         // At the limit, the end of a reconciliation wakes the loop; before the lists are complete, their end.
         let waits = running.len() >= settings.parallel || !controller.watches.are_complete();
@@ -215,9 +221,14 @@ impl Controller {
                     E::WatchError(status) => status.message.clone(),
                     E::NoResourceVersion => error.to_string(),
                 };
-                tracing::warn!("the objects cannot be watched, and this is tried again: {why}");
+                let namespace = self.watches.namespace(index);
+                tracing::warn!(
+                    namespace,
+                    "the objects cannot be watched, and this is tried again: {why}"
+                );
             }
         }
+        self.serving.metrics.objects_listed(self.watches.are_complete());
     }
 
     fn changed(&mut self, mut object: ServiceAccountIssuer) {
@@ -231,7 +242,7 @@ impl Controller {
     }
 
     fn removed(&mut self, key: &Key) {
-        self.context.claims().forget(key);
+        self.context.forget(key);
         self.schedule.removed(key);
         self.serving.metrics.issuer_deleted(&name(key));
     }
@@ -256,13 +267,16 @@ impl Controller {
 }
 
 fn record(metrics: &Metrics, issuer: &IssuerName, status: &Status, seen: Seen, took: Duration) {
-    match status.is(Kind::Ready) {
-        true => metrics.step_succeeded(issuer, took, now_secs()),
-        false => {
-            let ready = status.condition(Kind::Ready);
-            let kind = ready.map_or(ErrorKind::Other, |ready| ready.reason.error_kind());
+    let ready = status.condition(Kind::Ready).map(|ready| (ready.status, ready.reason));
+    match ready {
+        Some((Truth::True, _) | (_, Reason::Deploying)) => metrics.step_ended(issuer, took),
+        ready => {
+            let kind = ready.map_or(ErrorKind::Other, |(_, reason)| reason.error_kind());
             metrics.step_failed(issuer, kind, took);
         }
+    }
+    if are_keys_followed(status) {
+        metrics.keys_followed(issuer, now_secs());
     }
     if let Some(keys) = seen.keys {
         metrics.keys_published(issuer, Published { keys, live_key: seen.live_key });
@@ -281,6 +295,13 @@ fn record(metrics: &Metrics, issuer: &IssuerName, status: &Status, seen: Seen, t
     if seen.wrote {
         metrics.documents_written(issuer);
     }
+}
+
+/// Whether the keys of the cluster are published and AWS STS would accept them, whatever else is not as declared.
+fn are_keys_followed(status: &Status) -> bool {
+    let is_published =
+        |found: &Condition| found.status == Truth::True || found.reason == Reason::DriftFound;
+    status.condition(Kind::KeysPublished).is_some_and(is_published) && status.is(Kind::Verified)
 }
 
 fn name(key: &Key) -> IssuerName {

@@ -31,6 +31,8 @@ impl Run<'_> {
             let note = "spec.deletionPolicy is Retain: everything stays";
             return self.let_go(Severity::Normal, "Retained", note).await;
         }
+        // The watch may be behind what was applied last.
+        self.status.claims = self.context.claims().held(&self.object.key());
         if self.status.claims.is_empty() {
             let note = "nothing was applied by this object, so nothing was deleted";
             return self.let_go(Severity::Normal, "Retained", note).await;
@@ -60,8 +62,9 @@ impl Run<'_> {
         let engine = Reconciler::of(&self.context.shared, &told).without_waiting();
         match self.deleted(&engine, &desired, &conflicts).await {
             Ok(Ok((note, left))) => {
-                let kept: Vec<String> =
-                    conflicts.into_iter().map(|(_, why)| why).chain(left).collect();
+                let told = told.0.take().into_iter().map(|notice| notice.message);
+                let kept = conflicts.into_iter().map(|(_, why)| why).chain(left).chain(told);
+                let kept: Vec<String> = kept.collect();
                 if kept.is_empty() {
                     return self.let_go(Severity::Normal, "Deleted", &note).await;
                 }
@@ -74,7 +77,8 @@ impl Run<'_> {
             }
             Err(error) => {
                 self.context.shared.renew_session_after(&error);
-                let mut found = findings::failed(&desired.target, &error, Stage::Read);
+                let mut found =
+                    findings::failed(&desired.target, &self.object.key(), &error, Stage::Read);
                 for finding in &mut found {
                     finding.message = format!("while it is deleted: {}", finding.message);
                 }
@@ -114,7 +118,9 @@ impl Run<'_> {
         engine.delete(target, &seen, &mut plan, false).await?;
         let text = Differences::of_deletion(&plan);
         let text = text.unwrap_or_else(|| "there was nothing to delete".to_owned());
-        Ok(Ok((text, left(&held, target, &seen.url, &plan.orphaned))))
+        let kept = Differences::kept_by_deletion(&plan);
+        let left = left(&held, target, &seen.url, &plan.orphaned);
+        Ok(Ok((text, kept.into_iter().chain(left).collect())))
     }
 
     async fn let_go(

@@ -1,6 +1,6 @@
 //! What differs from an object, in words.
 
-use issuer_change::{Action, Change, ChangeSet, Describe, Field};
+use issuer_change::{Action, Change, ChangeSet, Describe, Field, Kind};
 use issuer_cloudfront::FrontPlan;
 use issuer_reconcile::IssuerPlan;
 
@@ -58,6 +58,31 @@ impl Differences {
     #[must_use]
     pub(crate) fn of_deletion(plan: &issuer_reconcile::DeletionPlan) -> Option<String> {
         in_words(&plan.changes())
+    }
+
+    /// What a deletion keeps of what the object was applied to, and why.
+    #[must_use]
+    pub(crate) fn kept_by_deletion(plan: &issuer_reconcile::DeletionPlan) -> Vec<String> {
+        let set = plan.changes();
+        let is_of_object = |change: &&Change| {
+            let kind = change.resource.kind;
+            change.action == Action::Keep
+                && matches!(kind, Kind::OidcProvider | Kind::Role | Kind::Document)
+        };
+        let kept = set.changes.iter().filter(is_of_object).map(|change| {
+            let why = change.reason.map(|reason| format!(" ({})", reason.as_str()));
+            let resource = &change.resource;
+            format!("{} {}{}", resource.kind.as_str(), resource.name, why.unwrap_or_default())
+        });
+        let kept: Vec<String> = kept.collect();
+        let fix = (!kept.is_empty()).then(|| {
+            "`issuerctl delete -f FILE --force`, with this object in FILE, deletes what nothing else uses"
+                .to_owned()
+        });
+        kept.into_iter()
+            .chain(set.notices.into_iter().map(|notice| notice.message))
+            .chain(fix)
+            .collect()
     }
 
     /// All of them in one text; `None` if nothing differs.

@@ -5,13 +5,14 @@ use issuer_reconcile::{Error, Reconciler, SyncOptions, Target};
 use issuer_verify::Verdict;
 
 use crate::cluster::Severity;
+use crate::concerns::is_after_documents;
 use crate::desired::{Desired, DriftPolicy};
 use crate::differences::in_words;
 use crate::findings::{self, Stage};
 use crate::names;
 use crate::reconcile::Run;
 use crate::schedule::Next;
-use crate::status::{Finding, Kind, Truth};
+use crate::status::{Finding, Kind, Reason, Truth};
 use crate::written::may_have_published;
 
 impl Run<'_> {
@@ -24,7 +25,7 @@ impl Run<'_> {
         stage: Stage,
     ) -> Result<Next, kube::Error> {
         let target = self.guarded(desired);
-        let mut found = findings::failed(&target, error, stage);
+        let mut found = findings::failed(&target, &self.object.key(), error, stage);
         let is_open = found
             .iter()
             .any(|finding| finding.kind == Kind::Verified && finding.status == Truth::Unknown);
@@ -40,10 +41,38 @@ impl Run<'_> {
         if let Some(verdict) = &verdict {
             findings::verified(&mut found, verdict);
         }
+        if let Some(text) = engine.dns_name(&target).await {
+            findings::served_by(&mut found, &text);
+        }
         self.context.shared.renew_session_after(error);
         let are_published = findings::are_keys_published(&found);
         self.report(found).await?;
         Ok(if are_published { Next::RetryInPeriod } else { Next::Retry })
+    }
+
+    /// Another object has something that this one asks for. If that is a role, the documents are this one's all
+    /// the same, and new keys wait for nobody's decision.
+    pub(crate) async fn refused(
+        &mut self,
+        engine: &Reconciler<'_>,
+        desired: &Desired,
+        reason: &str,
+    ) -> Result<Next, kube::Error> {
+        let mut found = findings::refused(Reason::Conflict, reason);
+        let conflicts = self.context.claims().conflicts(&self.object.key());
+        let is_of_site = conflicts.iter().any(|(name, _)| names::is_of_site(name));
+        let place = names::place(&desired.issuer);
+        let is_published = place.is_some_and(|place| self.status.claims.contains(&place));
+        if is_published && !is_of_site {
+            let target = self.guarded(desired);
+            let verdict = self.publish_alone(engine, desired, &target, &mut found).await?;
+            if let Some(verdict) = &verdict {
+                findings::verified(&mut found, verdict);
+            }
+        }
+        self.report(found).await?;
+        // The end of the other object is no event of this one.
+        Ok(if is_published { Next::RetryInPeriod } else { Next::Retry })
     }
 
     /// A new key waits for nothing else, and neither does what its readers need: the documents and the
@@ -76,7 +105,7 @@ impl Run<'_> {
         self.seen.live_key = report.live_published();
         let none = JwkSet::default();
         let live = report.live.as_ref().unwrap_or(&none);
-        self.key_drift(url.as_str(), report.published.as_ref(), live).await;
+        self.key_drift(target, &url, report.published.as_ref(), live).await;
         let differs = in_words(&report.changes);
         if report.wrote {
             let note = differs.clone().unwrap_or_default();
@@ -86,7 +115,11 @@ impl Run<'_> {
         if !report.wrote && !is_open {
             self.keep_claims(before);
         }
-        let is_done = report.outcome.as_ref().err().is_none_or(Error::is_in_progress);
+        let failed = report.outcome.as_ref().err().filter(|error| !is_after_documents(error));
+        if let Some(error) = failed {
+            findings::not_published(found, &self.object.key(), error);
+        }
+        let is_done = failed.is_none();
         if let Some(keys) = report.published.filter(|_| is_done) {
             self.record(desired, url.as_str(), &keys);
             findings::published(found, differs.filter(|_| !report.wrote));

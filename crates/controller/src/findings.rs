@@ -1,6 +1,6 @@
 //! What a run found, as conditions: plain functions from values to words.
 
-use issuer_change::Notice;
+use issuer_change::{Describe as _, Notice};
 use issuer_diagnostic::{Diagnostic, one_line};
 use issuer_reconcile::{Error, IssuerPlan, Target};
 use issuer_redact::redact;
@@ -10,6 +10,7 @@ use crate::advice;
 use crate::concerns::{concerns, reason};
 use crate::differences::Differences;
 use crate::names;
+use crate::object::Key;
 use crate::status::{Finding, Kind, Reason, Status, Truth};
 
 /// A message has at most so many characters: it is shown in one line, and events have 1,024 bytes.
@@ -37,8 +38,9 @@ pub(crate) fn converged(
         Some(site) => {
             let count = site.plan.keys().keys().len();
             let keys = if count == 1 { "1 key is".to_owned() } else { format!("{count} keys are") };
-            let message = format!("{keys} published in {}", site.plan.location());
-            all.push(Finding::good(Kind::KeysPublished, Reason::Published, message));
+            let skipped = texts(notices, &["skipped-key", "skipped-block"]);
+            let message = format!("{keys} published in {}{skipped}", site.plan.location());
+            all.push(Finding::good(Kind::KeysPublished, Reason::Published, shown(&message)));
             let message = format!("AWS STS would accept tokens of {}", plan.url);
             all.push(Finding::good(Kind::Verified, Reason::Accepted, message));
         }
@@ -67,6 +69,7 @@ pub(crate) fn converged(
         );
         found.message = shown(&message);
     }
+    let without_provider = notices.iter().find(|notice| notice.id == "no-provider");
     all.push(match (plan.roles.len(), roles.is_empty()) {
         (0, true) => not_requested(Kind::RolesReady, "roles"),
         (count, true) => {
@@ -76,12 +79,16 @@ pub(crate) fn converged(
             Kind::RolesReady,
             Reason::RolesLeft,
             shown(&format!(
-                "{count} in spec.roles; no longer there, and kept: {} (`issuerctl apply --prune` with the \
-                 same object in a file deletes them)",
+                "{count} in spec.roles; no longer there, and kept: {} (`issuerctl apply -f FILE --prune` \
+                 with this object in FILE deletes them)",
                 roles.join(", ")
             )),
         ),
     });
+    if let (Some(found), Some(notice)) = (all.last_mut(), without_provider) {
+        let message = format!("{}. Fix: set spec.provider: {{}} to create it", notice.message);
+        *found = Finding::bad(Kind::RolesReady, Reason::NotFound, shown(&message));
+    }
     let other = notices.iter().find(|notice| notice.id == "other-issuer");
     all.push(match (&target.workload, other) {
         (None, _) => not_requested(Kind::WorkloadReady, "workload"),
@@ -89,10 +96,18 @@ pub(crate) fn converged(
             Finding::bad(Kind::WorkloadReady, Reason::OtherIssuer, &notice.message)
         }
         (Some(_), None) => {
-            Finding::good(Kind::WorkloadReady, Reason::UpToDate, "pods get the roles of spec.roles")
+            let others = ["other-role", "two-injections", "injection-unmanaged", "not-restarted"];
+            let message = format!("pods get the roles of spec.roles{}", texts(notices, &others));
+            Finding::good(Kind::WorkloadReady, Reason::UpToDate, shown(&message))
         }
     });
     with_ready(all)
+}
+
+/// The texts of warnings, behind a sentence.
+fn texts(notices: &[Notice], ids: &[&str]) -> String {
+    let those = notices.iter().filter(|notice| ids.contains(&&*notice.id));
+    those.map(|notice| format!("; {}", notice.message)).collect()
 }
 
 /// The issuers of the providers, and the roles, that an object was applied to and no longer declares. If nothing
@@ -126,7 +141,7 @@ pub(crate) fn drifted(
         true => "this is being repaired",
         false => "spec.driftPolicy is Report, so it stays; Repair changes it back",
     };
-    let mut all = converged(target, plan, claims, &[]);
+    let mut all = converged(target, plan, claims, &plan.changes().notices);
     all.retain(|finding| finding.kind != Kind::Ready);
     for finding in &mut all {
         let text = match finding.kind {
@@ -155,10 +170,10 @@ pub(crate) fn drifted(
 
 /// The run ended with an error. `Ready` is about it, whatever is found afterwards.
 #[must_use]
-pub(crate) fn failed(target: &Target, error: &Error, stage: Stage) -> Vec<Finding> {
+pub(crate) fn failed(target: &Target, key: &Key, error: &Error, stage: Stage) -> Vec<Finding> {
     let (first, also) = concerns(error, target);
     let reason = reason(error);
-    let message = message(error);
+    let message = message(key, error);
     let status = if error.is_in_progress() { Truth::Unknown } else { Truth::False };
     let about = |kind| Finding { kind, status, reason, message: message.clone() };
     let all = Kind::PARTS.map(|kind| {
@@ -214,6 +229,22 @@ pub(crate) fn published(findings: &mut [Finding], differs: Option<String>) {
                 Finding::bad(kind, Reason::DriftFound, shown(&message))
             }
         };
+    }
+}
+
+/// Why the keys are not published, unless the failure itself is about them.
+pub(crate) fn not_published(findings: &mut [Finding], key: &Key, error: &Error) {
+    let kind = Kind::KeysPublished;
+    let unknown = |finding: &&mut Finding| finding.kind == kind && finding.status == Truth::Unknown;
+    for finding in findings.iter_mut().filter(unknown) {
+        *finding = Finding::bad(kind, reason(error), message(key, error));
+    }
+}
+
+/// Where the name of an issuer behind CloudFront must lead, if its documents cannot be read.
+pub(crate) fn served_by(findings: &mut [Finding], text: &str) {
+    for finding in findings.iter_mut().filter(|finding| finding.reason == Reason::NotAccepted) {
+        finding.message = shown(&format!("{text}; {}", finding.message));
     }
 }
 
@@ -293,15 +324,15 @@ pub(crate) fn requests(target: &Target, kind: Kind) -> bool {
     }
 }
 
-/// An error with its causes, and how to fix it: its own hint, and the field to set.
+/// An error with its causes, and how to fix it: its own hint, and the field of the object to set.
 #[must_use]
-pub(crate) fn message(error: &Error) -> String {
+pub(crate) fn message(key: &Key, error: &Error) -> String {
     let mut text = one_line(error);
     if let Some((_, verdict)) = error.refused() {
         text = format!("{text}: {}", root_cause(verdict));
     }
     // The hints of the libraries do not know where a setting is written.
-    if let Some(fix) = advice::of(error).or_else(|| error.hint()) {
+    if let Some(fix) = advice::of(key, error).or_else(|| error.hint()) {
         text = format!("{text}. Fix: {fix}");
     }
     shown(&text)
@@ -339,6 +370,10 @@ mod tests {
         Target::from_issuer(&issuer, Path::new(""), &issuer_reconcile::Defaults::default())
     }
 
+    fn key() -> Key {
+        Key { namespace: "eksa-system".to_owned(), name: "prod".to_owned() }
+    }
+
     fn whole() -> Target {
         target(json!({
             "keys": [{"apiserver": {}}],
@@ -356,7 +391,7 @@ mod tests {
     #[test]
     fn a_missing_bucket_is_said_of_the_keys_with_the_field_that_creates_it() {
         let error = Error::Publish(issuer_publish::Error::NoBucket { bucket: "my-oidc".into() });
-        let findings = failed(&whole(), &error, Stage::Read);
+        let findings = failed(&whole(), &key(), &error, Stage::Read);
         assert_eq!(findings.len(), 6);
         assert_eq!(of(&findings, Kind::KeysPublished), (Truth::False, Reason::NotFound));
         assert_eq!(of(&findings, Kind::Verified), (Truth::Unknown, Reason::NotReached));
@@ -370,11 +405,11 @@ mod tests {
     fn an_error_is_said_of_the_part_that_it_is_about() {
         let (arn, message) = ("arn:aws:iam::aws:policy/None".to_owned(), "no".to_owned());
         let error = Error::Iam(issuer_iam::Error::NoPolicy { arn, code: None, message });
-        let findings = failed(&whole(), &error, Stage::Applied);
+        let findings = failed(&whole(), &key(), &error, Stage::Applied);
         assert_eq!(of(&findings, Kind::ProviderReady), (Truth::True, Reason::Applied));
         assert_eq!(of(&findings, Kind::RolesReady).0, Truth::False);
         let source = Error::ReadFile { path: "a".into(), source: std::io::Error::other("gone") };
-        let findings = failed(&whole(), &source, Stage::Read);
+        let findings = failed(&whole(), &key(), &source, Stage::Read);
         assert_eq!(of(&findings, Kind::KeysPublished).0, Truth::False);
         assert_eq!(of(&findings, Kind::Verified).0, Truth::Unknown);
     }
@@ -388,11 +423,11 @@ mod tests {
             explicit: false,
             message: "no".into(),
         });
-        let applied = failed(&whole(), &error, Stage::Applied);
+        let applied = failed(&whole(), &key(), &error, Stage::Applied);
         assert_eq!(of(&applied, Kind::KeysPublished), (Truth::True, Reason::Applied));
         assert_eq!(of(&applied, Kind::ProviderReady), (Truth::False, Reason::AccessDenied));
         assert_eq!(of(&applied, Kind::RolesReady), (Truth::False, Reason::AccessDenied));
-        let read = failed(&whole(), &error, Stage::Read);
+        let read = failed(&whole(), &key(), &error, Stage::Read);
         assert_eq!(of(&read, Kind::KeysPublished), (Truth::Unknown, Reason::NotReached));
     }
 
@@ -400,7 +435,7 @@ mod tests {
     fn a_distribution_that_is_being_deployed_is_no_failure_and_new_keys_are_published() {
         let (id, change) = ("E1".to_owned(), "deployed");
         let error: Error = issuer_cloudfront::Error::InProgress { id, change }.into();
-        let mut findings = failed(&whole(), &error, Stage::Applied);
+        let mut findings = failed(&whole(), &key(), &error, Stage::Applied);
         for kind in [Kind::Ready, Kind::Verified] {
             assert_eq!(of(&findings, kind), (Truth::Unknown, Reason::Deploying));
         }
@@ -419,10 +454,10 @@ mod tests {
     fn a_failure_that_does_not_concern_the_keys_does_not_delay_new_ones() {
         let source = || Error::ReadFile { path: "a".into(), source: std::io::Error::other("gone") };
         let nothing = Error::Iam(issuer_iam::Error::Nothing { what: "issuer" });
-        assert!(!are_keys_published(&failed(&whole(), &source(), Stage::Read)));
-        assert!(!are_keys_published(&failed(&whole(), &nothing, Stage::Read)));
-        assert!(are_keys_published(&failed(&whole(), &nothing, Stage::Applied)));
-        let mut alone = failed(&whole(), &nothing, Stage::Read);
+        assert!(!are_keys_published(&failed(&whole(), &key(), &source(), Stage::Read)));
+        assert!(!are_keys_published(&failed(&whole(), &key(), &nothing, Stage::Read)));
+        assert!(are_keys_published(&failed(&whole(), &key(), &nothing, Stage::Applied)));
+        let mut alone = failed(&whole(), &key(), &nothing, Stage::Read);
         published(&mut alone, None);
         assert!(are_keys_published(&alone));
     }
@@ -431,7 +466,7 @@ mod tests {
     fn an_object_without_a_store_is_verified_if_it_has_a_provider() {
         let of_iam = |spec: Value| {
             let error = Error::Iam(issuer_iam::Error::Nothing { what: "issuer" });
-            of(&failed(&target(spec), &error, Stage::Read), Kind::Verified)
+            of(&failed(&target(spec), &key(), &error, Stage::Read), Kind::Verified)
         };
         let issuer = "https://oidc.example.com";
         let with = of_iam(json!({"issuer": issuer, "provider": {}}));

@@ -1,5 +1,6 @@
 //! The published keys, compared with what was reported of them.
 
+use issuer_diagnostic::for_a_shell;
 use issuer_jwks::{JwkSet, WeakKeys, salvage};
 use issuer_reconcile::Observed;
 
@@ -48,17 +49,19 @@ impl KeyDrift {
         })
     }
 
-    /// What is said of foreign keys.
+    /// What is said of foreign keys; `place` are the options of the place.
     #[must_use]
-    pub(crate) fn foreign_text(&self) -> Option<String> {
+    pub(crate) fn foreign_text(&self, place: &[String]) -> Option<String> {
+        let place: Vec<String> = place.iter().map(|word| for_a_shell(word)).collect();
         (!self.foreign.is_empty()).then(|| {
             format!(
-                "keys.json has {}, which this controller has not published: another program that reads the \
-                 same keys, such as issuerctl sync, or somebody else. Whoever has such a private key can \
-                 assume every role of this issuer. Fix: if it is nobody's of this cluster, delete its entry \
-                 from a copy of keys.json, and publish the copy with `issuerctl publish --jwks COPY --prune \
-                 --to s3://BUCKET/PREFIX`, which removes that key alone",
-                self.foreign.join(", ")
+                "keys.json has {}, which this controller has not published: `issuerctl rotate start`, another \
+                 program that reads the same keys, such as issuerctl sync, or somebody else. Whoever has \
+                 such a private key can assume every role of this issuer. Fix: if it is nobody's of this \
+                 cluster, delete its entry from a copy of keys.json, and publish the copy with `issuerctl \
+                 publish --jwks COPY --prune {}`, which removes that key alone",
+                self.foreign.join(", "),
+                place.join(" ")
             )
         })
     }
@@ -83,9 +86,11 @@ mod tests {
         let named = KeyDrift { missing: kids(&[&gone]), foreign: kids(&[&came]) };
         assert_eq!(drift, named);
         assert!(drift.missing_text().unwrap().contains("rollback"));
-        assert!(drift.foreign_text().unwrap().contains(&kids(&[&came])[0]));
+        let text = drift.foreign_text(&["--to=s3://my-oidc".to_owned()]).unwrap();
+        assert!(text.contains(&kids(&[&came])[0]), "{text}");
+        assert!(text.contains("publish --jwks COPY --prune --to=s3://my-oidc`"), "{text}");
         let same = KeyDrift::between(&reported, &set(&[&gone, &stays]), &set(&[&stays]));
-        assert_eq!((same.missing_text(), same.foreign_text()), (None, None));
+        assert_eq!((same.missing_text(), same.foreign_text(&[])), (None, None));
         // Nothing was reported before, so nothing is known of what was there.
         assert_eq!(KeyDrift::between(&[], &set(&[&came]), &set(&[])), KeyDrift::default());
     }

@@ -1,15 +1,15 @@
 //! One object: what it asks for is handed to the engine, and what came of it is reported.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use issuer_change::Notice;
+use issuer_change::{Describe as _, Notice};
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_jwks::JwkSet;
 use issuer_reconcile::{
     Error, Event, Events, IssuerPlan, Observed, OtherCluster, Reconciler, RoleTarget, Scope,
-    Shared, Target,
+    Shared, Target, place_options,
 };
 use issuer_workload::Chosen;
 
@@ -22,7 +22,7 @@ use crate::drift::leave_drift;
 use crate::findings::{self, Stage, shown};
 use crate::keys::{KeyDrift, published};
 use crate::names;
-use crate::object::{ALLOW_ISSUER_CHANGE, ServiceAccountIssuer};
+use crate::object::{ALLOW_ISSUER_CHANGE, Key, ServiceAccountIssuer};
 use crate::schedule::Next;
 use crate::status::{Finding, Kind, Reason, Status};
 use crate::written::written;
@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) own: OwnCluster,
     pub(crate) shared: Arc<Shared>,
     claims: Arc<Mutex<Claims>>,
+    /// The warnings that were told of each object last.
+    warnings: Arc<Mutex<HashMap<Key, BTreeSet<String>>>>,
 }
 
 /// What a reconciliation came to.
@@ -68,11 +70,13 @@ pub(crate) struct Run<'a> {
     /// The status that the API server has.
     pub(crate) written: Status,
     pub(crate) seen: Seen,
+    /// The warnings of the plan, once there is one.
+    pub(crate) warnings: Option<Vec<Notice>>,
 }
 
 /// What the engine told on its way.
 #[derive(Default)]
-pub(crate) struct Told(RefCell<Vec<Notice>>);
+pub(crate) struct Told(pub(crate) RefCell<Vec<Notice>>);
 
 impl Events for Told {
     fn event(&self, _: &str, event: Event<'_>) {
@@ -90,7 +94,7 @@ pub(crate) async fn reconcile(
 ) -> Ended {
     let seen = Seen { is_step: !object.is_deleted(), ..Seen::default() };
     let (status, written) = (object.status(), object.status());
-    let mut run = Run { context, object, status, written, seen };
+    let mut run = Run { context, object, status, written, seen, warnings: None };
     let ended = match object.is_deleted() {
         true => run.delete(desired).await,
         false => run.apply(desired).await,
@@ -127,15 +131,29 @@ impl Run<'_> {
             self.report_ready(Finding::unknown(Kind::Ready, Reason::Suspended, message)).await?;
             return Ok(Next::Change);
         }
-        let conflict = self.context.claims().conflict(&self.object.key());
-        if let Some(reason) = conflict {
-            return self.refuse(Reason::Conflict, &reason).await;
-        }
         let told = Told::default();
         let engine = Reconciler::of(&self.context.shared, &told).without_waiting();
-        match self.converge(&engine, &desired, &told).await? {
+        let conflict = self.context.claims().conflict(&self.object.key());
+        if let Some(reason) = conflict {
+            return self.refused(&engine, &desired, &reason).await;
+        }
+        let converged = self.converge(&engine, &desired, &told).await?;
+        self.warn(told.0.take()).await;
+        match converged {
             Ok(next) => Ok(next),
             Err((error, stage)) => self.failed(&engine, &desired, &error, stage).await,
+        }
+    }
+
+    /// Tells of the warnings of the plan and of what was done, once each: the step before had others.
+    async fn warn(&mut self, told: Vec<Notice>) {
+        let Some(planned) = self.warnings.take() else { return };
+        let all: Vec<Notice> = planned.into_iter().chain(told).collect();
+        let now = all.iter().map(|notice| notice.message.clone()).collect();
+        let before = self.context.set_warnings(self.object.key(), now);
+        for notice in all.iter().filter(|notice| !before.contains(&notice.message)) {
+            let reason = event_reason(&notice.id);
+            self.context.own.tell(self.object, Severity::Warning, &reason, &notice.message).await;
         }
     }
 
@@ -159,7 +177,8 @@ impl Run<'_> {
             }
             if repairs || !is_applied {
                 if front.creates()
-                    && let Err(error) = examined(engine, &target.clone().before_front()).await
+                    && let Err(error) =
+                        examined(engine, &target.clone().before_front(), &self.status.claims).await
                 {
                     return Ok(Err((error, Stage::Read)));
                 }
@@ -173,16 +192,17 @@ impl Run<'_> {
                 }
             }
         }
-        let (seen, mut plan) = match examined(engine, &target).await {
+        let (seen, mut plan) = match examined(engine, &target, &self.status.claims).await {
             Ok(read) => read,
             Err(error) => return Ok(Err((error, Stage::Read))),
         };
         if let Some(refused) = self.other_issuer(plan.url.as_str()) {
             return self.refuse(Reason::IssuerChanged, &refused).await.map(Ok);
         }
+        self.warnings = Some(plan.changes().notices);
         let added = added(&plan);
         let there = published(&seen);
-        let keys = self.key_drift(plan.url.as_str(), there.as_ref(), &seen.keys.keys).await;
+        let keys = self.key_drift(&target, &plan.url, there.as_ref(), &seen.keys.keys).await;
         if let Some(there) = &there {
             self.seen.keys = Some(there.keys().len());
             self.seen.live_key = Some(added.is_empty());
@@ -215,7 +235,9 @@ impl Run<'_> {
             plan = IssuerPlan { site: plan.site, ..stays };
         }
         self.seen.wrote |= plan.site.as_ref().is_some_and(|site| site.plan.wrote());
-        if plan.wrote() && !added.is_empty() {
+        let wrote_keys = plan.site.as_ref().is_some_and(|site| site.plan.wrote_keys());
+        let are_published = applied.as_ref().err().is_none_or(is_after_documents);
+        if wrote_keys && are_published && !added.is_empty() {
             let note = format!("published {} in {}", added.join(", "), place(&plan));
             self.context.own.tell(self.object, Severity::Normal, "KeysPublished", &note).await;
         }
@@ -251,7 +273,10 @@ impl Run<'_> {
                     findings::drifted(&target, &plan, claims, &left, false, verdict.as_ref());
                 self.report_drift(found, &text).await?;
             }
-            _ => self.converged(desired, &target, &plan, &told.0.take()).await?,
+            _ => {
+                let told = told.0.borrow().clone();
+                self.converged(desired, &target, &plan, &told).await?;
+            }
         }
         Ok(Ok(Next::Period))
     }
@@ -263,7 +288,7 @@ impl Run<'_> {
         plan: &IssuerPlan,
         told: &[Notice],
     ) -> Result<(), kube::Error> {
-        let notices: Vec<Notice> = plan.notices.iter().chain(told).cloned().collect();
+        let notices: Vec<Notice> = plan.changes().notices.iter().chain(told).cloned().collect();
         self.status.applied_generation = self.object.metadata.generation;
         match &plan.site {
             Some(site) => self.record(desired, plan.url.as_str(), site.plan.keys()),
@@ -308,11 +333,13 @@ impl Run<'_> {
     /// Tells of keys that somebody else has removed or added since they were reported, once.
     pub(crate) async fn key_drift(
         &mut self,
-        url: &str,
+        target: &Target,
+        url: &IssuerUrl,
         there: Option<&JwkSet>,
         live: &JwkSet,
     ) -> KeyDrift {
-        let (Some(there), true) = (there, self.status.issuer.as_deref() == Some(url)) else {
+        let (Some(there), true) = (there, self.status.issuer.as_deref() == Some(url.as_str()))
+        else {
             return KeyDrift::default();
         };
         let keys = KeyDrift::between(&self.status.keys, there, live);
@@ -320,7 +347,7 @@ impl Run<'_> {
         if let Some(text) = keys.missing_text() {
             own.tell(self.object, Severity::Warning, "KeysMissing", &text).await;
         }
-        if let Some(text) = keys.foreign_text() {
+        if let Some(text) = keys.foreign_text(&place_options(target, url)) {
             own.tell(self.object, Severity::Warning, "KeysAdded", &text).await;
         }
         self.status.set_keys(there);
@@ -386,7 +413,23 @@ impl Run<'_> {
 
 impl Context {
     pub(crate) fn new(own: OwnCluster, shared: Arc<Shared>) -> Self {
-        Self { own, shared, claims: Arc::default() }
+        Self { own, shared, claims: Arc::default(), warnings: Arc::default() }
+    }
+
+    /// Records the warnings of an object, and returns those before.
+    fn set_warnings(&self, key: Key, now: BTreeSet<String>) -> BTreeSet<String> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        match now.is_empty() {
+            true => warnings.remove(&key),
+            false => warnings.insert(key, now),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Forgets an object.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.claims().forget(key);
+        self.set_warnings(key.clone(), BTreeSet::new());
     }
 
     /// What all objects claim; never held while anything is awaited.
@@ -404,8 +447,12 @@ pub(crate) fn no_file(_: &std::path::Path) -> std::io::Result<Vec<u8>> {
 async fn examined(
     engine: &Reconciler<'_>,
     target: &Target,
+    claims: &[String],
 ) -> Result<(Observed, IssuerPlan), Error> {
-    let seen = engine.observe(target, Scope::apply(false)).await?;
+    // Listing the roles of an account for each object would be most of all requests.
+    let declared = target.roles.iter().map(|role| names::of_role(role.name.as_str())).collect();
+    let orphans = names::left(claims, "role", &declared).next().is_some();
+    let seen = engine.observe(target, Scope::apply(false).with_orphans(orphans)).await?;
     let plan = IssuerPlan::new(target, &seen, false)?;
     refuse_webhook(&plan)?;
     if !plan.is_empty() {
@@ -427,6 +474,20 @@ fn refuse_webhook(plan: &IssuerPlan) -> Result<(), Error> {
 
 fn place(plan: &IssuerPlan) -> String {
     plan.site.as_ref().map(|site| site.plan.location().to_owned()).unwrap_or_default()
+}
+
+/// The name of a warning as the reason of an Event: `skipped-key` is `SkippedKey`.
+fn event_reason(id: &str) -> String {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        letters
+            .next()
+            .map(|first| first.to_ascii_uppercase())
+            .into_iter()
+            .chain(letters)
+            .collect::<String>()
+    };
+    id.split('-').map(word).collect()
 }
 
 /// The keys that a plan adds.

@@ -34,6 +34,8 @@ pub(crate) struct Schedule {
     entries: HashMap<Key, Entry>,
     due: BTreeSet<(Instant, Key)>,
     running: usize,
+    /// How many of them failed the last time.
+    failing: usize,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,8 @@ struct Entry {
     /// Whether it was deleted while it is reconciled.
     gone: bool,
     failures: u32,
+    /// Whether it had failed when it was taken.
+    was_failing: bool,
 }
 
 impl Schedule {
@@ -53,7 +57,7 @@ impl Schedule {
     #[must_use]
     pub(crate) fn new(period: Duration) -> Self {
         let (entries, due) = (HashMap::new(), BTreeSet::new());
-        Self { period, entries, due, running: 0 }
+        Self { period, entries, due, running: 0, failing: 0 }
     }
 
     /// An object is there, or was changed. Its status does not count: the controller itself writes it.
@@ -61,8 +65,16 @@ impl Schedule {
         let key = object.key();
         let object = Arc::new(object);
         let Some(entry) = self.entries.get_mut(&key) else {
-            let (due, running, again, gone, failures) = (None, false, false, false, 0);
-            self.entries.insert(key.clone(), Entry { object, due, running, again, gone, failures });
+            let entry = Entry {
+                object,
+                due: None,
+                running: false,
+                again: false,
+                gone: false,
+                failures: 0,
+                was_failing: false,
+            };
+            self.entries.insert(key.clone(), entry);
             self.put(&key, now);
             return;
         };
@@ -102,20 +114,28 @@ impl Schedule {
 
     /// Takes an object that is due, unless so many are being reconciled.
     pub(crate) fn take(&mut self, now: Instant, limit: usize) -> Option<Arc<ServiceAccountIssuer>> {
-        if self.running >= limit || self.due.first().is_none_or(|(due, _)| *due > now) {
-            return None;
-        }
-        let (_, key) = self.due.pop_first()?;
-        let entry = self.entries.get_mut(&key)?;
+        let next = self.next(limit).filter(|(due, _)| self.running < limit && *due <= now)?.clone();
+        self.due.remove(&next);
+        let entry = self.entries.get_mut(&next.1)?;
         (entry.due, entry.running, entry.again) = (None, true, false);
+        entry.was_failing = entry.failures > 0;
         self.running += 1;
+        self.failing += usize::from(entry.was_failing);
         Some(Arc::clone(&entry.object))
     }
 
-    /// When the next object is due, if there is one.
+    /// When the next object is due that may be taken, if there is one.
     #[must_use]
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(due, _)| *due)
+    pub(crate) fn next_due(&self, limit: usize) -> Option<Instant> {
+        self.next(limit).map(|(due, _)| *due)
+    }
+
+    /// The next object. Those that failed have at most half of the places: each may wait for a server that does
+    /// not answer, and all others would wait with them.
+    fn next(&self, limit: usize) -> Option<&(Instant, Key)> {
+        let has_place = self.failing < (limit / 2).max(1);
+        let failed = |key| self.entries.get(key).is_some_and(|entry| entry.failures > 0);
+        self.due.iter().find(|(_, key)| has_place || !failed(key))
     }
 
     /// How many objects there are.
@@ -138,6 +158,7 @@ impl Schedule {
             return false;
         };
         self.running -= 1;
+        self.failing -= usize::from(entry.was_failing);
         if entry.gone {
             self.entries.remove(key);
             return false;
@@ -227,7 +248,7 @@ mod tests {
         reported.status = json!({"keys": ["k"]});
         schedule.changed(reported, now);
         assert_eq!(names(&mut schedule, now, 9), [""; 0]);
-        assert!(schedule.next_due().unwrap() >= now + PERIOD.mul_f32(0.7));
+        assert!(schedule.next_due(9).unwrap() >= now + PERIOD.mul_f32(0.7));
         let taken = schedule.take(now + PERIOD, 9).unwrap();
         assert_eq!(taken.status().keys, ["k"]);
     }
@@ -241,7 +262,7 @@ mod tests {
         for _ in 0..12 {
             assert!(schedule.take(at, 9).is_some());
             schedule.ended(&object("a", 1), Next::Retry, Value::Null, at);
-            let due = schedule.next_due().unwrap();
+            let due = schedule.next_due(9).unwrap();
             waits.push(due - at);
             at = due;
         }
@@ -256,19 +277,43 @@ mod tests {
     }
 
     #[test]
+    fn objects_whose_servers_hang_leave_half_of_the_places_to_others() {
+        let (mut schedule, now) = (Schedule::new(PERIOD), Instant::now());
+        for name in ["a", "b", "c"] {
+            schedule.changed(object(name, 1), now);
+        }
+        assert_eq!(names(&mut schedule, now, 4).len(), 3);
+        for name in ["a", "b", "c"] {
+            schedule.ended(&object(name, 1), Next::Retry, Value::Null, now);
+        }
+        let later = now + FIRST_WAIT;
+        assert_eq!(names(&mut schedule, later, 4).len(), 2);
+        // What may not be taken is nothing to wake up for.
+        assert_eq!(schedule.next_due(4), None);
+        schedule.changed(object("d", 1), later);
+        assert_eq!(names(&mut schedule, later, 4), ["d"]);
+        schedule.ended(&object("d", 1), Next::Period, Value::Null, later);
+        let first = ["a", "b", "c"].map(|name| object(name, 1));
+        let ended =
+            first.iter().find(|object| schedule.ended(object, Next::Period, Value::Null, later));
+        assert!(ended.is_some());
+        assert_eq!(names(&mut schedule, later, 4).len(), 1);
+    }
+
+    #[test]
     fn new_keys_are_not_delayed_by_the_wait_after_a_failure_that_does_not_concern_them() {
         let (mut schedule, mut at) = (Schedule::new(PERIOD), Instant::now());
         schedule.changed(object("a", 1), at);
         for _ in 0..12 {
             assert!(schedule.take(at, 9).is_some());
             schedule.ended(&object("a", 1), Next::RetryInPeriod, Value::Null, at);
-            let due = schedule.next_due().unwrap();
+            let due = schedule.next_due(9).unwrap();
             assert!(due - at <= PERIOD, "{:?}", due - at);
             at = due;
         }
         assert!(schedule.take(at, 9).is_some());
         schedule.ended(&object("a", 1), Next::RetryInPeriod, Value::Null, at);
-        assert!(schedule.next_due().unwrap() - at >= PERIOD / 2, "the wait does not grow");
+        assert!(schedule.next_due(9).unwrap() - at >= PERIOD / 2, "the wait does not grow");
     }
 
     #[test]

@@ -257,6 +257,12 @@ impl Plan {
         self.wrote
     }
 
+    /// Whether the execution has written `keys.json`, also if it failed.
+    #[must_use]
+    pub fn wrote_keys(&self) -> bool {
+        self.wrote_keys
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {

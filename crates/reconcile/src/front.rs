@@ -72,16 +72,18 @@ impl Reconciler<'_> {
         let made = issuer_diagnostic::write(self.cloudfront().await?.apply(plan)).await?;
         if let Some(made) = &made {
             issuer_diagnostic::wrote(format!("the distribution {}", made.id));
-            for alias in &made.settings.aliases {
-                let message = format!(
-                    "the DNS name {alias} must lead to {}: a CNAME record, or an alias record of Route 53",
-                    made.domain
-                );
+            if let Some(message) = dns_name(made) {
                 self.event(target, Event::Notice(&Notice { id: "dns".into(), message }));
             }
         }
         self.remember(location, made);
         Ok(())
+    }
+
+    /// Where the name of an issuer with a domain of its own must lead, if a distribution serves it.
+    pub async fn dns_name(&self, target: &Target) -> Option<String> {
+        let (location, _) = target.behind_cloudfront()?;
+        dns_name(&self.distribution(location).await.ok()??)
     }
 
     /// Waits until the distribution answers with its last settings everywhere, unless this run does not wait.
@@ -193,4 +195,14 @@ pub(crate) fn permissions(target: &Target, purpose: Purpose) -> Option<Value> {
     Some(json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": actions, "Resource": "*"},
     ]}))
+}
+fn dns_name(distribution: &Distribution) -> Option<String> {
+    let aliases = &distribution.settings.aliases;
+    (!aliases.is_empty()).then(|| {
+        format!(
+            "the DNS name {} must lead to {}: a CNAME record, or an alias record of Route 53",
+            aliases.join(", "),
+            distribution.domain
+        )
+    })
 }

@@ -66,7 +66,8 @@ impl Reconciler<'_> {
         into: &mut Rendered,
     ) -> Result<(), Error> {
         let keys = documents && target.is_in_aws();
-        let scope = Scope { purpose: Purpose::Import, keys, iam: true, prune: false };
+        let scope =
+            Scope { purpose: Purpose::Import, keys, iam: true, orphans: true, prune: false };
         let keys = self.read_keys(target, scope).await?;
         let store = self.store(target).await?;
         let (url, iam) = (self.url(target, store.as_ref())?, self.iam().await?);

@@ -25,7 +25,9 @@ pub struct Scope {
     pub keys: bool,
     /// Whether IAM is read even if the target has nothing in it.
     pub iam: bool,
-    /// Whether orphaned roles are deleted, so that they are read completely.
+    /// Whether orphaned roles are looked for, which lists the roles of the account.
+    pub orphans: bool,
+    /// Whether they are deleted, so that they are read completely.
     pub prune: bool,
 }
 
@@ -89,13 +91,19 @@ impl Scope {
     /// For [`crate::IssuerPlan`].
     #[must_use]
     pub fn apply(prune: bool) -> Self {
-        Self { purpose: Purpose::Plan, keys: true, iam: prune, prune }
+        Self { purpose: Purpose::Plan, keys: true, iam: prune, orphans: true, prune }
+    }
+
+    /// The same with or without the search for orphaned roles.
+    #[must_use]
+    pub fn with_orphans(self, orphans: bool) -> Self {
+        Self { orphans, ..self }
     }
 
     /// For [`crate::DeletionPlan`]; `trust` checks whether a provider trusts the issuer.
     #[must_use]
     pub fn delete(prune: bool, trust: bool) -> Self {
-        Self { purpose: Purpose::Remove, keys: false, iam: prune || trust, prune }
+        Self { purpose: Purpose::Remove, keys: false, iam: prune || trust, orphans: true, prune }
     }
 }
 
@@ -250,7 +258,7 @@ impl Reconciler<'_> {
             self.read_role(iam.find_role(&role.name, inline, managed))
         }));
         // Only roles of a file can be orphaned.
-        let asks = target.name.is_some() && (target.needs_iam() || scope.prune);
+        let asks = target.name.is_some() && scope.orphans && (target.needs_iam() || scope.prune);
         let orphaned = async {
             match asks {
                 true => self.orphaned(iam, target, url, scope.prune).await,

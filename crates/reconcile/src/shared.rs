@@ -19,6 +19,10 @@ const ROLE_READS: usize = 64;
 /// an account.
 const ROLE_WRITES: usize = 16;
 
+/// How old a session is at least that is made anew because credentials are refused: a store that does not know
+/// them refuses them each time, and what the session has learnt of all others is lost with it.
+const REFUSED_AGE: Duration = Duration::from_secs(30);
+
 /// How old a session is at least that is made anew because AWS denied a call: it is everybody's, and the same
 /// credentials are denied again.
 const DENIED_AGE: Duration = Duration::from_secs(5 * 60);
@@ -104,7 +108,8 @@ impl Shared {
 }
 
 fn wants_new_session(error: &Error, age: Duration) -> bool {
-    error.is_of_credentials() || (error.is_denied_by_aws() && age >= DENIED_AGE)
+    (error.is_of_credentials() && age >= REFUSED_AGE)
+        || (error.is_denied_by_aws() && age >= DENIED_AGE)
 }
 
 impl Account {
@@ -139,10 +144,11 @@ mod tests {
             doubt: None,
         };
         let refused = issuer_cloudfront::Error::Credentials { code, message };
-        let of =
-            |error: Error| [Duration::ZERO, DENIED_AGE].map(|age| wants_new_session(&error, age));
-        assert_eq!(of(denied.into()), [false, true]);
-        assert_eq!(of(refused.into()), [true, true]);
-        assert_eq!(of(forbidden.into()), [false, false]);
+        let of = |error: Error| {
+            [Duration::ZERO, REFUSED_AGE, DENIED_AGE].map(|age| wants_new_session(&error, age))
+        };
+        assert_eq!(of(denied.into()), [false, false, true]);
+        assert_eq!(of(refused.into()), [false, true, true]);
+        assert_eq!(of(forbidden.into()), [false, false, false]);
     }
 }

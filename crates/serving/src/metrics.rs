@@ -61,6 +61,7 @@ pub struct Metrics {
     failures: Family<Reason, Counter>,
     duration: Histogram,
     fallback_credentials: Gauge,
+    objects_listed: Family<[(&'static str, &'static str); 0], Gauge>,
 }
 
 impl Metrics {
@@ -82,6 +83,7 @@ impl Metrics {
             failures: Family::default(),
             duration: Histogram::new(seconds),
             fallback_credentials: Gauge::default(),
+            objects_listed: Family::default(),
         };
         metrics.register();
         metrics
@@ -144,11 +146,22 @@ impl Metrics {
              (1), or not (0)",
             self.fallback_credentials.clone(),
         );
+        registry.register(
+            "objects_listed",
+            "Whether the objects of all watched namespaces are known (1) or not (0), so that they are \
+             reconciled; only of a controller that leads",
+            self.objects_listed.clone(),
+        );
     }
 
     /// A step has ended and everything is as it should be.
     pub fn step_succeeded(&self, issuer: &IssuerName, took: Duration, now_secs: u64) {
         self.step_ended(issuer, took);
+        self.keys_followed(issuer, now_secs);
+    }
+
+    /// The keys of the cluster were read, published and verified, whatever else there is to do.
+    pub fn keys_followed(&self, issuer: &IssuerName, now_secs: u64) {
         let now = now_secs.try_into().unwrap_or(i64::MAX);
         self.last_success.get_or_create(&issuer.labels()).set(now);
     }
@@ -160,7 +173,8 @@ impl Metrics {
         self.failures.get_or_create(&Reason { reason: reason(kind) }).inc();
     }
 
-    fn step_ended(&self, issuer: &IssuerName, took: Duration) {
+    /// A step has ended without a failure.
+    pub fn step_ended(&self, issuer: &IssuerName, took: Duration) {
         let labels = issuer.labels();
         self.steps.get_or_create(&labels).inc();
         // So that a rate is 0, and not missing, before the first of them.
@@ -205,6 +219,11 @@ impl Metrics {
     /// The credentials for emergencies came into use, or those of the pod are accepted again.
     pub fn fallback_credentials(&self, in_use: bool) {
         self.fallback_credentials.set(in_use.into());
+    }
+
+    /// Whether the objects of all watched namespaces are known.
+    pub fn objects_listed(&self, are_listed: bool) {
+        self.objects_listed.get_or_create(&[]).set(are_listed.into());
     }
 
     /// The issuer is not managed, or not for the time being: its series end.
