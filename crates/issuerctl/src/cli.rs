@@ -12,6 +12,7 @@ mod render;
 mod rotation;
 mod site;
 mod sync;
+mod words;
 
 use std::path::PathBuf;
 
@@ -40,6 +41,7 @@ pub(crate) use rotation::{
 };
 pub(crate) use site::{Access, DocumentArgs, Overrides, PublishArgs, S3Args, UrlArgs, VerifyArgs};
 pub(crate) use sync::{LogFormat, SyncArgs};
+pub(crate) use words::{Word, words};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

@@ -2,14 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use issuer_diagnostic::{for_a_shell, now_secs};
+use issuer_diagnostic::now_secs;
 use issuer_jwks::{JwkSet, Token, WeakKeys};
 use issuer_migration::Known;
 use issuer_publish::{KeyLife, KeyRecord};
 use issuer_reconcile::{AskedServers, Observed, Reconciler, Scope, ServersQuery, Target};
 use issuer_rotation::{Facts, Rotation};
 
-use crate::cli::{PlaceArgs, ServerArgs, WaitArgs};
+use crate::cli::{KeepArgs, PlaceArgs, ServerArgs, WaitArgs, words};
 use crate::engine;
 use crate::failure::{Exit, Failure};
 use crate::targets;
@@ -133,9 +133,10 @@ async fn asked(args: &ServerArgs, ui: &Ui) -> AskedServers {
     asked
 }
 
-/// A rotation of these documents.
+/// A rotation of these documents, whose commands repeat the options that were given.
 pub(crate) fn rotation(
     place: &PlaceArgs,
+    keep: KeepArgs,
     servers: &ServerArgs,
     waits: Option<&WaitArgs>,
     target: &Target,
@@ -149,58 +150,11 @@ pub(crate) fn rotation(
         Some(life) => life.as_secs(),
         None => rotation.cached_secs.max(max_age),
     };
-    rotation.place = words(&place_words(place));
-    rotation.servers = words(&server_words(servers, waits));
+    let waits = waits.map(WaitArgs::given).unwrap_or_default();
+    rotation.place = words(&[place.given(), keep.given().into_iter().collect()].concat());
+    rotation.servers = words(&[servers.given(), waits].concat());
+    rotation.since = servers.since().map(|since| words(&[since])).unwrap_or_default();
     rotation
-}
-
-/// The words that say where the keys are published.
-fn place_words(place: &PlaceArgs) -> Vec<(&'static str, Option<String>)> {
-    let s3 = &place.s3;
-    let path = |path: &std::path::PathBuf| path.display().to_string();
-    let flag = |is_given: bool| is_given.then(String::new);
-    vec![
-        ("-f", place.file.as_ref().map(path)),
-        ("--to", place.to.clone()),
-        ("--issuer", place.issuer.clone()),
-        ("--allow-port", flag(place.document.ports.allow_port)),
-        ("--region", s3.region.clone()),
-        ("--profile", s3.profile.clone()),
-        ("--endpoint-url", s3.endpoint_url.clone()),
-        ("--path-style", flag(s3.path_style)),
-        ("--expected-bucket-owner", s3.expected_bucket_owner.clone()),
-        ("--ca-file", place.tls.ca_file.as_ref().map(path)),
-    ]
-}
-
-/// Those that say how the API servers are asked.
-fn server_words(
-    args: &ServerArgs,
-    waits: Option<&WaitArgs>,
-) -> Vec<(&'static str, Option<String>)> {
-    let kubeconfig = args.kube.kubeconfig.as_ref().map(|path| path.display().to_string());
-    let account = args.check_live.as_ref().map(ToString::to_string);
-    let mut words = vec![
-        ("--check-live", Some(account.unwrap_or_else(|| "NS/NAME".to_owned()))),
-        ("--kubeconfig", kubeconfig),
-        ("--context", args.kube.context.clone()),
-    ];
-    words.extend(args.server.iter().map(|url| ("--server", Some(url.clone()))));
-    if let Some(waits) = waits.filter(|waits| waits.token_life.as_secs() != 24 * 60 * 60) {
-        let life = humantime::format_duration(waits.token_life).to_string();
-        words.push(("--token-life", Some(life)));
-    }
-    words
-}
-
-fn words(given: &[(&str, Option<String>)]) -> String {
-    let words = given.iter().filter_map(|(option, value)| {
-        Some(match value.as_deref()? {
-            "" => (*option).to_owned(),
-            value => format!("{option} {}", for_a_shell(value)),
-        })
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A time that is not in the future.
@@ -210,4 +164,137 @@ fn past(time: SystemTime, now_secs: u64) -> Result<u64, Failure> {
         return Ok(secs);
     }
     Err(Failure::new(Exit::Usage, "--signing-since is in the future"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use clap::{CommandFactory, Parser};
+    use issuer_discovery::{IssuerUrl, Ports};
+    use issuer_rotation::{Server, steps};
+
+    use super::*;
+    use crate::cli::{Cli, Command, RotateCommand};
+
+    /// Every option of `status` and `finish` that says how, and not what.
+    const OPTIONS: &str = "--shape kubernetes --allow-port --create-bucket --access none --shared-bucket \
+        --certificate-arn arn:aws:acm:us-east-1:111122223333:certificate/a --region us-west-2 --profile \
+        a'b --endpoint-url https://s3.example.com --path-style --expected-bucket-owner 111122223333 \
+        --max-age 60 --unconditional --ca-file=-ca.pem --keep-history 0 --check-live default/app \
+        --kubeconfig admin.conf --context prod --tries 3 --server https://10.0.0.1:6443 \
+        --server https://10.0.0.2:6443 --token-life 1h30m --cache-life 0s \
+        --signing-since 2026-11-26T10:00:00.5Z";
+
+    /// What they do, and what is for one run alone.
+    const OTHERS: [&str; 15] = [
+        "to",
+        "file",
+        "issuer",
+        "new-kid",
+        "now",
+        "dry-run",
+        "no-verify",
+        "for",
+        "print-iam-policy",
+        "output",
+        "quiet",
+        "verbose",
+        "timeout",
+        "help",
+        "version",
+    ];
+
+    fn parse(line: &str) -> RotateCommand {
+        // As a shell reads the quoted word.
+        let line = line.replace(r"'a'\''b'", "a'b");
+        match Cli::try_parse_from(line.split_whitespace()).unwrap().command {
+            Command::Rotate(command) => command,
+            command => panic!("{command:?}"),
+        }
+    }
+
+    /// Everything that a command was given, but for what it does.
+    fn given(command: &RotateCommand) -> String {
+        match command {
+            RotateCommand::Status(args) => {
+                let (place, keep) = (&args.site.place, args.keep);
+                format!("{place:?} {keep:?} {:?} {:?} {:?}", args.new_kid, args.servers, args.waits)
+            }
+            RotateCommand::Finish(args) => {
+                let (change, kid) = (&args.change, &args.new_kid);
+                let (place, keep) = (&change.site.place, change.keep);
+                format!("{place:?} {keep:?} {kid:?} {:?} {:?}", change.servers, args.waits)
+            }
+            command => panic!("{command:?}"),
+        }
+    }
+
+    /// The commands that `status` prints while these keys sign.
+    fn printed(line: &str, signs: &str) -> Vec<String> {
+        let RotateCommand::Status(args) = parse(line) else { panic!("{line}") };
+        let place = &args.site.place;
+        let issuer = IssuerUrl::parse("https://oidc.example.com", Ports::Refuse).unwrap();
+        let target = Target::of(issuer);
+        let mut rotation = rotation(place, args.keep, &args.servers, Some(&args.waits), &target);
+        rotation.new_kid.clone_from(&args.new_kid);
+        let kids = ["-new".to_owned(), "old".to_owned()];
+        let server = Server {
+            name: "a".to_owned(),
+            accepts: Known::Seen(kids.to_vec()),
+            signs: Known::Seen(vec![signs.to_owned()]),
+            clock_secs: None,
+        };
+        let facts = Facts {
+            published: kids.to_vec(),
+            written_secs: None,
+            first_secs: BTreeMap::new(),
+            signed_secs: BTreeMap::new(),
+            servers: vec![server],
+            unasked: 0,
+            started_secs: Known::Seen(0),
+            now_secs: now_secs(),
+        };
+        let steps = steps(&rotation, &facts).unwrap();
+        let checks = steps.iter().map(|timed| timed.step.check.clone());
+        let commands = steps.iter().flat_map(|timed| timed.step.commands.clone());
+        checks.chain(commands.filter(|line| line.starts_with("issuerctl "))).collect()
+    }
+
+    /// Without `--access none`, a private bucket would become public.
+    #[test]
+    fn a_printed_command_means_the_same_place_and_the_same_api_servers() {
+        for place in ["--to s3://my-oidc/prod --issuer https://oidc.example.com", "-f issuer.yaml"]
+        {
+            let line = format!("issuerctl rotate status {place} --new-kid=-new {OPTIONS}");
+            let wanted = given(&parse(&line));
+            let commands = printed(&line, "-new");
+            assert!(commands.iter().any(|line| line.starts_with("issuerctl rotate finish ")));
+            for command in commands {
+                assert_eq!(given(&parse(&command)), wanted, "{command}");
+            }
+        }
+    }
+
+    /// The time is that of a step that is not done yet.
+    #[test]
+    fn a_printed_command_does_not_repeat_since_when_the_new_key_signs_while_it_does_not() {
+        let line = format!("issuerctl rotate status -f issuer.yaml {OPTIONS}");
+        let commands = printed(&line, "old");
+        assert!(commands.iter().all(|line| !line.contains("--signing-since")), "{commands:#?}");
+    }
+
+    #[test]
+    fn no_option_is_missing_from_what_printed_commands_repeat() {
+        let whole = Cli::command();
+        let rotate = whole.find_subcommand("rotate").unwrap();
+        let named = ["status", "finish"].map(|name| rotate.find_subcommand(name).unwrap());
+        let options = named.iter().flat_map(|command| command.get_arguments());
+        let options: BTreeSet<&str> = options.filter_map(clap::Arg::get_long).collect();
+        let repeated = OPTIONS.split([' ', '=']).filter_map(|word| word.strip_prefix("--"));
+        let known: BTreeSet<&str> = repeated.chain(OTHERS).collect();
+        let missing: Vec<_> = options.difference(&known).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

@@ -214,8 +214,9 @@ pub(crate) fn of_sync(args: &SyncArgs) -> Result<Vec<Target>, Failure> {
 /// Only the session is that of the command line; everything else of a store is in the file.
 fn refuse_settings_of_the_file(s3: &S3Args) -> Result<(), Failure> {
     let of_session = ["--region", "--profile", "--endpoint-url"];
-    match s3.given().iter().find(|option| !of_session.contains(option)) {
+    match s3.given().iter().find(|option| !of_session.contains(&option.name)) {
         Some(option) => {
+            let option = option.name;
             let message = format!("{option} belongs to --to; with -f, the file has this setting");
             Err(Failure::new(Exit::Usage, message))
         }
@@ -417,8 +418,8 @@ fn check_folder(to: &str, s3: &S3Args, issuer: Option<&IssuerUrl>) -> Result<(),
     let bucket = format!("s3://{to}").parse::<S3Location>().ok();
     let meant = bucket.as_ref().map(|bucket| format!("did you mean --to {bucket}?"));
     let refuse = |message: &str| Failure::new(Exit::Usage, message);
-    if let [first, ..] = s3.given()[..] {
-        let message = format!("{first} is for a bucket, and --to names a folder");
+    if let [first, ..] = &s3.given()[..] {
+        let message = format!("{} is for a bucket, and --to names a folder", first.name);
         return Err(refuse(&message).hint(meant));
     }
     let Some(issuer) = issuer else {

@@ -1,5 +1,6 @@
 //! The command lines of the steps.
 
+use issuer_diagnostic::for_a_shell;
 use issuer_distribution::Distribution;
 
 use crate::Rotation;
@@ -15,18 +16,13 @@ impl Rotation {
         self.distribution == Some(Distribution::Talos)
     }
 
-    pub(crate) fn status(&self) -> String {
-        self.line("status")
-    }
-
-    pub(crate) fn finish(&self) -> String {
-        self.line("finish")
-    }
-
-    fn line(&self, command: &str) -> String {
+    /// A command line of issuerctl. `signs`: all API servers sign with the new key.
+    pub(crate) fn line(&self, command: &str, signs: bool) -> String {
+        let since: &str = if signs { &self.since } else { "" };
         let mut line = format!("issuerctl rotate {command}");
-        let new = self.new_kid.as_ref().map(|kid| format!("--new-kid={kid}")).unwrap_or_default();
-        for part in [&self.place, &new, &self.servers] {
+        let new = self.new_kid.as_deref().map(|kid| format!("--new-kid={}", for_a_shell(kid)));
+        let new = new.unwrap_or_default();
+        for part in [self.place.as_str(), &new, &self.servers, since] {
             if !part.is_empty() {
                 line += &format!(" {part}");
             }

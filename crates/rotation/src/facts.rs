@@ -52,6 +52,8 @@ pub struct Rotation {
     pub place: String,
     /// Those that say how the API servers are asked.
     pub servers: String,
+    /// That which says since when they sign with the new key, for commands that are printed once they do.
+    pub since: String,
     /// How long a reader may keep the published keys, in seconds.
     pub cached_secs: u64,
     /// The longest life of a token, in seconds.
@@ -65,6 +67,7 @@ impl Default for Rotation {
             distribution: None,
             place: String::new(),
             servers: String::new(),
+            since: String::new(),
             cached_secs: 60 * 60,
             token_secs: 24 * 60 * 60,
         }

@@ -158,7 +158,8 @@ impl Judge<'_> {
     fn drop(&self) -> TimedStep {
         let title = "the old key is no longer published";
         let finding = format!("published: {}", self.facts.published.join(", "));
-        let step = self.step("drop", title, Status::Next, finding).by(vec![self.rotation.finish()]);
+        let finish = self.rotation.line("finish", self.signs_everywhere());
+        let step = self.step("drop", title, Status::Next, finding).by(vec![finish]);
         match self.facts.tokens_gone(self.rotation) {
             Known::Seen(until) if self.signs_everywhere() => step.until(until),
             _ => step,
@@ -243,7 +244,7 @@ impl Judge<'_> {
         status: Status,
         finding: String,
     ) -> TimedStep {
-        let check = self.rotation.status();
+        let check = self.rotation.line("status", self.signs_everywhere());
         let (warning, commands) = (None, Vec::new());
         let step = Step { id, title, status, finding, warning, commands, check };
         TimedStep { step, not_before_secs: None }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use issuer_cluster::ServiceAccountRef;
 
-use super::{KubeArgs, SiteArgs};
+use super::{KubeArgs, SiteArgs, Word};
 
 /// List what was published before: when, by whom, and which keys came and went
 ///
@@ -94,4 +94,12 @@ pub(crate) struct KeepArgs {
     /// [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
     pub(crate) keep_history: Option<u32>,
+}
+
+impl KeepArgs {
+    /// What was given of them.
+    pub(crate) fn given(self) -> Option<Word> {
+        let Self { keep_history } = self;
+        Word::of("--keep-history", keep_history)
+    }
 }

@@ -8,7 +8,7 @@ use issuer_cluster::ServiceAccountRef;
 
 use super::keys::KeyAlgorithm;
 use super::migration::NamedDistribution;
-use super::{DocumentArgs, KeepArgs, KubeArgs, RetireArgs, S3Args, TlsArgs};
+use super::{DocumentArgs, KeepArgs, KubeArgs, RetireArgs, S3Args, TlsArgs, Word};
 
 /// Change the signing key of a cluster without an outage
 ///
@@ -42,6 +42,9 @@ pub(crate) struct RotateStatusArgs {
     /// The kid of the new key [default: by the order of keys.json, where the newest is first]
     #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     pub(crate) new_kid: Option<String>,
+    // For the printed commands.
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
     #[command(flatten)]
@@ -188,6 +191,21 @@ pub(crate) struct PlaceArgs {
     pub(crate) tls: TlsArgs,
 }
 
+impl PlaceArgs {
+    /// What was given of them.
+    pub(crate) fn given(&self) -> Vec<Word> {
+        let Self { to, file, issuer, document, s3, tls: TlsArgs { ca_file } } = self;
+        let place = [
+            Word::path("-f", file.as_ref()),
+            Word::of("--to", to.as_ref()),
+            Word::of("--issuer", issuer.as_ref()),
+        ];
+        let ca_file = Word::path("--ca-file", ca_file.as_ref());
+        let (document, s3) = (document.given(), s3.given());
+        place.into_iter().flatten().chain(document).chain(s3).chain(ca_file).collect()
+    }
+}
+
 /// How the API servers are asked.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "API servers")]
@@ -200,7 +218,7 @@ pub(crate) struct ServerArgs {
     pub(crate) server: Vec<String>,
     /// Fresh tokens that are requested at each URL, so that a load balancer passes them to several API
     /// servers
-    #[arg(long, value_name = "N", default_value_t = 10,
+    #[arg(long, value_name = "N", default_value_t = Self::TRIES,
         value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) tries: u8,
     /// When the last API server was started with the new key, if it is not a pod: 2026-11-26T10:00:00Z
@@ -208,6 +226,36 @@ pub(crate) struct ServerArgs {
     pub(crate) signing_since: Option<SystemTime>,
     #[command(flatten)]
     pub(crate) kube: KubeArgs,
+}
+
+impl ServerArgs {
+    const TRIES: u8 = 10;
+
+    /// What was given of them, and an example of the account if none was; without the time since when the
+    /// new key signs, which is not true in every step.
+    pub(crate) fn given(&self) -> Vec<Word> {
+        let Self {
+            check_live,
+            server,
+            tries,
+            signing_since: _,
+            kube: KubeArgs { kubeconfig, context },
+        } = self;
+        let account = check_live.as_ref().map(ToString::to_string);
+        let words = [
+            Word::of("--check-live", Some(account.unwrap_or_else(|| "NS/NAME".to_owned()))),
+            Word::path("--kubeconfig", kubeconfig.as_ref()),
+            Word::of("--context", context.as_ref()),
+            Word::of("--tries", Some(*tries).filter(|tries| *tries != Self::TRIES)),
+        ];
+        let servers = server.iter().map(|url| Word::of("--server", Some(url)));
+        words.into_iter().chain(servers).flatten().collect()
+    }
+
+    /// Since when the new key signs, if it was given.
+    pub(crate) fn since(&self) -> Option<Word> {
+        Word::of("--signing-since", self.signing_since.map(humantime::format_rfc3339))
+    }
 }
 
 /// How long tokens and caches live.
@@ -222,4 +270,18 @@ pub(crate) struct WaitArgs {
     /// longer]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) cache_life: Option<Duration>,
+}
+
+impl WaitArgs {
+    const TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// What was given of them.
+    pub(crate) fn given(&self) -> Vec<Word> {
+        let Self { token_life, cache_life } = self;
+        let given = [
+            Word::duration("--token-life", Some(*token_life), Some(Self::TOKEN_LIFE)),
+            Word::duration("--cache-life", *cache_life, None),
+        ];
+        given.into_iter().flatten().collect()
+    }
 }

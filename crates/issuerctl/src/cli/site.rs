@@ -7,7 +7,7 @@ use issuer_cluster::ServiceAccountRef;
 use issuer_discovery::Ports;
 use issuer_publish::AccessMode;
 
-use super::{AwsArgs, FileArgs, KeepArgs, KeyArgs, RequiredKeyArgs, RetireArgs, TlsArgs};
+use super::{AwsArgs, FileArgs, KeepArgs, KeyArgs, RequiredKeyArgs, RetireArgs, TlsArgs, Word};
 
 /// Publish keys.json and the discovery document, and verify them
 ///
@@ -179,6 +179,15 @@ pub(crate) struct DocumentArgs {
     pub(crate) ports: PortArgs,
 }
 
+impl DocumentArgs {
+    /// What was given of them.
+    pub(crate) fn given(&self) -> Vec<Word> {
+        let Self { shape, ports: PortArgs { allow_port } } = self;
+        let given = [Word::choice("--shape", shape), Word::flag("--allow-port", *allow_port)];
+        given.into_iter().flatten().collect()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PortArgs {
     /// Accept an issuer URL with a port, which IAM does not
@@ -283,22 +292,36 @@ impl S3Args {
 }
 
 impl S3Args {
-    /// The options that were given and have no meaning for a folder.
-    pub(crate) fn given(&self) -> Vec<&'static str> {
+    /// The options that were given, none of which has a meaning for a folder.
+    pub(crate) fn given(&self) -> Vec<Word> {
+        let Self {
+            create_bucket,
+            access,
+            certificate_arn,
+            shared_bucket,
+            region,
+            profile,
+            endpoint_url,
+            path_style,
+            expected_bucket_owner,
+            unconditional,
+            print_iam_policy: _,
+            max_age,
+        } = self;
         let given = [
-            ("--create-bucket", self.create_bucket),
-            ("--access", self.access != Access::default()),
-            ("--shared-bucket", self.shared_bucket),
-            ("--certificate-arn", self.certificate_arn.is_some()),
-            ("--region", self.region.is_some()),
-            ("--profile", self.profile.is_some()),
-            ("--endpoint-url", self.endpoint_url.is_some()),
-            ("--path-style", self.path_style),
-            ("--expected-bucket-owner", self.expected_bucket_owner.is_some()),
-            ("--max-age", self.max_age.is_some()),
-            ("--unconditional", self.unconditional),
+            Word::flag("--create-bucket", *create_bucket),
+            Word::choice("--access", access),
+            Word::flag("--shared-bucket", *shared_bucket),
+            Word::of("--certificate-arn", certificate_arn.as_ref()),
+            Word::of("--region", region.as_ref()),
+            Word::of("--profile", profile.as_ref()),
+            Word::of("--endpoint-url", endpoint_url.as_ref()),
+            Word::flag("--path-style", *path_style),
+            Word::of("--expected-bucket-owner", expected_bucket_owner.as_ref()),
+            Word::of("--max-age", *max_age),
+            Word::flag("--unconditional", *unconditional),
         ];
-        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
+        given.into_iter().flatten().collect()
     }
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn run(args: &KeysArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     if place.s3.print_iam_policy {
         return super::rotate::policy(&target, Purpose::Plan, format, ui);
     }
-    let rotation = rotation::rotation(place, &args.servers, Some(&args.waits), &target);
+    let rotation =
+        rotation::rotation(place, KeepArgs::default(), &args.servers, Some(&args.waits), &target);
     let engine = super::rotate::engine(place, &target, ui)?;
     let (issuer, published, facts, record) = Runtime::start(ui)?.block_on(async {
         match &target.issuer {

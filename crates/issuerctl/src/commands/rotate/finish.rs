@@ -22,7 +22,8 @@ pub(crate) fn run(args: &RotateFinishArgs, format: OutputFormat, ui: &Ui) -> Out
         let message = "--check-live NS/NAME is required: fresh tokens say which key signs";
         return Err(Failure::new(Exit::Usage, message));
     }
-    let mut rotation = rotation::rotation(place, servers, Some(&args.waits), &target);
+    let mut rotation =
+        rotation::rotation(place, args.change.keep, servers, Some(&args.waits), &target);
     rotation.new_kid.clone_from(&args.new_kid);
     let engine = super::engine(place, &target, ui)?;
     Runtime::start(ui)?.block_on(async {

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RotateStartArgs, format: OutputFormat, ui: &Ui) -> Outc
         site.options.announces = true;
     }
     let (key, generated) = new_key(args, ui)?;
-    let rotation = rotation::rotation(place, servers, None, &target);
+    let rotation = rotation::rotation(place, args.change.keep, servers, None, &target);
     let engine = super::engine(place, &target, ui)?;
     Runtime::start(ui)?.block_on(async {
         let seen = rotation::look(&engine, &target, servers, Ask::IfGiven, ui).await?;

@@ -4,7 +4,7 @@ use issuer_publish::Purpose;
 use issuer_rotation::{phase, steps};
 
 use crate::Outcome;
-use crate::cli::{KeepArgs, OutputFormat, RotateStatusArgs};
+use crate::cli::{OutputFormat, RotateStatusArgs};
 use crate::failure::Exit;
 use crate::output;
 use crate::rotation::{self, Ask};
@@ -14,11 +14,12 @@ use crate::ui::Ui;
 
 pub(crate) fn run(args: &RotateStatusArgs, format: OutputFormat, ui: &Ui) -> Outcome {
     let place = &args.site.place;
-    let target = targets::of_site(place, KeepArgs::default())?;
+    let target = targets::of_site(place, args.keep)?;
     if place.s3.print_iam_policy {
         return super::policy(&target, Purpose::Plan, format, ui);
     }
-    let mut rotation = rotation::rotation(place, &args.servers, Some(&args.waits), &target);
+    let mut rotation =
+        rotation::rotation(place, args.keep, &args.servers, Some(&args.waits), &target);
     rotation.new_kid.clone_from(&args.new_kid);
     rotation.distribution = args.distribution.map(|named| named.0);
     let engine = super::engine(place, &target, ui)?;
