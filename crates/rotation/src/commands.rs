@@ -5,7 +5,7 @@ use issuer_distribution::Distribution;
 
 use crate::Rotation;
 
-/// The files of the new key on a node, and that of the old public key.
+/// The files of the new key, and that of the public keys that a Secret has before it is changed.
 const NEW_KEY: &str = "new/sa.key";
 const NEW_PUB: &str = "new/sa.pub";
 const OLD_PUB: &str = "old/sa.pub";
@@ -39,10 +39,7 @@ impl Rotation {
             ]),
             Some(D::Kubeadm) => in_turn(
                 "control-plane node",
-                &[
-                    format!("cat {NEW_PUB} >> /etc/kubernetes/pki/sa.pub"),
-                    stop("kube-apiserver"),
-                ],
+                &[format!("cat {NEW_PUB} >> /etc/kubernetes/pki/sa.pub"), stop("kube-apiserver")],
             ),
             Some(D::K0s) => in_turn(
                 "controller",
@@ -55,12 +52,7 @@ impl Rotation {
             Some(D::Rke2) => rancher("rke2", "rke2-server", false),
             Some(D::MicroK8s) => in_turn(
                 "node",
-                &[
-                    format!("cp {NEW_PUB} /var/snap/microk8s/current/certs/new-sa.pub"),
-                    "echo '--service-account-key-file=${SNAP_DATA}/certs/new-sa.pub' >> /var/snap/microk8s/current/args/kube-apiserver"
-                        .to_owned(),
-                    "snap restart microk8s.daemon-kubelite".to_owned(),
-                ],
+                &[microk8s(&format!("cp {NEW_PUB} {MICROK8S}/certs/new-sa.pub"), "new-sa.pub", "")],
             ),
             Some(D::Kops) => vec![
                 "# kops makes the new key: publish its public half by rotate start".to_owned(),
@@ -102,13 +94,16 @@ impl Rotation {
             Some(D::MicroK8s) => in_turn(
                 "node",
                 &[
-                    format!("cp {OLD_PUB} /var/snap/microk8s/current/certs/old-sa.pub"),
-                    "echo '--service-account-key-file=${SNAP_DATA}/certs/old-sa.pub' >> /var/snap/microk8s/current/args/kube-apiserver"
-                        .to_owned(),
-                    format!(
-                        "install -m 660 {NEW_KEY} /var/snap/microk8s/current/certs/serviceaccount.key"
+                    // The key that is replaced; a second run does not replace it by the new one.
+                    microk8s(
+                        &format!(
+                            "(cmp -s {NEW_KEY} {MICROK8S}/certs/serviceaccount.key || cp -p {MICROK8S}/certs/serviceaccount.key {MICROK8S}/certs/old-sa.key)"
+                        ),
+                        "old-sa.key",
+                        &format!(
+                            " && install -m 660 {NEW_KEY} {MICROK8S}/certs/serviceaccount.key"
+                        ),
                     ),
-                    "snap restart microk8s.daemon-kubelite".to_owned(),
                 ],
             ),
             Some(D::Kops) => vec![
@@ -170,28 +165,42 @@ fn stop(container: &str) -> String {
     format!("crictl stop \"$(crictl ps --quiet --name '^{container}$')\"")
 }
 
-/// k3s and RKE2: the first key of `service.key` signs, all are accepted.
+/// The files of MicroK8s.
+const MICROK8S: &str = "/var/snap/microk8s/current";
+
+/// MicroK8s: once the first command has made a file with a key, the API server also accepts that one. With a
+/// file that is not there it would not start, so each command is done only if the one before it was.
+fn microk8s(first: &str, file: &str, then: &str) -> String {
+    format!(
+        "{first} && echo '--service-account-key-file=${{SNAP_DATA}}/certs/{file}' >> {MICROK8S}/args/kube-apiserver{then} && snap restart microk8s.daemon-kubelite"
+    )
+}
+
+/// k3s and RKE2: the first key of `service.key` signs, all are accepted. Those that are there stay.
 fn rancher(name: &str, service: &str, new_first: bool) -> Vec<String> {
     let now = format!("/var/lib/rancher/{name}/server/tls/service.key");
-    let staged = format!("/opt/{name}/server/tls/service.key");
-    let keys = if new_first { format!("{NEW_KEY} old/sa.key") } else { format!("{now} {NEW_KEY}") };
+    let staged = format!("/opt/{name}/server/tls");
+    let keys = if new_first { format!("{NEW_KEY} {now}") } else { format!("{now} {NEW_KEY}") };
     vec![
         "# on one server; the first key of the file signs, all are accepted".to_owned(),
-        format!("mkdir -p -m 700 /opt/{name}/server/tls"),
-        format!("cat {keys} > {staged}"),
-        format!("{name} certificate rotate-ca --path /opt/{name}/server"),
+        format!(
+            "mkdir -p -m 700 {staged} && cat {keys} > {staged}/service.key && {name} certificate rotate-ca --path /opt/{name}/server"
+        ),
         format!("# then one server after the other: systemctl restart {service}"),
     ]
 }
 
-/// Cluster API and EKS Anywhere: the Secret of the cluster's key is read when a machine is made.
+/// Cluster API and EKS Anywhere: the Secret of the cluster's key is read when a machine is made. Its public keys
+/// are saved and stay.
 fn capi(namespace: &str, sign: bool) -> Vec<String> {
-    let data = if sign {
-        format!(
-            "{{\\\"tls.key\\\":\\\"$(base64 -w0 < {NEW_KEY})\\\",\\\"tls.crt\\\":\\\"$(cat {NEW_PUB} {OLD_PUB} | base64 -w0)\\\"}}"
-        )
+    let base64 = |files: &str| format!("$(cat {files} | base64 | tr -d '\\n')");
+    let (needs, data) = if sign {
+        let (key, keys) = (base64(NEW_KEY), base64(&format!("{NEW_PUB} {OLD_PUB}")));
+        let data = format!(r#"{{\"tls.key\":\"{key}\",\"tls.crt\":\"{keys}\"}}"#);
+        (format!("test -s {NEW_KEY} && test -s {NEW_PUB}"), data)
     } else {
-        format!("{{\\\"tls.crt\\\":\\\"$(cat {OLD_PUB} {NEW_PUB} | base64 -w0)\\\"}}")
+        let keys = base64(&format!("{OLD_PUB} {NEW_PUB}"));
+        (format!("test -s {NEW_PUB}"), format!(r#"{{\"tls.crt\":\"{keys}\"}}"#))
     };
     let roll = if namespace == "NAMESPACE" {
         "clusterctl alpha rollout restart kubeadmcontrolplane/NAME -n NAMESPACE".to_owned()
@@ -202,7 +211,10 @@ fn capi(namespace: &str, sign: bool) -> Vec<String> {
     vec![
         "# on the management cluster".to_owned(),
         format!(
-            "kubectl patch secret NAME-sa -n {namespace} --type merge -p \"{{\\\"data\\\":{data}}}\""
+            r"mkdir -p old && kubectl get secret NAME-sa -n {namespace} -o jsonpath='{{.data.tls\.crt}}' | base64 -d > {OLD_PUB}"
+        ),
+        format!(
+            r#"test -s {OLD_PUB} && {needs} && kubectl patch secret NAME-sa -n {namespace} --type merge -p "{{\"data\":{data}}}""#
         ),
         roll,
     ]
