@@ -154,6 +154,10 @@ fn rotation(error: &issuer_rotation::Error) -> Option<String> {
         E::NotAsked { .. } => {
             "--check-live NS/NAME asks for fresh tokens, --server URL each API server of several"
         }
+        E::OldKey { .. } => {
+            "`issuerctl rotate finish` removes it; --new-kid names the key that stays, if it is another one \
+             than the first"
+        }
         E::NotAll { .. } => "--server URL, once for each, asks all of them",
         E::SinceUnknown { .. } => {
             "--signing-since says when the last API server was started with the new key"

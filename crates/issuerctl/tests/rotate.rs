@@ -173,6 +173,11 @@ fn a_rotation_goes_from_step_to_step_and_finish_waits_for_the_last_token() {
     bench.next("tokens");
     let (_, err) = ended(&bench.rotate("finish"), 4);
     assert!(err.contains("tokens of the old key may be valid until"), "{err}");
+    // Nor by a way round the wait.
+    for old_key in [format!("--new-kid={old}"), "--new-key old.pub".to_owned()] {
+        let (_, err) = ended(&bench.rotate(&format!("abort {old_key} --drop-live-key")), 4);
+        assert!(err.contains("is not the new one") && err.contains("rotate finish"), "{err}");
+    }
     assert_eq!(bench.kids(), [&*new, &old]);
     // An API server that nobody named may still sign with the old key.
     let line = format!(

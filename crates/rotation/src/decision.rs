@@ -73,7 +73,7 @@ pub fn may_finish(rotation: &Rotation, facts: &Facts, urgency: Urgency) -> Resul
 /// The new key, if it has not signed.
 ///
 /// # Errors
-/// An API server signs with it, or may do; it is the only key.
+/// An API server signs with it, or may do; it is the only key, or an old one, whose tokens pods may hold.
 pub fn may_abort(new: &str, facts: &Facts) -> Result<Removal, Error> {
     refuse_wrong_clock(facts)?;
     if !facts.is_published(new) {
@@ -89,6 +89,9 @@ pub fn may_abort(new: &str, facts: &Facts) -> Result<Removal, Error> {
         }
     }
     refuse_unpublished(facts)?;
+    if let Some(signs) = facts.signing().into_iter().find(|signs| facts.is_older(new, signs)) {
+        return Err(Error::OldKey { kid: new.to_owned(), signs: signs.to_owned() });
+    }
     let kids = vec![new.to_owned()];
     Ok(Removal { warnings: accepted(facts, &kids), kids, breaks: Vec::new() })
 }

@@ -99,6 +99,17 @@ pub enum Error {
         /// The kid.
         kid: String,
     },
+    /// The key to take back is older than one that signs.
+    #[error(
+        "the key {kid:?} is not the new one: it is older than {signs:?}, which signs now, so that pods may hold \
+         its tokens"
+    )]
+    OldKey {
+        /// Its kid.
+        kid: String,
+        /// The kid of the newer one.
+        signs: String,
+    },
     /// The key to remove is the only one.
     #[error("the key {kid:?} is the only one that is published")]
     OnlyKey {
@@ -141,6 +152,9 @@ impl Diagnostic for Error {
             Self::HasSigned { .. } => {
                 "let every API server sign with the old key again, and finish the rotation the other \
                  way round after the life of a token"
+            }
+            Self::OldKey { .. } => {
+                "an old key is removed by finishing the rotation, once its last token has expired"
             }
             Self::Clock { .. } => "set the clocks by NTP",
             _ => return None,

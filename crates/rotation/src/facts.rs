@@ -81,6 +81,17 @@ impl Facts {
         first.or_else(|| Some((self.written_secs?, "written")))
     }
 
+    /// Whether a key is older than another one: by when they were published first, if that was recorded, otherwise
+    /// by their order.
+    pub(crate) fn is_older(&self, kid: &str, other: &str) -> bool {
+        let first = |kid: &str| self.first_secs.get(kid);
+        let place = |kid: &str| self.published.iter().position(|one| one == kid);
+        match (first(kid), first(other)) {
+            (Some(first), Some(other)) if first != other => first < other,
+            _ => place(kid) > place(other),
+        }
+    }
+
     pub(crate) fn is_published(&self, kid: &str) -> bool {
         self.published.iter().any(|one| one == kid)
     }

@@ -161,6 +161,32 @@ fn a_new_key_that_has_signed_is_not_taken_back() {
 }
 
 #[test]
+fn an_old_key_is_not_taken_back_as_the_new_one() {
+    let mut seen = facts(&["new", "old"], ["new", "new"]);
+    seen.now_secs += 10 * DAY_SECS;
+    let refused = |seen: &Facts, kid: &str| {
+        assert!(matches!(may_abort(kid, seen), Err(Error::OldKey { .. })), "{seen:#?}");
+    };
+    refused(&seen, "old");
+    // While one API server of two signs with the new key already.
+    refused(&facts(&["new", "old", "older"], ["new", "old"]), "older");
+    refused(&facts(&["newest", "new", "old"], ["newest", "old"]), "new");
+    // The order is another one than that in which they came.
+    let record =
+        |old: u64, new: u64| BTreeMap::from([("old".to_owned(), old), ("new".to_owned(), new)]);
+    seen.published = strings(&["old", "new"]);
+    seen.first_secs = record(STARTED_SECS - DAY_SECS, STARTED_SECS);
+    refused(&seen, "old");
+    let mut seen = facts(&["old", "new"], ["old", "old"]);
+    refused(&seen, "new");
+    seen.first_secs = record(STARTED_SECS - DAY_SECS, STARTED_SECS);
+    assert_eq!(may_abort("new", &seen).unwrap().kids, ["new"]);
+    // What came with one write is told by its order.
+    seen.first_secs = record(STARTED_SECS, STARTED_SECS);
+    refused(&seen, "new");
+}
+
+#[test]
 fn a_wrong_clock_stops_every_change() {
     for clock_secs in [-3 * 3600, 3 * 3600] {
         let mut seen = facts(&["new", "old"], ["new", "new"]);
