@@ -256,6 +256,11 @@ fn a_stolen_key_goes_at_once_and_what_breaks_is_said() {
         assert!(err.contains(part), "{part}: {err}");
     }
     assert_eq!(bench.kids(), [&*bench.new.kid]);
+    // No API server has it yet: `sync --drop-retired` must not take it for one that was given up.
+    let line = format!("keys --to site --issuer {ISSUER} --output json");
+    let (out, _) = ended(&bench.desk.run(&line), 0);
+    let listed: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(listed["keys"][0]["last_confirmed"], Value::Null, "{listed:#}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Merging the given keys with the published ones.
 
-use issuer_jwks::{Jwk, JwkSet};
+use issuer_jwks::{Jwk, JwkSet, KeyId, PublicKey};
 
 /// What happens to one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,31 @@ pub fn merge(
         published.difference(&set).keys().iter().map(|jwk| (jwk.clone(), KeyChange::Pruned)),
     );
     Ok(Merged { set, changes })
+}
+
+impl Merged {
+    /// The same without these keys, if they are not given, under whatever kid they are published.
+    pub(crate) fn without(mut self, retired: &[KeyId]) -> Self {
+        let is_named = |jwk: &Jwk| retired.contains(&jwk.kid);
+        let kept = self.changes.iter().filter(|(_, change)| *change == KeyChange::Kept);
+        let gone: Vec<PublicKey> =
+            kept.filter(|(jwk, _)| is_named(jwk)).map(|(jwk, _)| jwk.key.clone()).collect();
+        if gone.is_empty() {
+            return self;
+        }
+        for (jwk, change) in &mut self.changes {
+            if *change == KeyChange::Kept && gone.contains(&jwk.key) {
+                *change = KeyChange::Pruned;
+            }
+        }
+        self.changes.sort_by_key(|(_, change)| *change == KeyChange::Pruned);
+        let stays = |jwk: &Jwk| {
+            let mut pruned = self.changes.iter().filter(|(_, change)| *change == KeyChange::Pruned);
+            pruned.all(|(pruned, _)| pruned != jwk)
+        };
+        self.set = self.set.filtered(stays);
+        self
+    }
 }
 
 /// A union rejects this too, but would include keys that are about to be removed.

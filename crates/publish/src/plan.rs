@@ -29,6 +29,9 @@ pub struct Site {
     pub shape: Shape,
     /// Keys of types that AWS STS does not use, which a rollback publishes again.
     pub foreign: Vec<ForeignKey>,
+    /// Published keys that are removed if they are not given, and as long as they are recorded as missing; others
+    /// that are not given stay.
+    pub retired: Vec<KeyId>,
     /// Who publishes it, which is recorded in the history.
     pub by: Option<String>,
     /// The keys that tokens of the cluster were seen to be signed with.
@@ -39,7 +42,8 @@ impl Site {
     /// A site with these keys.
     #[must_use]
     pub fn new(keys: JwkSet, issuer: IssuerUrl, shape: Shape) -> Self {
-        Self { keys, issuer, shape, foreign: Vec::new(), by: None, seen: Vec::new() }
+        let (foreign, retired, seen) = (Vec::new(), Vec::new(), Vec::new());
+        Self { keys, issuer, shape, foreign, retired, by: None, seen }
     }
 }
 
@@ -165,12 +169,16 @@ impl Plan {
         } else {
             site.keys.clone()
         };
+        let stored_record = state.keys.as_ref().map(|stored| stored.record.clone());
+        let stored_record = stored_record.unwrap_or_default();
+        // Another run may have been given such a key meanwhile.
+        let mut retired = site.retired.clone();
+        retired.retain(|kid| stored_record.life(kid.as_str()).missing_secs.is_some());
         let merged = merge(&given, &published_keys, options.prune).map_err(conflict)?;
+        let merged = merged.without(&retired);
         if !options.live_check {
             prune::check(&merged.changes, &place(KEYS_NAME))?;
         }
-        let stored_record = state.keys.as_ref().map(|stored| stored.record.clone());
-        let stored_record = stored_record.unwrap_or_default();
         let lost = stored_record.lost(
             merged.set.keys().iter().map(|jwk| &jwk.kid),
             &prune::removed(&merged.changes),

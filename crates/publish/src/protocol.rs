@@ -150,7 +150,11 @@ pub(crate) fn planned_again(
     agreed: &[KeyId],
 ) -> Result<Plan, Error> {
     let options = PlanOptions { prune: options.prune && !before.wrote_keys, ..*options };
-    let mut now = Plan::new(before.location(), site, state, &options)?;
+    let mut site = site.clone();
+    if before.wrote_keys {
+        site.retired.clear();
+    }
+    let mut now = Plan::new(before.location(), &site, state, &options)?;
     if let Some(kid) = now.dropped().iter().find(|kid| !agreed.contains(kid)) {
         return Err(Error::NewKey { location: before.place(KEYS_NAME), kid: kid.to_string() });
     }

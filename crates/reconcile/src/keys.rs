@@ -7,7 +7,7 @@ use issuer_change::Notice;
 use issuer_cluster::{Cluster, ClusterName, Connection, Namespace};
 use issuer_diagnostic::{Diagnostic as _, Encoding};
 use issuer_discovery::IssuerUrl;
-use issuer_jwks::{ForeignKey, JwkSet, JwksSource, Note, Reading, WeakKeys};
+use issuer_jwks::{ForeignKey, JwkSet, JwksSource, KeyId, Note, Reading, WeakKeys};
 use issuer_verify::FetchOptions;
 
 use crate::{Error, Event, Events, error};
@@ -46,6 +46,8 @@ pub struct SourceKeys {
     pub sets: Vec<ClusterKeys>,
     /// Keys of types that AWS STS does not use, which a previous site had.
     pub foreign: Vec<ForeignKey>,
+    /// Published keys that are removed, since no source has had them for long enough.
+    pub retired: Vec<KeyId>,
     /// Whether a part of a source could not be used, which may have been a key.
     pub is_incomplete: bool,
     /// Warnings for the user, whatever the issuer is.

@@ -145,6 +145,7 @@ impl IssuerPlan {
         };
         let site = Site {
             foreign: seen.keys.foreign.clone(),
+            retired: seen.keys.retired.clone(),
             by: wanted.by.clone(),
             seen: seen.sightings(wanted.token.as_ref()),
             ..Site::new(seen.keys.keys.clone(), seen.url.clone(), wanted.shape)

@@ -156,14 +156,18 @@ impl Reconciler<'_> {
             // A key may be in what could not be read.
             if options.drop_retired && !seen.keys.is_incomplete {
                 let read_secs = seen.site.as_ref().map_or(0, |(_, state)| state.read_secs);
-                let gone = due(&report.retiring, read_secs);
-                report.dropped = published.drop(gone, &mut target, &mut seen);
+                // One change at a time: while there is a new key, none is removed.
+                if !published.lacks_one_of(&seen.keys.keys) {
+                    seen.keys.retired = due(&report.retiring, read_secs);
+                    report.dropped.clone_from(&seen.keys.retired);
+                }
             }
         }
         let plan = IssuerPlan::new(&target, &seen, false);
         let mut plan = plan.inspect_err(|_| report.dropped.clear())?;
         report.changes = plan.changes();
         if options.only_new_keys && plan.added_keys().next().is_none() {
+            report.dropped.clear();
             return Ok(());
         }
         if !plan.is_empty() {
@@ -192,6 +196,8 @@ impl Reconciler<'_> {
         };
         if let Some(site) = plan.site.filter(|_| written) {
             report.published = Some(site.plan.keys().clone());
+            // One that another run was given meanwhile stays.
+            report.dropped.retain(|kid| site.plan.keys().get(kid.as_str()).is_none());
             report.retiring.retain(|(kid, _)| !report.dropped.contains(kid));
         }
         applied.map(drop)
@@ -302,22 +308,12 @@ impl PublishedKeys {
         absent.map(|jwk| (jwk.kid.clone(), may_go(&jwk.kid))).collect()
     }
 
-    /// Makes the target and what was seen request that these keys are removed and all others stay, and
-    /// returns those that are removed. While there is a new key nothing is: one change at a time.
-    fn drop(&self, gone: Vec<KeyId>, target: &mut Target, seen: &mut Observed) -> Vec<KeyId> {
+    /// Whether one of these keys is not published.
+    fn lacks_one_of(&self, live: &JwkSet) -> bool {
         let is_new = |jwk: &Jwk| {
             !self.keys.keys().iter().any(|one| one.key == jwk.key && one.kid == jwk.kid)
         };
-        let Some(site) = target.site.as_mut().filter(|_| !gone.is_empty()) else {
-            return Vec::new();
-        };
-        if seen.keys.keys.keys().iter().any(is_new) {
-            return Vec::new();
-        }
-        site.options.prune = true;
-        seen.keys.keys = without(&self.keys, &gone.iter().map(KeyId::as_str).collect::<Vec<_>>());
-        seen.keys.foreign.clone_from(&self.foreign);
-        gone
+        live.keys().iter().any(is_new)
     }
 }
 

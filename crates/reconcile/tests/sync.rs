@@ -312,6 +312,33 @@ fn the_new_key_of_a_rotation_stays_although_no_cluster_has_it_yet() {
     assert_eq!(bench.published(), set(&[0]));
 }
 
+/// The removal of one key says nothing of the others.
+#[test]
+fn when_a_key_is_removed_the_new_key_of_a_rotation_and_the_waits_of_other_keys_stay() {
+    let bench = Bench::new(4);
+    bench.follow(&[0, 1, 2], true);
+    let mut site = bench.site(&[3, 0, 1, 2]);
+    site.options.announces = true;
+    bench.run(site, options(false)).outcome.unwrap();
+    bench.follow(&[1, 2], true);
+    bench.pass(20);
+    bench.follow(&[2], true);
+    bench.pass(5);
+    bench.follow(&[2], true);
+    assert_eq!(bench.published(), set(&[1, 2, 3]));
+    bench.pass(19);
+    bench.follow(&[2], true);
+    assert_eq!(bench.published(), set(&[1, 2, 3]));
+    bench.pass(1);
+    assert_eq!(bench.follow(&[2], true).dropped.len(), 1);
+    assert_eq!(bench.published(), set(&[2, 3]));
+    for _ in 0..3 {
+        bench.pass(48);
+        bench.follow(&[2], true);
+    }
+    assert_eq!(bench.published(), set(&[2, 3]));
+}
+
 #[test]
 fn no_key_is_removed_while_a_part_of_a_source_is_damaged() {
     let bench = Bench::new(3);

@@ -27,6 +27,8 @@ pub(crate) fn run(args: &RotateAbortArgs, format: OutputFormat, ui: &Ui) -> Outc
         (None, kid) => kid.clone().unwrap_or_default(),
     };
     if let Some(site) = &mut target.site {
+        // No cluster has given the keys that stay.
+        site.options.announces = true;
         site.options.drop_live_key = args.drop_live_key;
         site.options.retire_secs = args.retire.secs().unwrap_or(site.options.retire_secs);
     }

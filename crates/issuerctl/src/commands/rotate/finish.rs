@@ -34,6 +34,8 @@ pub(crate) fn run(args: &RotateFinishArgs, format: OutputFormat, ui: &Ui) -> Out
         // It knows when the API servers were started, which says more than when a run saw them sign.
         if let Some(site) = &mut target.site {
             site.options.retire_secs = 0;
+            // At once means that no API server may have the new key yet.
+            site.options.announces = args.now;
         }
         let change = Change::without(&removal, &seen);
         let (changed, exit) =
