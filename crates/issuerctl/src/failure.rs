@@ -39,6 +39,20 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// The severity that decides which of several exit codes a run ends with.
+    pub(crate) fn severity(&self) -> u8 {
+        match self {
+            // They end the whole run.
+            Self::Interrupted | Self::Terminated => 6,
+            Self::Verification => 5,
+            Self::Conflict => 4,
+            Self::NotPermitted => 3,
+            Self::BadInput => 2,
+            Self::Failure | Self::Usage => 1,
+            Self::Done | Self::Changes => 0,
+        }
+    }
+
     /// The exit code of a file system error.
     pub(crate) fn of_io(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::PermissionDenied {

@@ -92,7 +92,7 @@ impl<'u> Report<'u> {
         self.changes_iam |= issuer.changed && output::changes_iam(&issuer.changes);
         if let Some(failure) = failure {
             self.most_severe =
-                self.most_severe.into_iter().chain([failure.exit]).max_by_key(severity);
+                self.most_severe.into_iter().chain([failure.exit]).max_by_key(Exit::severity);
             self.tell(&name, failure);
         } else if !self.dry_run {
             self.ui.end_of_issuer(&issuer, self.issuers);
@@ -172,19 +172,5 @@ pub(crate) fn refuse_all_if(
     match together && !refused.is_empty() {
         true => Err(refused.remove(0).into_failure()),
         false => Ok(refused),
-    }
-}
-
-/// The severity that decides which of several exit codes a run ends with.
-fn severity(exit: &Exit) -> u8 {
-    match exit {
-        // They end the whole run.
-        Exit::Interrupted | Exit::Terminated => 6,
-        Exit::Verification => 5,
-        Exit::Conflict => 4,
-        Exit::NotPermitted => 3,
-        Exit::BadInput => 2,
-        Exit::Failure | Exit::Usage => 1,
-        Exit::Done | Exit::Changes => 0,
     }
 }

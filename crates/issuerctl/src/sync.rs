@@ -92,13 +92,14 @@ impl<'a> Program<'a> {
         Self { shared, fallback, options, state, times, surface, log, steps }
     }
 
-    /// One step of each issuer; returns the exit code of the first that failed.
+    /// One step of each issuer; returns the exit code of the most severe failure.
     pub(crate) async fn once(&self, targets: &[Target]) -> Exit {
         let steps = targets.iter().map(|target| async {
             let mut course = Course::default();
             self.step(target, &mut course).await.err()
         });
-        join_all(steps).await.into_iter().flatten().next().unwrap_or(Exit::Done)
+        let failed = join_all(steps).await.into_iter().flatten();
+        failed.max_by_key(Exit::severity).unwrap_or(Exit::Done)
     }
 
     /// Follows the issuers until a signal is received; the steps in hand end first. `file` is what

@@ -106,17 +106,20 @@ fn one_step_ends_with_the_exit_code_of_its_failure() {
     assert_eq!(last["level"], "error", "{err}");
 }
 
+/// An issuer of a file, with these keys and a folder of its own.
+fn issuer(name: &str, key: &str) -> String {
+    format!(
+        "---\napiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: {name}}}\n\
+         spec:\n  issuer: https://oidc.example.com/{name}\n  keys: [{key}]\n  store: {{folder: \
+         site-{name}}}\n"
+    )
+}
+
 #[test]
 fn the_issuers_of_a_file_are_followed_and_a_changed_file_is_read_again() {
     let world = World::new();
     let file = |names: &[&str]| {
-        let issuer = |name: &&str| {
-            format!(
-                "---\napiVersion: issuerctl.dev/v1alpha1\nkind: ServiceAccountIssuer\nmetadata: {{name: \
-                 {name}}}\nspec:\n  issuer: https://oidc.example.com/{name}\n  keys: [{{apiserver: \
-                 {{kubeconfig: kubeconfig}}}}]\n  store: {{folder: site-{name}}}\n"
-            )
-        };
+        let issuer = |name: &&str| issuer(name, "{apiserver: {kubeconfig: kubeconfig}}");
         world.desk.file("issuers.yaml", &names.iter().map(issuer).collect::<String>());
     };
     file(&["a", "b"]);
@@ -138,6 +141,17 @@ fn the_issuers_of_a_file_are_followed_and_a_changed_file_is_read_again() {
         entry["issuer"] == "b" && entry["message"] == "the documents in the folder are correct"
     };
     assert_eq!(follower.log().iter().filter(begun).count(), 1, "b was not changed, and goes on");
+}
+
+#[test]
+fn the_gravest_failure_of_several_issuers_is_the_end_of_one_step() {
+    let world = World::new();
+    let file = [issuer("a", "{file: missing.pub}"), issuer("b", "{file: 0.pub}")].concat();
+    world.desk.file("issuers.yaml", &file);
+    std::fs::create_dir(world.desk.path().join("site-b")).unwrap();
+    world.desk.file("site-b/keys.json", "{");
+    let (_, err) = ended(&world.desk.run("sync -f issuers.yaml --once"), 4);
+    assert!(err.contains("missing.pub"), "{err}");
 }
 
 #[test]
