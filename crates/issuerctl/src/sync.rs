@@ -3,7 +3,7 @@
 mod log;
 mod record;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::advice::Surface;
 use crate::failure::{Exit, Failure};
+use crate::files;
 use crate::signals::Signals;
 
 pub(crate) use log::Log;
@@ -29,7 +30,7 @@ const STEPS: usize = 16;
 /// How often a signal is looked for.
 const SIGNALS: Duration = Duration::from_millis(100);
 
-/// How often the issuer file is compared with what was read of it.
+/// How often the issuer file, or the folder, is compared with what was read of it.
 const FILE: Duration = Duration::from_secs(5);
 
 /// A step of which nothing was heard for so long does not end by itself: each of its requests has a limit.
@@ -103,7 +104,8 @@ impl<'a> Program<'a> {
     }
 
     /// Follows the issuers until a signal is received; the steps in hand end first. `file` is what
-    /// `load` reads: when it changes, it is read again, and those issuers begin anew that it changes.
+    /// `load` reads, a file or a folder: when it changes, it is read again, and those issuers begin anew
+    /// that it changes.
     pub(crate) async fn follow(
         &self,
         targets: Vec<Target>,
@@ -111,7 +113,7 @@ impl<'a> Program<'a> {
         load: impl Fn() -> Result<Vec<Target>, Failure>,
         signals: &Signals,
     ) {
-        let mut content = file.and_then(|path| std::fs::read(path).ok());
+        let mut content = file.and_then(content_of);
         let mut followed: Vec<Followed> = Vec::new();
         let mut running = FuturesUnordered::new();
         let mut wanted = targets;
@@ -156,7 +158,7 @@ impl<'a> Program<'a> {
     async fn end(
         &self,
         file: Option<&Path>,
-        content: &mut Option<Vec<u8>>,
+        content: &mut Option<Content>,
         load: &impl Fn() -> Result<Vec<Target>, Failure>,
         signals: &Signals,
     ) -> End {
@@ -169,7 +171,7 @@ impl<'a> Program<'a> {
             }
             let Some(path) = file.filter(|_| looked.elapsed() >= FILE) else { continue };
             looked = Instant::now();
-            let now = std::fs::read(path).ok();
+            let now = content_of(path);
             if now.is_some() && now != *content {
                 *content = now;
                 match load() {
@@ -263,6 +265,16 @@ impl<'a> Program<'a> {
         }
         outcome
     }
+}
+
+/// The files of an issuer file or a folder, and what is in them.
+type Content = Vec<(PathBuf, Vec<u8>)>;
+
+/// `None` if it cannot be read.
+fn content_of(path: &Path) -> Option<Content> {
+    let files = files::in_folders(&[path.to_owned()], false).ok()?;
+    let read = |file: PathBuf| Some((file.clone(), std::fs::read(file).ok()?));
+    files.into_iter().map(read).collect()
 }
 
 /// An issuer in the metrics.

@@ -178,7 +178,8 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "DIR|s3://BUCKET[/PREFIX]", value_hint = ValueHint::AnyPath)]
     pub(crate) to: Option<String>,
     /// File that declares the issuer
-    #[arg(long, short, alias = "filename", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, short, alias = "filename", value_name = "FILE", value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["shape", "allow_port"])]
     pub(crate) file: Option<PathBuf>,
     /// Issuer URL [default for S3: derived from bucket, region and prefix]
     #[arg(long, value_name = "URL", conflicts_with = "file")]

@@ -31,9 +31,11 @@ pub(crate) struct SyncArgs {
     /// Destination: a folder, or s3://BUCKET[/PREFIX]
     #[arg(long, value_name = "DIR|s3://BUCKET[/PREFIX]", value_hint = ValueHint::AnyPath)]
     pub(crate) to: Option<String>,
-    /// File with one or more issuers, whose documents are followed; it is read again when it changes
-    #[arg(long, short, alias = "filename", value_name = "FILE", value_hint = ValueHint::FilePath,
-        conflicts_with_all = ["issuer", "key", "jwks", "cluster", "apiserver"])]
+    /// File with one or more issuers, or folder of such files, whose documents are followed; it is read
+    /// again when it changes
+    #[arg(long, short, alias = "filename", value_name = "FILE", value_hint = ValueHint::AnyPath,
+        conflicts_with_all = ["issuer", "key", "jwks", "cluster", "namespace", "apiserver",
+            "allow_weak_keys", "shape", "allow_port", "keep_history"])]
     pub(crate) file: Option<PathBuf>,
     /// Issuer URL [default for S3: derived from bucket, region and prefix]
     #[arg(long, value_name = "URL")]

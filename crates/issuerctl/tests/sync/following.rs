@@ -144,6 +144,30 @@ fn the_issuers_of_a_file_are_followed_and_a_changed_file_is_read_again() {
 }
 
 #[test]
+fn a_new_file_in_a_folder_is_followed_and_one_that_is_gone_is_not() {
+    let world = World::new();
+    let folder = world.desk.path().join("issuers");
+    std::fs::create_dir(&folder).unwrap();
+    // Paths in a file are relative to it.
+    let file = |name: &str| {
+        let text = issuer(name, "{file: ../0.pub}").replace("site-", "../site-");
+        world.desk.file(&format!("issuers/{name}.yaml"), &text);
+    };
+    file("a");
+    let follower = Follower::start(world.command(
+        "sync -f issuers --interval 1s --key-interval 1s --listen 127.0.0.1:0 --log-format json",
+    ));
+    let is_published =
+        |name: &str| world.desk.path().join(format!("site-{name}/keys.json")).exists();
+    until(|| is_published("a"));
+    file("b");
+    until(|| is_published("b"));
+    std::fs::remove_file(folder.join("a.yaml")).unwrap();
+    until(|| !follower.ask("/metrics").1.contains("issuer=\"a\""));
+    assert!(is_published("a"), "its documents stay");
+}
+
+#[test]
 fn the_gravest_failure_of_several_issuers_is_the_end_of_one_step() {
     let world = World::new();
     let file = [issuer("a", "{file: missing.pub}"), issuer("b", "{file: 0.pub}")].concat();
@@ -155,10 +179,17 @@ fn the_gravest_failure_of_several_issuers_is_the_end_of_one_step() {
 }
 
 #[test]
-fn standard_input_and_an_interval_that_would_flood_a_server_are_refused() {
+fn what_would_have_no_effect_or_flood_a_server_is_refused() {
     let world = World::new();
     for (line, says) in [
         ("sync -f - --once".to_owned(), "standard input can be read only once"),
+        // The file has these settings.
+        ("sync -f issuer.yaml --keep-history 0".to_owned(), "cannot be used with"),
+        ("sync -f issuer.yaml --shape kubernetes".to_owned(), "cannot be used with"),
+        ("sync -f issuer.yaml --allow-port".to_owned(), "cannot be used with"),
+        ("sync -f issuer.yaml --allow-weak-keys".to_owned(), "cannot be used with"),
+        ("sync -f issuer.yaml --namespace default".to_owned(), "cannot be used with"),
+        ("rotate status -f issuer.yaml --shape kubernetes".to_owned(), "cannot be used with"),
         (format!("sync --key - {} --once", world.place()), "standard input can be read only once"),
         (format!("{} --interval 10ms", world.line()), "shorter than 1s"),
         (format!("{} --once --interval 10s", world.line()), "cannot be used with"),
