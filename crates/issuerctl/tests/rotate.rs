@@ -232,6 +232,29 @@ fn what_is_out_of_order_is_one_error_and_writes_nothing() {
     assert_eq!(bench.kids(), [&*bench.old.kid]);
 }
 
+/// Nothing else is repaired either: nobody has seen a plan of it.
+#[test]
+fn a_key_that_is_not_published_is_not_taken_back_and_nothing_else_is_written() {
+    let bench = Bench::new();
+    let discovery = bench.desk.path().join("site/.well-known/openid-configuration");
+    std::fs::remove_file(&discovery).unwrap();
+    for (line, printed) in [
+        ("abort --new-key new.pub", format!("{ISSUER}\n")),
+        ("abort --new-kid nobody", format!("{ISSUER}\n")),
+        ("abort --new-kid nobody --dry-run", String::new()),
+    ] {
+        let (out, err) = ended(&bench.rotate(line), 0);
+        assert_eq!(out, printed, "{line}");
+        assert!(err.contains("is not published"), "{line}: {err}");
+        assert!(!discovery.exists(), "{line}");
+    }
+    let (out, _) = ended(&bench.rotate("abort --new-kid nobody --output json"), 0);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["changed"], &report["issuer"]), (&json!(false), &json!(ISSUER)));
+    assert_eq!(kids(&report), [&*bench.old.kid]);
+    assert!(!discovery.exists());
+}
+
 #[test]
 fn an_unknown_start_of_the_api_servers_can_be_told() {
     let mut bench = Bench::new();

@@ -9,6 +9,7 @@ use issuer_change::{
 };
 use issuer_discovery::IssuerUrl;
 use issuer_iam::Tag;
+use issuer_jwks::JwkSet;
 use issuer_publish::KeyChange;
 use issuer_reconcile::RoleProof;
 use issuer_reconcile::Target;
@@ -291,6 +292,23 @@ impl Publish {
             keys: Vec::new(),
             changes: set.changes,
             notices: set.notices,
+            verification: None,
+        }
+    }
+
+    /// A run that has nothing to do, and plans nothing.
+    pub(crate) fn unchanged(issuer: &IssuerUrl, store: &str, keys: &JwkSet, dry_run: bool) -> Self {
+        let change = || "unchanged".to_owned();
+        let key = |jwk| PublishedKey { key: Key::from(jwk), change: change() };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            issuer: issuer.to_string(),
+            store: store.to_owned(),
+            dry_run,
+            changed: false,
+            keys: keys.keys().iter().map(key).collect(),
+            changes: Vec::new(),
+            notices: Vec::new(),
             verification: None,
         }
     }

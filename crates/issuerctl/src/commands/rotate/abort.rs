@@ -7,7 +7,8 @@ use super::Change;
 use crate::Outcome;
 use crate::cli::{OutputFormat, RotateAbortArgs};
 use crate::failure::{Exit, Failure};
-use crate::rotation::{self, Ask};
+use crate::output;
+use crate::rotation::{self, Ask, Seen};
 use crate::runtime::Runtime;
 use crate::targets;
 use crate::ui::Ui;
@@ -37,11 +38,27 @@ pub(crate) fn run(args: &RotateAbortArgs, format: OutputFormat, ui: &Ui) -> Outc
         let seen = rotation::look(&engine, &target, servers, Ask::Always, ui).await?;
         let removal = may_abort(&new, &seen.facts)?;
         if removal.kids.is_empty() {
-            ui.note(&format!("the key {new:?} is not published"));
+            ui.note(&format!("the key {new:?} is not published: nothing is changed"));
+            return unchanged(&seen, args.change.dry_run, format);
         }
         let change = Change::without(&removal, &seen);
         let (_, exit) =
             super::publish(&engine, &mut target, seen, change, (&args.change, format, ui)).await?;
         Ok(exit)
     })
+}
+
+/// Prints what is published, as after a run that has changed nothing.
+fn unchanged(seen: &Seen, dry_run: bool, format: OutputFormat) -> Outcome {
+    let issuer = &seen.observed.url;
+    match format {
+        OutputFormat::Json => {
+            let site = seen.observed.site.as_ref();
+            let store = site.map(|(store, _)| store.location()).unwrap_or_default();
+            output::json(&output::Publish::unchanged(issuer, &store, &seen.published, dry_run))?;
+        }
+        OutputFormat::Text if dry_run => {}
+        OutputFormat::Text => output::line(issuer.as_str())?,
+    }
+    Ok(Exit::Done)
 }
