@@ -36,7 +36,11 @@ pub(crate) fn refused() {
         ],
     );
     world.api.apply(&world.object("prod", &json!({})).to_string());
-    // An issuer that somebody else publishes, whose role is in an account that still accepts the key.
+    // An issuer that somebody else publishes, whose provider and role are in an account that still accepts the
+    // key.
+    let provider =
+        format!("create-open-id-connect-provider --url https://{ISSUER_HOST}/{BUCKET}/roles");
+    world.iam(&format!("{provider} --client-id-list sts.amazonaws.com")).succeeded();
     let mut roles = world.object("prod", &json!({}));
     roles["metadata"]["name"] = json!("roles");
     let spec = roles["spec"].as_object_mut().unwrap();
@@ -113,7 +117,8 @@ pub(crate) fn fallback() {
     let controller = world.start_with("first", "--fallback-profile bootstrap", &variables);
     let (took, _) = world.waits_for("own", "Ready", "Ready");
     tell("published with the fallback profile", took);
-    assert_eq!(controller.metric("issuerctl_fallback_credentials"), Some(1.0));
+    let in_use = || controller.metric("issuerctl_fallback_credentials") == Some(1.0);
+    world.until("the metric", in_use);
     assert!(controller.log().contains("the credentials of the fallback profile are in use"));
 
     // Now the issuer is published, and the account has a provider for it.
