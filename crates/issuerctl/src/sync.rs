@@ -238,7 +238,8 @@ impl<'a> Program<'a> {
     async fn step(&self, target: &Target, course: &mut Course) -> Result<(), Exit> {
         // The semaphore is never closed.
         let _permit = self.steps.acquire().await.ok();
-        let (engine, begun) = (Reconciler::of(&self.shared, self.log), Instant::now());
+        let engine = Reconciler::of(&self.shared, self.log).without_waiting();
+        let begun = Instant::now();
         let mut target = target.clone();
         if let Some(site) = &mut target.site {
             // This very program has published the key that was there before.

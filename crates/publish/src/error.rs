@@ -240,9 +240,10 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A distribution that does not exist yet, and whose domain would be the issuer.
+    /// A distribution that does not exist yet.
     #[error(
-        "the issuer of {location} is the domain of its CloudFront distribution, which does not exist yet"
+        "the CloudFront distribution of {location}, whose domain is the issuer unless one is given, does not \
+         exist yet"
     )]
     NoDistribution {
         /// The store.

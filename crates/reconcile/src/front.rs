@@ -192,9 +192,27 @@ pub(crate) fn permissions(target: &Target, purpose: Purpose) -> Option<Value> {
             "cloudfront:UpdateDistribution",
         ]);
     }
-    Some(json!({"Version": "2012-10-17", "Statement": [
+    Some(policy(&actions))
+}
+
+/// Those to repair it and what it refers to, without waiting for it.
+pub(crate) fn permissions_to_mend(target: &Target) -> Option<Value> {
+    target.behind_cloudfront()?;
+    Some(policy(&[
+        "cloudfront:ListDistributions",
+        "cloudfront:ListOriginAccessControls",
+        "cloudfront:ListCachePolicies",
+        "cloudfront:CreateOriginAccessControl",
+        "cloudfront:CreateCachePolicy",
+        "cloudfront:GetDistributionConfig",
+        "cloudfront:UpdateDistribution",
+    ]))
+}
+
+fn policy(actions: &[&str]) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": actions, "Resource": "*"},
-    ]}))
+    ]})
 }
 fn dns_name(distribution: &Distribution) -> Option<String> {
     let aliases = &distribution.settings.aliases;

@@ -30,7 +30,7 @@ pub use examine::{Examination, Management, doctor_permissions, doctor_policy};
 pub use import::{PublishLine, Rendered, offline_url, render_offline};
 pub use keys::{ClusterKeys, KeySource, ReadFile, SourceKeys, read_files, read_keys};
 pub use observe::{Observed, Scope};
-pub use permissions::{made, permissions, site_permissions};
+pub use permissions::{made, permissions, site_permissions, sync_permissions};
 pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};
 pub use proof::{ProofOptions, RoleProof};
 pub use rbac::{ClusterNeeds, cluster_permissions};

@@ -31,10 +31,21 @@ pub async fn permissions(
 /// The part of it that is about the documents; `None` if they are not in a bucket.
 #[must_use]
 pub fn site_permissions(target: &Target, purpose: Purpose) -> Option<Value> {
+    with_front(target, purpose, front::permissions(target, purpose))
+}
+
+/// The permissions of the steps of [`Reconciler::sync`], which repair a distribution and create none; `None` if
+/// the documents are not in a bucket.
+#[must_use]
+pub fn sync_permissions(target: &Target) -> Option<Value> {
+    with_front(target, Purpose::Publish, front::permissions_to_mend(target))
+}
+
+fn with_front(target: &Target, purpose: Purpose, of_front: Option<Value>) -> Option<Value> {
     let (location, options) = target.s3()?;
     let keep_history = target.site.as_ref()?.options.keep_history;
     let of_bucket = issuer_publish::permissions(location, options, purpose, keep_history);
-    Some(match front::permissions(target, purpose) {
+    Some(match of_front {
         Some(of_front) => policies::join([of_bucket, of_front]),
         None => of_bucket,
     })

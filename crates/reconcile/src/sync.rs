@@ -1,7 +1,7 @@
 //! Following: one step from the keys that a cluster has now to documents that AWS STS accepts.
 //!
 //! A program that runs all the time repeats [`Reconciler::sync`] with an engine for each step
-//! ([`Reconciler::of`]). A step adds keys and repairs what is not as declared; it never removes a key, unless
+//! ([`Reconciler::of`]) that does not wait ([`Reconciler::without_waiting`]). A step adds keys and repairs what is not as declared; it never removes a key, unless
 //! that is requested and the key's time has come.
 
 use issuer_change::{Action, ChangeSet, Describe};
@@ -94,10 +94,19 @@ impl Target {
 impl Reconciler<'_> {
     /// One step of following: reads the keys and the store, publishes what is missing, repairs what is not
     /// as declared, and verifies the issuer the way AWS STS does, also if the step fails before. If the keys of
-    /// the sources cannot be read, what is published is kept readable.
+    /// the sources cannot be read, what is published is kept readable. Nothing but the documents of the target,
+    /// and what makes them readable, is changed.
     pub async fn sync(&self, target: &Target, options: SyncOptions) -> SyncReport {
         let mut report = SyncReport::new();
-        report.outcome = self.follow(target, options, &mut report).await;
+        let target = &target.clone().documents_only();
+        let mended = match options.only_new_keys {
+            true => Ok(()),
+            false => self.mend_front(target, &mut report).await,
+        };
+        let of_front = std::mem::take(&mut report.changes);
+        let followed = self.follow(target, options, &mut report).await;
+        report.outcome = mended.and(followed);
+        report.changes.changes.splice(..0, of_front.changes);
         if report.verdict.is_none() {
             report.verdict = self.verdict_of_now(target, report.issuer.as_ref(), None).await;
         }
@@ -116,6 +125,28 @@ impl Reconciler<'_> {
     /// A source that cannot be read.
     pub async fn live_keys(&self, target: &Target) -> Result<JwkSet, Error> {
         Ok(self.read_keys(target, Scope::apply(false)).await?.keys)
+    }
+
+    /// Makes the distribution as declared; a step never creates one. The keys do not wait for it: what fails
+    /// here is reported when they are published.
+    async fn mend_front(&self, target: &Target, report: &mut SyncReport) -> Result<(), Error> {
+        let (Some(plan), Some((location, _))) =
+            (self.front(target).await?, target.behind_cloudfront())
+        else {
+            return Ok(());
+        };
+        if plan.creates() {
+            let location = location.to_string();
+            return Err(issuer_publish::Error::NoDistribution { location }.into());
+        }
+        if plan.is_empty() {
+            return Ok(());
+        }
+        report.changes = plan.changes();
+        report.before = self.verdict_of_now(target, None, None).await;
+        self.apply_front(target, &plan).await?;
+        report.wrote = true;
+        Ok(())
     }
 
     async fn follow(
@@ -170,12 +201,12 @@ impl Reconciler<'_> {
             report.dropped.clear();
             return Ok(());
         }
-        if !plan.is_empty() {
+        if !plan.is_empty() && report.before.is_none() {
             let keys = report.found.as_ref().map(|found| expected(found, &seen.keys.keys));
             report.before = self.verdict_of_now(&target, Some(&seen.url), keys).await;
         }
         let applied = self.apply(&target, &seen, &mut plan, true).await;
-        report.wrote = plan.wrote();
+        report.wrote |= plan.wrote();
         // What was planned again is what was done.
         report.changes = plan.changes();
         let written = match &applied {
@@ -188,7 +219,12 @@ impl Reconciler<'_> {
                 report.verdict = Some((**verdict).clone());
                 true
             }
-            Err(error) if error.is_in_progress() => true,
+            // What the distribution serves until then may be right.
+            Err(error) if error.is_in_progress() => {
+                let keys = plan.site.as_ref().map(|site| site.plan.keys().clone());
+                report.verdict = self.verdict_of_now(&target, Some(&seen.url), keys).await;
+                true
+            }
             Err(_) => {
                 report.dropped.clear();
                 false
@@ -200,7 +236,13 @@ impl Reconciler<'_> {
             report.dropped.retain(|kid| site.plan.keys().get(kid.as_str()).is_none());
             report.retiring.retain(|(kid, _)| !report.dropped.contains(kid));
         }
-        applied.map(drop)
+        match applied {
+            Err(error) if error.is_in_progress() => {
+                let is_accepted = report.verdict.as_ref().is_some_and(Verdict::passed);
+                if is_accepted { Ok(()) } else { Err(error) }
+            }
+            applied => applied.map(drop),
+        }
     }
 
     /// Makes what is published readable again while its sources are not: their keys are taken to be those that
@@ -228,10 +270,13 @@ impl Reconciler<'_> {
         if planned.plan.is_empty() || keys.action != Action::Keep {
             return Ok(());
         }
-        report.before = self.verdict_of_now(&site, Some(&seen.url), Some(published.keys)).await;
+        if report.before.is_none() {
+            let keys = Some(published.keys);
+            report.before = self.verdict_of_now(&site, Some(&seen.url), keys).await;
+        }
         let _turn = self.shared.turn_at_bucket(&site).await;
         let applied = issuer_publish::apply(store, &mut planned.plan, |_| {}).await;
-        report.wrote = planned.plan.wrote();
+        report.wrote |= planned.plan.wrote();
         Ok(applied?)
     }
 

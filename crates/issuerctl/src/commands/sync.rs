@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use issuer_iam::policies;
-use issuer_publish::Purpose;
-use issuer_reconcile::{Shared, SyncOptions, site_permissions};
+use issuer_reconcile::{Shared, SyncOptions, sync_permissions};
 use issuer_serving::{Endpoints, Health, Metrics, State, logs};
 use issuer_session::Fallback;
 
@@ -24,7 +23,7 @@ pub(crate) fn run(args: &SyncArgs, general: &GeneralArgs, ui: &Ui) -> Outcome {
     let load = || targets::of_sync(args);
     let targets = load()?;
     if args.s3.print_iam_policy {
-        let parts = targets.iter().filter_map(|one| site_permissions(one, Purpose::Publish));
+        let parts = targets.iter().filter_map(sync_permissions);
         return output::policy(general.output.format(), &policies::join(parts), ui);
     }
     let mut session = engine::s3_session(&args.s3, &args.tls)?;

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cloudfront;
 mod credentials;
 #[path = "../desk/mod.rs"]
 #[expect(dead_code, reason = "shared with other tests")]

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// A cluster whose keys change, a bucket, and a folder with what reaches both.
 pub(crate) struct World {
     pub(crate) desk: Desk,
-    pub(crate) s3: S3Server,
+    pub(crate) s3: Arc<S3Server>,
     /// Before the bucket.
     pub(crate) store: Switch,
     pub(crate) api: ApiServer,
@@ -36,8 +36,13 @@ pub(crate) struct World {
 impl World {
     /// The first of four keys is that of the cluster; the bucket is still to be made.
     pub(crate) fn new() -> Self {
-        let (desk, authority) = (Desk::new(), Authority::new());
-        let s3 = S3Server::start_https(&authority);
+        Self::of(&Authority::new())
+    }
+
+    /// The same, with servers of this authority.
+    pub(crate) fn of(authority: &Authority) -> Self {
+        let desk = Desk::new();
+        let s3 = Arc::new(S3Server::start_https(authority));
         let store = Switch::before(&s3.endpoint());
         let keys: Vec<Signer> = (0..4).map(|_| Signer::new()).collect();
         for (number, key) in keys.iter().enumerate() {
@@ -46,7 +51,7 @@ impl World {
         let jwks = Arc::new(Mutex::new((String::new(), String::new())));
         let issuer = Arc::new(Mutex::new(format!("{}/my-oidc/prod", store.url())));
         let (served, named) = (jwks.clone(), issuer.clone());
-        let api = ApiServer::answering(&authority, move |asked| match asked.line.as_str() {
+        let api = ApiServer::answering(authority, move |asked| match asked.line.as_str() {
             "GET /openid/v1/jwks" => Reply::ok(served.lock().unwrap().0.clone()),
             "GET /api/v1/namespaces/eksa-system/secrets/prod-sa" => {
                 Reply::secret(&served.lock().unwrap().1)
