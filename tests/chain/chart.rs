@@ -119,6 +119,10 @@ pub(crate) fn renders() {
         roles.contains("namespace: \"123\"") && roles.contains("namespace: \"456\""),
         "{roles}"
     );
+    // What the chart does not set is anybody's to set.
+    let rendered =
+        template(&sandbox, "--set mode=sync --set sync.arguments={--region=us-west-2,--profile,-x}");
+    assert!(rendered.succeeded().contains("--region=us-west-2"));
     let sync = "--set mode=sync --set sync.arguments={--cluster=prod} --set sync.checkLive=apps/app \
                 --set sync.secrets[0].namespace=eksa-system --set sync.secrets[0].names={prod-sa} \
                 --set sync.readClusters=true";
@@ -151,6 +155,21 @@ pub(crate) fn renders() {
             "sync.interval is longer than 24h",
         ),
         ("--set mode=sync --set sync.file=x --set sync.checkLive=a/b", "sync.checkLive"),
+        ("--set mode=sync --set sync.arguments={--interval=5s}", "set sync.interval instead"),
+        ("--set mode=sync --set sync.arguments={--listen,[::]:1}", "set listenAddress instead"),
+        ("--set mode=sync --set sync.arguments={--log-format=text}", "set logFormat instead"),
+        ("--set mode=sync --set sync.arguments={--once}", "--once"),
+        (
+            "--set mode=sync --set sync.arguments={--region=us-west-2} --set aws.region=us-west-2",
+            "set aws.region instead",
+        ),
+        (
+            "--set mode=sync --set sync.arguments={--ca-file,/ca.pem} --set caConfigMap=ca",
+            "set caConfigMap instead",
+        ),
+        ("--set mode=sync --set sync.file=x --set sync.arguments={-fy}", "set sync.file instead"),
+        ("--set mode=sync --set sync.file=x --set sync.arguments={--apiserver}", "--apiserver"),
+        ("--set mode=sync --set sync.file=x --set sync.arguments={--to=site}", "has --to, which"),
         ("--set controller.namespaces={a,a}", "namespaces"),
         ("--set fullnameOverride=My_Name", "fullnameOverride"),
         ("--set fullnameOverride=1st", "fullnameOverride"),

@@ -12,6 +12,30 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Fails on a flag that the container has already, or that does not go with it: the program would refuse them. */ -}}
+{{- define "issuerctl.checkArguments" -}}
+{{- $sync := .Values.sync -}}
+{{- $set := dict "--interval" "sync.interval" "--key-interval" "sync.keyInterval" "--listen" "listenAddress" "--log-format" "logFormat" -}}
+{{- if $sync.checkLive }}{{ $_ := set $set "--check-live" "sync.checkLive" }}{{ end -}}
+{{- if .Values.aws.region }}{{ $_ := set $set "--region" "aws.region" }}{{ end -}}
+{{- if .Values.aws.endpointUrl }}{{ $_ := set $set "--endpoint-url" "aws.endpointUrl" }}{{ end -}}
+{{- if .Values.aws.fallbackSecret }}{{ $_ := set $set "--fallback-profile" "aws.fallbackSecret" }}{{ end -}}
+{{- if .Values.caConfigMap }}{{ $_ := set $set "--ca-file" "caConfigMap" }}{{ end -}}
+{{- if $sync.file }}{{ range list "--file" "--filename" "-f" }}{{ $_ := set $set . "sync.file" }}{{ end }}{{ end -}}
+{{- $ofFile := list -}}
+{{- if $sync.file }}{{ $ofFile = list "--to" "--issuer" "--key" "--jwks" "--cluster" "--apiserver" "--check-live" }}{{ end -}}
+{{- range $sync.arguments -}}
+{{- $flag := regexFind "^(--[^=]*|-[^-=])" . -}}
+{{- if hasKey $set $flag -}}
+{{- fail (printf "sync.arguments has %s, which the chart sets: set %s instead" $flag (get $set $flag)) -}}
+{{- else if eq $flag "--once" -}}
+{{- fail "sync.arguments has --once, which ends the container after a step" -}}
+{{- else if has $flag $ofFile -}}
+{{- fail (printf "sync.arguments has %s, which is in the issuers of sync.file: leave out one or the other" $flag) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "issuerctl.selector" -}}
 app.kubernetes.io/name: {{ include "issuerctl.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
