@@ -63,10 +63,15 @@ fn values(sandbox: &Sandbox) -> [(&'static str, String); 3] {
 }
 
 fn template(sandbox: &Sandbox, flags: &str) -> Ran {
+    template_as(sandbox, "issuerctl", flags)
+}
+
+/// The release of this name.
+fn template_as(sandbox: &Sandbox, release: &str, flags: &str) -> Ran {
     // Helm as it is built here takes an old version for that of the cluster.
     let version = if flags.contains("--kube-version") { "" } else { "--kube-version 1.34.0" };
     let chart = format!("{CHART} --namespace issuerctl-system");
-    sandbox.helm(&format!("template issuerctl {chart} {version} {flags}"))
+    sandbox.helm(&format!("template {release} {chart} {version} {flags}"))
 }
 
 /// What needs no server.
@@ -119,6 +124,7 @@ pub(crate) fn renders() {
         roles.contains("namespace: \"123\"") && roles.contains("namespace: \"456\""),
         "{roles}"
     );
+    names_a_service(&sandbox);
     // What the chart does not set is anybody's to set.
     let rendered =
         template(&sandbox, "--set mode=sync --set sync.arguments={--region=us-west-2,--profile,-x}");
@@ -190,6 +196,22 @@ pub(crate) fn renders() {
          {namespace}{rendered}"
     );
     assert_current(&repository().join("deploy/install.yaml"), &text);
+}
+
+/// A release may have a name that no Service has.
+fn names_a_service(sandbox: &Sandbox) {
+    for (release, flags, name) in [
+        ("my.issuerctl", "", "my-issuerctl"),
+        ("prod.eu", "", "prod-eu-issuerctl"),
+        ("1st", "--set fullnameOverride=a", "a"),
+        ("prod", "--set-string nameOverride=1", "prod-1"),
+    ] {
+        let flags = format!("{flags} -s templates/service.yaml");
+        let service = template_as(sandbox, release, &flags).succeeded();
+        assert!(service.contains(&format!("name: \"{name}\"\n")), "{release}: {service}");
+    }
+    let refused = template_as(sandbox, "1st", "");
+    assert!(refused.code != Some(0) && refused.err.contains("fullnameOverride"), "{refused:?}");
 }
 
 /// The programs know the flags that the chart gives them.

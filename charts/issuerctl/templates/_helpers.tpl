@@ -2,14 +2,20 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- /* A Service has a stricter name (RFC 1035) than a release, which may have dots and begin with a digit. */ -}}
 {{- define "issuerctl.fullname" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- $name := printf "%s-%s" $release (include "issuerctl.name" .) -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
-{{- else if contains (include "issuerctl.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "issuerctl.name" .) | trunc 63 | trimSuffix "-" -}}
+{{- $name = .Values.fullnameOverride -}}
+{{- else if contains (include "issuerctl.name" .) $release -}}
+{{- $name = $release -}}
 {{- end -}}
+{{- $name = $name | trunc 63 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "no Service can have the name %s, which follows from that of the release: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{- /* Fails on a flag that the container has already, or that does not go with it: the program would refuse them. */ -}}
