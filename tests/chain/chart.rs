@@ -126,8 +126,10 @@ pub(crate) fn renders() {
     );
     names_a_service(&sandbox);
     // What the chart does not set is anybody's to set.
-    let rendered =
-        template(&sandbox, "--set mode=sync --set sync.arguments={--region=us-west-2,--profile,-x}");
+    let rendered = template(
+        &sandbox,
+        "--set mode=sync --set sync.arguments={--region=us-west-2,--profile,-x}",
+    );
     assert!(rendered.succeeded().contains("--region=us-west-2"));
     let sync = "--set mode=sync --set sync.arguments={--cluster=prod} --set sync.checkLive=apps/app \
                 --set sync.secrets[0].namespace=eksa-system --set sync.secrets[0].names={prod-sa} \
@@ -296,7 +298,9 @@ pub(crate) fn installs() {
         };
         wait();
         for file in [&whole, &sync, &default, &whole] {
-            helm(&format!("upgrade issuerctl {CHART} -f {file}"));
+            let said = helm(&format!("upgrade issuerctl {CHART} -f {file}"));
+            let warns = said.contains("delete one of the namespaces clusters, eksa-system:");
+            assert_eq!(warns, file == &whole, "{said}");
             wait();
         }
         // The same by server-side apply, which leaves what nobody requests any more as it is.
