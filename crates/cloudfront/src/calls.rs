@@ -21,7 +21,7 @@ use issuer_publish::S3Location;
 use issuer_session::{Attempts, Cause};
 
 use crate::plan::wanted;
-use crate::spec::{access_control, comment, digest};
+use crate::spec::{self, access_control, comment, digest};
 use crate::{
     Distribution, Error, FrontPlan, FrontRemoval, FrontSpec, FrontState, FrontStep, Settings,
 };
@@ -61,14 +61,25 @@ impl CloudFront {
     /// # Errors
     /// A denied or failed call.
     pub async fn find(&self, location: &S3Location) -> Result<Option<Distribution>, Error> {
+        self.search(location, |_| {}).await
+    }
+
+    /// The same, with a look at all other distributions.
+    async fn search(
+        &self,
+        location: &S3Location,
+        mut other: impl FnMut(&DistributionSummary),
+    ) -> Result<Option<Distribution>, Error> {
         let wanted = comment(location);
         let mut found: Option<DistributionSummary> = None;
         let mut pages = self.client.list_distributions().into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("cloudfront:ListDistributions", &error))?;
             let list = page.distribution_list.and_then(|list| list.items).unwrap_or_default();
-            for one in list.into_iter().filter(|one| one.comment == wanted) {
-                if found.as_ref().is_none_or(|found| one.id < found.id) {
+            for one in list {
+                if one.comment != wanted {
+                    other(&one);
+                } else if found.as_ref().is_none_or(|found| one.id < found.id) {
                     found = Some(one);
                 }
             }
@@ -91,15 +102,30 @@ impl CloudFront {
         Ok(FrontState { distribution, access_control, cache_policy: cache_policy? })
     }
 
-    /// The state that a deletion depends on.
+    /// The state that a deletion depends on; the cache policy of this lifetime is a part of it if no other
+    /// distribution uses it.
     ///
     /// # Errors
     /// A denied or failed call.
-    pub async fn observe_removal(&self, location: &S3Location) -> Result<FrontState, Error> {
-        let (distribution, access_control) =
-            tokio::join!(self.find(location), self.access_control(location));
+    pub async fn observe_removal(
+        &self,
+        location: &S3Location,
+        max_age_secs: u32,
+    ) -> Result<FrontState, Error> {
+        let name = spec::cache_policy(max_age_secs);
+        let mut in_use = Vec::new();
+        let other = |one: &DistributionSummary| {
+            let behavior = one.default_cache_behavior.as_ref();
+            in_use.extend(behavior.and_then(|behavior| behavior.cache_policy_id.clone()));
+        };
+        let (distribution, access_control, cache_policy) = tokio::join!(
+            self.search(location, other),
+            self.access_control(location),
+            self.cache_policy(&name),
+        );
         let (distribution, access_control) = (distribution?, access_control?);
-        Ok(FrontState { distribution, access_control, cache_policy: None })
+        let cache_policy = cache_policy?.filter(|id| !in_use.contains(id));
+        Ok(FrontState { distribution, access_control, cache_policy })
     }
 
     /// Executes a plan, and returns the distribution, which is not deployed yet.
@@ -172,20 +198,25 @@ impl CloudFront {
         Ok(())
     }
 
-    /// Deletes the distribution, which is disabled everywhere, and its origin access control. The cache policy
-    /// is shared, and deleted if nothing uses it any more.
+    /// Deletes the distribution, which is disabled everywhere, and its origin access control, also if an earlier
+    /// run deleted the distribution alone. The cache policy is shared, and deleted if nothing uses it any more.
     ///
     /// # Errors
     /// A denied or failed call; [`Error::Changed`]. Completed steps are kept.
     pub async fn remove(&self, removal: &mut FrontRemoval) -> Result<(), Error> {
-        let Some(there) = removal.distribution.clone() else { return Ok(()) };
-        issuer_diagnostic::write(self.delete(&there.id)).await?;
-        issuer_diagnostic::wrote(format!("the deletion of the distribution {}", there.id));
-        removal.wrote = true;
-        if let Some(id) = &removal.access_control {
-            self.delete_access_control(id).await?;
+        if let Some(there) = &removal.distribution {
+            issuer_diagnostic::write(self.delete(&there.id)).await?;
+            issuer_diagnostic::wrote(format!("the deletion of the distribution {}", there.id));
+            removal.wrote = true;
         }
-        self.delete_cache_policy(&there.settings.cache_policy).await
+        if let Some(id) = &removal.access_control {
+            removal.wrote |= issuer_diagnostic::write(self.delete_access_control(id)).await?;
+        }
+        for id in removal.cache_policies() {
+            let deleted = issuer_diagnostic::write(self.delete_cache_policy(&id)).await?;
+            removal.wrote |= deleted;
+        }
+        Ok(())
     }
 
     async fn access_control(&self, location: &S3Location) -> Result<Option<String>, Error> {
@@ -333,45 +364,45 @@ impl CloudFront {
         }
     }
 
-    async fn delete_access_control(&self, id: &str) -> Result<(), Error> {
+    /// Whether it was deleted: another distribution may use it.
+    async fn delete_access_control(&self, id: &str) -> Result<bool, Error> {
         let answer = self.client.get_origin_access_control().id(id).send().await;
         let e_tag = match answer {
             Ok(answer) => answer.e_tag,
-            Err(error) if is(&error, "NoSuchOriginAccessControl") => return Ok(()),
+            Err(error) if is(&error, "NoSuchOriginAccessControl") => return Ok(false),
             Err(error) => return Err(failed("cloudfront:GetOriginAccessControl", &error)),
         };
         let request = self.client.delete_origin_access_control().id(id).set_if_match(e_tag);
         match request.send().await {
+            Ok(_) => Ok(true),
             Err(error)
-                if !is(&error, "OriginAccessControlInUse")
-                    && !is(&error, "NoSuchOriginAccessControl") =>
+                if is(&error, "OriginAccessControlInUse")
+                    || is(&error, "NoSuchOriginAccessControl") =>
             {
-                Err(failed("cloudfront:DeleteOriginAccessControl", &error))
+                Ok(false)
             }
-            _ => Ok(()),
+            Err(error) => Err(failed("cloudfront:DeleteOriginAccessControl", &error)),
         }
     }
 
-    /// Another distribution may use it, and a policy of somebody else has another name.
-    async fn delete_cache_policy(&self, id: &str) -> Result<(), Error> {
-        if id.is_empty() {
-            return Ok(());
-        }
+    /// Whether it was deleted: another distribution may use it, and a policy of somebody else has another name.
+    async fn delete_cache_policy(&self, id: &str) -> Result<bool, Error> {
         let answer = self.client.get_cache_policy().id(id).send().await;
         let (e_tag, policy) = match answer {
             Ok(answer) => (answer.e_tag, answer.cache_policy),
-            Err(error) if is(&error, "NoSuchCachePolicy") => return Ok(()),
+            Err(error) if is(&error, "NoSuchCachePolicy") => return Ok(false),
             Err(error) => return Err(failed("cloudfront:GetCachePolicy", &error)),
         };
         let config = policy.and_then(|policy| policy.cache_policy_config);
-        if !config.is_some_and(|config| config.name.starts_with("issuerctl-max-age-")) {
-            return Ok(());
+        if !config.is_some_and(|config| config.name.starts_with(spec::CACHE_POLICY)) {
+            return Ok(false);
         }
         match self.client.delete_cache_policy().id(id).set_if_match(e_tag).send().await {
-            Err(error) if !is(&error, "CachePolicyInUse") && !is(&error, "NoSuchCachePolicy") => {
-                Err(failed("cloudfront:DeleteCachePolicy", &error))
+            Ok(_) => Ok(true),
+            Err(error) if is(&error, "CachePolicyInUse") || is(&error, "NoSuchCachePolicy") => {
+                Ok(false)
             }
-            _ => Ok(()),
+            Err(error) => Err(failed("cloudfront:DeleteCachePolicy", &error)),
         }
     }
 }

@@ -13,6 +13,9 @@ const CLOUDFRONT: &str = ".cloudfront.net";
 /// follows.
 const COMMENT: &str = "issuerctl ";
 
+/// What the names of cache policies begin with; the lifetime follows.
+pub(crate) const CACHE_POLICY: &str = "issuerctl-max-age-";
+
 /// The maximum length of a comment (CloudFront API, `DistributionConfig`).
 const COMMENT_MAX: usize = 128;
 
@@ -87,7 +90,7 @@ impl FrontSpec {
     /// The name of the cache policy, which all distributions with the same lifetime share.
     #[must_use]
     pub fn cache_policy(&self) -> String {
-        format!("issuerctl-max-age-{}", self.max_age_secs)
+        cache_policy(self.max_age_secs)
     }
 
     /// The name of the origin access control.
@@ -100,6 +103,11 @@ impl FrontSpec {
 /// The name of the origin access control of a place; it has at most 64 characters, a bucket alone 63.
 pub(crate) fn access_control(location: &S3Location) -> String {
     format!("issuerctl-{}", digest(&location.to_string()))
+}
+
+/// The name of the cache policy with this lifetime.
+pub(crate) fn cache_policy(max_age_secs: u32) -> String {
+    format!("{CACHE_POLICY}{max_age_secs}")
 }
 
 /// The comment by which the distribution of a place is found again.

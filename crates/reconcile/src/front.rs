@@ -105,8 +105,9 @@ impl Reconciler<'_> {
         purpose: Purpose,
     ) -> Result<Option<FrontState>, Error> {
         match target.behind_cloudfront().filter(|_| purpose == Purpose::Remove) {
-            Some((location, _)) => {
-                Ok(Some(self.cloudfront().await?.observe_removal(location).await?))
+            Some((location, options)) => {
+                let cloudfront = self.cloudfront().await?;
+                Ok(Some(cloudfront.observe_removal(location, options.max_age_secs).await?))
             }
             None => Ok(None),
         }
@@ -117,11 +118,12 @@ impl Reconciler<'_> {
         target: &Target,
         removal: &mut FrontRemoval,
     ) -> Result<(), Error> {
-        let Some(there) = removal.distribution().cloned() else { return Ok(()) };
         let cloudfront = self.cloudfront().await?;
-        cloudfront.disable(removal).await?;
-        if there.settings.enabled || !there.is_deployed {
-            self.until_everywhere(target, &there.id, "disabled").await?;
+        if let Some(there) = removal.distribution().cloned() {
+            cloudfront.disable(removal).await?;
+            if there.settings.enabled || !there.is_deployed {
+                self.until_everywhere(target, &there.id, "disabled").await?;
+            }
         }
         Ok(cloudfront.remove(removal).await?)
     }
@@ -160,6 +162,32 @@ impl Reconciler<'_> {
     }
 }
 
+/// The issuer of a deletion that has deleted the distribution, whose domain it was: the same stand-in.
+///
+/// # Errors
+/// Every other error.
+pub(crate) fn without_distribution(error: Error, purpose: Purpose) -> Result<IssuerUrl, Error> {
+    match error {
+        Error::Publish(issuer_publish::Error::NoDistribution { .. })
+            if purpose == Purpose::Remove =>
+        {
+            Ok(IssuerUrl::parse(STAND_IN, Ports::Refuse)?)
+        }
+        error => Err(error),
+    }
+}
+
+/// What a deletion says of such an issuer.
+pub(crate) fn unknown_issuer(url: &IssuerUrl) -> Option<Notice> {
+    (url.as_str() == STAND_IN).then(|| Notice {
+        id: "issuer-unknown".into(),
+        message: format!(
+            "the distribution is gone, and with it the domain that was the issuer: {STAND_IN} stands in for \
+             it, so a provider or roles that trust the issuer would not be found"
+        ),
+    })
+}
+
 /// The permissions for the distribution. Its ID, and those of what it refers to, are known after their
 /// creation.
 pub(crate) fn permissions(target: &Target, purpose: Purpose) -> Option<Value> {
@@ -171,6 +199,7 @@ pub(crate) fn permissions(target: &Target, purpose: Purpose) -> Option<Value> {
         }
         Purpose::Remove => actions.extend([
             "cloudfront:ListOriginAccessControls",
+            "cloudfront:ListCachePolicies",
             "cloudfront:GetDistribution",
             "cloudfront:GetDistributionConfig",
             "cloudfront:UpdateDistribution",

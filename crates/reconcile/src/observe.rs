@@ -13,7 +13,7 @@ use issuer_jwks::{Token, salvage};
 use issuer_publish::{Purpose, Sighting, Store, StoreState};
 use issuer_workload::WorkloadState;
 
-use crate::{ClusterKeys, Error, Event, KeySource, Reconciler, SourceKeys, Target, keys};
+use crate::{ClusterKeys, Error, Event, KeySource, Reconciler, SourceKeys, Target, front, keys};
 
 /// What is read, and for which purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +119,8 @@ impl Reconciler<'_> {
             Err(error) if is_of_no_bucket(&error, target, scope.purpose) => None,
             store => store?,
         };
-        let url = self.url(target, store.as_ref())?;
+        let url = self.url(target, store.as_ref());
+        let url = url.or_else(|error| front::without_distribution(error, scope.purpose))?;
         if let Some(store) = &store {
             self.using(target, store);
         }

@@ -11,7 +11,9 @@ use issuer_jwks::{Jwk, PublicKey};
 use issuer_publish::{KeyChange, Plan, Removal, Site};
 use issuer_workload::{WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
-use crate::{ClusterKeys, Error, KeySource, Observed, OtherCluster, SiteTarget, Target, workload};
+use crate::{
+    ClusterKeys, Error, KeySource, Observed, OtherCluster, SiteTarget, Target, front, workload,
+};
 
 /// The plan for one issuer.
 #[derive(Debug, Clone, PartialEq)]
@@ -288,7 +290,10 @@ impl DeletionPlan {
             deletion: RoleDeletion::new(state, Some(&seen.url)),
         });
         let (orphaned, notice) = orphaned(seen, prune);
-        let notices = notice.into_iter().chain(staying(target, seen)).collect();
+        let notices = notice.into_iter().chain(staying(target, seen));
+        let notices = notices.chain(front::unknown_issuer(&seen.url)).collect();
+        let front = target.behind_cloudfront().zip(seen.front.as_ref());
+        let front = front.map(|((location, _), state)| FrontRemoval::new(location, state));
         let workload = workload::to_delete(target, &seen.url).zip(seen.workload.as_ref());
         let workload = workload.map(|(spec, (_, state))| {
             let deletion = WorkloadDeletion::new(&spec, state);
@@ -303,7 +308,7 @@ impl DeletionPlan {
             roles: roles.collect(),
             orphaned,
             site,
-            front: seen.front.as_ref().map(FrontRemoval::new),
+            front: front,
             workload,
             notices,
             provider_deleted: false,

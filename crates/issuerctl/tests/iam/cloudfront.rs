@@ -181,3 +181,47 @@ fn a_deletion_disables_the_distribution_waits_and_deletes_it_last() {
     assert_eq!(site.cloudfront.others(), (0, 0));
     assert!(site.lab.s3.dump().is_empty());
 }
+
+#[test]
+fn a_deletion_that_ended_after_the_distribution_takes_what_it_referred_to() {
+    let own = format!(", certificateArn: \"{CERTIFICATE}\"");
+    for (spec, store) in [("", ""), ("  issuer: https://oidc.example.com/prod", own.as_str())] {
+        let site = Site::new(spec, store);
+        site.run("apply -f issuer.yaml --no-verify", 0);
+        for (denied, left) in [
+            ("DELETE origin-access-control/E0000000000001", (1, 1)),
+            ("DELETE cache-policy/E0000000000002", (0, 1)),
+        ] {
+            site.cloudfront.deny(denied);
+            site.run("delete -f issuer.yaml", 6);
+            assert!(site.cloudfront.distributions().is_empty());
+            assert_eq!(site.cloudfront.others(), left);
+            site.cloudfront.allow_everything();
+        }
+        let (out, err) = site.run("delete -f issuer.yaml --dry-run", 0);
+        assert!(out.contains("- distribution") && out.contains("E0000000000002"), "{out}");
+        // Without an issuer of its own, it was the domain.
+        assert_eq!(err.contains("stands in for it"), spec.is_empty(), "{err}");
+        site.run("delete -f issuer.yaml", 0);
+        assert_eq!(site.cloudfront.others(), (0, 0));
+        let (out, _) = site.run("delete -f issuer.yaml --dry-run", 0);
+        assert!(!out.contains("distribution"), "{out}");
+    }
+}
+
+#[test]
+fn a_deletion_leaves_a_cache_policy_that_another_distribution_uses() {
+    let site = Site::new("", "");
+    site.run("apply -f issuer.yaml --no-verify", 0);
+    let line = "publish --key sa.pub --to s3://my-oidc/test --region us-west-2 --path-style --access \
+                cloudfront --no-verify";
+    site.run(line, 0);
+    site.cloudfront.deploy_everything();
+    site.cloudfront.deny("DELETE origin-access-control/E0000000000001");
+    site.run("delete -f issuer.yaml", 6);
+    site.cloudfront.allow_everything();
+    let (out, _) = site.run("delete -f issuer.yaml --dry-run", 0);
+    assert!(out.contains("E0000000000001") && !out.contains("E0000000000002"), "{out}");
+    site.run("delete -f issuer.yaml", 0);
+    assert_eq!((site.cloudfront.distributions().len(), site.cloudfront.others()), (1, (1, 1)));
+}
