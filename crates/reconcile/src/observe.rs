@@ -195,6 +195,9 @@ impl Reconciler<'_> {
         state: &StoreState,
         target: &Target,
     ) -> Result<(), Error> {
+        if keys.clusters.is_empty() {
+            return Ok(());
+        }
         let is_new = new_here(state, target);
         for cluster in keys.clusters.iter_mut().filter(|cluster| is_new(cluster)) {
             cluster.look_up_issuer().await?;
