@@ -167,7 +167,6 @@ fn past(time: SystemTime, now_secs: u64) -> Result<u64, Failure> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
