@@ -308,7 +308,7 @@ impl DeletionPlan {
             roles: roles.collect(),
             orphaned,
             site,
-            front: front,
+            front,
             workload,
             notices,
             provider_deleted: false,
