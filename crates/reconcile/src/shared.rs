@@ -19,9 +19,10 @@ const ROLE_READS: usize = 64;
 /// an account.
 const ROLE_WRITES: usize = 16;
 
-/// How old a session is at least that is made anew because credentials are refused: a store that does not know
-/// them refuses them each time, and what the session has learnt of all others is lost with it.
-const REFUSED_AGE: Duration = Duration::from_secs(30);
+/// How old a session is at least, unless it is the first one, that is made anew because credentials are refused: a
+/// store that does not know them refuses them each time, and what the session has learnt of all others is lost
+/// with it.
+const REFUSED_AGE: Duration = Duration::from_secs(5);
 
 /// How old a session is at least that is made anew because AWS denied a call: it is everybody's, and the same
 /// credentials are denied again.
@@ -44,6 +45,7 @@ pub struct Shared {
 /// The session and its clients, created when they are first needed: a folder needs none.
 pub(crate) struct Account {
     began: Instant,
+    is_first: bool,
     aws: OnceCell<Aws>,
     pub(crate) iam: OnceCell<Iam>,
 }
@@ -69,7 +71,7 @@ impl Shared {
             read_file,
             role_reads: Semaphore::new(ROLE_READS),
             role_writes: Semaphore::new(ROLE_WRITES),
-            account: Mutex::new(Arc::new(Account::new())),
+            account: Mutex::new(Arc::new(Account::new(true))),
             locks: Mutex::default(),
         }
     }
@@ -79,8 +81,8 @@ impl Shared {
     /// and the first error of a profile.
     pub fn renew_session_after(&self, error: &Error) {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        if wants_new_session(error, account.began.elapsed()) {
-            *account = Arc::new(Account::new());
+        if wants_new_session(error, account.began.elapsed(), account.is_first) {
+            *account = Arc::new(Account::new(false));
         }
     }
 
@@ -107,14 +109,14 @@ impl Shared {
     }
 }
 
-fn wants_new_session(error: &Error, age: Duration) -> bool {
-    (error.is_of_credentials() && age >= REFUSED_AGE)
+fn wants_new_session(error: &Error, age: Duration, is_first: bool) -> bool {
+    (error.is_of_credentials() && (is_first || age >= REFUSED_AGE))
         || (error.is_denied_by_aws() && age >= DENIED_AGE)
 }
 
 impl Account {
-    fn new() -> Self {
-        Self { began: Instant::now(), aws: OnceCell::new(), iam: OnceCell::new() }
+    fn new(is_first: bool) -> Self {
+        Self { began: Instant::now(), is_first, aws: OnceCell::new(), iam: OnceCell::new() }
     }
 
     /// The session, with credentials and region as the default chain of the SDK finds them.
@@ -145,10 +147,12 @@ mod tests {
         };
         let refused = issuer_cloudfront::Error::Credentials { code, message };
         let of = |error: Error| {
-            [Duration::ZERO, REFUSED_AGE, DENIED_AGE].map(|age| wants_new_session(&error, age))
+            let ages = [(Duration::ZERO, true), (Duration::ZERO, false), (REFUSED_AGE, false)];
+            let ages = ages.into_iter().chain([(DENIED_AGE, false)]);
+            ages.map(|(age, is_first)| wants_new_session(&error, age, is_first)).collect::<Vec<_>>()
         };
-        assert_eq!(of(denied.into()), [false, false, true]);
-        assert_eq!(of(refused.into()), [false, true, true]);
-        assert_eq!(of(forbidden.into()), [false, false, false]);
+        assert_eq!(of(denied.into()), [false, false, false, true]);
+        assert_eq!(of(refused.into()), [true, false, true, true]);
+        assert_eq!(of(forbidden.into()), [false, false, false, false]);
     }
 }
