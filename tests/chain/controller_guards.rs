@@ -255,6 +255,46 @@ pub(crate) fn namespaces() {
     assert!(role.contains("default:app") && !role.contains("payments"), "{role}");
 }
 
+/// A policy that does not exist is found before anything is written, and looked for again.
+pub(crate) fn policies() {
+    let world = World::new(NEWEST);
+    world.set_key("prod", "key-1");
+    let _controller = world.start("first");
+    let missing = "arn:aws:iam::123456789012:policy/later";
+    let policies = ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess", missing];
+    let role = json!({
+        "name": "prod-app", "serviceAccounts": ["default/app"], "policyArns": policies,
+    });
+    create(&world, &world.object("prod", &json!({"roles": [role]})));
+    let (_, message) = world.waits_for("prod", "RolesReady", "InvalidInput");
+    for part in [missing, "prod-app", "Fix: correct spec.roles[0].policyArns[1]"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    world.waits_for("prod", "Ready", "InvalidInput");
+    pause();
+    let buckets = world.publisher.aws("s3api list-buckets").succeeded();
+    assert!(!buckets.contains(BUCKET), "{buckets}");
+    assert!(!world.iam("list-roles").succeeded().contains("prod-app"));
+    let providers = world.iam("list-open-id-connect-providers").succeeded();
+    assert!(!providers.contains("/prod"), "{providers}");
+    assert_eq!(world.read("prod").unwrap()["status"]["claims"], Value::Null);
+
+    let document =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+    world.iam(&format!("create-policy --policy-name later --policy-document {document}")).succeeded();
+    world.waits_for("prod", "Ready", "Ready");
+
+    // What is applied already goes on without it: a new key is published.
+    let more = json!({"name": "prod-app", "serviceAccounts": ["default/app"],
+                      "policyArns": [missing, format!("{missing}-2")]});
+    world.changed("prod", &json!({"spec": {"roles": [more]}}));
+    world.waits_for("prod", "RolesReady", "InvalidInput");
+    let kid = world.set_key("prod", "key-2");
+    world.until("the new key", || world.published("prod").contains(&kid));
+    let attached = world.iam("list-attached-role-policies --role-name prod-app").succeeded();
+    assert!(attached.contains("AmazonS3ReadOnlyAccess"), "{attached}");
+}
+
 /// A distribution takes minutes to be made and to be taken back: it comes after everything that could refuse the
 /// object, although all of that depends on its domain.
 pub(crate) fn cloudfront() {

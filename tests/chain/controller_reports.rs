@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
-use issuer_test_support::{ACCESS_KEY, CloudFrontServer, S3Server, SECRET_KEY};
+use issuer_test_support::{ACCESS_KEY, CloudFrontServer, IamServer, S3Server, SECRET_KEY};
 use issuerctl_e2e::{BUCKET, Controller, NEWEST};
 use serde_json::{Value, json};
 
@@ -146,21 +146,19 @@ pub(crate) fn report_only() {
 
 /// A repair that fails each time.
 pub(crate) fn not_repairable() {
-    let world = World::new(NEWEST);
+    let mut world = World::new(NEWEST);
+    let iam = IamServer::start();
+    world.publisher.sandbox = world
+        .publisher
+        .sandbox
+        .with("AWS_ENDPOINT_URL_IAM", &iam.url())
+        .with("AWS_ENDPOINT_URL_STS", &iam.url());
     world.set_key("prod", "key-1");
-    let controller = world.start("first");
-    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
-    let made =
-        world.iam(&format!("create-policy --policy-name theirs --policy-document {document}"));
-    let made: Value = serde_json::from_str(&made.succeeded()).unwrap();
-    let arn = made["Policy"]["Arn"].as_str().unwrap();
-    let roles = json!({"roles": [{"name": "prod-app", "serviceAccounts": ["default/app"], "policyArns": [arn]}]});
-    world.api.apply(&world.object("prod", &roles).to_string());
+    let _controller = world.start("first");
+    world.api.apply(&world.object("prod", &json!({})).to_string());
     world.waits_for("prod", "Ready", "Ready");
-    controller.end("TERM");
-    world.iam(&format!("detach-role-policy --role-name prod-app --policy-arn {arn}")).succeeded();
-    world.iam(&format!("delete-policy --policy-arn {arn}")).succeeded();
-    let _controller = world.start("second");
+    iam.deny("AttachRolePolicy");
+    iam.change(|account| account.roles.get_mut("prod-app").unwrap().attached.clear());
     world.until("the drift", || count(&world, "prod", "DriftFound") > 0);
     let reason = || {
         let ready = &world.read("prod").unwrap()["status"]["conditions"][0];

@@ -165,6 +165,10 @@ fn main() -> ExitCode {
             "controller_refuses_a_namespace_before_it_changes_anything",
             controller_guards::namespaces,
         ),
+        (
+            "controller_writes_nothing_of_an_object_whose_policy_does_not_exist",
+            controller_guards::policies,
+        ),
         ("controller_creates_no_distribution_of_a_refused_object", controller_guards::cloudfront),
         (
             "controller_that_was_stopped_writes_nothing_after_another_one_leads",

@@ -2,7 +2,7 @@
 //! AWS, and know of no object; what needs a decision that an object cannot express is a command.
 
 use issuer_diagnostic::Diagnostic as _;
-use issuer_reconcile::Error;
+use issuer_reconcile::{Error, MissingPolicy};
 
 use crate::object::Key;
 
@@ -28,6 +28,14 @@ pub(crate) fn of(key: &Key, error: &Error) -> Option<String> {
              issuer that none of them has, a person decides with `issuerctl role apply {role} --issuer URL \
              --service-account NAMESPACE/NAME`, where URL is the issuer of this object"
         ),
+        Error::MissingPolicies(missing) => {
+            let fields: Vec<String> = missing.iter().map(MissingPolicy::path).collect();
+            format!(
+                "correct {}, or create the policy (`aws iam create-policy`); spec.roles[].managedPolicies \
+                 creates policies from their documents",
+                fields.join(", ")
+            )
+        }
         Error::Cluster(issuer_cluster::Error::NotFound { .. }) => {
             "spec.keys[].cluster.name names the cluster NAME of a Secret NAME-sa in the namespace of this \
              object; spec.keys[].apiserver reads the keys of the controller's own cluster"

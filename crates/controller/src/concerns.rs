@@ -22,6 +22,7 @@ pub(crate) fn concerns(error: &Error, target: &Target) -> (Kind, Vec<Kind>) {
         Error::Iam(error) if is_of_roles(error) && requests(target, Kind::RolesReady) => {
             (Kind::RolesReady, Vec::new())
         }
+        Error::MissingPolicies(_) => (Kind::RolesReady, Vec::new()),
         Error::Iam(_) => iam(),
         Error::Session(_) if target.site.is_none() => iam(),
         Error::Workload(_)

@@ -136,11 +136,11 @@ impl Run<'_> {
 }
 
 /// Whether documents and bucket can be as declared in spite of an error. What an object has not published is
-/// not its own to repair, and a workload is refused before anything is changed.
+/// not its own to repair, and a workload is refused before anything is changed, as a policy that does not exist is.
 fn goes_on(error: &Error, is_new: bool) -> bool {
     match error {
         Error::Iam(_) | Error::Verify(_) => true,
-        Error::Workload(_) => !is_new,
+        Error::Workload(_) | Error::MissingPolicies(_) => !is_new,
         error => error.is_of_key_source() && !is_new,
     }
 }
@@ -154,11 +154,13 @@ mod tests {
         let workload = || Error::Workload(issuer_workload::Error::NoPolicies);
         let source = || Error::ReadFile { path: "a".into(), source: std::io::Error::other("gone") };
         let nothing = || Error::Iam(issuer_iam::Error::Nothing { what: "issuer" });
+        let policy = || Error::MissingPolicies(Vec::new());
         let refused = || Error::NoIssuer { name: "prod".to_owned() };
         let of = |is_new| {
-            [workload(), source(), nothing(), refused()].map(|error| goes_on(&error, is_new))
+            let all = [workload(), source(), policy(), nothing(), refused()];
+            all.map(|error| goes_on(&error, is_new))
         };
-        assert_eq!(of(true), [false, false, true, false]);
-        assert_eq!(of(false), [true, true, true, false]);
+        assert_eq!(of(true), [false, false, false, true, false]);
+        assert_eq!(of(false), [true, true, true, true, false]);
     }
 }

@@ -61,8 +61,8 @@ pub struct RoleNeeds<'a> {
     pub own: BTreeSet<&'a str>,
     /// Whether what was requested earlier is kept.
     pub add: bool,
-    /// Whether a permissions boundary is given.
-    pub boundary: bool,
+    /// The permissions boundary, if one is given.
+    pub boundary: Option<&'a PolicyArn>,
     /// Whether a maximum session duration is given.
     pub session: bool,
     /// Whether tags are given, so that tags that were set earlier may be removed.
@@ -90,11 +90,12 @@ pub fn apply_role(iam: Option<&Iam>, needs: &RoleNeeds<'_>) -> Value {
         actions.extend((!inline.is_empty()).then_some("PutRolePolicy"));
         actions.extend((!needs.add).then_some("DeleteRolePolicy"));
     }
-    if needs.boundary {
+    if needs.boundary.is_some() {
         actions.push("PutRolePermissionsBoundary");
     }
     let mut statements = vec![read_role(iam, needs.name), allow(&actions, &role(iam, needs.name))];
     statements.extend(attach(iam, needs, &managed));
+    statements.extend(look_up(needs));
     statements.extend(policy_statement(iam, &READ_POLICY, needs.own.iter().copied()));
     let change = ["CreatePolicy", "TagPolicy", "CreatePolicyVersion", "DeletePolicyVersion"];
     statements.extend(policy_statement(iam, &change, managed));
@@ -217,6 +218,13 @@ fn attach(iam: Option<&Iam>, needs: &RoleNeeds<'_>, managed: &[&str]) -> Option<
         statement["Condition"] = json!({"ArnLike": {"iam:PolicyARN": arns}});
         statement
     })
+}
+
+/// Whether the given policies exist is known before anything is written.
+fn look_up(needs: &RoleNeeds<'_>) -> Option<Value> {
+    let given = needs.attached.into_iter().flatten().chain(needs.boundary);
+    let arns: BTreeSet<String> = given.map(PolicyArn::to_string).collect();
+    (!arns.is_empty()).then(|| allow(&["GetPolicy"], &json!(arns)))
 }
 
 fn allow(actions: &[&str], resource: &Value) -> Value {

@@ -356,7 +356,7 @@ fn needs_of<'a>(spec: &'a RoleSpec, made: &'a [String]) -> RoleNeeds<'a> {
             .map(String::as_str)
             .collect(),
         add: spec.add,
-        boundary: spec.boundary.is_some(),
+        boundary: spec.boundary.as_ref(),
         session: spec.max_session_secs.is_some(),
         tags: spec.tags.is_some(),
     }

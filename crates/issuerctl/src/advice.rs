@@ -14,7 +14,7 @@ use issuer_cluster::LiveFault;
 use issuer_diagnostic::for_a_shell;
 use issuer_discovery::IssuerUrlError;
 use issuer_jwks::{Content, JwkFault, KeyFault};
-use issuer_reconcile::KeySource;
+use issuer_reconcile::{KeySource, MissingPolicy, PolicyField};
 
 pub(crate) use given::Given;
 pub(crate) use plan::{of_check, to_keep, with_options};
@@ -238,6 +238,7 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
         E::NotVerified { .. } => {
             Some("fix the issuer first; --no-verify skips the check".to_owned())
         }
+        E::MissingPolicies(missing) => Some(missing_policies(missing, surface)),
         E::NoRegion { .. } => Some(
             "with --account AWS is not called: set spec.store.s3.region in the file, or give \
              --region"
@@ -245,6 +246,25 @@ fn reconcile(error: &issuer_reconcile::Error, surface: Surface) -> Option<String
         ),
         _ => None,
     }
+}
+
+/// Which values to correct, and what creates policies.
+fn missing_policies(missing: &[MissingPolicy], surface: Surface) -> String {
+    let option = |policy: &MissingPolicy| match policy.field {
+        PolicyField::Attached(_) => format!("--policy-arn {}", policy.arn),
+        PolicyField::Boundary => format!("--permissions-boundary {}", policy.arn),
+    };
+    let (wrong, creates): (Vec<String>, _) = match surface {
+        Surface::Flags => (missing.iter().map(option).collect(), "--managed-policy NAME=FILE"),
+        Surface::File => {
+            (missing.iter().map(MissingPolicy::path).collect(), "spec.roles[].managedPolicies")
+        }
+    };
+    format!(
+        "correct {}, or create the policy (`aws iam create-policy`); {creates} creates policies from their \
+         documents",
+        wrong.join(", ")
+    )
 }
 
 /// How to select another cluster, and what publishes the keys of this one.

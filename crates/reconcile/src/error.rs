@@ -6,7 +6,7 @@ use issuer_diagnostic::{Diagnostic, ErrorKind};
 use issuer_discovery::IssuerUrl;
 use issuer_verify::Verdict;
 
-use crate::ClusterKeys;
+use crate::{ClusterKeys, MissingPolicy};
 
 /// Why an issuer could not be reconciled.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,9 @@ pub enum Error {
         /// The cluster.
         cluster: Box<ClusterKeys>,
     },
+    /// Policies that roles are to have, and that do not exist; nothing was written.
+    #[error("{}", words(.0))]
+    MissingPolicies(Vec<MissingPolicy>),
     /// A live check that failed.
     #[error("{fault}; nothing was written")]
     NotLive {
@@ -218,7 +221,8 @@ impl Diagnostic for Error {
             | Self::Join { .. }
             | Self::NoIssuer { .. }
             | Self::NoRegion { .. }
-            | Self::SameIssuer { .. } => ErrorKind::InvalidInput,
+            | Self::SameIssuer { .. }
+            | Self::MissingPolicies(_) => ErrorKind::InvalidInput,
             // What is published would no longer have the key that the cluster signs with.
             Self::OtherCluster { .. }
             | Self::NotLive { fault: issuer_cluster::LiveFault::WrongKey { .. } } => {
@@ -257,6 +261,11 @@ impl Diagnostic for Error {
             _ => None,
         }
     }
+}
+
+/// All of them in one message.
+fn words(missing: &[MissingPolicy]) -> String {
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A file in messages; `-` is standard input.

@@ -14,6 +14,7 @@ mod keys;
 mod observe;
 mod permissions;
 mod plan;
+mod policies;
 mod proof;
 mod rbac;
 mod reconciler;
@@ -32,6 +33,7 @@ pub use keys::{ClusterKeys, KeySource, ReadFile, SourceKeys, read_files, read_ke
 pub use observe::{Observed, Scope};
 pub use permissions::{made, permissions, site_permissions, sync_permissions};
 pub use plan::{DeclaredRole, DeletionPlan, IssuerPlan, OrphanedRole, PlannedSite};
+pub use policies::{MissingPolicy, PolicyField};
 pub use proof::{ProofOptions, RoleProof};
 pub use rbac::{ClusterNeeds, cluster_permissions};
 pub use reconciler::{Reconciler, each};

@@ -13,7 +13,9 @@ use issuer_jwks::{Token, salvage};
 use issuer_publish::{Purpose, Sighting, Store, StoreState};
 use issuer_workload::WorkloadState;
 
-use crate::{ClusterKeys, Error, Event, KeySource, Reconciler, SourceKeys, Target, front, keys};
+use crate::{
+    ClusterKeys, Error, Event, KeySource, MissingPolicy, Reconciler, SourceKeys, Target, front, keys,
+};
 
 /// What is read, and for which purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub struct ObservedIam {
     pub provider: Option<ProviderState>,
     /// The roles of the target, in order.
     pub roles: Vec<RoleState>,
+    /// Policies that the roles are to have, and that do not exist.
+    pub missing_policies: Vec<MissingPolicy>,
     /// Roles that were removed from the file.
     pub orphaned: Vec<(RoleName, RoleState)>,
     /// Names of all roles in the account that trust the issuer; read for a deletion.
@@ -278,11 +282,18 @@ impl Reconciler<'_> {
         let (top_of_chain, provider, roles, orphaned, trusting) =
             tokio::join!(top_of_chain, provider, roles, orphaned, trusting);
         let (orphaned, orphaned_denied) = orphaned?;
+        let provider = provider?;
+        let roles: Vec<RoleState> = roles.into_iter().collect::<Result<_, _>>()?;
+        let missing_policies = match scope.keys {
+            true => self.missing_policies(iam, target, url, &roles).await?,
+            false => Vec::new(),
+        };
         Ok(ObservedIam {
             account: iam.account().clone(),
             partition: iam.partition(),
-            provider: provider?,
-            roles: roles.into_iter().collect::<Result<_, _>>()?,
+            provider,
+            roles,
+            missing_policies,
             orphaned,
             trusting,
             orphaned_denied,

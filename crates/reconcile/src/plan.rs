@@ -93,7 +93,7 @@ impl IssuerPlan {
     ///
     /// # Errors
     /// An existing state that conflicts with the target; keys of another cluster; a fresh token of an
-    /// unknown key.
+    /// unknown key; [`Error::MissingPolicies`].
     pub fn new(target: &Target, seen: &Observed, prune: bool) -> Result<Self, Error> {
         let mut plan = Self {
             url: seen.url.clone(),
@@ -183,6 +183,9 @@ impl IssuerPlan {
         for (spec, state) in specs.into_iter().zip(&iam.roles) {
             let plan = RolePlan::new(&spec, state)?;
             self.roles.push((spec, plan));
+        }
+        if !iam.missing_policies.is_empty() {
+            return Err(Error::MissingPolicies(iam.missing_policies.clone()));
         }
         let (orphaned, notice) = orphaned(seen, prune);
         self.orphaned = orphaned;

@@ -416,7 +416,7 @@ impl RoleTarget {
                 .map(String::as_str)
                 .collect(),
             add: self.add,
-            boundary: self.boundary.is_some(),
+            boundary: self.boundary.as_ref(),
             session: self.max_session_secs.is_some(),
             tags: self.tags.is_some(),
         }

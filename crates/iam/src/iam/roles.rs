@@ -383,6 +383,22 @@ impl Iam {
         }))
     }
 
+    /// Whether a managed policy exists, as far as the account has any.
+    ///
+    /// # Errors
+    /// A denied or failed call.
+    pub async fn has_policy(&self, arn: &str) -> Result<bool, Error> {
+        match self.client.get_policy().policy_arn(arn).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_missing(&error) => Ok(false),
+            // An account outside of AWS without managed policies.
+            Err(error) if issuer_session::code(&error).as_deref() == Some("InvalidAction") => {
+                Ok(true)
+            }
+            Err(error) => Err(failed("iam:GetPolicy", arn, &error)),
+        }
+    }
+
     pub(super) async fn list_versions(&self, arn: &str) -> Result<Vec<PolicyVersion>, Error> {
         let pages = self.client.list_policy_versions().policy_arn(arn).into_paginator();
         let versions = pages.items().send().collect::<Result<Vec<_>, _>>().await;

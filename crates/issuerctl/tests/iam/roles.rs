@@ -1,6 +1,6 @@
 //! Roles by the command line: what is added, what goes, and what is listed.
 
-use issuer_test_support::{AccountProvider, AccountRole};
+use issuer_test_support::{AccountPolicy, AccountProvider, AccountRole};
 use serde_json::{Value, json};
 
 use crate::lab::{Issuer, Lab, PROVIDER, SMALL, theirs};
@@ -118,4 +118,81 @@ fn an_account_without_managed_policies_has_roles_all_the_same() {
         lab.run(line, 0);
     }
     assert!(!lab.iam.account().roles.contains_key("app"));
+}
+
+/// Makes a policy of the account; its ARN follows from its name.
+fn make_policy(lab: &Lab, name: &str) {
+    let document = json!({"Version": "2012-10-17", "Statement": []});
+    lab.iam.change(|account| account.add_policy(AccountPolicy::new(name, &document)));
+}
+
+#[test]
+fn policies_that_do_not_exist_are_named_with_their_fields_before_anything_is_written() {
+    let lab = Lab::new();
+    let role = "
+    permissionsBoundary: arn:aws:iam::111122223333:policy/bounds
+  - name: other
+    serviceAccounts: [default/other]
+    policyArns: [arn:aws:iam::aws:policy/ReadOnlyAccess, arn:aws:iam::111122223333:policy/later]
+";
+    lab.issuers(&[Issuer::prod(&format!("{}{role}", SMALL.trim_end()))]);
+    let before = lab.everything();
+    let plan = lab.run("plan -f issuer.yaml", 3).1;
+    for err in [plan, lab.apply(3).1] {
+        for part in [
+            "policy/bounds of the role app does not exist",
+            "policy/later of the role other does not exist",
+            "correct spec.roles[0].permissionsBoundary, spec.roles[1].policyArns[1], or create",
+        ] {
+            assert!(err.contains(part), "{part}: {err}");
+        }
+    }
+    assert!(lab.everything() == before, "something was written");
+    make_policy(&lab, "bounds");
+    make_policy(&lab, "later");
+    lab.apply(0);
+
+    // What a role has already is not looked up again.
+    lab.iam.clear_log();
+    lab.plan(0);
+    assert!(!lab.iam.log().iter().any(|request| request.action == "GetPolicy"));
+}
+
+#[test]
+fn a_policy_that_an_option_names_and_that_does_not_exist_is_said_of_the_option() {
+    let lab = Lab::new();
+    provider(&lab, "prod");
+    let missing = "arn:aws:iam::111122223333:policy/later";
+    let line = format!(
+        "role apply app --issuer {URL} --service-account default/app --policy-arn {missing}"
+    );
+    let (_, err) = lab.run(&line, 3);
+    assert!(err.contains(&format!("correct --policy-arn {missing}")), "{err}");
+    assert!(lab.iam.account().roles.is_empty());
+}
+
+#[test]
+fn a_policy_that_may_not_be_looked_up_is_attached_all_the_same() {
+    let lab = Lab::new();
+    lab.iam.deny("GetPolicy");
+    lab.issuers(&[Issuer::prod(SMALL)]);
+    lab.apply(0);
+    assert_eq!(lab.iam.account().roles["app"].attached.len(), 1);
+}
+
+#[test]
+fn a_policy_that_the_same_issuer_creates_is_not_missing() {
+    let lab = Lab::new();
+    let iam = "
+  roles:
+  - name: app
+    serviceAccounts: [default/app]
+    policyArns: [arn:aws:iam::111122223333:policy/shared]
+  - name: other
+    serviceAccounts: [default/other]
+    managedPolicies:
+      shared: {Version: \"2012-10-17\", Statement: [{Effect: Allow, Action: \"s3:GetObject\", Resource: \"*\"}]}
+";
+    lab.issuers(&[Issuer::prod(iam)]);
+    lab.plan(7);
 }
