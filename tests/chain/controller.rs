@@ -382,6 +382,25 @@ pub(crate) fn workload() {
     let account = world.api.kubectl("get serviceaccount app -o json");
     assert!(account.contains("role/own-app"), "{account}");
     world.api.kubectl("get mutatingadmissionpolicy irsa.issuerctl.dev");
+
+    // Neither is it where no key of it is published here. It is the issuer of the tokens that counts.
+    for (name, is_its_own) in [("elsewhere", false), ("prod", true)] {
+        world.api.create_account(&format!("default/{name}"));
+        let role =
+            json!({"name": format!("{name}-role"), "serviceAccounts": [format!("default/{name}")]});
+        let mut object = world.object(name, &json!({"roles": [role], "workload": {}}));
+        let spec = object["spec"].as_object_mut().unwrap();
+        spec.retain(|member, _| ["issuer", "roles", "workload"].contains(&member.as_str()));
+        world.api.apply(&object.to_string());
+        if is_its_own {
+            world.waits_for(name, "WorkloadReady", "UpToDate");
+            continue;
+        }
+        let (_, message) = world.waits_for(name, "WorkloadReady", "OtherIssuer");
+        assert!(message.contains("issuerctl render DISTRIBUTION --issuer"), "{message}");
+        let ready = world.waits_for(name, "Ready", "OtherIssuer").1;
+        assert!(ready.contains(&format!("{BUCKET}/prod, not")), "{ready}");
+    }
     world.changed("own", &json!({"spec": {"deletionPolicy": "Delete"}}));
     world
         .until("the finalizer", || world.read("own").unwrap()["metadata"]["finalizers"].is_array());

@@ -279,9 +279,10 @@ pub(crate) fn policies() {
     assert!(!providers.contains("/prod"), "{providers}");
     assert_eq!(world.read("prod").unwrap()["status"]["claims"], Value::Null);
 
-    let document =
-        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
-    world.iam(&format!("create-policy --policy-name later --policy-document {document}")).succeeded();
+    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+    world
+        .iam(&format!("create-policy --policy-name later --policy-document {document}"))
+        .succeeded();
     world.waits_for("prod", "Ready", "Ready");
 
     // What is applied already goes on without it: a new key is published.

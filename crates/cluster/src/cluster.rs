@@ -69,6 +69,13 @@ pub struct Served {
     pub jwks_uri: String,
 }
 
+/// A discovery document of an API server.
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    jwks_uri: String,
+}
+
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cluster").field("server", &self.server).finish_non_exhaustive()
@@ -152,22 +159,35 @@ impl Cluster {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Keys`], and failures of the connection.
     pub async fn served(&self, weak: WeakKeys) -> Result<Served, Error> {
-        #[derive(Deserialize)]
-        struct Document {
-            issuer: String,
-            jwks_uri: String,
-        }
-        let (keys_path, document_path) = ("/openid/v1/jwks", "/.well-known/openid-configuration");
+        let path = "/openid/v1/jwks";
         let (keys, document) = tokio::join!(
-            self.ask(Method::GET, keys_path, "get", (Object::Endpoint, keys_path), None),
-            self.ask(Method::GET, document_path, "get", (Object::Endpoint, document_path), None),
+            self.ask(Method::GET, path, "get", (Object::Endpoint, path), None),
+            self.served_document(),
         );
         let keys = JwkSet::parse(&keys?, weak).and_then(|set| {
             if set.is_empty() { Err(issuer_jwks::Error::EmptySet) } else { Ok(set) }
         });
-        let keys = keys.map_err(|source| Error::Keys { resource: keys_path.to_owned(), source })?;
-        let document: Document = parse(&document?, document_path)?;
+        let keys = keys.map_err(|source| Error::Keys { resource: path.to_owned(), source })?;
+        let document = document?;
         Ok(Served { keys, issuer: document.issuer, jwks_uri: document.jwks_uri })
+    }
+
+    /// The issuer of its tokens, as it publishes it; `None` if that may not be read, or is not published.
+    ///
+    /// # Errors
+    /// Failures of the connection.
+    pub async fn served_issuer(&self) -> Result<Option<String>, Error> {
+        match self.served_document().await {
+            Ok(document) => Ok(Some(document.issuer)),
+            Err(Error::NotFound { .. } | Error::Forbidden { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn served_document(&self) -> Result<Document, Error> {
+        let path = "/.well-known/openid-configuration";
+        let body = self.ask(Method::GET, path, "get", (Object::Endpoint, path), None).await?;
+        parse(&body, path)
     }
 
     /// `/openid/v1/jwks` alone, which may have no key.

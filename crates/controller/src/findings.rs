@@ -93,7 +93,12 @@ pub(crate) fn converged(
     all.push(match (&target.workload, other) {
         (None, _) => not_requested(Kind::WorkloadReady, "workload"),
         (Some(_), Some(notice)) => {
-            Finding::bad(Kind::WorkloadReady, Reason::OtherIssuer, &notice.message)
+            let message = format!(
+                "{}. Fix: `issuerctl render DISTRIBUTION --issuer {}` prints the lines for it \
+                 (docs/distributions.md)",
+                notice.message, plan.url
+            );
+            Finding::bad(Kind::WorkloadReady, Reason::OtherIssuer, shown(&message))
         }
         (Some(_), None) => {
             let others = ["other-role", "two-injections", "injection-unmanaged", "not-restarted"];
@@ -531,6 +536,37 @@ mod tests {
             of(&converged(&target, &plan, &[], &[]), Kind::RolesReady).1,
             Reason::NotRequested
         );
+    }
+
+    #[test]
+    fn pods_of_a_cluster_with_another_issuer_get_no_role_whatever_else_is_found() {
+        let roles = json!([{"name": "app", "serviceAccounts": ["default/app"]}]);
+        let url = "https://oidc.example.com";
+        let target = target(json!({"issuer": url, "roles": roles, "workload": {}}));
+        let other = Notice { id: "other-issuer".into(), message: "other".into() };
+        let plan = |notices| IssuerPlan {
+            url: target.issuer.clone().unwrap(),
+            site: None,
+            provider: None,
+            roles: Vec::new(),
+            orphaned: Vec::new(),
+            workload: None,
+            notices,
+        };
+        let ready = |plan: &IssuerPlan| {
+            of(&converged(&target, plan, &[], &plan.notices), Kind::WorkloadReady)
+        };
+        assert_eq!(ready(&plan(Vec::new())), (Truth::True, Reason::UpToDate));
+        let plan = plan(vec![other]);
+        assert_eq!(ready(&plan), (Truth::False, Reason::OtherIssuer));
+        let differ =
+            Differences { roles: Some("update role app".into()), ..Differences::default() };
+        let found = drifted(&target, &plan, &[], &differ, false, None);
+        assert_eq!(of(&found, Kind::WorkloadReady), (Truth::False, Reason::OtherIssuer));
+        assert_eq!(of(&found, Kind::RolesReady), (Truth::False, Reason::DriftFound));
+        let found = found.iter().find(|one| one.kind == Kind::WorkloadReady).unwrap();
+        let fix = format!("Fix: `issuerctl render DISTRIBUTION --issuer {url}`");
+        assert!(found.message.contains(&fix), "{}", found.message);
     }
 
     #[test]

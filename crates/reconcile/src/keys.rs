@@ -114,15 +114,10 @@ impl SourceKeys {
     /// cluster that has a different issuer.
     #[must_use]
     pub fn notices_for(&self, issuer: &IssuerUrl) -> Vec<Notice> {
-        let others = self.clusters.iter().filter_map(|cluster| {
-            let own = cluster.issuer.as_deref().filter(|_| !cluster.is_of(issuer))?;
-            let message = format!(
-                "the issuer of {} is {own}, not {issuer}: STS accepts its tokens only after its \
-                 first --service-account-issuer is {issuer}",
-                cluster.place
-            );
-            Some(Notice { id: "other-issuer".into(), message })
-        });
+        let others = self
+            .clusters
+            .iter()
+            .filter_map(|cluster| other_issuer(&cluster.place, cluster.issuer.as_deref()?, issuer));
         self.notices.iter().cloned().chain(others).collect()
     }
 }
@@ -133,6 +128,22 @@ impl KeySource {
     pub fn is_file(&self) -> bool {
         matches!(self, Self::File(_) | Self::Jwks(JwksSource::File(_)))
     }
+}
+
+/// The warning about a cluster whose tokens name another issuer.
+pub(crate) fn other_issuer(place: &str, own: &str, issuer: &IssuerUrl) -> Option<Notice> {
+    (own != issuer.as_str()).then(|| Notice {
+        id: "other-issuer".into(),
+        message: format!(
+            "the issuer of {place} is {own}, not {issuer}: STS accepts its tokens only after its first \
+             --service-account-issuer is {issuer}"
+        ),
+    })
+}
+
+/// What messages call an API server.
+pub(crate) fn api_server(cluster: &Cluster) -> String {
+    format!("the API server {}", cluster.place())
 }
 
 /// Reads sources that are all files; no runtime is needed.
@@ -271,7 +282,7 @@ async fn read_remote(
             let served = client.served(weak).await?;
             let reading = Reading { set: served.keys.clone(), notes: Vec::new() };
             let keys = ClusterKeys {
-                place: format!("the API server {}", client.place()),
+                place: api_server(&client),
                 source: source.clone(),
                 issuer: Some(served.issuer),
                 keys: served.keys,

@@ -14,7 +14,8 @@ use issuer_publish::{Purpose, Sighting, Store, StoreState};
 use issuer_workload::WorkloadState;
 
 use crate::{
-    ClusterKeys, Error, Event, KeySource, MissingPolicy, Reconciler, SourceKeys, Target, front, keys,
+    ClusterKeys, Error, Event, KeySource, MissingPolicy, Reconciler, SourceKeys, Target, front,
+    keys,
 };
 
 /// What is read, and for which purpose.

@@ -12,7 +12,8 @@ use issuer_publish::{KeyChange, Plan, Removal, Site};
 use issuer_workload::{WorkloadDeletion, WorkloadPlan, WorkloadSpec};
 
 use crate::{
-    ClusterKeys, Error, KeySource, Observed, OtherCluster, SiteTarget, Target, front, workload,
+    ClusterKeys, Error, KeySource, Observed, OtherCluster, SiteTarget, Target, front, keys,
+    workload,
 };
 
 /// The plan for one issuer.
@@ -104,6 +105,12 @@ impl IssuerPlan {
             workload: None,
             notices: seen.keys.notices_for(&seen.url),
         };
+        // The API server may be a source of keys as well.
+        if let Some(notice) = other_issuer_of_pods(seen)
+            && !plan.notices.contains(&notice)
+        {
+            plan.notices.push(notice);
+        }
         plan.plan_site(target, seen)?;
         plan.plan_iam(target, seen, prune)?;
         if let (Some(spec), Some((_, state))) =
@@ -412,6 +419,12 @@ impl Describe for OrphanedRole {
             }
         }
     }
+}
+
+/// The warning if the tokens of the pods that use the roles name another issuer.
+fn other_issuer_of_pods(seen: &Observed) -> Option<Notice> {
+    let (cluster, state) = seen.workload.as_ref()?;
+    keys::other_issuer(&keys::api_server(cluster), state.issuer.as_deref()?, &seen.url)
 }
 
 /// Roles that trust the issuer and are not in the file, now or earlier: their statement for it stays.

@@ -90,7 +90,8 @@ fn lacking(specs: &[RoleSpec], roles: &[RoleState]) -> Vec<MissingPolicy> {
     let made: BTreeSet<String> = specs.iter().flat_map(made).collect();
     let of_role = |(index, (spec, state)): (usize, (&RoleSpec, &RoleState))| {
         let role = state.role.as_ref();
-        let is_attached = |arn: &str| role.is_some_and(|role| role.attached.iter().any(|one| one == arn));
+        let is_attached =
+            |arn: &str| role.is_some_and(|role| role.attached.iter().any(|one| one == arn));
         let boundary = role.and_then(|role| role.boundary.as_deref());
         let attached = spec.policy_arns.iter().flatten().enumerate();
         let attached = attached.map(|(at, arn)| (PolicyField::Attached(at), arn.to_string()));

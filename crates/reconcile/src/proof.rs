@@ -9,7 +9,7 @@ use issuer_cluster::{Cluster, ServiceAccountRef};
 use issuer_diagnostic::now_secs;
 use issuer_discovery::IssuerUrl;
 use issuer_iam::DEFAULT_AUDIENCE;
-use issuer_jwks::{Token, WeakKeys};
+use issuer_jwks::Token;
 use issuer_publish::Sighting;
 use issuer_verify::{Expected, Observation, Verdict};
 use issuer_workload::{RoleGrant, WorkloadPlan};
@@ -55,7 +55,8 @@ impl Reconciler<'_> {
         plan: &IssuerPlan,
         options: ProofOptions,
     ) -> Result<Vec<RoleProof>, Error> {
-        let (Some((cluster, _)), Some((spec, workload))) = (&seen.workload, &plan.workload) else {
+        let (Some((cluster, state)), Some((spec, workload))) = (&seen.workload, &plan.workload)
+        else {
             return Ok(Vec::new());
         };
         self.event(target, Event::Waiting("requesting a fresh token for each role"));
@@ -66,11 +67,9 @@ impl Reconciler<'_> {
             let signs = token.claims().get("iss").and_then(|iss| iss.as_str());
             check_issuer(target, cluster, &seen.url, signs.unwrap_or_default()).await?;
         }
-        if tokens.is_empty()
-            && let Ok(served) = cluster.served(WeakKeys::Allow).await
-        {
+        if let Some(issuer) = state.issuer.as_deref().filter(|_| tokens.is_empty()) {
             // Without a token, what the API server says of itself.
-            check_issuer(target, cluster, &seen.url, &served.issuer).await?;
+            check_issuer(target, cluster, &seen.url, issuer).await?;
         }
         let observation = match options.verify && !tokens.is_empty() {
             true => Some(self.observation(target, &seen.url).await?),

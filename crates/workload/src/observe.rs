@@ -16,7 +16,7 @@ use crate::{Running, WorkloadSpec, WorkloadState, pods};
 /// What a state is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// A plan: also what runs there.
+    /// A plan: also what runs there, and the issuer of its tokens.
     Plan,
     /// A deletion.
     Deletion,
@@ -31,8 +31,14 @@ pub async fn observe(
     spec: &WorkloadSpec,
     reading: Reading,
 ) -> Result<WorkloadState, Error> {
-    let ((accounts, mut terminating), injection) =
-        try_join(accounts(cluster, spec), injection(cluster, spec)).await?;
+    let issuer = async {
+        match reading {
+            Reading::Plan => Ok(cluster.served_issuer().await?),
+            Reading::Deletion => Ok(None),
+        }
+    };
+    let ((accounts, mut terminating), injection, issuer) =
+        try_join3(accounts(cluster, spec), injection(cluster, spec), issuer).await?;
     let mut missing_namespaces = BTreeSet::new();
     for (name, namespace) in unknown_namespaces(cluster, spec, &accounts).await? {
         match namespace {
@@ -47,8 +53,15 @@ pub async fn observe(
         Reading::Plan => pods::running(cluster, spec, &accounts).await?,
         Reading::Deletion => Running::default(),
     };
-    let server = cluster.server().to_owned();
-    Ok(WorkloadState { server, accounts, injection, running, missing_namespaces, terminating })
+    Ok(WorkloadState {
+        server: cluster.server().to_owned(),
+        issuer,
+        accounts,
+        injection,
+        running,
+        missing_namespaces,
+        terminating,
+    })
 }
 
 /// The version in which the API server serves admission policies, if it does.

@@ -15,6 +15,8 @@ use crate::restart::Running;
 pub struct WorkloadState {
     /// The URL of its API server.
     pub server: String,
+    /// The issuer of its tokens, if a plan needs it and it may be read.
+    pub issuer: Option<String>,
     /// All ServiceAccounts, if they are managed; without those that are being deleted.
     pub accounts: Vec<Account>,
     /// What gives pods their roles.

@@ -146,3 +146,24 @@ fn without_a_token_the_api_server_is_believed_about_its_issuer() {
     let (_, err) = site.lab.run("apply -f issuer.yaml", 5);
     assert!(err.contains("signs tokens of the issuer https://kubernetes.default.svc,"), "{err}");
 }
+
+#[test]
+fn a_plan_says_that_the_api_server_has_another_issuer_if_that_may_be_read() {
+    const OTHER: &str = "https://kubernetes.default.svc";
+    let site = in_folder(ISSUER);
+    let warns = |is_other: bool| {
+        let (_, err) = site.lab.run("plan -f issuer.yaml", 7);
+        let text = in_one_line(&err);
+        assert_eq!(text.contains(&format!("is {OTHER}, not {ISSUER}")), is_other, "{err}");
+    };
+    // It is not published.
+    warns(false);
+    let keys = golden("cases/p256/jwks.json");
+    site.cluster.publish(OTHER, &keys);
+    warns(true);
+    site.cluster.forbid("get openid-configuration");
+    warns(false);
+    site.cluster.allow("get openid-configuration");
+    site.cluster.publish(ISSUER, &keys);
+    warns(false);
+}
