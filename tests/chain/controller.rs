@@ -56,8 +56,7 @@ impl World {
         publisher.keygen("rsa-2048", "signing");
         let etcd = Etcd::start(version);
         let api = publisher.api_server(version, &etcd, "signing", &["signing"]);
-        let (host, port) = api.host_and_port();
-        let server = Relay::to(&format!("https://{host}:{port}"));
+        let server = Relay::to(&api.url());
         api.kubectl(&format!("create namespace {CLUSTERS}"));
         let admin = api.kubeconfig("admin-token");
         publisher
@@ -72,11 +71,15 @@ impl World {
                 s3.url()
             ))
             .succeeded();
+        // As in a pod, the token is a file.
         let token = api.token_with(&format!("{RELEASE}/issuerctl"), "");
+        let file = publisher.sandbox.file("controller.token", &token);
         let text = std::fs::read_to_string(api.kubeconfig(&token)).unwrap();
-        let own = format!("https://{host}:{port}");
-        let kubeconfig =
-            publisher.sandbox.file("controller.kubeconfig", &text.replace(&own, server.url()));
+        let text =
+            text.replace(&format!("token: {token}"), &format!("tokenFile: {}", file.display()));
+        let kubeconfig = publisher
+            .sandbox
+            .file("controller.kubeconfig", &text.replace(&api.url(), server.url()));
         let client = api.client();
         let path = format!("/apis/apps/v1/namespaces/{RELEASE}/deployments/issuerctl");
         let (_, deployment) = client.send("GET", &path, "application/json", &Value::Null);
@@ -88,6 +91,20 @@ impl World {
             &format!("--ca-file {}", publisher.sandbox.path().join("ca.pem").display()),
         );
         Self { publisher, moto, proxy, s3, api, client, server, kubeconfig, flags, etcd }
+    }
+
+    /// Replaces the API server by one that signs with another key and accepts these, without an outage.
+    pub(crate) fn replace_api(&mut self, version: &str, signing: &str, known: &[&str]) {
+        let api = self.publisher.api_server(version, &self.etcd, signing, known);
+        self.server.lead_to(&api.url());
+        self.client = api.client();
+        self.api = api;
+    }
+
+    /// Renews the token of the pod, as the kubelet does.
+    pub(crate) fn renew_token(&self) {
+        let token = self.api.token_with(&format!("{RELEASE}/issuerctl"), "");
+        self.publisher.sandbox.file("controller.token", &token);
     }
 
     pub(crate) fn start(&self, name: &str) -> Controller {

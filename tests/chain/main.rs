@@ -19,6 +19,7 @@ mod controller_deletion;
 mod controller_guards;
 mod controller_reports;
 mod controller_roles;
+mod controller_rotation;
 mod distribution;
 mod doctor;
 mod examples;
@@ -185,6 +186,10 @@ fn main() -> ExitCode {
         ("controller_says_what_is_true_of_what_it_only_reports", controller_reports::report_only),
         ("controller_says_once_what_it_cannot_repair", controller_reports::not_repairable),
         ("controller_waits_for_no_distribution", controller_reports::deploying),
+        (
+            "controller_follows_a_rotation_of_its_api_server_and_no_exchange_fails",
+            controller_rotation::run,
+        ),
     ] {
         trials.push(trial(name.to_owned(), scenario));
     }

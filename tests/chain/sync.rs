@@ -1,17 +1,15 @@
 //! `sync` on a real API server: in a pod, with the rights of the docs alone, while keys change under load.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::rotation::kid;
 use issuerctl_e2e::{
-    ApiServer, AwsAccount, BUCKET, Etcd, ExternalSigner, Flags, Publisher, exchange, metric,
+    ApiServer, BUCKET, Etcd, ExternalSigner, Flags, Load, Publisher, Relay, exchange, metric,
     program, repository,
 };
 
@@ -39,7 +37,7 @@ pub(crate) fn run(version: &str) {
     }
     // Without this binding only the rights of the docs count.
     server.kubectl("delete clusterrolebinding system:service-account-issuer-discovery");
-    let door = Door::before(&server);
+    let door = Relay::to(&server.url());
     let pod = server.pod_files("issuerctl/issuerctl");
     let line = line(&publisher, "--apiserver");
     let follower = Follower::in_pod(&publisher, &door, pod.path(), &line);
@@ -49,21 +47,23 @@ pub(crate) fn run(version: &str) {
     let load = Load::start(&account, server.token("default/app"));
 
     // Every API server has the new public key, and signs with the old one.
-    server = door.lead_to(server, || publisher.api_server(version, &etcd, "old", &["old", "new"]));
+    server =
+        replaced(&door, server, || publisher.api_server(version, &etcd, "old", &["old", "new"]));
     let took = until(|| published(&publisher).contains(&new));
     println!(
         "kubernetes {version}: from the start of an API server with a new key to its publication: {took:?}"
     );
     load.add(server.token("default/app"));
     // The new key signs.
-    server = door.lead_to(server, || publisher.api_server(version, &etcd, "new", &["new", "old"]));
+    server =
+        replaced(&door, server, || publisher.api_server(version, &etcd, "new", &["new", "old"]));
     let fresh = server.token("default/app");
     assert_eq!(kid(&fresh), new);
     load.add(fresh);
     // The kubelet renews the token of the pod.
     std::fs::write(pod.path().join("token"), server.token_with("issuerctl/issuerctl", "")).unwrap();
     // The old key leaves the API servers; tokens of it stay valid for AWS.
-    server = door.lead_to(server, || publisher.api_server(version, &etcd, "new", &["new"]));
+    server = replaced(&door, server, || publisher.api_server(version, &etcd, "new", &["new"]));
     load.add(server.token("default/app"));
     let last = follower.metric("issuerctl_last_success_timestamp_seconds").unwrap();
     follower.until("issuerctl_last_success_timestamp_seconds", |secs| secs > last);
@@ -200,91 +200,12 @@ fn until(mut is_so: impl FnMut() -> bool) -> Duration {
     begun.elapsed()
 }
 
-/// The address of the API server that pods have, whichever one is behind it.
-struct Door {
-    port: u16,
-    leads_to: Arc<AtomicU16>,
-}
-
-impl Door {
-    fn before(server: &ApiServer) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let leads_to = Arc::new(AtomicU16::new(port_of(server)));
-        let upstream = leads_to.clone();
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let port = upstream.load(Ordering::Relaxed);
-                thread::spawn(move || forward(client, port));
-            }
-        });
-        Self { port, leads_to }
-    }
-
-    /// Stops a server, starts another one, and leads to that.
-    fn lead_to(&self, before: ApiServer, start: impl FnOnce() -> ApiServer) -> ApiServer {
-        drop(before);
-        let server = start();
-        self.leads_to.store(port_of(&server), Ordering::Relaxed);
-        server
-    }
-}
-
-fn port_of(server: &ApiServer) -> u16 {
-    server.host_and_port().1.parse().unwrap()
-}
-
-fn forward(client: TcpStream, port: u16) {
-    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
-    let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let up = thread::spawn(move || {
-        let _ = std::io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Write);
-    });
-    let (mut from, mut to) = (server, client);
-    let _ = std::io::copy(&mut from, &mut to);
-    let _ = to.shutdown(Shutdown::Both);
-    let _ = up.join();
-}
-
-/// Pods that exchange their tokens all the time.
-struct Load {
-    tokens: Arc<Mutex<Vec<String>>>,
-    stop: Arc<AtomicBool>,
-    count: Arc<AtomicUsize>,
-    pods: thread::JoinHandle<Result<(), String>>,
-}
-
-impl Load {
-    fn start(account: &Arc<AwsAccount>, token: String) -> Self {
-        let tokens = Arc::new(Mutex::new(vec![token]));
-        let (stop, count) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let (held, stops, counts, account) =
-            (tokens.clone(), stop.clone(), count.clone(), account.clone());
-        let pods = thread::spawn(move || {
-            while !stops.load(Ordering::Relaxed) {
-                let tokens = held.lock().unwrap().clone();
-                for token in tokens {
-                    exchange(&account, &token)?;
-                    counts.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            Ok(())
-        });
-        Self { tokens, stop, count, pods }
-    }
-
-    /// One more pod.
-    fn add(&self, token: String) {
-        self.tokens.lock().unwrap().push(token);
-    }
-
-    /// Ends it; returns how many tokens were exchanged. None may have been refused.
-    fn end(self) -> usize {
-        self.stop.store(true, Ordering::Relaxed);
-        self.pods.join().unwrap().unwrap_or_else(|why| panic!("an exchange failed: {why}"));
-        self.count.load(Ordering::Relaxed)
-    }
+/// Stops an API server, starts another one, and leads to that.
+fn replaced(door: &Relay, before: ApiServer, start: impl FnOnce() -> ApiServer) -> ApiServer {
+    drop(before);
+    let server = start();
+    door.lead_to(&server.url());
+    server
 }
 
 /// A running `sync`.
@@ -301,7 +222,7 @@ impl Follower {
     }
 
     /// With the files of a pod, and the variables that lead to its API server.
-    fn in_pod(publisher: &Publisher, door: &Door, files: &Path, line: &str) -> Self {
+    fn in_pod(publisher: &Publisher, door: &Relay, files: &Path, line: &str) -> Self {
         let sandbox = &publisher.sandbox;
         let root = sandbox.run(Command::new("id").arg("-u")).out.trim() == "0";
         let mut command = Command::new("unshare");
@@ -310,7 +231,7 @@ impl Follower {
         command.args(line.split_whitespace());
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("KUBERNETES_SERVICE_HOST", "localhost");
-        command.env("KUBERNETES_SERVICE_PORT", door.port.to_string());
+        command.env("KUBERNETES_SERVICE_PORT", door.port());
         Self::spawn(sandbox.prepared(&mut command))
     }
 

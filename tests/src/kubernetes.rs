@@ -174,6 +174,11 @@ impl ApiServer {
         self.url.trim_start_matches("https://").split_once(':').unwrap()
     }
 
+    /// Its URL.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
     /// A kubeconfig with this bearer token.
     pub fn kubeconfig(&self, token: &str) -> PathBuf {
         let path = self

@@ -10,6 +10,7 @@ use std::thread;
 /// A TCP relay to a server on this machine.
 pub struct Relay {
     url: String,
+    server: Arc<Mutex<String>>,
     is_cut: Arc<AtomicBool>,
     open: Arc<Mutex<HashMap<u64, [TcpStream; 2]>>>,
 }
@@ -19,15 +20,17 @@ impl Relay {
     pub fn to(server: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        let server = server.trim_start_matches("https://").to_owned();
+        let server = Arc::new(Mutex::new(address(server)));
         let (is_cut, open) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let relay = Self { url, is_cut: Arc::clone(&is_cut), open: Arc::clone(&open) };
+        let leads_to = Arc::clone(&server);
+        let relay = Self { url, server, is_cut: Arc::clone(&is_cut), open: Arc::clone(&open) };
         thread::spawn(move || {
             for (number, client) in (0..).zip(listener.incoming().flatten()) {
                 if is_cut.load(Ordering::Relaxed) {
                     continue;
                 }
-                let Ok(upstream) = TcpStream::connect(&server) else { continue };
+                let server = leads_to.lock().unwrap().clone();
+                let Ok(upstream) = TcpStream::connect(server) else { continue };
                 let [mut down, mut up] = [&client, &upstream].map(|one| one.try_clone().unwrap());
                 open.lock()
                     .unwrap()
@@ -57,6 +60,16 @@ impl Relay {
         &self.url
     }
 
+    /// Its port.
+    pub fn port(&self) -> &str {
+        self.url.trim_start_matches("https://localhost:")
+    }
+
+    /// Leads new connections to another server.
+    pub fn lead_to(&self, server: &str) {
+        *self.server.lock().unwrap() = address(server);
+    }
+
     /// Ends all connections, and accepts none.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::Relaxed);
@@ -69,4 +82,8 @@ impl Relay {
     pub fn mend(&self) {
         self.is_cut.store(false, Ordering::Relaxed);
     }
+}
+
+fn address(server: &str) -> String {
+    server.trim_start_matches("https://").to_owned()
 }
