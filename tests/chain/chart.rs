@@ -8,7 +8,7 @@ use issuerctl_e2e::{
 };
 use serde_json::Value;
 
-use crate::controller::assert_current;
+use crate::controller_world::assert_current;
 
 const CHART: &str = "charts/issuerctl";
 

@@ -4,7 +4,7 @@ use issuer_test_support::ISSUER_HOST;
 use issuerctl_e2e::{ApiServer, BUCKET, Flags, NEWEST, PASSWORD, Publisher, TokenService, USER};
 use serde_json::{Value, json};
 
-use crate::controller::{World, tell};
+use crate::controller_world::{World, tell};
 
 fn profile(name: &str, user: &str, password: &str) -> String {
     format!("[{name}]\naws_access_key_id = {user}\naws_secret_access_key = {password}\n")

@@ -4,7 +4,7 @@ use issuer_test_support::ISSUER_HOST;
 use issuerctl_e2e::{BUCKET, NEWEST};
 use serde_json::{Value, json};
 
-use crate::controller::{CLUSTERS, World};
+use crate::controller_world::{CLUSTERS, World};
 
 fn delete(world: &World, name: &str) {
     world.api.kubectl(&format!("delete sai {name} -n {CLUSTERS} --timeout 30s"));

@@ -7,7 +7,7 @@ use issuer_test_support::{CloudFrontServer, ISSUER_HOST};
 use issuerctl_e2e::{Audit, BUCKET, NEWEST, OLDEST};
 use serde_json::{Value, json};
 
-use crate::controller::{CLUSTERS, INTERVAL, LOST, World, tell};
+use crate::controller_world::{CLUSTERS, INTERVAL, LOST, World, tell};
 
 /// A younger object that wants what an older one has; its name is the first of a list.
 fn thief(world: &World) -> Value {

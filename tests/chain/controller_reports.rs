@@ -7,7 +7,7 @@ use issuer_test_support::{ACCESS_KEY, CloudFrontServer, IamServer, S3Server, SEC
 use issuerctl_e2e::{BUCKET, Controller, NEWEST};
 use serde_json::{Value, json};
 
-use crate::controller::{CLUSTERS, INTERVAL, World, tell};
+use crate::controller_world::{CLUSTERS, INTERVAL, World, tell};
 
 /// Whether the controller may write the status of objects.
 fn may_report(world: &World, verbs: &Value) {

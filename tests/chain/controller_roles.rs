@@ -7,7 +7,7 @@ use issuer_test_support::ISSUER_HOST;
 use issuerctl_e2e::{BUCKET, NEWEST};
 use serde_json::{Value, json};
 
-use crate::controller::{CLUSTERS, World};
+use crate::controller_world::{CLUSTERS, World};
 
 /// Objects of another namespace.
 const OTHERS: &str = "/apis/issuerctl.dev/v1alpha1/namespaces/team-b/serviceaccountissuers";

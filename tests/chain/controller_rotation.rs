@@ -6,7 +6,7 @@ use std::time::Duration;
 use issuerctl_e2e::{Load, NEWEST};
 use serde_json::json;
 
-use crate::controller::{World, tell};
+use crate::controller_world::{World, tell};
 use crate::rotation::kid;
 
 /// A client of Kubernetes reads the file of its token once a minute.

@@ -20,6 +20,7 @@ mod controller_guards;
 mod controller_reports;
 mod controller_roles;
 mod controller_rotation;
+mod controller_world;
 mod distribution;
 mod doctor;
 mod examples;
