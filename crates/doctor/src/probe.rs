@@ -75,8 +75,8 @@ impl Workload {
     }
 }
 
-/// Pods of the account, or the one that was asked for: those that run before those that have ended, and the
-/// youngest of them first.
+/// Pods of the account, or the one that was asked for: those that run before those that have ended, those that opt
+/// out on purpose last among them, since they say nothing about the others, and the youngest first.
 #[must_use]
 pub fn pods_of(seen: &Seen) -> Vec<&Value> {
     let Some(subject) = &seen.asked.subject else { return Vec::new() };
@@ -87,19 +87,16 @@ pub fn pods_of(seen: &Seen) -> Vec<&Value> {
     };
     let all = seen.workload.pods.known().into_iter().flatten();
     let mut pods: Vec<&Value> = all.filter(is_ours).collect();
-    pods.sort_by_key(|pod| (has_ended(pod), std::cmp::Reverse(created(pod))));
+    pods.sort_by_key(|pod| (has_ended(pod), opts_out(pod), std::cmp::Reverse(created(pod))));
     pods
 }
 
-/// The workload of the account: of the given pod, of the youngest of its pods, those that run first, or
-/// the controller that names it.
+/// The workload of the account: of the first of its pods ([`pods_of`]), or the controller that names it.
 #[must_use]
 pub fn workload_of(seen: &Seen) -> Option<Workload> {
     let subject = seen.asked.subject.as_ref()?;
-    // One that opts out on purpose says nothing about the others.
-    let rank = |pod: &&Value| (!has_ended(pod), !opts_out(pod), created(pod).to_owned());
     let controllers = &seen.workload.controllers;
-    if let Some(pod) = pods_of(seen).into_iter().max_by_key(rank) {
+    if let Some(pod) = pods_of(seen).first() {
         return Some(of_pod(pod, controllers));
     }
     controllers
