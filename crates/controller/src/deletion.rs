@@ -103,9 +103,8 @@ impl Run<'_> {
         // Whoever can change the documents of a provider has its roles, also if it is not this object's.
         let trust = target.is_in_aws() || target.needs_iam() || desired.target.needs_iam();
         // Roles that were taken out of the spec are found by their tags.
-        let is_declared =
-            |name: &str| target.roles.iter().any(|role| names::of_role(role.name.as_str()) == name);
-        let prune = held.iter().any(|name| name.starts_with("role ") && !is_declared(name));
+        let declared = target.roles.iter().map(|role| names::of_role(role.name.as_str())).collect();
+        let prune = names::left(held.iter().copied(), "role", &declared).next().is_some();
         let seen = engine.observe(target, Scope::delete(prune, trust)).await?;
         if let Some(refused) = self.other_issuer(seen.url.as_str()) {
             return Ok(Err(refused));
@@ -160,12 +159,16 @@ fn left(
         target.roles.iter().map(|role| &role.name).chain(orphaned.iter().map(|role| &role.name));
     let roles = roles.map(|name| names::of_role(name.as_str()));
     let found: BTreeSet<String> = roles.chain([names::of_provider(url.as_str())]).collect();
-    let in_iam = |name: &str| name.starts_with("role ") || name.starts_with("provider ");
-    let left = held.iter().filter(|name| in_iam(name) && !found.contains(**name));
-    left.map(|name| {
-        format!("the {name}, which the spec no longer has and {url} does not lead to, if it still exists")
-    })
-    .collect()
+    let of_kind = |kind| {
+        let left = names::left(held.iter().copied(), kind, &found);
+        left.map(move |name| {
+            format!(
+                "the {kind} {name}, which the spec no longer has and {url} does not lead to, if it still \
+                 exists"
+            )
+        })
+    };
+    ["provider", "role"].into_iter().flat_map(of_kind).collect()
 }
 
 /// The target without what the object was not applied to: it may be somebody else's. An issuer that follows

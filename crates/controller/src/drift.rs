@@ -1,10 +1,9 @@
 //! What somebody else has changed: it is changed back, or only reported.
 
-use issuer_reconcile::{IssuerPlan, Reconciler, Target};
+use issuer_reconcile::{IssuerPlan, Reconciler};
 
 use crate::cluster::Severity;
-use crate::differences::Differences;
-use crate::findings;
+use crate::findings::{self, Drift};
 use crate::reconcile::Run;
 use crate::status::{Finding, Kind, Truth};
 
@@ -13,17 +12,15 @@ impl Run<'_> {
     pub(crate) async fn drifted(
         &mut self,
         engine: &Reconciler<'_>,
-        target: &Target,
-        plan: &IssuerPlan,
-        differ: &Differences,
-        repairs: bool,
+        drift: Drift<'_>,
         text: &str,
     ) -> Result<(), kube::Error> {
+        let repairs = drift.repairs;
         let reads = match repairs {
-            true => differ.site.is_some(),
-            false => findings::requests(target, Kind::Verified),
+            true => drift.differ.site.is_some(),
+            false => findings::requests(drift.target, Kind::Verified),
         };
-        let verdict = if reads { engine.verdict(target).await } else { None };
+        let verdict = if reads { engine.verdict(drift.target).await } else { None };
         self.seen.before = verdict.as_ref().map(|verdict| verdict.passed()).filter(|_| repairs);
         // What cannot be repaired is not reported as being repaired each time that this is tried.
         let ready = self.status.condition(Kind::Ready);
@@ -31,14 +28,7 @@ impl Run<'_> {
             return Ok(());
         }
         let accepted = verdict.filter(|_| !repairs);
-        let found = findings::drifted(
-            target,
-            plan,
-            &self.status.claims,
-            differ,
-            repairs,
-            accepted.as_ref(),
-        );
+        let found = findings::drifted(drift, &self.status.claims, accepted.as_ref());
         self.report_drift(found, text).await
     }
 
@@ -70,8 +60,10 @@ pub(crate) fn leave_drift(plan: &mut IssuerPlan) -> IssuerPlan {
 mod tests {
     use issuer_discovery::{IssuerUrl, Ports};
     use issuer_iam::{Provider, ProviderPlan, ProviderSpec, ProviderState};
+    use issuer_reconcile::Target;
 
     use super::*;
+    use crate::differences::Differences;
     use crate::status::Reason;
 
     /// The plan of an object in IAM alone; somebody has removed an audience of its provider or not.
@@ -115,7 +107,8 @@ mod tests {
         let observation = issuer_verify::read_folder(std::path::Path::new(".")).unwrap();
         let refused = issuer_verify::judge(&observation, &issuer_verify::Expected::default());
         let verified = |verdict| {
-            let found = findings::drifted(&target, &plan, &[], &differ, false, verdict);
+            let drift = Drift { target: &target, plan: &plan, differ: &differ, repairs: false };
+            let found = findings::drifted(drift, &[], verdict);
             let found = found.into_iter().find(|found| found.kind == Kind::Verified).unwrap();
             (found.status, found.reason)
         };

@@ -121,7 +121,10 @@ fn left(target: &Target, plan: &IssuerPlan, claims: &[String]) -> (Vec<String>, 
     let roles = target.roles.iter().map(|role| names::of_role(role.name.as_str()));
     let provider = target.provider.as_ref().map(|_| names::of_provider(plan.url.as_str()));
     let declared = roles.chain(provider).collect();
-    let of = |kind| names::left(claims, kind, &declared).map(str::to_owned).collect();
+    let of = |kind| {
+        let claims = claims.iter().map(String::as_str);
+        names::left(claims, kind, &declared).map(str::to_owned).collect()
+    };
     let are_listed = target.needs_iam()
         && !plan.notices.iter().any(|notice| notice.id == "orphaned-roles-not-readable");
     let roles = match are_listed {
@@ -131,17 +134,25 @@ fn left(target: &Target, plan: &IssuerPlan, claims: &[String]) -> (Vec<String>, 
     (of("provider"), roles)
 }
 
-/// Somebody else has changed something. `repairs` says whether it is changed back now; otherwise
-/// `accepted` says how AWS STS would judge the issuer as it is, if that could be read.
+/// What somebody else has changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drift<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) plan: &'a IssuerPlan,
+    pub(crate) differ: &'a Differences,
+    /// Whether it is changed back now.
+    pub(crate) repairs: bool,
+}
+
+/// Somebody else has changed something. `accepted` says how AWS STS would judge the issuer as it is, if it stays
+/// so and that could be read.
 #[must_use]
 pub(crate) fn drifted(
-    target: &Target,
-    plan: &IssuerPlan,
+    drift: Drift<'_>,
     claims: &[String],
-    differ: &Differences,
-    repairs: bool,
     accepted: Option<&Verdict>,
 ) -> Vec<Finding> {
+    let Drift { target, plan, differ, repairs } = drift;
     let conduct = match repairs {
         true => "this is being repaired",
         false => "spec.driftPolicy is Report, so it stays; Repair changes it back",
@@ -561,7 +572,8 @@ mod tests {
         assert_eq!(ready(&plan), (Truth::False, Reason::OtherIssuer));
         let differ =
             Differences { roles: Some("update role app".into()), ..Differences::default() };
-        let found = drifted(&target, &plan, &[], &differ, false, None);
+        let drift = Drift { target: &target, plan: &plan, differ: &differ, repairs: false };
+        let found = drifted(drift, &[], None);
         assert_eq!(of(&found, Kind::WorkloadReady), (Truth::False, Reason::OtherIssuer));
         assert_eq!(of(&found, Kind::RolesReady), (Truth::False, Reason::DriftFound));
         let found = found.iter().find(|one| one.kind == Kind::WorkloadReady).unwrap();

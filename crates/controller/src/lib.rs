@@ -13,6 +13,7 @@ mod differences;
 mod drift;
 mod failure;
 mod findings;
+mod front;
 mod keys;
 pub mod lease;
 mod names;

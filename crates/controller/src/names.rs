@@ -54,11 +54,11 @@ pub(crate) fn of_provider(url: &str) -> String {
 /// Of what an object was applied to, the roles or the providers (`kind`) that are not among these names of what it
 /// declares.
 pub(crate) fn left<'a>(
-    claims: &'a [String],
+    claims: impl IntoIterator<Item = &'a str>,
     kind: &'a str,
     declared: &'a BTreeSet<String>,
 ) -> impl Iterator<Item = &'a str> {
-    let left = claims.iter().filter(|name| !declared.contains(*name));
+    let left = claims.into_iter().filter(|name| !declared.contains(*name));
     left.filter_map(move |name| name.strip_prefix(kind)?.strip_prefix(' '))
 }
 

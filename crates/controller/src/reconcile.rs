@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use issuer_change::{Describe as _, Notice};
@@ -19,7 +20,7 @@ use crate::concerns::is_after_documents;
 use crate::desired::{DeletionPolicy, Desired, DriftPolicy, Refusal};
 use crate::differences::Differences;
 use crate::drift::leave_drift;
-use crate::findings::{self, Stage, shown};
+use crate::findings::{self, Drift, Stage, shown};
 use crate::keys::{KeyDrift, published};
 use crate::names;
 use crate::object::{ALLOW_ISSUER_CHANGE, Key, ServiceAccountIssuer};
@@ -61,6 +62,9 @@ pub(crate) struct Seen {
     /// Whether documents or their access were changed.
     pub(crate) wrote: bool,
 }
+
+/// When the object is looked at again, or what failed.
+pub(crate) type Converged = Result<Next, (Error, Stage)>;
 
 /// One reconciliation of an object.
 pub(crate) struct Run<'a> {
@@ -163,35 +167,14 @@ impl Run<'_> {
         engine: &Reconciler<'_>,
         desired: &Desired,
         told: &Told,
-    ) -> Result<Result<Next, (Error, Stage)>, kube::Error> {
+    ) -> Result<Converged, kube::Error> {
         let target = self.guarded(desired);
         let repairs = desired.conduct.drift_policy == DriftPolicy::Repair;
         let is_applied = self.status.applied_generation == self.object.metadata.generation;
-        let front = match engine.front(&target).await {
-            Ok(front) => front.filter(|front| !front.is_empty()),
-            Err(error) => return Ok(Err((error, Stage::Read))),
+        let front = match self.front(engine, desired, &target, repairs || !is_applied).await? {
+            ControlFlow::Continue(front) => front,
+            ControlFlow::Break(ended) => return Ok(ended),
         };
-        if let Some(front) = &front {
-            if let Some(refused) = self.other_front(engine, &target).await {
-                return self.refuse(Reason::IssuerChanged, &refused).await.map(Ok);
-            }
-            if repairs || !is_applied {
-                if front.creates()
-                    && let Err(error) =
-                        examined(engine, &target.clone().before_front(), &self.status.claims).await
-                {
-                    return Ok(Err((error, Stage::Read)));
-                }
-                let url = names::url(&desired.issuer);
-                let names = names::of_site(&desired.issuer, url.as_deref());
-                if let Err(reason) = self.claim(names).await? {
-                    return self.refuse(Reason::Conflict, &reason).await.map(Ok);
-                }
-                if let Err(error) = engine.apply_front(&target, front).await {
-                    return Ok(Err((error, Stage::Read)));
-                }
-            }
-        }
         let (seen, mut plan) = match examined(engine, &target, &self.status.claims).await {
             Ok(read) => read,
             Err(error) => return Ok(Err((error, Stage::Read))),
@@ -212,7 +195,8 @@ impl Run<'_> {
         let is_drift = is_applied && (added.is_empty() || !keys.missing.is_empty());
         let drift = differ.text().filter(|_| is_drift);
         if let Some(text) = &drift {
-            self.drifted(engine, &target, &plan, &differ, repairs, text).await?;
+            let found = Drift { target: &target, plan: &plan, differ: &differ, repairs };
+            self.drifted(engine, found, text).await?;
             if !repairs && added.is_empty() {
                 return Ok(Ok(Next::Period));
             }
@@ -268,9 +252,8 @@ impl Run<'_> {
         match (left.text(), &plan.site) {
             (Some(text), Some(site)) => {
                 self.record(desired, plan.url.as_str(), site.plan.keys());
-                let claims = &self.status.claims;
-                let found =
-                    findings::drifted(&target, &plan, claims, &left, false, verdict.as_ref());
+                let drift = Drift { target: &target, plan: &plan, differ: &left, repairs: false };
+                let found = findings::drifted(drift, &self.status.claims, verdict.as_ref());
                 self.report_drift(found, &text).await?;
             }
             _ => {
@@ -395,20 +378,6 @@ impl Run<'_> {
             )
         })
     }
-
-    /// The same before a distribution is created or changed: without a domain of one's own a new one has
-    /// another domain, which nobody knows before.
-    async fn other_front(&self, engine: &Reconciler<'_>, target: &Target) -> Option<String> {
-        let before = self.status.issuer.as_deref()?;
-        match engine.issuer(target).await {
-            Ok(url) => self.other_issuer(url.as_str()),
-            Err(_) => Some(format!(
-                "the distribution of {before} does not exist, and a new one would have another domain and \
-                 so another issuer; set spec.issuer and spec.store.s3.certificateArn to a domain of your \
-                 own, or create this object anew to begin with another issuer"
-            )),
-        }
-    }
 }
 
 impl Context {
@@ -451,14 +420,25 @@ async fn examined(
 ) -> Result<(Observed, IssuerPlan), Error> {
     // Listing the roles of an account for each object would be most of all requests.
     let declared = target.roles.iter().map(|role| names::of_role(role.name.as_str())).collect();
-    let orphans = names::left(claims, "role", &declared).next().is_some();
+    let orphans =
+        names::left(claims.iter().map(String::as_str), "role", &declared).next().is_some();
     let seen = engine.observe(target, Scope::apply(false).with_orphans(orphans)).await?;
     let plan = IssuerPlan::new(target, &seen, false)?;
-    refuse_webhook(&plan)?;
-    if !plan.is_empty() {
-        engine.dry_run(&seen, &plan).await?;
-    }
+    approve(engine, &seen, &plan).await?;
     Ok((seen, plan))
+}
+
+/// What the controller may not do, and its cluster would not permit, is refused.
+pub(crate) async fn approve(
+    engine: &Reconciler<'_>,
+    seen: &Observed,
+    plan: &IssuerPlan,
+) -> Result<(), Error> {
+    refuse_webhook(plan)?;
+    if !plan.is_empty() {
+        engine.dry_run(seen, plan).await?;
+    }
+    Ok(())
 }
 
 /// The webhook is a Deployment with a certificate in a namespace of its own, and the chart grants nothing of

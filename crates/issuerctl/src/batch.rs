@@ -71,6 +71,7 @@ impl<'a> Batch<'a> {
         let work = async |target: &Target| {
             let front = self.front(target, scope(target)).await?;
             if let Some(front) = front.as_ref().filter(|front| front.creates()) {
+                self.before_front(target, front).await?;
                 let issuer = front::first(target, front);
                 self.warn(&issuer);
                 return Ok((issuer, None));
@@ -99,6 +100,7 @@ impl<'a> Batch<'a> {
         let work = async |target: &Target| {
             let front = self.front(target, scope(target)).await?;
             if let Some(front) = front.as_ref().filter(|front| !front.is_empty()) {
+                self.before_front(target, front).await?;
                 self.ui.plan_of_issuer(&front::first(target, front), count);
                 let applied = self.engine.apply_front(target, front).await;
                 applied.map_err(|error| failed(error).on(Surface::File))?;
@@ -121,6 +123,12 @@ impl<'a> Batch<'a> {
         }
         let front = self.engine.front(target).await;
         front.map_err(|error| failed(error).on(Surface::File))
+    }
+
+    /// Refuses what would be refused once its distribution exists.
+    async fn before_front(&self, target: &Target, front: &FrontPlan) -> Result<(), Failure> {
+        let planned = self.engine.before_front(target, front).await;
+        planned.map(drop).map_err(|error| failed(error).on(Surface::File))
     }
 
     /// Reads and plans one issuer.

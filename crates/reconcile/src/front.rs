@@ -8,7 +8,7 @@ use issuer_manifest::ThumbprintSource;
 use issuer_publish::{AccessMode, Purpose, S3Location, S3Options, Store};
 use serde_json::{Value, json};
 
-use crate::{Error, Event, Reconciler, Target};
+use crate::{Error, Event, IssuerPlan, Observed, Reconciler, Scope, Target};
 
 /// It stands in for the domain of a distribution that does not exist yet, which CloudFront chooses.
 const STAND_IN: &str = "https://d0000000000000.cloudfront.net";
@@ -56,6 +56,26 @@ impl Reconciler<'_> {
         }
         self.remember(location, state.distribution.clone());
         Ok(Some(FrontPlan::new(&spec, &state)))
+    }
+
+    /// What is planned of a target before its distribution is created, which takes minutes to be taken back:
+    /// whatever would refuse the target afterwards is found here. `None` if none is created.
+    ///
+    /// # Errors
+    /// Those of [`Reconciler::observe`] and [`IssuerPlan::new`].
+    pub async fn before_front(
+        &self,
+        target: &Target,
+        front: &FrontPlan,
+    ) -> Result<Option<(Observed, IssuerPlan)>, Error> {
+        let Some((location, _)) = target.behind_cloudfront().filter(|_| front.creates()) else {
+            return Ok(None);
+        };
+        let target = target.clone().before_front();
+        let seen = self.observe(&target, Scope::apply(false).with_orphans(false)).await?;
+        let plan = IssuerPlan::new(&target, &seen, false)?;
+        self.keep_keys(location, seen.keys.clone());
+        Ok(Some((seen, plan)))
     }
 
     /// Executes the plan of a distribution; it is deployed when the site is verified.

@@ -180,6 +180,9 @@ impl Reconciler<'_> {
         let Some(site) = target.site.as_ref().filter(|_| scope.keys) else {
             return Ok(SourceKeys::default());
         };
+        if let Some(keys) = self.kept_keys(target) {
+            return Ok(keys);
+        }
         let (weak, label) = (site.options.weak, target.label());
         keys::read_keys(
             &site.keys,

@@ -13,7 +13,7 @@ use issuer_verify::FetchOptions;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::shared::{Account, Aws};
-use crate::{Error, Event, Events, ReadFile, Shared, StoreTarget, Target};
+use crate::{Error, Event, Events, ReadFile, Shared, SourceKeys, StoreTarget, Target};
 
 /// The engine of a run: it remembers the roles, providers and distributions that it read.
 pub struct Reconciler<'a> {
@@ -27,6 +27,9 @@ pub struct Reconciler<'a> {
     /// The distributions that were looked up, by the place of their documents.
     fronts: Mutex<HashMap<String, Option<Distribution>>>,
     fleets: Fleets,
+    /// The keys that were read before a distribution was created, by the place of the documents: a pipe
+    /// cannot be read twice.
+    keys: Mutex<HashMap<String, SourceKeys>>,
 }
 
 impl std::fmt::Debug for Reconciler<'_> {
@@ -59,6 +62,7 @@ impl<'a> Reconciler<'a> {
             providers: OnceCell::new(),
             fronts: Mutex::default(),
             fleets: Fleets::default(),
+            keys: Mutex::default(),
         }
     }
 
@@ -206,6 +210,18 @@ impl<'a> Reconciler<'a> {
     pub(crate) fn remember(&self, location: &S3Location, distribution: Option<Distribution>) {
         let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
         fronts.insert(location.to_string(), distribution);
+    }
+
+    pub(crate) fn keep_keys(&self, location: &S3Location, keys: SourceKeys) {
+        let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(location.to_string(), keys);
+    }
+
+    /// The keys that were kept for the next plan of a target.
+    pub(crate) fn kept_keys(&self, target: &Target) -> Option<SourceKeys> {
+        let (location, _) = target.behind_cloudfront()?;
+        let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&location.to_string())
     }
 
     pub(crate) fn event(&self, target: &Target, event: Event<'_>) {

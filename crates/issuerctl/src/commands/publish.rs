@@ -30,6 +30,7 @@ pub(crate) fn run(args: &PublishArgs, format: OutputFormat, ui: &Ui) -> Outcome 
         let front = engine.front(target).await.map_err(engine::failed)?;
         let front = front.filter(|front| !front.is_empty());
         if let Some(front) = &front {
+            engine.before_front(target, front).await.map_err(engine::failed)?;
             let location = target.s3().map(|(location, _)| location.to_string());
             let (heading, set) =
                 (format!("distribution of {}", location.unwrap_or_default()), front.changes());

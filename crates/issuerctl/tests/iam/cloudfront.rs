@@ -1,7 +1,9 @@
 //! A private bucket behind CloudFront: the distribution comes first, since its ARN is in the bucket policy
 //! and its domain is the issuer, and it goes last.
 
-use issuer_test_support::CloudFrontServer;
+use std::process::Command;
+
+use issuer_test_support::{AccountPolicy, CloudFrontServer};
 use serde_json::Value;
 
 use crate::desk::ended;
@@ -37,11 +39,15 @@ impl Site {
 
     #[track_caller]
     fn run(&self, line: &str, code: i32) -> (String, String) {
+        ended(&self.command(line).output().unwrap(), code)
+    }
+
+    fn command(&self, line: &str) -> Command {
         let mut command = self.lab.command(line);
         command
             .env("AWS_ENDPOINT_URL_S3", self.lab.s3.endpoint())
             .env("AWS_ENDPOINT_URL_CLOUDFRONT", self.cloudfront.url());
-        ended(&command.output().unwrap(), code)
+        command
     }
 
     fn json(&self, line: &str, code: i32) -> Value {
@@ -161,6 +167,40 @@ fn a_run_that_could_not_go_on_is_continued_by_the_next_one() {
     site.cloudfront.allow_everything();
     site.run("apply -f issuer.yaml --no-verify", 0);
     assert_eq!(site.cloudfront.others(), (1, 1));
+}
+
+#[test]
+fn no_distribution_is_created_for_what_would_be_refused_afterwards() {
+    let missing = "arn:aws:iam::111122223333:policy/later";
+    let roles = format!(
+        "  roles: [{{name: app, serviceAccounts: [default/app], policyArns: [\"{missing}\"]}}]"
+    );
+    let site = Site::new(&roles, "");
+    for line in ["plan -f issuer.yaml", "apply -f issuer.yaml --no-verify"] {
+        let (_, err) = site.run(line, 3);
+        assert!(err.contains("spec.roles[0].policyArns[0]"), "{err}");
+    }
+    let publish = "publish --key none.pub --to s3://my-oidc --region us-west-2 --create-bucket \
+                   --path-style --access cloudfront --no-verify";
+    site.run(publish, 3);
+    let log = site.cloudfront.take_log();
+    assert!(!log.is_empty() && log.iter().all(|line| line.starts_with("GET ")), "{log:?}");
+    assert!(site.lab.s3.dump().is_empty());
+    let document = serde_json::json!({"Version": "2012-10-17", "Statement": []});
+    let policy = AccountPolicy::new("later", &document);
+    site.lab.iam.change(|account| account.add_policy(policy));
+    site.run("apply -f issuer.yaml --no-verify", 0);
+}
+
+#[test]
+fn keys_from_a_pipe_are_read_once_although_the_distribution_comes_between_plan_and_write() {
+    let site = Site::new("", "");
+    let line = "publish --key - --to s3://my-oidc --region us-west-2 --create-bucket --path-style \
+                --access cloudfront --no-verify";
+    let key = std::fs::File::open(site.lab.path("sa.pub")).unwrap();
+    let mut command = site.command(line);
+    let (out, _) = ended(&command.stdin(key).output().unwrap(), 0);
+    assert_eq!(out, format!("{ISSUER}\n"));
 }
 
 #[test]
