@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use issuer_test_support::ISSUER_HOST;
-use issuerctl_e2e::{BUCKET, Controller, NEWEST};
+use issuerctl_e2e::{ApiServer, BUCKET, Controller, Flags, NEWEST};
 use serde_json::{Value, json};
 
 use crate::controller_world::{CLUSTERS, INTERVAL, LOST, RELEASE, World, tell};
@@ -123,7 +123,7 @@ fn deletion(world: &World) {
 
 /// The cluster of the controller itself: the keys of its API server, and the roles of its pods.
 pub(crate) fn workload() {
-    let world = World::with(NEWEST, "--set controller.workload.enabled=true");
+    let mut world = World::with(NEWEST, "--set controller.workload.enabled=true");
     world.api.create_account("default/app");
     // A webhook was there once. Its namespace may not be read, and a policy needs nothing of it.
     world.api.kubectl("create namespace pod-identity-webhook");
@@ -140,24 +140,32 @@ pub(crate) fn workload() {
     assert!(account.contains("role/own-app"), "{account}");
     world.api.kubectl("get mutatingadmissionpolicy irsa.issuerctl.dev");
 
-    // Neither is it where no key of it is published here. It is the issuer of the tokens that counts.
-    for (name, is_its_own) in [("elsewhere", false), ("prod", true)] {
-        world.api.create_account(&format!("default/{name}"));
-        let role =
-            json!({"name": format!("{name}-role"), "serviceAccounts": [format!("default/{name}")]});
-        let mut object = world.object(name, &json!({"roles": [role], "workload": {}}));
-        let spec = object["spec"].as_object_mut().unwrap();
-        spec.retain(|member, _| ["issuer", "roles", "workload"].contains(&member.as_str()));
-        world.api.apply(&object.to_string());
-        if is_its_own {
-            world.waits_for(name, "WorkloadReady", "UpToDate");
-            continue;
-        }
-        let (_, message) = world.waits_for(name, "WorkloadReady", "OtherIssuer");
-        assert!(message.contains("issuerctl render DISTRIBUTION --issuer"), "{message}");
-        let ready = world.waits_for(name, "Ready", "OtherIssuer").1;
-        assert!(ready.contains(&format!("{BUCKET}/prod, not")), "{ready}");
-    }
+    // Neither is it where no key of it is published here.
+    world.api.create_account("default/pods");
+    let role = json!({"name": "prod-pods", "serviceAccounts": ["default/pods"]});
+    let mut object = world.object("prod", &json!({"roles": [role], "workload": {}}));
+    let spec = object["spec"].as_object_mut().unwrap();
+    spec.retain(|member, _| ["issuer", "roles", "workload"].contains(&member.as_str()));
+    world.api.apply(&object.to_string());
+    let (_, message) = world.waits_for("prod", "WorkloadReady", "OtherIssuer");
+    assert!(message.contains("issuerctl render DISTRIBUTION --issuer"), "{message}");
+    world.waits_for("prod", "Ready", "OtherIssuer");
+    let (issuer, before) =
+        (format!("https://{ISSUER_HOST}/{BUCKET}/prod"), world.publisher.issuer("prod"));
+    let key = |name: &str| world.publisher.sandbox.path().join("signing").join(name);
+    let (signing, public) = (key("sa.key"), key("sa.pub"));
+    let flags = Flags {
+        issuers: &[&issuer, &before],
+        signing_key: &signing,
+        public_keys: &[&public],
+        others: &[],
+    };
+    let authority = &world.publisher.authority;
+    let api = ApiServer::start(NEWEST, "prod", &world.etcd, authority, &flags);
+    world.replace_api(api);
+    world.waits_for("prod", "WorkloadReady", "UpToDate");
+    world.waits_for("prod", "Ready", "Ready");
+
     world.changed("own", &json!({"spec": {"deletionPolicy": "Delete"}}));
     world
         .until("the finalizer", || world.read("own").unwrap()["metadata"]["finalizers"].is_array());

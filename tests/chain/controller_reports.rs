@@ -126,8 +126,11 @@ pub(crate) fn report_only() {
     let line = format!("s3api get-bucket-policy --bucket {BUCKET} --query Policy --output text");
     let policy = world.publisher.aws(&line).succeeded();
     world.publisher.sandbox.file("policy.json", &policy);
+    let found = count(&world, "prod", "DriftFound");
     world.make_private();
     world.waits_for("prod", "Verified", "NotAccepted");
+    // An Event follows the status.
+    world.until("the Event", || count(&world, "prod", "DriftFound") > found);
     // As above, if a server does not answer meanwhile.
     let told = |reason| count(&world, "prod", reason);
     let before = told("DriftFound") - told("Unavailable").min(told("DriftFound"));

@@ -12,31 +12,41 @@ use crate::rotation::kid;
 /// A client of Kubernetes reads the file of its token once a minute.
 const TOKEN_IS_READ: Duration = Duration::from_secs(60);
 
-/// One of several API servers after the other is restarted for each step of a rotation.
+/// One of several API servers after the other is restarted with these keys.
+fn restarted(world: &mut World, signing: &str, known: &[&str]) {
+    world.replace_api(world.publisher.api_server(NEWEST, &world.etcd, signing, known));
+}
+
+/// A new signing key, step by step.
 pub(crate) fn run() {
     let mut world = World::new(NEWEST);
     let new = world.publisher.keygen("p256", "next");
     let controller = world.start("first");
-    world.api.apply(&world.object("prod", &json!({"keys": [{"apiserver": {}}]})).to_string());
+    // IAM knows no issuer with a port, which the one of this API server has.
+    let issuer = world.publisher.issuer("prod");
+    let mut object = world.object("prod", &json!({"keys": [{"apiserver": {}}], "issuer": issuer}));
+    let spec = object["spec"].as_object_mut().unwrap();
+    spec.retain(|member, _| ["issuer", "keys", "store"].contains(&member.as_str()));
+    world.api.apply(&object.to_string());
     world.waits_for("prod", "Ready", "Ready");
     let old = world.published("prod");
     let account = Arc::new(world.publisher.account("prod"));
     let load = Load::start(&account, world.api.token("default/app"));
 
     // Every API server has the new public key, and signs with the old one.
-    world.replace_api(NEWEST, "signing", &["signing", "next"]);
+    restarted(&mut world, "signing", &["signing", "next"]);
     let took = world.until("the new key", || world.published("prod").contains(&new));
     tell("from an API server with a new key to its publication", took);
     load.add(world.api.token("default/app"));
     // The new key signs.
-    world.replace_api(NEWEST, "next", &["next", "signing"]);
+    restarted(&mut world, "next", &["next", "signing"]);
     let fresh = world.api.token("default/app");
     assert_eq!(kid(&fresh), new);
     load.add(fresh);
     world.renew_token();
     std::thread::sleep(TOKEN_IS_READ);
     // The old key leaves the API servers; tokens of it stay valid for AWS.
-    world.replace_api(NEWEST, "next", &["next"]);
+    restarted(&mut world, "next", &["next"]);
     load.add(world.api.token("default/app"));
     let last = || controller.metric("issuerctl_last_success_timestamp_seconds");
     let before = last();

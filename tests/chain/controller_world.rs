@@ -93,9 +93,8 @@ impl World {
         Self { publisher, moto, proxy, s3, api, client, server, kubeconfig, flags, etcd }
     }
 
-    /// Replaces the API server by one that signs with another key and accepts these, without an outage.
-    pub(crate) fn replace_api(&mut self, version: &str, signing: &str, known: &[&str]) {
-        let api = self.publisher.api_server(version, &self.etcd, signing, known);
+    /// Replaces the API server by another one on the same etcd, without an outage.
+    pub(crate) fn replace_api(&mut self, api: ApiServer) {
         self.server.lead_to(&api.url());
         self.client = api.client();
         self.api = api;
