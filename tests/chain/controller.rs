@@ -149,7 +149,6 @@ pub(crate) fn workload() {
     world.api.apply(&object.to_string());
     let (_, message) = world.waits_for("prod", "WorkloadReady", "OtherIssuer");
     assert!(message.contains("issuerctl render DISTRIBUTION --issuer"), "{message}");
-    world.waits_for("prod", "Ready", "OtherIssuer");
     let (issuer, before) =
         (format!("https://{ISSUER_HOST}/{BUCKET}/prod"), world.publisher.issuer("prod"));
     let key = |name: &str| world.publisher.sandbox.path().join("signing").join(name);
@@ -164,7 +163,6 @@ pub(crate) fn workload() {
     let api = ApiServer::start(NEWEST, "prod", &world.etcd, authority, &flags);
     world.replace_api(api);
     world.waits_for("prod", "WorkloadReady", "UpToDate");
-    world.waits_for("prod", "Ready", "Ready");
 
     world.changed("own", &json!({"spec": {"deletionPolicy": "Delete"}}));
     world
