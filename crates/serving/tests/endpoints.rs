@@ -73,6 +73,7 @@ fn let_everything_happen(metrics: &Metrics, issuer: &IssuerName) {
     metrics.step_succeeded(issuer, Duration::from_millis(300), 1_795_687_200);
     metrics.step_failed(issuer, ErrorKind::NotPermitted, Duration::from_secs(3));
     metrics.fallback_credentials(true);
+    metrics.objects_listed(true);
 }
 
 #[tokio::test]
@@ -95,6 +96,7 @@ async fn metrics_can_be_scraped() {
     assert_eq!((of("writes_total"), of("dropped_keys_total")), (Some(1.0), Some(1.0)));
     assert_eq!(series[r#"issuerctl_failures_total{reason="not-permitted"}"#], 1.0);
     assert_eq!(series["issuerctl_fallback_credentials"], 1.0);
+    assert_eq!(series["issuerctl_objects_listed"], 1.0);
     assert_eq!(series["issuerctl_step_duration_seconds_count"], 2.0);
     assert_eq!(types["issuerctl_step_duration_seconds"], "histogram");
     assert_eq!(types["issuerctl_steps_total"], "counter");
