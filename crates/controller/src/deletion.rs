@@ -103,8 +103,7 @@ impl Run<'_> {
         // Whoever can change the documents of a provider has its roles, also if it is not this object's.
         let trust = target.is_in_aws() || target.needs_iam() || desired.target.needs_iam();
         // Roles that were taken out of the spec are found by their tags.
-        let declared = target.roles.iter().map(|role| names::of_role(role.name.as_str())).collect();
-        let prune = names::left(held.iter().copied(), "role", &declared).next().is_some();
+        let prune = names::has_left_a_role(held.iter().copied(), target);
         let seen = engine.observe(target, Scope::delete(prune, trust)).await?;
         if let Some(refused) = self.other_issuer(seen.url.as_str()) {
             return Ok(Err(refused));

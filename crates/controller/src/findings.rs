@@ -118,7 +118,7 @@ fn texts(notices: &[Notice], ids: &[&str]) -> String {
 /// The issuers of the providers, and the roles, that an object was applied to and no longer declares. If nothing
 /// in IAM is read, or the roles of the account cannot be listed, they may be gone.
 fn left(target: &Target, plan: &IssuerPlan, claims: &[String]) -> (Vec<String>, Vec<String>) {
-    let roles = target.roles.iter().map(|role| names::of_role(role.name.as_str()));
+    let roles = names::of_roles(target);
     let provider = target.provider.as_ref().map(|_| names::of_provider(plan.url.as_str()));
     let declared = roles.chain(provider).collect();
     let of = |kind| {

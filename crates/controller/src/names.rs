@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use issuer_discovery::{IssuerUrl, Ports};
 use issuer_manifest::{Issuer, Role, StoreSpec};
 use issuer_publish::AccessMode;
+use issuer_reconcile::Target;
 
 /// What an issuer shares with another one, if both name it: its place, its URL if that is known without a
 /// request, its provider, its roles and the policies that it creates.
@@ -55,11 +56,20 @@ pub(crate) fn of_provider(url: &str) -> String {
 /// declares.
 pub(crate) fn left<'a>(
     claims: impl IntoIterator<Item = &'a str>,
-    kind: &'a str,
-    declared: &'a BTreeSet<String>,
+    kind: &str,
+    declared: &BTreeSet<String>,
 ) -> impl Iterator<Item = &'a str> {
-    let left = claims.into_iter().filter(|name| !declared.contains(*name));
+    let left = claims.into_iter().filter(move |name| !declared.contains(*name));
     left.filter_map(move |name| name.strip_prefix(kind)?.strip_prefix(' '))
+}
+
+/// Whether an object was applied to a role that a target does not have.
+pub(crate) fn has_left_a_role<'a>(
+    claims: impl IntoIterator<Item = &'a str>,
+    target: &Target,
+) -> bool {
+    let declared = of_roles(target).collect();
+    left(claims, "role", &declared).next().is_some()
 }
 
 /// A customer managed policy as a name. Names in IAM are not case-sensitive.
@@ -72,6 +82,11 @@ pub(crate) fn of_policy(policy: &str) -> String {
 #[must_use]
 pub(crate) fn of_role(role: &str) -> String {
     format!("role {}", role.to_ascii_lowercase())
+}
+
+/// The roles of a target as names.
+pub(crate) fn of_roles(target: &Target) -> impl Iterator<Item = String> {
+    target.roles.iter().map(|role| of_role(role.name.as_str()))
 }
 
 /// Where an issuer is published, as a name.

@@ -419,9 +419,7 @@ async fn examined(
     claims: &[String],
 ) -> Result<(Observed, IssuerPlan), Error> {
     // Listing the roles of an account for each object would be most of all requests.
-    let declared = target.roles.iter().map(|role| names::of_role(role.name.as_str())).collect();
-    let orphans =
-        names::left(claims.iter().map(String::as_str), "role", &declared).next().is_some();
+    let orphans = names::has_left_a_role(claims.iter().map(String::as_str), target);
     let seen = engine.observe(target, Scope::apply(false).with_orphans(orphans)).await?;
     let plan = IssuerPlan::new(target, &seen, false)?;
     approve(engine, &seen, &plan).await?;

@@ -263,6 +263,7 @@ fn policy(actions: &[&str]) -> Value {
         {"Effect": "Allow", "Action": actions, "Resource": "*"},
     ]})
 }
+
 fn dns_name(distribution: &Distribution) -> Option<String> {
     let aliases = &distribution.settings.aliases;
     (!aliases.is_empty()).then(|| {

@@ -1,8 +1,8 @@
 //! Following: one step from the keys that a cluster has now to documents that AWS STS accepts.
 //!
 //! A program that runs all the time repeats [`Reconciler::sync`] with an engine for each step
-//! ([`Reconciler::of`]) that does not wait ([`Reconciler::without_waiting`]). A step adds keys and repairs what is not as declared; it never removes a key, unless
-//! that is requested and the key's time has come.
+//! ([`Reconciler::of`]) that does not wait ([`Reconciler::without_waiting`]). A step adds keys and repairs
+//! what is not as declared; it never removes a key, unless that is requested and the key's time has come.
 
 use issuer_change::{Action, ChangeSet, Describe};
 use issuer_diagnostic::now_secs;
@@ -249,9 +249,8 @@ impl Reconciler<'_> {
     /// are published. `keys.json` itself is never written, and the plan is not made anew after a conflict: a
     /// key that somebody removes meanwhile must not come back, and nobody has given these keys now.
     async fn keep_readable(&self, target: &Target, report: &mut SyncReport) -> Result<(), Error> {
-        let site = target.clone().documents_only();
         let scope = Scope { keys: false, ..Scope::apply(false) };
-        let mut seen = self.observe(&site, scope).await?;
+        let mut seen = self.observe(target, scope).await?;
         report.issuer = Some(seen.url.clone());
         let stored = seen.site.as_ref().and_then(|(_, state)| state.keys.as_ref());
         report.existed = has_documents(&seen);
@@ -259,7 +258,7 @@ impl Reconciler<'_> {
         report.found = Some(published.keys.clone());
         report.published.clone_from(&report.found);
         (seen.keys.keys, seen.keys.foreign) = (published.keys.clone(), published.foreign);
-        let mut plan = IssuerPlan::new(&site, &seen, false)?;
+        let mut plan = IssuerPlan::new(target, &seen, false)?;
         report.changes = plan.changes();
         let (Some((store, _)), Some(planned), false) =
             (&seen.site, plan.site.as_mut(), published.keys.is_empty())
@@ -272,9 +271,9 @@ impl Reconciler<'_> {
         }
         if report.before.is_none() {
             let keys = Some(published.keys);
-            report.before = self.verdict_of_now(&site, Some(&seen.url), keys).await;
+            report.before = self.verdict_of_now(target, Some(&seen.url), keys).await;
         }
-        let _turn = self.shared.turn_at_bucket(&site).await;
+        let _turn = self.shared.turn_at_bucket(target).await;
         let applied = issuer_publish::apply(store, &mut planned.plan, |_| {}).await;
         report.wrote |= planned.plan.wrote();
         Ok(applied?)
